@@ -1,0 +1,20 @@
+"""headstart fine-tunes transformers: from the user's own file to a trained, honestly evaluated, servable model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__all__ = ["Model", "Run", "finetune", "load", "resume"]
+
+if TYPE_CHECKING:
+    from headstart.api import Model, Run, finetune, load, resume
+
+
+def __getattr__(name: str) -> Any:
+    """The Python interface, loaded when it is first used so that `import headstart` stays quick."""
+    if name in __all__:
+        from headstart import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'headstart' has no attribute {name!r}")

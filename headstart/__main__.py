@@ -1,0 +1,5 @@
+"""`python -m headstart` is the `headstart` command."""
+
+from headstart.cli.main import entry
+
+entry()

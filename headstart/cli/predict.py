@@ -1,0 +1,50 @@
+"""`headstart predict MODEL INPUT`: file in, file out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from headstart.cli import _flags
+from headstart.errors import UserError
+
+SUMMARY = "file in, file out: the user's rows with predictions beside them"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Arguments."""
+    parser.add_argument("model", metavar="MODEL", help="run folder, model folder, hub name or pip:PACKAGE")
+    parser.add_argument("input", metavar="INPUT", nargs="?", help="file of rows; - is standard input, JSON lines")
+    parser.add_argument("--to", metavar="F", default="-", help="output file; its name says the format (default: standard output)")
+    parser.add_argument("--task", metavar="NAME", help="of a model that is no run of ours, when its config does not say")
+    parser.add_argument("--value", metavar="NAME=TEXT", action="append", default=[],
+                        help="one row without a file; NAME=@FILE reads the text from a file")
+    _flags.columns(parser)
+    _flags.common(parser, training=False)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Predict; rows go to --to, words to standard error."""
+    from headstart import api
+
+    if bool(given.value) == bool(given.input):
+        raise UserError("predict takes a file of rows, or one row by --value; it got " + ("both." if given.input else "neither."),
+                        fix="For example: headstart predict MODEL new.csv --to answers.csv")
+    own, columns, values = _flags.values(given)
+    voice = _flags.voice(given)
+    groups = _flags.groups(values)
+    row = _flags.one_off(given.value)
+    model = api.load(given.model, given.task, device=given.device or own.get("device", "auto"),
+                     allow_pickle=bool(given.allow_pickle))
+    voice.say(model.words())
+    if row:
+        for prediction in model.predict([row]):
+            print(json.dumps(prediction, ensure_ascii=False))
+        return 0
+    rows = model.predict_file(given.input, given.to, columns=columns, data=groups["data"],
+                              evaluation=groups["evaluation"], voice=voice)
+    if given.to != "-":
+        voice.say(f"wrote {rows:,} rows to {given.to}")
+        if given.json:
+            print(json.dumps({"rows": rows, "to": given.to}))
+    return 0

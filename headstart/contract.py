@@ -1,0 +1,372 @@
+"""What the floors promise each other: a task's questions, and one frozen type for each stage of a row's way.
+
+    row -> Example -> [Feature] -> Batch -> outputs -> [Piece] -> Prediction -> scores
+
+Shapes: N features of a batch, B rows of a batch, S tokens of a row, L tokens of a feature, C classes,
+M examples of a split, R resamples. Arrays are numpy arrays; this file knows neither torch nor transformers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from headstart.errors import Finding
+
+    Ints = NDArray[np.int64]
+    Floats = NDArray[np.float64]
+
+Json = Any  # str, int, float, bool, None, and lists and dicts of them
+Kind = Literal["encoder", "decoder", "encoder-decoder"]
+Per = Literal["feature", "token", "position"]
+Measures = Mapping[str, "NDArray[Any]"]
+
+
+@dataclass(frozen=True)
+class Field:
+    """One column that a task knows; its name is the flag (`--text`) that names the user's column."""
+
+    name: str
+    help: str
+    type: Literal["text", "label", "number", "list"] = "text"
+    required: bool = True  # to train; a target may be missing when predicting
+    target: bool = False
+    usual: tuple[str, ...] = ()  # other names that such a column often has, best first
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the user's file under the task's field names. `id` counts rows of the file from 0, `line` from 1."""
+
+    id: int
+    values: Mapping[str, Json]
+    file: str = ""
+    line: int | None = None
+
+
+class RowFault(Exception):
+    """This row cannot be used; the machinery adds file, line and column and goes on to the next row."""
+
+    def __init__(self, code: str, message: str, *, fix: str = "", field: str | None = None) -> None:
+        super().__init__(message)
+        self.code, self.message, self.fix, self.field = code, message, fix, field
+
+
+@dataclass(frozen=True)
+class Example:
+    """What a task reads from a row; every task adds its own fields. `row` is the row's id."""
+
+    row: int
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the model should answer, and what the answer belongs to: the feature, each token, or a position in it."""
+
+    value: Any
+    per: Per = "feature"
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One piece of model input made from an example: L token ids, their segment numbers, its targets.
+
+    An example of k windows has k features of weight 1/k, so that a long text counts once. `cut` is how many tokens
+    of the text no feature holds.
+    """
+
+    ids: Sequence[int]
+    types: Sequence[int] | None = None
+    targets: Mapping[str, Target] = field(default_factory=dict)
+    weight: float = 1.0
+    cut: int = 0
+    info: Mapping[str, Json] = field(default_factory=dict)  # the task's own: window borders, offsets
+    group: Hashable = None  # features of one group are never split by a batcher (choices of one question)
+    role: str = ""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Features side by side, padded or packed. Arrays: ids and types (B, S); segments (N, 3) = row, begin, end.
+
+    Segment n holds feature n. Targets stand by name: (N, …) per feature or position, (B, S) per token (-100 where
+    there is none). `weights` is (N,). Tokens outside every segment are padding.
+    """
+
+    ids: Ints
+    types: Ints
+    segments: Ints
+    targets: Mapping[str, NDArray[Any]]
+    weights: Floats
+
+    @property
+    def tokens(self) -> int:
+        """Real tokens, padding left out."""
+        return int((self.segments[:, 2] - self.segments[:, 1]).sum())
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A text as token ids with the characters that each came from: offsets (L, 2), None where not to be had."""
+
+    ids: Sequence[int]
+    offsets: Sequence[tuple[int, int]] | None = None
+
+
+class Tokenizer(Protocol):
+    """How a task sees any family's tokenizer: text to pieces, and pieces laid out the way its kind wants them."""
+
+    longest: int  # tokens of one feature, special tokens included
+
+    def tokenize(self, text: str) -> Tokens:
+        """Ids and offsets of a text, without special tokens and without cutting."""
+
+    def room(self, parts: int) -> int:
+        """How many tokens of the user's own fit into one feature of this many parts."""
+
+    def lay_out(self, *parts: Sequence[int]) -> tuple[list[int], list[int]]:
+        """Ids and segment numbers of one feature, special tokens added."""
+
+
+@dataclass(frozen=True)
+class HeadSpec:
+    """Which head a task needs; models/ builds it, and refuses a model that cannot carry it before reading weights.
+
+    `kind` is the field's name of the head ("sequence-classification"); `size` its outputs; `loss` what it is
+    trained on. A joint head (in-batch negatives) sees all states of one update at once.
+    """
+
+    kind: str
+    size: int
+    labels: tuple[str, ...] = ()
+    loss: str = "cross-entropy"
+    joint: bool = False
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What a task learned from data, beside the weights; it is JSON and travels in headstart.json."""
+
+    labels: tuple[str, ...] = ()
+    counts: tuple[int, ...] = ()  # how often each label stood in the training rows
+    values: Mapping[str, Json] = field(default_factory=dict)
+
+    def json(self) -> dict[str, Json]:
+        """The same as a JSON object."""
+        return {"labels": list(self.labels), "counts": list(self.counts), "values": dict(self.values)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Json]) -> Learned:
+        """Read back what `json` gave."""
+        return cls(tuple(data["labels"]), tuple(data.get("counts", ())), dict(data.get("values", {})))
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """An answer in the user's terms: `values` are the columns that are added to the row (prediction, probability …)."""
+
+    row: int
+    values: Mapping[str, Json]
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number about a model, with its 95 % interval; an undefined one is None with a reason."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    signature: str
+    higher_is_better: bool
+    reason: str | None = None
+
+    def json(self) -> dict[str, Json]:
+        """The same as scores.json holds it."""
+        data = dataclasses.asdict(self)
+        if self.reason is None:
+            del data["reason"]
+        return data
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One picture or table of the report; `data` is JSON whose form follows from `kind`.
+
+    table   {"columns": [str], "rows": [[cell]]}                 a cell is str, int, float or None
+    matrix  {"rows": [str], "columns": [str], "values": [[number]], "row_title": str, "column_title": str}
+    bars    {"labels": [str], "series": {name: [number or None]}, "unit": str}
+    curve   {"x_title": str, "y_title": str, "series": {name: [[x, y]]}, "diagonal": bool}
+    scatter {"x_title": str, "y_title": str, "points": [[x, y]], "diagonal": bool}
+    texts   {"items": [{"text": str, "title": str, "fields": {name: cell}}]}
+    """
+
+    name: str
+    title: str
+    kind: Literal["table", "matrix", "bars", "curve", "scatter", "texts"]
+    data: Mapping[str, Json]
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """What a task's detection sees of one column: its name and the first values (up to 1,000 rows)."""
+
+    name: str
+    values: Sequence[Json]
+
+
+@dataclass(frozen=True)
+class Detection:
+    """A task recognises a file: which column is which field, how sure (0 to 1), and why in words."""
+
+    columns: Mapping[str, str]
+    confidence: float
+    reason: str
+
+
+E = TypeVar("E", bound=Example)
+
+
+class Rival(Protocol):
+    """A fitted baseline."""
+
+    size_bytes: int
+
+    def predict(self, examples: Sequence[Any], states: Floats | None) -> list[Prediction]:
+        """One prediction an example, in the task's own form; `states` (M, W) where the baseline needs them."""
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A cheap rival on the same split: `fit(examples, states, seed)` gives something that predicts.
+
+    With `needs_states` the machinery hands in the pooled states of the untrained model, (M, W); else None.
+    """
+
+    name: str
+    fit: Callable[[Sequence[Any], Floats | None, int], Rival]
+    needs_states: bool = False
+
+
+@dataclass(frozen=True)
+class Task(ABC, Generic[E]):
+    """One kind of problem, answered in the order the data travels. Tasks are immutable and final.
+
+    `settings` is the task's own frozen dataclass (keys `task.*`); `learned` is None until `learn` has seen the
+    training rows. Targets are None when predicting.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    fields: ClassVar[tuple[Field, ...]]
+    kinds: ClassVar[tuple[Kind, ...]]
+    best: ClassVar[tuple[str, bool]]  # the score that chooses the checkpoint, and whether higher is better
+    default_model: ClassVar[str]
+    Settings: ClassVar[type]
+
+    settings: Any
+    learned: Learned | None = None
+
+    def knowing(self, learned: Learned) -> Self:
+        """The same task with what it learned."""
+        return dataclasses.replace(self, learned=learned)
+
+    @property
+    def known(self) -> Learned:
+        """What was learned; asking before `learn` is our own mistake."""
+        assert self.learned is not None, f"{self.name} was asked before it learned"
+        return self.learned
+
+    @classmethod
+    @abstractmethod
+    def detect(cls, columns: Sequence[Column]) -> Detection | None:
+        """Whether these columns look like this task's."""
+
+    @abstractmethod
+    def read(self, row: Row) -> E:
+        """The row as an example; raises RowFault."""
+
+    @abstractmethod
+    def subject(self, example: E) -> str:
+        """The text that must not stand in two splits: what leak and duplicate checks compare."""
+
+    def stratum(self, example: E) -> str | None:
+        """What splits and samples keep the shares of (the label); None when there is no such thing."""
+        return None
+
+    def group(self, example: E) -> Hashable:
+        """Rows that depend on one another share a group; intervals resample whole groups."""
+        return example.row
+
+    @abstractmethod
+    def learn(self, examples: Iterable[E]) -> Learned:
+        """What the training rows teach beside weights: labels, scales."""
+
+    @classmethod
+    def adopt(cls, config: Mapping[str, Json]) -> Learned | None:
+        """What a published model's config says that it learned for this task; None when it is not this task's."""
+        return None
+
+    def check(self, splits: Mapping[str, Sequence[E]]) -> list[Finding]:
+        """Faults and warnings that only this task can see."""
+        return []
+
+    @abstractmethod
+    def encode(self, example: E, tokenizer: Tokenizer, draw: Random | None = None) -> list[Feature]:
+        """The example as model input. `draw` is seeded in training, fixed on dev and test, None in prediction."""
+
+    @abstractmethod
+    def head(self) -> HeadSpec:
+        """The head that this task needs."""
+
+    @abstractmethod
+    def reduce(self, feature: Feature, output: Mapping[str, NDArray[Any]]) -> Any:
+        """What is kept of one feature's output (a Piece), small enough for millions of rows."""
+
+    @abstractmethod
+    def decode(self, example: E, pieces: Sequence[Any]) -> Prediction:
+        """All pieces of one example as one prediction."""
+
+    @abstractmethod
+    def measure(self, example: E, prediction: Prediction) -> Mapping[str, Any]:
+        """What one labelled example adds to the scores: numbers or arrays, stacked over examples into Measures."""
+
+    @abstractmethod
+    def score(self, measures: Measures, weights: Floats) -> dict[str, NDArray[Any]]:
+        """Each score under R weightings of the examples: weights (R, M) -> name: (R,), NaN where undefined."""
+
+    @abstractmethod
+    def describe(self, name: str, measures: Measures) -> tuple[str, bool, str]:
+        """Definition of a score, whether higher is better, and why it is undefined when it is."""
+
+    def tables(self, measures: Measures) -> dict[str, Json]:
+        """Arrays for scores.json (confusion matrix, per class)."""
+        return {}
+
+    def figures(self, examples: Sequence[E], predictions: Sequence[Prediction], measures: Measures) -> list[Figure]:
+        """Pictures and tables for the report."""
+        return []
+
+    def calibrate(self, examples: Sequence[E], predictions: Sequence[Prediction]) -> Learned:
+        """What dev teaches after the best checkpoint is loaded: thresholds, temperature."""
+        return self.known
+
+    def baselines(self) -> tuple[Baseline, ...]:
+        """Cheap rivals on the same split, cheapest first."""
+        return ()
+
+    def warn(self, measures: Measures) -> str | None:
+        """A word about a model that went wrong ("it answers always …"), told at the first evaluation that shows it."""
+        return None

@@ -1,0 +1,1 @@
+"""From files to batches: readers, columns, splits, checks, features, batches, writers."""

@@ -1,0 +1,112 @@
+"""What went wrong, said so that the user can mend it: what was expected, what came, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Literal
+
+
+class Exit(IntEnum):
+    """How a command ended; the same numbers in every command (after sysexits.h where it has one)."""
+
+    DONE = 0
+    USAGE = 2
+    DATA = 65
+    NO_INPUT = 66
+    UNAVAILABLE = 69
+    BUG = 70
+    EXISTS = 73
+    DISK = 74
+    INTERRUPTED = 75
+    REFUSED = 77
+    SETTINGS = 78
+
+
+class UserError(Exception):
+    """Something the user can mend; it reaches the terminal as words, without a traceback.
+
+    `message` says what was expected and what came; `fix` what to do; `exit` how the command ends.
+    """
+
+    def __init__(self, message: str, *, fix: str = "", exit: Exit = Exit.USAGE) -> None:
+        super().__init__(message)
+        self.message = message
+        self.fix = fix
+        self.exit = exit
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  {self.fix}" if self.fix else self.message
+
+
+Level = Literal["fault", "warning", "note"]
+LEVELS: dict[str, Level] = {"E": "fault", "W": "warning", "N": "note"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing found in the user's data: a fault (the row cannot be used) or a warning.
+
+    `code` is E… for faults, W… for warnings, N… for what was handled and is only stated. `line` and `column` count
+    from 1; None where the format has none. Findings of one
+    code are told together ("+ 41 more like it").
+    """
+
+    code: str
+    message: str
+    fix: str = ""
+    file: str = ""
+    line: int | None = None
+    column: int | None = None
+    row: int | None = None
+
+    @property
+    def level(self) -> Level:
+        """Whether this stops the command (fault), is told (warning), or was handled and is only stated (note)."""
+        return LEVELS[self.code[0]]
+
+    def text(self) -> str:
+        """The finding as the terminal shows it: file:line:column [code] message, then the fix."""
+        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part not in (None, ""))
+        head = f"{place} [{self.code}] {self.message}" if place else f"[{self.code}] {self.message}"
+        return f"{head}\n  {self.fix}" if self.fix else head
+
+
+def told(findings: Iterable[Finding], where: str = "", counts: Mapping[str, int] | None = None) -> str:
+    """All findings, one text for each code: the first in full, the others counted.
+
+    `where` names the file that lists them ("RUN/data_errors.jsonl"); "" when there is none. `counts` holds the true
+    number of each code where only the first ones were kept.
+    """
+    groups: dict[str, list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault(finding.code, []).append(finding)
+    texts = []
+    for group in groups.values():
+        text = group[0].text()
+        count = max(len(group), (counts or {}).get(group[0].code, 0))
+        if count > 1:
+            listed = f"; the first 100 are in {where}" if where else ""
+            text += f"\n  + {count - 1:,} more like it{listed}"
+        texts.append(text)
+    return "\n".join(texts)
+
+
+class DataError(UserError):
+    """The user's data has faults; all of them are told at once, with file, line and column."""
+
+    def __init__(self, findings: Sequence[Finding], *, where: str = "", counts: Mapping[str, int] | None = None,
+                 exit: Exit = Exit.DATA) -> None:
+        super().__init__(told(findings, where, counts), exit=exit)
+        self.findings = tuple(findings)
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that is most like this one, for "did you mean"; None when nothing is near."""
+    import difflib
+
+    choices = list(known)
+    lowered = {choice.lower(): choice for choice in reversed(choices)}
+    found = difflib.get_close_matches(word.lower(), list(lowered), n=1, cutoff=0.6)
+    return lowered[found[0]] if found else None

@@ -1,0 +1,1 @@
+"""Predictions over many rows, scores with intervals, and comparison with baselines."""

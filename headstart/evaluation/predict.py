@@ -1,0 +1,85 @@
+"""Predictions for any number of rows, in their order, as they come.
+
+N features, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from headstart.contract import Example, Feature, Prediction, Task
+from headstart.data.batches import collate
+
+if TYPE_CHECKING:
+    from headstart.models.model import Model
+
+CHUNK = 2048  # rows whose features are sorted by length together: padding and attention fall, memory stays flat
+
+
+def predict(task: Task[Any], model: Model, examples: Iterable[Example], *, batch_tokens: int) -> Iterator[Prediction]:
+    """One prediction an example, in order. The model answers in fp32, so batching changes nothing beyond 1e-5."""
+    source = iter(examples)
+    while chunk := list(islice(source, CHUNK)):
+        yield from predict_chunk(task, model, chunk, batch_tokens)
+
+
+def predict_chunk(task: Task[Any], model: Model, chunk: Sequence[Example], batch_tokens: int) -> list[Prediction]:
+    """Predictions for some examples, features of like length side by side."""
+    features: list[Feature] = []
+    owner: list[int] = []
+    for index, example in enumerate(chunk):
+        made = task.encode(example, model.tokenizer)
+        features += made
+        owner += [index] * len(made)
+    pieces: list[Any] = [None] * len(features)
+    for batch in by_length(features, batch_tokens):
+        outputs = answer(model, [features[place] for place in batch])
+        for n, place in enumerate(batch):
+            output = {name: values[n] for name, values in outputs.items()}
+            pieces[place] = task.reduce(features[place], output)
+    held: list[list[Any]] = [[] for _ in chunk]
+    for place, index in enumerate(owner):
+        held[index].append(pieces[place])
+    return [task.decode(example, mine) for example, mine in zip(chunk, held, strict=True)]
+
+
+def by_length(features: Sequence[Feature], batch_tokens: int) -> Iterator[list[int]]:
+    """Places of features in batches of like length; a batch holds at most this many tokens, padding included."""
+    order = sorted(range(len(features)), key=lambda place: len(features[place]))
+    batch: list[int] = []
+    for place in order:
+        if batch and (len(batch) + 1) * len(features[place]) > batch_tokens:
+            yield batch
+            batch = []
+        batch.append(place)
+    if batch:
+        yield batch
+
+
+def answer(model: Model, features: Sequence[Feature]) -> dict[str, Any]:
+    """The model's outputs for some features as arrays, by name, (N, …) each."""
+    import torch
+
+    model.module.eval()
+    with torch.inference_mode():
+        outputs = model.forward(collate(features, model.layout(packed=model.can_pack)))
+    return {name: values.float().cpu().numpy() for name, values in outputs.items()}
+
+
+def pooled_states(task: Task[Any], model: Model, examples: Iterable[Example], *, batch_tokens: int) -> Any:
+    """The mean token state of each example's first feature from the backbone as it is, (M, W) float64."""
+    import numpy as np
+    import torch
+
+    model.module.eval()
+    features = [task.encode(example, model.tokenizer)[0] for example in examples]
+    states: list[Any] = [None] * len(features)
+    for batch in by_length(features, batch_tokens):
+        with torch.inference_mode():
+            layout = model.layout(packed=model.can_pack)
+            rows = model.pooled(collate([features[place] for place in batch], layout)).float().cpu().numpy()
+        for place, row in zip(batch, rows, strict=True):
+            states[place] = row
+    return np.asarray(states, dtype=np.float64)

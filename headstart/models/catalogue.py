@@ -1,0 +1,27 @@
+"""The families that headstart knows, and the names of their checkpoints."""
+
+from __future__ import annotations
+
+from headstart.errors import Exit, UserError, nearest
+from headstart.models.families import families
+from headstart.models.family import Family
+
+CATALOGUE: tuple[Family, ...] = tuple(families().values())
+
+
+def find(model_type: str, reference: str) -> Family:
+    """The family of a config's model_type; raises UserError (69) for one that is not supported."""
+    for family in CATALOGUE:
+        if family.model_type == model_type:
+            return family
+    known = ", ".join(family.family for family in CATALOGUE)
+    near = nearest(model_type, [family.family for family in CATALOGUE]) if model_type else None
+    raise UserError(f"{reference} is of the family {model_type or '(none given)'!r}, which headstart does not support"
+                    f"{f' (nearest: {near})' if near else ''}.", fix=f"Choose a model of: {known}.", exit=Exit.UNAVAILABLE)
+
+
+def hub_names(reference: str) -> list[str]:
+    """A hub name, and the other names that it goes by: short names of 2020 have new homes."""
+    homes = [family.aliases[reference] for family in CATALOGUE if reference in family.aliases]
+    short = [old for family in CATALOGUE for old, new in family.aliases.items() if new == reference]
+    return [*homes, reference, *short]

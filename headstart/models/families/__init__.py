@@ -1,0 +1,18 @@
+"""One file for each family with what is peculiar to it; the folder is the registry."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+from headstart.models.family import Family
+
+
+def families() -> dict[str, Family]:
+    """Every family by its model_type in config.json."""
+    found = {}
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        if path.stem != "__init__":
+            family: Family = importlib.import_module(f"headstart.models.families.{path.stem}").FAMILY
+            found[family.model_type] = family
+    return found

@@ -1,0 +1,38 @@
+"""DistilBERT (Sanh et al. 2019): BERT with half the layers, no segments, no pooler."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from headstart.models.family import Checkpoint, Family
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def classify(module: Any, pooled: Tensor) -> Tensor:
+    """Linear, ReLU, dropout, linear."""
+    logits: Tensor = module.classifier(module.dropout(module.pre_classifier(pooled).relu()))
+    return logits
+
+
+FAMILY = Family(
+    "distilbert",
+    {"sequence-classification": "DistilBertForSequenceClassification"},
+    classify,
+    has_types=False,
+    layers="transformer.layer",
+    dropouts=("dropout", "seq_classif_dropout"),
+    attention_dropouts=("attention_dropout",),
+    names={"width": "dim", "layers": "n_layers", "positions": "max_position_embeddings"},
+    checkpoints=(
+        Checkpoint("distilbert/distilbert-base-cased", "66 M", "Apache-2.0"),
+        Checkpoint("distilbert/distilbert-base-uncased", "66 M", "Apache-2.0"),
+        Checkpoint("distilbert/distilbert-base-multilingual-cased", "135 M", "Apache-2.0"),
+        Checkpoint("distilbert/distilbert-base-uncased-finetuned-sst-2-english", "67 M", "Apache-2.0"),
+    ),
+    aliases={name: f"distilbert/{name}" for name in (
+        "distilbert-base-cased", "distilbert-base-uncased", "distilbert-base-multilingual-cased",
+        "distilbert-base-uncased-distilled-squad", "distilbert-base-cased-distilled-squad",
+        "distilbert-base-uncased-finetuned-sst-2-english")},
+)

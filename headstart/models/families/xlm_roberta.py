@@ -1,0 +1,16 @@
+"""XLM-RoBERTa (Conneau et al. 2019): RoBERTa over 100 languages, with a sentencepiece vocabulary."""
+
+from headstart.models.families.roberta import after_padding
+from headstart.models.family import Checkpoint, Family, head_module
+
+FAMILY = Family(
+    "xlm-roberta",
+    {"sequence-classification": "XLMRobertaForSequenceClassification"},
+    head_module,
+    position_offset=after_padding,
+    checkpoints=(
+        Checkpoint("FacebookAI/xlm-roberta-base", "278 M", "MIT"),
+        Checkpoint("FacebookAI/xlm-roberta-large", "560 M", "MIT"),
+    ),
+    aliases={"xlm-roberta-base": "FacebookAI/xlm-roberta-base", "xlm-roberta-large": "FacebookAI/xlm-roberta-large"},
+)

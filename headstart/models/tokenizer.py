@@ -1,0 +1,100 @@
+"""Any family's tokenizer as tasks see it: text to pieces with offsets, and pieces laid out with special tokens."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any, Self
+
+from headstart.contract import Tokens
+from headstart.errors import Exit, UserError
+
+
+class FamilyTokenizer:
+    """A tokenizer of the tokenizers library; `longest` is the most tokens of one feature, special ones included."""
+
+    def __init__(self, held: Any, longest: int) -> None:
+        if not getattr(held, "is_fast", False):
+            raise UserError(f"The tokenizer {type(held).__name__} gives no character offsets.",
+                            fix="Use a model with a tokenizer.json.", exit=Exit.UNAVAILABLE)
+        self.held = held
+        self.longest = longest
+        self.backend = held.backend_tokenizer
+        # Some published tokenizers cut or pad by themselves; a text must never be cut without a word.
+        self.backend.no_truncation()
+        self.backend.no_padding()
+        self.single = self.template(("x",))
+        self.double = self.template(("x", "x"))
+
+    @property
+    def pad_id(self) -> int:
+        """The id of padding; 0 where the tokenizer has none (its places are masked in any case)."""
+        found = self.held.pad_token_id
+        return int(found) if found is not None else 0
+
+    def with_longest(self, longest: int) -> Self:
+        """The same tokenizer with another longest feature."""
+        other = copy.copy(self)
+        other.longest = longest
+        return other
+
+    def tokenize(self, text: str) -> Tokens:
+        """Ids and offsets of a text, without special tokens and without cutting."""
+        made = self.backend.encode(text, add_special_tokens=False)
+        return Tokens(made.ids, made.offsets)
+
+    def template(self, texts: tuple[str, ...]) -> list[list[tuple[int, int]]]:
+        """The special tokens before, between and after the parts, each with its segment number.
+
+        Read off an encoded example, so that every family's own form is kept.
+        """
+        made = self.backend.encode(*texts, add_special_tokens=True)
+        runs: list[list[tuple[int, int]]] = [[]]
+        part = -1
+        for token, kind, owner in zip(made.ids, made.type_ids, made.sequence_ids, strict=True):
+            if owner is None:
+                runs[-1].append((token, kind))
+            elif owner != part:
+                part = owner
+                runs.append([])
+        types = [kind for kind, owner in zip(made.type_ids, made.sequence_ids, strict=True) if owner is not None]
+        self.part_types = getattr(self, "part_types", {}) | {len(texts): [types[0], types[-1]][:len(texts)]}
+        return runs
+
+    def room(self, parts: int) -> int:
+        """How many tokens of the user's own fit into one feature of this many parts."""
+        special = sum(len(run) for run in (self.single if parts == 1 else self.double))
+        return max(1, self.longest - special)
+
+    def lay_out(self, *parts: Sequence[int]) -> tuple[list[int], list[int]]:
+        """Ids and segment numbers of one feature, special tokens added."""
+        runs = self.single if len(parts) == 1 else self.double
+        kinds = self.part_types[len(parts)]
+        ids = [token for token, _ in runs[0]]
+        types = [kind for _, kind in runs[0]]
+        for part, kind, run in zip(parts, kinds, runs[1:], strict=True):
+            ids += part
+            types += [kind] * len(part)
+            ids += [token for token, _ in run]
+            types += [kind for _, kind in run]
+        return ids, types
+
+
+def load_tokenizer(folder: str) -> Any:
+    """The tokenizer of a model folder; raises UserError (69) with what is missing."""
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except ImportError as error:
+        raise UserError(f"The tokenizer of {folder} needs a package that is not here: {first_line(error)}",
+                        fix="pip install 'headstart[sentencepiece]'", exit=Exit.UNAVAILABLE) from None
+    except Exception as error:  # the library raises many kinds for a broken folder
+        raise UserError(f"The tokenizer of {folder} cannot be read: {first_line(error)}",
+                        fix="The folder needs tokenizer.json (or its family's vocabulary files); copy it again.",
+                        exit=Exit.UNAVAILABLE) from None
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's text."""
+    return (str(error).strip().split("\n") or [type(error).__name__])[0][:300]

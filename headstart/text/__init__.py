@@ -1,0 +1,1 @@
+"""Texts before they become tokens: normal forms, windows."""

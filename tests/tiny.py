@@ -1,0 +1,178 @@
+"""Tiny random models of every family, each with a tokenizer trained on text of our own, for tests without downloads.
+
+    folder = tiny.model_folder("bert", tmp_path / "model")
+    folder = tiny.model_folder("roberta", tmp_path / "model", head="sequence-classification", labels=["no", "yes"])
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import json
+import re
+import string
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+FAMILIES = ("bert", "distilbert", "roberta", "xlm-roberta", "electra", "modernbert")
+POSITIONS = 128  # tokens that one input of a tiny model can hold, special tokens included
+
+WORDPIECE = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]",
+             "mask_token": "[MASK]"}
+SENTENCES = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+
+
+def sentences() -> list[str]:
+    """A few hundred plain sentences: what the tiny tokenizers learn from, and what tests may feed to models."""
+    who = ["the gardener", "a young doctor", "my sister", "the old captain", "nobody here", "every teacher"]
+    does = ["waters", "forgets", "counts", "would sell", "never paints", "is looking for", "can't find"]
+    what = ["the roses", "seven green apples", "a broken card", "the river bank", "café tables", "an unpaid bill"]
+    ends = [".", " before noon!", ", doesn't it?", " in 1984."]
+    made = [f"{a} {b} {c}{d}" for a, b, c, d in itertools.product(who, does, what, ends)]
+    return [text[0].upper() + text[1:] for text in made]
+
+
+def texts(count: int, seed: int = 0) -> list[str]:
+    """Texts of mixed lengths, from one sentence to several."""
+    import random
+
+    draw, known = random.Random(seed), sentences()
+    return [" ".join(draw.sample(known, draw.choice([1, 1, 1, 2, 3]))) for _ in range(count)]
+
+
+@functools.cache
+def pieces() -> tuple[list[str], list[str], list[str]]:
+    """Letters and signs, beginnings of words, and ends of long words, of `sentences()`, sorted."""
+    words = set(re.findall(r"\w+", " ".join(sentences())))
+    letters = set(string.ascii_letters + string.digits + string.punctuation) | set("".join(words))
+    return sorted(letters), sorted({word[:5] for word in words}), sorted({word[5:] for word in words} - {""})
+
+
+@functools.cache
+def wordpiece_vocabulary() -> dict[str, int]:
+    """WordPiece: every word of plain letters can be spelled. (The library's trainer differs from run to run.)"""
+    letters, begins, ends = pieces()
+    made = [*WORDPIECE.values(), *letters, *(f"##{one}" for one in letters), *begins, *(f"##{one}" for one in ends),
+            *sorted({one.lower() for one in begins})]
+    return {piece: number for number, piece in enumerate(dict.fromkeys(made))}
+
+
+@functools.cache
+def unigram_vocabulary() -> list[tuple[str, float]]:
+    """Unigram pieces with log-probabilities: long pieces are likelier than their letters."""
+    letters, begins, ends = pieces()
+    held = {"▁": -4.0} | dict.fromkeys(letters, -9.0) | {f"▁{one}": -6.0 for one in begins} | dict.fromkeys(ends, -7.0)
+    return [*((piece, 0.0) for piece in SENTENCES), *held.items()]
+
+
+@functools.cache
+def byte_vocabulary(size: int = 400) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """Byte BPE trained on `sentences()`: pieces and merges."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+    made = Tokenizer(models.BPE())
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.train_from_iterator(sentences(), trainers.BpeTrainer(
+        vocab_size=size, special_tokens=list(SENTENCES), show_progress=False,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
+    held = json.loads(made.to_str())["model"]
+    return held["vocab"], [tuple(pair) for pair in held["merges"]]
+
+
+def tokenizer(family: str) -> Any:
+    """The transformers tokenizer of a family, a few hundred pieces large."""
+    import transformers
+
+    if family == "modernbert":
+        return modernbert_tokenizer()
+    if family == "roberta":
+        vocab, merges = byte_vocabulary()
+        return transformers.RobertaTokenizer(vocab=dict(vocab), merges=list(merges), model_max_length=POSITIONS)
+    if family == "xlm-roberta":
+        return transformers.XLMRobertaTokenizer(vocab=list(unigram_vocabulary()), model_max_length=POSITIONS)
+    kind = transformers.DistilBertTokenizer if family == "distilbert" else transformers.BertTokenizer
+    return kind(vocab=dict(wordpiece_vocabulary()), model_max_length=POSITIONS)
+
+
+def modernbert_tokenizer() -> Any:
+    """Byte BPE with BERT's special tokens and no segment numbers, as ModernBERT has it."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    vocab, merges = byte_vocabulary()
+    renamed = dict(zip(SENTENCES, ("[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]"), strict=True))
+    ids = {renamed.get(piece, piece): number for piece, number in vocab.items()}
+    made = Tokenizer(models.BPE(vocab=ids, merges=list(merges)))
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
+    made.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]",
+        special_tokens=[("[CLS]", ids["[CLS]"]), ("[SEP]", ids["[SEP]"])])
+    return PreTrainedTokenizerFast(tokenizer_object=made, model_max_length=POSITIONS,
+                                   model_input_names=["input_ids", "attention_mask"], **WORDPIECE)
+
+
+def config(family: str, held: Any, **changes: Any) -> Any:
+    """A config of two (ModernBERT: three) layers of width 32 for this tokenizer."""
+    import transformers
+
+    shape = {"vocab_size": len(held), "pad_token_id": held.pad_token_id}
+    if family == "distilbert":
+        return transformers.DistilBertConfig(
+            **shape | {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64, "max_position_embeddings": POSITIONS}
+            | changes)
+    shape |= {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+    if family == "modernbert":
+        special = {"cls_token_id": held.cls_token_id, "sep_token_id": held.sep_token_id,
+                   "bos_token_id": held.cls_token_id, "eos_token_id": held.sep_token_id}
+        # A window of 8 tokens is shorter than most texts, so that local attention is seen to work.
+        return transformers.ModernBertConfig(
+            **shape | special | {"num_hidden_layers": 3, "max_position_embeddings": POSITIONS, "local_attention": 8}
+            | changes)
+    if family in ("roberta", "xlm-roberta"):
+        special = {"bos_token_id": held.bos_token_id, "eos_token_id": held.eos_token_id}
+        kind = transformers.RobertaConfig if family == "roberta" else transformers.XLMRobertaConfig
+        # Position numbers begin at padding_idx + 1 = 2.
+        return kind(**shape | special | {"max_position_embeddings": POSITIONS + 2, "type_vocab_size": 1} | changes)
+    if family == "electra":
+        return transformers.ElectraConfig(
+            **shape | {"embedding_size": 16, "max_position_embeddings": POSITIONS} | changes)
+    return transformers.BertConfig(**shape | {"max_position_embeddings": POSITIONS} | changes)
+
+
+BASES = {"bert": "BertModel", "distilbert": "DistilBertModel", "roberta": "RobertaModel",
+         "xlm-roberta": "XLMRobertaModel", "electra": "ElectraModel", "modernbert": "ModernBertModel"}
+HEADS = {"sequence-classification": "ForSequenceClassification"}
+
+
+def model_folder(family: str, folder: Path, head: str | None = None, labels: Sequence[str] | None = None,
+                 seed: int = 0, **changes: Any) -> Path:
+    """A plain transformers folder (config, safetensors, tokenizer) of a tiny random model; returns the folder.
+
+    Without `head` it is a pretrained backbone; with one it is a published fine-tuned model whose id2label holds
+    `labels` (default: no, yes). Other keywords change its config (`num_hidden_layers=4`). Weights come from the seed;
+    the global generator is left as it was.
+    """
+    import torch
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
+    held = tokenizer(family)
+    if head is not None:
+        names = list(labels or ("no", "yes"))
+        changes |= {"id2label": dict(enumerate(names)), "label2id": {name: n for n, name in enumerate(names)}}
+    made = config(family, held, **changes)
+    kind = getattr(transformers, BASES[family].removesuffix("Model") + HEADS[head] if head else BASES[family])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = kind(made)
+        for weight in model.parameters():
+            # Ten times the usual spread: predictions of a random model then differ from text to text.
+            if weight.dim() > 1:
+                torch.nn.init.normal_(weight, std=0.2)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(folder)
+    held.save_pretrained(folder)
+    return folder

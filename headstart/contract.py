@@ -117,6 +117,15 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class Layout:
+    """How features become a batch: packed (all in one row, end to end) or padded (one a row, on this side)."""
+
+    packed: bool
+    pad_id: int = 0
+    side: Literal["right", "left"] = "right"
+
+
+@dataclass(frozen=True)
 class Tokens:
     """A text as token ids with the characters that each came from: offsets (L, 2), None where not to be had."""
 

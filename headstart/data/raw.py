@@ -157,7 +157,7 @@ class Raw:
         return "jsonl" if one else named
 
 
-class damaged:  # noqa: N801 - reads as a word: `with damaged(sheet)`
+class damaged:
     """Errors of decompression in the user's words."""
 
     def __init__(self, sheet: Sheet) -> None:

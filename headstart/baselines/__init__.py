@@ -1,0 +1,1 @@
+"""Cheap rivals on texts and arrays; a task names its own."""

@@ -1,0 +1,212 @@
+"""The data check: class counts, duplicates, leaks, contradictions, suspicious labels; in plain words.
+
+One pass over each split keeps 64-bit hashes, never texts; what is named is read again and compared for real.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.contract import Example, Json, Task
+from headstart.data.twins import Profiles
+from headstart.errors import Finding
+from headstart.text.normalise import hash_text, normalised
+
+if TYPE_CHECKING:
+    from headstart.contract import Ints
+
+Place = Callable[[int], tuple[str, int | None]]
+NAMED = 20  # findings of one kind that are named one by one
+RARE = 5  # a class with fewer training rows is rare
+
+
+@dataclass
+class Seen:
+    """What one pass over a split leaves: hashes of the exact and normalised text, label numbers."""
+
+    exact: Ints
+    loose: Ints
+    label: Ints
+
+
+@dataclass
+class Check:
+    """What was found in the user's rows."""
+
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)  # split -> label -> rows
+    findings: list[Finding] = field(default_factory=list)
+    numbers: dict[str, int] = field(default_factory=dict)  # duplicates, near_duplicates, contradictions, leaks
+
+    def json(self) -> dict[str, Json]:
+        """The same as data.json holds it."""
+        return {"counts": self.counts, **self.numbers}
+
+    def words(self) -> list[str]:
+        """Plain sentences."""
+        found = []
+        for split, counts in self.counts.items():
+            rows = sum(counts.values())
+            ordered = sorted(counts.items(), key=lambda pair: -pair[1])
+            if len(ordered) > 8:
+                shown = f"{len(ordered)} labels, from {ordered[0][0]!r} ({ordered[0][1]:,}) to {ordered[-1][0]!r} ({ordered[-1][1]:,})"
+            else:
+                shown = ", ".join(f"{label!r} {count:,}" for label, count in ordered)
+            found.append(f"{split}: {rows:,} rows; {shown}" if ordered else f"{split}: {rows:,} rows")
+        return found
+
+
+def check(task: Task[Any], splits: Mapping[str, Sequence[Example]], places: Mapping[str, Place]) -> Check:
+    """Look through every split; the task's own check is added at the end."""
+    made = Check()
+    labels: dict[str | None, int] = {}
+    profiles = Profiles()
+    seen = {split: look(task, split, examples, labels, made, profiles) for split, examples in splits.items()}
+    classes(made, splits)
+    twins(made, profiles)
+    for split, held in seen.items():
+        duplicates(task, split, splits[split], held, places[split], made)
+    leaks(task, splits, seen, places, made)
+    made.findings += task.check(splits)
+    return made
+
+
+def look(task: Task[Any], split: str, examples: Sequence[Example], labels: dict[str | None, int], made: Check,
+         profiles: Profiles) -> Seen:
+    """One pass over a split."""
+    exact, loose, label = array("q"), array("q"), array("q")
+    counts: Counter[str] = Counter()
+    for example in examples:
+        text, stratum = task.subject(example), task.stratum(example)
+        exact.append(hash_text(text))
+        loose.append(hash_text(normalised(text)))
+        label.append(labels.setdefault(stratum, len(labels)))
+        if stratum is not None:
+            counts[stratum] += 1
+            if split == "train":
+                profiles.add(stratum, text)
+    made.counts[split] = dict(sorted(counts.items()))
+    return Seen(*(np.frombuffer(column, dtype=np.int64) if column else np.zeros(0, np.int64)
+                  for column in (exact, loose, label)))
+
+
+def classes(made: Check, splits: Mapping[str, Sequence[Example]]) -> None:
+    """One class only, rare classes, labels that training never shows, labels that differ by case or space."""
+    train = made.counts.get("train", {})
+    if len(train) == 1 and len(splits["train"]):
+        made.findings.append(Finding("E203", f"the training rows have one class only, {next(iter(train))!r}.",
+                                     "Two labels or more are needed; is this the right label column?"))
+    alone = [label for label, count in train.items() if count == 1]
+    rare = [label for label, count in train.items() if 1 < count < RARE]
+    several(made, "W205", alone, "has one training row", "one row is no class to learn; add rows or join it to another label")
+    several(made, "W206", rare, f"has fewer than {RARE} training rows", "its scores will be luck; add rows if you can")
+    for split, counts in made.counts.items():
+        if split != "train":
+            unseen = [label for label in counts if label not in train]
+            several(made, "W207", unseen, f"stands in {split} but never in train",
+                    "the model cannot answer it, and every such row counts as wrong")
+    forms: dict[str, list[str]] = {}
+    for label in sorted({label for counts in made.counts.values() for label in counts}):
+        forms.setdefault(" ".join(label.casefold().split()), []).append(label)
+    for alike in forms.values():
+        if len(alike) > 1:
+            made.findings.append(Finding("W204", f"the labels {' and '.join(map(repr, alike))} differ only by case or space.",
+                                         "They are taken as different; write them one way if they are the same."))
+
+
+def several(made: Check, code: str, labels: list[str], what: str, advice: str) -> None:
+    """One finding for each label, and one for the rest when they are many."""
+    for label in labels[:NAMED]:
+        made.findings.append(Finding(code, f"the label {label!r} {what}.", advice[:1].upper() + advice[1:] + "."))
+    if len(labels) > NAMED:
+        made.findings.append(Finding(code, f"so it is with {len(labels) - NAMED} more labels."))
+
+
+def twins(made: Check, profiles: Profiles) -> None:
+    """Pairs of classes whose texts use the same words."""
+    for first, second, likeness in profiles.pairs():
+        made.findings.append(Finding(
+            "W209", f"the labels {first!r} and {second!r} stand on texts with the same words (likeness {likeness:.2f}).",
+            "Are they one class written twice, or is one of them often given by mistake?"))
+
+
+def duplicates(task: Task[Any], split: str, examples: Sequence[Example], seen: Seen, place: Place, made: Check) -> None:
+    """Equal texts within a split: with one label (duplicates), with several (contradictions), equal but for form."""
+    exact = contradictions = 0
+    for first, second in pairs(seen.exact):
+        if task.subject(examples[first]) != task.subject(examples[second]):
+            continue  # two texts of one hash
+        if seen.label[first] != seen.label[second]:
+            contradictions += 1
+            named(made, "W203", contradictions, place(second), f"in {split}, this text has the label "
+                  f"{task.stratum(examples[second])!r} here and {task.stratum(examples[first])!r} {where(place(first))}.",
+                  "One of them is wrong, or both may be right; decide, and mend the file.")
+        else:
+            exact += 1
+            named(made, "W202", exact, place(second), f"in {split}, this text stands a second time (first {where(place(first))}).",
+                  "Keep one, unless it is meant to count twice.")
+    loose = len(seen.loose) - len(np.unique(seen.loose))
+    near = max(0, loose - (len(seen.exact) - len(np.unique(seen.exact))))
+    if near:
+        made.findings.append(Finding("W208", f"in {split}, {near:,} texts equal another but for case, space or punctuation."))
+    add(made, "duplicates", exact)
+    add(made, "contradictions", contradictions)
+    add(made, "near_duplicates", near)
+
+
+def leaks(task: Task[Any], splits: Mapping[str, Sequence[Example]], seen: Mapping[str, Seen],
+          places: Mapping[str, Place], made: Check) -> None:
+    """Texts that stand in two splits: scores on them are memory, not skill."""
+    names = list(splits)
+    for number, later in enumerate(names):
+        for earlier in names[:number]:
+            order = np.argsort(seen[earlier].exact, kind="stable")
+            sorted_hashes = seen[earlier].exact[order]
+            hits = np.flatnonzero(np.isin(seen[later].exact, sorted_hashes))
+            count = 0
+            for index in hits.tolist():
+                first = int(order[np.searchsorted(sorted_hashes, seen[later].exact[index])])
+                if task.subject(splits[earlier][first]) != task.subject(splits[later][index]):
+                    continue
+                count += 1
+                named(made, "W201", count, places[later](index),
+                      f"this text of {later} stands in {earlier} too ({where(places[earlier](first))}): a leak.",
+                      f"Remove it from {later}, or the score there is too good.")
+            near = int(np.isin(seen[later].loose, seen[earlier].loose).sum()) - len(hits)
+            if near > 0:
+                made.findings.append(Finding("W208", f"{near:,} texts of {later} stand in {earlier} but for case, space or punctuation."))
+            add(made, "leaks", count)
+
+
+def pairs(hashes: Ints) -> list[tuple[int, int]]:
+    """For every repeated hash: its first place, with each later place."""
+    order = np.argsort(hashes, kind="stable")
+    same = np.flatnonzero(hashes[order][1:] == hashes[order][:-1]) + 1
+    found = []
+    first = -1
+    for at in same.tolist():
+        if first < 0 or hashes[order[at]] != hashes[order[first]]:
+            first = at - 1
+        found.append((int(order[first]), int(order[at])))
+    return sorted(found, key=lambda pair: pair[1])
+
+
+def named(made: Check, code: str, number: int, place: tuple[str, int | None], message: str, fix: str) -> None:
+    """Name the first of a kind one by one; the number of all stands in `numbers`."""
+    if number <= NAMED:
+        made.findings.append(Finding(code, message, fix, place[0], place[1]))
+
+
+def where(place: tuple[str, int | None]) -> str:
+    """A place in words."""
+    return f"in line {place[1]} of {place[0]}" if place[1] is not None else f"in {place[0]}"
+
+
+def add(made: Check, name: str, count: int) -> None:
+    """Add to a number."""
+    made.numbers[name] = made.numbers.get(name, 0) + count

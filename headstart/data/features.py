@@ -1,0 +1,104 @@
+"""Encoded examples, stored flat: a few bytes a token, whatever their number.
+
+Shapes: F features, M examples, T tokens of all.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Sequence
+from random import Random
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+
+from headstart.contract import Example, Feature, Json, Target, Task, Tokenizer
+
+if TYPE_CHECKING:
+    from headstart.contract import Floats, Ints
+
+
+class Features(Sequence[Feature]):
+    """The features of many examples; `of(m)` are those of example m."""
+
+    def __init__(self) -> None:
+        self.tokens, self.kinds = array("i"), array("b")
+        self.ends = array("q", [0])  # where each feature's tokens end
+        self.borders = array("q", [0])  # where each example's features end
+        self.weight_of, self.cut_of = array("d"), array("q")
+        self.targets: list[Any] = []
+        self.extra: dict[int, tuple[dict[str, Json], Any, str]] = {}  # info, group and role where there are any
+
+    @classmethod
+    def encode(cls, task: Task[Any], examples: Iterable[Example], tokenizer: Tokenizer, *, seed: int | None,
+               epoch: int = 0) -> Features:
+        """Every example's features. `seed` and `epoch` feed a task that draws; None means no draws (prediction)."""
+        made = cls()
+        for example in examples:
+            draw = Random(f"{seed}:{epoch}:{example.row}") if seed is not None else None
+            made.add(task.encode(example, tokenizer, draw))
+        return made
+
+    def add(self, features: Sequence[Feature]) -> None:
+        """One more example."""
+        for feature in features:
+            if feature.info or feature.group is not None or feature.role:
+                self.extra[len(self.targets)] = (dict(feature.info), feature.group, feature.role)
+            self.tokens.extend(feature.ids)
+            self.kinds.extend(feature.types if feature.types is not None else [0] * len(feature))
+            self.ends.append(len(self.tokens))
+            self.weight_of.append(feature.weight)
+            self.targets.append(feature.targets)
+        self.cut_of.append(max((feature.cut for feature in features), default=0))
+        self.borders.append(len(self.targets))
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    @property
+    def examples(self) -> int:
+        """How many examples there are."""
+        return len(self.borders) - 1
+
+    @property
+    def lengths(self) -> Ints:
+        """Tokens of each feature, (F,)."""
+        return np.diff(np.asarray(self.ends, dtype=np.int64))
+
+    @property
+    def example_lengths(self) -> Ints:
+        """Tokens of each example over all its features, (M,)."""
+        ends = np.asarray(self.ends, dtype=np.int64)
+        return np.diff(ends[np.asarray(self.borders, dtype=np.int64)])
+
+    @property
+    def weights(self) -> Floats:
+        """Weight of each feature, (F,)."""
+        return np.asarray(self.weight_of, dtype=np.float64)
+
+    @property
+    def cut(self) -> Ints:
+        """Tokens of each example that no feature holds, (M,)."""
+        return np.asarray(self.cut_of, dtype=np.int64)
+
+    def of(self, example: int) -> range:
+        """The features of an example."""
+        return range(self.borders[example], self.borders[example + 1])
+
+    @overload
+    def __getitem__(self, index: int) -> Feature: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Feature]: ...
+    def __getitem__(self, index: int | slice) -> Feature | list[Feature]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        begin, end = self.ends[index], self.ends[index + 1]
+        info, group, role = self.extra.get(index, ({}, None, ""))
+        targets: dict[str, Target] = dict(self.targets[index])
+        return Feature(self.tokens[begin:end], self.kinds[begin:end], targets, self.weight_of[index], 0, info, group, role)
+
+    def of_examples(self, examples: Iterable[int]) -> list[Feature]:
+        """All features of some examples, in order."""
+        return [self[place] for example in examples for place in self.of(int(example))]

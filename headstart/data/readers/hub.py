@@ -1,0 +1,44 @@
+"""A dataset of the hub, through the `datasets` extra."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import Any
+
+from headstart.data.readers.parquet import plain
+from headstart.data.sheet import Sheet
+from headstart.errors import Exit, UserError
+
+WAYS = "Download it as csv, jsonl or parquet and give the file; or fill the offline cache (HF_HOME) on a machine with network."
+
+
+def load(name: str) -> Any:
+    """All splits of a dataset; raises UserError (69) with the other ways when it cannot be had."""
+    try:
+        import datasets
+    except ImportError:
+        raise UserError(f"There is no file or folder {name}; hub datasets need the datasets package.",
+                        fix="Check the path, or pip install 'headstart[datasets]'.", exit=Exit.NO_INPUT) from None
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    with contextlib.suppress(AttributeError):
+        datasets.disable_progress_bars()
+    owner, _, config = name.partition(":")
+    try:
+        return datasets.load_dataset(owner, config or None)
+    except Exception as error:  # the library and its transport raise many kinds
+        words = " ".join(str(error).split())[:160]
+        raise UserError(f"{name} is no file or folder here, and the hub did not give a dataset of that name "
+                        f"({type(error).__name__}: {words}).", fix=WAYS, exit=Exit.UNAVAILABLE) from None
+
+
+def fill(split: Any, sheet: Sheet) -> None:
+    """The rows of one split; class numbers become their names."""
+    sheet.columns = tuple(split.column_names)
+    sheet.words.append("hub dataset")
+    names = {name: held.names for name, held in split.features.items() if hasattr(held, "names")}
+    for row in split:
+        values = tuple(names[key][row[key]] if key in names and row[key] is not None and row[key] >= 0 else
+                       None if key in names else plain(row[key]) for key in sheet.columns)
+        sheet.note_types(values)
+        sheet.row(values, None, sum(len(str(value)) for value in values) + 60 * len(values))

@@ -1,0 +1,212 @@
+"""Updates, one after the other: a generator that its caller logs, evaluates, saves and stops.
+
+Every update is a pure function of (seed, update number, weights, optimizer memory): its examples, its dropout and its
+learning rate follow from the number alone, so a resumed run replays nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart.contract import Batch
+from headstart.errors import Exit, UserError
+from headstart.settings import Training
+from headstart.training import optimizer as optimizers
+from headstart.training.objective import Objective
+from headstart.training.precision import autocast
+from headstart.training.schedule import schedule
+
+if TYPE_CHECKING:
+    import torch
+
+    from headstart.contract import Ints
+    from headstart.training.optimizer import Trainable
+
+Plan = Callable[[int], Sequence["Ints"]]  # epoch -> the examples of each update
+Make = Callable[["Ints", int], list[Batch]]  # an update's examples, most examples of a micro-batch -> micro-batches
+
+
+@dataclass
+class Step:
+    """One update: what it saw and did."""
+
+    update: int  # from 1
+    epoch: int  # from 0
+    loss: float
+    learning_rate: float
+    gradient_norm: float
+    tokens: int
+    slots: int  # tokens and padding
+    skipped: bool = False  # a scaled overflow: the weights did not change
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass
+class State:
+    """What training changes: weights, optimizer memory, how far it is."""
+
+    model: Trainable
+    optimizer: torch.optim.Optimizer
+    scaler: Any
+    micro: int
+    update: int = 0
+    tokens: int = 0
+    skipped: int = 0
+
+    @classmethod
+    def fresh(cls, model: Trainable, settings: Training, *, precision: str, device: str) -> State:
+        """At update 0."""
+        import torch
+
+        scaler = torch.amp.GradScaler(device.split(":")[0]) if precision == "fp16" else None
+        return cls(model, optimizers.make(model, settings), scaler, settings.micro_batch or settings.batch_size)
+
+    def save(self, folder: Path, progress: dict[str, Any]) -> None:
+        """Weights, optimizer memory and counts as safetensors and JSON; `progress` is the caller's own."""
+        from safetensors.torch import save_file
+
+        weights = {name: held.detach().cpu().contiguous() for name, held in self.model.module.named_parameters()}
+        save_file(weights, folder / "model.safetensors")
+        memory = {name: held.cpu() for name, held in optimizers.state_tensors(self.optimizer).items()}
+        save_file(memory, folder / "optimizer.safetensors")
+        held = {"update": self.update, "tokens": self.tokens, "skipped": self.skipped, "micro": self.micro,
+                "scaler": self.scaler.state_dict() if self.scaler is not None else None, "progress": progress}
+        (folder / "state.json").write_text(json.dumps(held, indent=2) + "\n", encoding="utf-8")
+
+    def load(self, folder: Path) -> dict[str, Any]:
+        """Put back what `save` wrote; gives the caller's progress."""
+        from safetensors.torch import load_file
+
+        load_weights(self.model, folder)
+        optimizers.load_state(self.optimizer, load_file(folder / "optimizer.safetensors"))
+        held = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        self.update, self.tokens, self.skipped, self.micro = (held[name] for name in ("update", "tokens", "skipped", "micro"))
+        if self.scaler is not None and held["scaler"] is not None:
+            self.scaler.load_state_dict(held["scaler"])
+        progress: dict[str, Any] = held["progress"]
+        return progress
+
+
+def load_weights(model: Trainable, folder: Path) -> None:
+    """The weights of a checkpoint."""
+    import torch
+    from safetensors.torch import load_file
+
+    held = load_file(folder / "model.safetensors")
+    with torch.no_grad():
+        for name, weight in model.module.named_parameters():
+            weight.copy_(held[name])
+
+
+def train(state: State, plan: Plan, make: Make, objective: Objective, weigh: Callable[[Sequence[Batch]], float],
+          settings: Training, *, total: int, seed: int, precision: str, device: str) -> Iterator[Step]:
+    """Updates from the state's to `total`.
+
+    `plan(epoch)` names the examples of each update, `make` lays them out in micro-batches, `weigh` gives the number
+    that an update's loss sum is divided by. Too little memory halves the micro-batch and repeats the update. Raises
+    UserError (65) for a loss or gradient that is no number, before any weight changes.
+    """
+    per_epoch = len(plan(0))
+    epoch, updates = -1, plan(0)
+    while state.update < total:
+        if state.update // per_epoch != epoch:
+            epoch = state.update // per_epoch
+            updates = plan(epoch)
+        examples = updates[state.update % per_epoch]
+        notes: list[str] = []
+        while True:
+            try:
+                step = one_update(state, make(examples, state.micro), objective, weigh, settings, total=total,
+                                  seed=seed, precision=precision, device=device)
+                break
+            except RuntimeError as error:
+                if not out_of_memory(error) or state.micro == 1:
+                    raise memory_error(error, state.micro) from error
+                state.micro = max(1, state.micro // 2)
+                notes.append(f"memory was too small: {state.micro} examples go through the model at once from here on; "
+                             f"updates stay at {settings.batch_size}")
+        step.epoch, step.notes = epoch, notes
+        yield step
+
+
+def one_update(state: State, batches: Sequence[Batch], objective: Objective, weigh: Callable[[Sequence[Batch]], float],
+               settings: Training, *, total: int, seed: int, precision: str, device: str) -> Step:
+    """Gradients of every micro-batch, divided by the update's whole weight; then one step of the optimizer."""
+    import torch
+
+    module = state.model.module
+    module.train()
+    state.optimizer.zero_grad(set_to_none=True)
+    whole = weigh(batches)
+    loss_sum = 0.0
+    before = torch.get_rng_state()
+    for number, batch in enumerate(batches):
+        torch.manual_seed((seed * 1_000_003 + state.update) * 1_009 + number)
+        with autocast(precision, device):
+            loss = objective(state.model, batch) / whole
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            torch.set_rng_state(before)
+            raise no_number("loss", value, state, settings)
+        loss_sum += value
+        (state.scaler.scale(loss) if state.scaler is not None else loss).backward()
+    torch.set_rng_state(before)
+    rate = (settings.learning_rate or 0.0) * schedule(state.update, total, settings)
+    norm, skipped = apply(state, settings, rate)
+    state.update += 1
+    state.tokens += (tokens := sum(batch.tokens for batch in batches))
+    state.skipped += skipped
+    return Step(state.update, 0, loss_sum, rate, norm, tokens, sum(batch.ids.size for batch in batches), skipped)
+
+
+def apply(state: State, settings: Training, rate: float) -> tuple[float, bool]:
+    """Clip the gradients and move the weights: the norm, and whether a scaled overflow skipped the update."""
+    import torch
+
+    optimizers.set_rate(state.optimizer, rate)
+    if state.scaler is not None:
+        state.scaler.unscale_(state.optimizer)
+    weights = [held for group in state.optimizer.param_groups for held in group["params"] if held.grad is not None]
+    longest = settings.clip if settings.clip else math.inf
+    norm = float(torch.nn.utils.clip_grad_norm_(weights, longest, foreach=True))
+    if not math.isfinite(norm):
+        if state.scaler is None:
+            raise no_number("gradient", norm, state, settings)
+        state.scaler.step(state.optimizer)  # sees the overflow and leaves the weights
+        state.scaler.update()
+        return 0.0, True
+    if state.scaler is not None:
+        state.scaler.step(state.optimizer)
+        state.scaler.update()
+    else:
+        state.optimizer.step()
+    return norm, False
+
+
+def no_number(what: str, value: float, state: State, settings: Training) -> UserError:
+    """The error for a loss or gradient that is NaN or infinite."""
+    return UserError(f"The {what} of update {state.update + 1} is {value}: training went wrong, and has stopped before the "
+                     "weights took it.",
+                     fix=f"Lower the learning rate (it is {settings.learning_rate:g}), or use training.precision=fp32; "
+                         "the last checkpoint is good.", exit=Exit.DATA)
+
+
+def out_of_memory(error: RuntimeError) -> bool:
+    """Whether an error is about memory."""
+    import torch
+
+    text = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in text or "can't allocate memory" in text
+
+
+def memory_error(error: RuntimeError, micro: int) -> Exception:
+    """What is raised when not even one example fits; other errors as they are."""
+    if out_of_memory(error):
+        return UserError("Memory is too small for a single example.", fix="Set a smaller data.longest, choose a smaller "
+                         "model, or set training.gradient_checkpointing=true.", exit=Exit.UNAVAILABLE)
+    return error

@@ -1,0 +1,55 @@
+"""In what precision matrices are multiplied: by rule, with the reason in words."""
+
+from __future__ import annotations
+
+import contextlib
+from contextlib import AbstractContextManager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headstart.errors import Exit, UserError
+
+if TYPE_CHECKING:
+    import torch
+
+
+@cache
+def processor_flags() -> frozenset[str]:
+    """What the processor can, as Linux names it; empty elsewhere."""
+    try:
+        for text in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if text.startswith("flags"):
+                return frozenset(text.split())
+    except OSError:
+        pass
+    return frozenset()
+
+
+def choose(given: str, device: str) -> tuple[str, str]:
+    """fp32, bf16 or fp16, and why; raises UserError (78) for fp16 without a GPU."""
+    import torch
+
+    if given == "fp16" and not device.startswith("cuda"):
+        raise UserError("training.precision=fp16 needs a GPU; this run is on the processor.",
+                        fix="Use auto, bf16 or fp32.", exit=Exit.SETTINGS)
+    if given != "auto":
+        return given, "you chose it"
+    if device.startswith("cuda"):
+        if torch.cuda.is_bf16_supported():
+            return "bf16", "the GPU multiplies it natively"
+        return "fp16", "the GPU has no bf16; losses are scaled"
+    for flag in ("amx_bf16", "avx512_bf16"):
+        if flag in processor_flags():
+            return "bf16", f"the processor has {flag}"
+    return "fp32", "the processor has no fast bf16"
+
+
+def autocast(precision: str, device: str) -> AbstractContextManager[object]:
+    """Matrix products in this precision inside the context; weights stay in fp32."""
+    import torch
+
+    if precision == "fp32":
+        return contextlib.nullcontext()
+    dtype: torch.dtype = torch.bfloat16 if precision == "bf16" else torch.float16
+    return torch.autocast(device.split(":")[0], dtype=dtype)

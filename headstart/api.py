@@ -202,7 +202,7 @@ def score_table(scores: Mapping[str, Any]) -> str:
     """Every split's scores with intervals as lines of text."""
     lines = []
     for split, held in scores.items():
-        if split in ("baselines", "best", "seconds", "tables", "learned") or not isinstance(held, Mapping):
+        if split in ("baselines", "best", "seconds", "tables", "learned", "training"):
             continue
         lines.append(f"{split} ({next(iter(held.values()))['n']:,} rows)" if held else split)
         for name, score in held.items():

@@ -251,7 +251,9 @@ E = TypeVar("E", bound=Example)
 class Rival(Protocol):
     """A fitted baseline."""
 
-    size_bytes: int
+    @property
+    def size_bytes(self) -> int:
+        """How much it takes to keep."""
 
     def predict(self, examples: Sequence[Any], states: Floats | None) -> list[Prediction]:
         """One prediction an example, in the task's own form; `states` (M, W) where the baseline needs them."""
@@ -285,8 +287,12 @@ class Task(ABC, Generic[E]):
     default_model: ClassVar[str]
     Settings: ClassVar[type]
 
-    settings: Any
+    settings: Any = None  # the task's own defaults when not given
     learned: Learned | None = None
+
+    def __post_init__(self) -> None:
+        if self.settings is None:
+            object.__setattr__(self, "settings", self.Settings())
 
     def knowing(self, learned: Learned) -> Self:
         """The same task with what it learned."""

@@ -46,7 +46,7 @@ def find(name: str) -> Command:
         near = nearest(name, names())
         advice = f"Did you mean headstart {near}?" if near else f"The commands are {', '.join(names())}."
         raise UserError(f"There is no command {name!r}.", fix=advice)
-    module: Command = importlib.import_module(f"headstart.cli.{name}")  # type: ignore[assignment]  # a module with these names
+    module: Command = importlib.import_module(f"headstart.cli.{name}")
     return module
 
 

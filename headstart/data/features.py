@@ -63,13 +63,15 @@ class Features(Sequence[Feature]):
     @property
     def lengths(self) -> Ints:
         """Tokens of each feature, (F,)."""
-        return np.diff(np.asarray(self.ends, dtype=np.int64))
+        ends = np.asarray(self.ends, dtype=np.int64)
+        return ends[1:] - ends[:-1]
 
     @property
     def example_lengths(self) -> Ints:
         """Tokens of each example over all its features, (M,)."""
         ends = np.asarray(self.ends, dtype=np.int64)
-        return np.diff(ends[np.asarray(self.borders, dtype=np.int64)])
+        borders = ends[np.asarray(self.borders, dtype=np.int64)]
+        return borders[1:] - borders[:-1]
 
     @property
     def weights(self) -> Floats:

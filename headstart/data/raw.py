@@ -95,7 +95,7 @@ class Raw:
     def open(self) -> IO[bytes]:
         """The bytes from the start, uncompressed."""
         if self.packing == "gzip":
-            return io.BufferedReader(gzip.open(self.path, "rb"), 2**20)  # type: ignore[arg-type]  # GzipFile is a RawIOBase in all but name
+            return io.BufferedReader(gzip.open(self.path, "rb"), 2**20)
         if self.packing == "zip":
             archive = zipfile.ZipFile(self.path)
             try:

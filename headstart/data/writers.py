@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any, Protocol, cast
 
 from headstart.errors import Exit, UserError
 
@@ -63,7 +63,7 @@ def writing(path: str, columns: Sequence[str], default: str = "jsonl") -> Iterat
             with contextlib.ExitStack() as stack:
                 raw: IO[bytes] = file
                 if packed:
-                    raw = stack.enter_context(gzip.GzipFile("", "wb", fileobj=file, mtime=0))  # type: ignore[assignment]  # GzipFile is no IO[bytes] to the stubs
+                    raw = cast(IO[bytes], stack.enter_context(gzip.GzipFile("", "wb", fileobj=file, mtime=0)))
                 writer = made(form, raw if form == "parquet" else stack.enter_context(text_of(raw)), columns)
                 yield writer
                 writer.close()
@@ -95,7 +95,9 @@ def made(form: str, out: Any, columns: Sequence[str]) -> Writer:
     """The writer of a format."""
     if form in ("csv", "tsv"):
         return Delimited(out, columns, "," if form == "csv" else "\t")
-    return {"jsonl": Lines, "json": Objects, "parquet": Parquet}[form](out)
+    if form == "parquet":
+        return Parquet(out)
+    return Lines(out) if form == "jsonl" else Objects(out)
 
 
 class Delimited:

@@ -69,7 +69,7 @@ def answer(model: Model, features: Sequence[Feature]) -> dict[str, Any]:
 
 
 def pooled_states(task: Task[Any], model: Model, examples: Iterable[Example], *, batch_tokens: int) -> Any:
-    """The mean token state of each example's first feature from the backbone as it is, (M, W) float64."""
+    """The mean token state of each example's first feature from the backbone as it is, (M, W)."""
     import numpy as np
     import torch
 
@@ -82,4 +82,4 @@ def pooled_states(task: Task[Any], model: Model, examples: Iterable[Example], *,
             rows = model.pooled(collate([features[place] for place in batch], layout)).float().cpu().numpy()
         for place, row in zip(batch, rows, strict=True):
             states[place] = row
-    return np.asarray(states, dtype=np.float64)
+    return np.asarray(states, dtype=np.float32)

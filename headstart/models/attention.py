@@ -1,6 +1,7 @@
 """Attention over packed rows: every example sees itself alone, and no work goes into padding outside attention.
 
-Shapes: T tokens of the packed row, N segments, n segments of a group, L longest of the group, H heads, D width of one.
+Shapes: T tokens of the packed row, N segments, n segments of a group, L longest of the group, P places of all groups,
+H heads, D width of one.
 
 A packed row holds all examples of a batch one after the other. Linear layers, norms and activations run over the T
 real tokens; only inside attention are segments laid side by side, (n, H, L, D), in groups of like length.
@@ -8,13 +9,13 @@ real tokens; only inside attention are segments laid side by side, (n, H, L, D),
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from headstart.models.dropout import cheap_dropout
+from headstart.models.small_attention import SmallAttention, parts
 
 if TYPE_CHECKING:
     from headstart.contract import Ints
@@ -23,16 +24,17 @@ NAME = "headstart"  # of the attention function in the registry of transformers
 GROUPS = 3  # more groups than this cost more in calls than they save in padding
 CUTS = 16  # borders that are tried
 CALL = 6000  # what one more group costs, in score cells (measured on 2 cores with MiniLM)
+SMALL_ANSWERED = 64  # segments up to this long are multiplied out on a CPU; torch's own is quicker beyond
+SMALL_TRAINED = 256  # the same where gradients are wanted: torch's own is slow at them
 
 
 @dataclass(frozen=True)
 class Group:
-    """Segments of like length: where their tokens stand in the row, and which places are real."""
+    """Segments of like length, laid side by side; which places are real, (n, L), or None when all are."""
 
-    gather: Tensor  # (n·L,) token of each place; 0 where there is none
-    mask: Tensor | None  # (n, 1, 1, L) True where real; None when all are
     count: int
     longest: int
+    real: Tensor | None
 
 
 @dataclass(frozen=True)
@@ -40,19 +42,85 @@ class Packing:
     """How to take a packed row apart for attention, and put it together again."""
 
     groups: tuple[Group, ...]
-    scatter: Tensor  # (T,) place of each token in the groups laid end to end
+    gather: Tensor  # (P,) token of each place of the groups laid end to end; 0 where there is none
+    scatter: Tensor  # (T,) place of each token
+    order: Tensor  # (N,) segment of each member of the groups
+    firsts: Tensor  # (N,) first token of each segment
+    first_only: bool  # whether the states of other tokens are not wanted
+    held: dict[Any, Any] = field(default_factory=dict, repr=False)  # what the first layer worked out for the others
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest segment."""
+        return max(group.longest for group in self.groups)
+
+    def by_head(self, heads: int) -> tuple[Tensor, Tensor]:
+        """`gather` and `scatter` for rows of one head each: tokens as (T·H), places as (n·H·L) of each group."""
+        if heads not in self.held:
+            head = torch.arange(heads, device=self.gather.device)
+            gathers, places, begin = [], [], 0
+            for group in self.groups:
+                size = group.count * group.longest
+                tokens = self.gather[begin:begin + size].view(group.count, 1, group.longest)
+                gathers.append((tokens * heads + head[None, :, None]).reshape(-1))
+                numbers = torch.arange(size * heads, device=head.device) + begin * heads
+                places.append(numbers.view(group.count, heads, group.longest).transpose(1, 2).reshape(size, heads))
+                begin += size
+            scatter = torch.cat(places).index_select(0, self.scatter).reshape(-1)
+            self.held[heads] = torch.cat(gathers), scatter
+        found: tuple[Tensor, Tensor] = self.held[heads]
+        return found
+
+    def firsts_by_head(self, heads: int) -> tuple[Tensor, Tensor]:
+        """The same for rows that hold one token of each segment, (N·H), instead of all."""
+        if ("first", heads) not in self.held:
+            head = torch.arange(heads, device=self.order.device)
+            gather = (self.order[:, None] * heads + head).reshape(-1)
+            self.held["first", heads] = gather, torch.argsort(gather)
+        found: tuple[Tensor, Tensor] = self.held["first", heads]
+        return found
+
+    def masks(self, window: int | None) -> list[Tensor | None]:
+        """For each group what a token may see, (n, 1, 1 or L, L) True where it may; None when all of it."""
+        if ("mask", window) not in self.held:
+            self.held["mask", window] = [mask(group, window, self.gather.device) for group in self.groups]
+        found: list[Tensor | None] = self.held["mask", window]
+        return found
+
+    def biases(self, window: int | None, dtype: torch.dtype) -> list[Tensor | None]:
+        """The same to be added to scores: 0 where a token may see, the lowest number elsewhere."""
+        key = ("bias", window, dtype)
+        if key not in self.held:
+            lowest = torch.finfo(dtype).min
+            self.held[key] = [None if seen is None else torch.zeros(seen.shape, dtype=dtype).masked_fill_(~seen, lowest)
+                              for seen in self.masks(window)]
+        found: list[Tensor | None] = self.held[key]
+        return found
 
 
-def packing(segments: Ints, device: torch.device) -> Packing:
-    """Index arrays for the segments (N, 3) of one packed row; made once a batch, used by every layer."""
+def mask(group: Group, window: int | None, device: torch.device) -> Tensor | None:
+    """What tokens of a group may see: real ones, and with `window` those fewer than `window` places away."""
+    seen = None if group.real is None else group.real[:, None, None, :]
+    if window is None or group.longest <= window:
+        return seen
+    steps = torch.arange(group.longest, device=device)
+    near = ((steps[:, None] - steps[None, :]).abs() < window)[None, None]  # (1, 1, L, L)
+    return near if seen is None else near & seen
+
+
+def packing(segments: Ints, device: torch.device, *, first_only: bool = False) -> Packing:
+    """Index arrays for the segments (N, 3) of one packed row; made once a batch, used by every layer.
+
+    With `first_only` the last layer gives the states of the segments' first tokens alone, (1, N, W).
+    """
     lengths = (segments[:, 2] - segments[:, 1]).tolist()
     order = sorted(range(len(lengths)), key=lengths.__getitem__)
-    total = sum(lengths)
-    scatter = torch.zeros(total, dtype=torch.long)
-    groups, base = [], 0
-    for members in grouped(order, lengths):
+    scatter = torch.zeros(int(segments[:, 2].max()), dtype=torch.long)
+    groups, gathers, base = [], [], 0
+    runs = grouped(order, lengths)
+    for members in runs:
         longest = lengths[members[-1]]
-        begins = torch.tensor([int(segments[n, 1]) for n in members])
+        begins = torch.from_numpy(segments[members, 1])
         sizes = torch.tensor([lengths[n] for n in members])
         steps = torch.arange(longest)
         real = steps[None, :] < sizes[:, None]  # (n, L)
@@ -60,9 +128,10 @@ def packing(segments: Ints, device: torch.device) -> Packing:
         places = torch.arange(len(members) * longest).view(len(members), longest) + base
         scatter[gather[real]] = places[real]
         base += len(members) * longest
-        mask = None if bool(real.all()) else real[:, None, None, :].to(device)
-        groups.append(Group(gather.view(-1).to(device), mask, len(members), longest))
-    return Packing(tuple(groups), scatter.to(device))
+        gathers.append(gather.view(-1))
+        groups.append(Group(len(members), longest, None if bool(real.all()) else real.to(device)))
+    return Packing(tuple(groups), torch.cat(gathers).to(device), scatter.to(device), torch.tensor(order).to(device),
+                   torch.from_numpy(segments[:, 1].copy()).to(device), first_only)
 
 
 def grouped(order: list[int], lengths: list[int]) -> list[list[int]]:
@@ -73,6 +142,7 @@ def grouped(order: list[int], lengths: list[int]) -> list[list[int]]:
     ends = [0, *ends[(len(ends) - 1) % step::step]]  # the last end is always kept
 
     def cost(begin: int, end: int) -> int:
+        """Score cells of one group, and the price of its calls."""
         return (end - begin) * lengths[order[end - 1]] ** 2 + CALL
 
     best = {end: (cost(0, end), [end]) for end in ends[1:]}
@@ -84,38 +154,29 @@ def grouped(order: list[int], lengths: list[int]) -> list[list[int]]:
     return [order[begin:end] for begin, end in zip(borders[:-1], borders[1:], strict=True)]
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float, scaling: float) -> Tensor:
-    """softmax(scaling · q kᵀ) v with masked keys left out: (n, H, L, D) -> (n, H, L, D)."""
-    if dropout == 0.0:
-        return torch.nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scaling)
-    scores = torch.matmul(query, key.transpose(-1, -2)) * scaling  # (n, H, L, L)
-    if mask is not None:
-        scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
-    weights = torch.softmax(scores, dim=-1)
-    return torch.matmul(cheap_dropout(weights, dropout), value)
-
-
-def packed_attention(module: torch.nn.Module, query: Tensor, key: Tensor, value: Tensor, pack: Packing, *,
-                     dropout: float, scaling: float, window: int | None) -> Tensor:
+def packed_attention(query: Tensor, key: Tensor, value: Tensor, pack: Packing, *, dropout: float, scaling: float,
+                     window: int | None = None, firsts: bool = False) -> Tensor:
     """Attention inside each segment of a packed row: q, k, v (1, H, T, D) -> (1, T, H, D).
 
-    With `window`, a token sees those fewer than `window` places away (ModernBERT's local layers).
+    With `window`, a token sees those fewer than `window` places away (ModernBERT's local layers). With `firsts`, the
+    queries are the first tokens of the segments alone: (1, H, N, D) -> (1, N, H, D).
     """
-    _, heads, total, width = query.shape
-    rows = [states.transpose(1, 2).reshape(total, heads * width) for states in (query, key, value)]
+    _, heads, asked, width = query.shape
+    rows = [states.transpose(1, 2).reshape(-1, width) for states in (query, key, value)]
+    trains = torch.is_grad_enabled() and any(states.requires_grad for states in rows)
+    if query.device.type == "cpu" and (dropout or pack.longest <= (SMALL_TRAINED if trains else SMALL_ANSWERED)):
+        mixed: Tensor = SmallAttention.apply(*rows, pack, heads, dropout, scaling, window, firsts)
+        return mixed.view(1, asked, heads, width)
+    gather, scatter = pack.by_head(heads)
+    gather_queries, scatter_queries = pack.firsts_by_head(heads) if firsts else (gather, scatter)
+    queries, keys, values = (states.index_select(0, index)
+                             for states, index in zip(rows, (gather_queries, gather, gather), strict=True))
     outputs = []
-    for group in pack.groups:
-        q, k, v = (states.index_select(0, group.gather).view(group.count, group.longest, heads, width).transpose(1, 2)
-                   for states in rows)
-        mask = group.mask
-        if window is not None and group.longest > window:
-            steps = torch.arange(group.longest, device=q.device)
-            near = (steps[:, None] - steps[None, :]).abs() < window  # (L, L)
-            mask = near[None, None] if mask is None else mask & near
-        mixed = attend(q, k, v, mask, dropout, scaling)  # (n, H, L, D)
-        outputs.append(mixed.transpose(1, 2).reshape(group.count * group.longest, heads * width))
-    laid = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
-    return laid.index_select(0, pack.scatter).view(1, total, heads, width)
+    for (q, k, v), seen in zip(parts(pack, heads, (queries,), (keys, values), firsts), pack.masks(window), strict=True):
+        q, k, v = (states.view(-1, heads, *states.shape[1:]) for states in (q, k, v))
+        outputs.append(torch.nn.functional.scaled_dot_product_attention(
+            q, k, v, attn_mask=seen, dropout_p=dropout, scale=scaling).reshape(-1, width))
+    return torch.cat(outputs).index_select(0, scatter_queries).view(1, asked, heads, width)
 
 
 def forward(module: torch.nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None,
@@ -124,7 +185,7 @@ def forward(module: torch.nn.Module, query: Tensor, key: Tensor, value: Tensor, 
     pack: Packing | None = more.pop("packing", None)
     if pack is not None:
         assert scaling is not None
-        return packed_attention(module, query, key, value, pack, dropout=dropout, scaling=scaling,
+        return packed_attention(query, key, value, pack, dropout=dropout, scaling=scaling,
                                 window=more.get("sliding_window")), None
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 

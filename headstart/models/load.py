@@ -9,9 +9,10 @@ from typing import Any
 
 from headstart.contract import HeadSpec
 from headstart.errors import Exit, UserError
-from headstart.models import attention
+from headstart.models import attention, first_tokens
 from headstart.models.dropout import replace_dropout
 from headstart.models.facts import Facts, facts
+from headstart.models.family import inner
 from headstart.models.model import Model
 from headstart.models.tokenizer import FamilyTokenizer, first_line, load_tokenizer
 
@@ -40,6 +41,8 @@ def load(reference: str, head: HeadSpec | None, *, seed: int, device: str = "cpu
         check_loaded(known, module, info, fresh_head=head is not None)
         tokenizer = FamilyTokenizer(load_tokenizer(str(known.folder)), 1)
     replace_dropout(module)
+    if known.row.first_only:
+        getattr(first_tokens, known.row.first_only)(inner(module.base_model, known.row.layers)[-1])
     module.to(device)
     limit = longest_of(known, tokenizer)
     made = Model(module, tokenizer.with_longest(min(limit, longest or limit)), known, kind)

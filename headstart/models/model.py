@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.contract import Batch, Kind, Layout
 from headstart.errors import Exit, UserError
-from headstart.models.attention import packing
+from headstart.models.attention import Packing, packing
 from headstart.models.facts import Facts
 from headstart.models.family import inner
 from headstart.models.tokenizer import FamilyTokenizer
@@ -54,20 +54,41 @@ class Model:
         """Token states of a batch as one row, and its segments' borders in that row: (T, W), (N, 2)."""
         import torch
 
-        ids = torch.from_numpy(batch.ids).to(self.device)
+        pack = packing(batch.segments, self.device) if self.packs(batch) else None
+        states = self.backbone(batch, pack)
         segments = torch.from_numpy(batch.segments).to(self.device)
-        inputs: dict[str, Any] = {"input_ids": ids, "position_ids": self.positions(batch).to(self.device)}
-        if self.facts.row.has_types:
+        borders = segments[:, 1:] + segments[:, :1] * batch.ids.shape[1]
+        return states.reshape(-1, states.shape[-1]), borders
+
+    def first_states(self, batch: Batch) -> Tensor:
+        """The state of each feature's first token, (N, W)."""
+        if self.packs(batch) and self.facts.row.first_only:
+            found: Tensor = self.backbone(batch, packing(batch.segments, self.device, first_only=True))[0]
+            return found
+        states, borders = self.states(batch)
+        return states.index_select(0, borders[:, 0])
+
+    def packs(self, batch: Batch) -> bool:
+        """Whether a batch is one row of segments without padding between them."""
+        return self.can_pack and len(batch.ids) == 1 and batch.tokens == batch.ids.shape[1]
+
+    def backbone(self, batch: Batch, pack: Packing | None) -> Tensor:
+        """The backbone's last states, (B, S, W)."""
+        import torch
+
+        row = self.facts.row
+        inputs: dict[str, Any] = {"input_ids": torch.from_numpy(batch.ids).to(self.device),
+                                  "position_ids": self.positions(batch).to(self.device)}
+        if row.has_types:
             limit = getattr(self.module.config, "type_vocab_size", 1) - 1
             inputs["token_type_ids"] = torch.from_numpy(batch.types).clamp(max=limit).to(self.device)
-        packed = len(batch.ids) == 1 and (len(batch.segments) != 1 or batch.tokens == batch.ids.shape[1])
-        if packed and self.can_pack:
-            inputs["packing"] = packing(batch.segments, self.device)
+        if pack is not None:
+            inputs |= {"packing": pack, "attention_mask": row.packed_mask}
         else:
+            assert len(batch.segments) == len(batch.ids), "several texts in a row need packing"
             inputs["attention_mask"] = mask(batch).to(self.device)
-        states = self.module.base_model(**inputs)[0]  # (B, S, W)
-        borders = segments[:, 1:] + segments[:, :1] * ids.shape[1]
-        return states.reshape(-1, states.shape[-1]), borders
+        states: Tensor = self.module.base_model(**inputs)[0]
+        return states
 
     def positions(self, batch: Batch) -> Tensor:
         """Position numbers (B, S): each segment counts from the family's first; padding has the last before it."""
@@ -82,11 +103,8 @@ class Model:
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """The head's outputs in the order of the segments: {"logits": (N, C)}."""
-        states, borders = self.states(batch)
-        if self.facts.row.pooling(self.module.config) == "mean":
-            pooled = mean(states, borders)
-        else:
-            pooled = states.index_select(0, borders[:, 0])
+        by_mean = self.facts.row.pooling(self.module.config) == "mean"
+        pooled = mean(*self.states(batch)) if by_mean else self.first_states(batch)
         return {"logits": self.facts.row.classify(self.module, pooled)}
 
     def pooled(self, batch: Batch) -> Tensor:
@@ -95,8 +113,11 @@ class Model:
 
     def save(self, folder: Path) -> None:
         """Write config, weights (safetensors) and tokenizer as an ordinary transformers folder."""
-        self.module.save_pretrained(folder)
-        self.tokenizer.held.save_pretrained(folder)
+        from headstart.models.load import quiet
+
+        with quiet():
+            self.module.save_pretrained(folder)
+            self.tokenizer.held.save_pretrained(folder)
 
     def parameter_groups_by_depth(self) -> list[tuple[str, list[str]]]:
         """Parameter names from the bottom up: embeddings, each layer, head."""

@@ -83,9 +83,6 @@ class TextClassification(Task[LabelledText]):
     default_model: ClassVar[str] = "distilbert-base-cased"
     Settings: ClassVar[type] = Settings
 
-    settings: Settings = Settings()
-    learned: Learned | None = None
-
     @classmethod
     def detect(cls, columns: Sequence[Column]) -> Detection | None:
         """A text column and a label column, by their names, else by their values."""
@@ -95,8 +92,7 @@ class TextClassification(Task[LabelledText]):
         if text is None or label is None or not few_labels(label):
             return None
         by_name = (text.name.lower() in TEXT_NAMES) + (label.name.lower() in LABEL_NAMES)
-        distinct = len(distinct_labels(label))
-        reason = f"{text.name!r} holds texts and {label.name!r} {distinct} different labels"
+        reason = f"{text.name!r} holds texts and {label.name!r} labels that recur"
         return Detection({"text": text.name, "label": label.name}, (0.5, 0.8, 0.95)[by_name], reason)
 
     def read(self, row: Row) -> LabelledText:

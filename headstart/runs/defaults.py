@@ -1,0 +1,35 @@
+"""What is chosen when the user does not: learning rate and epochs, by rule, with the reason in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from headstart.settings import Training
+
+WIDTH = 768  # of a base model, for which 5e-5 is the field's habit
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A chosen number and why."""
+
+    value: float
+    reason: str
+
+
+def learning_rate(settings: Training, width: int) -> Choice:
+    """Peak learning rate: 5e-5 for a width of 768, growing with the square of how much narrower the model is."""
+    if settings.learning_rate is not None:
+        return Choice(settings.learning_rate, "you chose it")
+    value = min(3e-4, max(1e-5, 5e-5 * (WIDTH / width) ** 2))
+    value = float(f"{value:.2g}")
+    return Choice(value, f"5e-5 suits a model of width 768; this one is {width} wide")
+
+
+def epochs(settings: Training, rows: int) -> Choice:
+    """Times through the rows: enough updates for a small file, few passes over a big one."""
+    if settings.epochs is not None:
+        return Choice(settings.epochs, "you chose it")
+    wanted = 1500 * 32 / max(1, rows)
+    value = min(15, max(3, round(wanted)))
+    return Choice(float(value), f"{rows:,} rows: about 1,500 updates of 32, at least 3 and at most 15 epochs")

@@ -1,0 +1,124 @@
+"""The end of a run: final scores with intervals, baselines, artifact, predictions, report."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from headstart.contract import Figure, Json, Score
+from headstart.evaluation.compare import Compared, compare
+from headstart.evaluation.evaluate import Evaluated, evaluate
+from headstart.evaluation.predict import pooled_states, predict
+from headstart.runs import artifact, card, report
+from headstart.runs.fit import Fit
+from headstart.runs.prepare import unique
+from headstart.runs.scoring import golden, told, write_predictions
+
+
+def finish(fit: Fit, command: str) -> None:
+    """Everything after the last update; the report is written last, and marks the run as finished."""
+    prepared = fit.prepared
+    task, data, request = prepared.task, prepared.data, prepared.request
+    done: dict[str, Evaluated] = {}
+    seconds: dict[str, float] = {"training": fit.seconds}
+    for split, examples in data.splits.items():
+        if split == "train" or not len(examples):
+            continue
+        begun = time.perf_counter()
+        fit.voice.say(f"predicting {split} ({len(examples):,} rows)")
+        answers = list(told(predict(task, prepared.model, examples, batch_tokens=request.evaluation.batch_tokens),
+                            len(examples), fit.voice))
+        seconds[f"predict_{split}"] = time.perf_counter() - begun
+        done[split] = evaluate(task, examples, answers, resamples=request.evaluation.resamples, seed=request.seed)
+    judged = "test" if "test" in done else "dev"
+    rivals = baselines(fit, done[judged], judged) if request.evaluation.baselines else []
+    scores = as_json(fit, done, rivals, seconds)
+    fit.folder.write_json("scores.json", scores)
+    write_predictions(fit.folder / "predictions.jsonl", task, done)
+    facts: dict[str, Json] = {"scores": {split: scores[split] for split in done}, "golden": golden(task, done["dev"]),
+                              "model": request.model}
+    artifact.save(fit.folder / "model", prepared.model, task, card.render(card_of(fit, scores)), facts)
+    figures = {split: task.figures(one.examples, one.predictions, one.measures) for split, one in done.items()}
+    write_report(fit, command, scores, figures)
+
+
+def baselines(fit: Fit, ours: Evaluated, split: str) -> list[Compared]:
+    """Every baseline of the task on the split that ours was judged on; one that cannot be fitted is told, not hidden."""
+    from headstart.models.load import load
+
+    prepared = fit.prepared
+    request, task = prepared.request, prepared.task
+    untrained: list[Any] = []
+
+    def states(examples: Any) -> Any:
+        if not untrained:
+            made = load(str(prepared.model.facts.folder), task.head(), seed=request.seed, device=request.device,
+                        allow_pickle=request.allow_pickle, longest=prepared.model.tokenizer.longest)
+            untrained.append(made)
+        return pooled_states(task, untrained[0], examples, batch_tokens=request.evaluation.batch_tokens)
+
+    found = []
+    for baseline in task.baselines():
+        try:
+            one = compare(task, baseline, prepared.data.splits["train"], ours, split=split, states=states,
+                          resamples=request.evaluation.resamples, seed=request.seed)
+        except (ValueError, MemoryError) as error:
+            fit.voice.say(f"baseline {baseline.name} could not be fitted: {error}")
+            continue
+        found.append(one)
+        first = next(iter(one.evaluated.scores.items()))
+        fit.voice.say(f"baseline {baseline.name}: {first[0]} {shown(first[1])} on {split}, {one.seconds:.1f} s")
+    return found
+
+
+def shown(score: Score) -> str:
+    """A score's value in words."""
+    return "undefined" if score.value is None else f"{score.value:.4f}"
+
+
+def as_json(fit: Fit, done: Mapping[str, Evaluated], rivals: list[Compared], seconds: Mapping[str, float]) -> dict[str, Json]:
+    """scores.json."""
+    task = fit.prepared.task
+    rows = sum(len(one.predictions) for one in done.values())
+    predicting = sum(value for name, value in seconds.items() if name.startswith("predict_"))
+    return {
+        **{split: {name: score.json() for name, score in one.scores.items()} for split, one in done.items()},
+        "baselines": {one.name: one.json() for one in rivals},
+        "best": {"split": "dev", "score": fit.progress.score, "update": fit.progress.update},
+        "tables": {split: task.tables(one.measures) for split, one in done.items()},
+        "learned": task.known.json()["values"],
+        "seconds": {**{name: round(value, 3) for name, value in seconds.items()},
+                    "per_predicted_row": round(predicting / max(1, rows), 6)},
+        "training": {"updates": fit.state.update, "tokens": fit.tokens, "tokens_per_second": round(fit.tokens / max(1e-9, fit.seconds), 1),
+                     "padding_share": round(1 - fit.tokens / max(1, fit.slots), 6), "precision": fit.precision,
+                     "skipped_updates": fit.state.skipped, "micro_batch": fit.state.micro},
+    }
+
+
+def card_of(fit: Fit, scores: Mapping[str, Any]) -> card.Card:
+    """What the model card says of this run."""
+    prepared = fit.prepared
+    data, task = prepared.data, prepared.task
+    files = [{"file": one.table.path, "sha256": one.table.sha256} for one in unique(data.readings)]
+    held = {split: scores[split] for split in data.splits if split in scores}
+    return card.Card(task.name, str(prepared.request.model), task.known.labels, held, scores["baselines"], files,
+                     {split: len(examples) for split, examples in data.splits.items()}, card.only_here(task))
+
+
+def write_report(fit: Fit, command: str, scores: Mapping[str, Json], figures: Mapping[str, list[Figure]]) -> None:
+    """report.md, then report.html."""
+    prepared = fit.prepared
+    data, request = prepared.data, prepared.request
+    made = report.Report(
+        title=fit.folder.path.name, task=prepared.task.name, model=str(request.model),
+        created=datetime.datetime.now().astimezone().isoformat(timespec="minutes"), command=command,
+        findings=[finding for finding in data.findings if finding.level != "note"],
+        splits=[{"name": split, "rows": len(examples), "file": data.readings[split].table.path,
+                 "sha256": data.readings[split].table.sha256} for split, examples in data.splits.items()],
+        data_words=[*data.words(), prepared.lengths.reason], log=fit.log.events(), scores=scores,
+        figures_by_split=figures, settings=(fit.folder / "settings.toml").read_text(encoding="utf-8"),
+        environment=fit.folder.read_json("environment.json"))
+    fit.folder.write("report.md", report.render_markdown(made))
+    fit.folder.write("report.html", report.render_html(made))

@@ -1,0 +1,221 @@
+"""Training with evaluation: consumes the loop's steps, logs, evaluates, saves, and decides to stop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.contract import Json, Score
+from headstart.data.batches import choose_batcher, collate, micro, plan
+from headstart.data.features import Features
+from headstart.evaluation.evaluate import measure, scores
+from headstart.evaluation.predict import predict
+from headstart.runs.folder import Log, RunFolder
+from headstart.runs.interrupt import Interrupts
+from headstart.runs.prepare import Prepared
+from headstart.runs.voice import Voice
+from headstart.training import checkpoint, estimate, objective, precision
+from headstart.training.loop import Plan, State, Step, load_weights, train
+from headstart.training.progress import Progress
+
+if TYPE_CHECKING:
+    from headstart.contract import Batch, Ints
+
+EVERY = 10  # updates between log lines
+
+
+@dataclass
+class Fit:
+    """Everything that one training needs, and how far it is."""
+
+    folder: RunFolder
+    prepared: Prepared
+    log: Log
+    voice: Voice
+    interrupts: Interrupts
+    state: State
+    progress: Progress
+    precision: str
+    packed: bool
+    warned: bool = False
+    slots: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+
+    @property
+    def features(self) -> Features:
+        """The training rows."""
+        return self.prepared.features
+
+    @property
+    def checkpoints(self) -> Any:
+        """The folder of checkpoints."""
+        return self.folder / "checkpoints"
+
+    def plan(self) -> Plan:
+        """The updates of each epoch."""
+        lengths = self.features.example_lengths
+        request = self.prepared.request
+
+        def updates(epoch: int) -> list[Ints]:
+            return plan(lengths, batch_size=request.training.batch_size, seed=request.seed, epoch=epoch,
+                        bucketed=not self.packed)
+
+        return updates
+
+    def make(self, examples: Ints, size: int) -> list[Batch]:
+        """An update's examples as micro-batches."""
+        layout = self.prepared.model.layout(packed=self.packed)
+        parts = micro(examples, self.features.example_lengths, size)
+        return [collate(self.features.of_examples(part), layout) for part in parts]
+
+
+def begin(folder: RunFolder, prepared: Prepared, log: Log, voice: Voice, interrupts: Interrupts) -> Fit:
+    """Choose batcher and precision by rule, and take up the newest good checkpoint where there is one."""
+    request, model, task = prepared.request, prepared.model, prepared.task
+    name, why = choose_batcher(request.training.batcher, kind=model.kind, can_pack=model.can_pack)
+    number, reason = precision.choose(request.training.precision, request.device)
+    voice.say(f"batches: {name}, because {why}; precision {number}, because {reason}")
+    if request.training.gradient_checkpointing:
+        module = model.module  # the new name since transformers 5.2x, the old one before
+        enable = getattr(module, "activation_checkpointing_enable", None) or module.gradient_checkpointing_enable
+        enable({"use_reentrant": False})
+    state = State.fresh(model, request.training, precision=number, device=request.device)
+    score, higher = task.best
+    fit = Fit(folder, prepared, log, voice, interrupts, state, Progress(score, higher), number, name == "packed")
+    newest, passed = checkpoint.newest_valid(fit.checkpoints)
+    for words in passed:
+        voice.say(words)
+    if newest is not None:
+        held = state.load(newest)
+        fit.progress = Progress(**held["best"])
+        fit.warned, fit.slots, fit.tokens, fit.seconds = (held[key] for key in ("warned", "slots", "tokens", "seconds"))
+        log.rewind(state.update)
+        voice.say(f"going on after update {state.update} of {prepared.total_updates}")
+    return fit
+
+
+def tell_estimate(fit: Fit) -> None:
+    """Measure the longest batch and say what the run will take; raises UserError when it cannot fit."""
+    prepared = fit.prepared
+    request = prepared.request
+    lengths = fit.features.example_lengths
+    longest = np.argsort(-lengths, kind="stable")[:request.training.batch_size]
+    goal = objective.objective(prepared.task.head(), request.training, prepared.task.known.counts)
+    found = estimate.measure(
+        prepared.model, fit.make(longest, fit.state.micro), goal, updates=prepared.total_updates,
+        mean_tokens=float(lengths.mean()) * request.training.batch_size, precision=fit.precision, device=request.device,
+        folder=fit.folder.path, kept=request.training.keep)
+    fit.voice.say(found.words())
+    fit.log.write("estimate", **found.json())
+
+
+def first_batch(fit: Fit) -> dict[str, Json]:
+    """The first training batch, decoded, as the model saw it."""
+    updates = fit.plan()(0)
+    batch = fit.make(updates[0], fit.state.micro)[0]
+    tokenizer = fit.prepared.model.tokenizer
+    rows: list[Json] = []
+    for n, (row, start, end) in enumerate(batch.segments.tolist()):
+        ids = batch.ids[row, start:end].tolist()
+        rows.append({"row": row, "begin": start, "end": end, "tokens": tokenizer.held.convert_ids_to_tokens(ids), "ids": ids,
+                     "weight": float(batch.weights[n]),
+                     "targets": {name: values[n].tolist() for name, values in batch.targets.items()}})
+    return {"packed": fit.packed, "shape": list(batch.ids.shape), "features": rows}
+
+
+def fit_all(fit: Fit) -> None:
+    """Every update to the end (or until patience is out), then the best weights back in the model.
+
+    Raises UserError (75) after saving when a signal asked to stop.
+    """
+    prepared, request = fit.prepared, fit.prepared.request
+    training, total = request.training, prepared.total_updates
+    counts = prepared.task.known.counts
+    goal = objective.objective(prepared.task.head(), training, counts)
+    class_weights = objective.balanced(counts) if training.class_weights == "balanced" else None
+    per_epoch = len(fit.plan()(0))
+    evaluate_every = training.evaluate_every or per_epoch
+    fit.interrupts.waiting = True
+    begun = time.perf_counter()
+    if not fit.progress.exhausted(training.patience):
+        for step in train(fit.state, fit.plan(), fit.make, goal, lambda batches: objective.total_weight(batches, class_weights),
+                          training, total=total, seed=request.seed, precision=fit.precision, device=request.device):
+            fit.slots, fit.tokens = fit.slots + step.slots, fit.tokens + step.tokens
+            fit.seconds, begun = fit.seconds + time.perf_counter() - begun, time.perf_counter()
+            tell_step(fit, step, total)
+            due = step.update % evaluate_every == 0 or step.update == total
+            if due:
+                evaluate_now(fit, step)
+                begun = time.perf_counter()
+            save_due = step.update % training.save_every == 0 if training.save_every else due
+            if save_due or step.update == total or fit.interrupts.asked or (due and fit.progress.update == step.update):
+                save(fit)
+                begun = time.perf_counter()
+            if fit.interrupts.asked:
+                raise fit.interrupts.error(f"interrupted and saved after update {step.update} of {total}")
+            if due and fit.progress.exhausted(training.patience):
+                fit.voice.say(f"stopped after update {step.update}: {training.patience} evaluations without a better {fit.progress.score}")
+                break
+    fit.interrupts.waiting = False
+    load_best(fit)
+
+
+def tell_step(fit: Fit, step: Step, total: int) -> None:
+    """Log and show an update."""
+    for note in step.notes:
+        fit.voice.say(note)
+        fit.log.write("warning", update=step.update, words=note)
+    if step.skipped:
+        fit.log.write("warning", update=step.update, words="a scaled overflow: this update was left out")
+    if step.update % EVERY == 0 or step.update in (1, total):
+        fit.log.write("update", update=step.update, epoch=step.epoch, loss=round(step.loss, 6), learning_rate=step.learning_rate,
+                      gradient_norm=round(step.gradient_norm, 6), tokens=fit.tokens, seconds=round(fit.seconds, 3))
+    best = "" if fit.progress.value is None else f", {fit.progress.score} {fit.progress.value:.4f}"
+    fit.voice.progress(step.update, total, f"updates, loss {step.loss:.3f}{best}")
+
+
+def evaluate_now(fit: Fit, step: Step) -> None:
+    """Score dev, without intervals (they come at the end), and remember the best."""
+    prepared = fit.prepared
+    begun = time.perf_counter()
+    found, measures = quick_scores(fit)
+    fit.progress = fit.progress.after(step.update, found[fit.progress.score].value)
+    fit.log.write("evaluation", update=step.update, split="dev", seconds=round(time.perf_counter() - begun, 3),
+                  scores={name: score.value for name, score in found.items()})
+    words = prepared.task.warn(measures)
+    if words is not None and not fit.warned:
+        fit.warned = True
+        fit.voice.say(f"after update {step.update}: {words}")
+        fit.log.write("warning", update=step.update, words=words)
+
+
+def quick_scores(fit: Fit) -> tuple[Mapping[str, Score], Any]:
+    """Scores on dev without intervals, and the measures."""
+    prepared = fit.prepared
+    dev = prepared.data.splits["dev"]
+    answers = predict(prepared.task, prepared.model, dev, batch_tokens=prepared.request.evaluation.batch_tokens)
+    measures = measure(prepared.task, dev, answers)
+    return scores(prepared.task, measures, None, resamples=0, seed=0), measures
+
+
+def save(fit: Fit) -> None:
+    """A checkpoint of this update; older ones but the best go."""
+    held = {"best": vars(fit.progress), "warned": fit.warned, "slots": fit.slots, "tokens": fit.tokens,
+            "seconds": round(fit.seconds, 3)}
+    checkpoint.save(fit.checkpoints, fit.state.update, lambda place: fit.state.save(place, held))
+    best = [checkpoint.name_of(fit.progress.update)] if fit.progress.update is not None else []
+    checkpoint.prune(fit.checkpoints, keep=fit.prepared.request.training.keep, protect=best)
+    fit.log.write("checkpoint", update=fit.state.update)
+
+
+def load_best(fit: Fit) -> None:
+    """The weights of the best checkpoint."""
+    assert fit.progress.update is not None
+    place = fit.checkpoints / checkpoint.name_of(fit.progress.update)
+    load_weights(fit.prepared.model, place)
+    fit.voice.say(f"best {fit.progress.score} on dev after update {fit.progress.update}")

@@ -1,0 +1,69 @@
+"""File in, file out: the user's rows with their predictions beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from headstart.contract import Example, Json, Prediction, Task
+from headstart.data.writers import writing
+from headstart.evaluation.predict import predict
+from headstart.runs.reading import Reading, read_examples, stop_on_faults
+from headstart.runs.voice import Voice
+from headstart.settings import Data
+
+if TYPE_CHECKING:
+    from headstart.models.model import Model
+
+
+def predict_file(task: Task[Any], model: Model, path: str, to: str, *, settings: Data, given: Mapping[str, str],
+                 batch_tokens: int, voice: Voice) -> int:
+    """Predict every row of a file, in order; the output appears whole. Returns how many rows were predicted.
+
+    Raises DataError (65) for rows that cannot be read, unless settings.bad_rows is "skip"; then they are left out
+    and counted.
+    """
+    reading = read_examples(task, path, settings, given=given, training=False)
+    skipped = stop_on_faults([reading], settings, None)
+    voice.say(f"{reading.table.path}: {len(reading.examples):,} rows; {reading.table.format}")
+    if skipped:
+        voice.say(f"left out {skipped:,} rows that cannot be used")
+    answers = predict(task, model, reading.examples, batch_tokens=batch_tokens)
+    rows = joined(reading, answers, voice)
+    first = next(rows, None)
+    form = reading.table.format.split(",")[0].strip()
+    with writing(to, columns_out(reading, first), form if form in ("csv", "tsv", "jsonl", "json", "parquet") else "jsonl") as out:
+        if first is not None:
+            out.write(first)
+        for row in rows:
+            out.write(row)
+    return len(reading.examples)
+
+
+def joined(reading: Reading, predictions: Iterable[Prediction], voice: Voice) -> Iterator[dict[str, Json]]:
+    """The input's columns with the prediction's; progress is told as rows pass."""
+    examples, table = reading.examples, reading.table
+    names: dict[str, str] | None = None
+    for done, (place, prediction) in enumerate(zip(examples.indices, predictions, strict=True), start=1):
+        if names is None:
+            names = free_names(table.columns, prediction.values)
+        record = table[int(place)]
+        row = dict(zip(table.columns, record.values, strict=True))
+        yield row | {names[name]: value for name, value in prediction.values.items()}
+        if done % 1000 == 0 or done == len(examples):
+            voice.progress(done, len(examples), "rows")
+
+
+def free_names(taken: Sequence[str], added: Mapping[str, Json]) -> dict[str, str]:
+    """A prediction's column names; one that the input has already gets the suffix _predicted."""
+    return {name: f"{name}_predicted" if name in taken else name for name in added}
+
+
+def columns_out(reading: Reading, first: Mapping[str, Json] | None) -> list[str]:
+    """The header of the output."""
+    return list(first) if first is not None else list(reading.table.columns)
+
+
+def record_of(example: Example, prediction: Prediction, gold: str | None) -> dict[str, Json]:
+    """A line of predictions.jsonl: row id, gold, and the prediction's values."""
+    return {"row": example.row, "gold": gold, **prediction.values}

@@ -1,0 +1,282 @@
+"""Everything before the first update: read, recognise, split, check, load, encode; told as it happens."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart.contract import HeadSpec, Json, Task
+from headstart.data import checks, lengths, splits
+from headstart.data.features import Features
+from headstart.data.table import locate, open_table
+from headstart.errors import DataError, Exit, Finding, UserError, told
+from headstart.runs import defaults
+from headstart.runs.reading import Examples, Reading, as_json, find_task, read_examples, stop_on_faults
+from headstart.runs.request import Request, resolved, task_settings
+from headstart.runs.voice import Voice
+from headstart.text.normalise import hash_text
+
+if TYPE_CHECKING:
+    from headstart.models.facts import Facts
+    from headstart.models.model import Model
+
+
+@dataclass
+class Dataset:
+    """The user's rows as splits of examples, with what the check found."""
+
+    task: Task[Any]
+    readings: Mapping[str, Reading]
+    splits: Mapping[str, Examples]
+    check: checks.Check
+    skipped: int
+    reason: str
+
+    @property
+    def findings(self) -> list[Finding]:
+        """Everything found: notes, warnings, and the faults that were skipped."""
+        held = [finding for reading in self.readings.values() for finding in reading.findings]
+        return held + list(self.check.findings)
+
+    def words(self) -> list[str]:
+        """What was read and found, in plain sentences."""
+        held = [f"{one.table.path}: {len(one.table):,} rows; {one.table.format}" for one in unique(self.readings)]
+        return [*held, f"task: {self.task.name}, because {self.reason}", *self.check.words()]
+
+    def json(self) -> dict[str, Json]:
+        """data.json."""
+        return {
+            "files": [{"file": one.table.path, "sha256": one.table.sha256, "bytes": one.table.size_bytes,
+                       "format": one.table.format, "columns": {name: list(held) for name, held in one.columns.items()}}
+                      for one in unique(self.readings)],
+            "splits": {name: {"file": self.readings[name].table.path, "rows": held.row_ids()}
+                       for name, held in self.splits.items()},
+            "skipped_rows": self.skipped,
+            "findings": [as_json(finding) for finding in self.findings],
+            "check": self.check.json(),
+        }
+
+
+@dataclass
+class Prepared:
+    """All that training needs."""
+
+    request: Request  # with what was chosen filled in
+    data: Dataset
+    task: Task[Any]
+    model: Model
+    features: Features
+    lengths: lengths.LengthChoice
+    total_updates: int
+    words: list[str] = field(default_factory=list)
+
+
+def unique(readings: Mapping[str, Reading]) -> list[Reading]:
+    """Each file once."""
+    return list({id(one): one for one in readings.values()}.values())
+
+
+def read_dataset(request: Request, voice: Voice, listed: Path | None, *, whole: bool = False) -> Dataset:
+    """Read, recognise, split (unless `whole`) and check the user's files; raises UserError, or DataError with every
+    fault."""
+    places = locate(request.train, request.data)
+    places |= {name: path for name, path in (("dev", request.dev), ("test", request.test)) if path is not None}
+    tables = {name: open_table(path, request.data) for name, path in places.items()}
+    first = tables["train"]
+    kind, _, reason = find_task(first, request.task, request.columns)
+    task = kind(task_settings(kind.Settings, request.task_settings))
+    voice.say(f"{first.path}: {len(first):,} rows; {first.format}")
+    readings = {name: read_examples(task, places[name], request.data, given=request.columns, training=True, table=table)
+                for name, table in tables.items()}
+    voice.say(f"task: {task.name}, because {reason}")
+    shown = ", ".join(f"{name} = {' + '.join(held)}" for name, held in readings["train"].columns.items())
+    voice.say(f"columns: {shown}")
+    skipped = stop_on_faults(unique(readings), request.data, listed)
+    if skipped:
+        voice.say(f"left out {skipped:,} rows that cannot be used" + (f"; they are listed in {listed}" if listed else ""))
+    parts = {name: one.examples for name, one in readings.items()} if whole else make_splits(task, readings, request)
+    if not whole:
+        need_rows(parts)
+    task = task.knowing(task.learn(parts["train"]))
+    parts = {name: Examples(task, held.rows, held.indices) for name, held in parts.items()}
+    check = checks.check(task, parts, {name: held.place for name, held in parts.items()})
+    data = Dataset(task, {name: readings.get(name, readings["train"]) for name in parts}, parts, check, skipped, reason)
+    tell_check(data, request, voice)
+    return data
+
+
+def tell_check(data: Dataset, request: Request, voice: Voice) -> None:
+    """Say what the check found; raise for faults, and with `strict` for warnings."""
+    for words in data.check.words():
+        voice.say(words)
+    faults = [finding for finding in data.check.findings if finding.level == "fault"]
+    warnings = [finding for finding in data.findings if finding.level == "warning"]
+    notes = [finding for finding in data.findings if finding.level == "note"]
+    if notes:
+        voice.say(told(notes))
+    if faults:
+        raise DataError(faults)
+    if warnings and request.strict:
+        raise DataError(warnings)
+    if warnings:
+        voice.say(told(warnings))
+
+
+def need_rows(parts: Mapping[str, Examples]) -> None:
+    """Refuse to train without training or dev rows."""
+    for name in ("train", "dev"):
+        if not len(parts.get(name, ())):
+            raise UserError(f"There are no {name} rows.", fix="Give more rows, name a file with --dev, or set data.split "
+                            "so that dev gets a share.", exit=Exit.DATA)
+
+
+def make_splits(task: Task[Any], readings: Mapping[str, Reading], request: Request) -> dict[str, Examples]:
+    """train, dev and test (and further ones): given ones as they are, missing ones split off the training rows."""
+    found = {name: reading.examples for name, reading in readings.items()}
+    shares = splits.parse_shares(request.data.split)
+    wanted = ["train", "dev", "test"]
+    if "dev" in found:
+        wanted.remove("dev")
+        wanted.remove("test")  # a given dev: what is not given is not cut out of train
+    elif any(name.split("/")[0] == "test" for name in found):
+        wanted.remove("test")
+    if len(wanted) > 1:
+        subjects, strata = columns_of(task, found["train"])
+        cut = shares[:len(wanted)] if len(wanted) == 3 else (1 - shares[1] / sum(shares), shares[1] / sum(shares))
+        pieces = splits.split(subjects, strata, tuple(cut), request.seed)
+        whole = found["train"]
+        found |= {name: whole.part(piece) for name, piece in zip(wanted, pieces, strict=True)}
+    amounts = {"train": request.data.train_rows, "dev": request.data.dev_rows, "test": request.data.test_rows}
+    for name, held in found.items():
+        amount = amounts.get(name.split("/")[0])
+        if amount is not None:
+            import numpy as np
+
+            _, strata = columns_of(task, held)
+            found[name] = held.part(splits.part(np.arange(len(held)), strata, amount, request.seed))
+    order = [name for name in ("train", "dev", "test") if name in found]
+    return {name: found[name] for name in [*order, *sorted(set(found) - set(order))]}
+
+
+def columns_of(task: Task[Any], examples: Examples) -> tuple[Any, Any]:
+    """The hash of each example's subject and the number of its stratum, as arrays."""
+    import numpy as np
+
+    subjects, strata = np.zeros(len(examples), dtype=np.int64), np.zeros(len(examples), dtype=np.int64)
+    numbers: dict[str | None, int] = {}
+    for index, example in enumerate(examples):
+        subjects[index] = hash_text(task.subject(example))
+        strata[index] = numbers.setdefault(task.stratum(example), len(numbers))
+    return subjects, strata
+
+
+def check_fit(facts: Facts, head: HeadSpec, task: Task[Any]) -> None:
+    """Refuse a model that cannot carry the task's head, before any weight is read."""
+    if head.kind not in facts.heads:
+        raise UserError(f"{facts.reference} ({facts.family}) cannot carry a {head.kind} head, which {task.name} needs.",
+                        fix=f"Choose a model that can, for example --model {task.default_model}.", exit=Exit.USAGE)
+
+
+def prepare(request: Request, voice: Voice, listed: Path | None) -> Prepared:
+    """Everything before the first update."""
+    from headstart.models.facts import facts as read_facts
+    from headstart.models.load import load
+
+    data = read_dataset(request, voice, listed)
+    task = data.task
+    reference = request.model or task.default_model
+    facts = read_facts(reference, allow_pickle=request.allow_pickle)
+    check_fit(facts, task.head(), task)
+    chosen = request.model is not None
+    voice.say(f"model: {reference} ({facts.family}, {facts.layers} layers of width {facts.width}"
+              f"{'' if chosen else '; the default of this task'})")
+    device = choose_device(request.device)
+    training = request.training
+    model = load(reference, task.head(), seed=request.seed, device=device, allow_pickle=request.allow_pickle,
+                 dropout=training.dropout, attention_dropout=training.attention_dropout)
+    limit = lengths.measure(task, data.splits["train"], model.tokenizer, limit=model.tokenizer.longest,
+                            given=request.data.longest, seed=request.seed)
+    voice.say(limit.reason)
+    model.tokenizer = model.tokenizer.with_longest(limit.longest)
+    features = Features.encode(task, data.splits["train"], model.tokenizer, seed=request.seed)
+    rate = defaults.learning_rate(training, facts.width)
+    epochs = defaults.epochs(training, features.examples)
+    per_epoch = -(-features.examples // training.batch_size)
+    total = training.updates or max(1, round(epochs.value * per_epoch))
+    voice.say(f"learning rate {rate.value:g}: {rate.reason}")
+    voice.say(f"{total:,} updates of {training.batch_size}" + ("" if training.updates else
+              f", {epochs.value:g} epochs: {epochs.reason}"))
+    filled = resolved(
+        request, task=task.name, model=reference, device=device,
+        columns={name: ",".join(held) for name, held in data.readings["train"].columns.items()},
+        data=dataclasses.replace(request.data, longest=limit.longest),
+        training=dataclasses.replace(training, learning_rate=rate.value,
+                                     epochs=None if training.updates else epochs.value),
+        task_settings=vars(task.settings))
+    return Prepared(filled, data, task, model, features, limit, total)
+
+
+def choose_device(given: str) -> str:
+    """The device as torch names it; auto takes a GPU where there is one."""
+    import torch
+
+    if given != "auto":
+        if given.startswith("cuda") and not torch.cuda.is_available():
+            raise UserError(f"--device {given} needs an NVIDIA GPU, and torch sees none.",
+                            fix="Use --device cpu; headstart doctor says what this machine has.", exit=Exit.UNAVAILABLE)
+        return given
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def environment(device: str) -> dict[str, Json]:
+    """Versions, machine and threads of this run: environment.json."""
+    import importlib.metadata
+    import os
+    import sys
+
+    import torch
+
+    packages = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "scikit-learn")
+    return {
+        "python": sys.version.split()[0],
+        "packages": {name: importlib.metadata.version(name) for name in packages},
+        "system": platform.platform(),
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name() if device.startswith("cuda") else device,
+        "git_commit": git_commit(),
+    }
+
+
+def processor() -> str:
+    """The processor's name."""
+    try:
+        for text in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if text.startswith("model name"):
+                return text.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def git_commit() -> str | None:
+    """The commit of the folder the user works in; None outside a repository."""
+    import subprocess
+
+    try:
+        done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None
+
+
+def set_up_process() -> None:
+    """Once for the process: quiet libraries."""
+    import os
+
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

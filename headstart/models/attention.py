@@ -9,6 +9,7 @@ real tokens; only inside attention are segments laid side by side, (n, H, L, D),
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -151,7 +152,7 @@ def grouped(order: list[int], lengths: list[int]) -> list[list[int]]:
                                        for cut in ends[1:] if cut < end)], key=lambda pair: pair[0])
                 for end in ends[1:]}
     borders = [0, *best[len(order)][1]]
-    return [order[begin:end] for begin, end in zip(borders[:-1], borders[1:], strict=True)]
+    return [order[begin:end] for begin, end in itertools.pairwise(borders)]
 
 
 def packed_attention(query: Tensor, key: Tensor, value: Tensor, pack: Packing, *, dropout: float, scaling: float,
@@ -165,7 +166,8 @@ def packed_attention(query: Tensor, key: Tensor, value: Tensor, pack: Packing, *
     rows = [states.transpose(1, 2).reshape(-1, width) for states in (query, key, value)]
     trains = torch.is_grad_enabled() and any(states.requires_grad for states in rows)
     if query.device.type == "cpu" and (dropout or pack.longest <= (SMALL_TRAINED if trains else SMALL_ANSWERED)):
-        mixed: Tensor = SmallAttention.apply(*rows, pack, heads, dropout, scaling, window, firsts)
+        apply: Any = SmallAttention.apply
+        mixed: Tensor = apply(*rows, pack, heads, dropout, scaling, window, firsts)
         return mixed.view(1, asked, heads, width)
     gather, scatter = pack.by_head(heads)
     gather_queries, scatter_queries = pack.firsts_by_head(heads) if firsts else (gather, scatter)

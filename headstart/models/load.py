@@ -129,8 +129,9 @@ def longest_of(known: Facts, tokenizer: FamilyTokenizer) -> int:
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """The library's own words and bars are off: what matters is checked, and said in ours."""
-    from transformers.utils import logging
+    import transformers
 
+    logging: Any = transformers.utils.logging
     before = logging.get_verbosity()
     bars = logging.is_progress_bar_enabled()
     logging.set_verbosity_error()

@@ -55,7 +55,7 @@ class SmallAttention(torch.autograd.Function):
         return mixed.index_select(0, scatter)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]  # torch's
+    @once_differentiable
     def backward(ctx: Any, upper: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of q, k and v; places without a token take none, so nothing is added up twice."""
         q, k, v, scatter, *kept = ctx.saved_tensors

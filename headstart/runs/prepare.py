@@ -276,7 +276,10 @@ def git_commit() -> str | None:
 
 
 def set_up_process() -> None:
-    """Once for the process: quiet libraries."""
+    """Once for the process: quiet libraries, and memory that is kept between updates."""
     import os
 
+    from headstart.training import speed
+
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    speed.set_up()

@@ -314,3 +314,199 @@ def test_a_zip_named_like_weights_is_refused(folder):
     with zipfile.ZipFile(folder / "model.safetensors", "w") as archive:
         archive.writestr("a", "b")
     refused_before_weights(folder, "model.safetensors")
+
+
+# More that must not pass
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_a_fresh_head_is_drawn_also_over_a_fine_tuned_one_of_the_same_shape(original, tmp_path, seed):
+    base = tiny.model_folder("bert", tmp_path / "base")
+    tuned, plain = (load(str(place), SPEC, seed=seed).module for place in (original, base))
+    kept = load(str(original), None, seed=seed).module
+    assert torch.equal(tuned.classifier.weight, plain.classifier.weight)
+    assert not torch.equal(tuned.classifier.weight, kept.classifier.weight)
+    assert torch.equal(tuned.bert.pooler.dense.weight, kept.bert.pooler.dense.weight)
+
+
+def test_the_prediction_head_that_pretraining_made_is_kept(tmp_path):
+    """ModernBERT: dense and norm of the masked language model serve classification too."""
+    import transformers
+
+    made = transformers.ModernBertForMaskedLM(tiny.config("modernbert", tiny.tokenizer("modernbert")))
+    made.save_pretrained(tmp_path)
+    tiny.tokenizer("modernbert").save_pretrained(tmp_path)
+    held = load(str(tmp_path), SPEC, seed=0)
+    assert torch.equal(held.module.head.dense.weight, made.head.dense.weight)
+    assert set(held.drawn) == {"classifier.weight", "classifier.bias"}
+
+
+@pytest.mark.parametrize(("changes", "words"), [
+    ({"num_hidden_layers": 1}, ["2 layers", "1"]), ({"num_hidden_layers": 3}, ["layer.2"]),
+    ({"hidden_size": 64}, ["[247, 64]", "[247, 32]"]), ({"vocab_size": 300}, ["[300, 32]"]),
+    ({"num_hidden_layers": 1000, "hidden_size": 65536, "intermediate_size": 65536}, ["lacks"]),
+    ({"num_attention_heads": 5}, ["config.json"]), ({"hidden_act": "os.system"}, ["config.json"]),
+    ({"intermediate_size": 10**9}, ["intermediate_size"]), ({"hidden_dropout_prob": "much"}, ["config.json"]),
+    ({"is_decoder": True}, ["decoder"]), ({"position_embedding_type": "relative_key"}, ["relative_key"]),
+    ({"quantization_config": {"bits": 4}}, ["quantized"])])
+def test_a_config_that_is_not_of_these_weights_is_refused_without_taking_memory(folder, changes, words):
+    change(folder, **changes)
+    refused(lambda: load(str(folder), SPEC, seed=0), *words, exit=Exit.UNAVAILABLE)
+
+
+@pytest.mark.parametrize("names", [["no", "yes"], {"0": "no", "2": "yes"}, {"a": "no"}, {"0": ["no"], "1": "yes"}])
+def test_labels_that_name_no_classes_are_refused(folder, names):
+    change(folder, id2label=names)
+    refused_before_weights(folder, "id2label")
+
+
+def test_classes_without_names_are_numbered(folder):
+    change(folder, id2label=None, label2id=None)
+    assert facts(str(folder)).labels == ("LABEL_0", "LABEL_1")
+    assert load(str(folder), None, seed=0).module.config.num_labels == 2
+
+
+@pytest.mark.parametrize("name", ["../outside.safetensors", "/etc/passwd", "sub/model.safetensors", 7, "x.py"])
+def test_an_index_that_leads_out_of_the_folder_is_refused(folder, name):
+    shutil.copy(folder / "model.safetensors", folder.parent / "outside.safetensors")
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": name}}))
+    refused_before_weights(folder, "index.json", "no file of this folder")
+
+
+def sharded(folder: Path) -> None:
+    """The same weights in several files."""
+    import transformers
+
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(folder)
+    (folder / "model.safetensors").unlink()
+    model.save_pretrained(folder, max_shard_size="40KB")
+
+
+def test_weights_in_several_files_load_and_a_lost_one_is_told(folder, original):
+    sharded(folder)
+    assert not (folder / "model.safetensors").exists()
+    assert facts(str(folder)).parameters == facts(str(original)).parameters
+    made, whole = (load(str(place), None, seed=0).module.state_dict() for place in (folder, original))
+    assert all(torch.equal(whole[name], weight) for name, weight in made.items())
+    lost = sorted(folder.glob("model-*.safetensors"))[1]
+    lost.unlink()
+    refused_before_weights(folder, lost.name)
+
+
+def test_a_pipe_in_the_place_of_a_file_does_not_hang(folder):
+    for name in ("config.json", "model.safetensors"):
+        shutil.move(folder / name, folder / "aside")
+        os.mkfifo(folder / name)
+        refused(lambda: facts(str(folder)), exit=Exit.UNAVAILABLE)
+        (folder / name).unlink()
+        shutil.move(folder / "aside", folder / name)
+    assert facts(str(folder)).family == "bert"
+
+
+def flip(file: Path) -> None:
+    """One bit in the middle of the weights."""
+    held = bytearray(file.read_bytes())
+    held[-len(held) // 2] ^= 1
+    file.write_bytes(held)
+
+
+def test_a_flipped_bit_is_seen_where_the_sum_is_known(folder):
+    import hashlib
+
+    total = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    (folder / "headstart.json").write_text(json.dumps({"sha256": {"model.safetensors": total}}))
+    load(str(folder), None, seed=0)
+    flip(folder / "model.safetensors")
+    refused(lambda: load(str(folder), None, seed=0), "SHA-256", exit=Exit.UNAVAILABLE)
+
+
+def test_a_flipped_bit_in_the_hubs_cache_is_seen_by_the_blobs_name(original, tmp_path):
+    import hashlib
+
+    content = (original / "model.safetensors").read_bytes()
+    blob = tmp_path / hashlib.sha256(content).hexdigest()
+    blob.write_bytes(content)
+    snapshot = Path(shutil.copytree(original, tmp_path / "snapshot"))
+    (snapshot / "model.safetensors").unlink()
+    (snapshot / "model.safetensors").symlink_to(blob)
+    load(str(snapshot), None, seed=0)
+    flip(blob)
+    refused(lambda: load(str(snapshot), None, seed=0), "SHA-256", str(blob), exit=Exit.UNAVAILABLE)
+
+
+def test_names_of_norms_from_before_2020_are_understood(folder, original):
+    from safetensors.torch import load_file, save_file
+
+    held = {name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): weight
+            for name, weight in load_file(folder / "model.safetensors").items()}
+    save_file(held, folder / "model.safetensors", {"format": "pt"})
+    made, whole = (load(str(place), None, seed=0).module.state_dict() for place in (folder, original))
+    assert all(torch.equal(whole[name], weight) for name, weight in made.items())
+
+
+def test_the_licence_is_read_from_the_card(folder):
+    assert facts(str(folder)).licence is None
+    (folder / "README.md").write_text("---\nlanguage: en\nlicense: apache-2.0\n---\n# A model\n")
+    assert facts(str(folder)).licence == "apache-2.0"
+
+
+HUB = """
+import http.server, json, pathlib, sys
+folder, log = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
+class Hub(http.server.BaseHTTPRequestHandler):
+    def answer(self, send):
+        log.open("a").write(self.command + " " + self.path + "\\n")
+        commit, etag = "1" * 40, {}
+        if self.path.startswith("/api/models/owner/tiny"):
+            names = [{"rfilename": path.name} for path in sorted(folder.iterdir())]
+            entries = [{"type": "file", "path": path.name, "oid": "0" * 40, "size": path.stat().st_size}
+                       for path in sorted(folder.iterdir())]
+            held = entries if "/tree/" in self.path else {"id": "owner/tiny", "sha": commit, "siblings": names}
+            body, kind = json.dumps(held).encode(), "application/json"
+        elif self.path.startswith("/owner/tiny/resolve/"):
+            body, kind = (folder / self.path.rsplit("/", 1)[1]).read_bytes(), "application/octet-stream"
+        else:
+            self.send_response(404); self.send_header("Content-Length", "0"); self.end_headers(); return
+        self.send_response(200)
+        for name, value in {"Content-Type": kind, "Content-Length": len(body), "X-Repo-Commit": commit,
+                            "ETag": '"' + self.path.rsplit("/", 1)[1].replace(".", "") + '"'}.items():
+            self.send_header(name, str(value))
+        self.end_headers()
+        if send: self.wfile.write(body)
+    def do_GET(self): self.answer(True)
+    def do_HEAD(self): self.answer(False)
+    def log_message(self, *_): pass
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+print(server.server_address[1], flush=True)
+server.serve_forever()
+"""
+
+
+def test_a_hub_name_is_fetched_once_and_only_the_files_that_are_needed(original, tmp_path):
+    """A hub of our own on this machine; the second time the cache answers alone."""
+    shown = Path(shutil.copytree(original, tmp_path / "shown"))
+    for name in ("tf_model.h5", "pytorch_model.bin", "modeling_own.py", "onnx.bin"):
+        (shown / name).write_bytes(b"never asked for")
+    log = tmp_path / "log"
+    server = subprocess.Popen([sys.executable, "-c", HUB, str(shown), str(log)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        port = server.stdout.readline().strip()
+        code = "from headstart.models.facts import facts; known = facts('owner/tiny'); print(known.family, known.folder)"
+        env = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()} | {
+            "HF_HOME": str(tmp_path / "home"), "HF_ENDPOINT": f"http://127.0.0.1:{port}", "HF_HUB_OFFLINE": "0",
+            "HF_HUB_DISABLE_XET": "1"}
+        asked = []
+        for _ in range(2):
+            done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=env)
+            assert done.stdout.startswith("bert "), done.stdout + done.stderr
+            asked.append(log.read_text())
+    finally:
+        server.terminate()
+        server.wait()
+        server.stdout.close()
+    folder = Path(done.stdout.split(maxsplit=1)[1].strip())
+    assert sorted(path.name for path in folder.iterdir()) == sorted(path.name for path in original.iterdir())
+    assert not any(name in asked[0] for name in ("tf_model", "pytorch_model", "modeling_own", "onnx"))
+    assert asked[0] == asked[1], "the second time nothing is asked"

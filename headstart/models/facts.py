@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from headstart.contract import Kind
-from headstart.models import catalogue, sources
+from headstart.models import catalogue, integrity, sources
 from headstart.models.family import Family
 
 
 @dataclass(frozen=True)
 class Facts:
-    """A model before its weights are read. `parameters` is None where only pickled weights are."""
+    """A model before its weights are read. `parameters` and `shapes` are not known of pickled weights."""
 
     reference: str
     folder: Path
@@ -26,6 +26,10 @@ class Facts:
     positions: int
     parameters: int | None
     weights: str
+    files: tuple[Path, ...]
+    shapes: Mapping[str, tuple[int, ...]] = field(repr=False)
+    sums: Mapping[str, str] = field(repr=False)
+    licence: str | None = None
 
     @property
     def family(self) -> str:
@@ -44,25 +48,35 @@ class Facts:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The labels of a fine-tuned model, in class order; () when there are none."""
-        names = self.config.get("id2label") or {}
-        return tuple(str(names[key]) for key in sorted(names, key=int))
+        """The names of its classes in their order; LABEL_0, LABEL_1 … where nobody named them."""
+        return tuple(self.config["id2label"].values())
 
 
 def facts(reference: str, *, allow_pickle: bool = False) -> Facts:
     """What a model can; raises UserError (66, 69, 77) for one that cannot be had, is damaged, or is not supported."""
-    folder = sources.resolve(reference, allow_pickle=allow_pickle)
-    config = sources.config_of(folder, reference)
+    source = sources.resolve(reference, allow_pickle=allow_pickle)
+    folder = source.folder
+    config = integrity.config_of(folder, reference)
     family = catalogue.find(str(config.get("model_type", "")), reference)
-    sources.check_sizes(config, family.names, reference)
-    weights = sources.check_weights(folder, reference, allow_pickle=allow_pickle)
+    integrity.check_sizes(config, family.names, reference)
+    weights, files = integrity.check_weights(folder, reference, allow_pickle=allow_pickle)
+    shapes = integrity.shapes(files) if weights == "safetensors" else {}
     defaults = default_config(family)
     sizes = {role: int(config.get(key, getattr(defaults, key))) for role, key in family.names.items()}
-    parameters = None
-    if weights == "safetensors":
-        parameters = sum(math.prod(entry["shape"]) for file in sorted(folder.glob("*.safetensors"))
-                         for entry in sources.header(file).values())
-    return Facts(reference, folder, family, config, sizes["width"], sizes["layers"], sizes["positions"], parameters, weights)
+    return Facts(reference, folder, family, config, sizes["width"], sizes["layers"], sizes["positions"],
+                 integrity.parameters(shapes) if shapes else None, weights, tuple(files), shapes, source.sums,
+                 licence(folder))
+
+
+def licence(folder: Path) -> str | None:
+    """The licence that the model card's header names; None where it names none."""
+    try:
+        with (folder / "README.md").open(encoding="utf-8", errors="replace") as opened:
+            head = opened.read(4000)
+    except OSError:
+        return None
+    found = re.search(r"\A---\n(?:.*\n)*?license:\s*([\w.+-]+)", head)
+    return found.group(1) if found else None
 
 
 def default_config(family: Family) -> Any:

@@ -52,6 +52,7 @@ class Family:
     position_offset: Callable[[Any], int] = first_offset
     pooling: Callable[[Any], str] = by_first  # "first" or "mean"
     layers: str = "encoder.layer"
+    keeps: tuple[str, ...] = ()  # parts of the head that pretraining made, by the beginning of their names
     first_only: str = "bert"  # in first_tokens.py: the last layer works on first tokens alone; "" where it can't
     packed_mask: Any = None  # what the backbone takes for "no mask": attention parts packed rows by itself
     dropouts: tuple[str, ...] = ("hidden_dropout_prob",)

@@ -15,6 +15,7 @@ from headstart.models.attention import Packing, packing
 from headstart.models.facts import Facts
 from headstart.models.family import inner
 from headstart.models.tokenizer import FamilyTokenizer
+from headstart.models.weights import quiet
 
 if TYPE_CHECKING:
     import torch
@@ -29,6 +30,7 @@ class Model:
     tokenizer: FamilyTokenizer
     facts: Facts
     head: str
+    drawn: tuple[str, ...] = ()  # weights that no file gave: a fresh head
 
     @property
     def kind(self) -> Kind:
@@ -113,8 +115,6 @@ class Model:
 
     def save(self, folder: Path) -> None:
         """Write config, weights (safetensors) and tokenizer as an ordinary transformers folder."""
-        from headstart.models.load import quiet
-
         with quiet():
             self.module.save_pretrained(folder)
             self.tokenizer.held.save_pretrained(folder)

@@ -31,5 +31,5 @@ def epochs(settings: Training, rows: int) -> Choice:
     if settings.epochs is not None:
         return Choice(settings.epochs, "you chose it")
     wanted = 1500 * 32 / max(1, rows)
-    value = min(15, max(3, round(wanted)))
-    return Choice(float(value), f"{rows:,} rows: about 1,500 updates of 32, at least 3 and at most 15 epochs")
+    value = min(10, max(3, round(wanted)))
+    return Choice(float(value), f"{rows:,} rows: about 1,500 updates of 32, at least 3 and at most 10 epochs")

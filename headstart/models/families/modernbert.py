@@ -28,6 +28,7 @@ FAMILY = Family(
     has_types=False,
     pooling=pooling,
     layers="layers",
+    keeps=("head.",),
     first_only="",  # 1 of 22 layers: little to win
     # Given None it would build a mask of all tokens by all tokens for its local layers.
     packed_mask={"full_attention": None, "sliding_attention": None},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -30,12 +31,19 @@ def save(folder: Path, model: Model, task: Task[Any], card: str, facts: Mapping[
         with disk_words(folder):
             staging.mkdir(parents=True)
             model.save(staging)
-            (staging / FILE).write_text(json.dumps(described(model, task, facts), ensure_ascii=False, indent=2,
+            sums = {file.name: sha256(file) for file in sorted(staging.glob("*.safetensors"))}
+            (staging / FILE).write_text(json.dumps(described(model, task, {**facts, "sha256": sums}), ensure_ascii=False, indent=2,
                                                    allow_nan=False) + "\n", encoding="utf-8")
             (staging / "README.md").write_text(card, encoding="utf-8")
             replace(folder, staging)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def sha256(path: Path) -> str:
+    """The hash of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def replace(folder: Path, staging: Path) -> None:

@@ -1,0 +1,199 @@
+"""What every task promises; a new task adds one sample here."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+import tiny
+
+from headstart import tasks
+from headstart.contract import Column, Feature, Layout, Learned, Row, RowFault
+from headstart.data.batches import collate
+from headstart.data.features import Features
+from headstart.evaluation.evaluate import evaluate
+from headstart.evaluation.predict import predict
+from headstart.models.load import load
+from headstart.runs.artifact import from_held
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rows of a task under its field names, settings that read long texts in windows (if it can), and a faulty row."""
+
+    rows: list[dict]
+    faulty: dict
+    windows: dict = field(default_factory=dict)
+
+
+TEXTS = tiny.texts(24, seed=1)
+SAMPLES = {
+    "text-classification": Sample(
+        [{"text": text, "label": ("no", "maybe", "yes")[number % 3]} for number, text in enumerate(TEXTS)],
+        {"text": " ", "label": "no"}, {"long_texts": "windows", "overlap": 4}),
+}
+EVERY = pytest.mark.parametrize("name", tasks.names())
+
+
+def test_every_task_has_a_sample():
+    assert set(SAMPLES) == set(tasks.names())
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tiny.model_folder("bert", tmp_path_factory.mktemp("contract") / "bert")
+
+
+def made(name, folder, settings=None):
+    kind = tasks.find(name)
+    task = kind(kind.Settings(**(settings or {})))
+    examples = [task.read(Row(number, row)) for number, row in enumerate(SAMPLES[name].rows)]
+    task = task.knowing(task.learn(examples))
+    model = load(str(folder), task.head(), seed=0)
+    return task, examples, model
+
+
+def answers(task, model, examples, batch_tokens=4096):
+    return [prediction.values for prediction in predict(task, model, examples, batch_tokens=batch_tokens)]
+
+
+def close(first, second):
+    """Equal values; numbers to 1e-5."""
+    if isinstance(first, dict):
+        return set(first) == set(second) and all(close(first[key], second[key]) for key in first)
+    if isinstance(first, float):
+        return abs(first - second) <= 1e-5 * max(1, abs(first))
+    return first == second
+
+
+@EVERY
+def test_batching_changes_no_prediction(name, folder):
+    task, examples, model = made(name, folder)
+    whole = answers(task, model, examples)
+    alone = [answers(task, model, [example])[0] for example in examples]
+    small = answers(task, model, examples, batch_tokens=64)
+    assert all(map(close, whole, alone)) and all(map(close, whole, small))
+
+
+@EVERY
+def test_packing_changes_no_output(name, folder):
+    import torch
+
+    task, examples, model = made(name, folder)
+    model.module.eval()
+    features = [feature for example in examples for feature in task.encode(example, model.tokenizer)]
+    with torch.no_grad():
+        packed = model.forward(collate(features, Layout(packed=True)))
+        padded = model.forward(collate(features, Layout(packed=False)))
+    for key in packed:
+        assert torch.allclose(packed[key], padded[key], atol=1e-5)
+
+
+@EVERY
+def test_a_row_without_its_target_can_be_predicted(name, folder):
+    task, examples, model = made(name, folder)
+    targets = {held.name for held in task.fields if held.target}
+    bare = [task.read(Row(number, {key: value for key, value in row.items() if key not in targets}))
+            for number, row in enumerate(SAMPLES[name].rows)]
+    assert all(map(close, answers(task, model, examples), answers(task, model, bare)))
+
+
+@EVERY
+def test_a_long_text_loses_nothing_silently(name, folder):
+    settings = SAMPLES[name].windows
+    task, examples, model = made(name, folder, settings)
+    short = model.tokenizer.with_longest(16)
+    for example in examples:
+        features = task.encode(example, short)
+        assert all(len(feature) <= 16 for feature in features)
+        assert sum(feature.weight for feature in features) == pytest.approx(1)
+    cutting, _, _ = made(name, folder)
+    for example in examples:
+        kept = sum(len(feature) for feature in cutting.encode(example, short))
+        whole = sum(len(feature) for feature in cutting.encode(example, model.tokenizer))
+        assert whole - kept == max(feature.cut for feature in cutting.encode(example, short))
+
+
+@EVERY
+def test_windows_hold_every_token(name, folder):
+    if not SAMPLES[name].windows:
+        pytest.skip("this task reads no long texts")
+    task, examples, model = made(name, folder, SAMPLES[name].windows)
+    short = model.tokenizer.with_longest(16)
+    for example in examples:
+        held = {token for feature in task.encode(example, short) for token in feature.ids}
+        whole = {token for feature in task.encode(example, model.tokenizer) for token in feature.ids}
+        assert held == whole
+
+
+@EVERY
+def test_saving_and_loading_change_no_prediction(name, folder, tmp_path):
+    from headstart.runs import artifact, card
+
+    task, examples, model = made(name, folder)
+    before = answers(task, model, examples)
+    artifact.save(tmp_path / "model", model, task, card.plain(task, "tiny"), {})
+    again, loaded = artifact.load(str(tmp_path / "model"))
+    assert again == task
+    assert all(map(close, before, answers(again, loaded, examples)))
+
+
+@EVERY
+def test_what_was_learned_survives_json(name, folder):
+    import json
+
+    task, _, _ = made(name, folder)
+    held = json.loads(json.dumps({"task": name, "task_settings": vars(task.settings), "learned": task.known.json()}))
+    assert from_held(held) == task
+    assert Learned.from_json(task.known.json()) == task.known
+
+
+@EVERY
+def test_features_are_stored_without_loss(name, folder):
+    task, examples, model = made(name, folder)
+    stored = Features.encode(task, examples, model.tokenizer, seed=0)
+    for number, example in enumerate(examples):
+        for place, feature in zip(stored.of(number), task.encode(example, model.tokenizer), strict=True):
+            held: Feature = stored[place]
+            assert list(held.ids) == list(feature.ids) and list(held.types) == list(feature.types)
+            assert dict(held.targets) == dict(feature.targets) and held.weight == feature.weight
+
+
+@EVERY
+def test_scores_come_with_the_one_that_chooses_first(name, folder):
+    task, examples, model = made(name, folder)
+    done = evaluate(task, examples, predict(task, model, examples, batch_tokens=4096), resamples=20, seed=0)
+    assert next(iter(done.scores)) == task.best[0]
+    for score in done.scores.values():
+        assert (score.value is None) == (score.reason is not None) or score.low is None
+        assert score.value is None or np.isfinite(score.value)
+    for figure in task.figures(examples, done.predictions, done.measures):
+        from headstart.runs.figures import render
+
+        assert render(figure).startswith("<figure")
+
+
+@EVERY
+def test_a_faulty_row_is_told_not_guessed(name):
+    task = tasks.find(name)()
+    with pytest.raises(RowFault) as told:
+        task.read(Row(0, SAMPLES[name].faulty))
+    assert told.value.code[0] == "E" and told.value.fix
+
+
+@EVERY
+def test_its_own_columns_are_detected(name):
+    rows = SAMPLES[name].rows * 10
+    columns = [Column(key, [row[key] for row in rows]) for key in rows[0]]
+    task, detection = tasks.detect(columns, "rows.csv")
+    assert task.name == name and detection.columns == {key: key for key in rows[0]}
+
+
+@EVERY
+def test_baselines_answer_in_the_tasks_own_form(name, folder):
+    task, examples, model = made(name, folder)
+    states = np.random.default_rng(0).normal(size=(len(examples), 4))
+    for baseline in task.baselines():
+        rival = baseline.fit(examples, states if baseline.needs_states else None, 0)
+        found = rival.predict(examples, states if baseline.needs_states else None)
+        assert [set(one.values) for one in found] == [set(answers(task, model, examples[:1])[0])] * len(examples)
+        assert rival.size_bytes > 0

@@ -41,9 +41,8 @@ class TfidfLogistic:
                 matrices.append(vectorizer.fit_transform(cut))
             except ValueError:  # no word at all: the texts are signs only
                 matrices.append(None)
-        made = cls(words if matrices[0] is not None else None, pieces if matrices[1] is not None else None,
+        return cls(words if matrices[0] is not None else None, pieces if matrices[1] is not None else None,
                    fit_logistic(joined(matrices, len(cut)), gold, classes, seed))
-        return made
 
     def probabilities(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """(M, C)."""

@@ -52,7 +52,7 @@ class Store(Sequence[Record]):
     def to_disk(self) -> None:
         """Move what is in memory into a file without a name."""
         rows, self.memory, self.held = self.memory, [], 0
-        self.file = tempfile.TemporaryFile(prefix="headstart-rows-", buffering=2**20)
+        self.file = tempfile.TemporaryFile(prefix="headstart-rows-", buffering=2**20)  # noqa: SIM115 - lives as long as the store
         for row in rows:
             self.write(row.id, row.values, row.line)
 

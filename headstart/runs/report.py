@@ -111,7 +111,7 @@ def whiskers(scores: Mapping[str, Any]) -> str:
     if not entries:
         return ""
     ends = [end for _, score in entries for end in (score["low"], score["high"], score["value"]) if end is not None]
-    low, high = (0.0, 1.0) if 0 <= min(ends) and max(ends) <= 1 else (min(ends), max(ends) + 1e-9)
+    low, high = (0.0, 1.0) if min(ends) >= 0 and max(ends) <= 1 else (min(ends), max(ends) + 1e-9)
     height = 34 * len(entries) + 40
 
     def at(value: float) -> float:

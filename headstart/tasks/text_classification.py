@@ -34,7 +34,7 @@ from headstart.contract import (
 )
 from headstart.settings import Note
 from headstart.tasks._classification_baselines import as_prediction, baselines, class_of
-from headstart.tasks._columns import distinct_labels, few_labels, longest_text, named, only_label
+from headstart.tasks._columns import few_labels, longest_text, named, only_label
 from headstart.text.windows import head_tail, windows
 
 if TYPE_CHECKING:

@@ -1,0 +1,66 @@
+"""What the floors promise each other: a task's questions (`task.py`), and one frozen type for each stage (`stages.py`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from headstart.contract.stages import (
+    Baseline,
+    Batch,
+    Column,
+    Detection,
+    E,
+    Example,
+    Feature,
+    Field,
+    Figure,
+    HeadSpec,
+    Json,
+    Kind,
+    Layout,
+    Learned,
+    Measures,
+    Per,
+    Prediction,
+    Rival,
+    Row,
+    RowFault,
+    Score,
+    Target,
+    Tokenizer,
+    Tokens,
+)
+from headstart.contract.task import Task
+
+if TYPE_CHECKING:
+    from headstart.contract.stages import Floats, Ints
+
+__all__ = [
+    "Baseline",
+    "Batch",
+    "Column",
+    "Detection",
+    "E",
+    "Example",
+    "Feature",
+    "Field",
+    "Figure",
+    "Floats",
+    "HeadSpec",
+    "Ints",
+    "Json",
+    "Kind",
+    "Layout",
+    "Learned",
+    "Measures",
+    "Per",
+    "Prediction",
+    "Rival",
+    "Row",
+    "RowFault",
+    "Score",
+    "Target",
+    "Task",
+    "Tokenizer",
+    "Tokens",
+]

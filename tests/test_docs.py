@@ -54,3 +54,14 @@ def test_every_dependency_has_a_reason():
     text = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
     for line in [*project["dependencies"], *(name for extra in project["optional-dependencies"].values() for name in extra)]:
         assert f"| {re.split('[<>=~]', line)[0].strip()} |" in text, line
+
+
+def test_the_multiclass_example_runs(tiny_bert, tmp_path):
+    from conftest import made_rows, write_csv
+
+    rows = [(text, label, "x") for text, label in made_rows(90)]
+    data = write_csv(tmp_path / "tweets.csv", rows, ("tweet", "class", "other"))
+    done = subprocess.run([sys.executable, str(ROOT / "examples" / "multiclass.py"), str(data), "--text", "tweet", "--label", "class", "--model",
+                           str(tiny_bert), "--to", str(tmp_path / "run"), "--epochs", "1"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "roc_auc" in done.stdout and "confusion" in done.stdout and "softmax" in done.stdout

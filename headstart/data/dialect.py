@@ -29,6 +29,7 @@ class Fields:
     values: list[str]
     begins: list[int]
     open: int | None = None
+    loose: bool = False  # text stands behind a closing quote, or a quote inside a field without quotes
 
 
 QUOTED = re.compile(r'"((?:[^"]|"")*)"')
@@ -44,7 +45,7 @@ def fields(record: str, dialect: Dialect) -> Fields:
             begins.append(at)
             at += len(value) + 1
         return Fields(values, begins)
-    values, begins, at = [], [], 0
+    values, begins, at, loose = [], [], 0, False
     while True:
         begins.append(at + 1)
         value = ""
@@ -54,9 +55,11 @@ def fields(record: str, dialect: Dialect) -> Fields:
                 return Fields(values, begins, at)
             value, at = found.group(1).replace('""', '"'), found.end()
         end = record.find(delimiter, at)
-        values.append(value + record[at:end if end >= 0 else len(record)])
+        rest = record[at:end if end >= 0 else len(record)]
+        loose = loose or '"' in rest or (bool(rest) and at >= begins[-1])
+        values.append(value + rest)
         if end < 0:
-            return Fields(values, begins)
+            return Fields(values, begins, None, loose)
         at = end + len(delimiter)
 
 
@@ -85,13 +88,10 @@ def tab_quotes(lines: Sequence[str]) -> bool:
     """Whether quotes enclose fields in a file of tabs: only when some do, and none stands alone (GLUE's do)."""
     whole = 0
     for line in lines:
-        for field in line.split("\t"):
-            if '"' not in field:
-                continue
-            if len(field) >= 2 and field[0] == field[-1] == '"' and '"' not in field[1:-1].replace('""', ""):
-                whole += 1
-            else:
-                return False
+        made = fields(line, Dialect("\t"))
+        if made.open is not None or made.loose:
+            return False
+        whole += '"' in line
     return whole > 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import json
 import tempfile
+import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, overload
@@ -53,6 +54,7 @@ class Store(Sequence[Record]):
         """Move what is in memory into a file without a name."""
         rows, self.memory, self.held = self.memory, [], 0
         self.file = tempfile.TemporaryFile(prefix="headstart-rows-", buffering=2**20)  # noqa: SIM115 - lives as long as the store
+        weakref.finalize(self, self.file.close)
         for row in rows:
             self.write(row.id, row.values, row.line)
 

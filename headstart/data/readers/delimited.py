@@ -56,7 +56,7 @@ def records(source: Iterator[Line], dialect: Dialect, sheet: Sheet, width: int) 
     """Records, a quoted field over several lines as one; a quote that never closes is a fault of its first line.
 
     `width` is how many fields a record should have (0 until the header is known): a record over several lines that
-    has another number began with a stray quote, too.
+    has another number, or text behind its closing quote, began with a stray quote, too.
     """
     back: deque[Line] = deque()
     faults = 0
@@ -72,7 +72,7 @@ def records(source: Iterator[Line], dialect: Dialect, sheet: Sheet, width: int) 
         more = gather(text, made, dialect, source, back, MOST_LINES if faults < 100 else 50)
         whole, held, taken = more
         wanted = width or len(sheet.columns)
-        if whole is None or (wanted and len(whole.values) != wanted and len(taken) > 0):
+        if whole is None or whole.loose or (wanted and len(whole.values) != wanted):
             faults += 1
             back.extendleft(reversed(taken))
             sheet.found("E105", "a quote is opened here and never closed.",

@@ -11,9 +11,13 @@ def normalised(text: str) -> str:
     if text.isascii():
         lowered = text.lower()
         return " ".join("".join(mark if mark.isalnum() else " " for mark in lowered).split())
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join("".join(mark if mark.isalnum() or unicodedata.category(mark)[0] in "MS" else " "
-                            for mark in folded).split())
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return " ".join("".join(mark if kept(mark) else " " for mark in folded).split())
+
+
+def kept(mark: str) -> bool:
+    """Letters, digits, what is written on them, and signs beyond ASCII (an emoji is a word)."""
+    return mark.isalnum() or (not mark.isascii() and unicodedata.category(mark)[0] in "MS")
 
 
 def hash_text(text: str) -> int:

@@ -33,7 +33,8 @@ from headstart.contract.stages import (
 from headstart.contract.task import Task
 
 if TYPE_CHECKING:
-    from headstart.contract.stages import Floats, Ints
+    from headstart.contract.stages import Floats as Floats
+    from headstart.contract.stages import Ints as Ints
 
 __all__ = [
     "Baseline",
@@ -45,9 +46,7 @@ __all__ = [
     "Feature",
     "Field",
     "Figure",
-    "Floats",
     "HeadSpec",
-    "Ints",
     "Json",
     "Kind",
     "Layout",

@@ -61,8 +61,8 @@ def facts(reference: str, *, allow_pickle: bool = False) -> Facts:
     integrity.check_sizes(config, family.names, reference)
     weights, files = integrity.check_weights(folder, reference, allow_pickle=allow_pickle)
     shapes = integrity.shapes(files) if weights == "safetensors" else {}
-    defaults = default_config(family)
-    sizes = {role: int(config.get(key, getattr(defaults, key))) for role, key in family.names.items()}
+    defaults = None if all(config.get(key) for key in family.names.values()) else default_config(family)
+    sizes = {role: int(config.get(key) or getattr(defaults, key)) for role, key in family.names.items()}
     return Facts(reference, folder, family, config, sizes["width"], sizes["layers"], sizes["positions"],
                  integrity.parameters(shapes) if shapes else None, weights, tuple(files), shapes, source.sums,
                  licence(folder))

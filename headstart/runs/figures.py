@@ -41,7 +41,8 @@ def render(figure: Figure) -> str:
 
 def table(data: Mapping[str, Any], title: str) -> str:
     """A table; columns of numbers stand right."""
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in data["columns"])
+    numeric = [any(isinstance(row[place], int | float) for row in data["rows"]) for place in range(len(data["columns"]))]
+    head = "".join(f'<th scope="col"{" class=n" if right else ""}>{escape(name)}</th>' for name, right in zip(data["columns"], numeric, strict=True))
     body = []
     for row in data["rows"]:
         cells = [f'<th scope="row">{cell(row[0])}</th>'] if row else []

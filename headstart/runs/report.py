@@ -115,7 +115,7 @@ def whiskers(scores: Mapping[str, Any]) -> str:
     height = 34 * len(entries) + 40
 
     def at(value: float) -> float:
-        return 240 + (value - low) / (high - low) * 330
+        return 270 + (value - low) / (high - low) * 300
 
     parts = [f'<line class="grid" x1="{at(tick):.1f}" x2="{at(tick):.1f}" y1="6" y2="{height - 28}"/>'
              f'<text x="{at(tick):.1f}" y="{height - 10}" text-anchor="middle">{tick:g}</text>' for tick in ticks(low, high)]
@@ -124,7 +124,7 @@ def whiskers(scores: Mapping[str, Any]) -> str:
         if score["low"] is not None:
             parts.append(f'<line class="whisker {kind}" x1="{at(score["low"]):.1f}" x2="{at(score["high"]):.1f}" y1="{y}" y2="{y}"/>')
         parts.append(f'<circle class="dot {kind}" cx="{at(score["value"]):.1f}" cy="{y}" r="5"/>'
-                     f'<text class="label" x="228" y="{y + 4}" text-anchor="end">{escape(label[:34])}</text>'
+                     f'<text class="label" x="258" y="{y + 4}" text-anchor="end">{escape(label[:40])}</text>'
                      f'<text class="label" x="632" y="{y + 4}" text-anchor="end">{score["value"]:.3f}</text>')
     picture = svg("".join(parts), f"{name} of the model and of baselines").replace("0 0 640 300", f"0 0 640 {height}")
     return (f"<figure><h3>{escape(name.replace('_', ' '))} on {escape(split)}</h3><figcaption>Dots are values, lines their 95 % "

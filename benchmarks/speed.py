@@ -38,7 +38,7 @@ def headstart(texts: list[str], labels: list[str], warmup: int, batch: int) -> d
     from headstart.runs.prepare import set_up_process
     from headstart.settings import Training
     from headstart.tasks.text_classification import TextClassification
-    from headstart.training import objective, precision
+    from headstart.training import objective, precision, seen_rows
     from headstart.training.loop import State, train
 
     set_up_process()
@@ -54,6 +54,7 @@ def headstart(texts: list[str], labels: list[str], warmup: int, batch: int) -> d
     number, _ = precision.choose("auto", "cpu")
     layout = model.layout(packed=way == "packed")
     state = State.fresh(model, settings, precision=number, device="cpu")
+    seen_rows.trim(state.optimizer, model.module, features.token_ids())
     goal = objective.objective(task.head(), settings, task.known.counts)
     lengths = features.example_lengths
     tokens, begun = 0, time.perf_counter()

@@ -73,7 +73,7 @@ class Training:
     restarts: Annotated[int, Note("cycles of cosine-restarts", low=1)] = 2
     power: Annotated[float, Note("exponent of polynomial", above=0)] = 2.0
     optimizer: Annotated[Literal["adamw", "adafactor"], Note("how weights are moved")] = "adamw"
-    weight_decay: Annotated[float, Note("pull of the weights to 0 an update, biases and norms left out", low=0)] = 0.01
+    weight_decay: Annotated[float, Note("pull of the weights to 0 an update; not on biases, norms, and embeddings of tokens that training never shows", low=0)] = 0.01
     beta1: Annotated[float, Note("memory of the mean gradient", low=0, below=1)] = 0.9
     beta2: Annotated[float, Note("memory of its square", low=0, below=1)] = 0.999
     epsilon: Annotated[float, Note("added to the root of the square", above=0)] = 1e-8

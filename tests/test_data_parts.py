@@ -1,5 +1,7 @@
 """Columns, splits, the data check, lengths, features and batches."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -87,7 +89,7 @@ def test_the_check_sees_labels_that_differ_only_by_case_or_space_and_one_class()
 def test_class_twins_are_named():
     rows = [(f"{word} money card {number}", label) for label, word in (("a", "refund"), ("b", "refund"), ("c", "tiger")) for number in range(12)]
     rows += [(f"stripes grass jungle {number}", "c") for number in range(12)]
-    assert [one.message for one in checked(train=rows).findings if one.code == "W209"][0].startswith("the labels 'a' and 'b'")
+    assert next(one.message for one in checked(train=rows).findings if one.code == "W209").startswith("the labels 'a' and 'b'")
 
 
 @given(st.text(max_size=30))
@@ -103,7 +105,7 @@ def test_windows_leave_nothing_out_and_share_the_overlap():
     for length in range(1, 40):
         found = windows(length, 8, 3)
         assert set().union(*(range(*one) for one in found)) == set(range(length))
-        assert all(second[0] == first[1] - 3 for first, second in zip(found, found[1:], strict=False))
+        assert all(second[0] == first[1] - 3 for first, second in itertools.pairwise(found))
     assert head_tail(20, 8) == [(0, 2), (14, 20)] and head_tail(5, 8) == [(0, 5)]
 
 

@@ -261,7 +261,7 @@ def test_a_folder_for_each_label_is_a_table(tmp_path):
             put(tmp_path / "train" / label / f"{number}.txt", f"{label} words {number}")
     assert set(locate(str(tmp_path), Data())) == {"train"}
     made = open_table(locate(str(tmp_path), Data())["train"], Data())
-    assert [record.values for record in made][0] == ("neg words 0", "neg", "neg/0.txt") and len(made) == 4
+    assert next(record.values for record in made) == ("neg words 0", "neg", "neg/0.txt") and len(made) == 4
     assert made.columns == ("text", "label", "file")
 
 

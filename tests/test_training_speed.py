@@ -20,6 +20,7 @@ print(done, faults() - before)
 """
 
 
+@pytest.mark.slow  # a machine short of memory takes pages back at any moment
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="mallopt is glibc's")
 def test_large_buffers_are_used_again_instead_of_faulted_in_anew():
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, timeout=60, check=True)

@@ -19,10 +19,13 @@ from headstart.errors import Finding
 from headstart.text.normalise import hash_text, normalised
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from headstart.contract import Ints
 
 Place = Callable[[int], tuple[str, int | None]]
 NAMED = 20  # findings of one kind that are named one by one
+BLOCK = 2**20
 RARE = 5  # a class with fewer training rows is rare
 
 
@@ -32,7 +35,7 @@ class Seen:
 
     exact: Ints
     loose: Ints
-    label: Ints
+    label: NDArray[np.int32]
 
 
 @dataclass
@@ -79,7 +82,7 @@ def check(task: Task[Any], splits: Mapping[str, Sequence[Example]], places: Mapp
 def look(task: Task[Any], split: str, examples: Sequence[Example], labels: dict[str | None, int], made: Check,
          profiles: Profiles) -> Seen:
     """One pass over a split."""
-    exact, loose, label = array("q"), array("q"), array("q")
+    exact, loose, label = array("q"), array("q"), array("i")
     counts: Counter[str] = Counter()
     for example in examples:
         text, stratum = task.subject(example), task.stratum(example)
@@ -91,8 +94,7 @@ def look(task: Task[Any], split: str, examples: Sequence[Example], labels: dict[
             if split == "train":
                 profiles.add(stratum, text)
     made.counts[split] = dict(sorted(counts.items()))
-    return Seen(*(np.frombuffer(column, dtype=np.int64) if column else np.zeros(0, np.int64)
-                  for column in (exact, loose, label)))
+    return Seen(np.asarray(exact, dtype=np.int64), np.asarray(loose, dtype=np.int64), np.asarray(label, dtype=np.int32))
 
 
 def classes(made: Check, splits: Mapping[str, Sequence[Example]]) -> None:
@@ -137,21 +139,25 @@ def twins(made: Check, profiles: Profiles) -> None:
 
 def duplicates(task: Task[Any], split: str, examples: Sequence[Example], seen: Seen, place: Place, made: Check) -> None:
     """Equal texts within a split: with one label (duplicates), with several (contradictions), equal but for form."""
-    exact = contradictions = 0
-    for first, second in pairs(seen.exact):
-        if task.subject(examples[first]) != task.subject(examples[second]):
-            continue  # two texts of one hash
-        if seen.label[first] != seen.label[second]:
-            contradictions += 1
-            named(made, "W203", contradictions, place(second), f"in {split}, this text has the label "
-                  f"{task.stratum(examples[second])!r} here and {task.stratum(examples[first])!r} {where(place(first))}.",
-                  "One of them is wrong, or both may be right; decide, and mend the file.")
-        else:
-            exact += 1
-            named(made, "W202", exact, place(second), f"in {split}, this text stands a second time (first {where(place(first))}).",
-                  "Keep one, unless it is meant to count twice.")
-    loose = len(seen.loose) - len(np.unique(seen.loose))
-    near = max(0, loose - (len(seen.exact) - len(np.unique(seen.exact))))
+    firsts, laters = pairs(seen.exact)
+    differ = seen.label[firsts] != seen.label[laters]
+    contradictions, exact = int(differ.sum()), int((~differ).sum())
+    for code, chosen in (("W203", differ), ("W202", ~differ)):
+        for number, at in enumerate(np.flatnonzero(chosen)[:NAMED].tolist(), start=1):
+            first, second = int(firsts[at]), int(laters[at])
+            if task.subject(examples[first]) != task.subject(examples[second]):
+                continue  # two texts of one hash
+            if code == "W203":
+                named(made, code, number, place(second), f"in {split}, this text has the label "
+                      f"{task.stratum(examples[second])!r} here and {task.stratum(examples[first])!r} {where(place(first))}.",
+                      "One of them is wrong, or both may be right; decide, and mend the file.")
+            else:
+                named(made, code, number, place(second),
+                      f"in {split}, this text stands a second time (first {where(place(first))}).",
+                      "Keep one, unless it is meant to count twice.")
+    rest(made, "W203", contradictions, f"in {split}, texts with two labels")
+    rest(made, "W202", exact, f"in {split}, texts that stand a second time")
+    near = max(0, repeats(seen.loose) - repeats(seen.exact))
     if near:
         made.findings.append(Finding("W208", f"in {split}, {near:,} texts equal another but for case, space or punctuation."))
     add(made, "duplicates", exact)
@@ -183,17 +189,33 @@ def leaks(task: Task[Any], splits: Mapping[str, Sequence[Example]], seen: Mappin
             add(made, "leaks", count)
 
 
-def pairs(hashes: Ints) -> list[tuple[int, int]]:
-    """For every repeated hash: its first place, with each later place."""
-    order = np.argsort(hashes, kind="stable")
-    same = np.flatnonzero(hashes[order][1:] == hashes[order][:-1]) + 1
-    found = []
-    first = -1
-    for at in same.tolist():
-        if first < 0 or hashes[order[at]] != hashes[order[first]]:
-            first = at - 1
-        found.append((int(order[first]), int(order[at])))
-    return sorted(found, key=lambda pair: pair[1])
+def repeats(hashes: Ints) -> int:
+    """How many entries stand before already."""
+    ordered = np.sort(hashes)
+    return int((ordered[1:] == ordered[:-1]).sum())
+
+
+def pairs(hashes: Ints) -> tuple[Ints, Ints]:
+    """For every entry that stands before already: where first, and where now; in the order of the file."""
+    ordered = np.sort(hashes)
+    twice = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    del ordered
+    found = [np.zeros(0, dtype=np.int64)]
+    for begin in range(0, len(hashes) if len(twice) else 0, BLOCK):  # in blocks: the whole mask would double the memory
+        block = hashes[begin:begin + BLOCK]
+        at = np.minimum(np.searchsorted(twice, block), len(twice) - 1)
+        found.append(np.flatnonzero(twice[at] == block) + begin)
+    places = np.concatenate(found)
+    _, first, group = np.unique(hashes[places], return_index=True, return_inverse=True)
+    firsts = places[first][group] if len(places) else places
+    later = firsts != places
+    return firsts[later], places[later]
+
+
+def rest(made: Check, code: str, count: int, words: str) -> None:
+    """Say how many more there are than were named."""
+    if count > NAMED:
+        made.findings.append(Finding(code, f"{count - NAMED:,} more {words}."))
 
 
 def named(made: Check, code: str, number: int, place: tuple[str, int | None], message: str, fix: str) -> None:

@@ -83,6 +83,10 @@ class Features(Sequence[Feature]):
         """Tokens of each example that no feature holds, (M,)."""
         return np.asarray(self.cut_of, dtype=np.int64)
 
+    def token_ids(self) -> Ints:
+        """Every token id that some feature holds, ascending."""
+        return np.unique(np.asarray(self.tokens, dtype=np.int32)).astype(np.int64)
+
     def of(self, example: int) -> range:
         """The features of an example."""
         return range(self.borders[example], self.borders[example + 1])

@@ -18,7 +18,7 @@ from headstart.runs.folder import Log, RunFolder
 from headstart.runs.interrupt import Interrupts
 from headstart.runs.prepare import Prepared
 from headstart.runs.voice import Voice
-from headstart.training import checkpoint, estimate, objective, precision
+from headstart.training import checkpoint, estimate, objective, precision, seen_rows
 from headstart.training.loop import Plan, State, Step, load_weights, train
 from headstart.training.progress import Progress
 
@@ -85,6 +85,7 @@ def begin(folder: RunFolder, prepared: Prepared, log: Log, voice: Voice, interru
         enable = getattr(module, "activation_checkpointing_enable", None) or module.gradient_checkpointing_enable
         enable({"use_reentrant": False})
     state = State.fresh(model, request.training, precision=number, device=request.device)
+    seen_rows.trim(state.optimizer, model.module, prepared.features.token_ids())
     score, higher = task.best
     fit = Fit(folder, prepared, log, voice, interrupts, state, Progress(score, higher), number, name == "packed")
     newest, passed = checkpoint.newest_valid(fit.checkpoints)

@@ -123,7 +123,7 @@ def usable(task: Task[Any], view: Sequence[Row], found: Reading, training: bool)
     import numpy as np
 
     targets = [held for held in task.fields if held.target and held.required]
-    kept = array.array("q")
+    kept = array.array("i")
     for place, row in enumerate(view):
         try:
             task.read(row)
@@ -139,7 +139,7 @@ def usable(task: Task[Any], view: Sequence[Row], found: Reading, training: bool)
         if found.counts[fault.code] <= KEPT:
             column = field_place(found, fault.field)
             found.findings.append(Finding(fault.code, fault.message, fault.fix, row.file, row.line, column, row.id))
-    return np.frombuffer(kept, dtype=np.int64) if len(kept) else empty()
+    return np.frombuffer(kept, dtype=np.int32) if len(kept) else empty()
 
 
 def blank(value: Any) -> bool:

@@ -231,3 +231,14 @@ def test_progress_remembers_the_best_and_when_to_stop():
     assert (held.value, held.update, held.waited) == (0.7, 2, 2)
     assert held.exhausted(2) and not held.exhausted(3) and not held.exhausted(None)
     assert Progress("loss", False).after(1, 2.0).after(2, 1.0).update == 2
+
+
+def test_defaults_follow_the_models_width_and_the_data():
+    from headstart.runs import defaults
+
+    assert defaults.learning_rate(Training(), 768).value == 5e-5
+    assert defaults.learning_rate(Training(), 384).value == 2e-4
+    assert defaults.learning_rate(Training(), 128).value == 3e-4
+    assert defaults.learning_rate(Training(learning_rate=1e-3), 768).value == 1e-3
+    assert [defaults.epochs(Training(), rows, labels).value for rows, labels in ((9003, 77), (650, 8), (20000, 3), (90, 3))] == [5, 7, 3, 10]
+    assert defaults.epochs(Training(epochs=2.5), 100, 2).value == 2.5

@@ -6,7 +6,7 @@ Every value equals scikit-learn's with sample_weight (the tests hold it to 1e-12
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 BINS = 15
+SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
 
 DEFINITIONS = {
     "macro_f1": "mean over the classes present of 2·precision·recall/(precision+recall)",
@@ -34,31 +35,60 @@ def scores(gold: Ints, predicted: Ints, probabilities: Floats, weights: Floats) 
     gold (M,) may hold classes from C on: labels that training never showed, which have no probability.
     """
     classes = max(int(gold.max(initial=0)) + 1, probabilities.shape[1])
-    hits, support, answered = counts(gold, predicted, weights, classes)
+    times = whole(weights)
+    hits, support, answered = counts(gold, predicted, times, classes)
     total = weights.sum(axis=1)
+    total[total == 0] = np.nan  # without rows nothing is defined
     f1 = safe(2 * hits, support + answered)
     here = (support + answered) > 0
     found: dict[str, NDArray[Any]] = {
-        "macro_f1": safe(np.where(here, f1, 0).sum(axis=1), here.sum(axis=1)),
+        "macro_f1": f1.sum(axis=1) / np.where(np.isnan(total), np.nan, here.sum(axis=1)),
         "accuracy": hits.sum(axis=1) / total,
         "weighted_f1": (f1 * support).sum(axis=1) / total,
         "matthews": matthews(hits, support, answered, total),
     }
-    found["roc_auc"], found["average_precision"] = curves(gold, probabilities, weights)
-    found["log_loss"] = weights @ surprise(gold, probabilities) / total
+    found["roc_auc"], found["average_precision"] = curves(gold, probabilities, times)
+    found["log_loss"] = weighted(weights, surprise(gold, probabilities)) / total
     found["calibration_error"] = calibration(gold, predicted, probabilities, weights, total)
     return found
 
 
-def counts(gold: Ints, predicted: Ints, weights: Floats, classes: int) -> tuple[Floats, Floats, Floats]:
-    """Right answers, gold rows and answers of each class under each weighting, (R, K) each."""
-    def by_class(labels: Ints, kept: NDArray[np.bool_] | None = None) -> Floats:
-        onehot = np.zeros((len(labels), classes))
-        onehot[np.arange(len(labels)), labels] = 1 if kept is None else kept
-        product: Floats = weights @ onehot
-        return product
+def whole(weights: Floats) -> NDArray[Any]:
+    """The weights as integers where they are, else as they are.
 
-    return by_class(gold, gold == predicted), by_class(gold), by_class(predicted)
+    Running sums of integers are exact and take 0.6 instead of 3.6 ns a number.
+    """
+    if weights.sum(axis=1).max(initial=0) < 2**30:
+        integers = weights.astype(np.int32)
+        if (integers == weights).all():
+            return integers
+    return weights
+
+
+def running(weights: NDArray[Any], order: Ints) -> NDArray[Any]:
+    """Sums of the first 0, 1, 2 … rows of an order of N rows, (R, N + 1)."""
+    sums = np.zeros((weights.shape[0], len(order) + 1), weights.dtype)
+    np.cumsum(weights[:, order], axis=1, dtype=weights.dtype, out=sums[:, 1:])
+    return sums
+
+
+def weighted(weights: Floats, values: Floats) -> Floats:
+    """Weighted sums of values (M,), (R,); einsum, as a matrix product's threads get in the way of torch's."""
+    result: Floats = np.einsum("rm,m->r", weights, values)
+    return result
+
+
+def counts(gold: Ints, predicted: Ints, weights: NDArray[Any], classes: int) -> tuple[Floats, Floats, Floats]:
+    """Right answers, gold rows and answers of each class under each weighting, (R, K) each."""
+    pairs = gold * classes + predicted
+    order, cells = np.argsort(pairs, kind="stable"), np.arange(classes)
+    sums, borders = running(weights, order), np.sort(pairs)
+    support = np.diff(sums[:, np.searchsorted(borders, np.arange(classes + 1) * classes)], axis=1)
+    begins, ends = (np.searchsorted(borders, cells * (classes + 1), side=side) for side in SIDES)
+    hits = sums[:, ends] - sums[:, begins]
+    answers = running(weights, np.argsort(predicted, kind="stable"))
+    answered = np.diff(answers[:, np.searchsorted(np.sort(predicted), np.arange(classes + 1))], axis=1)
+    return hits.astype(np.float64), support.astype(np.float64), answered.astype(np.float64)
 
 
 def safe(top: NDArray[Any], bottom: NDArray[Any]) -> Floats:
@@ -72,10 +102,11 @@ def matthews(hits: Floats, support: Floats, answered: Floats, total: Floats) -> 
     top = hits.sum(axis=1) * total - (support * answered).sum(axis=1)
     spread_answers = total**2 - (answered**2).sum(axis=1)
     spread_gold = total**2 - (support**2).sum(axis=1)
-    return safe(top, np.sqrt(np.maximum(spread_answers * spread_gold, 0)))
+    value = safe(top, np.sqrt(np.maximum(spread_answers, 0)) * np.sqrt(np.maximum(spread_gold, 0)))
+    return np.where(np.isnan(total), np.nan, value)
 
 
-def curves(gold: Ints, probabilities: Floats, weights: Floats) -> tuple[Floats, Floats]:
+def curves(gold: Ints, probabilities: Floats, weights: NDArray[Any]) -> tuple[Floats, Floats]:
     """Area under the ROC curve and average precision, class against rest, mean over classes present."""
     rows, classes = weights.shape[0], probabilities.shape[1]
     areas, precisions = np.full((classes, rows), np.nan), np.full((classes, rows), np.nan)
@@ -93,36 +124,29 @@ def mean_defined(values: Floats) -> Floats:
     return result
 
 
-def one_curve(positive: NDArray[np.bool_], scored: Floats, weights: Floats) -> tuple[Floats, Floats]:
+def one_curve(positive: NDArray[np.bool_], scored: Floats, weights: NDArray[Any]) -> tuple[Floats, Floats]:
     """One class against the rest: area under the ROC curve, average precision, (R,) each; rows of a tie go together."""
     order = np.argsort(-scored, kind="stable")
-    sorted_scores, truth = scored[order], positive[order]
-    last = np.flatnonzero(np.append(np.diff(sorted_scores) != 0, True))  # the last row of every tie
+    truth = positive[order]
+    last = np.flatnonzero(np.append(np.diff(scored[order]) != 0, True))  # the last row of every tie
     places = np.flatnonzero(truth)
     before = np.searchsorted(places, last, side="right")  # positives up to each threshold
-    cumulative = np.zeros((weights.shape[0], len(order) + 1))
-    np.cumsum(weights[:, order], axis=1, out=cumulative[:, 1:])
-    hits = np.zeros((weights.shape[0], len(places) + 1))
-    np.cumsum(weights[:, order[places]], axis=1, out=hits[:, 1:])
     # Only thresholds where a positive is added matter: between them both curves are flat or add nothing.
     steps = np.flatnonzero(np.diff(before, prepend=0))
-    at = last[steps]
-    true = hits[:, before[steps]]
-    all_seen = cumulative[:, at + 1]
-    gained = np.diff(true, axis=1, prepend=0.0)
-    total = true[:, -1]
-    negatives = cumulative[:, -1] - total
-    precision = safe(true, all_seen)
-    average = (gained * precision).sum(axis=1)
-    # Area: every gained positive outranks the negatives behind its tie, and half of those in it.
     begins = np.concatenate([[0], last[:-1] + 1])[steps]
-    false_before = cumulative[:, begins] - (true - gained)
-    false_after = all_seen - true
-    area = (gained * (negatives[:, None] - (false_before + false_after) / 2)).sum(axis=1)
-    defined = (total > 0) & (negatives > 0)
+    sums = running(weights, order)
+    true = running(weights, order[places])[:, np.append(0, before[steps])]
+    seen = sums[:, last[steps] + 1]
+    gained = np.diff(true, axis=1).astype(np.float64)
+    total = true[:, -1].astype(np.float64)
+    negatives = sums[:, -1] - total
+    average = np.einsum("rt,rt->r", gained, safe(true[:, 1:], seen))
+    # Area: every gained positive loses to the negatives before its tie, and to half of those in it.
+    false_twice = seen + sums[:, begins] - true[:, 1:] - true[:, :-1]
+    lost = np.einsum("rt,rt->r", gained, false_twice) / 2
     nan = np.full(len(total), np.nan)
-    return (np.divide(area, total * negatives, out=nan.copy(), where=defined),
-            np.divide(average, total, out=nan.copy(), where=total > 0))
+    share = np.divide(lost, total * negatives, out=nan.copy(), where=(total > 0) & (negatives > 0))
+    return 1 - share, np.divide(average, total, out=nan, where=total > 0)
 
 
 def surprise(gold: Ints, probabilities: Floats) -> Floats:
@@ -135,8 +159,8 @@ def surprise(gold: Ints, probabilities: Floats) -> Floats:
 
 
 def bins_of(confidence: Floats, bins: int) -> Ints:
-    """The bin of each confidence: (0, 1/bins], (1/bins, 2/bins] …"""
-    found: Ints = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    """The bin of each confidence: [0, 1/bins], (1/bins, 2/bins], (2/bins, 3/bins] …"""
+    found: Ints = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], confidence, side="left")
     return found
 
 
@@ -144,9 +168,10 @@ def calibration(gold: Ints, predicted: Ints, probabilities: Floats, weights: Flo
     """Expected calibration error of the answer's probability."""
     confidence = probabilities[np.arange(len(gold)), predicted]
     where = bins_of(confidence, BINS)
-    gap = np.zeros((len(gold), BINS))
-    gap[np.arange(len(gold)), where] = (gold == predicted) - confidence
-    result: Floats = np.abs(weights @ gap).sum(axis=1) / total
+    gap = (gold == predicted) - confidence
+    held = (np.flatnonzero(where == one) for one in range(BINS))
+    errors = [np.abs(weighted(weights[:, rows], gap[rows])) for rows in held]
+    result: Floats = np.sum(errors, axis=0) / total
     return result
 
 

@@ -26,10 +26,14 @@ def learning_rate(settings: Training, width: int) -> Choice:
     return Choice(value, f"5e-5 suits a model of width 768; this one is {width} wide")
 
 
-def epochs(settings: Training, rows: int) -> Choice:
-    """Times through the rows: enough updates for a small file, few passes over a big one."""
+def epochs(settings: Training, rows: int, labels: int) -> Choice:
+    """Times through the rows: about 18 updates for each label and at least 120, in 3 to 10 epochs.
+
+    Measured with MiniLM: 77 labels of BANKING77 need 5 epochs (1,410 updates) for 0.930 accuracy; 8 labels on 650 rows
+    reach their best dev score after 105 to 126 updates.
+    """
     if settings.epochs is not None:
         return Choice(settings.epochs, "you chose it")
-    wanted = 1500 * 32 / max(1, rows)
-    value = min(10, max(3, round(wanted)))
-    return Choice(float(value), f"{rows:,} rows: about 1,500 updates of 32, at least 3 and at most 10 epochs")
+    per_epoch = max(1, -(-rows // settings.batch_size))
+    value = min(10, max(3, round(max(120, 18 * labels) / per_epoch)))
+    return Choice(float(value), f"about 18 updates for each of {labels} labels, at least 120, in 3 to 10 epochs")

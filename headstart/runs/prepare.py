@@ -204,7 +204,7 @@ def prepare(request: Request, voice: Voice, listed: Path | None) -> Prepared:
     model.tokenizer = model.tokenizer.with_longest(limit.longest)
     features = Features.encode(task, data.splits["train"], model.tokenizer, seed=request.seed)
     rate = defaults.learning_rate(training, facts.width)
-    epochs = defaults.epochs(training, features.examples)
+    epochs = defaults.epochs(training, features.examples, len(task.known.labels))
     per_epoch = -(-features.examples // training.batch_size)
     total = training.updates or max(1, round(epochs.value * per_epoch))
     voice.say(f"learning rate {rate.value:g}: {rate.reason}")

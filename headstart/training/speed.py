@@ -13,8 +13,9 @@ def set_up() -> bool:
     """Keep freed memory for the next update instead of giving it back to the system; True where that can be set.
 
     glibc returns every buffer above 32 MB at once, so each update of a small BERT faults 70 MB of pages in again
-    (the gradient of its embeddings alone is 47 MB): 198 ms an update become 162 (MiniLM, batch 32, 2 cores). What a
-    process holds at its peak does not grow. Other C libraries are left alone.
+    (the gradient of its embeddings alone is 47 MB): 198 ms an update become 162 (MiniLM, batch 32, 2 cores). The
+    first updates still fault: glibc 2.36 keeps up to seven remainders of aligned buffers before it reuses the buffers
+    themselves, which costs as many buffers of the largest size. Other C libraries are left alone.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -68,7 +68,7 @@ def test_a_part_is_stratified_and_seeded(amount):
 
 def checked(**held):
     task = TextClassification()
-    examples = {name: [LabelledText(number, text, label) for number, (text, label) in enumerate(rows)] for name, rows in held.items()}
+    examples = {name: [LabelledText(number, text, label=label) for number, (text, label) in enumerate(rows)] for name, rows in held.items()}
     return checks.check(task, examples, {name: lambda place, name=name: (f"{name}.csv", place + 2) for name in examples})
 
 

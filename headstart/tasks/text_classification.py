@@ -5,18 +5,16 @@ C classes, M examples, R resamples.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from headstart.contract import (
     Baseline,
     Column,
     Detection,
-    Example,
     Feature,
     Field,
     Figure,
@@ -27,15 +25,13 @@ from headstart.contract import (
     Measures,
     Prediction,
     Row,
-    RowFault,
     Target,
     Task,
     Tokenizer,
 )
-from headstart.settings import Note
 from headstart.tasks._classification_baselines import as_prediction, baselines, class_of
 from headstart.tasks._columns import few_labels, longest_text, named, only_label
-from headstart.text.windows import head_tail, windows
+from headstart.tasks._texts import TEXT_FIELDS, TEXT_NAMES, LongTexts, Texts, features, plain, texts_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,28 +39,14 @@ if TYPE_CHECKING:
 
     from headstart.contract import Floats
 
-TEXT_NAMES = ("text", "sentence", "review", "content", "comment", "comment_text", "tweet", "message", "body",
-              "document", "query", "utterance", "question", "title", "description")
 LABEL_NAMES = ("label", "labels", "category", "class", "intent", "sentiment", "target", "topic", "stars", "rating")
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What text classification can be told."""
-
-    long_texts: Annotated[
-        Literal["truncate", "head-tail", "windows"],
-        Note("a text longer than the model input is cut, keeps its head and tail, or is read in windows")] = "truncate"
-    overlap: Annotated[int, Note("tokens that neighbouring windows share", low=0)] = 32
-
-
-@dataclass(frozen=True)
-class LabelledText(Example):
+class LabelledText(Texts):
     """A text (and its pair), and its label as the user wrote it; None when predicting."""
 
-    text: str
     label: str | None = None
-    pair: str | None = None
 
 
 @dataclass(frozen=True)
@@ -74,14 +56,13 @@ class TextClassification(Task[LabelledText]):
     name: ClassVar[str] = "text-classification"
     summary: ClassVar[str] = "one label for each text: sentiment, topic, intent"
     fields: ClassVar[tuple[Field, ...]] = (
-        Field("text", "the text to classify", usual=TEXT_NAMES),
-        Field("pair", "a second text that belongs to it", required=False, usual=("pair",)),
+        *TEXT_FIELDS,
         Field("label", "its label, as written", type="label", target=True, usual=LABEL_NAMES),
     )
     kinds: ClassVar[tuple[Kind, ...]] = ("encoder",)
     best: ClassVar[tuple[str, bool]] = ("macro_f1", True)
     default_model: ClassVar[str] = "distilbert-base-cased"
-    Settings: ClassVar[type] = Settings
+    Settings: ClassVar[type] = LongTexts
 
     @classmethod
     def detect(cls, columns: Sequence[Column]) -> Detection | None:
@@ -97,16 +78,13 @@ class TextClassification(Task[LabelledText]):
 
     def read(self, row: Row) -> LabelledText:
         """The text and the label of a row; raises RowFault for an empty text."""
-        text, pair = plain(row, "text"), plain(row, "pair")
-        if text is None or not text.strip():
-            raise RowFault("E201", "the text is empty.", fix="Fill it in, or leave the row out (--bad-rows skip).",
-                           field="text")
+        text, pair = texts_of(row)
         label = plain(row, "label")
-        return LabelledText(row.id, text, label if label is not None and label.strip() else None, pair)
+        return LabelledText(row.id, text, pair, label if label is not None and label.strip() else None)
 
     def subject(self, example: LabelledText) -> str:
         """The text, with its pair."""
-        return example.text if example.pair is None else f"{example.text}\n{example.pair}"
+        return example.both
 
     def stratum(self, example: LabelledText) -> str | None:
         """The label."""
@@ -134,33 +112,7 @@ class TextClassification(Task[LabelledText]):
         if example.label is not None and self.known.labels:
             index = class_of(self.known.labels).get(example.label, -100)
             targets = {"label": Target(index)}
-        first = tokenizer.tokenize(example.text).ids
-        second = tokenizer.tokenize(example.pair).ids if example.pair is not None else None
-        parts, cut = self.fit(first, second, tokenizer.room(1 if second is None else 2))
-        features = []
-        for pieces in parts:
-            ids, types = tokenizer.lay_out(*pieces)
-            features.append(Feature(ids, types, targets, weight=1 / len(parts), cut=cut))
-        return features
-
-    def fit(self, first: Sequence[int], second: Sequence[int] | None, room: int) -> tuple[list[list[Sequence[int]]], int]:
-        """The texts cut into parts that fit, and how many tokens no part holds. A pair is always truncated,
-        the longer text first."""
-        if second is not None:
-            kept = [len(first), len(second)]
-            cut = max(0, sum(kept) - room)
-            for _ in range(cut):
-                kept[kept[0] < kept[1]] -= 1
-            return [[first[:kept[0]], second[:kept[1]]]], cut
-        if len(first) <= room:
-            return [[first]], 0
-        if self.settings.long_texts == "windows":
-            overlap = min(self.settings.overlap, room - 1)
-            return [[first[begin:end]] for begin, end in windows(len(first), room, overlap)], 0
-        if self.settings.long_texts == "head-tail":
-            pieces = head_tail(len(first), room)
-            return [[[token for begin, end in pieces for token in first[begin:end]]]], len(first) - room
-        return [[first[:room]]], len(first) - room
+        return features(example, targets, tokenizer, self.settings)
 
     def head(self) -> HeadSpec:
         """One logit for each label."""
@@ -238,12 +190,6 @@ class TextClassification(Task[LabelledText]):
     def baselines(self) -> tuple[Baseline, ...]:
         """Majority class, TF-IDF + logistic regression, frozen encoder + logistic regression."""
         return baselines(self.known.labels, self.subject)
-
-
-def plain(row: Row, field: str) -> str | None:
-    """The field as text, as the user wrote it; None where there is none."""
-    value = row.values.get(field)
-    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def by_value(label: str) -> tuple[int, float, str]:

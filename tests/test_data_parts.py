@@ -121,22 +121,25 @@ def test_the_longest_input_covers_nearly_all_rows_and_tells_its_cost():
 
 
 def features():
-    return [Feature([1, 2, 3], [0, 0, 1], {"label": Target(2), "tags": Target([5, 6, 7], "token"), "start": Target(1, "position")}),
-            Feature([4, 5], [0, 0], {"label": Target(0), "tags": Target([8, 9], "token"), "start": Target(0, "position")}, weight=0.5)]
+    return [Feature([1, 2, 3], [0, 0, 1], {"label": Target(2), "tags": Target([5, 6, 7], "token"), "words": Target([8, 9], "asked")},
+                    asks=[0, 2], group="a"),
+            Feature([4, 5], [0, 0], {"label": Target(0), "tags": Target([8, 9], "token"), "words": Target([7], "asked")}, weight=0.5,
+                    asks=[1], group="a")]
 
 
-def test_a_packed_batch_has_no_padding_and_shifts_positions():
+def test_a_packed_batch_has_no_padding():
     batch = collate(features(), Layout(packed=True, pad_id=9))
     assert batch.ids.tolist() == [[1, 2, 3, 4, 5]] and batch.segments.tolist() == [[0, 0, 3], [0, 3, 5]]
-    assert batch.targets["tags"].tolist() == [[5, 6, 7, 8, 9]] and batch.targets["start"].tolist() == [1, 3]
+    assert batch.targets["tags"].tolist() == [5, 6, 7, 8, 9] and batch.targets["words"].tolist() == [8, 9, 7]
+    assert batch.asks.tolist() == [0, 2, 4] and batch.asked.tolist() == [2, 1] and batch.groups.tolist() == [0, 0]
     assert batch.targets["label"].tolist() == [2, 0] and batch.weights.tolist() == [1, 0.5] and batch.tokens == 5
 
 
-@pytest.mark.parametrize(("side", "row", "start"), [("right", [4, 5, 9], 0), ("left", [9, 4, 5], 1)])
-def test_a_padded_batch_pads_on_its_side(side, row, start):
+@pytest.mark.parametrize(("side", "row"), [("right", [4, 5, 9]), ("left", [9, 4, 5])])
+def test_a_padded_batch_pads_on_its_side(side, row):
     batch = collate(features(), Layout(packed=False, pad_id=9, side=side))
-    assert batch.ids.tolist() == [[1, 2, 3], row] and batch.targets["start"].tolist() == [1, start]
-    assert sorted(batch.targets["tags"][1].tolist()) == [-100, 8, 9] and batch.tokens == 5
+    assert batch.ids.tolist() == [[1, 2, 3], row] and batch.targets["words"].tolist() == [8, 9, 7]
+    assert batch.targets["tags"].tolist() == [5, 6, 7, 8, 9] and batch.tokens == 5
 
 
 @settings(max_examples=50, derandomize=True, deadline=None)

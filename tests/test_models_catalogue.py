@@ -28,7 +28,7 @@ def test_every_class_and_config_key_of_the_catalogue_is_the_librarys():
         fields = {field.name for field in dataclasses.fields(config)}
         assert set(row.names.values()) <= fields
         assert set(row.dropouts) | set(row.attention_dropouts) <= fields
-        assert all(hasattr(transformers, name) for name in row.classes.values())
+        assert all(hasattr(transformers, head.cls) for head in row.heads.values())
 
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)

@@ -143,7 +143,10 @@ def config(family: str, held: Any, **changes: Any) -> Any:
 
 BASES = {"bert": "BertModel", "distilbert": "DistilBertModel", "roberta": "RobertaModel",
          "xlm-roberta": "XLMRobertaModel", "electra": "ElectraModel", "modernbert": "ModernBertModel"}
-HEADS = {"sequence-classification": "ForSequenceClassification"}
+HEADS = {"sequence-classification": "ForSequenceClassification", "token-classification": "ForTokenClassification",
+         "question-answering": "ForQuestionAnswering", "multiple-choice": "ForMultipleChoice",
+         "masked-language-model": "ForMaskedLM", "next-sentence": "ForNextSentencePrediction",
+         "pre-training": "ForPreTraining", "replaced-token": "ForPreTraining"}
 
 
 def model_folder(family: str, folder: Path, head: str | None = None, labels: Sequence[str] | None = None,

@@ -2,8 +2,9 @@
 
     row -> Example -> [Feature] -> Batch -> outputs -> [Piece] -> Prediction -> scores
 
-Shapes: N features of a batch, B rows of a batch, S tokens of a row, L tokens of a feature, C classes,
-M examples of a split, R resamples. Arrays are numpy arrays; this file knows neither torch nor transformers.
+Shapes: N features of a batch, B rows of a batch, S tokens of a row, L tokens of a feature, T tokens of all features
+of a batch one after the other, A of them that are asked, C classes, M examples of a split, R resamples. Arrays are
+numpy arrays; this file knows neither torch nor transformers.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 Json = Any  # str, int, float, bool, None, and lists and dicts of them
 Kind = Literal["encoder", "decoder", "encoder-decoder"]
-Per = Literal["feature", "token", "position"]
+Per = Literal["feature", "token", "asked"]
 Measures = Mapping[str, "NDArray[Any]"]
 
 
@@ -65,7 +66,10 @@ class Example:
 
 @dataclass(frozen=True)
 class Target:
-    """What the model should answer, and what the answer belongs to: the feature, each token, or a position in it."""
+    """What the model should answer, and what the answer belongs to: the feature, each token, or each asked token.
+
+    -100 stands where there is none. A place in the feature (where an answer begins) is an answer of the feature.
+    """
 
     value: Any
     per: Per = "feature"
@@ -85,6 +89,7 @@ class Feature:
     weight: float = 1.0
     cut: int = 0
     info: Mapping[str, Json] = field(default_factory=dict)  # the task's own: window borders, offsets
+    asks: Sequence[int] | None = None  # places, ascending, that a head over the vocabulary answers; None for all
     group: Hashable = None  # features of one group are never split by a batcher (choices of one question)
     role: str = ""
 
@@ -96,8 +101,10 @@ class Feature:
 class Batch:
     """Features side by side, padded or packed. Arrays: ids and types (B, S); segments (N, 3) = row, begin, end.
 
-    Segment n holds feature n. Targets stand by name: (N, …) per feature or position, (B, S) per token (-100 where
-    there is none). `weights` is (N,). Tokens outside every segment are padding.
+    Segment n holds feature n. Targets stand by name: (N, …) per feature, (T,) per token, (A,) per asked token, in the
+    order of the features (-100 where there is none). `weights` is (N,); `groups` (N,) numbers what belongs together
+    (choices of one question); `asks` (A,) are places in T, `asked` (N,) how many each feature has. Tokens outside every
+    segment are padding.
     """
 
     ids: Ints
@@ -105,6 +112,14 @@ class Batch:
     segments: Ints
     targets: Mapping[str, NDArray[Any]]
     weights: Floats
+    groups: Ints
+    asks: Ints
+    asked: Ints
+
+    @property
+    def lengths(self) -> Ints:
+        """Tokens of each feature, (N,)."""
+        return self.segments[:, 2] - self.segments[:, 1]
 
     @property
     def tokens(self) -> int:
@@ -149,7 +164,8 @@ class HeadSpec:
     """Which head a task needs; models/ builds it, and refuses a model that cannot carry it before reading weights.
 
     `kind` is the field's name of the head ("sequence-classification"); `size` its outputs; `loss` what it is
-    trained on. A joint head (in-batch negatives) sees all states of one update at once.
+    trained on: "cross-entropy", "binary" (each label by itself), "squared", "span" (begin and end), "choice" (one of a
+    group), "pretraining". A joint head (in-batch negatives) sees all states of one update at once.
     """
 
     kind: str

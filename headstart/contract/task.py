@@ -52,6 +52,7 @@ class Task(ABC, Generic[E]):
     best: ClassVar[tuple[str, bool]]  # the score that chooses the checkpoint, and whether higher is better
     default_model: ClassVar[str]
     Settings: ClassVar[type]
+    draws: ClassVar[bool] = False  # whether `encode` draws: then features are made anew for each epoch
 
     settings: Any = None  # the task's own defaults when not given
     learned: Learned | None = None
@@ -143,6 +144,14 @@ class Task(ABC, Generic[E]):
     def calibrate(self, examples: Sequence[E], predictions: Sequence[Prediction]) -> Learned:
         """What dev teaches after the best checkpoint is loaded: thresholds, temperature."""
         return self.known
+
+    def shipped(self) -> tuple[Learned, tuple[float, float] | None]:
+        """What travels with the model, and the (scale, shift) that is folded into its last layer on saving."""
+        return self.known, None
+
+    def official(self, examples: Sequence[E], predictions: Sequence[Prediction]) -> dict[str, str]:
+        """Files that the field's own scripts read: name -> text."""
+        return {}
 
     def baselines(self) -> tuple[Baseline, ...]:
         """Cheap rivals on the same split, cheapest first."""

@@ -38,9 +38,16 @@ def collate(features: Sequence[Feature], layout: Layout) -> Batch:
         ids[row, begin:end] = feature.ids
         if feature.types is not None:
             types[row, begin:end] = feature.types
-    targets = {name: gathered(name, features, segments, shape) for name in target_names(features)}
+    targets = {name: gathered(name, features) for name in target_names(features)}
     weights = np.asarray([feature.weight for feature in features], dtype=np.float64)
-    return Batch(ids, types, segments, targets, weights)
+    numbers: dict[Any, int] = {}
+    groups = [numbers.setdefault((feature.group,) if feature.group is not None else place, len(numbers))
+              for place, feature in enumerate(features)]
+    places = [np.arange(len(feature)) if feature.asks is None else np.asarray(feature.asks, dtype=np.int64) for feature in features]
+    before = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64)
+    asks = np.concatenate([held + begin for held, begin in zip(places, before, strict=True)])
+    return Batch(ids, types, segments, targets, weights, np.asarray(groups, dtype=np.int64), asks.astype(np.int64),
+                 np.asarray([len(held) for held in places], dtype=np.int64))
 
 
 def target_names(features: Sequence[Feature]) -> list[str]:
@@ -48,21 +55,20 @@ def target_names(features: Sequence[Feature]) -> list[str]:
     return list(dict.fromkeys(name for feature in features for name in feature.targets))
 
 
-def gathered(name: str, features: Sequence[Feature], segments: Ints, shape: tuple[int, int]) -> Any:
-    """One target of all features: (N, …) per feature; (N, …) shifted to the row per position; (B, S) per token."""
+def gathered(name: str, features: Sequence[Feature]) -> Any:
+    """One target of all features: (N, …) per feature; one after the other per token and per asked token."""
     per = next(feature.targets[name].per for feature in features if name in feature.targets)
-    if per == "token":
-        table = np.full(shape, NONE, dtype=np.int64)
-        for feature, (row, begin, end) in zip(features, segments.tolist(), strict=True):
-            if name in feature.targets:
-                table[row, begin:end] = feature.targets[name].value
-        return table
-    values = [feature.targets[name].value if name in feature.targets else NONE for feature in features]
-    found = np.asarray(values)
-    if per == "position":
-        shift = segments[:, 1].reshape(-1, *[1] * (found.ndim - 1))
-        return np.where(found == NONE, NONE, found + shift)
-    return found
+    if per == "feature":
+        like = next(feature.targets[name].value for feature in features if name in feature.targets)
+        none = np.full_like(np.asarray(like), NONE)
+        return np.asarray([feature.targets[name].value if name in feature.targets else none for feature in features])
+    parts = []
+    for feature in features:
+        size = len(feature) if per == "token" or feature.asks is None else len(feature.asks)
+        value = feature.targets[name].value if name in feature.targets else np.full(size, NONE)
+        assert len(value) == size, f"{len(value)} targets {name!r} for {size} tokens"
+        parts.append(np.asarray(value, dtype=np.int64))
+    return np.concatenate(parts)
 
 
 def plan(lengths: Ints, *, batch_size: int, seed: int, epoch: int, bucketed: bool) -> list[Ints]:

@@ -27,7 +27,7 @@ class Features(Sequence[Feature]):
         self.borders = array("q", [0])  # where each example's features end
         self.weight_of, self.cut_of = array("d"), array("q")
         self.targets: list[Any] = []
-        self.extra: dict[int, tuple[dict[str, Json], Any, str]] = {}  # info, group and role where there are any
+        self.extra: dict[int, tuple[dict[str, Json], Any, str, Any]] = {}  # info, group, role, asks where there are any
 
     @classmethod
     def encode(cls, task: Task[Any], examples: Iterable[Example], tokenizer: Tokenizer, *, seed: int | None,
@@ -42,8 +42,9 @@ class Features(Sequence[Feature]):
     def add(self, features: Sequence[Feature]) -> None:
         """One more example."""
         for feature in features:
-            if feature.info or feature.group is not None or feature.role:
-                self.extra[len(self.targets)] = (dict(feature.info), feature.group, feature.role)
+            if feature.info or feature.group is not None or feature.role or feature.asks is not None:
+                asks = None if feature.asks is None else array("i", feature.asks)
+                self.extra[len(self.targets)] = (dict(feature.info), feature.group, feature.role, asks)
             self.tokens.extend(feature.ids)
             self.kinds.extend(feature.types if feature.types is not None else [0] * len(feature))
             self.ends.append(len(self.tokens))
@@ -101,9 +102,9 @@ class Features(Sequence[Feature]):
         if not 0 <= index < len(self):
             raise IndexError(index)
         begin, end = self.ends[index], self.ends[index + 1]
-        info, group, role = self.extra.get(index, ({}, None, ""))
+        info, group, role, asks = self.extra.get(index, ({}, None, "", None))
         targets: dict[str, Target] = dict(self.targets[index])
-        return Feature(self.tokens[begin:end], self.kinds[begin:end], targets, self.weight_of[index], 0, info, group, role)
+        return Feature(self.tokens[begin:end], self.kinds[begin:end], targets, self.weight_of[index], 0, info, asks, group, role)
 
     def of_examples(self, examples: Iterable[int]) -> list[Feature]:
         """All features of some examples, in order."""

@@ -36,8 +36,7 @@ def predict_chunk(task: Task[Any], model: Model, chunk: Sequence[Example], batch
     pieces: list[Any] = [None] * len(features)
     for batch in by_length(features, batch_tokens):
         outputs = answer(model, [features[place] for place in batch])
-        for n, place in enumerate(batch):
-            output = {name: values[n] for name, values in outputs.items()}
+        for place, output in zip(batch, outputs, strict=True):
             pieces[place] = task.reduce(features[place], output)
     held: list[list[Any]] = [[] for _ in chunk]
     for place, index in enumerate(owner):
@@ -58,14 +57,15 @@ def by_length(features: Sequence[Feature], batch_tokens: int) -> Iterator[list[i
         yield batch
 
 
-def answer(model: Model, features: Sequence[Feature]) -> dict[str, Any]:
-    """The model's outputs for some features as arrays, by name, (N, …) each."""
+def answer(model: Model, features: Sequence[Feature]) -> list[dict[str, Any]]:
+    """The model's outputs for each of some features, as arrays by name."""
     import torch
 
     model.module.eval()
+    batch = collate(features, model.layout(packed=model.can_pack))
     with torch.inference_mode():
-        outputs = model.forward(collate(features, model.layout(packed=model.can_pack)))
-    return {name: values.float().cpu().numpy() for name, values in outputs.items()}
+        outputs = model.forward(batch)
+    return model.parted(batch, {name: values.float().cpu().numpy() for name, values in outputs.items()})
 
 
 def pooled_states(task: Task[Any], model: Model, examples: Iterable[Example], *, batch_tokens: int) -> Any:

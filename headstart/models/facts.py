@@ -44,7 +44,7 @@ class Facts:
     @property
     def heads(self) -> tuple[str, ...]:
         """The head kinds that it can carry."""
-        return self.row.heads
+        return tuple(self.row.heads)
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -1,13 +1,13 @@
 """What headstart must know of a family beside what transformers knows.
 
-Shapes: N features, T tokens, W width, C classes.
+Shapes: N features, T tokens, W width, C classes, V pieces of the vocabulary.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from headstart.contract import Kind
 
@@ -25,6 +25,29 @@ class Checkpoint:
     licence: str
 
 
+@dataclass(frozen=True)
+class Output:
+    """One output of a head: which states it reads, and the module's own layers on them.
+
+    "pooled" states are (N, W): the first token's, or the mean; "tokens" (T, W) all; "asked" (A, W) those asked for.
+    """
+
+    reads: Literal["pooled", "tokens", "asked"]
+    apply: Callable[[Any, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Head:
+    """A head kind of one family: the class of transformers that has it, and its outputs by name.
+
+    `keeps` are beginnings of names of weights that pretraining made; they are not drawn anew where the folder has them.
+    """
+
+    cls: str
+    outputs: dict[str, Output]
+    keeps: tuple[str, ...] = ()
+
+
 def first_offset(config: Any) -> int:
     """Positions begin at 0."""
     return 0
@@ -39,20 +62,17 @@ def by_first(config: Any) -> str:
 class Family:
     """One family: its heads' classes by head kind, its positions, and how its classification head reads states.
 
-    `classify(module, pooled)` applies the module's own head layers to pooled states (N, W) -> (N, C).
     `layers` is the path of the layer list inside the backbone, `dropouts` and `attention_dropouts` the config keys.
     """
 
     model_type: str
-    classes: dict[str, str]
-    classify: Callable[[Any, Tensor], Tensor]
+    heads: dict[str, Head]
     kinds: tuple[Kind, ...] = ("encoder",)
     packs: bool = True
     has_types: bool = True
     position_offset: Callable[[Any], int] = first_offset
     pooling: Callable[[Any], str] = by_first  # "first" or "mean"
     layers: str = "encoder.layer"
-    keeps: tuple[str, ...] = ()  # parts of the head that pretraining made, by the beginning of their names
     first_only: str = "bert"  # in first_tokens.py: the last layer works on first tokens alone; "" where it can't
     packed_mask: Any = None  # what the backbone takes for "no mask": attention parts packed rows by itself
     dropouts: tuple[str, ...] = ("hidden_dropout_prob",)
@@ -68,27 +88,48 @@ class Family:
         """Its public name."""
         return self.model_type
 
-    @property
-    def heads(self) -> tuple[str, ...]:
-        """The head kinds that it can carry."""
-        return tuple(self.classes)
-
     def json(self) -> dict[str, Any]:
         """A row of the catalogue."""
         return {"family": self.family, "kinds": list(self.kinds), "heads": list(self.heads), "packs": self.packs,
                 "checkpoints": [vars(one) for one in self.checkpoints], "note": self.note}
 
 
-def pooler_head(module: Any, pooled: Tensor) -> Tensor:
+def pooled(cls: str, apply: Callable[[Any, Tensor], Tensor], keeps: tuple[str, ...] = ()) -> Head:
+    """A head that reads one state for each feature, (N, W) -> (N, C)."""
+    return Head(cls, {"logits": Output("pooled", apply)}, keeps)
+
+
+def tokens(cls: str, apply: Callable[[Any, Tensor], Tensor], keeps: tuple[str, ...] = ()) -> Head:
+    """A head that reads every token's state, (T, W) -> (T, C)."""
+    return Head(cls, {"logits": Output("tokens", apply)}, keeps)
+
+
+def asked(cls: str, apply: Callable[[Any, Tensor], Tensor]) -> Head:
+    """A head over the vocabulary, as pretraining made it, (A, W) -> (A, V)."""
+    return Head(cls, {"logits": Output("asked", apply)}, keeps=("",))
+
+
+def pooler_head(module: Any, states: Tensor) -> Tensor:
     """BERT: the pooler's dense layer and tanh, dropout, linear."""
-    states = module.base_model.pooler(pooled[:, None])
+    logits: Tensor = module.classifier(module.dropout(module.base_model.pooler(states[:, None])))
+    return logits
+
+
+def head_module(module: Any, states: Tensor) -> Tensor:
+    """RoBERTa and ELECTRA: a head module of its own that reads place 0."""
+    logits: Tensor = module.classifier(states[:, None])
+    return logits
+
+
+def token_head(module: Any, states: Tensor) -> Tensor:
+    """Dropout, linear."""
     logits: Tensor = module.classifier(module.dropout(states))
     return logits
 
 
-def head_module(module: Any, pooled: Tensor) -> Tensor:
-    """RoBERTa and ELECTRA: a head module of its own that reads place 0."""
-    logits: Tensor = module.classifier(pooled[:, None])
+def span_head(module: Any, states: Tensor) -> Tensor:
+    """Linear: scores of being the first and the last token of the answer."""
+    logits: Tensor = module.qa_outputs(states)
     return logits
 
 

@@ -17,6 +17,7 @@ from headstart.models.tokenizer import FamilyTokenizer, first_line, load_tokeniz
 NO_LIMIT = 100_000  # tokenizers without a limit of their own say 10^30
 # What a config may say beside the fields of its class: old names that the library still translates.
 OLD_NAMES = ("num_labels", "global_attn_every_n_layers", "global_rope_theta", "local_rope_theta", "rope_scaling")
+PROBLEMS = {"cross-entropy": "single_label_classification", "binary": "multi_label_classification", "squared": "regression"}
 # Fields that would change what comes out of a forward pass, or that are set here.
 OURS = ("transformers_version", "dtype", "return_dict", "output_hidden_states", "chunk_size_feed_forward", "use_cache",
         "is_encoder_decoder")
@@ -37,14 +38,14 @@ def load(reference: str, head: HeadSpec | None, *, seed: int, device: str = "cpu
         raise UserError(f"{reference} ({known.family}) cannot carry a {kind} head; it can: {', '.join(known.heads)}.",
                         fix="Choose another model or task; headstart models lists them.")
     attention.register()
-    cls = getattr(transformers, known.row.classes[kind])
+    cls = getattr(transformers, known.row.heads[kind].cls)
     config = make_config(known, head, dropout, attention_dropout)
     with weights.generator_kept():
         weights.check_names(known, cls, config, fresh_head=head is not None)
         integrity.check_sums(known.folder, list(known.files), known.sums)
         module, missing = weights.read_weights(known, cls, config)
         weights.check_loaded(known, module, missing, fresh_head=head is not None)
-    drawn = weights.draw_head(module, missing, known.row.keeps, seed) if head is not None else []
+    drawn = weights.draw_head(module, missing, known.row.heads[kind].keeps, seed) if head is not None else []
     with weights.quiet():
         tokenizer = FamilyTokenizer(load_tokenizer(str(known.folder)), 1)
     replace_dropout(module)
@@ -60,8 +61,8 @@ def load(reference: str, head: HeadSpec | None, *, seed: int, device: str = "cpu
 def own_head(known: Facts) -> str:
     """The head kind of a fine-tuned folder; raises UserError when it has none that is known."""
     architecture = (known.config.get("architectures") or [""])[0]
-    for kind, name in known.row.classes.items():
-        if name == architecture:
+    for kind, head in known.row.heads.items():
+        if head.cls == architecture:
             return kind
     raise UserError(f"{known.reference} has no trained head that headstart knows; it is {architecture or 'bare'}.",
                     fix=f"Train one first: headstart finetune FILE --model {known.reference}")
@@ -77,9 +78,9 @@ def make_config(known: Facts, head: HeadSpec | None, dropout: float | None, atte
     if head is not None:
         for key in ("num_labels", "problem_type", "architectures"):
             held.pop(key, None)
-        held["id2label"] = dict(enumerate(head.labels))
+        held["id2label"] = dict(enumerate(head.labels or [f"LABEL_{number}" for number in range(head.size)]))
         if head.kind == "sequence-classification":
-            held["problem_type"] = "single_label_classification"
+            held["problem_type"] = PROBLEMS[head.loss]
     else:
         held["id2label"] = {int(number): name for number, name in known.config["id2label"].items()}
     held["label2id"] = {label: number for number, label in held["id2label"].items()}

@@ -1,10 +1,12 @@
 """A loaded model: batches in, outputs for each feature out, whatever the family, padded or packed.
 
-Shapes: B rows, S tokens of a row, T tokens of a packed row, N features, W width, C classes.
+Shapes: B rows, S tokens of a row, T tokens of all features, N features, A asked tokens, W width, C classes.
 """
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +17,11 @@ from headstart.models.attention import Packing, packing
 from headstart.models.facts import Facts
 from headstart.models.family import inner
 from headstart.models.tokenizer import FamilyTokenizer
-from headstart.models.weights import quiet
+from headstart.models.weights import quiet, tied
 
 if TYPE_CHECKING:
     import torch
+    from numpy.typing import NDArray
     from torch import Tensor
 
 
@@ -53,14 +56,19 @@ class Model:
         return Layout(packed=packed, pad_id=self.tokenizer.pad_id)
 
     def states(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Token states of a batch as one row, and its segments' borders in that row: (T, W), (N, 2)."""
+        """Token states of the features one after the other, and where each feature begins and ends: (T, W), (N, 2)."""
+        import numpy as np
         import torch
 
         pack = packing(batch.segments, self.device) if self.packs(batch) else None
         states = self.backbone(batch, pack)
-        segments = torch.from_numpy(batch.segments).to(self.device)
-        borders = segments[:, 1:] + segments[:, :1] * batch.ids.shape[1]
-        return states.reshape(-1, states.shape[-1]), borders
+        states = states.reshape(-1, states.shape[-1])
+        if pack is None:  # leave the padding out
+            width = batch.ids.shape[1]
+            places = [np.arange(begin, end) + row * width for row, begin, end in batch.segments.tolist()]
+            states = states.index_select(0, torch.from_numpy(np.concatenate(places)).to(self.device))
+        ends = torch.from_numpy(np.cumsum(batch.lengths)).to(self.device)
+        return states, torch.stack([ends - torch.from_numpy(batch.lengths).to(self.device), ends], dim=1)
 
     def first_states(self, batch: Batch) -> Tensor:
         """The state of each feature's first token, (N, W)."""
@@ -104,18 +112,50 @@ class Model:
         return torch.from_numpy(numbers)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """The head's outputs in the order of the segments: {"logits": (N, C)}."""
+        """The head's outputs in the order of the features: {"logits": (N, C), (T, C) or (A, V)}."""
+        import torch
+
+        outputs = self.facts.row.heads[self.head].outputs
         by_mean = self.facts.row.pooling(self.module.config) == "mean"
-        pooled = mean(*self.states(batch)) if by_mean else self.first_states(batch)
-        return {"logits": self.facts.row.classify(self.module, pooled)}
+        if all(one.reads == "pooled" for one in outputs.values()) and not by_mean:
+            first = self.first_states(batch)
+            return {name: one.apply(self.module, first) for name, one in outputs.items()}
+        states, borders = self.states(batch)
+        found = {}
+        for name, one in outputs.items():
+            held = states
+            if one.reads == "pooled":
+                held = mean(states, borders) if by_mean else states.index_select(0, borders[:, 0])
+            elif one.reads == "asked":
+                held = states.index_select(0, torch.from_numpy(batch.asks).to(self.device))
+            found[name] = one.apply(self.module, held)
+        return found
+
+    def parted(self, batch: Batch, outputs: Mapping[str, NDArray[Any]]) -> list[dict[str, NDArray[Any]]]:
+        """A batch's outputs for each of its features."""
+        import numpy as np
+
+        made: list[dict[str, NDArray[Any]]] = [{} for _ in batch.segments]
+        for name, one in self.facts.row.heads[self.head].outputs.items():
+            if one.reads == "pooled":
+                parts = list(outputs[name])
+            else:
+                sizes = batch.lengths if one.reads == "tokens" else batch.asked
+                parts = np.split(outputs[name], np.cumsum(sizes)[:-1])
+            for held, part in zip(made, parts, strict=True):
+                held[name] = part
+        return made
 
     def pooled(self, batch: Batch) -> Tensor:
         """The mean token state of each feature, (N, W)."""
         return mean(*self.states(batch))
 
-    def save(self, folder: Path) -> None:
-        """Write config, weights (safetensors) and tokenizer as an ordinary transformers folder."""
-        with quiet():
+    def save(self, folder: Path, fold: tuple[float, float] | None = None) -> None:
+        """Write config, weights (safetensors) and tokenizer as an ordinary transformers folder.
+
+        With `fold` = (scale, shift) the saved model gives scale · output + shift.
+        """
+        with quiet(), folded(self.module, fold):
             self.module.save_pretrained(folder)
             self.tokenizer.held.save_pretrained(folder)
 
@@ -125,13 +165,14 @@ class Model:
         layers = f"{prefix}.{self.facts.row.layers}."
         count = len(inner(self.module, layers.rstrip(".")))
         groups: dict[str, list[str]] = {"embeddings": [], **{f"layer {n}": [] for n in range(1, count + 1)}, "head": []}
-        for name, _ in self.module.named_parameters():
+        for held, _ in self.module.named_parameters():
+            name = tied(self.module).get(held, held)
             if name.startswith(layers):
-                groups[f"layer {int(name[len(layers):].split('.')[0]) + 1}"].append(name)
+                groups[f"layer {int(name[len(layers):].split('.')[0]) + 1}"].append(held)
             elif name.startswith(f"{prefix}.") and ".pooler." not in name and "final_norm" not in name:
-                groups["embeddings"].append(name)
+                groups["embeddings"].append(held)
             else:
-                groups["head"].append(name)
+                groups["head"].append(held)
         return list(groups.items())
 
     def check_vocabulary(self) -> None:
@@ -141,6 +182,27 @@ class Model:
         if words > rows:
             raise UserError(f"The tokenizer of {self.facts.reference} has {words:,} pieces, the model {rows:,} embeddings.",
                             fix="Tokenizer and model are not of one folder; copy it again.", exit=Exit.UNAVAILABLE)
+
+
+@contextlib.contextmanager
+def folded(module: Any, fold: tuple[float, float] | None) -> Iterator[None]:
+    """Scale and shift the last linear layer for a while."""
+    import torch
+
+    if fold is None:
+        yield
+        return
+    last = [held for held in module.modules() if isinstance(held, torch.nn.Linear)][-1]
+    kept = {name: held.detach().clone() for name, held in last.named_parameters()}
+    with torch.no_grad():
+        last.weight.mul_(fold[0])
+        last.bias.mul_(fold[0]).add_(fold[1])
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for name, held in last.named_parameters():
+                held.copy_(kept[name])
 
 
 def mask(batch: Batch) -> Tensor:

@@ -35,6 +35,7 @@ def check_names(known: Facts, cls: Any, config: Any, *, fresh_head: bool) -> Non
     for name, weight in module.named_parameters():
         if fresh_head and (not name.startswith(prefix) or ".pooler." in name):
             continue
+        name = tied(module).get(name, name)
         shape = have.get(name, have.get(name.removeprefix(prefix)))
         if shape != tuple(weight.shape):
             wrong.append(f"{name} {list(weight.shape)}" + (f", there is {list(shape)}" if shape is not None else ""))
@@ -47,6 +48,11 @@ def check_names(known: Facts, cls: Any, config: Any, *, fresh_head: bool) -> Non
     if max(layers, default=0) > known.layers:
         raise damaged(f"{known.reference} holds weights of {max(layers)} layers, its config tells of {known.layers}.",
                       "The config is of another model; copy the folder again.")
+
+
+def tied(module: Any) -> dict[str, str]:
+    """Names of weights that are the embeddings under another name, and the embeddings' own name."""
+    return getattr(module, "all_tied_weights_keys", None) or {}
 
 
 def current_name(name: str) -> str:

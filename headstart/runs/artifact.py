@@ -30,10 +30,12 @@ def save(folder: Path, model: Model, task: Task[Any], card: str, facts: Mapping[
     try:
         with disk_words(folder):
             staging.mkdir(parents=True)
-            model.save(staging)
+            learned, fold = task.shipped()
+            model.save(staging, fold)
             sums = {file.name: sha256(file) for file in sorted(staging.glob("*.safetensors"))}
-            (staging / FILE).write_text(json.dumps(described(model, task, {**facts, "sha256": sums}), ensure_ascii=False, indent=2,
-                                                   allow_nan=False) + "\n", encoding="utf-8")
+            held = described(model, task.knowing(learned), {**facts, "sha256": sums})
+            text = json.dumps(held, ensure_ascii=False, indent=2, allow_nan=False)
+            (staging / FILE).write_text(text + "\n", encoding="utf-8")
             (staging / "README.md").write_text(card, encoding="utf-8")
             replace(folder, staging)
     finally:

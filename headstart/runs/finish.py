@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from headstart.contract import Figure, Json, Score
+from headstart.contract import Figure, Json, Prediction, Score, Task
 from headstart.evaluation.compare import Compared, compare
 from headstart.evaluation.evaluate import Evaluated, evaluate
 from headstart.evaluation.predict import pooled_states, predict
@@ -23,15 +23,20 @@ def finish(fit: Fit, command: str) -> None:
     task, data, request = prepared.task, prepared.data, prepared.request
     done: dict[str, Evaluated] = {}
     seconds: dict[str, float] = {"training": fit.seconds}
-    for split, examples in data.splits.items():
-        if split == "train" or not len(examples):
-            continue
+    for split in [name for name, examples in data.splits.items() if name != "train" and len(examples)]:
         begun = time.perf_counter()
-        fit.voice.say(f"predicting {split} ({len(examples):,} rows)")
-        answers = list(told(predict(task, prepared.model, examples, batch_tokens=request.evaluation.batch_tokens),
-                            len(examples), fit.voice))
+        answers = answered(fit, task, split)
+        if split == "dev":
+            learned = task.calibrate(data.splits["dev"], answers)
+            if learned != task.known:
+                task = prepared.task = task.knowing(learned)
+                answers = answered(fit, task, split)
         seconds[f"predict_{split}"] = time.perf_counter() - begun
+        examples = data.splits[split]
         done[split] = evaluate(task, examples, answers, resamples=request.evaluation.resamples, seed=request.seed)
+        for name, text in task.official(examples, answers).items():
+            (fit.folder / "official" / split).mkdir(parents=True, exist_ok=True)
+            fit.folder.write(f"official/{split}/{name}", text)
     judged = "test" if "test" in done else "dev"
     rivals = baselines(fit, done[judged], judged) if request.evaluation.baselines else []
     scores = as_json(fit, done, rivals, seconds)
@@ -42,6 +47,14 @@ def finish(fit: Fit, command: str) -> None:
     artifact.save(fit.folder / "model", prepared.model, task, card.render(card_of(fit, scores)), facts)
     figures = {split: task.figures(one.examples, one.predictions, one.measures) for split, one in done.items()}
     write_report(fit, command, scores, figures)
+
+
+def answered(fit: Fit, task: Task[Any], split: str) -> list[Prediction]:
+    """The model's answers on a split."""
+    examples = fit.prepared.data.splits[split]
+    fit.voice.say(f"predicting {split} ({len(examples):,} rows)")
+    made = predict(task, fit.prepared.model, examples, batch_tokens=fit.prepared.request.evaluation.batch_tokens)
+    return list(told(made, len(examples), fit.voice))
 
 
 def baselines(fit: Fit, ours: Evaluated, split: str) -> list[Compared]:

@@ -45,11 +45,20 @@ class Fit:
     slots: int = 0
     tokens: int = 0
     seconds: float = 0.0
+    epoch: int = 0  # whose features are held; a task that draws has others in each
 
     @property
     def features(self) -> Features:
         """The training rows."""
         return self.prepared.features
+
+    def draw(self, epoch: int) -> None:
+        """Make the features anew for an epoch, where the task draws."""
+        prepared = self.prepared
+        if prepared.task.draws and epoch != self.epoch:
+            prepared.features = Features.encode(prepared.task, prepared.data.splits["train"], prepared.model.tokenizer,
+                                                seed=prepared.request.seed, epoch=epoch)
+            self.epoch = epoch
 
     @property
     def checkpoints(self) -> Any:
@@ -58,10 +67,11 @@ class Fit:
 
     def plan(self) -> Plan:
         """The updates of each epoch."""
-        lengths = self.features.example_lengths
         request = self.prepared.request
 
         def updates(epoch: int) -> list[Ints]:
+            self.draw(epoch)
+            lengths = self.features.example_lengths
             return plan(lengths, batch_size=request.training.batch_size, seed=request.seed, epoch=epoch,
                         bucketed=not self.packed)
 

@@ -1,12 +1,12 @@
 """What training makes small: losses on the head's outputs, summed with weights.
 
-Shapes: N features, C classes.
+Shapes: N features, T tokens, L tokens of the longest feature, A asked tokens, C classes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from headstart.contract import Batch, HeadSpec
 from headstart.settings import Training
@@ -27,21 +27,80 @@ def balanced(counts: Sequence[int]) -> list[float]:
 
 
 def objective(spec: HeadSpec, settings: Training, counts: Sequence[int]) -> Objective:
-    """The weighted loss sum of a batch: cross-entropy in fp32, with smoothing, class weights and focus as set."""
+    """The weighted loss sum of a batch, in fp32: what the head is trained on, as set."""
     import torch
 
-    assert spec.loss == "cross-entropy", spec.loss
-    weights = torch.tensor(balanced(counts)) if settings.class_weights == "balanced" else None
+    weights = torch.tensor(balanced(counts)) if settings.class_weights == "balanced" and counts else None
+    options: dict[str, Any] = {"smoothing": settings.label_smoothing, "gamma": settings.focal_gamma}
+
+    def classes(logits: Tensor, targets: Tensor, batch: Batch) -> Tensor:
+        own = None if weights is None else weights.to(logits.device)
+        return cross_entropy(logits, targets, weights=own, **options)
+
+    kinds: dict[str, Callable[[Tensor, Tensor, Batch], Tensor]] = {
+        "cross-entropy": classes, "binary": lambda logits, targets, _: binary(logits, targets),
+        "squared": lambda logits, targets, _: squared(logits, targets), "span": span, "choice": choice}
 
     def loss(model: Trainable, batch: Batch) -> Tensor:
-        logits = model.forward(batch)["logits"].float()
-        targets = torch.from_numpy(batch.targets["label"]).to(logits.device)
+        outputs = {name: held.float() for name, held in model.forward(batch).items()}
+        logits = outputs["logits"]
+        targets = {name: torch.from_numpy(held).to(logits.device) for name, held in batch.targets.items()}
         rows = torch.from_numpy(batch.weights).to(logits.device, torch.float32)
-        each = cross_entropy(logits, targets, smoothing=settings.label_smoothing, gamma=settings.focal_gamma,
-                             weights=None if weights is None else weights.to(logits.device))
-        return (each * rows).sum()
+        own = kinds.get(spec.loss)
+        each = pretraining(outputs, targets, batch) if own is None else own(logits, targets["label"], batch)
+        return (each * rows).sum() if len(each) == len(rows) else each.sum()
 
     return loss
+
+
+def binary(logits: Tensor, targets: Tensor) -> Tensor:
+    """Mean over the labels of each one's cross-entropy: (N, C), (N, C) -> (N,)."""
+    import torch
+
+    return torch.nn.functional.binary_cross_entropy_with_logits(logits, targets.float(), reduction="none").mean(dim=1)
+
+
+def squared(logits: Tensor, targets: Tensor) -> Tensor:
+    """Squared error: (N, 1), (N,) -> (N,)."""
+    return (logits[:, 0] - targets.float()) ** 2
+
+
+def span(logits: Tensor, targets: Tensor, batch: Batch) -> Tensor:
+    """Mean cross-entropy of first and last token among the feature's own: (T, 2), (N, 2) -> (N,)."""
+    import torch
+
+    lengths = torch.from_numpy(batch.lengths).to(logits.device)
+    steps = torch.arange(int(lengths.max()), device=logits.device)
+    real = steps[None, :] < lengths[:, None]  # (N, L)
+    table = logits.new_full((*real.shape, 2), float("-inf"))
+    table[real] = logits
+    logs = torch.log_softmax(table, dim=1)
+    taken = logs.gather(1, targets.clamp(min=0)[:, None, :])[:, 0]  # (N, 2)
+    return torch.where(targets >= 0, -taken, 0.0).mean(dim=1)
+
+
+def choice(logits: Tensor, targets: Tensor, batch: Batch) -> Tensor:
+    """Cross-entropy of the right one among its group, shared by the group's features: (N, 1), (N,) -> (N,)."""
+    import torch
+
+    owner = torch.from_numpy(batch.groups).to(logits.device)
+    count = int(owner.max()) + 1
+    scores = logits[:, 0]
+    top = scores.new_full((count,), float("-inf")).scatter_reduce(0, owner, scores.detach(), "amax")
+    sums = scores.new_zeros(count).index_add(0, owner, (scores - top[owner]).exp())
+    right = scores.new_zeros(count).index_add(0, owner, scores * (targets == 1))
+    return (sums.log() + top - right)[owner]
+
+
+def pretraining(outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor], batch: Batch) -> Tensor:
+    """Masked words (mean over a feature's) and next sentence, added: (N,) (Devlin et al. 2018, appendix A.2)."""
+    import torch
+
+    words = cross_entropy(outputs["logits"], targets["label"])
+    asked = torch.from_numpy(batch.asked).to(words.device)
+    owner = torch.repeat_interleave(torch.arange(len(asked), device=words.device), asked)
+    means = words.new_zeros(len(asked)).index_add(0, owner, words) / asked.clamp(min=1)
+    return means + cross_entropy(outputs["next"], targets["next"])
 
 
 def cross_entropy(logits: Tensor, targets: Tensor, *, smoothing: float = 0.0, gamma: float = 0.0,
@@ -68,7 +127,8 @@ def cross_entropy(logits: Tensor, targets: Tensor, *, smoothing: float = 0.0, ga
 
 
 def total_weight(batches: Sequence[Batch], class_weights: Sequence[float] | None = None) -> float:
-    """What an update's loss sum is divided by: the weights of all features with a target, over all micro-batches.
+    """What an update's loss sum is divided by: the weights of all features (or the number of tokens) with a target, over
+    all micro-batches.
 
     With class weights, each counts by its class, as torch's own cross-entropy does.
     """
@@ -77,10 +137,11 @@ def total_weight(batches: Sequence[Batch], class_weights: Sequence[float] | None
     total = 0.0
     for batch in batches:
         targets = batch.targets.get("label")
-        if targets is None:
+        if targets is None or targets.ndim > 1 or targets.dtype.kind == "f" or "next" in batch.targets:
             total += float(batch.weights.sum())
             continue
         real = targets != NONE
         each = np.asarray(class_weights)[np.where(real, targets, 0)] if class_weights is not None else 1.0
-        total += float((batch.weights * each * real).sum())
-    return total
+        rows = batch.weights if len(batch.weights) == len(targets) else 1.0
+        total += float((rows * each * real).sum())
+    return max(total, 1e-9)  # an update without a single target moves nothing

@@ -1,11 +1,50 @@
 """BERT (Devlin et al. 2018)."""
 
-from headstart.models.family import Checkpoint, Family, pooler_head
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from headstart.models.family import (
+    Checkpoint,
+    Family,
+    Head,
+    Output,
+    asked,
+    pooled,
+    pooler_head,
+    span_head,
+    token_head,
+    tokens,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def words(module: Any, states: Tensor) -> Tensor:
+    """Dense, activation, norm, and the embeddings turned round."""
+    logits: Tensor = module.cls.predictions(states)
+    return logits
+
+
+def follows(module: Any, states: Tensor) -> Tensor:
+    """Pooler, linear: whether the second part follows the first (0) or is random (1)."""
+    logits: Tensor = module.cls.seq_relationship(module.base_model.pooler(states[:, None]))
+    return logits
+
 
 FAMILY = Family(
     "bert",
-    {"sequence-classification": "BertForSequenceClassification"},
-    pooler_head,
+    {
+        "sequence-classification": pooled("BertForSequenceClassification", pooler_head),
+        "token-classification": tokens("BertForTokenClassification", token_head),
+        "question-answering": tokens("BertForQuestionAnswering", span_head),
+        "multiple-choice": pooled("BertForMultipleChoice", pooler_head),
+        "masked-language-model": asked("BertForMaskedLM", words),
+        "next-sentence": pooled("BertForNextSentencePrediction", follows, keeps=("",)),
+        "pre-training": Head("BertForPreTraining", {"logits": Output("asked", words), "next": Output("pooled", follows)},
+                             keeps=("",)),
+    },
     checkpoints=(
         Checkpoint("google-bert/bert-base-cased", "108 M", "Apache-2.0"),
         Checkpoint("google-bert/bert-base-uncased", "110 M", "Apache-2.0"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from headstart.models.family import Checkpoint, Family
+from headstart.models.family import Checkpoint, Family, asked, pooled, token_head, tokens
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,14 +16,32 @@ def classify(module: Any, pooled: Tensor) -> Tensor:
     return logits
 
 
+def spans(module: Any, states: Tensor) -> Tensor:
+    """Dropout, linear."""
+    logits: Tensor = module.qa_outputs(module.dropout(states))
+    return logits
+
+
+def words(module: Any, states: Tensor) -> Tensor:
+    """Dense, activation, norm, and the embeddings turned round."""
+    states = module.vocab_layer_norm(module.activation(module.vocab_transform(states)))
+    logits: Tensor = module.vocab_projector(states)
+    return logits
+
+
 FAMILY = Family(
     "distilbert",
-    {"sequence-classification": "DistilBertForSequenceClassification"},
-    classify,
+    {
+        "sequence-classification": pooled("DistilBertForSequenceClassification", classify),
+        "token-classification": tokens("DistilBertForTokenClassification", token_head),
+        "question-answering": tokens("DistilBertForQuestionAnswering", spans),
+        "multiple-choice": pooled("DistilBertForMultipleChoice", classify),
+        "masked-language-model": asked("DistilBertForMaskedLM", words),
+    },
     has_types=False,
     layers="transformer.layer",
     first_only="distilbert",
-    dropouts=("dropout", "seq_classif_dropout"),
+    dropouts=("dropout", "seq_classif_dropout", "qa_dropout"),
     attention_dropouts=("attention_dropout",),
     names={"width": "dim", "layers": "n_layers", "positions": "max_position_embeddings"},
     checkpoints=(

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from headstart.models.family import Checkpoint, Family
+from headstart.models.family import Checkpoint, Family, asked, pooled, tokens
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
+HEAD = ("head.",)  # the dense layer that pretraining made
+
+
 def classify(module: Any, pooled: Tensor) -> Tensor:
     """Dense, activation and norm, dropout, linear."""
     logits: Tensor = module.classifier(module.drop(module.head(pooled)))
+    return logits
+
+
+def words(module: Any, states: Tensor) -> Tensor:
+    """Dense, activation and norm, and the embeddings turned round."""
+    logits: Tensor = module.decoder(module.head(states))
     return logits
 
 
@@ -23,12 +32,16 @@ def pooling(config: Any) -> str:
 
 FAMILY = Family(
     "modernbert",
-    {"sequence-classification": "ModernBertForSequenceClassification"},
-    classify,
+    {
+        "sequence-classification": pooled("ModernBertForSequenceClassification", classify, HEAD),
+        "token-classification": tokens("ModernBertForTokenClassification", classify, HEAD),
+        "question-answering": tokens("ModernBertForQuestionAnswering", classify, HEAD),
+        "multiple-choice": pooled("ModernBertForMultipleChoice", classify, HEAD),
+        "masked-language-model": asked("ModernBertForMaskedLM", words),
+    },
     has_types=False,
     pooling=pooling,
     layers="layers",
-    keeps=("head.",),
     first_only="",  # 1 of 22 layers: little to win
     # Given None it would build a mask of all tokens by all tokens for its local layers.
     packed_mask={"full_attention": None, "sliding_attention": None},

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from headstart.models.family import Checkpoint, Family, head_module
+from headstart.models.family import (
+    Checkpoint,
+    Family,
+    Head,
+    asked,
+    head_module,
+    pooled,
+    pooler_head,
+    span_head,
+    token_head,
+    tokens,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def after_padding(config: Any) -> int:
@@ -12,10 +26,26 @@ def after_padding(config: Any) -> int:
     return int(config.pad_token_id) + 1
 
 
+def words(module: Any, states: Tensor) -> Tensor:
+    """Dense, activation, norm, and the embeddings turned round."""
+    logits: Tensor = module.lm_head(states)
+    return logits
+
+
+def heads(name: str) -> dict[str, Head]:
+    """The heads of RoBERTa and its offspring."""
+    return {
+        "sequence-classification": pooled(f"{name}ForSequenceClassification", head_module),
+        "token-classification": tokens(f"{name}ForTokenClassification", token_head),
+        "question-answering": tokens(f"{name}ForQuestionAnswering", span_head),
+        "multiple-choice": pooled(f"{name}ForMultipleChoice", pooler_head),
+        "masked-language-model": asked(f"{name}ForMaskedLM", words),
+    }
+
+
 FAMILY = Family(
     "roberta",
-    {"sequence-classification": "RobertaForSequenceClassification"},
-    head_module,
+    heads("Roberta"),
     position_offset=after_padding,
     checkpoints=(
         Checkpoint("FacebookAI/roberta-base", "125 M", "MIT"),

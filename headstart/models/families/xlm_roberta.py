@@ -1,12 +1,11 @@
 """XLM-RoBERTa (Conneau et al. 2019): RoBERTa over 100 languages, with a sentencepiece vocabulary."""
 
-from headstart.models.families.roberta import after_padding
-from headstart.models.family import Checkpoint, Family, head_module
+from headstart.models.families.roberta import after_padding, heads
+from headstart.models.family import Checkpoint, Family
 
 FAMILY = Family(
     "xlm-roberta",
-    {"sequence-classification": "XLMRobertaForSequenceClassification"},
-    head_module,
+    heads("XLMRoberta"),
     position_offset=after_padding,
     checkpoints=(
         Checkpoint("FacebookAI/xlm-roberta-base", "278 M", "MIT"),

@@ -31,6 +31,12 @@ SAMPLES = {
         [{"text": text, "label": ("no", "maybe", "yes")[number % 3]} for number, text in enumerate(TEXTS)],
         {"text": " ", "label": "no"}, {"long_texts": "windows", "overlap": 4}),
 }
+PASSAGES = [f"{text} Every teacher counts the roses. Nobody here forgets seven green apples." for text in TEXTS[:8]]
+SAMPLES["question-answering"] = Sample(
+    [{"question": question, "passage": passage, "answer": answer, "start": start} for passage in PASSAGES for question, answer, start in (
+        ("Who counts?", "Every teacher", passage.index("Every teacher")), ("Why?", "", None),
+        ("What?", ["seven green apples", "apples"], [passage.index("seven green"), passage.index("apples")]))],
+    {"question": "Who?", "passage": "The river bank.", "answer": "a doctor", "start": 0}, {"overlap": 4})
 EVERY = pytest.mark.parametrize("name", tasks.names())
 
 
@@ -107,6 +113,8 @@ def test_a_long_text_loses_nothing_silently(name, folder):
         assert all(len(feature) <= 16 for feature in features)
         assert sum(feature.weight for feature in features) == pytest.approx(1)
     cutting, _, _ = made(name, folder)
+    if not cutting.cuts():
+        return  # it reads in windows whatever its settings
     for example in examples:
         kept = sum(len(feature) for feature in cutting.encode(example, short))
         whole = sum(len(feature) for feature in cutting.encode(example, model.tokenizer))

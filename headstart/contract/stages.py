@@ -37,6 +37,7 @@ class Field:
     required: bool = True  # to train; a target may be missing when predicting
     target: bool = False
     usual: tuple[str, ...] = ()  # other names that such a column often has, best first
+    empty: bool = False  # whether an empty value is an answer (no label applies, nothing answers the question)
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,9 @@ class Tokenizer(Protocol):
     def tokenize(self, text: str) -> Tokens:
         """Ids and offsets of a text, without special tokens and without cutting."""
 
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """Each id as the tokenizer writes it."""
+
     def room(self, parts: int) -> int:
         """How many tokens of the user's own fit into one feature of this many parts."""
 
@@ -195,10 +199,14 @@ class Learned:
 
 @dataclass(frozen=True)
 class Prediction:
-    """An answer in the user's terms: `values` are the columns that are added to the row (prediction, probability …)."""
+    """An answer in the user's terms: `values` are the columns that are added to the row (prediction, probability …).
+
+    `detail` is what only the task's own figures, official files and calibration need; it is not written beside the row.
+    """
 
     row: int
     values: Mapping[str, Json]
+    detail: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)

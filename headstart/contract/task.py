@@ -84,6 +84,10 @@ class Task(ABC, Generic[E]):
     def subject(self, example: E) -> str:
         """The text that must not stand in two splits: what leak and duplicate checks compare."""
 
+    def unit(self, example: E) -> str:
+        """What a split never parts: the text, or the passage that several questions share."""
+        return self.subject(example)
+
     def stratum(self, example: E) -> str | None:
         """What splits and samples keep the shares of (the label); None when there is no such thing."""
         return None
@@ -152,6 +156,10 @@ class Task(ABC, Generic[E]):
     def official(self, examples: Sequence[E], predictions: Sequence[Prediction]) -> dict[str, str]:
         """Files that the field's own scripts read: name -> text."""
         return {}
+
+    def cuts(self) -> bool:
+        """Whether tokens that do not fit into the model are lost (windows lose nothing)."""
+        return getattr(self.settings, "long_texts", "") != "windows"
 
     def baselines(self) -> tuple[Baseline, ...]:
         """Cheap rivals on the same split, cheapest first."""

@@ -45,6 +45,10 @@ class Unlimited:
         """As the tokenizer does."""
         return self.held.tokenize(text)
 
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """As the tokenizer does."""
+        return self.held.pieces(ids)
+
     def room(self, parts: int) -> int:
         """All of it."""
         return self.longest
@@ -63,7 +67,7 @@ def measure(task: Task[Any], examples: Sequence[Example], tokenizer: Tokenizer, 
         chosen = [examples[int(place)] for place in places]
     whole = Unlimited(tokenizer)
     lengths = np.asarray([max(len(one) for one in task.encode(example, whole)) for example in chosen], dtype=np.int64)
-    return choose_longest(lengths, limit=limit, given=given, cuts=getattr(task.settings, "long_texts", "") != "windows",
+    return choose_longest(lengths, limit=limit, given=given, cuts=task.cuts(),
                           sampled=len(lengths) if len(examples) > SMALL else None)
 
 

@@ -9,6 +9,8 @@ from typing import Any, Self
 from headstart.contract import Tokens
 from headstart.errors import Exit, UserError
 
+LONG, RECENT = 300, 64  # characters of a text whose tokens are kept, and how many such texts
+
 
 class FamilyTokenizer:
     """A tokenizer of the tokenizers library; `longest` is the most tokens of one feature, special ones included."""
@@ -19,6 +21,7 @@ class FamilyTokenizer:
                             fix="Use a model with a tokenizer.json.", exit=Exit.UNAVAILABLE)
         self.held = held
         self.longest = longest
+        self.recent: dict[str, Tokens] = {}
         self.backend = held.backend_tokenizer
         # Some published tokenizers cut or pad by themselves; a text must never be cut without a word.
         self.backend.no_truncation()
@@ -40,8 +43,21 @@ class FamilyTokenizer:
 
     def tokenize(self, text: str) -> Tokens:
         """Ids and offsets of a text, without special tokens and without cutting."""
+        known = self.recent.get(text)
+        if known is not None:
+            return known
         made = self.backend.encode(text, add_special_tokens=False)
-        return Tokens(made.ids, made.offsets)
+        found = Tokens(made.ids, made.offsets)
+        if len(text) > LONG:  # a passage comes again with its next question
+            if len(self.recent) >= RECENT:
+                self.recent.clear()
+            self.recent[text] = found
+        return found
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """Each id as the tokenizer writes it."""
+        found: list[str] = self.held.convert_ids_to_tokens(list(ids))
+        return found
 
     def template(self, texts: tuple[str, ...]) -> list[list[tuple[int, int]]]:
         """The special tokens before, between and after the parts, each with its segment number.

@@ -163,13 +163,13 @@ def make_splits(task: Task[Any], readings: Mapping[str, Reading], request: Reque
 
 
 def columns_of(task: Task[Any], examples: Examples) -> tuple[Any, Any]:
-    """The hash of each example's subject and the number of its stratum, as arrays."""
+    """The hash of each example's unit and the number of its stratum, as arrays."""
     import numpy as np
 
     subjects, strata = np.zeros(len(examples), dtype=np.int64), np.zeros(len(examples), dtype=np.int64)
     numbers: dict[str | None, int] = {}
     for index, example in enumerate(examples):
-        subjects[index] = hash_text(task.subject(example))
+        subjects[index] = hash_text(task.unit(example))
         strata[index] = numbers.setdefault(task.stratum(example), len(numbers))
     return subjects, strata
 

@@ -122,7 +122,7 @@ def usable(task: Task[Any], view: Sequence[Row], found: Reading, training: bool)
 
     import numpy as np
 
-    targets = [held for held in task.fields if held.target and held.required]
+    targets = [held for held in task.fields if held.target and held.required and not held.empty]
     kept = array.array("i")
     for place, row in enumerate(view):
         try:

@@ -6,6 +6,7 @@ import json
 
 from headstart.data.raw import Raw, damaged, encoding_of
 from headstart.data.readers.lines import add, finish, kind, refuse
+from headstart.data.readers.squad import is_squad, rows
 from headstart.data.sheet import SKIP, Sheet
 from headstart.settings import Data
 
@@ -24,6 +25,9 @@ def read(raw: Raw, sheet: Sheet, settings: Data, start: bytes, suffix: str) -> N
                          "Copy the file again, or mend it.", line=error.lineno, column=error.colno) from None
     except (ValueError, RecursionError) as error:
         raise sheet.stop("E110", f"the file is not JSON: {error}.", "Mend it.") from None
+    if is_squad(value):
+        sheet.words.append("SQuAD layout")
+        value = list(rows(value, sheet))
     if isinstance(value, dict):
         lists = [held for held in value.values() if isinstance(held, list)]
         value = lists[0] if len(lists) == 1 else [value]

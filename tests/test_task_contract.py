@@ -26,17 +26,21 @@ class Sample:
 
 
 TEXTS = tiny.texts(24, seed=1)
+PASSAGES = [f"{text} Every teacher counts the roses. Nobody here forgets seven green apples." for text in TEXTS[:8]]
 SAMPLES = {
     "text-classification": Sample(
         [{"text": text, "label": ("no", "maybe", "yes")[number % 3]} for number, text in enumerate(TEXTS)],
         {"text": " ", "label": "no"}, {"long_texts": "windows", "overlap": 4}),
+    "question-answering": Sample(
+        [{"question": question, "passage": passage, "answer": answer, "start": start} for passage in PASSAGES for question, answer, start in (
+            ("Who counts?", "Every teacher", passage.index("Every teacher")), ("Why?", "", None),
+            ("What?", ["seven green apples", "apples"], [passage.index("seven green"), passage.index("apples")]))],
+        {"question": "Who?", "passage": "The river bank.", "answer": "a doctor", "start": 0}, {"overlap": 4}),
+    "multiple-choice": Sample(
+        [{"context": text, "choices": [TEXTS[number - 1], TEXTS[number - 2], "The roses."][:2 + number % 2], "answer": number % 2}
+         for number, text in enumerate(TEXTS)],
+        {"context": "The river bank.", "choices": ["one"], "answer": 0}),
 }
-PASSAGES = [f"{text} Every teacher counts the roses. Nobody here forgets seven green apples." for text in TEXTS[:8]]
-SAMPLES["question-answering"] = Sample(
-    [{"question": question, "passage": passage, "answer": answer, "start": start} for passage in PASSAGES for question, answer, start in (
-        ("Who counts?", "Every teacher", passage.index("Every teacher")), ("Why?", "", None),
-        ("What?", ["seven green apples", "apples"], [passage.index("seven green"), passage.index("apples")]))],
-    {"question": "Who?", "passage": "The river bank.", "answer": "a doctor", "start": 0}, {"overlap": 4})
 EVERY = pytest.mark.parametrize("name", tasks.names())
 
 
@@ -66,6 +70,8 @@ def close(first, second):
     """Equal values; numbers to 1e-5."""
     if isinstance(first, dict):
         return set(first) == set(second) and all(close(first[key], second[key]) for key in first)
+    if isinstance(first, list):
+        return len(first) == len(second) and all(map(close, first, second))
     if isinstance(first, float):
         return abs(first - second) <= 1e-5 * max(1, abs(first))
     return first == second

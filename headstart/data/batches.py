@@ -100,6 +100,14 @@ def micro(update: Ints, lengths: Ints, size: int) -> list[Ints]:
     return [order[begin:begin + size] for begin in range(0, len(order), size)]
 
 
+def within(update: Ints, lengths: Ints, size: int, tokens: int) -> int:
+    """The most examples, at most `size`, whose longest micro-batch holds at most this many tokens (one may hold more)."""
+    held = np.sort(lengths[update])[::-1]
+    while size > 1 and held[:size].sum() > tokens:
+        size = -(-size // 2)
+    return size
+
+
 def choose_batcher(given: str, *, kind: Kind, can_pack: bool) -> tuple[str, str]:
     """"packed" or "bucketed", and why; by rule, never by stopwatch.
 

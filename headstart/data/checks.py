@@ -42,19 +42,20 @@ class Seen:
 class Check:
     """What was found in the user's rows."""
 
+    rows: dict[str, int] = field(default_factory=dict)  # split -> rows
     counts: dict[str, dict[str, int]] = field(default_factory=dict)  # split -> label -> rows
     findings: list[Finding] = field(default_factory=list)
     numbers: dict[str, int] = field(default_factory=dict)  # duplicates, near_duplicates, contradictions, leaks
 
     def json(self) -> dict[str, Json]:
         """The same as data.json holds it."""
-        return {"counts": self.counts, **self.numbers}
+        return {"rows": self.rows, "counts": self.counts, **self.numbers}
 
     def words(self) -> list[str]:
         """Plain sentences."""
         found = []
         for split, counts in self.counts.items():
-            rows = sum(counts.values())
+            rows = self.rows[split]
             ordered = sorted(counts.items(), key=lambda pair: -pair[1])
             if len(ordered) > 8:
                 shown = f"{len(ordered)} labels, from {ordered[0][0]!r} ({ordered[0][1]:,}) to {ordered[-1][0]!r} ({ordered[-1][1]:,})"
@@ -93,6 +94,7 @@ def look(task: Task[Any], split: str, examples: Sequence[Example], labels: dict[
             counts[stratum] += 1
             if split == "train":
                 profiles.add(stratum, text)
+    made.rows[split] = len(examples)
     made.counts[split] = dict(sorted(counts.items()))
     return Seen(np.asarray(exact, dtype=np.int64), np.asarray(loose, dtype=np.int64), np.asarray(label, dtype=np.int32))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, overload
 
 from headstart.contract import Field, Json, Row
@@ -29,6 +29,9 @@ def choose(columns: Sequence[str], fields: Sequence[Field], given: Mapping[str, 
             continue
         usual = [held.name, *(held.usual if held.required else ())]
         guess = (detected or {}).get(held.name)
+        if guess is not None and guess not in columns and "," in guess:
+            chosen[held.name] = tuple(split(guess, columns))
+            continue
         candidates = [guess, *usual] if guess is not None else usual
         lowered = {column.lower(): column for column in reversed(columns)}
         found = next((lowered.get(name.lower(), name) for name in candidates
@@ -74,8 +77,8 @@ def shown(columns: Sequence[str]) -> str:
 class Rows(Sequence[Row]):
     """A table's records under the task's field names, made when they are asked for."""
 
-    def __init__(self, table: Table, chosen: Mapping[str, tuple[str, ...]]) -> None:
-        self.table = table
+    def __init__(self, table: Table, chosen: Mapping[str, tuple[str, ...]], lists: Collection[str] = ()) -> None:
+        self.table, self.chosen, self.lists = table, chosen, lists
         self.places = {field: [table.columns.index(name) for name in names] for field, names in chosen.items()}
 
     def __len__(self) -> int:
@@ -89,8 +92,23 @@ class Rows(Sequence[Row]):
         if isinstance(index, slice):
             return [self[place] for place in range(*index.indices(len(self)))]
         record = self.table[index]
-        values = {field: joined([record.values[place] for place in places]) for field, places in self.places.items()}
+        values = {field: self.joined(field, [record.values[place] for place in places]) for field, places in self.places.items()}
         return Row(record.id, values, self.table.path, record.line)
+
+
+    def joined(self, field: str, values: Sequence[Json]) -> Json:
+        """The values of a field's columns as one: a text, or for a field of lists a list."""
+        if field in self.lists and len(values) > 1:
+            return listed(self.chosen[field], values)
+        return joined(values)
+
+
+def listed(names: Sequence[str], values: Sequence[Json]) -> list[Json]:
+    """Several columns as a list: the names of those that hold 1 where all hold 0 or 1, else the values that are there."""
+    marks = [str(value).strip() for value in values]
+    if all(mark in ("0", "1", "0.0", "1.0", "True", "False") for mark in marks):
+        return [name for name, mark in zip(names, marks, strict=True) if mark[0] in "1T"]
+    return [value for value in values if value not in (None, "")]
 
 
 def joined(values: Sequence[Json]) -> Json:
@@ -105,6 +123,6 @@ def text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def rows(table: Table, chosen: Mapping[str, tuple[str, ...]]) -> Rows:
+def rows(table: Table, chosen: Mapping[str, tuple[str, ...]], fields: Sequence[Field] = ()) -> Rows:
     """A lazy view of a table by field names."""
-    return Rows(table, chosen)
+    return Rows(table, chosen, {held.name for held in fields if held.type == "list"})

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.contract import Json, Score
-from headstart.data.batches import choose_batcher, collate, micro, plan
+from headstart.data.batches import choose_batcher, collate, micro, plan, within
 from headstart.data.features import Features
 from headstart.evaluation.evaluate import measure, scores
 from headstart.evaluation.predict import predict
@@ -25,6 +25,7 @@ from headstart.training.progress import Progress
 if TYPE_CHECKING:
     from headstart.contract import Batch, Ints
 
+TOKENS = {"cpu": 8192, "cuda": 65536}  # that go through the model at once, where nobody chose; more is not quicker
 EVERY = 10  # updates between log lines
 
 
@@ -80,6 +81,9 @@ class Fit:
     def make(self, examples: Ints, size: int) -> list[Batch]:
         """An update's examples as micro-batches."""
         layout = self.prepared.model.layout(packed=self.packed)
+        most = TOKENS["cuda" if self.prepared.request.device.startswith("cuda") else "cpu"]
+        if self.prepared.request.training.micro_batch is None:
+            size = within(examples, self.features.example_lengths, size, most)
         parts = micro(examples, self.features.example_lengths, size)
         return [collate(self.features.of_examples(part), layout) for part in parts]
 

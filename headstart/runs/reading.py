@@ -103,7 +103,7 @@ def read_examples(task: Task[Any], path: str, settings: Data, *, given: Mapping[
     detection = type(task).detect(table.sample())
     detected = detection.columns if detection is not None else None
     chosen = choose(table.columns, task.fields, given, detected, table.path, training)
-    view = rows(table, chosen)
+    view = rows(table, chosen, task.fields)
     found = Reading(table, chosen, Examples(task, view, empty()), list(table.findings), Counter(table.counts))
     found.examples = Examples(task, view, usable(task, view, found, training))
     return found

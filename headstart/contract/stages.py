@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from random import Random
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class Feature:
     targets: Mapping[str, Target] = field(default_factory=dict)
     weight: float = 1.0
     cut: int = 0
-    info: Mapping[str, Json] = field(default_factory=dict)  # the task's own: window borders, offsets
+    info: Mapping[str, Any] = field(default_factory=dict)  # the task's own: window borders, offsets
     asks: Sequence[int] | None = None  # places, ascending, that a head over the vocabulary answers; None for all
     group: Hashable = None  # features of one group are never split by a batcher (choices of one question)
     role: str = ""
@@ -104,8 +105,8 @@ class Batch:
 
     Segment n holds feature n. Targets stand by name: (N, …) per feature, (T,) per token, (A,) per asked token, in the
     order of the features (-100 where there is none). `weights` is (N,); `groups` (N,) numbers what belongs together
-    (choices of one question); `asks` (A,) are places in T, `asked` (N,) how many each feature has. Tokens outside every
-    segment are padding.
+    (choices of one question); `asks` (A,) are places in T, `asked` (N,) how many each feature has; `per` says what each
+    target belongs to. Tokens outside every segment are padding.
     """
 
     ids: Ints
@@ -116,6 +117,7 @@ class Batch:
     groups: Ints
     asks: Ints
     asked: Ints
+    per: Mapping[str, Per]
 
     @property
     def lengths(self) -> Ints:
@@ -155,6 +157,13 @@ class Tokenizer(Protocol):
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """Each id as the tokenizer writes it."""
+
+    @property
+    def mask_id(self) -> int | None:
+        """The id that stands for a hidden token; None where there is none."""
+
+    def any_piece(self, draw: Random) -> int:
+        """The id of an ordinary piece, drawn."""
 
     def room(self, parts: int) -> int:
         """How many tokens of the user's own fit into one feature of this many parts."""

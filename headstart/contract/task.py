@@ -109,6 +109,10 @@ class Task(ABC, Generic[E]):
         """Faults and warnings that only this task can see."""
         return []
 
+    def compose(self, examples: Sequence[E], tokenizer: Tokenizer, draw: Random) -> Sequence[E]:
+        """What is trained and measured on, made from the examples that were read; as many whatever is drawn."""
+        return examples
+
     @abstractmethod
     def encode(self, example: E, tokenizer: Tokenizer, draw: Random | None = None) -> list[Feature]:
         """The example as model input. `draw` is seeded in training, fixed on dev and test, None in prediction."""

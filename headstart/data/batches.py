@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.contract import Batch, Feature, Kind, Layout
+from headstart.contract import Batch, Feature, Kind, Layout, Per
 
 if TYPE_CHECKING:
     from headstart.contract import Ints
@@ -47,7 +47,7 @@ def collate(features: Sequence[Feature], layout: Layout) -> Batch:
     before = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64)
     asks = np.concatenate([held + begin for held, begin in zip(places, before, strict=True)])
     return Batch(ids, types, segments, targets, weights, np.asarray(groups, dtype=np.int64), asks.astype(np.int64),
-                 np.asarray([len(held) for held in places], dtype=np.int64))
+                 np.asarray([len(held) for held in places], dtype=np.int64), {name: per_of(name, features) for name in targets})
 
 
 def target_names(features: Sequence[Feature]) -> list[str]:
@@ -55,9 +55,14 @@ def target_names(features: Sequence[Feature]) -> list[str]:
     return list(dict.fromkeys(name for feature in features for name in feature.targets))
 
 
+def per_of(name: str, features: Sequence[Feature]) -> Per:
+    """What a target belongs to."""
+    return next(feature.targets[name].per for feature in features if name in feature.targets)
+
+
 def gathered(name: str, features: Sequence[Feature]) -> Any:
     """One target of all features: (N, …) per feature; one after the other per token and per asked token."""
-    per = next(feature.targets[name].per for feature in features if name in feature.targets)
+    per = per_of(name, features)
     if per == "feature":
         like = next(feature.targets[name].value for feature in features if name in feature.targets)
         none = np.full_like(np.asarray(like), NONE)

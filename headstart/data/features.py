@@ -6,6 +6,7 @@ Shapes: F features, M examples, T tokens of all.
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any, overload
@@ -16,6 +17,19 @@ from headstart.contract import Example, Feature, Json, Target, Task, Tokenizer
 
 if TYPE_CHECKING:
     from headstart.contract import Floats, Ints
+
+
+class Draws:
+    """A generator for each example: a pure function of a prefix (seed, epoch), its row, and how many came from it before."""
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+        self.seen: Counter[int] = Counter()
+
+    def of(self, example: Example) -> Random:
+        """The next generator for an example's row."""
+        self.seen[example.row] += 1
+        return Random(f"{self.prefix}:{example.row}:{self.seen[example.row]}")
 
 
 class Features(Sequence[Feature]):
@@ -30,13 +44,12 @@ class Features(Sequence[Feature]):
         self.extra: dict[int, tuple[dict[str, Json], Any, str, Any]] = {}  # info, group, role, asks where there are any
 
     @classmethod
-    def encode(cls, task: Task[Any], examples: Iterable[Example], tokenizer: Tokenizer, *, seed: int | None,
+    def encode(cls, task: Task[Any], examples: Sequence[Example], tokenizer: Tokenizer, *, seed: int | None,
                epoch: int = 0) -> Features:
         """Every example's features. `seed` and `epoch` feed a task that draws; None means no draws (prediction)."""
-        made = cls()
-        for example in examples:
-            draw = Random(f"{seed}:{epoch}:{example.row}") if seed is not None else None
-            made.add(task.encode(example, tokenizer, draw))
+        made, draws = cls(), Draws(f"{seed}:{epoch}")
+        for example in task.compose(examples, tokenizer, Random(f"{seed}:compose:{epoch}")) if seed is not None else examples:
+            made.add(task.encode(example, tokenizer, draws.of(example) if seed is not None else None))
         return made
 
     def add(self, features: Sequence[Feature]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,6 +49,15 @@ class Unlimited:
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """As the tokenizer does."""
         return self.held.pieces(ids)
+
+    @property
+    def mask_id(self) -> int | None:
+        """As the tokenizer's."""
+        return self.held.mask_id
+
+    def any_piece(self, draw: Random) -> int:
+        """As the tokenizer does."""
+        return self.held.any_piece(draw)
 
     def room(self, parts: int) -> int:
         """All of it."""

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from headstart.contract import Example, Feature, Prediction, Task
 from headstart.data.batches import collate
+from headstart.data.features import Draws
 
 if TYPE_CHECKING:
     from headstart.models.model import Model
@@ -18,19 +20,29 @@ if TYPE_CHECKING:
 CHUNK = 2048  # rows whose features are sorted by length together: padding and attention fall, memory stays flat
 
 
-def predict(task: Task[Any], model: Model, examples: Iterable[Example], *, batch_tokens: int) -> Iterator[Prediction]:
-    """One prediction an example, in order. The model answers in fp32, so batching changes nothing beyond 1e-5."""
+def predict(task: Task[Any], model: Model, examples: Iterable[Example], *, batch_tokens: int,
+            seed: int | None = None) -> Iterator[Prediction]:
+    """One prediction an example, in order. The model answers in fp32, so batching changes nothing beyond 1e-5.
+
+    With a seed, a task that draws (masked words) draws as `measured` does, the same each time.
+    """
     source = iter(examples)
+    draws = Draws(f"{seed}:fixed") if seed is not None and task.draws else None
     while chunk := list(islice(source, CHUNK)):
-        yield from predict_chunk(task, model, chunk, batch_tokens)
+        yield from predict_chunk(task, model, chunk, batch_tokens, draws)
 
 
-def predict_chunk(task: Task[Any], model: Model, chunk: Sequence[Example], batch_tokens: int) -> list[Prediction]:
+def measured(task: Task[Any], model: Model, examples: Sequence[Example], seed: int) -> Sequence[Example]:
+    """The examples that a model is measured on: as they are, or composed, the same each time."""
+    return task.compose(examples, model.tokenizer, Random(f"{seed}:compose:fixed"))
+
+
+def predict_chunk(task: Task[Any], model: Model, chunk: Sequence[Example], batch_tokens: int, draws: Draws | None) -> list[Prediction]:
     """Predictions for some examples, features of like length side by side."""
     features: list[Feature] = []
     owner: list[int] = []
     for index, example in enumerate(chunk):
-        made = task.encode(example, model.tokenizer)
+        made = task.encode(example, model.tokenizer, draws.of(example) if draws is not None else None)
         features += made
         owner += [index] * len(made)
     pieces: list[Any] = [None] * len(features)

@@ -78,7 +78,8 @@ def make_config(known: Facts, head: HeadSpec | None, dropout: float | None, atte
     if head is not None:
         for key in ("num_labels", "problem_type", "architectures"):
             held.pop(key, None)
-        held["id2label"] = dict(enumerate(head.labels or [f"LABEL_{number}" for number in range(head.size)]))
+        names = head.labels or [f"LABEL_{number}" for number in range(head.size or 2)]
+        held["id2label"] = dict(enumerate(names))
         if head.kind == "sequence-classification":
             held["problem_type"] = PROBLEMS[head.loss]
     else:

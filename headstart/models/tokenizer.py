@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from random import Random
 from typing import Any, Self
 
 from headstart.contract import Tokens
@@ -22,6 +23,7 @@ class FamilyTokenizer:
         self.held = held
         self.longest = longest
         self.recent: dict[str, Tokens] = {}
+        self.ordinary: list[int] = []
         self.backend = held.backend_tokenizer
         # Some published tokenizers cut or pad by themselves; a text must never be cut without a word.
         self.backend.no_truncation()
@@ -58,6 +60,19 @@ class FamilyTokenizer:
         """Each id as the tokenizer writes it."""
         found: list[str] = self.held.convert_ids_to_tokens(list(ids))
         return found
+
+    @property
+    def mask_id(self) -> int | None:
+        """The id that stands for a hidden token; None where there is none."""
+        found = self.held.mask_token_id
+        return int(found) if found is not None else None
+
+    def any_piece(self, draw: Random) -> int:
+        """The id of an ordinary piece, drawn."""
+        if not self.ordinary:
+            special = set(self.held.all_special_ids)
+            self.ordinary += [number for number in range(len(self.held)) if number not in special]
+        return self.ordinary[draw.randrange(len(self.ordinary))]
 
     def template(self, texts: tuple[str, ...]) -> list[list[tuple[int, int]]]:
         """The special tokens before, between and after the parts, each with its segment number.

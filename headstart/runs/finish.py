@@ -27,12 +27,12 @@ def finish(fit: Fit, command: str) -> None:
         begun = time.perf_counter()
         answers = answered(fit, task, split)
         if split == "dev":
-            learned = task.calibrate(data.splits["dev"], answers)
+            learned = task.calibrate(prepared.measured("dev"), answers)
             if learned != task.known:
                 task = prepared.task = task.knowing(learned)
                 answers = answered(fit, task, split)
         seconds[f"predict_{split}"] = time.perf_counter() - begun
-        examples = data.splits[split]
+        examples = prepared.measured(split)
         done[split] = evaluate(task, examples, answers, resamples=request.evaluation.resamples, seed=request.seed)
         for name, text in task.official(examples, answers).items():
             (fit.folder / "official" / split).mkdir(parents=True, exist_ok=True)
@@ -51,9 +51,10 @@ def finish(fit: Fit, command: str) -> None:
 
 def answered(fit: Fit, task: Task[Any], split: str) -> list[Prediction]:
     """The model's answers on a split."""
-    examples = fit.prepared.data.splits[split]
+    examples = fit.prepared.measured(split)
     fit.voice.say(f"predicting {split} ({len(examples):,} rows)")
-    made = predict(task, fit.prepared.model, examples, batch_tokens=fit.prepared.request.evaluation.batch_tokens)
+    made = predict(task, fit.prepared.model, examples, batch_tokens=fit.prepared.request.evaluation.batch_tokens,
+                   seed=fit.prepared.request.seed)
     return list(told(made, len(examples), fit.voice))
 
 

@@ -212,8 +212,9 @@ def evaluate_now(fit: Fit, step: Step) -> None:
 def quick_scores(fit: Fit) -> tuple[Mapping[str, Score], Any]:
     """Scores on dev without intervals, and the measures."""
     prepared = fit.prepared
-    dev = prepared.data.splits["dev"]
-    answers = predict(prepared.task, prepared.model, dev, batch_tokens=prepared.request.evaluation.batch_tokens)
+    dev = prepared.measured("dev")
+    answers = predict(prepared.task, prepared.model, dev, batch_tokens=prepared.request.evaluation.batch_tokens,
+                      seed=prepared.request.seed)
     measures = measure(prepared.task, dev, answers)
     return scores(prepared.task, measures, None, resamples=0, seed=0), measures
 

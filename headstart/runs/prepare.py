@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.contract import HeadSpec, Json, Task
+from headstart.contract import Example, HeadSpec, Json, Task
 from headstart.data import checks, lengths, splits
 from headstart.data.features import Features
 from headstart.data.table import locate, open_table
 from headstart.errors import DataError, Exit, Finding, UserError, told
+from headstart.evaluation.predict import measured
 from headstart.runs import defaults
 from headstart.runs.reading import Examples, Reading, as_json, find_task, read_examples, stop_on_faults
 from headstart.runs.request import Request, resolved, task_settings
@@ -72,7 +73,13 @@ class Prepared:
     features: Features
     lengths: lengths.LengthChoice
     total_updates: int
-    words: list[str] = field(default_factory=list)
+    composed: dict[str, Sequence[Example]] = field(default_factory=dict)
+
+    def measured(self, split: str) -> Sequence[Example]:
+        """What a split is measured on."""
+        if split not in self.composed:
+            self.composed[split] = measured(self.task, self.model, self.data.splits[split], self.request.seed)
+        return self.composed[split]
 
 
 def unique(readings: Mapping[str, Reading]) -> list[Reading]:

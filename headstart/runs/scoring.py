@@ -10,7 +10,7 @@ from headstart.contract import Example, Json, Prediction, Task
 from headstart.data.writers import writing
 from headstart.errors import Exit, UserError
 from headstart.evaluation.evaluate import Evaluated, evaluate
-from headstart.evaluation.predict import predict
+from headstart.evaluation.predict import measured, predict
 from headstart.runs.folder import write_whole
 from headstart.runs.output import record_of
 from headstart.runs.reading import read_examples, stop_on_faults
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 def evaluate_rows(task: Task[Any], model: Model, examples: Sequence[Example], *, evaluation: Evaluation,
                   seed: int) -> dict[str, Any]:
     """{"test": scores, "tables": {"test": …}} of labelled examples."""
-    answers = predict(task, model, examples, batch_tokens=evaluation.batch_tokens)
+    examples = measured(task, model, examples, seed)
+    answers = predict(task, model, examples, batch_tokens=evaluation.batch_tokens, seed=seed)
     return as_scores(task, evaluate(task, examples, answers, resamples=evaluation.resamples, seed=seed))
 
 
@@ -51,8 +52,9 @@ def evaluate_file(task: Task[Any], model: Model, path: str, *, settings: Data, g
     unknown = sorted({str(task.stratum(example)) for example in reading.examples} - set(task.known.labels))
     if task.known.labels and unknown:
         voice.say(f"{len(unknown)} labels of the file are unknown to the model and count as wrong: {', '.join(unknown[:5])}")
-    answers = predict(task, model, reading.examples, batch_tokens=evaluation.batch_tokens)
-    done = evaluate(task, reading.examples, told(answers, len(reading.examples), voice),
+    examples = measured(task, model, reading.examples, seed)
+    answers = predict(task, model, examples, batch_tokens=evaluation.batch_tokens, seed=seed)
+    done = evaluate(task, examples, told(answers, len(examples), voice),
                     resamples=evaluation.resamples, seed=seed)
     scores = as_scores(task, done)
     if place is not None:

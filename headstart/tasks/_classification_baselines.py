@@ -27,6 +27,14 @@ def as_prediction(row: int, labels: Sequence[str], probabilities: NDArray[np.flo
     })
 
 
+def softmax_prediction(row: int, labels: Sequence[str], logits: NDArray[np.float64]) -> Prediction:
+    """Logits (C,) in the user's terms."""
+    import numpy as np
+
+    powers = np.exp(logits - logits.max())
+    return as_prediction(row, labels, powers / powers.sum())
+
+
 @lru_cache(maxsize=8)
 def class_of(labels: tuple[str, ...]) -> dict[str, int]:
     """The class index of each label."""

@@ -29,7 +29,7 @@ from headstart.contract import (
     Task,
     Tokenizer,
 )
-from headstart.tasks._classification_baselines import as_prediction, baselines, class_of
+from headstart.tasks._classification_baselines import baselines, class_of, softmax_prediction
 from headstart.tasks._columns import few_labels, longest_text, named, only_label
 from headstart.tasks._texts import TEXT_FIELDS, TEXT_NAMES, LongTexts, Texts, features, plain, texts_of
 
@@ -127,8 +127,7 @@ class TextClassification(Task[LabelledText]):
         import numpy as np
 
         logits = pieces[0] if len(pieces) == 1 else np.mean(pieces, axis=0)
-        powers = np.exp(logits - logits.max())
-        return as_prediction(example.row, self.known.labels, powers / powers.sum())
+        return softmax_prediction(example.row, self.known.labels, logits)
 
     def measure(self, example: LabelledText, prediction: Prediction) -> Mapping[str, Any]:
         """gold and predicted class, and the probabilities (C,); a label unseen in training is class C."""

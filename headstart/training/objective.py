@@ -48,7 +48,7 @@ def objective(spec: HeadSpec, settings: Training, counts: Sequence[int]) -> Obje
         rows = torch.from_numpy(batch.weights).to(logits.device, torch.float32)
         own = kinds.get(spec.loss)
         each = pretraining(outputs, targets, batch) if own is None else own(logits, targets["label"], batch)
-        return (each * rows).sum() if len(each) == len(rows) else each.sum()
+        return (each * rows).sum() if batch.per["label"] == "feature" or spec.loss == "pretraining" else each.sum()
 
     return loss
 
@@ -142,6 +142,6 @@ def total_weight(batches: Sequence[Batch], class_weights: Sequence[float] | None
             continue
         real = targets != NONE
         each = np.asarray(class_weights)[np.where(real, targets, 0)] if class_weights is not None else 1.0
-        rows = batch.weights if len(batch.weights) == len(targets) else 1.0
+        rows = batch.weights if batch.per["label"] == "feature" else 1.0
         total += float((rows * each * real).sum())
     return max(total, 1e-9)  # an update without a single target moves nothing

@@ -32,6 +32,11 @@ SAMPLES = {
     "text-classification": Sample(
         [{"text": text, "label": ("no", "maybe", "yes")[number % 3]} for number, text in enumerate(TEXTS)],
         {"text": " ", "label": "no"}, {"long_texts": "windows", "overlap": 4}),
+    "regression": Sample([{"text": text, "target": len(text) / 7} for text in TEXTS], {"text": "x", "target": "3,5"},
+                         {"long_texts": "windows", "overlap": 4}),
+    "multilabel-classification": Sample(
+        [{"text": text, "labels": ["short", "loud", "old"][number % 3:][:number % 4]} for number, text in enumerate(TEXTS)],
+        {"text": "x", "labels": {"a": 1}}, {"long_texts": "windows", "overlap": 4}),
     "question-answering": Sample(
         [{"question": question, "passage": passage, "answer": answer, "start": start} for passage in PASSAGES for question, answer, start in (
             ("Who counts?", "Every teacher", passage.index("Every teacher")), ("Why?", "", None),
@@ -152,7 +157,7 @@ def test_saving_and_loading_change_no_prediction(name, folder, tmp_path):
     before = answers(task, model, examples)
     artifact.save(tmp_path / "model", model, task, card.plain(task, "tiny"), {})
     again, loaded = artifact.load(str(tmp_path / "model"))
-    assert again == task
+    assert again == task.knowing(task.shipped()[0])
     assert all(map(close, before, answers(again, loaded, examples)))
 
 

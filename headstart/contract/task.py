@@ -92,6 +92,10 @@ class Task(ABC, Generic[E]):
         """What splits and samples keep the shares of (the label); None when there is no such thing."""
         return None
 
+    def gold(self, example: E) -> Json:
+        """What the row gives as its answer, for predictions.jsonl."""
+        return self.stratum(example)
+
     def group(self, example: E) -> Hashable:
         """Rows that depend on one another share a group; intervals resample whole groups."""
         return example.row

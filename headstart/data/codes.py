@@ -24,6 +24,8 @@ CODES: dict[str, str] = {
     "E202": "a label is missing",
     "E203": "there is only one class",
     "E204": "a column is missing",
+    "E305": "a target is no finite number",
+    "E306": "labels are no list",
     "E320": "the passage does not hold the answer",
     "E321": "a start is no whole number",
     "E324": "a question is marked as impossible and has an answer",

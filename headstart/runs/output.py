@@ -64,6 +64,6 @@ def columns_out(reading: Reading, first: Mapping[str, Json] | None) -> list[str]
     return list(first) if first is not None else list(reading.table.columns)
 
 
-def record_of(example: Example, prediction: Prediction, gold: str | None) -> dict[str, Json]:
+def record_of(example: Example, prediction: Prediction, gold: Json) -> dict[str, Json]:
     """A line of predictions.jsonl: row id, gold, and the prediction's values."""
     return {"row": example.row, "gold": gold, **prediction.values}

@@ -49,7 +49,8 @@ def evaluate_file(task: Task[Any], model: Model, path: str, *, settings: Data, g
     voice.say(f"{reading.table.path}: {len(reading.examples):,} rows; {reading.table.format}")
     if skipped:
         voice.say(f"left out {skipped:,} rows that cannot be used")
-    unknown = sorted({str(task.stratum(example)) for example in reading.examples} - set(task.known.labels))
+    held = {task.stratum(example) for example in reading.examples}
+    unknown = sorted(label for label in held if label is not None and label not in task.known.labels)
     if task.known.labels and unknown:
         voice.say(f"{len(unknown)} labels of the file are unknown to the model and count as wrong: {', '.join(unknown[:5])}")
     examples = measured(task, model, reading.examples, seed)
@@ -79,7 +80,7 @@ def write_predictions(path: Path, task: Task[Any], splits: Mapping[str, Evaluate
     with writing(str(path), (), "jsonl") as out:
         for split, done in splits.items():
             for example, prediction in zip(done.examples, done.predictions, strict=True):
-                out.write({"split": split, **record_of(example, prediction, task.stratum(example))})
+                out.write({"split": split, **record_of(example, prediction, task.gold(example))})
 
 
 def golden(task: Task[Any], done: Evaluated, count: int = 3) -> list[dict[str, Json]]:

@@ -113,6 +113,10 @@ class MultipleChoice(Task[Choices]):
         """All of it."""
         return "\n".join((example.context, example.start, *example.choices))
 
+    def gold(self, example: Choices) -> Json:
+        """The number of the right choice."""
+        return example.answer
+
     def learn(self, examples: Iterable[Choices]) -> Learned:
         """Nothing beside the weights."""
         return Learned()

@@ -71,6 +71,10 @@ class NextSentence(Task[Segments]):
         """A document stays together."""
         return example.document or example.text
 
+    def gold(self, example: Segments) -> Json:
+        """Whether the second text follows."""
+        return None if example.follows is None else LABELS[example.follows]
+
     def group(self, example: Segments) -> Hashable:
         """Pairs of one document depend on one another."""
         return example.row

@@ -100,6 +100,10 @@ class QuestionAnswering(Task[Question]):
         """All questions on a passage stay together."""
         return example.passage
 
+    def gold(self, example: Question) -> Json:
+        """The answers, none for an unanswerable question."""
+        return None if example.answers is None else list(example.answers)
+
     def group(self, example: Question) -> Hashable:
         """Questions on one passage depend on one another."""
         return example.passage

@@ -37,6 +37,10 @@ SAMPLES = {
     "multilabel-classification": Sample(
         [{"text": text, "labels": ["short", "loud", "old"][number % 3:][:number % 4]} for number, text in enumerate(TEXTS)],
         {"text": "x", "labels": {"a": 1}}, {"long_texts": "windows", "overlap": 4}),
+    "token-tagging": Sample(
+        [{"tokens": text.split(), "tags": ["B-thing" if word in ("green", "broken") else "I-thing" if word[:5] in ("apple", "cards", "card")
+                                            else "O" for word in text.split()]} for text in TEXTS],
+        {"tokens": ["a", "b"], "tags": ["O"]}, {"overlap": 4}),
     "question-answering": Sample(
         [{"question": question, "passage": passage, "answer": answer, "start": start} for passage in PASSAGES for question, answer, start in (
             ("Who counts?", "Every teacher", passage.index("Every teacher")), ("Why?", "", None),

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from headstart.data.sheet import Sheet
+from headstart.data.word_columns import first_lines, looks_like
 from headstart.errors import Exit, UserError
 
 FOREIGN = (  # beginnings of files that are no tables
@@ -27,7 +28,7 @@ FOREIGN = (  # beginnings of files that are no tables
 BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
         (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 SUFFIXES = {"csv": "csv", "tsv": "tsv", "tab": "tsv", "txt": "txt", "jsonl": "jsonl", "ndjson": "jsonl", "json": "json",
-            "parquet": "parquet"}
+            "parquet": "parquet", "conll": "conll", "bio": "conll", "iob": "conll", "iob2": "conll", "annotated": "conll"}
 
 
 def check_path(path: str) -> None:
@@ -123,17 +124,23 @@ class Raw:
         return start
 
     def format(self, start: bytes) -> str:
-        """csv, tsv, jsonl, json or parquet: by content where it is plain, else by name."""
+        """csv, tsv, jsonl, json, parquet or conll: by content where it is plain, else by name."""
+        from headstart.data.readers.conll import looks_like
+
         named = SUFFIXES.get(Path(self.inner).suffix.lower().removeprefix("."), "")
         if start.startswith(b"PAR1"):
             actual = "parquet"
         elif named == "parquet":
             raise self.sheet.stop("E112", "the file is called parquet but is not (no PAR1 at its start).",
                                   "Give it the name of what it is.")
+        elif looks_like(start, named):
+            actual = "conll"
         elif named in ("jsonl", "json"):
             actual = self.json_form(start, named)
         elif start.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[") and self.json_form(start, "") != "":
             actual = self.json_form(start, "")
+        elif named == "conll" or (named in ("tsv", "txt") and looks_like(first_lines(start))):
+            actual = "conll"
         else:
             actual = named if named in ("csv", "tsv") else "csv"
         if named and named not in (actual, "txt"):

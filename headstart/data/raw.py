@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import IO
 
 from headstart.data.sheet import Sheet
-from headstart.data.word_columns import first_lines, looks_like
 from headstart.errors import Exit, UserError
 
 FOREIGN = (  # beginnings of files that are no tables
@@ -139,8 +138,6 @@ class Raw:
             actual = self.json_form(start, named)
         elif start.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[") and self.json_form(start, "") != "":
             actual = self.json_form(start, "")
-        elif named == "conll" or (named in ("tsv", "txt") and looks_like(first_lines(start))):
-            actual = "conll"
         else:
             actual = named if named in ("csv", "tsv") else "csv"
         if named and named not in (actual, "txt"):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from headstart.data.sheet import Sheet
+from headstart.data.word_columns import looks_like
 from headstart.errors import Exit, UserError
 
 FOREIGN = (  # beginnings of files that are no tables
@@ -124,8 +125,6 @@ class Raw:
 
     def format(self, start: bytes) -> str:
         """csv, tsv, jsonl, json, parquet or conll: by content where it is plain, else by name."""
-        from headstart.data.readers.conll import looks_like
-
         named = SUFFIXES.get(Path(self.inner).suffix.lower().removeprefix("."), "")
         if start.startswith(b"PAR1"):
             actual = "parquet"

@@ -31,7 +31,7 @@ from headstart.contract import (
 )
 from headstart.tasks._classification_baselines import baselines, class_of, softmax_prediction
 from headstart.tasks._columns import few_labels, longest_text, named, only_label
-from headstart.tasks._texts import TEXT_FIELDS, TEXT_NAMES, LongTexts, Texts, features, plain, texts_of
+from headstart.tasks._texts import FIRST_NAMES, PAIR_NAMES, TEXT_FIELDS, TEXT_NAMES, LongTexts, Texts, features, plain, texts_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from headstart.contract import Floats
 
-LABEL_NAMES = ("label", "labels", "category", "class", "intent", "sentiment", "target", "topic", "stars", "rating")
+LABEL_NAMES = ("label", "gold_label", "labels", "category", "class", "intent", "sentiment", "target", "topic", "stars", "rating")
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,13 @@ class TextClassification(Task[LabelledText]):
 
     @classmethod
     def detect(cls, columns: Sequence[Column]) -> Detection | None:
-        """A text column and a label column, by their names, else by their values."""
+        """A text column (or a pair) and a label column, by their names, else by their values."""
         label = named(columns, LABEL_NAMES) or only_label(columns)
         rest = [column for column in columns if column is not label]
+        first, pair = named(rest, FIRST_NAMES), named(rest, PAIR_NAMES)
+        if first is not None and pair is not None and label is not None and few_labels(label):
+            return Detection({"text": first.name, "pair": pair.name, "label": label.name}, 0.95,
+                             f"{first.name!r} and {pair.name!r} hold pairs of texts, and {label.name!r} labels that recur")
         text = named(rest, TEXT_NAMES) or longest_text(rest)
         if text is None or label is None or not few_labels(label):
             return None

@@ -81,10 +81,10 @@ def share(top: NDArray[Any], bottom: NDArray[Any]) -> NDArray[Any]:
 
 
 def per_type(measures: Any, types: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """precision, recall, f1, support and predicted of each type."""
+    """precision, recall, f1, support and predicted of each type; those that training never showed together at the end."""
     hits, gold, predicted = (measures[name].sum(axis=0) for name in ("hits", "gold", "predicted"))
     made = {}
-    for place, name in enumerate(types):
+    for place, name in enumerate([*types, "(unseen in training)"] if gold[-1] or predicted[-1] else types):
         h, g, p = int(hits[place]), int(gold[place]), int(predicted[place])
         made[name] = {"precision": h / p if p else 0.0, "recall": h / g if g else 0.0, "f1": 2 * h / (g + p) if g + p else 0.0,
                       "support": g, "predicted": p}

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from headstart.contract import Example, Json, Row, RowFault
 from headstart.errors import Finding
 from headstart.text.alignment import joined, words_in, words_of
-from headstart.text.tags import Entity, entities, parts, scheme
+from headstart.text.tags import PREFIXES, Entity, ambiguous, entities, parts, prefixed, repairs, scheme, signs
+
+SCHEMES = {"iob1": "IOB1", "bioes": "BIOES", "plain": "tags without prefixes: each word is an entity of its own"}
 
 
 @dataclass(frozen=True)
@@ -29,10 +32,10 @@ class Tagged(Example):
         return [self.text[begin:end] for begin, end in self.places]
 
 
-def read(row: Row) -> Tagged:
-    """Tokens with tags, or a text with spans; raises RowFault."""
+def read(row: Row, form: str) -> Tagged:
+    """Tokens with tags of this scheme (auto: any), or a text with spans; raises RowFault."""
     if row.values.get("tokens") is not None:
-        return from_tokens(row)
+        return from_tokens(row, form)
     text = row.values.get("text")
     if not isinstance(text, str) or not text.strip():
         raise RowFault("E201", "the text is empty.", fix="Fill it in, or leave the row out (--bad-rows skip).", field="text")
@@ -43,23 +46,36 @@ def read(row: Row) -> Tagged:
     return Tagged(row.id, text, tuple(places), tuple(found), None, False, widened)
 
 
-def from_tokens(row: Row) -> Tagged:
+def from_tokens(row: Row, form: str) -> Tagged:
     """A list of tokens, and of tags where there are any."""
     tokens = listed(row.values["tokens"], "tokens")
     if not tokens or any(not one.strip() for one in tokens):
         raise RowFault("E201", f"{'there are no tokens' if not tokens else 'a token is empty'}.", field="tokens",
                        fix="Fill it in, or leave the row out (--bad-rows skip).")
     text, places = joined(tokens)
-    if row.values.get("tags") is None:
+    given = row.values.get("tags")
+    if given is None or (isinstance(given, str) and not given.strip()):
         return Tagged(row.id, text, tuple(places))
-    tags = listed(row.values["tags"], "tags")
+    tags = listed(given, "tags")
     if len(tags) != len(tokens):
         raise RowFault("E301", f"there are {len(tokens)} tokens and {len(tags)} tags.", field="tags", fix="Give each token one tag.")
+    check_tags(tokens, tags, form)
+    return Tagged(row.id, text, tuple(places), tuple(entities(tags)), tuple(tags))
+
+
+def check_tags(tokens: Sequence[str], tags: Sequence[str], form: str) -> None:
+    """Refuse what is no tag, and tags that can be mended in two ways."""
+    some = any(map(prefixed, tags))
     for place, tag in enumerate(tags):
-        if parts(tag) is None or tag.isdecimal():
-            raise RowFault("E302", f"the tag of token {place} ({tokens[place]!r}) is {tag!r}, which is no tag.", field="tags",
+        known = parts(tag) is not None and not tag.isdecimal() and (tag == "O" or prefixed(tag) or not some)
+        if not known or (form != "auto" and tag[0] not in PREFIXES[form]) or (form != "auto" and tag != "O" and not prefixed(tag)):
+            raise RowFault("E302", f"the tag of token {place} ({tokens[place]!r}) is {tag!r}, which is no tag"
+                           f"{'' if form == 'auto' else f' of the scheme {form}'}.", field="tags",
                            fix="Tags are O, or a prefix and a type: B-person, I-person. Numbers need their names.")
-    return Tagged(row.id, text, tuple(places), tuple(entities(tags)[0]), tuple(tags))
+    twice = ambiguous(tags)
+    if twice is not None:
+        raise RowFault("E307", f"at token {twice} ({tokens[twice]!r}) the tags {tags[twice - 1]} {tags[twice]} lack an end and a "
+                       "beginning: one entity of a wrong type, or two?", field="tags", fix="Mend one of them.")
 
 
 def listed(value: Json, field: str) -> list[str]:
@@ -93,7 +109,7 @@ def spans_of(value: Json, text: str, places: Sequence[tuple[int, int]]) -> tuple
         if inside is None:
             raise RowFault("E303", f"the span {begin} to {end} holds no word.", field="spans", fix="Mend its start and end.")
         if inside[0] < before:
-            raise RowFault("E304", f"the span {begin} to {end} overlaps the one before.", field="spans", fix="Keep one of them.")
+            raise RowFault("E304", f"the span {begin} to {end} shares a word with the one before.", field="spans", fix="Keep one of them.")
         widened += (places[inside[0]][0], places[inside[1] - 1][1]) != (begin, end)
         before = inside[1]
         found.append(Entity(*inside, kind))
@@ -110,25 +126,54 @@ def one_span(one: Json, text: str) -> tuple[int, int, str]:
     return begin, end, kind
 
 
-def check(splits: Mapping[str, Sequence[Tagged]]) -> list[Finding]:
-    """Repaired tags, widened spans, types that training never shows, the scheme."""
+@dataclass
+class Pass:
+    """What one pass over a split finds."""
+
+    signs: Counter[str] = field(default_factory=Counter)
+    repairs: Counter[str] = field(default_factory=Counter)  # by scheme
+    types: set[str] = field(default_factory=set)
+    widened: int = 0
+    unlabelled: list[int] = field(default_factory=list)  # rows
+
+
+def look(examples: Sequence[Tagged]) -> Pass:
+    """One pass over a split."""
+    made = Pass()
+    for one in examples:
+        if one.found is None:
+            made.unlabelled.append(one.row)
+        if one.raw is not None:
+            made.signs += signs(one.raw)
+            made.repairs.update({form: repairs(one.raw, form) for form in PREFIXES})
+        made.types |= {entity.type for entity in one.found or ()}
+        made.widened += one.widened
+    return made
+
+
+def check(splits: Mapping[str, Sequence[Tagged]], form: str) -> list[Finding]:
+    """Rows without an answer, repaired tags, widened spans, types that training never shows, the scheme."""
     held: list[Finding] = []
-    types: dict[str, set[str]] = {}
+    known: set[str] | None = None
     for split, examples in splits.items():
-        raws = [one.raw for one in examples if one.raw is not None]
-        form = scheme(raws) if raws else ""
-        repaired = sum(entities(tags)[1] for tags in raws) if form not in ("iob1", "plain") else 0
-        if repaired:
-            held.append(Finding("W210", f"in {split}, {repaired:,} entities begin without a B-; each was begun where its tag changes.",
+        seen = look(examples)
+        if seen.unlabelled:
+            held.append(Finding("E202", f"in {split}, {len(seen.unlabelled):,} rows have neither tags nor spans (first: row "
+                                f"{seen.unlabelled[0]}).", "Fill them in ([] where there is no entity), or leave those rows out."))
+        own = scheme(seen.signs) if form == "auto" else form
+        if count := seen.repairs[own]:
+            held.append(Finding("W210", f"in {split}, {count:,} entities are not spelled as {SCHEMES.get(own, 'BIO')} wants (an I- "
+                                "without its B-, a type that changes); each begins and ends where its type does.",
                                 "Mend the tags, if they are many."))
-        if form and split == "train" and form != "bio":
-            words = {"iob1": "IOB1", "bioes": "BIOES", "plain": "tags without prefixes: each word is an entity of its own"}[form]
-            held.append(Finding("N210", f"the tags are {words}; they are read as BIO."))
-        if widened := sum(one.widened for one in examples):
-            held.append(Finding("W211", f"in {split}, {widened:,} spans begin or end inside a word; they were widened to the whole word."))
-        types[split] = {entity.type for one in examples for entity in one.found or ()}
-        held += [Finding("W207", f"the type {kind!r} stands in {split} but never in train.", "The model cannot find it.")
-                 for kind in sorted(types[split] - types.get("train", types[split]))]
-    if not types.get("train") and len(splits.get("train", ())):
-        held.append(Finding("E203", "the training rows hold no entity.", "Is this the right column of tags?"))
+        if own in SCHEMES and seen.signs and split == "train":
+            held.append(Finding("N210", f"the tags are {SCHEMES[own]}; they are read as BIO."))
+        if seen.widened:
+            held.append(Finding("W211", f"in {split}, {seen.widened:,} spans begin or end inside a word, or at a space; they were set "
+                                "to whole words.", "Mend their starts and ends, if they are many."))
+        known = seen.types if known is None else known
+        held += [Finding("W207", f"the type {kind!r} stands in {split} but never in train.",
+                         "The model cannot find it, and every such entity counts as missed.")
+                 for kind in sorted(seen.types - known)]
+        if split == "train" and len(examples) and not seen.types and not seen.unlabelled:
+            held.append(Finding("E203", "the training rows hold no entity.", "Is this the right column of tags?"))
     return held

@@ -25,18 +25,16 @@ from headstart.contract import (
     Measures,
     Prediction,
     Row,
-    Target,
     Task,
     Tokenizer,
 )
-from headstart.errors import Finding
+from headstart.errors import Exit, Finding, UserError
 from headstart.settings import Note
 from headstart.tasks import _tagged
 from headstart.tasks._columns import named
+from headstart.tasks._tag_windows import features
 from headstart.tasks._tagged import Tagged
-from headstart.text.alignment import tokens_of_words
-from headstart.text.tags import Entity, as_bio, entities
-from headstart.text.windows import windows
+from headstart.text.tags import Entity, as_bio, parts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,7 +43,7 @@ if TYPE_CHECKING:
 
 TOKENS, TAGS = ("tokens", "words"), ("tags", "ner_tags", "ner", "labels", "pos_tags")
 SPANS = ("spans", "entities", "annotations")
-NONE = -100
+Answered = tuple[Sequence[int], "NDArray[Any]", Mapping[int, int]]  # words, log-probabilities (W, C), words held by others' tokens
 
 
 @dataclass(frozen=True)
@@ -54,6 +52,7 @@ class Settings:
 
     labelled: Annotated[Literal["first", "all"], Note("which pieces of a word learn its tag")] = "first"
     overlap: Annotated[int, Note("tokens that neighbouring windows of a long text share", low=0)] = 32
+    scheme: Annotated[Literal["auto", "bio", "iob1", "bioes"], Note("how the file's tags are written; found by itself when auto")] = "auto"
 
 
 @dataclass(frozen=True)
@@ -63,10 +62,10 @@ class TokenTagging(Task[Tagged]):
     name: ClassVar[str] = "token-tagging"
     summary: ClassVar[str] = "names and other entities in a text (CoNLL columns, or character spans)"
     fields: ClassVar[tuple[Field, ...]] = (
-        Field("tokens", "the words, a list", type="list", required=False, usual=TOKENS),
-        Field("tags", "a tag for each word (BIO, IOB1, BIOES), a list", type="list", required=False, target=True, usual=TAGS),
-        Field("text", "the text, instead of tokens", required=False, usual=("text",)),
+        Field("text", "the text", required=False, usual=("text", "sentence")),
         Field("spans", 'its entities, [{"start", "end", "type"}]', type="list", required=False, target=True, usual=SPANS),
+        Field("tokens", "its words, a list, instead of a text", type="list", required=False, usual=TOKENS),
+        Field("tags", "a tag for each word (BIO, IOB1, BIOES), a list", type="list", required=False, target=True, usual=TAGS),
     )
     kinds: ClassVar[tuple[Kind, ...]] = ("encoder",)
     best: ClassVar[tuple[str, bool]] = ("f1", True)
@@ -85,7 +84,7 @@ class TokenTagging(Task[Tagged]):
 
     def read(self, row: Row) -> Tagged:
         """Words with their entities; raises RowFault."""
-        return _tagged.read(row)
+        return _tagged.read(row, self.settings.scheme)
 
     def subject(self, example: Tagged) -> str:
         """The text."""
@@ -98,8 +97,8 @@ class TokenTagging(Task[Tagged]):
         return as_bio(example.found, len(example.places)) if example.from_tokens else [span(example, one, None) for one in example.found]
 
     def check(self, splits: Mapping[str, Sequence[Tagged]]) -> list[Finding]:
-        """Repaired tags, widened spans, types that training never shows."""
-        return _tagged.check(splits)
+        """Rows without tags, repaired tags, widened spans, types that training never shows."""
+        return _tagged.check(splits, self.settings.scheme)
 
     def cuts(self) -> bool:
         """Long texts are read in windows."""
@@ -118,74 +117,49 @@ class TokenTagging(Task[Tagged]):
         if not (config.get("architectures") or [""])[0].endswith("ForTokenClassification"):
             return None
         names = config.get("id2label") or {}
-        return Learned(tuple(str(names[key]) for key in sorted(names, key=int)))
+        labels = tuple(str(names[key]) for key in sorted(names, key=int))
+        return Learned(labels) if labels and all(parts(label) is not None for label in labels) else None
 
     def encode(self, example: Tagged, tokenizer: Tokenizer, draw: Random | None = None) -> list[Feature]:
-        """Windows of the text; each word is answered by the one window that holds most around it."""
-        held = tokenizer.tokenize(example.text)
-        owned = [(word, tokens) for word, tokens in enumerate(tokens_of_words(held.offsets or (), example.places)) if tokens]
-        room, at = tokenizer.room(1), tokenizer.lay_out([-1])[0].index(-1)
-        parts = windows(len(held.ids), room, min(self.settings.overlap, room // 2))
-        firsts = [tokens[0] for _, tokens in owned]
-        owners = [best_window(parts, first) for first in firsts]
-        numbers = {label: place for place, label in enumerate(self.known.labels)}
-        tags = as_bio(example.found, len(example.places)) if example.found is not None else None
-        made = []
-        for window, (begin, end) in enumerate(parts):
-            ids, types = tokenizer.lay_out(held.ids[begin:end])
-            mine = [(word, tokens) for (word, tokens), owner in zip(owned, owners, strict=True) if owner == window]
-            targets = {}
-            if tags is not None:
-                values = [NONE] * len(ids)
-                for word, tokens in mine:
-                    for number, token in enumerate(tokens if self.settings.labelled == "all" else tokens[:1]):
-                        tag = tags[word] if not number else tags[word].replace("B-", "I-", 1)
-                        if token < end:
-                            values[token - begin + at] = numbers.get(tag, NONE)
-                targets = {"label": Target(values, "token")}
-            info = {} if draw is not None else {"words": [(word, tokens[0] - begin + at) for word, tokens in mine]}
-            made.append(Feature(ids, types, targets, weight=1 / len(parts), info=info))
-        return made
+        """Windows of the text; each word is learned and answered in the one that holds most around it."""
+        number = {label: place for place, label in enumerate(self.known.labels)}
+        return features(example, tokenizer, number, overlap=self.settings.overlap, every_piece=self.settings.labelled == "all",
+                        predicting=draw is None)
 
     def head(self) -> HeadSpec:
         """A score for each tag at each token."""
         return HeadSpec("token-classification", len(self.known.labels), self.known.labels)
 
-    def reduce(self, feature: Feature, output: Mapping[str, NDArray[Any]]) -> tuple[list[int], NDArray[Any]]:
+    def reduce(self, feature: Feature, output: Mapping[str, NDArray[Any]]) -> Answered:
         """The words that this window answers, and the log-probabilities of their tags, (W, C)."""
         import numpy as np
 
-        words = feature.info["words"]
-        logits = output["logits"][[place for _, place in words]].astype("float64")
+        logits = output["logits"][np.asarray(feature.info["places"], dtype=np.int64)].astype("float64")
         logits -= logits.max(axis=1, keepdims=True, initial=-np.inf)
-        return [word for word, _ in words], logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        logs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        return feature.info["words"], logs.astype("float32"), feature.info["held_by"]
 
-    def decode(self, example: Tagged, pieces: Sequence[tuple[list[int], NDArray[Any]]]) -> Prediction:
+    def decode(self, example: Tagged, pieces: Sequence[Answered]) -> Prediction:
         """The likeliest tags of all words that make sense together (no I- without its B-), as tags and spans."""
-        import numpy as np
+        from headstart.tasks._tag_decoding import found
 
-        from headstart.tasks._tag_decoding import likeliest
-
-        labels = self.known.labels
-        table = np.zeros((len(example.places), len(labels)))
-        table[:, 1:] = -1e9  # a word that became no token is no entity
-        for words, logs in pieces:
-            table[words] = logs
-        chosen = likeliest(table, labels)
-        sure = np.exp(table[np.arange(len(chosen)), chosen])
-        return tagged(example, [labels[place] for place in chosen], sure.tolist())
+        return tagged(example, found(pieces, self.known.labels), sum(len(words) for words, _, _ in pieces))
 
     def measure(self, example: Tagged, prediction: Prediction) -> Mapping[str, Any]:
         """Counts of entities, strict and relaxed, and of errors."""
         from headstart.metrics.spans import counts
 
-        gold = [(one.begin, one.end, one.type) for one in example.found or ()]
-        return counts(gold, prediction.detail["entities"], self.types)
+        if example.found is None:
+            raise UserError(f"Row {example.row} has neither tags nor spans, so that nothing can be measured on it.",
+                            fix="Fill them in ([] where there is no entity), or leave the row out.", exit=Exit.DATA)
+        gold = [(one.begin, one.end, one.type) for one in example.found]
+        silent = len(example.places) - prediction.detail.get("spoken", len(example.places))
+        return counts(gold, prediction.detail["entities"], self.types) | {"words": len(example.places), "silent": silent}
 
     @property
     def types(self) -> list[str]:
         """The types of entities."""
-        return list(dict.fromkeys(label.split("-", 1)[-1] for label in self.known.labels if label != "O"))
+        return list(dict.fromkeys((parts(label) or ("", label))[1] for label in self.known.labels if label != "O"))
 
     def score(self, measures: Measures, weights: Floats) -> dict[str, NDArray[Any]]:
         """The scores of headstart.metrics.spans."""
@@ -207,11 +181,22 @@ class TokenTagging(Task[Tagged]):
         return "collapsed: the model finds no entity. If this lasts, train longer or lower the learning rate."
 
     def tables(self, measures: Measures) -> dict[str, Json]:
-        """per_type, and errors by kind."""
+        """per_type, errors by kind, and how many words became no token (none of them can be found alone)."""
         from headstart.metrics.spans import per_type
 
         return {"per_type": per_type(measures, self.types),
-                "errors": {name: int(measures[name].sum()) for name in ("missed", "spurious", "wrong_type", "wrong_border")}}
+                "errors": {name: int(measures[name].sum()) for name in ("missed", "spurious", "wrong_type", "wrong_border")},
+                "words": int(measures["words"].sum()), "words_without_tokens": int(measures["silent"].sum())}
+
+    def official(self, examples: Sequence[Tagged], predictions: Sequence[Prediction]) -> dict[str, str]:
+        """The words with gold and predicted tags, as conlleval reads them, where rows are given as tokens."""
+        if not all(example.from_tokens and example.found is not None for example in examples):
+            return {}
+        blocks = []
+        for example, one in zip(examples, predictions, strict=True):
+            lines = zip(example.words, self.gold(example), one.values["prediction"], strict=True)
+            blocks.append("".join(f"{'_'.join(word.split())} {gold} {tag}\n" for word, gold, tag in lines))
+        return {"predictions.conll": "\n".join(blocks)}
 
     def figures(self, examples: Sequence[Tagged], predictions: Sequence[Prediction], measures: Measures) -> list[Figure]:
         """Per type, errors by kind, sentences with most errors."""
@@ -233,8 +218,7 @@ class Rule:
 
     def predict(self, examples: Sequence[Any], states: Floats | None) -> list[Prediction]:
         """One prediction an example."""
-        return [tagged(one, as_bio([Entity(*held) for held in self.find(one.words)], len(one.places)), [1.0] * len(one.places))
-                for one in examples]
+        return [tagged(one, [(Entity(*held), 1.0) for held in self.find(one.words)]) for one in examples]
 
 
 def by_heart(examples: Sequence[Tagged], states: Floats | None, seed: int) -> Rule:
@@ -245,18 +229,13 @@ def by_heart(examples: Sequence[Tagged], states: Floats | None, seed: int) -> Ru
     return Rule(model.find, model.size_bytes)
 
 
-def best_window(parts: Sequence[tuple[int, int]], token: int) -> int:
-    """The window in which a token stands furthest from the border; the first of equals."""
-    inside = [place for place, (begin, end) in enumerate(parts) if begin <= token < end]
-    return max(inside, key=lambda place: min(token - parts[place][0], parts[place][1] - 1 - token))
-
-
-def tagged(example: Tagged, tags: list[str], sure: Sequence[float]) -> Prediction:
-    """Tags in the user's terms."""
-    found, _ = entities(tags)
-    values: dict[str, Json] = {"prediction": tags} if example.from_tokens else {}
-    values["spans"] = [span(example, one, sum(sure[one.begin:one.end]) / (one.end - one.begin)) for one in found]
-    return Prediction(example.row, values, {"entities": [(one.begin, one.end, one.type) for one in found]})
+def tagged(example: Tagged, found: Sequence[tuple[Entity, float]], spoken: int | None = None) -> Prediction:
+    """Entities with their probabilities in the user's terms; `spoken` is how many words became tokens."""
+    held = [one for one, _ in found]
+    values: dict[str, Json] = {"prediction": as_bio(held, len(example.places))} if example.from_tokens else {}
+    values["spans"] = [span(example, one, sure) for one, sure in found]
+    detail = {"entities": [(one.begin, one.end, one.type) for one in held]}
+    return Prediction(example.row, values, detail | ({} if spoken is None else {"spoken": spoken}))
 
 
 def span(example: Tagged, one: Entity, probability: float | None) -> dict[str, Json]:

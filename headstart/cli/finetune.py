@@ -17,6 +17,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--test", metavar="FILE", help="rows that only the final score sees; else a part of TRAIN")
     parser.add_argument("--task", metavar="NAME", help="what the file is for; found from its columns when clear")
     parser.add_argument("--model", metavar="REF", help="hub name, folder, or pip:PACKAGE; the default follows the task")
+    parser.add_argument("--from-scratch", metavar="CONFIG",
+                        help="draw all weights from the seed: a config.json, or its folder; --model may name the tokenizer's folder")
     parser.add_argument("--to", metavar="RUN", help="the run folder; else named after TRAIN")
     parser.add_argument("--seed", type=int, metavar="N", help="of everything that is drawn (default 0)")
     parser.add_argument("--strict", action="store_true", default=None, help="warnings about the data end the run too (65)")
@@ -30,7 +32,7 @@ def run(given: argparse.Namespace) -> int:
     from headstart import api
 
     own, columns, values = _flags.values(given)
-    for name in ("train", "dev", "test", "task", "model", "seed", "strict", "allow_pickle", "device"):
+    for name in ("train", "dev", "test", "task", "model", "from_scratch", "seed", "strict", "allow_pickle", "device"):
         if getattr(given, name) is not None:
             own[name] = getattr(given, name)
     done = api.finetune_request(own, columns, values, to=given.to, overwrite=given.overwrite, voice=_flags.voice(given))

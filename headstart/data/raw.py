@@ -124,7 +124,7 @@ class Raw:
         return start
 
     def format(self, start: bytes) -> str:
-        """csv, tsv, jsonl, json, parquet or conll: by content where it is plain, else by name."""
+        """csv, tsv, jsonl, json, parquet, conll or text: by content where it is plain, else by name."""
         named = SUFFIXES.get(Path(self.inner).suffix.lower().removeprefix("."), "")
         if start.startswith(b"PAR1"):
             actual = "parquet"
@@ -137,6 +137,8 @@ class Raw:
             actual = self.json_form(start, named)
         elif start.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[") and self.json_form(start, "") != "":
             actual = self.json_form(start, "")
+        elif named == "txt" and is_prose(start):
+            actual = "text"
         else:
             actual = named if named in ("csv", "tsv") else "csv"
         if named and named not in (actual, "txt"):
@@ -158,6 +160,14 @@ class Raw:
         if named == "json" and len(text.strip().split("\n")) == 1 and len(start) < 2**16:
             return "json"
         return "jsonl" if one else named
+
+
+def is_prose(start: bytes) -> bool:
+    """Whether the beginning of a .txt file is prose: no sign parts all of its lines into as many fields."""
+    held = [line for line in start.decode("utf-8-sig", errors="replace").splitlines()[:200] if line.strip()]
+    if len(start) >= 2**16 and len(held) > 1:
+        held.pop()
+    return len(held) > 1 and not any(held[0].count(mark) and len({line.count(mark) for line in held}) == 1 for mark in "\t;|,")
 
 
 class damaged:

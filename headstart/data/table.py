@@ -12,14 +12,14 @@ from typing import overload
 
 from headstart.contract import Column
 from headstart.data.raw import SUFFIXES, Raw, check_path
-from headstart.data.readers import conll, delimited, folder, hub, lines, objects, parquet
+from headstart.data.readers import conll, delimited, folder, hub, lines, objects, parquet, text
 from headstart.data.sheet import Sheet
 from headstart.data.store import SPILL, Record
 from headstart.errors import Exit, Finding, UserError, nearest
 from headstart.settings import Data
 
 READERS = {"csv": delimited.read, "tsv": delimited.read, "jsonl": lines.read, "json": objects.read, "parquet": parquet.read,
-           "conll": conll.read}
+           "conll": conll.read, "text": text.read}
 SPLITS = {"train": "train", "training": "train", "dev": "dev", "valid": "dev", "validation": "dev", "val": "dev",
           "eval": "dev", "test": "test", "testing": "test"}
 

@@ -49,11 +49,17 @@ def load(reference: str, head: HeadSpec | None, *, seed: int, device: str = "cpu
     with weights.quiet():
         tokenizer = FamilyTokenizer(load_tokenizer(str(known.folder)), 1)
     replace_dropout(module)
+    return fit_out(module, tokenizer, known, config, kind, tuple(drawn), device, longest)
+
+
+def fit_out(module: Any, tokenizer: FamilyTokenizer, known: Facts, config: Any, kind: str, drawn: tuple[str, ...], device: str,
+            longest: int | None) -> Model:
+    """A module with its tokenizer as a Model on its device."""
     if known.row.first_only:
         getattr(first_tokens, known.row.first_only)(inner(module.base_model, known.row.layers)[-1])
     module.to(device)
     limit = longest_of(known, tokenizer, config)
-    made = Model(module, tokenizer.with_longest(min(limit, longest or limit)), known, kind, tuple(drawn))
+    made = Model(module, tokenizer.with_longest(min(limit, longest or limit)), known, kind, drawn)
     made.check_vocabulary()
     return made
 

@@ -75,6 +75,8 @@ def baselines(fit: Fit, ours: Evaluated, split: str) -> list[Compared]:
 
     found = []
     for baseline in task.baselines():
+        if baseline.needs_states and request.from_scratch is not None:
+            continue  # states of drawn weights say nothing
         try:
             one = compare(task, baseline, prepared.data.splits["train"], ours, split=split, states=states,
                           resamples=request.evaluation.resamples, seed=request.seed)

@@ -188,29 +188,43 @@ def check_fit(facts: Facts, head: HeadSpec, task: Task[Any]) -> None:
                         fix=f"Choose a model that can, for example --model {task.default_model}.", exit=Exit.USAGE)
 
 
-def prepare(request: Request, voice: Voice, listed: Path | None) -> Prepared:
-    """Everything before the first update."""
+def choose_model(request: Request, task: Task[Any], device: str, voice: Voice) -> Model:
+    """The model with the head that the task needs; what was chosen is said."""
     from headstart.models.facts import facts as read_facts
     from headstart.models.load import load
+    from headstart.models.scratch import load_scratch, scratch_facts
 
-    data = read_dataset(request, voice, listed)
-    task = data.task
+    training, scratch, head = request.training, request.from_scratch, task.head()
+    dropouts: Any = {"dropout": training.dropout, "attention_dropout": training.attention_dropout}
+    if scratch is not None:
+        folder = Path(scratch) if Path(scratch).is_dir() else Path(scratch).parent
+        facts = scratch_facts(scratch, str(folder if request.model is None else request.model))
+        check_fit(facts, head, task)
+        voice.say(f"model: {scratch} ({facts.family}, {facts.layers} layers of width {facts.width}; weights drawn from the seed)")
+        return load_scratch(facts, head, seed=request.seed, device=device, **dropouts)
     reference = request.model or task.default_model
     facts = read_facts(reference, allow_pickle=request.allow_pickle)
-    check_fit(facts, task.head(), task)
-    chosen = request.model is not None
+    check_fit(facts, head, task)
     voice.say(f"model: {reference} ({facts.family}, {facts.layers} layers of width {facts.width}"
-              f"{'' if chosen else '; the default of this task'})")
+              f"{'' if request.model is not None else '; the default of this task'})")
+    model = load(reference, head, seed=request.seed, device=device, allow_pickle=request.allow_pickle, **dropouts)
+    if model.drawn:
+        voice.say(f"drawn from the seed, as no file gives them: {len(model.drawn)} weights of the head")
+    return model
+
+
+def prepare(request: Request, voice: Voice, listed: Path | None) -> Prepared:
+    """Everything before the first update."""
+    data = read_dataset(request, voice, listed)
+    task, training = data.task, request.training
     device = choose_device(request.device)
-    training = request.training
-    model = load(reference, task.head(), seed=request.seed, device=device, allow_pickle=request.allow_pickle,
-                 dropout=training.dropout, attention_dropout=training.attention_dropout)
+    model = choose_model(request, task, device, voice)
     limit = lengths.measure(task, data.splits["train"], model.tokenizer, limit=model.tokenizer.longest,
                             given=request.data.longest, seed=request.seed)
     voice.say(limit.reason)
     model.tokenizer = model.tokenizer.with_longest(limit.longest)
     features = Features.encode(task, data.splits["train"], model.tokenizer, seed=request.seed)
-    rate = defaults.learning_rate(training, facts.width)
+    rate = defaults.learning_rate(training, model.facts.width)
     epochs = defaults.epochs(training, features.examples, len(task.known.labels))
     per_epoch = -(-features.examples // training.batch_size)
     total = training.updates or max(1, round(epochs.value * per_epoch))
@@ -218,7 +232,8 @@ def prepare(request: Request, voice: Voice, listed: Path | None) -> Prepared:
     voice.say(f"{total:,} updates of {training.batch_size}" + ("" if training.updates else
               f", {epochs.value:g} epochs: {epochs.reason}"))
     filled = resolved(
-        request, task=task.name, model=reference, device=device,
+        request, task=task.name, device=device,
+        model=request.model if request.from_scratch is not None else request.model or task.default_model,
         columns={name: ",".join(held) for name, held in data.readings["train"].columns.items()},
         data=dataclasses.replace(request.data, longest=limit.longest),
         training=dataclasses.replace(training, learning_rate=rate.value,

@@ -22,6 +22,7 @@ class Request:
     test: str | None = None
     task: str | None = None
     model: str | None = None
+    from_scratch: str | None = None  # a config, in the place of weights
     seed: int = 0
     device: str = "auto"
     strict: bool = False
@@ -39,7 +40,7 @@ class Request:
                      "evaluation": vars(self.evaluation), "task": self.task_settings})
 
 
-OWN = ("train", "dev", "test", "task", "model", "seed", "device", "strict", "allow_pickle")
+OWN = ("train", "dev", "test", "task", "model", "from_scratch", "seed", "device", "strict", "allow_pickle")
 
 
 def request(own: Mapping[str, Any], columns: Mapping[str, str], values: Mapping[str, Any]) -> Request:
@@ -52,7 +53,7 @@ def request(own: Mapping[str, Any], columns: Mapping[str, str], values: Mapping[
     rest = {key: value for key, value in values.items() if not key.startswith("task.")}
     groups = settings.build(rest)
     kept = {name: value for name, value in own.items() if value is not None}
-    for name in ("train", "dev", "test"):
+    for name in ("train", "dev", "test", "from_scratch"):
         if name in kept:
             kept[name] = full_path(str(kept[name]))
     if not isinstance(kept.get("seed", 0), int) or isinstance(kept.get("seed", 0), bool) or kept.get("seed", 0) < 0:

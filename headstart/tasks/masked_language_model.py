@@ -72,6 +72,7 @@ class MaskedLanguageModel(Task[Text]):
     @classmethod
     def detect(cls, columns: Sequence[Column]) -> Detection | None:
         """A file with nothing but texts."""
+        columns = [column for column in columns if column.name.lower() != "document"]
         if len(columns) != 1 or columns[0].name.lower() not in TEXT_NAMES:
             return None
         return Detection({"text": columns[0].name}, 0.4, f"the only column, {columns[0].name!r}, holds texts")

@@ -39,11 +39,12 @@ verify: $(VENV)/tools
 	$(BIN)/python -m pytest -m slow
 	$(BIN)/python benchmarks/kill.py --times 40
 
-# Side by side with the peer in one run; DATA is a folder with banking77/ and hatespeech_davidson/.
+# Side by side with the peer in one run; DATA is a folder with banking77/, hatespeech_davidson/, wnut17/; MODEL a DistilBERT for wnut17.
 DATA ?= data
 bench: $(VENV)/bench
 	$(BIN)/python benchmarks/speed.py --data $(DATA)
 	$(BIN)/python benchmarks/quality.py --data $(DATA)
+	test -z "$(MODEL)" || $(BIN)/python benchmarks/tagging.py --data $(DATA) --model $(MODEL)
 
 clean:
 	rm -rf $(VENV) runs build *.egg-info

@@ -26,17 +26,28 @@ def scores(gold: Floats, predicted: Floats, weights: Floats) -> dict[str, NDArra
     """Every score, (R,); NaN where gold or predictions are constant."""
     total = weights.sum(axis=1)
     total = np.where(total > 0, total, np.nan)
+    wide = np.broadcast_to(gold, weights.shape), np.broadcast_to(predicted, weights.shape)
+    vary = varied(gold, weights)
+    both = vary & varied(predicted, weights)
     error = predicted - gold
     squared = np.einsum("rm,m->r", weights, error**2)
     center = np.einsum("rm,m->r", weights, gold) / total
     spread = np.einsum("rm,rm->r", weights, (gold[None, :] - center[:, None]) ** 2)
     return {
-        "spearman": correlation(ranks(gold, weights), ranks(predicted, weights), weights),
-        "pearson": correlation(np.broadcast_to(gold, weights.shape), np.broadcast_to(predicted, weights.shape), weights),
+        "spearman": np.where(both, correlation(ranks(gold, weights), ranks(predicted, weights), weights), np.nan),
+        "pearson": np.where(both, correlation(wide[0], wide[1], weights), np.nan),
         "mse": squared / total,
         "mae": np.einsum("rm,m->r", weights, np.abs(error)) / total,
-        "r2": 1 - np.divide(squared, spread, out=np.full(len(total), np.nan), where=spread > 0),
+        "r2": 1 - np.divide(squared, spread, out=np.full(len(total), np.nan), where=vary & (spread > 0)),
     }
+
+
+def varied(values: Floats, weights: Floats) -> NDArray[np.bool_]:
+    """Whether rows that count have different numbers, (R,); exact, where a variance of 0 is hidden by rounding."""
+    there = weights > 0
+    low, high = np.where(there, values, np.inf).min(axis=1, initial=np.inf), np.where(there, values, -np.inf).max(axis=1, initial=-np.inf)
+    found: NDArray[np.bool_] = low < high
+    return found
 
 
 def correlation(first: Floats, second: Floats, weights: Floats) -> NDArray[Any]:

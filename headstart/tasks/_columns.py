@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from headstart.contract import Column
@@ -29,12 +30,11 @@ def few_labels(column: Column) -> bool:
 
 
 def number(text: str) -> bool:
-    """Whether a text is a number."""
+    """Whether a text is a number: 3, -2.5 or 1e3, not nan and not 1_000."""
     try:
-        float(text)
+        return math.isfinite(float(text)) and "_" not in text
     except ValueError:
         return False
-    return True
 
 
 def only_label(columns: Sequence[Column]) -> Column | None:

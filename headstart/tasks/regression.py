@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -31,7 +32,7 @@ from headstart.contract import (
     Tokenizer,
 )
 from headstart.errors import Finding
-from headstart.tasks._columns import distinct_labels, longest_text, named, number
+from headstart.tasks._columns import distinct_labels, few_labels, longest_text, named, number
 from headstart.tasks._texts import FIRST_NAMES, PAIR_NAMES, TEXT_FIELDS, TEXT_NAMES, LongTexts, Texts, features, texts_of
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ if TYPE_CHECKING:
 
     from headstart.contract import Floats
 
+COLLAPSED = 1e-3  # predictions that spread less, against the file's numbers, are one number
 TARGET_NAMES = ("target", "score", "rating", "similarity", "value", "price", "label", "stars", "gold")
-CLASSES = 20  # whole numbers of at most so many values are labels
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,8 @@ class Regression(Task[ScoredText]):
     def detect(cls, columns: Sequence[Column]) -> Detection | None:
         """A text column, and a column of numbers that are no labels."""
         numbers = [column for column in columns if is_numbers(column)]
-        target = named(numbers, TARGET_NAMES) or (numbers[0] if len(numbers) == 1 else None)
+        unnamed = [column for column in numbers if not counts_up(column)]
+        target = named(numbers, TARGET_NAMES) or (unnamed[0] if len(unnamed) == 1 else None)
         rest = [column for column in columns if column is not target]
         first, pair = named(rest, FIRST_NAMES), named(rest, PAIR_NAMES)
         text = first if first is not None and pair is not None else named(rest, TEXT_NAMES) or longest_text(rest)
@@ -100,8 +102,9 @@ class Regression(Task[ScoredText]):
     def adopt(cls, config: Mapping[str, Json]) -> Learned | None:
         """A published sequence classifier with one output."""
         architecture = (config.get("architectures") or [""])[0]
-        one = config.get("problem_type") == "regression" or len(config.get("id2label") or {"0": "", "1": ""}) == 1
-        return Learned(values={"mean": 0.0, "scale": 1.0}) if architecture.endswith("ForSequenceClassification") and one else None
+        outputs = len(config.get("id2label") or {}) or config.get("num_labels", 2)
+        own = config.get("problem_type") in (None, "regression") and outputs == 1
+        return Learned(values={"mean": 0.0, "scale": 1.0}) if architecture.endswith("ForSequenceClassification") and own else None
 
     def shipped(self) -> tuple[Learned, tuple[float, float] | None]:
         """The scale goes into the model's last layer, so that it answers in the user's numbers."""
@@ -149,6 +152,14 @@ class Regression(Task[ScoredText]):
         from headstart.metrics.regression import DEFINITIONS, HIGHER_IS_BETTER, undefined_reason
 
         return DEFINITIONS[name], HIGHER_IS_BETTER[name], undefined_reason(name, measures["gold"], measures["predicted"])
+
+    def warn(self, measures: Measures) -> str | None:
+        """Whether the model answers one number whatever the text."""
+        gold, predicted = measures["gold"], measures["predicted"]
+        if not len(gold) or predicted.std() > COLLAPSED * gold.std():
+            return None
+        return (f"collapsed: the model answers about {predicted.mean():.4g} for every text. If this lasts, lower the learning rate "
+                "or train longer.")
 
     def figures(self, examples: Sequence[ScoredText], predictions: Sequence[Prediction], measures: Measures) -> list[Figure]:
         """Predictions against the file's numbers, and the largest errors."""
@@ -217,21 +228,22 @@ def scored(example: Texts, value: float) -> Prediction:
 def is_numbers(column: Column) -> bool:
     """Whether a column holds numbers that are no labels: fractions, or whole numbers of many values."""
     distinct = distinct_labels(column)
-    if len(distinct) < 3 or not all(number(value) for value in distinct):
-        return False
-    return len(distinct) > CLASSES or any(float(value) % 1 for value in distinct)
+    return len(distinct) > 2 and all(map(number, distinct)) and not few_labels(column)
+
+
+def counts_up(column: Column) -> bool:
+    """Whether whole numbers only grow, as those do that number the rows."""
+    values = [float(value) for value in column.values if value is not None and str(value).strip()]
+    return all(value % 1 == 0 for value in values) and all(first < second for first, second in pairwise(values))
 
 
 def number_of(value: Json) -> float | None:
     """A number as the user wrote it; raises RowFault."""
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
-    try:
-        found = float(value) if not isinstance(value, bool) else math.nan
-    except (TypeError, ValueError):
-        found = math.nan
-    if math.isfinite(found):
-        return found
-    comma = isinstance(value, str) and "," in value and number(value.replace(",", "."))
+    if not isinstance(value, bool) and isinstance(value, int | float | str) and number(str(value)):
+        return float(value)
+    point = str(value).strip().replace(",", ".")
+    comma = isinstance(value, str) and "," in value and number(point)
     raise RowFault("E305", f"the target is {value!r:.60}, a number was expected.", field="target",
-                   fix="Write it with a point, as 3.5." if comma else "Mend it, or leave the row out (--bad-rows skip).")
+                   fix=f"Write it with a point: {point}." if comma else "Mend it, or leave the row out (--bad-rows skip).")

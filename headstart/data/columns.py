@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, overload
 
 from headstart.contract import Field, Json, Row
@@ -77,9 +77,12 @@ def shown(columns: Sequence[str]) -> str:
 class Rows(Sequence[Row]):
     """A table's records under the task's field names, made when they are asked for."""
 
-    def __init__(self, table: Table, chosen: Mapping[str, tuple[str, ...]], lists: Collection[str] = ()) -> None:
-        self.table, self.chosen, self.lists = table, chosen, lists
+    def __init__(self, table: Table, chosen: Mapping[str, tuple[str, ...]], fields: Sequence[Field] = ()) -> None:
+        self.table, self.chosen = table, chosen
+        self.lists = {held.name for held in fields if held.type == "list"}
         self.places = {field: [table.columns.index(name) for name in names] for field, names in chosen.items()}
+        self.marked = {held.name for held in fields if held.target and held.type in ("list", "label")
+                       and len(self.places.get(held.name, ())) > 1 and are_marks(table, self.places[held.name])}
 
     def __len__(self) -> int:
         return len(self.table)
@@ -95,20 +98,36 @@ class Rows(Sequence[Row]):
         values = {field: self.joined(field, [record.values[place] for place in places]) for field, places in self.places.items()}
         return Row(record.id, values, self.table.path, record.line)
 
-
     def joined(self, field: str, values: Sequence[Json]) -> Json:
-        """The values of a field's columns as one: a text, or for a field of lists a list."""
+        """The values of a field's columns as one: a text, for a field of lists a list, the names of the columns with 1."""
+        if field in self.marked:
+            return marked(self.chosen[field], values)
         if field in self.lists and len(values) > 1:
-            return listed(self.chosen[field], values)
+            return [value for value in values if value not in (None, "")]
         return joined(values)
 
 
-def listed(names: Sequence[str], values: Sequence[Json]) -> list[Json]:
-    """Several columns as a list: the names of those that hold 1 where all hold 0 or 1, else the values that are there."""
-    marks = [str(value).strip() for value in values]
-    if all(mark in ("0", "1", "0.0", "1.0", "True", "False") for mark in marks):
-        return [name for name, mark in zip(names, marks, strict=True) if mark[0] in "1T"]
-    return [value for value in values if value not in (None, "")]
+MARKS = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
+NO_MARKS = {"-1", "-1.0"}  # what some files write where nobody looked
+
+
+def mark(value: Json) -> bool | None:
+    """Whether a cell says yes or no; None for anything but 0 and 1."""
+    return MARKS.get(str(value).strip().lower())
+
+
+def are_marks(table: Table, places: Sequence[int]) -> bool:
+    """Whether columns hold 0 and 1, seen in the first 1,000 rows; some other cells among them are faults, not texts."""
+    cells = [record.values[place] for record in table[:1000] for place in places]
+    good = sum(mark(value) is not None for value in cells)
+    return good > 0 and 2 * sum(mark(value) is not None or str(value).strip() in NO_MARKS for value in cells) > len(cells)
+
+
+def marked(names: Sequence[str], values: Sequence[Json]) -> Json:
+    """The names of the columns with 1; where one holds neither 0 nor 1 all as an object, which the task refuses."""
+    if any(mark(value) is None for value in values):
+        return dict(zip(names, values, strict=True))
+    return [name for name, value in zip(names, values, strict=True) if mark(value)]
 
 
 def joined(values: Sequence[Json]) -> Json:
@@ -125,4 +144,4 @@ def text(value: Any) -> str:
 
 def rows(table: Table, chosen: Mapping[str, tuple[str, ...]], fields: Sequence[Field] = ()) -> Rows:
     """A lazy view of a table by field names."""
-    return Rows(table, chosen, {held.name for held in fields if held.type == "list"})
+    return Rows(table, chosen, fields)

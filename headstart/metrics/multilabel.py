@@ -15,8 +15,9 @@ from headstart.metrics.classification import mean_defined, one_curve, safe, whol
 Floats = NDArray[np.float64]
 
 DEFINITIONS = {
-    "macro_f1": "mean over the labels present of 2·precision·recall/(precision+recall), at each label's threshold",
-    "micro_f1": "F1 over all rows and labels together, at each label's threshold",
+    "macro_f1": "mean over the labels present (those unseen in training as one, never given) of "
+                "2·precision·recall/(precision+recall), at each label's threshold",
+    "micro_f1": "F1 over all rows and labels together (those unseen in training as one, never given), at each label's threshold",
     "average_precision": "mean over the labels present of the area under precision and recall",
     "roc_auc": "mean over the labels present of the area under the ROC curve",
     "subset_accuracy": "share of rows whose whole set of labels is right",
@@ -25,17 +26,19 @@ DEFINITIONS = {
 }
 
 
-def scores(gold: NDArray[np.bool_], given: NDArray[np.bool_], probabilities: Floats, weights: Floats) -> dict[str, NDArray[Any]]:
-    """Every score, (R,): gold, given (M, C) bool, probabilities (M, C)."""
+def scores(gold: NDArray[np.bool_], given: NDArray[np.bool_], probabilities: Floats, unseen: NDArray[np.bool_],
+           weights: Floats) -> dict[str, NDArray[Any]]:
+    """Every score, (R,): gold, given (M, C) bool, probabilities (M, C); unseen (M,): a gold label that training never showed."""
     total = weights.sum(axis=1)
-    macro, micro = f1_scores(gold, given, weights)
-    half = f1_scores(gold, probabilities >= 0.5, weights)
+    whole_gold, never = np.column_stack([gold, unseen]), np.zeros((len(gold), 1), dtype=bool)
+    macro, micro = f1_scores(whole_gold, np.column_stack([given, never]), weights)
+    half = f1_scores(whole_gold, np.column_stack([probabilities >= 0.5, never]), weights)
     areas, precisions = np.full((gold.shape[1], len(weights)), np.nan), np.full((gold.shape[1], len(weights)), np.nan)
     times = whole(weights)
     for label in range(gold.shape[1]):
         if gold[:, label].any():
             areas[label], precisions[label] = one_curve(gold[:, label], probabilities[:, label], times)
-    right = (gold == given).all(axis=1).astype(np.float64)
+    right = ((gold == given).all(axis=1) & ~unseen).astype(np.float64)
     return {
         "macro_f1": macro,
         "micro_f1": micro,
@@ -73,11 +76,21 @@ def best_threshold(gold: NDArray[np.bool_], probabilities: Floats) -> float:
     value = 2 * hits / (np.arange(1, len(order) + 1) + gold.sum())
     below = np.append(scored[1:], 0.0)
     middle = (scored + below) / 2
+    middle = np.where(middle > below, middle, scored)  # between neighbouring floats there is no middle
     best = value[last].max()
     ties = np.flatnonzero(last & (value >= best - 1e-12))
     low, high = below[ties], scored[ties]  # any threshold in (low, high] gives the same answers
     nearest = np.where((low < 0.5) & (high >= 0.5), 0.5, middle[ties])
     return float(nearest[np.argmin(np.abs(nearest - 0.5))])
+
+
+def undefined_reason(name: str, gold: NDArray[np.bool_]) -> str:
+    """Why a score has no value."""
+    if not len(gold):
+        return "there are no rows"
+    if name == "roc_auc" and gold.any():
+        return "every label stands in all of these rows or in none"
+    return "no row has a label that was seen in training" if name in ("roc_auc", "average_precision") else "no row has or is given a label"
 
 
 def per_label(gold: NDArray[np.bool_], given: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:

@@ -5,7 +5,6 @@ C labels, M examples, R resamples.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,15 +25,16 @@ from headstart.contract import (
     Measures,
     Prediction,
     Row,
-    RowFault,
     Target,
     Task,
     Tokenizer,
 )
 from headstart.errors import Finding
 from headstart.settings import Note
+from headstart.tasks import _label_lists
 from headstart.tasks._columns import longest_text, named
-from headstart.tasks._labels import as_prediction, baselines
+from headstart.tasks._label_lists import labels_of
+from headstart.tasks._labels import as_prediction, baselines, figures
 from headstart.tasks._texts import TEXT_FIELDS, TEXT_NAMES, LongTexts, Texts, features, texts_of
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     from headstart.contract import Floats
 
 LIST_NAMES = ("labels", "tags", "categories", "topics", "genres", "classes")
-RARE = 5
+MARKS: tuple[set[str], ...] = ({"0", "1"}, {"0.0", "1.0"}, {"False", "True"}, {"false", "true"})
+ONE_NAMES = ("label", "class", "category", "target", "sentiment", "intent", "topic")  # so a column of single labels is called
 
 
 @dataclass(frozen=True)
@@ -78,18 +79,20 @@ class MultilabelClassification(Task[LabelledText]):
     @classmethod
     def detect(cls, columns: Sequence[Column]) -> Detection | None:
         """A column of lists or delimited labels, or several columns of 0 and 1, beside a text."""
-        held = {column.name: {str(value).strip() for value in column.values if value is not None} for column in columns}
-        marks = [column for column in columns if held[column.name] and held[column.name] <= {"0", "1"}]
+        held = {column.name: {str(value).strip() for value in column.values if value is not None} - {"", "-1"} for column in columns}
+        marks = [column for column in columns if held[column.name] and any(held[column.name] <= pair for pair in MARKS)]
         marks = marks if any(len(held[column.name]) == 2 for column in marks) else []
-        listed = named([column for column in columns if any(isinstance(value, list) for value in column.values)
-                        or (column.name.lower() in LIST_NAMES and parted(column))], LIST_NAMES)
+        lists = [column for column in columns if any(isinstance(value, list) for value in column.values)]
+        listed = named([*lists, *(column for column in columns if column not in lists and parted(column))], LIST_NAMES)
+        listed = listed or named(lists, ONE_NAMES)
         rest = [column for column in columns if column is not listed and column not in marks]
         text = named(rest, TEXT_NAMES) or longest_text(rest)
         if text is None or (listed is None and len(marks) < 2):
             return None
         labels = listed.name if listed is not None else ",".join(column.name for column in marks)
         why = f"{labels!r} holds lists of labels" if listed is not None else f"{len(marks)} columns hold only 0 and 1"
-        return Detection({"text": text.name, "labels": labels}, 0.97, why)
+        single = listed is None and named(columns, ONE_NAMES) is not None  # then the other columns are likely no labels
+        return Detection({"text": text.name, "labels": labels}, 0.7 if single else 0.97, why)
 
     def read(self, row: Row) -> LabelledText:
         """Texts and labels of a row; raises RowFault."""
@@ -114,24 +117,16 @@ class MultilabelClassification(Task[LabelledText]):
     @classmethod
     def adopt(cls, config: Mapping[str, Json]) -> Learned | None:
         """A published multilabel classifier."""
-        if config.get("problem_type") != "multi_label_classification":
+        architecture, names = (config.get("architectures") or [""])[0], config.get("id2label") or {}
+        own = config.get("problem_type") == "multi_label_classification" and architecture.endswith("ForSequenceClassification")
+        if not own or not names:
             return None
-        names = config.get("id2label") or {}
         labels = tuple(str(names[key]) for key in sorted(names, key=int))
         return Learned(labels, values={"thresholds": [0.5] * len(labels)})
 
     def check(self, splits: Mapping[str, Sequence[LabelledText]]) -> list[Finding]:
-        """No label at all, rare labels, labels that training never shows."""
-        counts = {split: Counter(label for one in held for label in one.labels or ()) for split, held in splits.items()}
-        train = counts["train"]
-        if not train and len(splits["train"]):
-            return [Finding("E203", "no training row has a label.", "Is this the right column?")]
-        found = [Finding("W206", f"the label {label!r} has {count} training rows.", "Its scores will be luck; add rows if you can.")
-                 for label, count in sorted(train.items()) if count < RARE]
-        for split, held in counts.items():
-            found += [Finding("W207", f"the label {label!r} stands in {split} but never in train.",
-                              "The model cannot answer it, and each such row lacks one.") for label in sorted(set(held) - set(train))]
-        return found
+        """No label at all, the same labels everywhere, rare labels, labels that training never shows."""
+        return _label_lists.check({split: [one.labels or () for one in held] for split, held in splits.items()})
 
     def encode(self, example: LabelledText, tokenizer: Tokenizer, draw: Random | None = None) -> list[Feature]:
         """One feature, or one for each window of a long text."""
@@ -178,14 +173,14 @@ class MultilabelClassification(Task[LabelledText]):
         """The scores of headstart.metrics.multilabel."""
         from headstart.metrics.multilabel import scores
 
-        return scores(measures["gold"], measures["given"], measures["probabilities"], weights)
+        return scores(measures["gold"], measures["given"], measures["probabilities"], measures["unseen"] > 0, weights)
 
     def describe(self, name: str, measures: Measures) -> tuple[str, bool, str]:
         """Definition, direction and reason of a score."""
-        from headstart.metrics.multilabel import DEFINITIONS
+        from headstart.metrics.multilabel import DEFINITIONS, undefined_reason
 
         note = "; thresholds were tuned on dev" if "at each label's" in DEFINITIONS[name] and self.settings.tune else ""
-        return DEFINITIONS[name] + note, True, "no row has a label that was seen in training"
+        return DEFINITIONS[name] + note, True, undefined_reason(name, measures["gold"])
 
     def warn(self, measures: Measures) -> str | None:
         """Whether the model gives no label to any text."""
@@ -199,48 +194,21 @@ class MultilabelClassification(Task[LabelledText]):
         from headstart.metrics.multilabel import per_label
 
         held = per_label(measures["gold"], measures["given"])
+        held["f1_at_half"] = per_label(measures["gold"], measures["probabilities"] >= 0.5)["f1"]
         return {"per_label": {label: {name: values[place].item() for name, values in held.items()}
                               | {"threshold": self.known.values["thresholds"][place]} for place, label in enumerate(self.known.labels)},
                 "unseen_labels": int(measures["unseen"].sum())}
 
     def figures(self, examples: Sequence[LabelledText], predictions: Sequence[Prediction], measures: Measures) -> list[Figure]:
-        """Per-label table, and the texts with most wrong labels."""
-        rows = [[label, held["support"], held["predicted"], held["precision"], held["recall"], held["f1"], held["threshold"]]
-                for label, held in self.tables(measures)["per_label"].items()]
-        columns = ["label", "rows", "predicted", "precision", "recall", "F1", "threshold"]
-        wrong = (measures["gold"] != measures["given"]).sum(axis=1)
-        order = sorted((at for at in range(len(wrong)) if wrong[at]), key=lambda at: -int(wrong[at]))[:20]
-        items = [{"text": examples[at].both[:2000], "title": f"row {examples[at].row}",
-                  "fields": {"in the file": ", ".join(examples[at].labels or ()) or "(none)",
-                             "prediction": ", ".join(predictions[at].values["prediction"]) or "(none)"}} for at in order]
-        return [Figure("per_label", "Each label", "table", {"columns": columns, "rows": rows}, "Thresholds were tuned on dev."),
-                Figure("errors", "Most wrong labels", "texts", {"items": items})]
+        """Per-label table, what the thresholds bring, and the texts with most wrong labels."""
+        return figures(examples, predictions, self.tables(measures))
 
     def baselines(self) -> tuple[Baseline, ...]:
         """Label shares, TF-IDF + logistic regression, frozen encoder + logistic regression, each label by itself."""
-        return baselines(self.known.labels)
+        return baselines(self.known.labels, self.settings.tune)
 
 
 def parted(column: Column) -> bool:
     """Whether texts hold several labels, parted by ; | or a comma."""
     texts = [str(value) for value in column.values if value]
-    return any(mark in text for text in texts for mark in ";|,") and all(len(text) < 300 for text in texts)
-
-
-def labels_of(value: Json, delimiter: str) -> tuple[str, ...]:
-    """Labels from a list, a JSON list as text, or a delimited text; empty for none. Raises RowFault."""
-    if value is None:
-        return ()
-    if isinstance(value, str) and value.strip()[:1] == "[":
-        try:
-            value = json.loads(value)
-        except ValueError:
-            raise RowFault("E306", f"the labels {value!r:.60} begin like a list and are none.", field="labels",
-                           fix='Write ["a", "b"], or a;b.') from None
-    if isinstance(value, str):
-        mark = delimiter or next((one for one in ";|," if one in value), "")
-        value = value.split(mark) if mark else [value]
-    if not isinstance(value, list) or any(isinstance(one, list | dict) or one is None for one in value):
-        raise RowFault("E306", f"the labels are {value!r:.60}, a list of labels was expected.", field="labels",
-                       fix='Write ["a", "b"], or a;b, or name 0/1 columns: --labels first,second.')
-    return tuple(dict.fromkeys(text for one in value if (text := (one if isinstance(one, str) else json.dumps(one)).strip())))
+    return any(mark in text or text[0] == "[" for text in texts for mark in ";|,") and all(len(text) < 300 for text in texts)

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from headstart.contract import (
     Baseline,
@@ -25,12 +25,15 @@ from headstart.contract import (
     Measures,
     Prediction,
     Row,
+    RowFault,
     Target,
     Task,
     Tokenizer,
 )
+from headstart.settings import Note
 from headstart.tasks._classification_baselines import baselines, class_of, softmax_prediction
 from headstart.tasks._columns import few_labels, longest_text, named, only_label
+from headstart.tasks._label_lists import labels_of, rarest
 from headstart.tasks._texts import FIRST_NAMES, PAIR_NAMES, TEXT_FIELDS, TEXT_NAMES, LongTexts, Texts, features, plain, texts_of
 
 if TYPE_CHECKING:
@@ -43,10 +46,20 @@ LABEL_NAMES = ("label", "gold_label", "labels", "category", "class", "intent", "
 
 
 @dataclass(frozen=True)
+class Settings(LongTexts):
+    """What text classification can be told."""
+
+    reduce: Annotated[Literal["none", "rarest"], Note(
+        "rarest: of several labels (0/1 columns, a list) the one with fewest training rows counts, 'none' where there is none; "
+        "none: such rows are faults")] = "none"
+
+
+@dataclass(frozen=True)
 class LabelledText(Texts):
     """A text (and its pair), and its label as the user wrote it; None when predicting."""
 
     label: str | None = None
+    several: tuple[str, ...] | None = None  # the labels that `label` was chosen from
 
 
 @dataclass(frozen=True)
@@ -62,7 +75,7 @@ class TextClassification(Task[LabelledText]):
     kinds: ClassVar[tuple[Kind, ...]] = ("encoder",)
     best: ClassVar[tuple[str, bool]] = ("macro_f1", True)
     default_model: ClassVar[str] = "distilbert-base-cased"
-    Settings: ClassVar[type] = LongTexts
+    Settings: ClassVar[type] = Settings
 
     @classmethod
     def detect(cls, columns: Sequence[Column]) -> Detection | None:
@@ -83,8 +96,20 @@ class TextClassification(Task[LabelledText]):
     def read(self, row: Row) -> LabelledText:
         """The text and the label of a row; raises RowFault for an empty text."""
         text, pair = texts_of(row)
+        if isinstance(row.values.get("label"), list | Mapping):
+            several = labels_of(row.values["label"], field="label")
+            return LabelledText(row.id, text, pair, self.chosen(several), several)
         label = plain(row, "label")
         return LabelledText(row.id, text, pair, label if label is not None and label.strip() else None)
+
+    def chosen(self, several: tuple[str, ...]) -> str:
+        """One label of several; before `learn` has counted them, all of them as one, for the split. Raises RowFault."""
+        if self.settings.reduce == "rarest":
+            return " + ".join(several) or "none" if self.learned is None else rarest(several, self.known.values.get("rows", {}))
+        if len(several) != 1:
+            raise RowFault("E306", f"the row has {len(several) or 'no'} label{'s' * (len(several) > 1)}, one was expected.", field="label",
+                           fix="Use --task multilabel-classification, or --set task.reduce=rarest.")
+        return several[0]
 
     def subject(self, example: LabelledText) -> str:
         """The text, with its pair."""
@@ -96,9 +121,15 @@ class TextClassification(Task[LabelledText]):
 
     def learn(self, examples: Iterable[LabelledText]) -> Learned:
         """The labels of the training rows in order (numbers by value), and how often each stands there."""
-        counts = Counter(example.label for example in examples if example.label is not None)
+        held = Counter((example.label, example.several) for example in examples if example.label is not None)
+        rows: Counter[str] = Counter()  # of each label, before several are reduced to one
+        for (_, several), times in held.items():
+            rows.update(dict.fromkeys(several or (), times))
+        counts: Counter[str] = Counter()
+        for (label, several), times in held.items():
+            counts[rarest(several, rows) if several is not None and self.settings.reduce == "rarest" else str(label)] += times
         labels = sorted(counts, key=by_value)
-        return Learned(tuple(labels), tuple(counts[label] for label in labels))
+        return Learned(tuple(labels), tuple(counts[label] for label in labels), {"rows": dict(sorted(rows.items()))} if rows else {})
 
     @classmethod
     def adopt(cls, config: Mapping[str, Json]) -> Learned | None:

@@ -1,0 +1,106 @@
+"""headstart in Python, in the same words as on the command line."""
+
+import json
+
+import pytest
+import tiny
+from conftest import made_rows, write_csv
+
+import headstart
+from headstart.errors import DataError, Exit, UserError
+
+QUICK = {"batch_size": 16, "evaluation": {"resamples": 20, "baselines": False}}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_csv(tmp_path_factory.mktemp("api") / "reviews.csv", made_rows())
+
+
+@pytest.fixture(scope="module")
+def run(data, tmp_path_factory):
+    place = tmp_path_factory.mktemp("api-run")
+    return headstart.finetune(data, model=str(tiny.model_folder("bert", place / "bert")), to=place / "run", seed=3, epochs=2, **QUICK)
+
+
+def test_a_run_gives_scores_report_and_model(run):
+    assert run.report.exists() and run.scores["test"]["macro_f1"]["n"] == 9 and "macro_f1" in run.words()
+    assert run.scores["best"]["split"] == "dev" and run.model.task.name == "text-classification"
+
+
+def test_predict_takes_rows_and_plain_texts(run):
+    model = headstart.load(run.path)
+    one, two = model.predict(["the roses"]), model.predict([{"text": "the roses"}])
+    assert one == two and set(one[0]) == {"prediction", "probability", "probabilities"} and model.predict([]) == []
+    assert "labels: bad, good, mixed" in model.words()
+
+
+def test_predictions_are_those_of_the_command_line(run, headstart_command):
+    code, out, _ = headstart_command("predict", run.path, "--value", "text=the broken card")
+    assert code == 0 and json.loads(out) == run.model.predict(["the broken card"])[0]
+
+
+@pytest.fixture
+def headstart_command(capsys):
+    from headstart.cli.main import guarded
+
+    def call(*words):
+        code = guarded([str(word) for word in words])
+        return code, *capsys.readouterr()
+
+    return call
+
+
+def test_evaluate_takes_a_file_or_rows(run, data):
+    rows = [{"text": text, "label": label} for text, label in made_rows()]
+    whole, listed = run.model.evaluate(str(data)), run.model.evaluate(rows)
+    assert whole["test"]["accuracy"]["value"] == listed["test"]["accuracy"]["value"] and whole["test"]["accuracy"]["n"] == 90
+
+
+def test_encode_gives_pieces_with_their_characters(run):
+    (made,) = run.model.encode(["The roses."])
+    begin, end = made.offsets[0]
+    assert "The roses."[begin:end] in ("The", "T") and len(made.ids) == len(made.offsets)
+
+
+def test_save_writes_a_plain_folder_and_never_over_another(run, tmp_path):
+    import transformers
+
+    place = run.model.save(tmp_path / "copy")
+    assert transformers.AutoModelForSequenceClassification.from_pretrained(place).config.label2id == {"bad": 0, "good": 1, "mixed": 2}
+    assert headstart.load(place).predict(["the roses"]) == run.model.predict(["the roses"])
+    with pytest.raises(UserError) as told:
+        run.model.save(tmp_path / "copy")
+    assert told.value.exit == Exit.EXISTS
+
+
+def test_settings_by_own_name_and_by_group_are_the_same(data, run, tmp_path):
+    model = str(run.path.parent / "bert")
+    first = headstart.finetune(data, model=model, to=tmp_path / "a", seed=3, training={"epochs": 2}, **QUICK)
+    assert first.scores["test"] == run.scores["test"]
+    with pytest.raises(UserError) as told:
+        headstart.finetune(data, model=model, to=tmp_path / "b", epoch=3)
+    assert told.value.exit == Exit.SETTINGS and not (tmp_path / "b").exists()
+
+
+def test_faults_are_raised_not_printed(run, tmp_path, capsys):
+    with pytest.raises(UserError, match="has no 'text'"):
+        run.model.predict([{"body": "x"}])
+    with pytest.raises(DataError):
+        run.model.predict([{"text": " "}])
+    with pytest.raises(UserError) as told:
+        headstart.finetune(tmp_path / "none.csv")
+    assert told.value.exit == Exit.NO_INPUT
+    with pytest.raises(UserError) as told:
+        headstart.load(tmp_path / "nothing")
+    assert told.value.exit in (Exit.NO_INPUT, Exit.UNAVAILABLE)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_finished_run_resumes_to_itself_and_is_not_overwritten(run, data):
+    from headstart import api
+
+    assert api.resume(run.path).scores == run.scores
+    with pytest.raises(UserError) as told:
+        headstart.finetune(data, model="x", to=run.path)
+    assert told.value.exit == Exit.EXISTS

@@ -1,0 +1,55 @@
+"""Checks that take minutes, or need a browser: `make verify` runs them."""
+
+import json
+import resource
+import shutil
+import subprocess
+import sys
+
+import pytest
+import tiny
+from conftest import made_rows, write_csv
+
+pytestmark = pytest.mark.slow
+ROWS = 1_000_000
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync", "--hide-scrollbars")
+
+
+def made_run(place):
+    model = tiny.model_folder("bert", place / "bert")
+    data = write_csv(place / "reviews.csv", made_rows())
+    subprocess.run([sys.executable, "-m", "headstart", "finetune", str(data), "--model", str(model), "--to", str(place / "run"), "--epochs", "2",
+                    "--set", "evaluation.resamples=20", "--quiet"], check=True, stdout=subprocess.DEVNULL)
+    return place / "run"
+
+
+def test_a_million_rows_are_predicted_in_order_in_little_memory(tmp_path):
+    run = made_run(tmp_path)
+    with (tmp_path / "many.csv").open("w", encoding="utf-8") as file:
+        file.write("id,text\n")
+        file.writelines(f"{number},the roses {number % 977}\n" for number in range(ROWS))
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    subprocess.run([sys.executable, "-m", "headstart", "predict", str(run), str(tmp_path / "many.csv"), "--text", "text", "--to",
+                    str(tmp_path / "answers.jsonl"), "--quiet"], check=True)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    with (tmp_path / "answers.jsonl").open(encoding="utf-8") as file:
+        assert [int(json.loads(line)["id"]) for line in file] == list(range(ROWS))
+    print(f"peak {peak / 1024:.0f} MB (before {before / 1024:.0f})")
+    assert peak <= 1.5 * 2**20
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+def test_the_report_opens_in_a_browser(tmp_path):
+    run = made_run(tmp_path)
+    profile = f"--user-data-dir={tmp_path / 'profile'}"
+    done = subprocess.run([CHROMIUM, *FLAGS, profile, "--enable-logging=stderr", "--dump-dom", f"file://{run / 'report.html'}"],
+                          capture_output=True, text=True, timeout=120, check=True)
+    scores = json.loads((run / "scores.json").read_text())
+    assert f"{scores['test']['macro_f1']['value']:.4f}" in done.stdout and "confusion" in done.stdout.lower()
+    assert "Uncaught" not in done.stderr and "http://" not in done.stdout.replace("http://www.w3.org", "") and "https://" not in done.stdout
+    picture = tmp_path / "report.png"
+    subprocess.run([CHROMIUM, *FLAGS, profile, f"--screenshot={picture}", "--window-size=1200,2000", f"file://{run / 'report.html'}"],
+                   capture_output=True, timeout=120, check=True)
+    assert picture.stat().st_size > 20_000

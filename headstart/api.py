@@ -19,6 +19,7 @@ from headstart import settings
 from headstart.contract import Json, Row, RowFault, Task
 from headstart.errors import DataError, Exit, Finding, UserError, told
 from headstart.runs.request import Request, request
+from headstart.runs.summary import NOT_SPLITS
 from headstart.runs.voice import Silent, Voice
 
 if TYPE_CHECKING:
@@ -64,6 +65,14 @@ class Model:
         labels = self.task.known.labels
         shown = ", ".join(labels[:8]) + (f" … ({len(labels)})" if len(labels) > 8 else "")
         return f"model: {self.reference} ({self.loaded.facts.family}); task: {self.task.name}; labels: {shown}"
+
+    def set(self, values: Mapping[str, Json]) -> None:
+        """Change settings of the task (`task.longest_answer`); raises UserError (78) for unknown ones."""
+        from headstart.runs.request import task_settings
+
+        if values:
+            held = vars(self.task.settings) | {key.removeprefix("task."): value for key, value in values.items()}
+            self.task = dataclasses.replace(self.task, settings=task_settings(type(self.task).Settings, held))
 
     def encode(self, texts: Sequence[str]) -> list[Tokens]:
         """Token ids and character offsets of each text, without special tokens."""
@@ -202,7 +211,7 @@ def score_table(scores: Mapping[str, Any]) -> str:
     """Every split's scores with intervals as lines of text."""
     lines = []
     for split, held in scores.items():
-        if split in ("baselines", "best", "seconds", "tables", "learned", "training"):
+        if split in NOT_SPLITS:
             continue
         lines.append(f"{split} ({next(iter(held.values()))['n']:,} rows)" if held else split)
         for name, score in held.items():

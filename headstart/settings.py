@@ -51,6 +51,8 @@ class Data:
     header: Annotated[bool, Note("whether the first line names the columns (--no-header says it does not)")] = True
     delimiter: Annotated[str, Note("what parts the fields of a csv or tsv file; found by itself when empty")] = ""
     encoding: Annotated[str, Note("how the file's bytes are text; found by itself when empty")] = ""
+    by: Annotated[str, Note("a column of the dev and test rows (a language, a source): each of its values is scored by itself too; a,b two such columns, a+b their pairs")] = ""
+    choose_by: Annotated[str, Note("dev rows of this value of data.by alone choose the checkpoint")] = ""
     longest: Annotated[Count, Note("tokens of one model input; from the data's lengths and the model's limit when not given", low=8)] = None
     split: Annotated[str, Note("shares of train/dev/test when one file is given")] = "80/10/10"
     train_rows: Annotated[Part, Note("train on a part: a count, or a share below 1; seeded and stratified", above=0)] = None

@@ -15,6 +15,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="run folder, model folder, hub name or pip:PACKAGE")
     parser.add_argument("data", metavar="DATA", help="file of labelled rows; - is standard input, JSON lines")
     parser.add_argument("--task", metavar="NAME", help="of a model that is no run of ours")
+    parser.add_argument("--preset", metavar="NAME",
+                        help="DATA is a file of, or the folder of, a dataset known by name: hans, xnli, glue/mnli …")
     parser.add_argument("--to", metavar="FOLDER", help="also write scores.json and predictions.jsonl there")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the resamples")
     _flags.columns(parser)
@@ -27,9 +29,14 @@ def run(given: argparse.Namespace) -> int:
 
     own, columns, values = _flags.values(given)
     voice = _flags.voice(given)
+    if given.preset is not None:
+        from headstart.runs import presets
+
+        given.data = presets.measured(given.preset, given.data, columns, values)
     groups = _flags.groups(values)
     model = api.load(given.model, given.task, device=given.device or own.get("device", "auto"),
                      allow_pickle=bool(given.allow_pickle))
+    model.set({key: value for key, value in values.items() if key.startswith("task.")})
     voice.say(model.words())
     scores = model.evaluate(given.data, to=given.to, columns=columns, data=groups["data"],
                             evaluation=groups["evaluation"], seed=given.seed, voice=voice)

@@ -19,6 +19,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="REF", help="hub name, folder, or pip:PACKAGE; the default follows the task")
     parser.add_argument("--from-scratch", metavar="CONFIG",
                         help="draw all weights from the seed: a config.json, or its folder; --model may name the tokenizer's folder")
+    parser.add_argument("--preset", metavar="NAME",
+                        help="TRAIN is the folder of a dataset known by name: glue/cola … glue/wnli, xnli, hans, jigsaw")
     parser.add_argument("--to", metavar="RUN", help="the run folder; else named after TRAIN")
     parser.add_argument("--seed", type=int, metavar="N", help="of everything that is drawn (default 0)")
     parser.add_argument("--strict", action="store_true", default=None, help="warnings about the data end the run too (65)")
@@ -32,6 +34,11 @@ def run(given: argparse.Namespace) -> int:
     from headstart import api
 
     own, columns, values = _flags.values(given)
+    if given.preset is not None:
+        from headstart.runs import presets
+
+        presets.apply(given.preset, given.train or ".", own, columns, values)
+        given.train = None
     for name in ("train", "dev", "test", "task", "model", "from_scratch", "seed", "strict", "allow_pickle", "device"):
         if getattr(given, name) is not None:
             own[name] = getattr(given, name)

@@ -71,6 +71,11 @@ class Task(ABC, Generic[E]):
         assert self.learned is not None, f"{self.name} was asked before it learned"
         return self.learned
 
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """The labels that it can answer with."""
+        return self.known.labels
+
     @classmethod
     @abstractmethod
     def detect(cls, columns: Sequence[Column]) -> Detection | None:

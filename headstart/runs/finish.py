@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import time
 from collections.abc import Mapping
@@ -11,9 +12,10 @@ from headstart.contract import Figure, Json, Prediction, Score, Task
 from headstart.evaluation.compare import Compared, compare
 from headstart.evaluation.evaluate import Evaluated, evaluate
 from headstart.evaluation.predict import pooled_states, predict
-from headstart.runs import artifact, card, report
+from headstart.runs import artifact, card, presets, report, subsets
 from headstart.runs.fit import Fit
 from headstart.runs.prepare import unique
+from headstart.runs.reading import read_examples, stop_on_faults
 from headstart.runs.scoring import golden, told, write_predictions
 
 
@@ -22,6 +24,7 @@ def finish(fit: Fit, command: str) -> None:
     prepared = fit.prepared
     task, data, request = prepared.task, prepared.data, prepared.request
     done: dict[str, Evaluated] = {}
+    parts: dict[str, Evaluated] = {}
     seconds: dict[str, float] = {"training": fit.seconds}
     for split in [name for name, examples in data.splits.items() if name != "train" and len(examples)]:
         begun = time.perf_counter()
@@ -34,12 +37,17 @@ def finish(fit: Fit, command: str) -> None:
         seconds[f"predict_{split}"] = time.perf_counter() - begun
         examples = prepared.measured(split)
         done[split] = evaluate(task, examples, answers, resamples=request.evaluation.resamples, seed=request.seed)
+        parts |= subsets.evaluated(task, split, data.splits[split], done[split], request.data.by,
+                                   resamples=request.evaluation.resamples, seed=request.seed)
         for name, text in task.official(examples, answers).items():
             (fit.folder / "official" / split).mkdir(parents=True, exist_ok=True)
             fit.folder.write(f"official/{split}/{name}", text)
     judged = "test" if "test" in done else "dev"
     rivals = baselines(fit, done[judged], judged) if request.evaluation.baselines else []
-    scores = as_json(fit, done, rivals, seconds)
+    scores = as_json(fit, done, parts, rivals, seconds)
+    if request.preset is not None:
+        scores["official"] = presets.official(request.preset, scores)
+        submit(fit, task)
     fit.folder.write_json("scores.json", scores)
     write_predictions(fit.folder / "predictions.jsonl", task, done)
     facts: dict[str, Json] = {"scores": {split: scores[split] for split in done}, "golden": golden(task, done["dev"]),
@@ -47,6 +55,19 @@ def finish(fit: Fit, command: str) -> None:
     artifact.save(fit.folder / "model", prepared.model, task, card.render(card_of(fit, scores)), facts)
     figures = {split: task.figures(one.examples, one.predictions, one.measures) for split, one in done.items()}
     write_report(fit, command, scores, figures)
+
+
+def submit(fit: Fit, task: Task[Any]) -> None:
+    """A preset's rows without labels, answered in the dataset's own layout: official/glue/NAME.tsv."""
+    request = fit.prepared.request
+    for name, path, columns in presets.unlabelled(str(request.preset), request.train):
+        reading = read_examples(task, str(path), dataclasses.replace(request.data, header=True), given=columns, training=False)
+        stop_on_faults([reading], request.data, None)
+        fit.voice.say(f"answering {path.name} for {name}.tsv ({len(reading.examples):,} rows)")
+        answers = predict(task, fit.prepared.model, reading.examples, batch_tokens=request.evaluation.batch_tokens)
+        text = presets.submission([one.values["prediction"] for one in answers])
+        (fit.folder / "official" / "glue").mkdir(parents=True, exist_ok=True)
+        fit.folder.write(f"official/glue/{name}.tsv", text)
 
 
 def answered(fit: Fit, task: Task[Any], split: str) -> list[Prediction]:
@@ -94,16 +115,17 @@ def shown(score: Score) -> str:
     return "undefined" if score.value is None else f"{score.value:.4f}"
 
 
-def as_json(fit: Fit, done: Mapping[str, Evaluated], rivals: list[Compared], seconds: Mapping[str, float]) -> dict[str, Json]:
+def as_json(fit: Fit, done: Mapping[str, Evaluated], parts: Mapping[str, Evaluated], rivals: list[Compared],
+            seconds: Mapping[str, float]) -> dict[str, Json]:
     """scores.json."""
     task = fit.prepared.task
     rows = sum(len(one.predictions) for one in done.values())
     predicting = sum(value for name, value in seconds.items() if name.startswith("predict_"))
     return {
-        **{split: {name: score.json() for name, score in one.scores.items()} for split, one in done.items()},
+        **{split: {name: score.json() for name, score in one.scores.items()} for split, one in {**done, **parts}.items()},
         "baselines": {one.name: one.json() for one in rivals},
         "best": {"split": "dev", "score": fit.progress.score, "update": fit.progress.update},
-        "tables": {split: task.tables(one.measures) for split, one in done.items()},
+        "tables": {split: task.tables(one.measures) for split, one in {**done, **parts}.items()},
         "learned": task.known.json()["values"],
         "seconds": {**{name: round(value, 3) for name, value in seconds.items()},
                     "per_predicted_row": round(predicting / max(1, rows), 6)},

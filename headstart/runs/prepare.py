@@ -15,7 +15,7 @@ from headstart.data.features import Features
 from headstart.data.table import locate, open_table
 from headstart.errors import DataError, Exit, Finding, UserError, told
 from headstart.evaluation.predict import measured
-from headstart.runs import defaults
+from headstart.runs import defaults, presets, subsets
 from headstart.runs.reading import Examples, Reading, as_json, find_task, read_examples, stop_on_faults
 from headstart.runs.request import Request, resolved, task_settings
 from headstart.runs.voice import Voice
@@ -92,7 +92,9 @@ def read_dataset(request: Request, voice: Voice, listed: Path | None, *, whole: 
     fault."""
     places = locate(request.train, request.data)
     places |= {name: path for name, path in (("dev", request.dev), ("test", request.test)) if path is not None}
+    places |= presets.further(request.preset, request.train)
     tables = {name: open_table(path, request.data) for name, path in places.items()}
+    subsets.check_columns(request.data.by, tables)
     first = tables["train"]
     kind, _, reason = find_task(first, request.task, request.columns)
     task = kind(task_settings(kind.Settings, request.task_settings))
@@ -157,6 +159,8 @@ def make_splits(task: Task[Any], readings: Mapping[str, Reading], request: Reque
         pieces = splits.split(subjects, strata, tuple(cut), request.seed)
         whole = found["train"]
         found |= {name: whole.part(piece) for name, piece in zip(wanted, pieces, strict=True)}
+    if request.data.choose_by and "dev" in found:
+        found["dev"] = subsets.chosen(found["dev"], request.data)
     amounts = {"train": request.data.train_rows, "dev": request.data.dev_rows, "test": request.data.test_rows}
     for name, held in found.items():
         amount = amounts.get(name.split("/")[0])

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from headstart import tasks
-from headstart.contract import Detection, Example, Row, RowFault, Task
-from headstart.data.columns import choose, rows
+from headstart.contract import Detection, Example, RowFault, Task
+from headstart.data.columns import Rows, choose, rows
 from headstart.data.table import Table, open_table
 from headstart.errors import DataError, Exit, Finding, UserError
 from headstart.settings import Data
@@ -25,7 +25,7 @@ KEPT = 100  # findings of each code that are kept in full
 class Examples(Sequence[Example]):
     """Some rows of a file as a task's examples; each is read when it is asked for, so memory stays flat."""
 
-    def __init__(self, task: Task[Any], rows: Sequence[Row], indices: Ints) -> None:
+    def __init__(self, task: Task[Any], rows: Rows, indices: Ints) -> None:
         self.task, self.rows, self.indices = task, rows, indices
 
     def __len__(self) -> int:
@@ -116,7 +116,7 @@ def empty() -> Ints:
     return np.zeros(0, dtype=np.int64)
 
 
-def usable(task: Task[Any], view: Sequence[Row], found: Reading, training: bool) -> Ints:
+def usable(task: Task[Any], view: Rows, found: Reading, training: bool) -> Ints:
     """Places of the rows that the task can read; the others become findings."""
     import array
 

@@ -13,9 +13,7 @@ from typing import Any
 from headstart.contract import Figure, Json
 from headstart.errors import Finding
 from headstart.runs.figures import cell, escape, render, svg, table, ticks
-from headstart.runs.summary import curves, judged, sentences
-
-NOT_SPLITS = ("baselines", "best", "tables", "learned", "seconds", "training")
+from headstart.runs.summary import NOT_SPLITS, curves, judged, sentences
 
 
 @dataclass(frozen=True)

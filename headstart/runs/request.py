@@ -23,6 +23,7 @@ class Request:
     task: str | None = None
     model: str | None = None
     from_scratch: str | None = None  # a config, in the place of weights
+    preset: str | None = None
     seed: int = 0
     device: str = "auto"
     strict: bool = False
@@ -40,7 +41,7 @@ class Request:
                      "evaluation": vars(self.evaluation), "task": self.task_settings})
 
 
-OWN = ("train", "dev", "test", "task", "model", "from_scratch", "seed", "device", "strict", "allow_pickle")
+OWN = ("train", "dev", "test", "task", "model", "from_scratch", "preset", "seed", "device", "strict", "allow_pickle")
 
 
 def request(own: Mapping[str, Any], columns: Mapping[str, str], values: Mapping[str, Any]) -> Request:

@@ -11,9 +11,10 @@ from headstart.data.writers import writing
 from headstart.errors import Exit, UserError
 from headstart.evaluation.evaluate import Evaluated, evaluate
 from headstart.evaluation.predict import measured, predict
+from headstart.runs import subsets
 from headstart.runs.folder import write_whole
 from headstart.runs.output import record_of
-from headstart.runs.reading import read_examples, stop_on_faults
+from headstart.runs.reading import open_given, read_examples, stop_on_faults
 from headstart.runs.voice import Voice
 from headstart.settings import Data, Evaluation
 
@@ -26,13 +27,13 @@ def evaluate_rows(task: Task[Any], model: Model, examples: Sequence[Example], *,
     """{"test": scores, "tables": {"test": …}} of labelled examples."""
     examples = measured(task, model, examples, seed)
     answers = predict(task, model, examples, batch_tokens=evaluation.batch_tokens, seed=seed)
-    return as_scores(task, evaluate(task, examples, answers, resamples=evaluation.resamples, seed=seed))
+    return as_scores(task, {"test": evaluate(task, examples, answers, resamples=evaluation.resamples, seed=seed)})
 
 
-def as_scores(task: Task[Any], done: Evaluated) -> dict[str, Any]:
-    """An evaluation in the form of scores.json, as split "test"."""
-    return {"test": {name: score.json() for name, score in done.scores.items()},
-            "tables": {"test": task.tables(done.measures)}}
+def as_scores(task: Task[Any], done: Mapping[str, Evaluated]) -> dict[str, Any]:
+    """Evaluations in the form of scores.json."""
+    return {**{split: {name: score.json() for name, score in one.scores.items()} for split, one in done.items()},
+            "tables": {split: task.tables(one.measures) for split, one in done.items()}}
 
 
 def evaluate_file(task: Task[Any], model: Model, path: str, *, settings: Data, given: Mapping[str, str],
@@ -44,20 +45,23 @@ def evaluate_file(task: Task[Any], model: Model, path: str, *, settings: Data, g
     place = Path(to) if to is not None else None
     if place is not None and (place / "scores.json").exists():
         raise UserError(f"{place} already holds scores.json.", fix="Choose another folder with --to.", exit=Exit.EXISTS)
-    reading = read_examples(task, path, settings, given=given, training=True)
+    table = open_given(path, settings)
+    subsets.check_columns(settings.by, {"test": table})
+    reading = read_examples(task, path, settings, given=given, training=True, table=table)
     skipped = stop_on_faults([reading], settings, None)
     voice.say(f"{reading.table.path}: {len(reading.examples):,} rows; {reading.table.format}")
     if skipped:
         voice.say(f"left out {skipped:,} rows that cannot be used")
     held = {task.stratum(example) for example in reading.examples}
-    unknown = sorted(label for label in held if label is not None and label not in task.known.labels)
+    unknown = sorted(label for label in held if label is not None and label not in task.answers)
     if task.known.labels and unknown:
         voice.say(f"{len(unknown)} labels of the file are unknown to the model and count as wrong: {', '.join(unknown[:5])}")
     examples = measured(task, model, reading.examples, seed)
     answers = predict(task, model, examples, batch_tokens=evaluation.batch_tokens, seed=seed)
     done = evaluate(task, examples, told(answers, len(examples), voice),
                     resamples=evaluation.resamples, seed=seed)
-    scores = as_scores(task, done)
+    parts = subsets.evaluated(task, "test", reading.examples, done, settings.by, resamples=evaluation.resamples, seed=seed)
+    scores = as_scores(task, {"test": done, **parts})
     if place is not None:
         import json
 

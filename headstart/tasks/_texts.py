@@ -14,7 +14,7 @@ from headstart.text.windows import head_tail, windows
 TEXT_NAMES = ("text", "sentence", "review", "content", "comment", "comment_text", "tweet", "message", "body",
               "document", "query", "utterance", "question", "title", "description")
 FIRST_NAMES = ("sentence1", "premise", "text1", "question1", "first")
-PAIR_NAMES = ("pair", "sentence2", "hypothesis", "text2", "question2", "second")
+PAIR_NAMES = ("pair", "sentence2", "hypothesis", "hypo", "text2", "question2", "second")
 TEXT_FIELDS = (
     Field("text", "the text", usual=TEXT_NAMES),
     Field("pair", "a second text that belongs to it", required=False, usual=("pair",)),

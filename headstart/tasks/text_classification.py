@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from random import Random
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -30,6 +31,7 @@ from headstart.contract import (
     Task,
     Tokenizer,
 )
+from headstart.errors import Exit, UserError
 from headstart.settings import Note
 from headstart.tasks._classification_baselines import baselines, class_of, softmax_prediction
 from headstart.tasks._columns import few_labels, longest_text, named, only_label
@@ -52,6 +54,7 @@ class Settings(LongTexts):
     reduce: Annotated[Literal["none", "rarest"], Note(
         "rarest: of several labels (0/1 columns, a list) the one with fewest training rows counts, 'none' where there is none; "
         "none: such rows are faults")] = "none"
+    merge: Annotated[str, Note("labels that count as one: 'neutral+contradiction=other; Sports=sports'")] = ""
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,16 @@ class TextClassification(Task[LabelledText]):
             several = labels_of(row.values["label"], field="label")
             return LabelledText(row.id, text, pair, self.chosen(several), several)
         label = plain(row, "label")
-        return LabelledText(row.id, text, pair, label if label is not None and label.strip() else None)
+        return LabelledText(row.id, text, pair, self.merged(label) if label is not None and label.strip() else None)
+
+    def merged(self, label: str) -> str:
+        """The label that this one counts as."""
+        return merges(self.settings.merge).get(label, label)
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """The labels that it answers with: those learned, after merging."""
+        return tuple(dict.fromkeys(self.merged(label) for label in self.known.labels))
 
     def chosen(self, several: tuple[str, ...]) -> str:
         """One label of several; before `learn` has counted them, all of them as one, for the split. Raises RowFault."""
@@ -162,11 +174,14 @@ class TextClassification(Task[LabelledText]):
         import numpy as np
 
         logits = pieces[0] if len(pieces) == 1 else np.mean(pieces, axis=0)
-        return softmax_prediction(example.row, self.known.labels, logits)
+        if len(self.answers) < len(self.known.labels):  # a model that was trained before its labels were merged
+            owners = np.asarray([self.answers.index(self.merged(label)) for label in self.known.labels])
+            logits = np.asarray([np.logaddexp.reduce(logits[owners == owner]) for owner in range(len(self.answers))])
+        return softmax_prediction(example.row, self.answers, logits)
 
     def measure(self, example: LabelledText, prediction: Prediction) -> Mapping[str, Any]:
         """gold and predicted class, and the probabilities (C,); a label unseen in training is class C."""
-        classes = class_of(self.known.labels)
+        classes = class_of(self.answers)
         assert example.label is not None
         return {
             "gold": classes.get(example.label, len(classes)),
@@ -184,7 +199,7 @@ class TextClassification(Task[LabelledText]):
         """Definition, direction and reason of a score."""
         from headstart.metrics.classification import DEFINITIONS, HIGHER_IS_BETTER, undefined_reason
 
-        reason = undefined_reason(name, measures["gold"], measures["predicted"], len(self.known.labels))
+        reason = undefined_reason(name, measures["gold"], measures["predicted"], len(self.answers))
         return DEFINITIONS[name], HIGHER_IS_BETTER[name], reason
 
     def warn(self, measures: Measures) -> str | None:
@@ -194,7 +209,7 @@ class TextClassification(Task[LabelledText]):
         answered, gold = np.unique(measures["predicted"]), np.unique(measures["gold"])
         if len(answered) > 1 or len(gold) < 2:
             return None
-        label = self.known.labels[int(answered[0])]
+        label = self.answers[int(answered[0])]
         return (f"collapsed: the model answers {label!r} for every text. If this lasts, lower the learning rate, or "
                 f"set training.class_weights=balanced.")
 
@@ -202,7 +217,7 @@ class TextClassification(Task[LabelledText]):
         """confusion (gold rows, predicted columns) and per_class."""
         from headstart.metrics.classification import confusion, per_class
 
-        gold, predicted, labels = measures["gold"], measures["predicted"], self.known.labels
+        gold, predicted, labels = measures["gold"], measures["predicted"], self.answers
         counts = per_class(gold, predicted, len(labels))
         rows = confusion(gold, predicted, len(labels)).tolist()
         return {
@@ -223,7 +238,20 @@ class TextClassification(Task[LabelledText]):
 
     def baselines(self) -> tuple[Baseline, ...]:
         """Majority class, TF-IDF + logistic regression, frozen encoder + logistic regression."""
-        return baselines(self.known.labels, self.subject)
+        return baselines(self.answers, self.subject)
+
+
+@lru_cache(maxsize=8)
+def merges(text: str) -> dict[str, str]:
+    """"a+b=c; d=e" as {"a": "c", "b": "c", "d": "e"}; raises UserError (78)."""
+    found: dict[str, str] = {}
+    for part in filter(str.strip, text.split(";")):
+        left, equals, name = part.partition("=")
+        if not (equals and left.strip() and name.strip()):
+            raise UserError(f"task.merge takes LABEL+LABEL=NAME, parted by ';', but it is {text!r}.",
+                            fix="For example --set task.merge='neutral+contradiction=other'", exit=Exit.SETTINGS)
+        found |= {label.strip(): name.strip() for label in left.split("+")}
+    return found
 
 
 def by_value(label: str) -> tuple[int, float, str]:

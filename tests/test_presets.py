@@ -1,0 +1,151 @@
+"""GLUE's folders as they are published: columns, missing headers, lone quotes, official scores, submission files."""
+
+import json
+
+import pytest
+import tiny
+
+from headstart.runs import presets
+
+TEXTS = tiny.texts(60, seed=9)
+PAIRS = list(zip(TEXTS, reversed(TEXTS), strict=True))
+
+
+def put(place, lines):
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text("\n".join("\t".join(map(str, line)) for line in lines) + "\n", encoding="utf-8")
+
+
+def make(name, folder):
+    """A small folder in the layout of a GLUE task; texts hold lone quotes, as GLUE's do."""
+    short = name.split("/")[1]
+    for file, rows in (("train", PAIRS), ("dev", PAIRS[:12])):
+        if short == "cola":
+            put(folder / f"{file}.tsv", [("src", n % 2, "", f'"{a}') for n, (a, _) in enumerate(rows)])
+        elif short == "sst-2":
+            put(folder / f"{file}.tsv", [("sentence", "label"), *((a, n % 2) for n, (a, _) in enumerate(rows))])
+        elif short == "mrpc":
+            put(folder / f"{file}.tsv", [("Quality", "#1 ID", "#2 ID", "#1 String", "#2 String"),
+                                         *((n % 2, n, n, a, f'{b} "') for n, (a, b) in enumerate(rows))])
+        elif short == "sts-b":
+            put(folder / f"{file}.tsv", [("index", "genre", "sentence1", "sentence2", "score"),
+                                         *((n, "g", a, b, f"{n % 11 / 2:.3f}") for n, (a, b) in enumerate(rows))])
+        elif short == "mnli":
+            names = ("train",) if file == "train" else ("dev_matched", "dev_mismatched")
+            for one in names:
+                put(folder / f"{one}.tsv", [("index", "sentence1", "sentence2", "label1", "gold_label"), *(
+                    (n, a, b, "x", ("entailment", "neutral", "contradiction")[n % 3]) for n, (a, b) in enumerate(rows))])
+    if short == "cola":
+        put(folder / "test.tsv", [("index", "sentence"), *((n, a) for n, (a, _) in enumerate(PAIRS[:7]))])
+    elif short == "mrpc":
+        put(folder / "test.tsv", [("index", "#1 ID", "#2 ID", "#1 String", "#2 String"), *((n, n, n, a, b) for n, (a, b) in enumerate(PAIRS[:7]))])
+    elif short == "sts-b":
+        put(folder / "test.tsv", [("index", "sentence1", "sentence2"), *((n, a, b) for n, (a, b) in enumerate(PAIRS[:7]))])
+    elif short == "mnli":
+        for one in ("test_matched", "test_mismatched"):
+            put(folder / f"{one}.tsv", [("index", "sentence1", "sentence2"), *((n, a, b) for n, (a, b) in enumerate(PAIRS[:7]))])
+    return folder
+
+
+@pytest.mark.parametrize(("name", "scores", "files"), [
+    ("glue/cola", {"matthews"}, {"CoLA.tsv"}), ("glue/mrpc", {"f1", "accuracy"}, {"MRPC.tsv"}),
+    ("glue/sts-b", {"pearson", "spearman"}, {"STS-B.tsv"}), ("glue/mnli", {"accuracy"}, {"MNLI-m.tsv", "MNLI-mm.tsv"}),
+    ("glue/sst-2", {"accuracy"}, set())])
+def test_a_glue_folder_is_trained_as_it_comes(name, scores, files, tiny_bert, tmp_path, headstart):
+    folder = make(name, tmp_path / "data")
+    code, _, words = headstart("finetune", folder, "--preset", name, "--model", tiny_bert, "--to", tmp_path / "run", "--epochs", 1, "--set",
+                               "evaluation.resamples=5", "--set", "evaluation.baselines=false")
+    assert code == 0, words
+    held = json.loads((tmp_path / "run" / "scores.json").read_text())
+    assert set(held["official"]["dev"]) == scores and held["dev"][next(iter(held["dev"]))]["n"] == 12
+    assert ("dev/mismatched" in held["official"]) == (name == "glue/mnli")
+    written = {path.name: path.read_text().splitlines() for path in (tmp_path / "run" / "official" / "glue").glob("*.tsv")}
+    assert set(written) == files
+    for lines in written.values():
+        assert lines[0] == "index\tprediction" and [line.split("\t")[0] for line in lines[1:]] == [str(n) for n in range(7)]
+    settings = tmp_path / "run" / "settings.toml"
+    code, _, words = headstart("finetune", "--settings", settings, "--to", tmp_path / "again", "--quiet")
+    assert code == 0 and json.loads((tmp_path / "again" / "scores.json").read_text())["dev"] == held["dev"], words
+
+
+def test_unknown_presets_and_folders_are_told(tmp_path, headstart):
+    code, _, words = headstart("finetune", tmp_path, "--preset", "glue/mprc")
+    assert code == 2 and "glue/mrpc" in words
+    code, _, words = headstart("finetune", tmp_path, "--preset", "glue/mrpc")
+    assert code == 66 and "train.tsv" in words
+
+
+def test_every_glue_task_has_a_preset():
+    held = {name.split("/")[1] for name in presets.PRESETS if name.startswith("glue/")}
+    assert held == {"cola", "sst-2", "mrpc", "sts-b", "qqp", "mnli", "qnli", "rte", "wnli"}
+    assert presets.submission([5.4, -1.0]) == "index\tprediction\n0\t5.000\n1\t0.000\n"
+
+
+def xnli(folder):
+    """Training rows in English, dev and test rows in three languages; "contradictory" in the training files alone."""
+    labels = ("entailment", "neutral", "contradictory")
+    put(folder / "XNLI-MT-1.0" / "multinli" / "multinli.train.en.tsv",
+        [("premise", "hypo", "label"), *((a, f'"{b}', labels[n % 3]) for n, (a, b) in enumerate(PAIRS))])
+    for split, rows in (("dev", PAIRS[:9]), ("test", PAIRS[9:24])):
+        put(folder / "XNLI-1.0" / f"xnli.{split}.tsv", [("language", "gold_label", "sentence1", "sentence2", "pairID"), *(
+            (code, (*labels[:2], "contradiction")[n % 3], a, b, n) for code in ("en", "de", "sw") for n, (a, b) in enumerate(rows))])
+    return folder
+
+
+def test_xnli_is_trained_in_one_language_and_scored_in_all(tiny_bert, tmp_path, headstart):
+    folder = xnli(tmp_path / "xnli")
+    code, _, words = headstart("finetune", folder, "--preset", "xnli", "--model", tiny_bert, "--to", tmp_path / "run", "--epochs", 1, "--set",
+                               "evaluation.resamples=5", "--set", "evaluation.baselines=false")
+    assert code == 0, words
+    held = json.loads((tmp_path / "run" / "scores.json").read_text())
+    assert {name for name in held if name.startswith("test")} == {"test", "test/en", "test/de", "test/sw"}
+    assert held["dev"]["accuracy"]["n"] == 9 and held["test"]["accuracy"]["n"] == 45 and held["test/de"]["accuracy"]["n"] == 15
+    whole = sum(held[f"test/{code}"]["accuracy"]["value"] for code in ("en", "de", "sw")) / 3
+    assert abs(whole - held["test"]["accuracy"]["value"]) < 1e-12
+    assert held["tables"]["test/de"]["labels"] == ["contradiction", "entailment", "neutral"]
+    assert "test/de" in held["official"] and "test/de" in (tmp_path / "run" / "report.html").read_text()
+    code, out, words = headstart("evaluate", tmp_path / "run", folder, "--preset", "xnli", "--json", "--set", "evaluation.resamples=0")
+    assert code == 0 and json.loads(out)["scores"]["test/sw"]["accuracy"]["value"] == held["test/sw"]["accuracy"]["value"], words
+
+
+def test_hans_counts_neutral_and_contradiction_as_one(tmp_path, headstart):
+    labels = ["contradiction", "entailment", "neutral"]
+    model = tiny.model_folder("bert", tmp_path / "mnli", head="sequence-classification", labels=labels)
+    rows = [("gold_label", "sentence1", "sentence2", "pairID", "heuristic", "subcase")]
+    rows += [(("entailment", "non-entailment")[n % 2], a, b, n, ("lexical_overlap", "constituent")[n // 2 % 2], f"le_{n % 5}")
+             for n, (a, b) in enumerate(PAIRS)]
+    put(tmp_path / "hans" / "heuristics_evaluation_set.txt", rows)
+    code, out, words = headstart("evaluate", model, tmp_path / "hans", "--preset", "hans", "--task", "text-classification", "--json",
+                                 "--to", tmp_path / "scores", "--set", "evaluation.resamples=0")
+    assert code == 0, words
+    held = json.loads(out)["scores"]
+    groups = {f"test/{label}/{kind}" for label in ("entailment", "non-entailment") for kind in ("lexical_overlap", "constituent")}
+    assert groups | {f"test/le_{n}" for n in range(5)} | {"test", "tables"} == set(held)
+    made = [json.loads(line) for line in (tmp_path / "scores" / "predictions.jsonl").read_text().splitlines()]
+    assert {one["prediction"] for one in made} <= {"entailment", "non-entailment"}
+    mine = [one["prediction"] == "entailment" for one, row in zip(made, rows[1:], strict=True) if row[0] == "entailment" and row[4] == "constituent"]
+    assert held["test/entailment/constituent"]["accuracy"]["value"] == sum(mine) / len(mine)
+    plain = tmp_path / "plain.jsonl"
+    plain.write_text("".join(json.dumps({"text": a, "pair": b}) + "\n" for a, b in PAIRS))
+    code, out, _ = headstart("predict", model, plain, "--task", "text-classification")
+    for one, three in zip(made, map(json.loads, out.splitlines()), strict=True):
+        assert abs(one["probabilities"]["entailment"] - three["probabilities"]["entailment"]) < 1e-6
+
+
+def test_a_column_that_parts_the_scores_must_be_there(reviews, tiny_bert, tmp_path, headstart):
+    code, _, words = headstart("finetune", reviews, "--model", tiny_bert, "--to", tmp_path / "run", "--set", "data.by=labels")
+    assert code == 65 and 'Did you mean "label"?' in words
+    code, _, words = headstart("finetune", reviews, "--model", tiny_bert, "--to", tmp_path / "run", "--set", "task.merge=good")
+    assert code == 78 and "task.merge" in words
+
+
+@pytest.mark.parametrize(("name", "task"), [("jigsaw", "multilabel-classification"), ("jigsaw/rarest", "text-classification")])
+def test_jigsaw_as_it_comes_and_by_its_rarest_label(name, task, tiny_bert, tmp_path, headstart):
+    lines = ["id,comment_text," + presets.JIGSAW]
+    lines += [f'{n},"{text}",' + ",".join(str(int(n % step == 0)) for step in (2, 3, 5, 7, 3, 11)) for n, text in enumerate(tiny.texts(80, seed=4))]
+    (tmp_path / "jigsaw").mkdir()
+    (tmp_path / "jigsaw" / "train.csv").write_text("\n".join(lines) + "\n")
+    code, _, words = headstart("finetune", tmp_path / "jigsaw", "--preset", name, "--model", tiny_bert, "--to", tmp_path / "run", "--epochs", 1,
+                               "--set", "evaluation.resamples=5", "--set", "evaluation.baselines=false")
+    held = json.loads((tmp_path / "run" / "scores.json").read_text())
+    assert code == 0 and f"task: {task}" in words and set(held["official"]["test"]) == {"roc_auc"}, words

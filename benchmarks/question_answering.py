@@ -2,8 +2,8 @@
 
     python benchmarks/question_answering.py --data FOLDER [--speed]
 
-FOLDER/squad2_dev/squad.json (35 articles in file order: 25 to train, 5 dev, 5 test). The recipe: Trainer, bf16, batch 32, windows of 384 with
-overlap 128, padding to the longest of a batch, the same learning rate. Both models answer through the same decoding; scores are
+FOLDER/squad2_dev/squad.json (35 articles in file order: 25 to train, 5 dev, 5 test). The recipe: Trainer, bf16, batch 32, windows of 384
+with overlap 128, padding to the longest of a batch, the same learning rate. Both models answer through the same decoding; scores are
 those at each one's best threshold on test. With --speed, examples per second of training alone: headstart, that recipe, and the same
 padded to 384 in fp32, in turn.
 """
@@ -37,7 +37,8 @@ def parted(path: Path, place: Path) -> dict[str, Path]:
 
 def questions(path: Path) -> list[dict[str, Any]]:
     return [{"question": one["question"], "context": passage["context"], "answers": one["answers"]}
-            for article in json.loads(path.read_text(encoding="utf-8"))["data"] for passage in article["paragraphs"] for one in passage["qas"]]
+            for article in json.loads(path.read_text(encoding="utf-8"))["data"] for passage in article["paragraphs"]
+            for one in passage["qas"]]
 
 
 def windows(rows: list[dict[str, Any]], tokenizer: Any, *, pad: bool) -> list[dict[str, Any]]:
@@ -50,9 +51,8 @@ def windows(rows: list[dict[str, Any]], tokenizer: Any, *, pad: bool) -> list[di
             begin = end = 0
             if row["answers"]:
                 first, last = row["answers"][0]["answer_start"], row["answers"][0]["answer_start"] + len(row["answers"][0]["text"])
-                inside = [at for at, (owner, (one, two)) in enumerate(zip(held.sequence_ids(number), held["offset_mapping"][number], strict=True))
-                          if owner == 1 and one < last and two > first]
-                spans = held["offset_mapping"][number]
+                spans, owners = held["offset_mapping"][number], held.sequence_ids(number)
+                inside = [at for at, (one, two) in enumerate(spans) if owners[at] == 1 and one < last and two > first]
                 if inside and spans[inside[0]][0] <= first and spans[inside[-1]][1] >= last:
                     begin, end = inside[0], inside[-1]
             made.append({"input_ids": held["input_ids"][number], "token_type_ids": held["token_type_ids"][number],
@@ -60,7 +60,8 @@ def windows(rows: list[dict[str, Any]], tokenizer: Any, *, pad: bool) -> list[di
     return made
 
 
-def trainer(rows: list[dict[str, Any]], place: Path, *, seed: int, bf16: bool, pad: bool, updates: int = -1) -> tuple[Path, float, int]:
+def trainer(rows: list[dict[str, Any]], place: Path, *, seed: int, bf16: bool, pad: bool,
+            updates: int = -1) -> tuple[Path, float, int]:
     from transformers import (
         AutoModelForQuestionAnswering,
         AutoTokenizer,
@@ -77,8 +78,8 @@ def trainer(rows: list[dict[str, Any]], place: Path, *, seed: int, bf16: bool, p
     data = windows(rows, tokenizer, pad=pad)
     module = AutoModelForQuestionAnswering.from_pretrained(folder)
     arguments = TrainingArguments(
-        str(place / "trainer"), num_train_epochs=EPOCHS, max_steps=updates, per_device_train_batch_size=BATCH, learning_rate=RATE, seed=seed,
-        bf16=bf16, report_to=[], save_strategy="no", logging_strategy="no", disable_tqdm=True, use_cpu=True, warmup_steps=0.1)
+        str(place / "trainer"), num_train_epochs=EPOCHS, max_steps=updates, per_device_train_batch_size=BATCH, learning_rate=RATE,
+        seed=seed, bf16=bf16, report_to=[], save_strategy="no", logging_strategy="no", disable_tqdm=True, use_cpu=True, warmup_steps=0.1)
     work = Trainer(module, arguments, train_dataset=data, data_collator=DataCollatorWithPadding(tokenizer))
     if updates > 0:
         begun = time.perf_counter()
@@ -99,7 +100,8 @@ def measured(model: headstart.Model, path: Path) -> tuple[dict[str, np.ndarray],
     task = model.task.knowing(Learned(values=dict(model.task.known.values) | {"no_answer": True}))
     examples = list(read_examples(task, str(path), Data(), given={}, training=True).examples)
     rows = []
-    for example, one in zip(examples, predict(task, model.loaded, examples, batch_tokens=4096), strict=True):
+    made = predict(task, model.loaded, examples, batch_tokens=4096)
+    for example, one in zip(examples, made, strict=True):
         golds = [gold for gold in example.answers or () if answers.normalised(gold)] or [""]
         rows.append((answers.overlap_f1(one.detail["best"], golds, empty_matches=True), answers.exact_match(one.detail["best"], golds),
                      golds != [""], one.values["no_answer_probability"]))
@@ -130,7 +132,7 @@ def quality(files: dict[str, Path], place: Path, seed: int) -> None:
     for name, (measures, _) in zip(("headstart", "Trainer"), held, strict=True):
         found = best(measures, np.ones((1, rows)))
         nothing = float((~measures["answerable"]).mean())
-        print(f"{name:<10} test best F1 {found['best_f1'][0]:.4f}, best exact {found['best_exact'][0]:.4f}; answering nothing {nothing:.4f}")
+        print(f"{name:<10} test best F1 {found['best_f1'][0]:.4f}, best exact {found['best_exact'][0]:.4f}, nothing answered {nothing:.4f}")
     for score, gap in intervals.paired(*(lambda weights, one=one: best(one[0], weights) for one in held), rows, 1000, seed, groups).items():
         print(f"{score}: difference {gap.value:+.4f} ({gap.low:+.4f} to {gap.high:+.4f}), intervals over passages")
     print(f"headstart takes {ours / theirs:.2f} of Trainer's time")
@@ -141,7 +143,8 @@ def speed(files: dict[str, Path], place: Path, turns: int, updates: int) -> None
     rows = questions(files["train"])[:BATCH * updates * 2]
     small = place / "small.json"
     paragraphs = [{"context": row["context"], "qas": [{"id": str(number), "question": row["question"], "answers": row["answers"],
-                                                         "is_impossible": not row["answers"]}]} for number, row in enumerate(rows)]
+                                                         "is_impossible": not row["answers"]}]}
+                  for number, row in enumerate(rows)]
     small.write_text(json.dumps({"version": "v2.0", "data": [{"title": "", "paragraphs": paragraphs}]}), encoding="utf-8")
     found: dict[str, list[float]] = {"headstart": [], "trainer bf16": [], "trainer fp32 padded": []}
     for turn in range(turns):

@@ -125,6 +125,17 @@ class Model:
         examples = [self.example(number, row) for number, row in enumerate(rows)]
         return evaluate_rows(self.task, self.loaded, examples, evaluation=chosen, seed=seed)
 
+    def evaluate_checkpoints(self, path: str | Path, *, columns: Mapping[str, str] | None = None, data: settings.Data | None = None,
+                             evaluation: settings.Evaluation | None = None, seed: int = 0,
+                             voice: Voice | None = None) -> list[dict[str, Any]]:
+        """Scores of every kept checkpoint of the run this model is from, oldest first: [{"update": 400, "scores": {…}}]."""
+        from headstart.runs.artifact import load as read
+        from headstart.runs.scoring import evaluate_checkpoints
+
+        _, loaded = read(self.reference, device=str(self.loaded.device))  # its weights are written over
+        return evaluate_checkpoints(Path(self.reference), self.task, loaded, str(path), settings=data or settings.Data(),
+                                    given=columns or {}, evaluation=evaluation or settings.Evaluation(), seed=seed, voice=voice or Silent())
+
     def save(self, folder: str | Path) -> Path:
         """Write the model as an ordinary transformers folder with headstart.json beside; never over another folder."""
         from headstart.runs import artifact, card
@@ -221,6 +232,14 @@ def score_table(scores: Mapping[str, Any]) -> str:
         lines.append(f"baseline {name}: {best} {shown(held['scores'][best])} on {held['split']}; "
                      f"ours minus it {signed(held['difference'][best])}")
     return "\n".join(lines)
+
+
+def checkpoint_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A line a checkpoint, a column a score."""
+    names = list(rows[0]["scores"])
+    lines = [["update", *names], *([str(row["update"]), *(shown(row["scores"][name]).split("  ")[0] for name in names)] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
 
 
 def shown(score: Mapping[str, Any]) -> str:

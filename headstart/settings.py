@@ -55,6 +55,7 @@ class Data:
     choose_by: Annotated[str, Note("dev rows of this value of data.by alone choose the checkpoint")] = ""
     longest: Annotated[Count, Note("tokens of one model input; from the data's lengths and the model's limit when not given", low=8)] = None
     split: Annotated[str, Note("shares of train/dev/test when one file is given")] = "80/10/10"
+    workers: Annotated[int, Note("processes that make the training rows' features; 0: this one (quickest below some 100,000 rows)", low=0, high=256)] = 0
     train_rows: Annotated[Part, Note("train on a part: a count, or a share below 1; seeded and stratified", above=0)] = None
     dev_rows: Annotated[Part, Note("the same for dev", above=0)] = None
     test_rows: Annotated[Part, Note("the same for test", above=0)] = None
@@ -93,6 +94,7 @@ class Training:
     evaluate_every: Annotated[Count, Note("updates between evaluations on dev; once an epoch when not given", low=1)] = None
     save_every: Annotated[Count, Note("updates between checkpoints; at each evaluation when not given", low=1)] = None
     keep: Annotated[int, Note("newest checkpoints that are kept, beside the best", low=1)] = 1
+    keep_best: Annotated[int, Note("best checkpoints that are kept", low=1, high=100)] = 1
     patience: Annotated[Count, Note("evaluations without a better score before training stops; never when not given", low=1)] = None
 
 

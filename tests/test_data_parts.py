@@ -182,3 +182,19 @@ def test_features_are_stored_flat():
     assert (len(stored), stored.examples) == (3, 2) and stored.example_lengths.tolist() == [5, 1] and stored.cut.tolist() == [0, 4]
     assert list(stored[1].ids) == [4, 5] and stored[2].info == {"window": 3} and stored[2].group == "g"
     assert [list(one.ids) for one in stored.of_examples([1, 0])] == [[7], [1, 2, 3], [4, 5]]
+
+
+def test_features_made_by_several_processes_are_the_same(tmp_path):
+    import tiny
+
+    from headstart.contract import Row
+    from headstart.data.features import Features
+    from headstart.models.load import load
+    from headstart.tasks.masked_language_model import MaskedLanguageModel
+
+    model = load(str(tiny.model_folder("bert", tmp_path / "m", "masked-language-model")), None, seed=0)
+    task = MaskedLanguageModel()
+    rows = [task.read(Row(number // 2, {"text": text})) for number, text in enumerate(tiny.texts(2100))]  # two examples a row
+    alone, shared = (Features.encode(task, rows, model.tokenizer, seed=3, epoch=1, workers=count) for count in (0, 2))
+    assert len(alone) == len(shared) and alone.examples == shared.examples == 2100
+    assert all(getattr(alone, name) == getattr(shared, name) for name in ("tokens", "kinds", "ends", "borders", "weight_of", "cut_of", "targets", "extra"))

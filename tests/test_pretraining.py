@@ -109,3 +109,18 @@ def test_runs_resume_to_the_same_weights_and_fill_masks(task, head, tmp_path, he
         assert len(answer["fills"]) == 1 and len(answer["fills"][0]) == 5 and set(answer["fills"][0][0]) == {"token", "probability"}
     if task != "masked-language-model":
         assert answer["prediction"] in ("is_next", "random") and sum(answer["probabilities"].values()) == pytest.approx(1)
+
+
+def test_the_neighbours_rival_is_a_distribution_and_counts_by_hand():
+    from headstart.baselines.neighbours import WEIGHT, Neighbours
+
+    texts = [[0, 1, 2, 3], [0, 4, 2, 1], [0, 1, 2, 4]]
+    held = Neighbours(texts, 6)
+    (rows,) = held.probabilities([0, 2, 5], [2, 4, 5])
+    assert rows.shape == (3, 6) and abs(rows.sum(axis=1) - 1).max() < 1e-12 and (rows > 0).all()
+    alone = [(1 + sum(text.count(token) for text in texts)) / 18 for token in range(6)]
+    # between 0 and 2: 1 came twice after 0 of three times, and was followed by 2 both times of two
+    after, before = {1: 2 / 3, 4: 1 / 3}, {1: 1.0, 4: 1.0}
+    mine = [(WEIGHT * after.get(token, 0) + (1 - WEIGHT) * alone[token]) * (WEIGHT * before.get(token, 0) + (1 - WEIGHT) * alone[2])
+            for token in range(6)]
+    assert all(abs(one / sum(mine) - other) < 1e-12 for one, other in zip(mine, rows[0].tolist(), strict=True))

@@ -262,3 +262,24 @@ def test_faulty_data_leaves_a_folder_that_can_be_used_again(tiny_bert, headstart
     assert (tmp_path / "run" / "data_errors.jsonl").exists()
     code, _, words = headstart("finetune", path, "--model", tiny_bert, "--to", tmp_path / "run", "--bad-rows", "skip", *QUICK)
     assert code == 0 and "left out 1 row" in words
+
+
+def test_the_best_checkpoints_are_kept_and_scored_as_a_table(reviews, tiny_bert, tmp_path, headstart):
+    code, _, words = headstart("finetune", reviews, "--model", tiny_bert, "--to", tmp_path / "run", *QUICK[2:], "--epochs", 6, "--learning-rate", "2e-3",
+                               "--set", "training.keep_best=3")
+    assert code == 0, words
+    log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    values = {one["update"]: one["scores"]["macro_f1"] for one in log if one["event"] == "evaluation"}
+    best = sorted(values, key=lambda update: (-values[update], update))[:3]
+    held = {int(path.name.split("-")[1]) for path in (tmp_path / "run" / "checkpoints").iterdir()}
+    assert set(best) <= held and held <= {*best, max(values)}
+    code, out, words = headstart("evaluate", tmp_path / "run", reviews, "--all-checkpoints", "--json", "--set", "evaluation.resamples=0")
+    rows = json.loads(out)["checkpoints"]
+    assert code == 0 and [row["update"] for row in rows] == sorted(held), words
+    code, whole, _ = headstart("evaluate", tmp_path / "run", reviews, "--json", "--set", "evaluation.resamples=0")
+    top = next(row for row in rows if row["update"] == best[0])
+    assert top["scores"] == json.loads(whole)["scores"]["test"]
+    code, out, _ = headstart("evaluate", tmp_path / "run", reviews, "--all-checkpoints", "--set", "evaluation.resamples=0")
+    assert out.splitlines()[0].split()[:2] == ["update", "macro_f1"] and len(out.splitlines()) == 1 + len(rows)
+    code, _, words = headstart("evaluate", tmp_path / "run" / "model", reviews, "--all-checkpoints")
+    assert code == 66 and "has no checkpoints" in words

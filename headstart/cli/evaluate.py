@@ -18,6 +18,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", metavar="NAME",
                         help="DATA is a file of, or the folder of, a dataset known by name: hans, xnli, glue/mnli …")
     parser.add_argument("--to", metavar="FOLDER", help="also write scores.json and predictions.jsonl there")
+    parser.add_argument("--all-checkpoints", action="store_true", help="a table of every checkpoint that MODEL, a run folder, has kept")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the resamples")
     _flags.columns(parser)
     _flags.common(parser, training=False)
@@ -38,6 +39,11 @@ def run(given: argparse.Namespace) -> int:
                      allow_pickle=bool(given.allow_pickle))
     model.set({key: value for key, value in values.items() if key.startswith("task.")})
     voice.say(model.words())
+    if given.all_checkpoints:
+        rows = model.evaluate_checkpoints(given.data, columns=columns, data=groups["data"], evaluation=groups["evaluation"],
+                                          seed=given.seed, voice=voice)
+        print(json.dumps({"checkpoints": rows}, ensure_ascii=False) if given.json else api.checkpoint_table(rows))
+        return 0
     scores = model.evaluate(given.data, to=given.to, columns=columns, data=groups["data"],
                             evaluation=groups["evaluation"], seed=given.seed, voice=voice)
     print(json.dumps({"scores": scores}, ensure_ascii=False) if given.json else api.score_table(scores))

@@ -284,17 +284,19 @@ class Rival(Protocol):
     def size_bytes(self) -> int:
         """How much it takes to keep."""
 
-    def predict(self, examples: Sequence[Any], states: Floats | None) -> list[Prediction]:
-        """One prediction an example, in the task's own form; `states` (M, W) where the baseline needs them."""
+    def predict(self, examples: Sequence[Any], states: Any) -> list[Prediction]:
+        """One prediction an example, in the task's own form; `states` (M, W), or features, where the baseline needs them."""
 
 
 @dataclass(frozen=True)
 class Baseline:
     """A cheap rival on the same split: `fit(examples, states, seed)` gives something that predicts.
 
-    With `needs_states` the machinery hands in the pooled states of the untrained model, (M, W); else None.
+    With `needs_states` the machinery hands in the pooled states of the untrained model, (M, W); with `needs_features` each
+    example's features in the place of states, with the same draws as the model's own (masked words); else None.
     """
 
     name: str
-    fit: Callable[[Sequence[Any], Floats | None, int], Rival]
+    fit: Callable[[Sequence[Any], Any, int], Rival]
     needs_states: bool = False
+    needs_features: bool = False

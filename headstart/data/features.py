@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any, overload
 
@@ -32,6 +32,32 @@ class Draws:
         return Random(f"{self.prefix}:{example.row}:{self.seen[example.row]}")
 
 
+MANY = 2000  # examples from which on several processes are worth their start
+
+
+def shared_out(task: Task[Any], examples: Sequence[Example], tokenizer: Tokenizer, seed: int | None, epoch: int,
+               workers: int) -> Iterator[Features]:
+    """The features of consecutive parts of the examples, each made in a process of its own; a row is never parted."""
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    parts: list[list[Example]] = [[]]
+    for example in examples:
+        if len(parts[-1]) * workers >= len(examples) and parts[-1][-1].row != example.row:
+            parts.append([])
+        parts[-1].append(example)
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(encode_part, *zip(*((task, part, tokenizer, seed, epoch) for part in parts), strict=True))
+
+
+def encode_part(task: Task[Any], examples: Sequence[Example], tokenizer: Tokenizer, seed: int | None, epoch: int) -> Features:
+    """What one process does."""
+    made, draws = Features(), Draws(f"{seed}:{epoch}")
+    for example in examples:
+        made.add(task.encode(example, tokenizer, draws.of(example) if seed is not None else None))
+    return made
+
+
 class Features(Sequence[Feature]):
     """The features of many examples; `of(m)` are those of example m."""
 
@@ -45,11 +71,31 @@ class Features(Sequence[Feature]):
 
     @classmethod
     def encode(cls, task: Task[Any], examples: Sequence[Example], tokenizer: Tokenizer, *, seed: int | None,
-               epoch: int = 0) -> Features:
-        """Every example's features. `seed` and `epoch` feed a task that draws; None means no draws (prediction)."""
-        made, draws = cls(), Draws(f"{seed}:{epoch}")
-        for example in task.compose(examples, tokenizer, Random(f"{seed}:compose:{epoch}")) if seed is not None else examples:
-            made.add(task.encode(example, tokenizer, draws.of(example) if seed is not None else None))
+               epoch: int = 0, workers: int = 0) -> Features:
+        """Every example's features. `seed` and `epoch` feed a task that draws; None means no draws (prediction).
+
+        With `workers`, so many processes share the work; the features are the same.
+        """
+        if seed is not None:
+            examples = task.compose(examples, tokenizer, Random(f"{seed}:compose:{epoch}"))
+        if workers > 1 and len(examples) >= MANY:
+            return cls.joined(shared_out(task, examples, tokenizer, seed, epoch, workers))
+        return encode_part(task, examples, tokenizer, seed, epoch)
+
+    @classmethod
+    def joined(cls, parts: Iterable[Features]) -> Features:
+        """The features of several parts, one after the other."""
+        made = cls()
+        for part in parts:
+            tokens, features = len(made.tokens), len(made.targets)
+            made.tokens.extend(part.tokens)
+            made.kinds.extend(part.kinds)
+            made.ends.extend(array("q", (tokens + end for end in part.ends[1:])))
+            made.borders.extend(array("q", (features + border for border in part.borders[1:])))
+            made.weight_of.extend(part.weight_of)
+            made.cut_of.extend(part.cut_of)
+            made.targets += part.targets
+            made.extra |= {features + place: held for place, held in part.extra.items()}
         return made
 
     def add(self, features: Sequence[Feature]) -> None:

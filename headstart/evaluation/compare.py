@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from headstart.contract import Baseline, Example, Json, Task
+from headstart.contract import Baseline, Example, Feature, Json, Task
 from headstart.evaluation.evaluate import Evaluated, differences, evaluate
 
 if TYPE_CHECKING:
@@ -37,14 +37,22 @@ class Compared:
 
 
 def compare(task: Task[Any], baseline: Baseline, train: Sequence[Example], ours: Evaluated, *, split: str,
-            states: Callable[[Sequence[Example]], Floats], resamples: int, seed: int) -> Compared:
+            states: Callable[[Sequence[Example]], Floats], resamples: int, seed: int,
+            features: Callable[[Sequence[Example]], Sequence[Sequence[Feature]]] | None = None) -> Compared:
     """Fit one baseline on the training rows and score it on the rows that ours was scored on.
 
-    `states` gives the untrained backbone's pooled states of examples; asked only by baselines that need them.
+    `states` gives the untrained backbone's pooled states of examples, `features` what the model saw of them; asked only
+    by baselines that need them.
     """
+    def more(examples: Sequence[Example]) -> Any:
+        if baseline.needs_features:
+            assert features is not None, f"{baseline.name} needs features"
+            return features(examples)
+        return states(examples) if baseline.needs_states else None
+
     begun = time.perf_counter()
-    rival = baseline.fit(train, states(train) if baseline.needs_states else None, seed)
-    answers = rival.predict(ours.examples, states(ours.examples) if baseline.needs_states else None)
+    rival = baseline.fit(train, more(train), seed)
+    answers = rival.predict(ours.examples, more(ours.examples))
     seconds = time.perf_counter() - begun
     theirs = evaluate(task, ours.examples, answers, resamples=resamples, seed=seed)
     difference = differences(task, ours, theirs, resamples=resamples, seed=seed)

@@ -32,6 +32,12 @@ def predict(task: Task[Any], model: Model, examples: Iterable[Example], *, batch
         yield from predict_chunk(task, model, chunk, batch_tokens, draws)
 
 
+def drawn_features(task: Task[Any], model: Model, examples: Iterable[Example], seed: int) -> list[list[Feature]]:
+    """Each example's features with the draws that `predict` makes with this seed."""
+    draws = Draws(f"{seed}:fixed")
+    return [task.encode(example, model.tokenizer, draws.of(example)) for example in examples]
+
+
 def measured(task: Task[Any], model: Model, examples: Sequence[Example], seed: int) -> Sequence[Example]:
     """The examples that a model is measured on: as they are, or composed, the same each time."""
     return task.compose(examples, model.tokenizer, Random(f"{seed}:compose:fixed"))

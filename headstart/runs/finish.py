@@ -11,7 +11,7 @@ from typing import Any
 from headstart.contract import Figure, Json, Prediction, Score, Task
 from headstart.evaluation.compare import Compared, compare
 from headstart.evaluation.evaluate import Evaluated, evaluate
-from headstart.evaluation.predict import pooled_states, predict
+from headstart.evaluation.predict import drawn_features, pooled_states, predict
 from headstart.runs import artifact, card, presets, report, subsets
 from headstart.runs.fit import Fit
 from headstart.runs.prepare import unique
@@ -94,12 +94,15 @@ def baselines(fit: Fit, ours: Evaluated, split: str) -> list[Compared]:
             untrained.append(made)
         return pooled_states(task, untrained[0], examples, batch_tokens=request.evaluation.batch_tokens)
 
+    def features(examples: Any) -> Any:
+        return drawn_features(task, prepared.model, examples, request.seed)
+
     found = []
     for baseline in task.baselines():
         if baseline.needs_states and request.from_scratch is not None:
             continue  # states of drawn weights say nothing
         try:
-            one = compare(task, baseline, prepared.data.splits["train"], ours, split=split, states=states,
+            one = compare(task, baseline, prepared.data.splits["train"], ours, split=split, states=states, features=features,
                           resamples=request.evaluation.resamples, seed=request.seed)
         except (ValueError, MemoryError) as error:
             fit.voice.say(f"baseline {baseline.name} could not be fitted: {error}")

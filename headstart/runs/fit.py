@@ -58,7 +58,7 @@ class Fit:
         prepared = self.prepared
         if prepared.task.draws and epoch != self.epoch:
             prepared.features = Features.encode(prepared.task, prepared.data.splits["train"], prepared.model.tokenizer,
-                                                seed=prepared.request.seed, epoch=epoch)
+                                                seed=prepared.request.seed, epoch=epoch, workers=prepared.request.data.workers)
             self.epoch = epoch
 
     @property
@@ -168,7 +168,7 @@ def fit_all(fit: Fit) -> None:
                 evaluate_now(fit, step)
                 begun = time.perf_counter()
             save_due = step.update % training.save_every == 0 if training.save_every else due
-            if save_due or step.update == total or fit.interrupts.asked or (due and fit.progress.update == step.update):
+            if save_due or step.update == total or fit.interrupts.asked or (due and step.update in fit.progress.best(training.keep_best)):
                 save(fit)
                 begun = time.perf_counter()
             if fit.interrupts.asked:
@@ -222,10 +222,11 @@ def quick_scores(fit: Fit) -> tuple[Mapping[str, Score], Any]:
 def save(fit: Fit) -> None:
     """A checkpoint of this update; older ones but the best go."""
     held = {"best": vars(fit.progress), "warned": fit.warned, "slots": fit.slots, "tokens": fit.tokens,
-            "seconds": round(fit.seconds, 3)}
+            "seconds": round(fit.seconds, 3), "learned": fit.prepared.task.known.json()}
     checkpoint.save(fit.checkpoints, fit.state.update, lambda place: fit.state.save(place, held))
-    best = [checkpoint.name_of(fit.progress.update)] if fit.progress.update is not None else []
-    checkpoint.prune(fit.checkpoints, keep=fit.prepared.request.training.keep, protect=best)
+    training = fit.prepared.request.training
+    best = [checkpoint.name_of(update) for update in fit.progress.best(training.keep_best)]
+    checkpoint.prune(fit.checkpoints, keep=training.keep, protect=best)
     fit.log.write("checkpoint", update=fit.state.update)
 
 

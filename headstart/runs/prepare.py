@@ -227,7 +227,7 @@ def prepare(request: Request, voice: Voice, listed: Path | None) -> Prepared:
                             given=request.data.longest, seed=request.seed)
     voice.say(limit.reason)
     model.tokenizer = model.tokenizer.with_longest(limit.longest)
-    features = Features.encode(task, data.splits["train"], model.tokenizer, seed=request.seed)
+    features = Features.encode(task, data.splits["train"], model.tokenizer, seed=request.seed, workers=request.data.workers)
     rate = defaults.learning_rate(training, model.facts.width)
     epochs = defaults.epochs(training, features.examples, len(task.known.labels))
     per_epoch = -(-features.examples // training.batch_size)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.contract import Example, Json, Prediction, Task
+from headstart.contract import Example, Json, Learned, Prediction, Task
 from headstart.data.writers import writing
 from headstart.errors import Exit, UserError
 from headstart.evaluation.evaluate import Evaluated, evaluate
@@ -28,6 +28,32 @@ def evaluate_rows(task: Task[Any], model: Model, examples: Sequence[Example], *,
     examples = measured(task, model, examples, seed)
     answers = predict(task, model, examples, batch_tokens=evaluation.batch_tokens, seed=seed)
     return as_scores(task, {"test": evaluate(task, examples, answers, resamples=evaluation.resamples, seed=seed)})
+
+
+def evaluate_checkpoints(run: Path, task: Task[Any], model: Model, path: str, *, settings: Data, given: Mapping[str, str],
+                         evaluation: Evaluation, seed: int, voice: Voice) -> list[dict[str, Any]]:
+    """Scores of every kept checkpoint of a run on a labelled file, oldest first: [{"update": 400, "scores": {…}}].
+
+    Raises UserError (66) for a run without checkpoints, DataError for faulty rows.
+    """
+    from headstart.training import checkpoint
+    from headstart.training.loop import load_weights
+
+    rows = []
+    for place in checkpoint.all_of(run / "checkpoints"):
+        reason = checkpoint.verify(place)
+        if reason is not None:
+            voice.say(f"{place.name} is passed over: {reason}")
+            continue
+        load_weights(model, place)
+        held = checkpoint.progress_of(place).get("learned")
+        known = task.knowing(Learned.from_json(held)) if held is not None else task
+        scores = evaluate_file(known, model, path, settings=settings, given=given, evaluation=evaluation, seed=seed, to=None, voice=voice)
+        rows.append({"update": int(place.name.rpartition("-")[2]), "scores": scores["test"]})
+    if not rows:
+        raise UserError(f"{run} has no checkpoints.", fix="Name a run folder; training.keep and training.keep_best say how many stay.",
+                        exit=Exit.NO_INPUT)
+    return rows
 
 
 def as_scores(task: Task[Any], done: Mapping[str, Evaluated]) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from headstart.contract import Tokenizer
+from headstart.contract import Example, Feature, Prediction, Tokenizer
 from headstart.errors import Exit, UserError
 from headstart.text.masking import masked, words
 
@@ -47,3 +48,57 @@ def reduced(logits: NDArray[Any], info: Mapping[str, Any], gold: Sequence[int] |
         found["fills"].append([{"token": piece, "probability": float(np.exp(row[place]))}
                                for piece, place in zip(pieces, best.tolist(), strict=True)])
     return found
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A fitted n-gram rival, in the form of a masked language model's predictions."""
+
+    model: Any
+    size: int
+
+    @property
+    def size_bytes(self) -> int:
+        """How much it takes to keep."""
+        return int(self.model.size_bytes)
+
+    def predict(self, examples: Sequence[Example], features: Sequence[Sequence[Feature]]) -> list[Prediction]:
+        """Surprise, hits and number of the hidden tokens; a token that training never showed counts as never seen."""
+        import numpy as np
+
+        asked = [(owner, *one) for owner, held in enumerate(features) for feature in held for one in hidden_places(feature)]
+        loss, hits, count = np.zeros(len(features)), np.zeros(len(features)), np.zeros(len(features))
+        place = 0
+        low = [[min(token, self.size - 1) for token in (left, right)] for _, left, right, _ in asked]
+        for table in self.model.probabilities([left for left, _ in low], [right for _, right in low]):
+            for row in table:
+                owner, _, _, gold = asked[place]
+                share = float(row[gold]) if gold < self.size else float(self.model.alone.min())
+                loss[owner] -= np.log(max(share, 1e-300))
+                hits[owner] += int(row.argmax()) == gold
+                count[owner] += 1
+                place += 1
+        return [Prediction(example.row, {"fills": []}, {"loss": loss[at], "hits": hits[at], "count": count[at]})
+                for at, example in enumerate(examples)]
+
+
+def hidden_places(feature: Feature) -> Iterator[tuple[int, int, int]]:
+    """Left neighbour, right neighbour and hidden token of each asked place."""
+    if feature.targets:
+        for place, gold in zip(feature.asks or (), feature.targets["label"].value, strict=True):
+            yield feature.ids[place - 1], feature.ids[min(place + 1, len(feature.ids) - 1)], gold
+
+
+def fit_neighbours(examples: Sequence[Example], features: Sequence[Sequence[Feature]], seed: int) -> Counted:
+    """Count neighbours in the training texts, the hidden tokens put back."""
+    from headstart.baselines.neighbours import Neighbours
+
+    whole = []
+    for feature in (one for held in features for one in held):
+        ids = list(feature.ids)
+        if feature.targets:
+            for place, gold in zip(feature.asks or (), feature.targets["label"].value, strict=True):
+                ids[place] = gold
+        whole.append(ids)
+    size = 1 + max((max(ids) for ids in whole if ids), default=0)
+    return Counted(Neighbours(whole, size), size)

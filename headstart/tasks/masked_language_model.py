@@ -11,6 +11,7 @@ from random import Random
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from headstart.contract import (
+    Baseline,
     Column,
     Detection,
     Example,
@@ -30,7 +31,7 @@ from headstart.contract import (
     Tokenizer,
 )
 from headstart.settings import Note
-from headstart.tasks._masking import hidden, reduced
+from headstart.tasks._masking import fit_neighbours, hidden, reduced
 from headstart.tasks._texts import TEXT_NAMES, plain
 
 if TYPE_CHECKING:
@@ -169,6 +170,10 @@ class MaskedLanguageModel(Task[Text]):
         words = {"pseudo_perplexity": "exp(mean of -log p(hidden token)) on masks fixed by the seed; depends on the vocabulary",
                  "masked_accuracy": "share of hidden tokens whose likeliest guess is right"}
         return words[name], name == "masked_accuracy", "no token was hidden"
+
+    def baselines(self) -> tuple[Baseline, ...]:
+        """Each hidden token guessed from its two neighbours."""
+        return (Baseline("n-gram of both neighbours", fit_neighbours, needs_features=True),)
 
     def figures(self, examples: Sequence[Text], predictions: Sequence[Prediction], measures: Measures) -> list[Figure]:
         """The texts that surprise the model most."""

@@ -12,6 +12,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from headstart.errors import Exit, UserError
 
@@ -94,6 +95,12 @@ def verify(path: Path) -> str | None:
 def all_of(folder: Path) -> list[Path]:
     """Every checkpoint, oldest first."""
     return sorted(folder.glob("update-*")) if folder.is_dir() else []
+
+
+def progress_of(path: Path) -> dict[str, Any]:
+    """What the run kept beside the weights."""
+    held: dict[str, Any] = json.loads((path / "state.json").read_text(encoding="utf-8"))["progress"]
+    return held
 
 
 def newest_valid(folder: Path) -> tuple[Path | None, list[str]]:

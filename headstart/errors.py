@@ -99,7 +99,11 @@ class DataError(UserError):
     def __init__(self, findings: Sequence[Finding], *, where: str = "", counts: Mapping[str, int] | None = None,
                  exit: Exit = Exit.DATA) -> None:
         super().__init__(told(findings, where, counts), exit=exit)
-        self.findings = tuple(findings)
+        self.findings, self.where, self.counts = tuple(findings), where, counts
+
+    def more(self, findings: Sequence[Finding]) -> DataError:
+        """The same with further findings after its own."""
+        return DataError([*self.findings, *findings], where=self.where, counts=self.counts, exit=self.exit)
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

@@ -209,3 +209,10 @@ def test_a_terminal_that_closes_early_is_no_error(trained, monkeypatch):
     done = subprocess.run(f"{sys.executable} -m headstart tasks | true", shell=True, capture_output=True, text=True)
     assert "Traceback" not in done.stderr
     assert io.DEFAULT_BUFFER_SIZE
+
+
+def test_faults_and_warnings_come_in_one_pass(tmp_path, headstart):
+    rows = ["text,label", *(f"a day number {n},{'good' if n % 2 else 'bad'}" for n in range(30)), "a day number 3,good", "a day number 4,Good", ",bad"]
+    (tmp_path / "r.csv").write_text("\n".join(rows) + "\n")
+    code, _, words = headstart("check", tmp_path / "r.csv")
+    assert code == 65 and "[E201]" in words and "[W202]" in words and words.index("[E201]") < words.index("[W202]")

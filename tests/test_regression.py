@@ -204,3 +204,9 @@ def test_the_regression_example_runs(tiny_bert, tmp_path):
     assert done.returncode == 0, done.stderr
     for words in ("spearman", "frozen encoder + ridge regression", "undefined: every prediction is the same number", "report:"):
         assert words in done.stdout
+
+
+def test_a_column_named_as_a_target_may_hold_some_faults(tmp_path, headstart):
+    (tmp_path / "r.csv").write_text("text,score\ngood,1.5\nbad,inf\nok,abc\nx,\nfine,2.25\nnice,1.5\n")
+    code, _, words = headstart("check", tmp_path / "r.csv")
+    assert code == 65 and "r.csv:3:2 [E305]" in words and "+ 1 more" in words and "r.csv:5:2 [E202]" in words

@@ -12,7 +12,7 @@ from headstart.contract import Column, Feature, Layout, Learned, Row, RowFault
 from headstart.data.batches import collate
 from headstart.data.features import Draws, Features
 from headstart.evaluation.evaluate import evaluate
-from headstart.evaluation.predict import predict
+from headstart.evaluation.predict import drawn_features, predict
 from headstart.models.load import load
 from headstart.runs.artifact import from_held
 
@@ -224,8 +224,10 @@ def test_its_own_columns_are_detected(name):
 def test_baselines_answer_in_the_tasks_own_form(name, folder):
     task, examples, model = made(name, folder)
     states = np.random.default_rng(0).normal(size=(len(examples), 4))
+    features = drawn_features(task, model, examples, 0)
     for baseline in task.baselines():
-        rival = baseline.fit(examples, states if baseline.needs_states else None, 0)
-        found = rival.predict(examples, states if baseline.needs_states else None)
+        more = states if baseline.needs_states else features if baseline.needs_features else None
+        rival = baseline.fit(examples, more, 0)
+        found = rival.predict(examples, more)
         assert [set(one.values) for one in found] == [set(answers(task, model, examples[:1])[0])] * len(examples)
         assert rival.size_bytes > 0

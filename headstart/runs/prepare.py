@@ -104,7 +104,10 @@ def read_dataset(request: Request, voice: Voice, listed: Path | None, *, whole: 
     voice.say(f"task: {task.name}, because {reason}")
     shown = ", ".join(f"{name} = {' + '.join(held)}" for name, held in readings["train"].columns.items())
     voice.say(f"columns: {shown}")
-    skipped = stop_on_faults(unique(readings), request.data, listed)
+    try:
+        skipped = stop_on_faults(unique(readings), request.data, listed)
+    except DataError as error:
+        raise with_warnings(error, task, readings) from None
     if skipped:
         voice.say(f"left out {skipped:,} rows that cannot be used" + (f"; they are listed in {listed}" if listed else ""))
     parts = {name: one.examples for name, one in readings.items()} if whole else make_splits(task, readings, request)
@@ -116,6 +119,21 @@ def read_dataset(request: Request, voice: Voice, listed: Path | None, *, whole: 
     data = Dataset(task, {name: readings.get(name, readings["train"]) for name in parts}, parts, check, skipped, reason)
     tell_check(data, request, voice)
     return data
+
+
+def with_warnings(error: DataError, task: Task[Any], readings: Mapping[str, Reading]) -> DataError:
+    """The faults of the rows, and what the check of the other rows finds, so that one pass tells all."""
+    held = {name: one.examples for name, one in readings.items()}
+    if not all(map(len, held.values())):
+        return error
+    try:
+        task = task.knowing(task.learn(held["train"]))
+        parts = {name: Examples(task, one.rows, one.indices) for name, one in held.items()}
+        found = checks.check(task, parts, {name: one.place for name, one in parts.items()}).findings
+    except UserError:  # what the rows that are left cannot tell
+        return error
+    rows = [finding for one in unique(readings) for finding in one.findings if finding.level == "warning"]
+    return error.more([*rows, *(finding for finding in found if finding.level == "warning")])
 
 
 def tell_check(data: Dataset, request: Request, voice: Voice) -> None:

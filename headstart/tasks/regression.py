@@ -226,14 +226,19 @@ def scored(example: Texts, value: float) -> Prediction:
 
 
 def is_numbers(column: Column) -> bool:
-    """Whether a column holds numbers that are no labels: fractions, or whole numbers of many values."""
+    """Whether a column holds numbers that are no labels: fractions, or whole numbers of many values.
+
+    A column with a target's name may hold some other values among them, which are faults.
+    """
     distinct = distinct_labels(column)
-    return len(distinct) > 2 and all(map(number, distinct)) and not few_labels(column)
+    numbers = [value for value in distinct if number(value)]
+    enough = 2 * len(numbers) >= len(distinct) if column.name.lower() in TARGET_NAMES else len(numbers) == len(distinct)
+    return len(distinct) > 2 and enough and not few_labels(Column(column.name, numbers))
 
 
 def counts_up(column: Column) -> bool:
     """Whether whole numbers only grow, as those do that number the rows."""
-    values = [float(value) for value in column.values if value is not None and str(value).strip()]
+    values = [float(value) for value in column.values if value is not None and number(str(value))]
     return all(value % 1 == 0 for value in values) and all(first < second for first, second in pairwise(values))
 
 

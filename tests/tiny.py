@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 FAMILIES = ("bert", "distilbert", "roberta", "xlm-roberta", "electra", "modernbert")
+DECODERS = ("gpt2", "llama")
 POSITIONS = 128  # tokens that one input of a tiny model can hold, special tokens included
 
 WORDPIECE = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]",
@@ -91,6 +92,10 @@ def tokenizer(family: str) -> Any:
         return transformers.RobertaTokenizer(vocab=dict(vocab), merges=list(merges), model_max_length=POSITIONS)
     if family == "xlm-roberta":
         return transformers.XLMRobertaTokenizer(vocab=list(unigram_vocabulary()), model_max_length=POSITIONS)
+    if family in DECODERS:
+        vocab, merges = byte_vocabulary()
+        return transformers.GPT2Tokenizer(vocab=dict(vocab), merges=list(merges), model_max_length=POSITIONS, unk_token="<unk>",
+                                          bos_token="</s>", eos_token="</s>")
     kind = transformers.DistilBertTokenizer if family == "distilbert" else transformers.BertTokenizer
     return kind(vocab=dict(wordpiece_vocabulary()), model_max_length=POSITIONS)
 
@@ -122,6 +127,14 @@ def config(family: str, held: Any, **changes: Any) -> Any:
         return transformers.DistilBertConfig(
             **shape | {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64, "max_position_embeddings": POSITIONS}
             | changes)
+    if family == "gpt2":
+        return transformers.GPT2Config(**{"vocab_size": len(held), "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": POSITIONS,
+                                          "bos_token_id": held.bos_token_id, "eos_token_id": held.eos_token_id} | changes)
+    if family == "llama":
+        return transformers.LlamaConfig(**{
+            "vocab_size": len(held), "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+            "intermediate_size": 64, "max_position_embeddings": POSITIONS, "bos_token_id": held.bos_token_id,
+            "eos_token_id": held.eos_token_id, "tie_word_embeddings": True} | changes)
     shape |= {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
     if family == "modernbert":
         special = {"cls_token_id": held.cls_token_id, "sep_token_id": held.sep_token_id,
@@ -142,7 +155,8 @@ def config(family: str, held: Any, **changes: Any) -> Any:
 
 
 BASES = {"bert": "BertModel", "distilbert": "DistilBertModel", "roberta": "RobertaModel",
-         "xlm-roberta": "XLMRobertaModel", "electra": "ElectraModel", "modernbert": "ModernBertModel"}
+         "xlm-roberta": "XLMRobertaModel", "electra": "ElectraModel", "modernbert": "ModernBertModel",
+         "gpt2": "GPT2Model", "llama": "LlamaModel"}
 HEADS = {"sequence-classification": "ForSequenceClassification", "token-classification": "ForTokenClassification",
          "question-answering": "ForQuestionAnswering", "multiple-choice": "ForMultipleChoice",
          "masked-language-model": "ForMaskedLM", "next-sentence": "ForNextSentencePrediction",
@@ -166,7 +180,8 @@ def model_folder(family: str, folder: Path, head: str | None = None, labels: Seq
         names = list(labels or ("no", "yes"))
         changes |= {"id2label": dict(enumerate(names)), "label2id": {name: n for n, name in enumerate(names)}}
     made = config(family, held, **changes)
-    kind = getattr(transformers, BASES[family].removesuffix("Model") + HEADS[head] if head else BASES[family])
+    ending = {"gpt2": "LMHeadModel", "llama": "ForCausalLM"}[family] if head == "causal-language-model" else HEADS.get(head or "")
+    kind = getattr(transformers, f"{BASES[family].removesuffix('Model')}{ending}" if head else BASES[family])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = kind(made)

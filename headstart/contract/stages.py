@@ -162,6 +162,14 @@ class Tokenizer(Protocol):
     def mask_id(self) -> int | None:
         """The id that stands for a hidden token; None where there is none."""
 
+    @property
+    def end_id(self) -> int | None:
+        """The id that ends a text; None where there is none."""
+
+    @property
+    def start_id(self) -> int | None:
+        """The id that begins a text for a model that writes."""
+
     def any_piece(self, draw: Random) -> int:
         """The id of an ordinary piece, drawn."""
 

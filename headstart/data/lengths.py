@@ -55,6 +55,16 @@ class Unlimited:
         """As the tokenizer's."""
         return self.held.mask_id
 
+    @property
+    def end_id(self) -> int | None:
+        """As the tokenizer's."""
+        return self.held.end_id
+
+    @property
+    def start_id(self) -> int | None:
+        """As the tokenizer's."""
+        return self.held.start_id
+
     def any_piece(self, draw: Random) -> int:
         """As the tokenizer does."""
         return self.held.any_piece(draw)

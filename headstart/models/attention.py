@@ -48,6 +48,7 @@ class Packing:
     order: Tensor  # (N,) segment of each member of the groups
     firsts: Tensor  # (N,) first token of each segment
     first_only: bool  # whether the states of other tokens are not wanted
+    causal: bool = False  # whether a token sees itself and those before it alone
     held: dict[Any, Any] = field(default_factory=dict, repr=False)  # what the first layer worked out for the others
 
     @property
@@ -84,7 +85,7 @@ class Packing:
     def masks(self, window: int | None) -> list[Tensor | None]:
         """For each group what a token may see, (n, 1, 1 or L, L) True where it may; None when all of it."""
         if ("mask", window) not in self.held:
-            self.held["mask", window] = [mask(group, window, self.gather.device) for group in self.groups]
+            self.held["mask", window] = [mask(group, window, self.gather.device, self.causal) for group in self.groups]
         found: list[Tensor | None] = self.held["mask", window]
         return found
 
@@ -99,8 +100,13 @@ class Packing:
         return found
 
 
-def mask(group: Group, window: int | None, device: torch.device) -> Tensor | None:
-    """What tokens of a group may see: real ones, and with `window` those fewer than `window` places away."""
+def mask(group: Group, window: int | None, device: torch.device, causal: bool) -> Tensor | None:
+    """What tokens of a group may see: real ones, and with `window` those fewer than `window` places away.
+
+    Where no token sees what comes after it, none sees the padding at the end.
+    """
+    if causal:
+        return torch.ones(group.longest, group.longest, dtype=torch.bool, device=device).tril()[None, None]
     seen = None if group.real is None else group.real[:, None, None, :]
     if window is None or group.longest <= window:
         return seen
@@ -109,7 +115,7 @@ def mask(group: Group, window: int | None, device: torch.device) -> Tensor | Non
     return near if seen is None else near & seen
 
 
-def packing(segments: Ints, device: torch.device, *, first_only: bool = False) -> Packing:
+def packing(segments: Ints, device: torch.device, *, first_only: bool = False, causal: bool = False) -> Packing:
     """Index arrays for the segments (N, 3) of one packed row; made once a batch, used by every layer.
 
     With `first_only` the last layer gives the states of the segments' first tokens alone, (1, N, W).
@@ -132,7 +138,7 @@ def packing(segments: Ints, device: torch.device, *, first_only: bool = False) -
         gathers.append(gather.view(-1))
         groups.append(Group(len(members), longest, None if bool(real.all()) else real.to(device)))
     return Packing(tuple(groups), torch.cat(gathers).to(device), scatter.to(device), torch.tensor(order).to(device),
-                   torch.from_numpy(segments[:, 1].copy()).to(device), first_only)
+                   torch.from_numpy(segments[:, 1].copy()).to(device), first_only, causal)
 
 
 def grouped(order: list[int], lengths: list[int]) -> list[list[int]]:
@@ -174,10 +180,11 @@ def packed_attention(query: Tensor, key: Tensor, value: Tensor, pack: Packing, *
     queries, keys, values = (states.index_select(0, index)
                              for states, index in zip(rows, (gather_queries, gather, gather), strict=True))
     outputs = []
-    for (q, k, v), seen in zip(parts(pack, heads, (queries,), (keys, values), firsts), pack.masks(window), strict=True):
+    masks = [None] * len(pack.groups) if pack.causal else pack.masks(window)
+    for (q, k, v), seen in zip(parts(pack, heads, (queries,), (keys, values), firsts), masks, strict=True):
         q, k, v = (states.view(-1, heads, *states.shape[1:]) for states in (q, k, v))
         outputs.append(torch.nn.functional.scaled_dot_product_attention(
-            q, k, v, attn_mask=seen, dropout_p=dropout, scale=scaling).reshape(-1, width))
+            q, k, v, attn_mask=seen, dropout_p=dropout, is_causal=pack.causal, scale=scaling).reshape(-1, width))
     return torch.cat(outputs).index_select(0, scatter_queries).view(1, asked, heads, width)
 
 
@@ -186,7 +193,11 @@ def forward(module: torch.nn.Module, query: Tensor, key: Tensor, value: Tensor, 
     """The attention function that transformers calls: packed when the batch is, else torch's own with the mask."""
     pack: Packing | None = more.pop("packing", None)
     if pack is not None:
-        assert scaling is not None
+        scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
+        query, key = query.to(value.dtype), key.to(value.dtype)  # rotary positions leave autocast
+        shared = query.shape[1] // key.shape[1]  # heads of queries that share one of keys
+        if shared > 1:
+            key, value = key.repeat_interleave(shared, dim=1), value.repeat_interleave(shared, dim=1)
         return packed_attention(query, key, value, pack, dropout=dropout, scaling=scaling,
                                 window=more.get("sliding_window")), None
     from transformers.integrations.sdpa_attention import sdpa_attention_forward

@@ -29,7 +29,7 @@ class Checkpoint:
 class Output:
     """One output of a head: which states it reads, and the module's own layers on them.
 
-    "pooled" states are (N, W): the first token's, or the mean; "tokens" (T, W) all; "asked" (A, W) those asked for.
+    "pooled" states are (N, W): the first token's, the last one's, or the mean; "tokens" (T, W) all; "asked" (A, W) those asked for.
     """
 
     reads: Literal["pooled", "tokens", "asked"]
@@ -53,6 +53,30 @@ def first_offset(config: Any) -> int:
     return 0
 
 
+def by_last(config: Any) -> str:
+    """The head reads the last token: the only one that has seen all others."""
+    return "last"
+
+
+def no_mask() -> Any:
+    """A mask that decoders of the library hand on as it is: attention parts packed rows by itself."""
+    import torch
+
+    return torch.ones(1, 1, 1, 1, dtype=torch.bool)
+
+
+def score_head(module: Any, states: Tensor) -> Tensor:
+    """Decoders: one linear layer."""
+    logits: Tensor = module.score(states)
+    return logits
+
+
+def vocabulary_head(module: Any, states: Tensor) -> Tensor:
+    """Decoders: a score for each piece of the vocabulary."""
+    logits: Tensor = module.lm_head(states)
+    return logits
+
+
 def by_first(config: Any) -> str:
     """The head reads the first token."""
     return "first"
@@ -71,10 +95,12 @@ class Family:
     packs: bool = True
     has_types: bool = True
     position_offset: Callable[[Any], int] = first_offset
-    pooling: Callable[[Any], str] = by_first  # "first" or "mean"
+    pooling: Callable[[Any], str] = by_first  # "first", "last" or "mean"
     layers: str = "encoder.layer"
     first_only: str = "bert"  # in first_tokens.py: the last layer works on first tokens alone; "" where it can't
-    packed_mask: Any = None  # what the backbone takes for "no mask": attention parts packed rows by itself
+    causal: bool = False  # a token sees itself and those before it alone
+    above: tuple[str, ...] = ("pooler", "final_norm")  # parts of the backbone that lie above its layers
+    packed_mask: Any = None  # or what makes it: what the backbone takes for "no mask": attention parts packed rows by itself
     dropouts: tuple[str, ...] = ("hidden_dropout_prob",)
     attention_dropouts: tuple[str, ...] = ("attention_probs_dropout_prob",)
     names: dict[str, str] = field(default_factory=lambda: {

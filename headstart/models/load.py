@@ -57,6 +57,10 @@ def fit_out(module: Any, tokenizer: FamilyTokenizer, known: Facts, config: Any, 
     """A module with its tokenizer as a Model on its device."""
     if known.row.first_only:
         getattr(first_tokens, known.row.first_only)(inner(module.base_model, known.row.layers)[-1])
+    if tokenizer.held.pad_token_id is None and tokenizer.held.eos_token is not None:
+        tokenizer.held.pad_token = tokenizer.held.eos_token  # decoders have none; padding is masked in any case
+    if getattr(module.config, "pad_token_id", None) is None:
+        module.config.pad_token_id = tokenizer.held.pad_token_id  # plain transformers looks for the last token by it
     module.to(device)
     limit = longest_of(known, tokenizer, config)
     made = Model(module, tokenizer.with_longest(min(limit, longest or limit)), known, kind, drawn)

@@ -60,7 +60,7 @@ class Model:
         import numpy as np
         import torch
 
-        pack = packing(batch.segments, self.device) if self.packs(batch) else None
+        pack = packing(batch.segments, self.device, causal=self.facts.row.causal) if self.packs(batch) else None
         states = self.backbone(batch, pack)
         states = states.reshape(-1, states.shape[-1])
         if pack is None:  # leave the padding out
@@ -89,11 +89,13 @@ class Model:
         row = self.facts.row
         inputs: dict[str, Any] = {"input_ids": torch.from_numpy(batch.ids).to(self.device),
                                   "position_ids": self.positions(batch).to(self.device)}
+        if row.causal:
+            inputs["use_cache"] = False
         if row.has_types:
             limit = getattr(self.module.config, "type_vocab_size", 1) - 1
             inputs["token_type_ids"] = torch.from_numpy(batch.types).clamp(max=limit).to(self.device)
         if pack is not None:
-            inputs |= {"packing": pack, "attention_mask": row.packed_mask}
+            inputs |= {"packing": pack, "attention_mask": row.packed_mask() if callable(row.packed_mask) else row.packed_mask}
         else:
             assert len(batch.segments) == len(batch.ids), "several texts in a row need packing"
             inputs["attention_mask"] = mask(batch).to(self.device)
@@ -116,8 +118,8 @@ class Model:
         import torch
 
         outputs = self.facts.row.heads[self.head].outputs
-        by_mean = self.facts.row.pooling(self.module.config) == "mean"
-        if all(one.reads == "pooled" for one in outputs.values()) and not by_mean:
+        pooling = self.facts.row.pooling(self.module.config)
+        if all(one.reads == "pooled" for one in outputs.values()) and pooling == "first":
             first = self.first_states(batch)
             return {name: one.apply(self.module, first) for name, one in outputs.items()}
         states, borders = self.states(batch)
@@ -125,7 +127,8 @@ class Model:
         for name, one in outputs.items():
             held = states
             if one.reads == "pooled":
-                held = mean(states, borders) if by_mean else states.index_select(0, borders[:, 0])
+                place = borders[:, 0] if pooling == "first" else borders[:, 1] - 1
+                held = mean(states, borders) if pooling == "mean" else states.index_select(0, place)
             elif one.reads == "asked":
                 held = states.index_select(0, torch.from_numpy(batch.asks).to(self.device))
             found[name] = one.apply(self.module, held)
@@ -169,7 +172,7 @@ class Model:
             name = tied(self.module).get(held, held)
             if name.startswith(layers):
                 groups[f"layer {int(name[len(layers):].split('.')[0]) + 1}"].append(held)
-            elif name.startswith(f"{prefix}.") and ".pooler." not in name and "final_norm" not in name:
+            elif name.startswith(f"{prefix}.") and not any(part in name.split(".") for part in self.facts.row.above):
                 groups["embeddings"].append(held)
             else:
                 groups["head"].append(held)

@@ -30,12 +30,26 @@ class FamilyTokenizer:
         self.backend.no_padding()
         self.single = self.template(("x",))
         self.double = self.template(("x", "x"))
+        if not self.double[1] and self.end_id is not None:  # nothing would part the two texts
+            self.double[1] = [(self.end_id, self.part_types[2][0])]
 
     @property
     def pad_id(self) -> int:
         """The id of padding; 0 where the tokenizer has none (its places are masked in any case)."""
         found = self.held.pad_token_id
         return int(found) if found is not None else 0
+
+    @property
+    def end_id(self) -> int | None:
+        """The id that ends a text; None where there is none."""
+        found = self.held.eos_token_id
+        return int(found) if found is not None else None
+
+    @property
+    def start_id(self) -> int | None:
+        """The id that begins a text for a model that writes: its start token, else its end token."""
+        found = self.held.bos_token_id
+        return int(found) if found is not None else self.end_id
 
     def with_longest(self, longest: int) -> Self:
         """The same tokenizer with another longest feature."""

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.metrics.means import known_mean
 from headstart.text.stems import stem as stem_of
 
 Floats = NDArray[np.float64]
@@ -60,13 +61,7 @@ def rouge(predicted: str, references: Sequence[str], *, stem: bool = False) -> d
 
 def scores(measures: Any, weights: Floats) -> dict[str, NDArray[Any]]:
     """Weighted means over the examples that have references, (R,); measures are those of `per_example`, (M,)."""
-    found = {}
-    for name in NAMES:
-        values = np.asarray(measures[name], dtype=np.float64)
-        known = ~np.isnan(values)
-        total = weights[:, known].sum(axis=1)
-        found[name] = np.divide(weights[:, known] @ values[known], total, out=np.full(len(total), np.nan), where=total > 0)
-    return found
+    return {name: known_mean(measures[name], weights) for name in NAMES}
 
 
 def lines(text: str, *, stem: bool) -> list[list[str]]:

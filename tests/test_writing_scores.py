@@ -69,7 +69,7 @@ def test_what_the_training_texts_hold_is_found():
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_every_value_is_a_share_or_undefined(text, source):
     found = writing.measures(text, source, known=writing.ngram_hashes([source]))
-    assert all(math.isnan(value) or (0 <= value and (value <= 1 or name == "length_ratio")) for name, value in found.items())
+    assert all(math.isnan(value) or (value >= 0 and (value <= 1 or name == "length_ratio")) for name, value in found.items())
 
 
 @given(st.text(min_size=1, max_size=60))

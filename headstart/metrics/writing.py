@@ -24,8 +24,8 @@ NAN = float("nan")
 SINGLE = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"  # scripts without space between words
 WORD = re.compile(rf"[{SINGLE}]|[^\W_{SINGLE}]+(?:['’.,\-][^\W_{SINGLE}]+)*")
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-NUMBER_WORDS = {word: str(number) for number, word in enumerate(
-    "zero one two three four five six seven eight nine ten eleven twelve".split())}
+NUMBER_WORDS = {word: str(number) for number, word in enumerate((
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"))}
 COPIED, REPEATED, OVERLAP = 5, 4, 8  # words of a copied span, of a repeated n-gram, of an n-gram looked up in the training texts
 DEFINITIONS = {
     "length_ratio": "words of the text / words of its source",
@@ -107,8 +107,8 @@ def copied_share(own: Sequence[str], other: Sequence[str], *, span: int = COPIED
 def numbers(text: str) -> list[str]:
     """The numbers of a text in one form: digits without commas between thousands, without zeros at the end of a fraction.
 
-    1,000 -> 1000; 2.50 -> 2.5; 3,5 -> 3.5 (a comma before one or two digits parts a fraction); words from zero to twelve
-    are numbers only in a source (`unsupported_numbers`), since "one" is often none.
+    1,000 -> 1000; 2.50 -> 2.5; 3,5 -> 3.5. A full stop parts a fraction, a comma does so before one or two digits or after 0.
+    Words from zero to twelve are numbers only in a source (`unsupported_numbers`), since "one" is often none.
     """
     return [number_form(found) for found in NUMBER.findall(text)]
 

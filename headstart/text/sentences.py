@@ -14,17 +14,22 @@ from collections.abc import Iterator
 
 # Never the last word of a sentence: what they belong to follows.
 TITLES = frozenset((
-    "mr mrs ms dr prof rev hon st sen rep gov gen col capt lt sgt cmdr pres supt messrs mme mlle vs cf viz approx dept fig figs eq eqs sec "
-    "vol vols ch chap pp nos art e.g i.e z.b d.h u.a bzw ca vgl hr fr nr abb tab bspw sog inkl zzgl").split())
+    "mr", "mrs", "ms", "dr", "prof", "rev", "hon", "st", "sen", "rep", "gov", "gen", "col", "capt", "lt", "sgt", "cmdr", "pres", "supt",
+    "messrs", "mme", "mlle", "vs", "cf", "viz", "approx", "dept", "fig", "figs", "eq", "eqs", "sec", "vol", "vols", "ch", "chap", "pp",
+    "nos", "art", "e.g", "i.e", "z.b", "d.h", "u.a", "bzw", "ca", "vgl", "hr", "fr", "nr", "abb", "tab", "bspw", "sog", "inkl", "zzgl"))
 # May be the last word: a capital letter after them begins a sentence.
 CLOSING = frozenset((
-    "etc inc ltd co corp bros jr sr al ph.d m.d b.a m.a a.m p.m jan feb mar apr jun jul aug sep sept oct nov dec mon tue "
-    "wed thu fri sat sun usw ff str ave blvd no est min max ed eds ser").split())
+    "etc", "inc", "ltd", "co", "corp", "bros", "jr", "sr", "al", "ph.d", "m.d", "b.a", "m.a", "a.m", "p.m", "jan", "feb", "mar", "apr",
+    "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec", "mon", "tue", "wed", "thu", "fri", "sat", "sun", "usw", "ff", "str", "ave",
+    "blvd", "no", "est", "min", "max", "ed", "eds", "ser"))
 # "no." is an abbreviation before a number only: "No. 5" but "She said no."
 BEFORE_NUMBER = frozenset(("no", "nos", "nr", "p", "pp", "fig", "vol", "ch", "sec", "art", "jan", "feb", "mar", "apr", "jun", "jul", "aug",
                            "sep", "sept", "oct", "nov", "dec"))
-MONTHS = frozenset("januar februar märz april mai juni juli august september oktober november dezember".split())  # "am 3. Mai"
-STARTERS = frozenset("the a an he she it they we you this that these those there in on at but and if when while after as for his her".split())
+MONTHS = frozenset((
+    "januar", "februar", "märz", "april", "mai", "juni", "juli", "august", "september", "oktober", "november", "dezember"))  # "am 3. Mai"
+STARTERS = frozenset((
+    "the", "a", "an", "he", "she", "it", "they", "we", "you", "this", "that", "these", "those", "there", "in", "on", "at", "but", "and",
+    "if", "when", "while", "after", "as", "for", "his", "her"))
 MARKS = ".!?…"
 WIDE = "。！？｡"  # no space follows them
 CLOSERS = "\"'”’»)]}›」』）】＂"

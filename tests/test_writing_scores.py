@@ -8,12 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headstart.metrics import language, means, writing
+from headstart.text.words import words
 
 SOURCE = "The old mill by the river closed in 1999. Ann Reed bought it for 1,200 coins and three cows."
 
 
 def test_words_keep_their_inner_signs():
-    assert writing.words("It's 3.5 km, e.g. well-known. 猫だ_x") == ["it's", "3.5", "km", "e.g", "well-known", "猫", "だ", "x"]
+    assert words("It's 3.5 km, e.g. well-known. 猫だ_x") == ["it's", "3.5", "km", "e.g", "well-known", "猫", "だ", "x"]
 
 
 def test_novelty_and_copying_worked_by_hand():
@@ -26,7 +27,7 @@ def test_novelty_and_copying_worked_by_hand():
 
 
 def test_a_run_one_word_too_short_is_not_copied():
-    own, other = writing.words("a b c d x"), writing.words("a b c d e")
+    own, other = words("a b c d x"), words("a b c d e")
     assert writing.copied_share(own, other) == 0 and writing.copied_share(own, other, span=4) == 0.8
 
 

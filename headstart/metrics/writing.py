@@ -1,8 +1,7 @@
 """What a written text is like beside its source: length, what is new, what is copied, what nothing supports, what repeats.
 
 Each value belongs to one example and is NaN where it has no meaning (an empty text, no source), so that any weighting of
-the examples has a mean. Words are runs of letters and digits with inner ' ’ - . , and single Chinese, Japanese kana or Thai
-letters, in small letters. M examples, R weightings.
+the examples has a mean. Words are those of text/words.py. M examples, R weightings.
 """
 
 from __future__ import annotations
@@ -17,12 +16,11 @@ from numpy.typing import NDArray
 from headstart.metrics.means import known_mean
 from headstart.text.normalise import hash_text
 from headstart.text.sentences import sentence_spans
+from headstart.text.words import WORD, words
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 NAN = float("nan")
-SINGLE = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"  # scripts without space between words
-WORD = re.compile(rf"[{SINGLE}]|[^\W_{SINGLE}]+(?:['’.,\-][^\W_{SINGLE}]+)*")
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 NUMBER_WORDS = {word: str(number) for number, word in enumerate((
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"))}
@@ -41,11 +39,6 @@ DEFINITIONS = {
     "repetition": f"share of the text's {REPEATED}-grams that stood there before",
     "training_overlap": f"share of the text's {OVERLAP}-grams that the training texts hold",
 }
-
-
-def words(text: str) -> list[str]:
-    """The words of a text in small letters: "It's 3.5 km." -> it's, 3.5, km."""
-    return WORD.findall(text.lower())
 
 
 def ngrams(tokens: Sequence[str], size: int) -> list[tuple[str, ...]]:

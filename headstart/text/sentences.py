@@ -4,7 +4,8 @@ A sentence ends at a full stop, question or exclamation mark (or …) with the q
 space or the end of the text follows; at a Chinese or Japanese one also without space; and at an empty line. It does not
 end after an abbreviation ("Dr. Reed", "e.g. tea"), an initial ("J. R. Reed"), a number before a small letter ("on the 3.
 of May"), inside a number ("3.5") or an address ("https://example.org/a.b?c"), or before a small letter or a comma.
-Abbreviations are English and German ones; one that may close a sentence ("etc.", "Inc.") does so before a capital letter.
+In a text without any capital letter a small one may begin a sentence. Abbreviations are English and German ones; one that
+may close a sentence ("etc.", "Inc.") does so before a capital letter.
 """
 
 from __future__ import annotations
@@ -57,23 +58,25 @@ def sentences(text: str) -> list[str]:
 
 def ends(text: str) -> Iterator[int]:
     """Where a sentence ends, ascending; the end of the text last."""
+    small = text == text.lower()
     for found in END.finditer(text):
-        if found.group()[0] in WIDE or found.group()[0] == "\n" or closes(text, found.start(), found.end()):
+        if found.group()[0] in WIDE or found.group()[0] == "\n" or closes(text, found.start(), found.end(), small=small):
             yield found.end()
     yield len(text)
 
 
-def closes(text: str, mark: int, after: int) -> bool:
-    """Whether the mark at a place, with what closes after it, ends a sentence."""
+def closes(text: str, mark: int, after: int, *, small: bool) -> bool:
+    """Whether the mark at a place, with what closes after it, ends a sentence; `small`: the text has no capital letter."""
     follows = NEXT.match(text, after)
     word = follows.group(1) if follows else ""
     if not word:
         return True
-    if word[0].islower() or word[0] in ",;:":
+    if (word[0].islower() and not small) or word[0] in ",;:":
         return False
     if text[mark] != "." or text[mark:after].rstrip(CLOSERS) != ".":
         return True
-    return not abbreviated(word_before(text, mark), word)
+    before = word_before(text, mark)
+    return not abbreviated(before.upper() if small and len(before) == 1 else before, word)
 
 
 def word_before(text: str, mark: int) -> str:

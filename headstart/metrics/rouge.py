@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -93,7 +93,7 @@ def shared_ngrams(predicted: Sequence[str], gold: Sequence[str], size: int) -> f
     return f_measure((ours & theirs).total(), ours.total(), theirs.total())
 
 
-def common_rows(gold: Sequence[str], predicted: Sequence[str]) -> list[int]:
+def common_rows(gold: Sequence[str], predicted: Sequence[str]) -> Iterator[int]:
     """The table of common subsequences, one integer for each count of gold words (0 first).
 
     Bit j of row i is 0 where the length grows between j and j + 1 predicted words (Hyyrö 2004, Bit-parallel LCS-length
@@ -104,17 +104,18 @@ def common_rows(gold: Sequence[str], predicted: Sequence[str]) -> list[int]:
         places[word] = places.get(word, 0) | 1 << place
     full = (1 << len(predicted)) - 1
     row = full
-    rows = [row]
+    yield row
     for word in gold:
         match = row & places.get(word, 0)
         row = ((row + match) | (row - match)) & full
-        rows.append(row)
-    return rows
+        yield row
 
 
 def common_length(gold: Sequence[str], predicted: Sequence[str]) -> int:
     """Length of the longest common subsequence."""
-    return len(predicted) - common_rows(gold, predicted)[-1].bit_count()
+    for row in common_rows(gold, predicted):  # only the last one counts, and only one is held
+        last = row
+    return len(predicted) - last.bit_count()
 
 
 def common_places(gold: Sequence[str], predicted: Sequence[str]) -> list[int]:
@@ -122,7 +123,7 @@ def common_places(gold: Sequence[str], predicted: Sequence[str]) -> list[int]:
 
     Of several it is the one found from the end that leaves out a gold word sooner than a predicted one.
     """
-    rows = common_rows(gold, predicted)
+    rows = list(common_rows(gold, predicted))
 
     def length(row: int, column: int) -> int:
         return column - (rows[row] & ((1 << column) - 1)).bit_count()

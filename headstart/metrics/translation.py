@@ -40,16 +40,21 @@ def library() -> ModuleType:
     return found
 
 
-def per_example(predictions: Sequence[str], references: Sequence[Sequence[str]], *, words: Words = "13a") -> dict[str, Floats]:
-    """What each example adds: bleu (M, 10), chrf (M, 18), known (M,) 1 where there are references; measures for `scores`.
+def measures(predicted: str, references: Sequence[str], *, words: Words = "13a") -> dict[str, Any]:
+    """What one example adds: bleu (10,), chrf (18,), known 1 where there are references.
 
     `words` says how texts are parted into words, by sacrebleu's names: 13a for most languages, zh for Chinese.
     """
     metric = library().BLEU(tokenize=words, effective_order=True)  # asked for counts only, which the order does not change
-    rows = list(zip(predictions, references, strict=True))
-    return {"bleu": np.array([bleu_counts(text, golds, metric) for text, golds in rows], dtype=np.float64).reshape(-1, 2 + 2 * ORDERS),
-            "chrf": np.array([chrf_counts(text, golds) for text, golds in rows], dtype=np.float64).reshape(-1, 3 * LETTERS),
-            "known": np.array([float(bool(golds)) for _, golds in rows], dtype=np.float64)}
+    return {"bleu": np.array(bleu_counts(predicted, references, metric), dtype=np.float64),
+            "chrf": np.array(chrf_counts(predicted, references), dtype=np.float64), "known": float(bool(references))}
+
+
+def per_example(predictions: Sequence[str], references: Sequence[Sequence[str]], *, words: Words = "13a") -> dict[str, Floats]:
+    """What each example adds: bleu (M, 10), chrf (M, 18), known (M,); they are measures for `scores`."""
+    rows = [measures(text, golds, words=words) for text, golds in zip(predictions, references, strict=True)]
+    widths = {"bleu": (2 + 2 * ORDERS,), "chrf": (3 * LETTERS,), "known": ()}
+    return {name: np.array([row[name] for row in rows], dtype=np.float64).reshape(len(rows), *width) for name, width in widths.items()}
 
 
 def bleu_counts(predicted: str, references: Sequence[str], metric: Any) -> list[float]:

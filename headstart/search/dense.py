@@ -27,7 +27,15 @@ def write_vectors(path: Path, blocks: Iterable[NDArray[Any]], *, rows: int, widt
     The file appears when it is whole. Raises UserError (65) for what float16 cannot hold.
     """
     part = path.with_name(path.name + ".part")
-    table = np.lib.format.open_memmap(part, mode="w+", dtype=np.float16, shape=(rows, width))
+    try:
+        fill(np.lib.format.open_memmap(part, mode="w+", dtype=np.float16, shape=(rows, width)), blocks, normalise)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def fill(table: Any, blocks: Iterable[NDArray[Any]], normalise: bool) -> None:
+    """Put the blocks into a table on the disk, in order; they must fill it."""
     at = 0
     for block in blocks:
         made = np.asarray(block, dtype=np.float32)
@@ -37,12 +45,11 @@ def write_vectors(path: Path, blocks: Iterable[NDArray[Any]], *, rows: int, widt
         if wrong.any():
             raise UserError(f"A vector needs numbers up to 65,504 in size, but row {at + int(wrong.argmax())} has others (or NaN).",
                             fix="Make the vectors 1 long, or look for what went wrong in that row's text.", exit=Exit.DATA)
-        assert at + len(made) <= rows, f"more than {rows} vectors came"
+        assert at + len(made) <= len(table), f"more than {len(table)} vectors came"
         table[at:at + len(made)] = made
         at += len(made)
-    assert at == rows, f"{at} of {rows} vectors came"
+    assert at == len(table), f"{at} of {len(table)} vectors came"
     table.flush()
-    part.replace(path)
 
 
 @dataclass(frozen=True)

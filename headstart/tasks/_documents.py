@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
 from headstart.contract import Example, Field, Row, RowFault, Tokenizer
 from headstart.tasks._texts import TEXT_NAMES, plain
+from headstart.text.sentences import sentences as parted
 
-END = re.compile(r"(?<=[.!?。！？])\s+")
 IS_NEXT, RANDOM = 0, 1  # BERT's own numbers
 LABELS = ("is_next", "random")
 FIELDS = (
@@ -42,9 +41,9 @@ def read(row: Row) -> Segments:
 
 
 def sentences(text: str) -> list[str]:
-    """Lines where there are several, else what ends with a full stop, question or exclamation mark."""
+    """Lines where there are several, else the text's own sentences."""
     lines = [line.strip() for line in text.split("\n") if line.strip()]
-    return lines if len(lines) > 1 else [part for part in END.split(text.strip()) if part]
+    return lines if len(lines) > 1 else parted(text)
 
 
 def documents(examples: Sequence[Segments]) -> list[tuple[int, list[str]]]:

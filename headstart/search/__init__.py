@@ -1,0 +1,1 @@
+"""Search among vectors and words on plain arrays, and one ranking from several."""

@@ -170,6 +170,9 @@ class Tokenizer(Protocol):
     def start_id(self) -> int | None:
         """The id that begins a text for a model that writes."""
 
+    def as_prompt(self, text: str, *, chat: bool) -> str:
+        """A prompt as the model's chat template lays it out up to where the response begins; else with a line's end."""
+
     def any_piece(self, draw: Random) -> int:
         """The id of an ordinary piece, drawn."""
 
@@ -186,7 +189,8 @@ class HeadSpec:
 
     `kind` is the field's name of the head ("sequence-classification"); `size` its outputs; `loss` what it is
     trained on: "cross-entropy", "binary" (each label by itself), "squared", "span" (begin and end), "choice" (one of a
-    group), "pretraining". A joint head (in-batch negatives) sees all states of one update at once.
+    group), "pretraining", "vocabulary" (the token at each asked place, where scores of all pieces are too many to keep).
+    A joint head (in-batch negatives) sees all states of one update at once.
     """
 
     kind: str

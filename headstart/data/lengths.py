@@ -65,6 +65,10 @@ class Unlimited:
         """As the tokenizer's."""
         return self.held.start_id
 
+    def as_prompt(self, text: str, *, chat: bool) -> str:
+        """As the tokenizer does."""
+        return self.held.as_prompt(text, chat=chat)
+
     def any_piece(self, draw: Random) -> int:
         """As the tokenizer does."""
         return self.held.any_piece(draw)

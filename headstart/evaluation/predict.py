@@ -53,7 +53,7 @@ def predict_chunk(task: Task[Any], model: Model, chunk: Sequence[Example], batch
         owner += [index] * len(made)
     pieces: list[Any] = [None] * len(features)
     for batch in by_length(features, batch_tokens):
-        outputs = answer(model, [features[place] for place in batch])
+        outputs = answer(model, [features[place] for place in batch], surprise=task.head().loss == "vocabulary")
         for place, output in zip(batch, outputs, strict=True):
             pieces[place] = task.reduce(features[place], output)
     held: list[list[Any]] = [[] for _ in chunk]
@@ -75,14 +75,14 @@ def by_length(features: Sequence[Feature], batch_tokens: int) -> Iterator[list[i
         yield batch
 
 
-def answer(model: Model, features: Sequence[Feature]) -> list[dict[str, Any]]:
-    """The model's outputs for each of some features, as arrays by name."""
+def answer(model: Model, features: Sequence[Feature], *, surprise: bool = False) -> list[dict[str, Any]]:
+    """The model's outputs for each of some features, as arrays by name; with `surprise`, that of the targets alone."""
     import torch
 
     model.module.eval()
     batch = collate(features, model.layout(packed=model.can_pack))
     with torch.inference_mode():
-        outputs = model.forward(batch)
+        outputs = model.surprises(batch) if surprise else model.forward(batch)
     return model.parted(batch, {name: values.float().cpu().numpy() for name, values in outputs.items()})
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+ASKED = 512  # asked tokens whose scores of the whole vocabulary are held at once
+
 
 @dataclass
 class Model:
@@ -115,13 +117,42 @@ class Model:
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """The head's outputs in the order of the features: {"logits": (N, C), (T, C) or (A, V)}."""
+        outputs = self.facts.row.heads[self.head].outputs
+        return {name: outputs[name].apply(self.module, held) for name, held in self.read_states(batch).items()}
+
+    def surprises(self, batch: Batch) -> dict[str, Tensor]:
+        """-log p of each asked target, and whether it was likeliest, worked out some at a time: (A,), (A,)."""
+        import torch
+
+        states, targets = self.read_states(batch)["logits"], torch.from_numpy(batch.targets["label"]).to(self.device)
+        losses, hits = [], []
+        for begin in range(0, len(states), ASKED):
+            logits, gold = self.apply_head(states[begin:begin + ASKED]).float(), targets[begin:begin + ASKED]
+            losses.append(torch.nn.functional.cross_entropy(logits, gold, reduction="none"))
+            hits.append(logits.argmax(dim=1) == gold)
+        none = states.new_zeros(0)
+        return {"surprise": torch.cat([none, *losses]), "hit": torch.cat([none.bool(), *hits])}
+
+    def apply_head(self, states: Tensor) -> Tensor:
+        """The head's own layers on states of asked tokens: (A, W) -> (A, V)."""
+        return self.facts.row.heads[self.head].outputs["logits"].apply(self.module, states)
+
+    def head_parameters(self) -> list[Tensor]:
+        """The weights that the head's layers use, the embeddings where they are turned round."""
+        prefix = f"{self.module.base_model_prefix}."
+        own = [weight for name, weight in self.module.named_parameters() if not name.startswith(prefix)]
+        turned = self.module.get_output_embeddings()
+        return own + [weight for weight in turned.parameters() if not any(weight is one for one in own)] if turned is not None else own
+
+    def read_states(self, batch: Batch) -> dict[str, Tensor]:
+        """The states that each output of the head reads: (N, W), (T, W) or (A, W)."""
         import torch
 
         outputs = self.facts.row.heads[self.head].outputs
         pooling = self.facts.row.pooling(self.module.config)
         if all(one.reads == "pooled" for one in outputs.values()) and pooling == "first":
             first = self.first_states(batch)
-            return {name: one.apply(self.module, first) for name, one in outputs.items()}
+            return dict.fromkeys(outputs, first)
         states, borders = self.states(batch)
         found = {}
         for name, one in outputs.items():
@@ -131,7 +162,7 @@ class Model:
                 held = mean(states, borders) if pooling == "mean" else states.index_select(0, place)
             elif one.reads == "asked":
                 held = states.index_select(0, torch.from_numpy(batch.asks).to(self.device))
-            found[name] = one.apply(self.module, held)
+            found[name] = held
         return found
 
     def parted(self, batch: Batch, outputs: Mapping[str, NDArray[Any]]) -> list[dict[str, NDArray[Any]]]:
@@ -140,13 +171,12 @@ class Model:
 
         made: list[dict[str, NDArray[Any]]] = [{} for _ in batch.segments]
         for name, one in self.facts.row.heads[self.head].outputs.items():
-            if one.reads == "pooled":
-                parts = list(outputs[name])
-            else:
-                sizes = batch.lengths if one.reads == "tokens" else batch.asked
-                parts = np.split(outputs[name], np.cumsum(sizes)[:-1])
-            for held, part in zip(made, parts, strict=True):
-                held[name] = part
+            sizes = batch.lengths if one.reads == "tokens" else batch.asked
+            for given in [name] if name in outputs else ["surprise", "hit"]:
+                whole = outputs[given]
+                parts = list(whole) if one.reads == "pooled" else np.split(whole, np.cumsum(sizes)[:-1])
+                for held, part in zip(made, parts, strict=True):
+                    held[given] = part
         return made
 
     def pooled(self, batch: Batch) -> Tensor:

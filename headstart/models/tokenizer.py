@@ -51,6 +51,13 @@ class FamilyTokenizer:
         found = self.held.bos_token_id
         return int(found) if found is not None else self.end_id
 
+    def as_prompt(self, text: str, *, chat: bool) -> str:
+        """A prompt as the model's chat template lays it out up to where the response begins; else with a line's end."""
+        if not chat or not self.held.chat_template:
+            return f"{text}\n"
+        made: str = self.held.apply_chat_template([{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True)
+        return made
+
     def with_longest(self, longest: int) -> Self:
         """The same tokenizer with another longest feature."""
         other = copy.copy(self)

@@ -31,6 +31,7 @@ from headstart.contract import (
     Tokenizer,
 )
 from headstart.settings import Note
+from headstart.tasks._blocks import blocks
 from headstart.tasks._masking import fit_neighbours, hidden, reduced
 from headstart.tasks._texts import TEXT_NAMES, plain
 
@@ -76,7 +77,9 @@ class MaskedLanguageModel(Task[Text]):
         columns = [column for column in columns if column.name.lower() != "document"]
         if len(columns) != 1 or columns[0].name.lower() not in TEXT_NAMES:
             return None
-        return Detection({"text": columns[0].name}, 0.4, f"the only column, {columns[0].name!r}, holds texts")
+        masks = any("[MASK]" in str(value) or "<mask>" in str(value) for value in columns[0].values)
+        reason = f"the only column, {columns[0].name!r}, holds texts" + (" with masks" if masks else "")
+        return Detection({"text": columns[0].name}, 0.45 if masks else 0.4, reason)
 
     def read(self, row: Row) -> Text:
         """The text; raises RowFault for an empty one."""
@@ -106,19 +109,7 @@ class MaskedLanguageModel(Task[Text]):
         """The texts as they are, or joined until a block is full; a block keeps the id of its first row."""
         if not self.settings.blocks:
             return examples
-        room, size, first = tokenizer.room(1), 0, 0
-        made: list[Text] = []
-        held: list[str] = []
-        for example in examples:
-            length = len(tokenizer.tokenize(example.text).ids)
-            if held and size + length > room:
-                made.append(Text(first, "\n".join(held)))
-                held, size = [], 0
-            if not held:
-                first = example.row
-            held.append(example.text)
-            size += length + 1
-        return [*made, Text(first, "\n".join(held))] if held else made
+        return [Text(row, text) for row, text in blocks(((one.row, one.text) for one in examples), tokenizer, tokenizer.room(1))]
 
     def encode(self, example: Text, tokenizer: Tokenizer, draw: Random | None = None) -> list[Feature]:
         """One feature for each window; with a draw some tokens are hidden, else the masks in the text are asked."""

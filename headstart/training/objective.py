@@ -30,6 +30,8 @@ def objective(spec: HeadSpec, settings: Training, counts: Sequence[int]) -> Obje
     """The weighted loss sum of a batch, in fp32: what the head is trained on, as set."""
     import torch
 
+    from headstart.training.vocabulary_loss import vocabulary_loss
+
     weights = torch.tensor(balanced(counts)) if settings.class_weights == "balanced" and counts else None
     options: dict[str, Any] = {"smoothing": settings.label_smoothing, "gamma": settings.focal_gamma}
 
@@ -42,12 +44,17 @@ def objective(spec: HeadSpec, settings: Training, counts: Sequence[int]) -> Obje
         "squared": lambda logits, targets, _: squared(logits, targets), "span": span, "choice": choice}
 
     def loss(model: Trainable, batch: Batch) -> Tensor:
+        if spec.loss == "vocabulary":
+            targets = torch.from_numpy(batch.targets["label"])
+            states = model.read_states(batch)["logits"]
+            return vocabulary_loss(states, targets.to(states.device), model.apply_head,
+                                   lambda logits, gold: cross_entropy(logits, gold, **options), model.head_parameters())
         outputs = {name: held.float() for name, held in model.forward(batch).items()}
         logits = outputs["logits"]
-        targets = {name: torch.from_numpy(held).to(logits.device) for name, held in batch.targets.items()}
+        held_targets = {name: torch.from_numpy(held).to(logits.device) for name, held in batch.targets.items()}
         rows = torch.from_numpy(batch.weights).to(logits.device, torch.float32)
         own = kinds.get(spec.loss)
-        each = pretraining(outputs, targets, batch) if own is None else own(logits, targets["label"], batch)
+        each = pretraining(outputs, held_targets, batch) if own is None else own(logits, held_targets["label"], batch)
         return (each * rows).sum() if batch.per["label"] == "feature" or spec.loss == "pretraining" else each.sum()
 
     return loss

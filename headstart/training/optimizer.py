@@ -27,6 +27,15 @@ class Trainable(Protocol):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """The head's outputs for each feature of a batch."""
 
+    def read_states(self, batch: Batch) -> dict[str, Tensor]:
+        """The states that each output of the head reads."""
+
+    def apply_head(self, states: Tensor) -> Tensor:
+        """The head's own layers on such states."""
+
+    def head_parameters(self) -> list[Tensor]:
+        """The weights that those layers use."""
+
     def parameter_groups_by_depth(self) -> list[tuple[str, list[str]]]:
         """Parameter names from the bottom up: embeddings, each layer, head."""
 

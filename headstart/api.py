@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -136,6 +136,23 @@ class Model:
         return evaluate_checkpoints(Path(self.reference), self.task, loaded, str(path), settings=data or settings.Data(),
                                     given=columns or {}, evaluation=evaluation or settings.Evaluation(), seed=seed, voice=voice or Silent())
 
+    def generate(self, prompts: Sequence[str], *, settings: settings.Generation | None = None, seed: int = 0, stop: Sequence[str] = (),
+                 stream: Callable[[str], None] | None = None, **more: Any) -> list[dict[str, Json]]:
+        """Text after each prompt: {"prompt", "prediction", "log_probability", "tokens", "ended", "cut_tokens"}.
+
+        Settings of the group `generation` are keyword arguments (`new_tokens=20, sample=True`); the likeliest text by default.
+        Raises UserError for a model that does not write.
+        """
+        from headstart.evaluation.generate import generate
+
+        own = settings_of(settings, more)
+        made = generate(self.loaded, prompts, own, seed=seed, stop=stop, stream=stream)
+        return [{"prompt": prompt, "prediction": one.text, "log_probability": sum(one.log_probabilities),
+                 "tokens": [{"token": piece, "log_probability": value} for piece, value in
+                            zip(self.loaded.tokenizer.pieces(one.ids), one.log_probabilities, strict=True)],
+                 "ended": one.ended, "cut_tokens": one.cut}
+                for prompt, texts in zip(prompts, made, strict=True) for one in texts]
+
     def save(self, folder: str | Path) -> Path:
         """Write the model as an ordinary transformers folder with headstart.json beside; never over another folder."""
         from headstart.runs import artifact, card
@@ -154,6 +171,24 @@ def load(reference: str | Path, task: str | None = None, *, device: str = "auto"
 
     made, loaded = artifact.load(str(reference), task_name=task, device=choose_device(device), allow_pickle=allow_pickle)
     return Model(made, loaded, str(reference))
+
+
+def load_writer(reference: str | Path, *, device: str = "auto", allow_pickle: bool = False) -> Model:
+    """A model that writes; one that cannot is refused before its weights are read. Raises UserError (2)."""
+    from headstart.evaluation.generate import refuse_unfit
+    from headstart.models.facts import facts
+    from headstart.runs.artifact import model_folder
+
+    refuse_unfit(facts(model_folder(str(reference)), allow_pickle=allow_pickle))
+    return load(reference, device=device, allow_pickle=allow_pickle)
+
+
+def settings_of(given: settings.Generation | None, more: Mapping[str, Any]) -> settings.Generation:
+    """Generation settings from keyword arguments, checked; raises UserError (78)."""
+    if not more:
+        return given or settings.Generation()
+    made: settings.Generation = settings.build({f"generation.{name}": value for name, value in more.items()})["generation"]
+    return made
 
 
 def finetune(train: str | Path, dev: str | Path | None = None, test: str | Path | None = None, *,

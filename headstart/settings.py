@@ -107,7 +107,28 @@ class Evaluation:
     batch_tokens: Annotated[int, Note("tokens that go through the model at once", low=16)] = 4096
 
 
-GROUPS: dict[str, type] = {"data": Data, "training": Training, "evaluation": Evaluation}
+@dataclass(frozen=True)
+class Generation:
+    """How a model writes."""
+
+    new_tokens: Annotated[int, Note("tokens that are written at most; -1: as many as the model takes", low=-1)] = 64
+    least_tokens: Annotated[int, Note("tokens that are written at least", low=0)] = 0
+    sample: Annotated[bool, Note("draw each token (--sample) instead of taking the likeliest")] = False
+    temperature: Annotated[float, Note("of the draws: below 1 the likely becomes likelier", above=0)] = 1.0
+    top_k: Annotated[int, Note("draw among so many likeliest tokens; all when 0", low=0)] = 0
+    top_p: Annotated[float, Note("draw among the likeliest tokens that have this share together", above=0, high=1)] = 1.0
+    min_p: Annotated[float, Note("draw among tokens at least this likely, as a share of the likeliest", low=0, high=1)] = 0.0
+    typical_p: Annotated[float, Note("draw among the tokens of most expected surprise that have this share together", above=0, high=1)] = 1.0
+    beams: Annotated[int, Note("ways that are followed side by side", low=1)] = 1
+    length_penalty: Annotated[float, Note("of beams: a score is divided by length to this power")] = 1.0
+    repetition_penalty: Annotated[float, Note("scores of tokens that stand there already are divided by this", above=0)] = 1.0
+    no_repeat_ngram: Annotated[int, Note("no so many tokens come twice; any may when 0", low=0)] = 0
+    answers: Annotated[int, Note("texts for each prompt", low=1)] = 1
+    at_once: Annotated[int, Note("prompts that are written on side by side", low=1)] = 32
+    chat: Annotated[bool, Note("lay prompts out by the tokenizer's chat template (--chat)")] = False
+
+
+GROUPS: dict[str, type] = {"data": Data, "training": Training, "evaluation": Evaluation, "generation": Generation}
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def test_every_token_is_asked_once_in_windows_that_fit(length, longest, overlap,
     first = min(first, length)
     features = task.windows(list(range(length)), first, longest, Random(0) if train else None, 0)
     asked = [token for one in features for token in one.targets["label"].value]
-    assert asked == list(range(first, length)) and all(len(one) <= longest for one in features) or (first >= length and not asked)
+    assert (asked == list(range(first, length)) and all(len(one) <= longest for one in features)) or (first >= length and not asked)
     assert all(one.ids[place + 1] == token for one in features for place, token in zip(one.asks, one.targets["label"].value, strict=True))
 
 

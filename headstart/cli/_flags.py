@@ -31,9 +31,9 @@ def columns(parser: argparse.ArgumentParser) -> None:
         group.add_argument(f"--{name}", metavar="COLUMN", dest=f"column_{name}", help=words)
 
 
-def common(parser: argparse.ArgumentParser, *, training: bool) -> None:
+def common(parser: argparse.ArgumentParser, *, training: bool, groups: tuple[str, ...] = ("data.", "evaluation.")) -> None:
     """Settings, files, and how much is said."""
-    known = all_lines() if training else [line for line in all_lines() if line.key.startswith(("data.", "evaluation."))]
+    known = all_lines() if training else [line for line in all_lines() if line.key.startswith(groups)]
     group = parser.add_argument_group("settings")
     for flag, key in SHORT.items():
         if any(line.key == key for line in known):

@@ -1,0 +1,126 @@
+"""`headstart inspect MODEL TEXT…`: a look inside."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headstart.cli import _flags
+from headstart.errors import UserError
+
+if TYPE_CHECKING:
+    from headstart.inspection.inspection import Inspection
+    from headstart.models.model import Model
+    from headstart.runs.voice import Voice
+
+SUMMARY = "a look inside: tokens, hidden states, attentions, as a table, a file or a page"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Arguments."""
+    parser.add_argument("model", metavar="MODEL", help="run folder, model folder, hub name or pip:PACKAGE; a bare model is fine")
+    parser.add_argument("texts", metavar="TEXT", nargs="*", help="a text; several are inspected one after the other")
+    parser.add_argument("--pair", metavar="TEXT2", help="a second text, read together with each TEXT")
+    parser.add_argument("--layers", metavar="0,6,12", help="only these layers (0 is the embeddings); ranges as 1-4 are fine")
+    parser.add_argument("--heads", metavar="1,2", help="only these heads of each layer, from 1")
+    parser.add_argument("--no-attentions", action="store_true", help="hidden states alone: for very long texts")
+    parser.add_argument("--to", metavar="F", help="all numbers into F.npz, F.safetensors or F.parquet; of several texts F-1, F-2 …")
+    parser.add_argument("--page", metavar="F.html", help="a page to look at in a browser, without network; of several texts F-1, F-2 …")
+    _flags.common(parser, training=False)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Inspect; tokens go to standard output, words to standard error."""
+    from headstart.inspection.inspection import inspect
+    from headstart.runs.inspection import opened
+    from headstart.runs.prepare import choose_device
+
+    own, _, values = _flags.values(given)
+    _flags.groups(values)
+    voice = _flags.voice(given)
+    check_words(given)
+    layers, heads = numbers(given.layers, "--layers"), numbers(given.heads, "--heads")
+    model, trained = opened(given.model, device=choose_device(given.device or own.get("device", "auto")), allow_pickle=bool(given.allow_pickle))
+    voice.say(model_words(model, given.model, trained))
+    for number, text in enumerate(given.texts, start=1):
+        found = inspect(model, text, given.pair, layers=layers, heads=heads, attentions=not given.no_attentions)
+        print(json.dumps(found.json(), ensure_ascii=False) if given.json else table(found), flush=True)
+        voice.say(facts(found, model))
+        write(found, given, number, voice)
+    return 0
+
+
+def check_words(given: argparse.Namespace) -> None:
+    """Refuse what cannot work before a model is read."""
+    from headstart.inspection.save import ending
+
+    if not given.texts:
+        raise UserError("inspect takes a text, but there is none.", fix='For example: headstart inspect MODEL "The roses bloom."')
+    if given.to:
+        ending(Path(given.to))
+    if given.page and Path(given.page).suffix.lower() not in (".html", ".htm"):
+        raise UserError(f"{given.page} should end in .html.", fix="Name the page so.")
+    if given.page and given.no_attentions:
+        raise UserError("--page shows attentions, and --no-attentions leaves them out.", fix="Use one of them.")
+
+
+def numbers(text: str | None, flag: str) -> list[int] | None:
+    """`0,6,12` or `1-4` as numbers; raises UserError."""
+    if text is None:
+        return None
+    found: list[int] = []
+    for part in text.split(","):
+        first, _, last = part.strip().partition("-")
+        if not first.isdecimal() or (last and not last.isdecimal()) or part.strip().endswith("-"):
+            raise UserError(f"{flag} takes numbers as 0,6,12 or 1-4, but it is {text!r}.", fix=f"For example: {flag} 1,2")
+        found += range(int(first), int(last or first) + 1)
+    return found
+
+
+def model_words(model: Model, reference: str, trained: bool) -> str:
+    """What was loaded."""
+    head = "; trained to label texts" if trained else ""
+    return f"model: {reference} ({model.facts.family}, {model.facts.layers} layers of width {model.facts.width}{head})"
+
+
+def table(found: Inspection) -> str:
+    """The tokens as lines: place, id, piece, characters, segment, whose it is."""
+    rows = [("token", "id", "piece", "characters", "segment", "of")]
+    for place, token in enumerate(found.tokens):
+        characters = "" if token.begin is None else f"{token.begin}-{token.end}"
+        rows.append((str(place), str(token.id), token.piece, characters, str(token.segment), token.part or "special"))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    right = (True, True, False, False, True, False)
+    return "\n".join("  ".join(cell.rjust(width) if end else cell.ljust(width)
+                               for cell, width, end in zip(row, widths, right, strict=True)).rstrip() for row in rows)
+
+
+def facts(found: Inspection, model: Model) -> str:
+    """How many tokens, and the shapes."""
+    unknown = sum(not token.special and token.id == model.tokenizer.held.unk_token_id for token in found.tokens)
+    words = [f"{len(found.tokens)} tokens of at most {model.tokenizer.longest:,}" + (f", {unknown} unknown to the tokenizer" if unknown else ""),
+             f"hidden states {shape(found.hidden_states.shape)} (layers x tokens x width)"]
+    if found.attentions.size:
+        words.append(f"attentions {shape(found.attentions.shape)} (layers x heads x tokens x tokens)")
+    return "; ".join(words)
+
+
+def shape(sizes: tuple[int, ...]) -> str:
+    """7 x 12 x 384."""
+    return " x ".join(map(str, sizes))
+
+
+def write(found: Inspection, given: argparse.Namespace, number: int, voice: Voice) -> None:
+    """The files that were asked for."""
+    if given.to:
+        voice.say(f"wrote {found.save(placed(given.to, number, len(given.texts)))}")
+    if given.page:
+        voice.say(f"wrote {found.page(placed(given.page, number, len(given.texts)))}")
+
+
+def placed(path: str, number: int, count: int) -> Path:
+    """The file of one text: the path as given, or with -1, -2 … where there are several."""
+    place = Path(path)
+    return place if count == 1 else place.with_name(f"{place.stem}-{number}{place.suffix}")

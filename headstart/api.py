@@ -23,6 +23,7 @@ from headstart.runs.voice import Silent, Voice
 
 if TYPE_CHECKING:
     from headstart.contract import Tokens
+    from headstart.inspection.attribution import Attribution
     from headstart.inspection.inspection import Inspection
     from headstart.models.model import Model as Loaded
 
@@ -76,6 +77,13 @@ class Model:
         from headstart.inspection.inspection import inspect as look
 
         return look(self.loaded, text, pair, layers=layers, heads=heads, attentions=attentions)
+
+    def attribute(self, text: str, pair: str | None = None, *, method: str = "integrated-gradients", target: str | None = None,
+                  baseline: str | None = None) -> Attribution:
+        """How much each word speaks for a label (the predicted one unless `target` names another); raises UserError."""
+        from headstart.inspection.attribution import attribute
+
+        return attribute(self.loaded, text, pair, method=method, target=target, baseline=baseline)
 
     def predict(self, rows: Iterable[Mapping[str, Json] | str]) -> list[dict[str, Json]]:
         """One dict for each row (prediction, probability, probabilities …); a plain text is a row's first field.

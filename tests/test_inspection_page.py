@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import hashlib
+import itertools
 import json
 import re
 import shutil
@@ -104,7 +105,7 @@ def test_similarities_are_cosines(bert):
 
     states = inspect(bert, "seven green apples").hidden_states
     assert np.allclose(similarities(states), [cosine_similarity(layer) for layer in states.astype(np.float64)], atol=1e-9)
-    assert np.allclose(kept(states), [np.diag(cosine_similarity(after, before)) for before, after in zip(states, states[1:], strict=False)], atol=1e-5)
+    assert np.allclose(kept(states), [np.diag(cosine_similarity(after, before)) for before, after in itertools.pairwise(states)], atol=1e-5)
 
 
 def test_the_command_writes_a_page_beside_the_table(bert, headstart, tmp_path):

@@ -11,6 +11,7 @@ from headstart.cli import _flags
 from headstart.errors import UserError
 
 if TYPE_CHECKING:
+    from headstart.inspection.attribution import Attribution
     from headstart.inspection.inspection import Inspection
     from headstart.models.model import Model
     from headstart.runs.voice import Voice
@@ -28,6 +29,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-attentions", action="store_true", help="hidden states alone: for very long texts")
     parser.add_argument("--to", metavar="F", help="all numbers into F.npz, F.safetensors or F.parquet; of several texts F-1, F-2 …")
     parser.add_argument("--page", metavar="F.html", help="a page to look at in a browser, without network; of several texts F-1, F-2 …")
+    group = parser.add_argument_group("what a prediction rests on (models that label texts)")
+    group.add_argument("--attribute", metavar="METHOD", help="score each word: integrated-gradients, gradient-x-input or occlusion")
+    group.add_argument("--target", metavar="LABEL", help="for this label (default: the one predicted)")
+    group.add_argument("--baseline", metavar="pad|mask", help="what a text that says nothing is made of (default: pad; occlusion: mask)")
     _flags.common(parser, training=False)
 
 
@@ -42,14 +47,47 @@ def run(given: argparse.Namespace) -> int:
     voice = _flags.voice(given)
     check_words(given)
     layers, heads = numbers(given.layers, "--layers"), numbers(given.heads, "--heads")
-    model, trained = opened(given.model, device=choose_device(given.device or own.get("device", "auto")), allow_pickle=bool(given.allow_pickle))
+    device = choose_device(given.device or own.get("device", "auto"))
+    model, trained = opened(given.model, device=device, allow_pickle=bool(given.allow_pickle))
     voice.say(model_words(model, given.model, trained))
     for number, text in enumerate(given.texts, start=1):
         found = inspect(model, text, given.pair, layers=layers, heads=heads, attentions=not given.no_attentions)
-        print(json.dumps(found.json(), ensure_ascii=False) if given.json else table(found), flush=True)
+        scored = attributed(given, model, text)
+        show(found, scored, as_json=given.json)
         voice.say(facts(found, model))
-        write(found, given, number, voice)
+        if scored is not None:
+            voice.say(f"{scored.sentence()}\n{scored.accuracy()}")
+        write(found, scored, given, number, voice)
     return 0
+
+
+def attributed(given: argparse.Namespace, model: Model, text: str) -> Attribution | None:
+    """The words' scores where they are wanted."""
+    from headstart.inspection.attribution import attribute
+
+    if given.attribute is None:
+        return None
+    return attribute(model, text, given.pair, method=given.attribute, target=given.target, baseline=given.baseline)
+
+
+def show(found: Inspection, scored: Attribution | None, *, as_json: bool) -> None:
+    """The result on standard output: tokens, or the scored words where there are some; with --json both."""
+    if as_json:
+        more = {} if scored is None else {"attribution": scored.json()}
+        print(json.dumps(found.json() | more, ensure_ascii=False), flush=True)
+    else:
+        print(table(found) if scored is None else word_table(scored), flush=True)
+
+
+def word_table(scored: Attribution) -> str:
+    """Each word with its score and a bar, in the order of the text."""
+    most = max((abs(score) for _, score in scored.words), default=0.0) or 1.0
+    width = max([len(word.text) for word, _ in scored.words] + [len("word")])
+    lines = [f"{'word'.ljust(width)}    score  for {scored.label}"]
+    for word, score in scored.words:
+        bar = ("+" if score > 0 else "-") * round(20 * abs(score) / most)
+        lines.append(f"{word.text.ljust(width)}  {score:+.4f}  {bar}".rstrip())
+    return "\n".join(lines)
 
 
 def check_words(given: argparse.Namespace) -> None:
@@ -58,6 +96,8 @@ def check_words(given: argparse.Namespace) -> None:
 
     if not given.texts:
         raise UserError("inspect takes a text, but there is none.", fix='For example: headstart inspect MODEL "The roses bloom."')
+    if given.attribute is None and (given.target or given.baseline):
+        raise UserError("--target and --baseline belong to --attribute, which is not there.", fix="Add --attribute integrated-gradients")
     if given.to:
         ending(Path(given.to))
     if given.page and Path(given.page).suffix.lower() not in (".html", ".htm"):
@@ -100,7 +140,8 @@ def table(found: Inspection) -> str:
 def facts(found: Inspection, model: Model) -> str:
     """How many tokens, and the shapes."""
     unknown = sum(not token.special and token.id == model.tokenizer.held.unk_token_id for token in found.tokens)
-    words = [f"{len(found.tokens)} tokens of at most {model.tokenizer.longest:,}" + (f", {unknown} unknown to the tokenizer" if unknown else ""),
+    strange = f", {unknown} unknown to the tokenizer" if unknown else ""
+    words = [f"{len(found.tokens)} tokens of at most {model.tokenizer.longest:,}{strange}",
              f"hidden states {shape(found.hidden_states.shape)} (layers x tokens x width)"]
     if found.attentions.size:
         words.append(f"attentions {shape(found.attentions.shape)} (layers x heads x tokens x tokens)")
@@ -112,12 +153,12 @@ def shape(sizes: tuple[int, ...]) -> str:
     return " x ".join(map(str, sizes))
 
 
-def write(found: Inspection, given: argparse.Namespace, number: int, voice: Voice) -> None:
+def write(found: Inspection, scored: Attribution | None, given: argparse.Namespace, number: int, voice: Voice) -> None:
     """The files that were asked for."""
     if given.to:
         voice.say(f"wrote {found.save(placed(given.to, number, len(given.texts)))}")
     if given.page:
-        voice.say(f"wrote {found.page(placed(given.page, number, len(given.texts)))}")
+        voice.say(f"wrote {found.page(placed(given.page, number, len(given.texts)), scored)}")
 
 
 def placed(path: str, number: int, count: int) -> Path:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from headstart.contract import Feature, Layout
 from headstart.data.batches import collate
-from headstart.errors import Exit, UserError, nearest
+from headstart.errors import UserError, nearest
 from headstart.inspection.encode import Encoded, Word, encode, words
 
 if TYPE_CHECKING:
@@ -26,14 +26,15 @@ if TYPE_CHECKING:
     from headstart.contract import Json
     from headstart.models.model import Model
 
-METHODS = ("integrated-gradients", "gradient-x-input", "occlusion")
 CLASSIFIER = "sequence-classification"
 FIRST_STEPS, MOST_STEPS = 32, 512  # points of the path; doubled until the error is small
 CLOSE = 0.01  # an error of completeness that is small: this share of what is to be explained
-AT_ONCE = 4096  # tokens that go through the model together
+AT_ONCE = 1024  # tokens that go through the model together: 1.3 GB of what gradients need in a base-size model
 
 Method = Literal["integrated-gradients", "gradient-x-input", "occlusion"]
 Baseline = Literal["pad", "mask"]
+METHODS: tuple[Method, ...] = ("integrated-gradients", "gradient-x-input", "occlusion")
+BASELINES: tuple[Baseline, ...] = ("pad", "mask")
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,10 @@ class Attribution:
 
     def json(self) -> dict[str, Json]:
         """As the command line prints it."""
-        return {"label": self.label, "predicted": self.predicted, "probability": self.probability, "method": self.method, "baseline": self.baseline,
-                "value": self.value, "base": self.base, "error": self.error, "steps": self.steps, "token_scores": [float(score) for score in self.token_scores],
-                "words": [{"word": word.text, "of": word.part, "begin": word.begin, "end": word.end, "score": score} for word, score in self.words]}
+        scored = [{"word": word.text, "of": word.part, "begin": word.begin, "end": word.end, "score": score} for word, score in self.words]
+        return {"label": self.label, "predicted": self.predicted, "probability": self.probability, "method": self.method,
+                "baseline": self.baseline, "value": self.value, "base": self.base, "error": self.error, "steps": self.steps,
+                "token_scores": [float(score) for score in self.token_scores], "words": scored}
 
 
 def attribute(model: Model, text: str, pair: str | None = None, *, method: str = "integrated-gradients", target: str | None = None,
@@ -114,15 +116,19 @@ def checked(model: Model, method: str, baseline: str | None) -> tuple[Method, Ba
     """The method and the baseline by their names; raises UserError for a model or a name that will not do."""
     if model.head != CLASSIFIER or model.drawn:
         raise UserError(f"Attribution explains models that label texts, but {model.facts.reference} has no such trained head.",
-                        fix="Train one first: headstart finetune FILE --model …", exit=Exit.USAGE)
-    method_: Method | None = next((name for name in ("integrated-gradients", "gradient-x-input", "occlusion") if name == method), None)  # type: ignore[assignment]  # mypy widens literals here
-    if method_ is None:
+                        fix=f"Train one first: headstart finetune FILE --model {model.facts.reference}")
+    chosen = next((name for name in METHODS if name == method), None)
+    if chosen is None:
         near = nearest(method, METHODS)
-        raise UserError(f"There is no attribution method {method!r}; there are {', '.join(METHODS)}.", fix=f"Did you mean {near}?" if near else "Choose one of them.")
-    wanted = baseline or ("mask" if method_ == "occlusion" and model.tokenizer.mask_id is not None else "pad")
-    if wanted not in ("pad", "mask") or (wanted == "mask" and model.tokenizer.mask_id is None):
-        raise UserError(f"The baseline is pad or mask, but it is {wanted!r}" + ("." if wanted != "mask" else ", and this tokenizer has no mask."), fix="Use pad.")
-    return method_, "pad" if wanted == "pad" else "mask"
+        raise UserError(f"There is no attribution method {method!r}; there are {', '.join(METHODS)}.",
+                        fix=f"Did you mean {near}?" if near else "Choose one of them.")
+    masks = model.tokenizer.mask_id is not None
+    wanted = baseline or ("mask" if chosen == "occlusion" and masks else "pad")
+    found = next((name for name in BASELINES if name == wanted), None)
+    if found is None or (found == "mask" and not masks):
+        why = "; this tokenizer has no mask" if found else ""
+        raise UserError(f"The baseline is pad or mask, but it is {wanted!r}{why}.", fix="Use pad.")
+    return chosen, found
 
 
 def labels_of(model: Model) -> list[str]:
@@ -137,7 +143,8 @@ def label_index(labels: Sequence[str], logits: NDArray[Any], target: str | None)
         return int(logits.argmax())
     if target not in labels:
         near = nearest(target, labels)
-        raise UserError(f"The model has no label {target!r}; it has {', '.join(labels[:12])}{' …' if len(labels) > 12 else ''}.",
+        listed = ", ".join(labels[:12]) + (" …" if len(labels) > 12 else "")
+        raise UserError(f"The model has no label {target!r}; it has {listed}.",
                         fix=f"Did you mean {near}?" if near else "Choose one of them.")
     return labels.index(target)
 
@@ -203,7 +210,8 @@ class Scorer:
     def batch(self, variants: Sequence[Sequence[int]]) -> Any:
         """Variants of the input, one a row: all are equally long."""
         segments = self.encoded.feature.types
-        return collate([Feature(list(ids), segments) for ids in variants], Layout(packed=False, pad_id=self.model.tokenizer.pad_id))
+        layout = Layout(packed=False, pad_id=self.model.tokenizer.pad_id)
+        return collate([Feature(list(ids), segments) for ids in variants], layout)
 
     @property
     def room(self) -> int:
@@ -216,7 +224,8 @@ def replaced(module: Any, points: Tensor) -> Iterator[None]:
     """For a while the embedding of tokens gives these numbers (K, T, W), whatever ids come in."""
     def instead(_: Any, __: Any, output: Tensor) -> Tensor:
         """On the way out of the embedding table."""
-        return points.reshape(output.shape)  # one variant alone is a packed row, and the same numbers
+        assert points.shape == output.shape
+        return points
 
     hook = module.get_input_embeddings().register_forward_hook(instead)
     try:

@@ -20,7 +20,8 @@ def flat_maps(states: NDArray[Any], ordinary: NDArray[np.bool_]) -> tuple[Floats
     is to see. Each map is turned to fit the one before (Schönemann 1966), so that a token does not jump about.
     """
     chosen = ordinary if ordinary.sum() > 1 else np.ones_like(ordinary)
-    made, shares = [], []
+    made: list[Floats] = []
+    shares = []
     for layer in states.astype(np.float64):
         centred = layer - layer[chosen].mean(axis=0)
         _, sizes, axes = np.linalg.svd(centred[chosen], full_matrices=False)

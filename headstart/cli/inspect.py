@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from headstart.cli import _flags
 from headstart.errors import UserError
@@ -13,6 +13,8 @@ from headstart.errors import UserError
 if TYPE_CHECKING:
     from headstart.inspection.attribution import Attribution
     from headstart.inspection.inspection import Inspection
+    from headstart.inspection.probe import Probe
+    from headstart.metrics.intervals import Interval
     from headstart.models.model import Model
     from headstart.runs.voice import Voice
 
@@ -33,6 +35,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--attribute", metavar="METHOD", help="score each word: integrated-gradients, gradient-x-input or occlusion")
     group.add_argument("--target", metavar="LABEL", help="for this label (default: the one predicted)")
     group.add_argument("--baseline", metavar="pad|mask", help="what a text that says nothing is made of (default: pad; occlusion: mask)")
+    group = parser.add_argument_group("what each layer knows of a label")
+    group.add_argument("--probe", metavar="FILE", help="fit a logistic regression on each layer's mean state for a file's labels")
+    group.add_argument("--text", metavar="COLUMN", help="the file's texts (found when clear); --pair then names a column too")
+    group.add_argument("--label", metavar="COLUMN", help="the file's labels (found when clear)")
+    group.add_argument("--seed", type=int, default=0, help="of the rows kept back and of the intervals (default: 0)")
     _flags.common(parser, training=False)
 
 
@@ -43,13 +50,14 @@ def run(given: argparse.Namespace) -> int:
     from headstart.runs.prepare import choose_device
 
     own, _, values = _flags.values(given)
-    _flags.groups(values)
-    voice = _flags.voice(given)
+    groups, voice = _flags.groups(values), _flags.voice(given)
     check_words(given)
     layers, heads = numbers(given.layers, "--layers"), numbers(given.heads, "--heads")
     device = choose_device(given.device or own.get("device", "auto"))
     model, trained = opened(given.model, device=device, allow_pickle=bool(given.allow_pickle))
     voice.say(model_words(model, given.model, trained))
+    if given.probe:
+        return run_probe(model, given, groups, voice)
     for number, text in enumerate(given.texts, start=1):
         found = inspect(model, text, given.pair, layers=layers, heads=heads, attentions=not given.no_attentions)
         scored = attributed(given, model, text)
@@ -59,6 +67,38 @@ def run(given: argparse.Namespace) -> int:
             voice.say(f"{scored.sentence()}\n{scored.accuracy()}")
         write(found, scored, given, number, voice)
     return 0
+
+
+def run_probe(model: Model, given: argparse.Namespace, groups: dict[str, Any], voice: Voice) -> int:
+    """Probe; scores go to standard output."""
+    from headstart.runs.inspection import probe_file
+
+    columns = {name: value for name, value in (("text", given.text), ("pair", given.pair), ("label", given.label)) if value}
+    found = probe_file(model, given.probe, settings=groups["data"], given=columns, evaluation=groups["evaluation"], seed=given.seed,
+                       voice=voice)
+    print(json.dumps(found.json(), ensure_ascii=False) if given.json else probe_table(found))
+    voice.say(found.sentence())
+    return 0
+
+
+def probe_table(found: Probe) -> str:
+    """Each layer's scores as a line."""
+    lines = [f"{'layer':<11}  {'macro_f1':<25}  of the last  {'minus the last':<28}  accuracy"]
+    for layer in found.layers:
+        share = found.share(layer)
+        part = "" if share is None else f"{share:.0%}"
+        lines.append(f"{layer.number or 'embeddings':<11}  {spread(layer.macro_f1, ''):<25}  {part:>11}  {spread(layer.gap, '+'):<28}  "
+                     f"{spread(layer.accuracy, '')}".rstrip())
+    lines.append(f"majority     {found.majority:.4f}")
+    lines.append(f"learned from {found.learned_from:,} rows, judged on {found.judged_on:,} others; {len(found.labels)} labels")
+    return "\n".join(lines)
+
+
+def spread(score: Interval, sign: str) -> str:
+    """A value with its interval."""
+    if score.value is None or score.low is None or score.high is None:
+        return "undefined" if score.value is None else f"{score.value:{sign}.4f}"
+    return f"{score.value:{sign}.4f} ({score.low:{sign}.4f} to {score.high:{sign}.4f})"
 
 
 def attributed(given: argparse.Namespace, model: Model, text: str) -> Attribution | None:
@@ -94,7 +134,13 @@ def check_words(given: argparse.Namespace) -> None:
     """Refuse what cannot work before a model is read."""
     from headstart.inspection.save import ending
 
-    if not given.texts:
+    if given.probe and (given.texts or given.to or given.page or given.attribute):
+        raise UserError("--probe takes a file of labelled rows and no text, --to, --page or --attribute.", fix="Run inspect twice.")
+    if not given.probe and (given.text or given.label):
+        raise UserError("--text and --label name columns of --probe FILE, which is not there.", fix="Write the text itself.")
+    if given.seed < 0:
+        raise UserError(f"--seed takes a whole number from 0, but it is {given.seed}.", fix="For example --seed 0")
+    if not given.texts and not given.probe:
         raise UserError("inspect takes a text, but there is none.", fix='For example: headstart inspect MODEL "The roses bloom."')
     if given.attribute is None and (given.target or given.baseline):
         raise UserError("--target and --baseline belong to --attribute, which is not there.", fix="Add --attribute integrated-gradients")

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 CLASSIFIER = "sequence-classification"
 FIRST_STEPS, MOST_STEPS = 32, 512  # points of the path; doubled until the error is small
 CLOSE = 0.01  # an error of completeness that is small: this share of what is to be explained
-AT_ONCE = 1024  # tokens that go through the model together: 1.3 GB of what gradients need in a base-size model
+AT_ONCE = 512  # tokens that go through the model together: 0.7 GB of what gradients need in a base-size model
 
 Method = Literal["integrated-gradients", "gradient-x-input", "occlusion"]
 Baseline = Literal["pad", "mask"]

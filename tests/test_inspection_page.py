@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import hashlib
+import html
 import itertools
 import json
 import re
@@ -50,8 +51,9 @@ def test_the_page_carries_every_weight_in_256_steps(bert):
     levels = np.frombuffer(base64.b64decode(held["weights"]), dtype=np.uint8).reshape(found.attentions.shape)
     assert np.abs((levels / 255) ** 2 - found.attentions).max() <= 1 / 255
     assert [one["piece"] for one in held["tokens"]] == [token.piece for token in found.tokens] and held["heads"] == [2, 4] and held["attentionLayers"] == [2]
-    alike = np.frombuffer(base64.b64decode(held["similar"]), dtype=np.uint8).reshape(2, len(found.tokens), -1) / 127.5 - 1
-    assert np.abs(alike - similarities(found.hidden_states)).max() <= 1 / 250
+    low = np.asarray(held["low"])[:, None, None]
+    alike = np.frombuffer(base64.b64decode(held["similar"]), dtype=np.uint8).reshape(2, len(found.tokens), -1) / 255 * (1 - low) + low
+    assert np.abs(alike - similarities(found.hidden_states)).max() <= 1 / 255
     assert len(held["habits"]) == 2 and len(held["maps"]) == 2 and len(held["kept"]) == 1
 
 
@@ -157,3 +159,14 @@ def test_the_page_is_drawn_light_and_dark(bert, scheme, tmp_path):
     (tmp_path / "a.html").write_text(render(inspect(bert, "The roses near the river.")), encoding="utf-8")
     browse(tmp_path / "a.html", tmp_path, f"--screenshot={tmp_path / 'a.png'}", "--window-size=1200,1600", f"--blink-settings=preferredColorScheme={scheme}")
     assert (tmp_path / "a.png").stat().st_size > 30_000
+
+
+def test_scored_words_stand_in_the_text_as_it_was_written(tmp_path):
+    from headstart.inspection.attribution import attribute
+
+    model = opened(str(tiny.model_folder("roberta", tmp_path / "m", "sequence-classification", ["no", "yes"])), device="cpu")[0]
+    text, pair = "She can't  find <b>7</b> roses,\nor can she?", "Tea & apples."
+    page = render(inspect(model, text, pair), attribute(model, text, pair, steps=4))
+    shown = re.search(r'<p class="words">(.*?)</p>', page, re.S).group(1)
+    assert html.unescape(re.sub(r"</?span[^>]*>", "", shown).replace("<br>", "|")) == f"{text}|{pair}"
+    assert len(payload(page)["attribution"]["words"]) == shown.count("data-word") > 12

@@ -86,7 +86,7 @@ def probe_table(found: Probe) -> str:
     lines = [f"{'layer':<11}  {'macro_f1':<25}  of the last  {'minus the last':<28}  accuracy"]
     for layer in found.layers:
         share = found.share(layer)
-        part = "" if share is None else f"{share:.0%}"
+        part = "" if share is None else f"{100 * share:.0f} %"
         lines.append(f"{layer.number or 'embeddings':<11}  {spread(layer.macro_f1, ''):<25}  {part:>11}  {spread(layer.gap, '+'):<28}  "
                      f"{spread(layer.accuracy, '')}".rstrip())
     lines.append(f"majority     {found.majority:.4f}")

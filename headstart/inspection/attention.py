@@ -43,7 +43,7 @@ class Pattern:
         share = max(self.shares)
         if self.name == "mixed":
             return f"mixed, about {self.breadth:.1f} tokens at once"
-        return f"{self.name} ({share:.0%})"
+        return f"{self.name} ({100 * share:.0f} %)"
 
 
 def patterns(attentions: NDArray[Any], tokens: Sequence[Token], layers: Sequence[int], heads: Sequence[int]) -> list[Pattern]:

@@ -65,7 +65,7 @@ class Attribution:
 
     def sentence(self) -> str:
         """What is explained, in one sentence."""
-        sure = "" if self.probability is None else f" ({self.probability:.0%} sure)"
+        sure = "" if self.probability is None else f" ({100 * self.probability:.0f} % sure)"
         other = "" if self.label == self.predicted else f" The words are scored for {self.label!r}."
         return f"The model says {self.predicted!r}{sure}.{other}"
 

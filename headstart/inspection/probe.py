@@ -59,7 +59,8 @@ class Probe:
         best = max(self.layers, key=lambda layer: layer.macro_f1.value or 0.0)
         if not reached:
             return "The last layer's macro F1 is 0: it knows nothing of these labels."
-        return (f"The first with {NEARLY:.0%} of the last layer's macro F1 or more: {named(reached[0])} ({self.share(reached[0]):.0%}). "
+        share = 100 * (self.share(reached[0]) or 0.0)
+        return (f"The first with {100 * NEARLY:.0f} % of the last layer's macro F1 or more: {named(reached[0])} ({share:.0f} %). "
                 f"The best: {named(best)} ({best.macro_f1.value or 0.0:.3f}).")
 
     def json(self) -> dict[str, Json]:

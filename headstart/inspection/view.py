@@ -78,10 +78,11 @@ STATES = """<p>Where the tokens lie after each layer, and how alike their states
 aria-label="Tokens on the two principal components of this layer"></svg><p class="note" id="spread"></p><p class="said" id="near"></p></div>
 <div class="card"><h3>Similarity of every two tokens</h3><div class="scroll"><canvas class="map" id="similarity-map" tabindex="0" role="img"
 aria-label="Cosine of every two tokens; arrow keys read its cells"></canvas></div>
-<div class="legend"><span>−1</span><canvas data-ramp="ramp2" width="256" height="1" aria-hidden="true"></canvas><span>1, cosine</span></div></div></div>
-<div class="card" id="kept"><h3>What each layer leaves of a token</h3><p class="note">Cosine of a token's state with its state one row further up; pale is a
-layer that changes it much.</p><div class="scroll"><canvas class="map" id="kept-map" tabindex="0" role="img"
-aria-label="Cosine of each token's state before and after each layer; arrow keys read its cells"></canvas></div></div>"""
+<div class="legend"><span id="low"></span><canvas data-ramp="ramp" width="256" height="1" aria-hidden="true"></canvas><span>1, cosine</span></div></div></div>
+<div class="card" id="kept"><h3>What each layer leaves of a token</h3><p class="note">Cosine of a token's state before and after each layer; where the colour is weak,
+the layer changed it much.</p><div class="scroll"><canvas class="map" id="kept-map" tabindex="0" role="img"
+aria-label="Cosine of each token's state before and after each layer; arrow keys read its cells"></canvas></div>
+<div class="legend"><span id="kept-low"></span><canvas data-ramp="ramp" width="256" height="1" aria-hidden="true"></canvas><span>1, cosine</span></div></div>"""
 
 
 def resource(name: str) -> str:
@@ -124,13 +125,15 @@ def payload(inspection: Inspection, habits: list[Pattern], attribution: Attribut
     ordinary = np.asarray([not token.special for token in inspection.tokens])
     maps, spread = flat_maps(inspection.hidden_states, ordinary)
     levels = np.rint(np.sqrt(np.clip(inspection.attentions, 0, 1)) * 255).astype(np.uint8)
-    alike = np.rint((np.clip(similarities(inspection.hidden_states), -1, 1) + 1) * 127.5).astype(np.uint8)
+    cosines = np.clip(similarities(inspection.hidden_states), -1, 1)
+    low = np.minimum(np.floor(cosines.min(axis=(1, 2)) * 100) / 100, 0.99)  # (N,): each layer's map uses all its colours
+    alike = np.rint((cosines - low[:, None, None]) / (1 - low[:, None, None]) * 255).astype(np.uint8)
     telling = [max(habit.shares[place] for place in TELLING) for habit in habits]
     first = divmod(int(np.argmax(telling)), len(inspection.heads)) if telling else (0, 0)
     return {
         "tokens": [{"piece": token.piece, "part": token.part or "", "special": token.special} for token in inspection.tokens],
         "layers": list(inspection.layers), "attentionLayers": list(inspection.attention_layers), "heads": list(inspection.heads),
-        "depth": max(inspection.layers), "weights": coded(levels), "similar": coded(alike), "habits": [habit.words() for habit in habits], "first": first,
+        "depth": max(inspection.layers), "weights": coded(levels), "similar": coded(alike), "low": low.tolist(), "habits": [habit.words() for habit in habits], "first": first,
         "maps": np.round(maps, 3).tolist(), "spread": np.round(spread.sum(axis=1), 4).tolist(), "kept": np.round(kept(inspection.hidden_states), 3).tolist(),
         "attribution": None if attribution is None else {"words": [{"score": round(score, 5)} for _, score in attribution.words]},
     }
@@ -143,15 +146,26 @@ def coded(levels: NDArray[np.uint8]) -> str:
 
 def prediction_part(attribution: Attribution) -> str:
     """The words, to be tinted by the script, and their scores as a table."""
-    spans, part = [], "text"
-    for word, _ in attribution.words:
-        spans.append(("<br>" if word.part != part else "") + f"<span data-word>{escape(word.text)}</span>")
-        part = word.part
     rows = "".join(f'<tr><th scope="row">{escape(word.text)}</th><td>{word.part}</td><td class="n">{score:+.4f}</td></tr>'
                    for word, score in sorted(attribution.words, key=lambda one: -abs(one[1])))
-    return (f'<p>{escape(attribution.sentence())}</p><p class="words">{" ".join(spans)}</p><p class="note">Blue words speak for the label, red ones against it. '
+    return (f'<p>{escape(attribution.sentence())}</p><p class="words">{marked(attribution)}</p><p class="note">Blue words speak for the label, red ones against it. '
             f'{escape(attribution.accuracy())}</p><details><summary>All words</summary><table><thead><tr><th scope="col">word</th><th scope="col">of</th>'
             f'<th scope="col" class="n">score</th></tr></thead><tbody>{rows}</tbody></table></details>')
+
+
+def marked(attribution: Attribution) -> str:
+    """The text, and its pair on a line of its own, with each word marked for the script to tint."""
+    made, part, at = [], "text", 0
+    for word, _ in attribution.words:
+        held = attribution.encoded.text if word.part == "text" else attribution.encoded.pair or ""
+        if word.part != part:
+            made.append("<br>")
+            part, at = word.part, 0
+        known = word.end > word.begin  # else the tokenizer knows no characters
+        before = held[at:word.begin] if known else " "
+        made.append(f"{escape(before)}<span data-word>{escape(held[max(at, word.begin):word.end] if known else word.text)}</span>")
+        at = word.end
+    return "".join(made)
 
 
 def tables_part(inspection: Inspection, habits: list[Pattern]) -> str:

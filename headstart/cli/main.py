@@ -78,7 +78,7 @@ def main(words: Sequence[str]) -> int:
     parser = Parser(prog=f"headstart {words[0]}", description=command.SUMMARY, allow_abbrev=False,
                     formatter_class=argparse.RawDescriptionHelpFormatter)
     command.add(parser)
-    given, unknown = parser.parse_known_args(words[1:])
+    given, unknown = parser.parse_known_intermixed_args(words[1:])  # flags may stand between MODEL and texts
     if unknown:
         flags = [flag for action in parser._actions for flag in action.option_strings]
         near = nearest(unknown[0].split("=")[0], flags)

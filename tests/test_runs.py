@@ -262,3 +262,14 @@ def test_faulty_data_leaves_a_folder_that_can_be_used_again(tiny_bert, headstart
     assert (tmp_path / "run" / "data_errors.jsonl").exists()
     code, _, words = headstart("finetune", path, "--model", tiny_bert, "--to", tmp_path / "run", "--bad-rows", "skip", *QUICK)
     assert code == 0 and "left out 1 row" in words
+
+
+def test_bars_of_negative_numbers_go_left_of_zero():
+    import re
+
+    from headstart.runs.figures import bars
+
+    drawn = bars({"labels": ["a", "b", "c"], "series": {"start": [-3.0, 1.0, None]}, "unit": "score"}, "scores")
+    assert re.findall(r"--m:([\d.]+);--w:([\d.]+)", drawn) == [("0.0000", "0.7500"), ("0.7500", "0.2500"), ("0.7500", "0.0000")]
+    plain = bars({"labels": ["a", "b"], "series": {"share": [2.0, 1.0]}, "unit": "share"}, "shares")
+    assert re.findall(r"--m:([\d.]+);--w:([\d.]+)", plain) == [("0.0000", "1.0000"), ("0.0000", "0.5000")]

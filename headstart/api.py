@@ -63,7 +63,7 @@ class Model:
         """What was loaded."""
         labels = self.task.known.labels
         shown = ", ".join(labels[:8]) + (f" … ({len(labels)})" if len(labels) > 8 else "")
-        return f"model: {self.reference} ({self.loaded.facts.family}); task: {self.task.name}; labels: {shown}"
+        return f"model: {self.reference} ({self.loaded.facts.family}); task: {self.task.name}" + (f"; labels: {shown}" if labels else "")
 
     def encode(self, texts: Sequence[str]) -> list[Tokens]:
         """Token ids and character offsets of each text, without special tokens."""

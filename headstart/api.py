@@ -66,7 +66,7 @@ class Model:
         """What was loaded."""
         labels = self.task.known.labels
         shown = ", ".join(labels[:8]) + (f" … ({len(labels)})" if len(labels) > 8 else "")
-        return f"model: {self.reference} ({self.loaded.facts.family}); task: {self.task.name}; labels: {shown}"
+        return f"model: {self.reference} ({self.loaded.facts.family}); task: {self.task.name}" + (f"; labels: {shown}" if labels else "")
 
     def set(self, values: Mapping[str, Json]) -> None:
         """Change settings of the task (`task.longest_answer`); raises UserError (78) for unknown ones."""
@@ -222,14 +222,15 @@ def inspect(reference: str | Path, text: str, pair: str | None = None, *, layers
 def finetune(train: str | Path, dev: str | Path | None = None, test: str | Path | None = None, *,
              task: str | None = None, model: str | None = None, to: str | Path | None = None, seed: int = 0,
              columns: Mapping[str, str] | None = None, overwrite: bool = False, device: str = "auto",
-             strict: bool = False, voice: Voice | None = None, **more: Any) -> Run:
+             strict: bool = False, from_scratch: str | Path | None = None, allow_pickle: bool = False, voice: Voice | None = None,
+             **more: Any) -> Run:
     """Fine-tune a model on a file; the same as `headstart finetune`.
 
-    Settings are keyword arguments by their own name (`epochs=3`, `longest=64`) or by group
-    (`training={"epochs": 3}`). Raises UserError.
+    With `from_scratch` (a config.json, or its folder) all weights are drawn from the seed. Settings are keyword
+    arguments by their own name (`epochs=3`, `longest=64`) or by group (`training={"epochs": 3}`). Raises UserError.
     """
     own = {"train": str(train), "dev": text(dev), "test": text(test), "task": task, "model": model, "seed": seed,
-           "device": device, "strict": strict}
+           "device": device, "strict": strict, "from_scratch": text(from_scratch), "allow_pickle": allow_pickle}
     return finetune_request(own, columns or {}, keyed(more), to=text(to), overwrite=overwrite, voice=voice)
 
 

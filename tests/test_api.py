@@ -104,3 +104,10 @@ def test_a_finished_run_resumes_to_itself_and_is_not_overwritten(run, data):
     with pytest.raises(UserError) as told:
         headstart.finetune(data, model="x", to=run.path)
     assert told.value.exit == Exit.EXISTS
+
+
+def test_a_model_is_trained_from_a_config_alone(data, tmp_path):
+    place = tiny.model_folder("bert", tmp_path / "bert")
+    (place / "model.safetensors").unlink()
+    run = headstart.finetune(data, from_scratch=place, to=tmp_path / "run", epochs=1, **QUICK)
+    assert run.model.predict(["the roses"]) and 'from_scratch = "' in (run.path / "settings.toml").read_text()

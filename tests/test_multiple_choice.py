@@ -26,6 +26,12 @@ def test_answers_are_read_in_every_form(answer, place):
     assert MultipleChoice().read(Row(0, {"context": "Who?", "choices": ["one", "two"], "answer": answer})).answer == place
 
 
+def test_choices_may_be_a_json_list_in_a_text():
+    assert MultipleChoice().read(Row(0, {"context": "Who?", "choices": ' ["one", "two"]'})).choices == ("one", "two")
+    with pytest.raises(RowFault, match="a list of texts was expected"):
+        MultipleChoice().read(Row(0, {"context": "Who?", "choices": '["one", '}))
+
+
 def test_swag_is_recognised():
     columns = [Column(name, ["x"]) for name in ("video-id", "sent1", "sent2", "ending0", "ending1", "ending2", "ending3", "label")]
     found = MultipleChoice.detect(columns)

@@ -124,3 +124,19 @@ def test_the_neighbours_rival_is_a_distribution_and_counts_by_hand():
     mine = [(WEIGHT * after.get(token, 0) + (1 - WEIGHT) * alone[token]) * (WEIGHT * before.get(token, 0) + (1 - WEIGHT) * alone[2])
             for token in range(6)]
     assert all(abs(one / sum(mine) - other) < 1e-12 for one, other in zip(mine, rows[0].tolist(), strict=True))
+
+
+@pytest.mark.parametrize(("task", "head", "least"), [("next-sentence", "next-sentence", 24), ("bert-pretraining", "pre-training", 104),
+                                                     ("masked-language-model", "masked-language-model", 104)])
+def test_the_longest_input_holds_the_pairs_and_blocks_that_are_made_from_sentences(task, head, least, tmp_path, headstart):
+    lines = [line for n in range(12) for line in [*tiny.sentences()[9 * n:9 * n + 9], ""]]
+    (tmp_path / "notes.txt").write_text("\n".join(lines), encoding="utf-8")
+    model = tiny.model_folder("bert", tmp_path / "m", head)
+    flags = ["--set", "task.blocks=true"] if task == "masked-language-model" else []
+    code, _, words = headstart("finetune", tmp_path / "notes.txt", "--task", task, "--model", model, "--to", tmp_path / "run", "--epochs", 1,
+                               "--set", "evaluation.resamples=5", *flags)
+    assert code == 0, words
+    held = json.loads((tmp_path / "run" / "data.json").read_text())["lengths"]
+    tokenizer = load(str(model), None, seed=0).tokenizer
+    sizes = [len(tokenizer.tokenize(line).ids) for line in lines]
+    assert max(sizes) + 2 < least <= held["longest"] <= tiny.POSITIONS and held["cut_tokens"] < 0.1

@@ -283,3 +283,14 @@ def test_the_best_checkpoints_are_kept_and_scored_as_a_table(reviews, tiny_bert,
     assert out.splitlines()[0].split()[:2] == ["update", "macro_f1"] and len(out.splitlines()) == 1 + len(rows)
     code, _, words = headstart("evaluate", tmp_path / "run" / "model", reviews, "--all-checkpoints")
     assert code == 66 and "has no checkpoints" in words
+
+
+def test_bars_of_negative_numbers_go_left_of_zero():
+    import re
+
+    from headstart.runs.figures import bars
+
+    drawn = bars({"labels": ["a", "b", "c"], "series": {"start": [-3.0, 1.0, None]}, "unit": "score"}, "scores")
+    assert re.findall(r"--m:([\d.]+);--w:([\d.]+)", drawn) == [("0.0000", "0.7500"), ("0.7500", "0.2500"), ("0.7500", "0.0000")]
+    plain = bars({"labels": ["a", "b"], "series": {"share": [2.0, 1.0]}, "unit": "share"}, "shares")
+    assert re.findall(r"--m:([\d.]+);--w:([\d.]+)", plain) == [("0.0000", "1.0000"), ("0.0000", "0.5000")]

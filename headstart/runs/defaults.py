@@ -36,4 +36,5 @@ def epochs(settings: Training, rows: int, labels: int) -> Choice:
         return Choice(settings.epochs, "you chose it")
     per_epoch = max(1, -(-rows // settings.batch_size))
     value = min(10, max(3, round(max(120, 18 * labels) / per_epoch)))
-    return Choice(float(value), f"about 18 updates for each of {labels} labels, at least 120, in 3 to 10 epochs")
+    wanted = f"about 18 updates for each of {labels} labels, at least 120" if labels else "about 120 updates"
+    return Choice(float(value), f"{wanted}, in 3 to 10 epochs")

@@ -183,12 +183,15 @@ def scatter(data: Mapping[str, Any], title: str) -> str:
 
 
 def bars(data: Mapping[str, Any], title: str) -> str:
-    """Horizontal bars, grouped by label."""
+    """Horizontal bars, grouped by label; where some numbers are negative, those go to the left of a common zero."""
     names, series = data["labels"], data["series"]
-    top = max((abs(value) for values in series.values() for value in values if value is not None), default=0) or 1
-    rows = []
+    held = [value for values in series.values() for value in values if value is not None]
+    low, high = min(held, default=0), max(held, default=0)
+    low, high = min(low, 0), max(high, 0)
+    size, rows = (high - low) or 1, []
     for place, label in enumerate(names):
-        strips = "".join(f'<span class="bar s{number % COLOURS}" style="--w:{abs(values[place] or 0) / top:.4f}"></span><span class="value">{cell(values[place])}</span>'
+        strips = "".join(f'<span class="bar s{number % COLOURS}" style="--m:{(min(values[place] or 0, 0) - low) / size:.4f};'
+                         f'--w:{abs(values[place] or 0) / size:.4f}"></span><span class="value">{cell(values[place])}</span>'
                          for number, values in enumerate(series.values()))
         rows.append(f'<div class="barrow"><span class="name">{escape(label)}</span><span class="strips">{strips}</span></div>')
     return f'<div class="bars" role="img" aria-label="{escape(title)}">{"".join(rows)}</div>' + legend(list(series))

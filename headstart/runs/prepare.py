@@ -7,6 +7,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from headstart.contract import Example, HeadSpec, Json, Task
@@ -241,8 +242,7 @@ def prepare(request: Request, voice: Voice, listed: Path | None) -> Prepared:
     task, training = data.task, request.training
     device = choose_device(request.device)
     model = choose_model(request, task, device, voice)
-    limit = lengths.measure(task, data.splits["train"], model.tokenizer, limit=model.tokenizer.longest,
-                            given=request.data.longest, seed=request.seed)
+    limit = choose_longest(task, data.splits["train"], model, request)
     voice.say(limit.reason)
     model.tokenizer = model.tokenizer.with_longest(limit.longest)
     features = Features.encode(task, data.splits["train"], model.tokenizer, seed=request.seed, workers=request.data.workers)
@@ -262,6 +262,14 @@ def prepare(request: Request, voice: Voice, listed: Path | None) -> Prepared:
                                      epochs=None if training.updates else epochs.value),
         task_settings=vars(task.settings))
     return Prepared(filled, data, task, model, features, limit, total)
+
+
+def choose_longest(task: Task[Any], rows: Examples, model: Model, request: Request) -> lengths.LengthChoice:
+    """The longest input for what is trained on: rows, or the pairs and blocks that are made from them."""
+    most, given = model.tokenizer.longest, request.data.longest
+    room = model.tokenizer.with_longest(min(most, given or most))
+    composed = task.compose(rows, room, Random(f"{request.seed}:compose:lengths"))
+    return lengths.measure(task, composed, model.tokenizer, limit=most, given=given, seed=request.seed)
 
 
 def choose_device(given: str) -> str:

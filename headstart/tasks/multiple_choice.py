@@ -5,6 +5,7 @@ M examples, R resamples.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -96,7 +97,7 @@ class MultipleChoice(Task[Choices]):
         context, start = plain(row, "context"), plain(row, "start")
         if context is None or not context.strip():
             raise RowFault("E201", "the context is empty.", fix="Fill it in, or leave the row out (--bad-rows skip).", field="context")
-        given = row.values.get("choices")
+        given = listed(row.values.get("choices"))
         if not isinstance(given, list):
             raise RowFault("E330", f"the choices are {given!r:.60}, a list of texts was expected.", field="choices",
                            fix='Write them as ["…", "…"], or name several columns: --choices first,second,third.')
@@ -211,6 +212,16 @@ def answered(example: Choices, shares: list[float]) -> Prediction:
     best = max(range(len(shares)), key=shares.__getitem__)
     values: dict[str, Json] = {"prediction": example.choices[best], "choice": best, "probability": shares[best], "probabilities": shares}
     return Prediction(example.row, values)
+
+
+def listed(value: Json) -> Json:
+    """A JSON list that stands in a text (a cell of a csv) as the list; anything else as it is."""
+    if not isinstance(value, str) or value.strip()[:1] != "[":
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
 
 
 def answer_of(value: Json, choices: Sequence[str]) -> int | None:

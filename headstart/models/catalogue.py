@@ -20,6 +20,17 @@ def find(model_type: str, reference: str) -> Family:
                     f"{f' (nearest: {near})' if near else ''}.", fix=f"Choose a model of: {known}.", exit=Exit.UNAVAILABLE)
 
 
+def check_head(family: Family, head: str, reference: str) -> None:
+    """Refuse a head that the family cannot carry, with the reason and the families that can; raises UserError."""
+    if head in family.heads:
+        return
+    reason = family.lacks.get(head)
+    others = [one.family for one in CATALOGUE if head in one.heads]
+    raise UserError(f"{reference} ({family.family}) cannot carry a {head} head{f': {reason}' if reason else ''}; "
+                    f"it can: {', '.join(family.heads)}.",
+                    fix=f"Choose a model of: {', '.join(others)}." if others else "headstart models lists what there is.")
+
+
 def hub_names(reference: str) -> list[str]:
     """A hub name, and the other names that it goes by: short names of 2020 have new homes."""
     homes = [family.aliases[reference] for family in CATALOGUE if reference in family.aliases]

@@ -29,7 +29,7 @@ class Checkpoint:
 class Output:
     """One output of a head: which states it reads, and the module's own layers on them.
 
-    "pooled" states are (N, W): the first token's, or the mean; "tokens" (T, W) all; "asked" (A, W) those asked for.
+    "pooled" states are (N, W): the first or last token's, or the mean; "tokens" (T, W) all; "asked" (A, W) those asked for.
     """
 
     reads: Literal["pooled", "tokens", "asked"]
@@ -58,11 +58,29 @@ def by_first(config: Any) -> str:
     return "first"
 
 
+def by_last(config: Any) -> str:
+    """The head reads the last token: the only one that has seen all others."""
+    return "last"
+
+
+def no_mask() -> Any:
+    """No mask: packed rows are taken apart by the attention function."""
+    return None
+
+
+def unread_mask() -> Any:
+    """For decoders, a mask that is not read: given None they would build one of all tokens by all tokens."""
+    import torch
+
+    return torch.empty(1, 1, 1, 1)
+
+
 @dataclass(frozen=True)
 class Family:
     """One family: its heads' classes by head kind, its positions, and how its classification head reads states.
 
     `layers` is the path of the layer list inside the backbone, `dropouts` and `attention_dropouts` the config keys.
+    `lacks` gives the reason for every head that the family could have and has not.
     """
 
     model_type: str
@@ -71,14 +89,16 @@ class Family:
     packs: bool = True
     has_types: bool = True
     position_offset: Callable[[Any], int] = first_offset
-    pooling: Callable[[Any], str] = by_first  # "first" or "mean"
+    pooling: Callable[[Any], str] = by_first  # "first", "last" or "mean"
     layers: str = "encoder.layer"
     first_only: str = "bert"  # in first_tokens.py: the last layer works on first tokens alone; "" where it can't
-    packed_mask: Any = None  # what the backbone takes for "no mask": attention parts packed rows by itself
+    packed_mask: Callable[[], Any] = no_mask  # what the backbone takes for "no mask"
     dropouts: tuple[str, ...] = ("hidden_dropout_prob",)
     attention_dropouts: tuple[str, ...] = ("attention_probs_dropout_prob",)
     names: dict[str, str] = field(default_factory=lambda: {
         "width": "hidden_size", "layers": "num_hidden_layers", "positions": "max_position_embeddings"})
+    config_keys: tuple[str, ...] = ()  # keys of config.json that its model reads and its config class does not name
+    lacks: dict[str, str] = field(default_factory=dict)
     checkpoints: tuple[Checkpoint, ...] = ()
     aliases: dict[str, str] = field(default_factory=dict)  # short names of 2020 -> present hub names
     note: str = ""
@@ -90,8 +110,8 @@ class Family:
 
     def json(self) -> dict[str, Any]:
         """A row of the catalogue."""
-        return {"family": self.family, "kinds": list(self.kinds), "heads": list(self.heads), "packs": self.packs,
-                "checkpoints": [vars(one) for one in self.checkpoints], "note": self.note}
+        return {"family": self.family, "kinds": list(self.kinds), "heads": list(self.heads), "lacks": self.lacks,
+                "packs": self.packs, "checkpoints": [vars(one) for one in self.checkpoints], "note": self.note}
 
 
 def pooled(cls: str, apply: Callable[[Any, Tensor], Tensor], keeps: tuple[str, ...] = ()) -> Head:

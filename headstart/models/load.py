@@ -7,7 +7,7 @@ from typing import Any
 
 from headstart.contract import HeadSpec
 from headstart.errors import UserError
-from headstart.models import attention, first_tokens, integrity, weights
+from headstart.models import attention, catalogue, first_tokens, integrity, weights
 from headstart.models.dropout import replace_dropout
 from headstart.models.facts import Facts, facts
 from headstart.models.family import inner
@@ -34,9 +34,7 @@ def load(reference: str, head: HeadSpec | None, *, seed: int, device: str = "cpu
 
     known = facts(reference, allow_pickle=allow_pickle)
     kind = head.kind if head is not None else own_head(known)
-    if kind not in known.heads:
-        raise UserError(f"{reference} ({known.family}) cannot carry a {kind} head; it can: {', '.join(known.heads)}.",
-                        fix="Choose another model or task; headstart models lists them.")
+    catalogue.check_head(known.row, kind, reference)
     attention.register()
     cls = getattr(transformers, known.row.heads[kind].cls)
     config = make_config(known, head, dropout, attention_dropout)
@@ -59,7 +57,7 @@ def fit_out(module: Any, tokenizer: FamilyTokenizer, known: Facts, config: Any, 
         getattr(first_tokens, known.row.first_only)(inner(module.base_model, known.row.layers)[-1])
     module.to(device)
     limit = longest_of(known, tokenizer, config)
-    made = Model(module, tokenizer.with_longest(min(limit, longest or limit)), known, kind, drawn)
+    made = Model(module, tokenizer.with_types(known.row.has_types).with_longest(min(limit, longest or limit)), known, kind, drawn)
     made.check_vocabulary()
     return made
 
@@ -79,7 +77,7 @@ def make_config(known: Facts, head: HeadSpec | None, dropout: float | None, atte
     from transformers import CONFIG_MAPPING
 
     kind = CONFIG_MAPPING[known.row.model_type]
-    fields = {field.name for field in dataclasses.fields(kind)} | set(kind.attribute_map) | set(OLD_NAMES)
+    fields = {field.name for field in dataclasses.fields(kind)} | set(kind.attribute_map) | set(OLD_NAMES) | set(known.row.config_keys)
     held = {key: value for key, value in known.config.items() if key in fields and key not in OURS}
     if head is not None:
         for key in ("num_labels", "problem_type", "architectures"):

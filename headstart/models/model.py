@@ -90,10 +90,10 @@ class Model:
         inputs: dict[str, Any] = {"input_ids": torch.from_numpy(batch.ids).to(self.device),
                                   "position_ids": self.positions(batch).to(self.device)}
         if row.has_types:
-            limit = getattr(self.module.config, "type_vocab_size", 1) - 1
+            limit = max(0, getattr(self.module.config, "type_vocab_size", 1) - 1)
             inputs["token_type_ids"] = torch.from_numpy(batch.types).clamp(max=limit).to(self.device)
         if pack is not None:
-            inputs |= {"packing": pack, "attention_mask": row.packed_mask}
+            inputs |= {"packing": pack, "attention_mask": row.packed_mask()}
         else:
             assert len(batch.segments) == len(batch.ids), "several texts in a row need packing"
             inputs["attention_mask"] = mask(batch).to(self.device)
@@ -116,8 +116,8 @@ class Model:
         import torch
 
         outputs = self.facts.row.heads[self.head].outputs
-        by_mean = self.facts.row.pooling(self.module.config) == "mean"
-        if all(one.reads == "pooled" for one in outputs.values()) and not by_mean:
+        how = self.facts.row.pooling(self.module.config)
+        if how == "first" and all(one.reads == "pooled" for one in outputs.values()):
             first = self.first_states(batch)
             return {name: one.apply(self.module, first) for name, one in outputs.items()}
         states, borders = self.states(batch)
@@ -125,11 +125,26 @@ class Model:
         for name, one in outputs.items():
             held = states
             if one.reads == "pooled":
-                held = mean(states, borders) if by_mean else states.index_select(0, borders[:, 0])
+                held = mean(states, borders) if how == "mean" else states.index_select(0, self.read_places(batch, how))
             elif one.reads == "asked":
                 held = states.index_select(0, torch.from_numpy(batch.asks).to(self.device))
             found[name] = one.apply(self.module, held)
         return found
+
+    def read_places(self, batch: Batch, how: str) -> Tensor:
+        """The place in T of the token that stands for each feature, (N,): the first, or the last that is no padding.
+
+        The last is found as transformers finds it, by the padding id, so that plain loading gives the same answers.
+        """
+        import numpy as np
+        import torch
+
+        begins = np.cumsum(batch.lengths) - batch.lengths
+        if how == "last":
+            pad = self.module.config.pad_token_id
+            real = [batch.ids[row, begin:end] != pad for row, begin, end in batch.segments.tolist()]
+            begins = begins + np.asarray([held.nonzero()[0][-1] if held.any() else 0 for held in real])
+        return torch.from_numpy(begins).to(self.device)
 
     def parted(self, batch: Batch, outputs: Mapping[str, NDArray[Any]]) -> list[dict[str, NDArray[Any]]]:
         """A batch's outputs for each of its features."""
@@ -159,8 +174,17 @@ class Model:
             self.module.save_pretrained(folder)
             self.tokenizer.held.save_pretrained(folder)
 
+    def checkpoint_gradients(self) -> None:
+        """Keep no states of layers for the backward pass but work them out again; raises UserError (2)."""
+        if not getattr(self.module, "supports_gradient_checkpointing", False):
+            raise UserError(f"{self.facts.family} cannot work its states out again (gradient_checkpointing).",
+                            fix="Leave training.gradient_checkpointing out; a smaller training.micro_batch takes less memory.")
+        # the new name since transformers 5.2x, the old one before
+        enable = getattr(self.module, "activation_checkpointing_enable", None) or self.module.gradient_checkpointing_enable
+        enable({"use_reentrant": False})
+
     def parameter_groups_by_depth(self) -> list[tuple[str, list[str]]]:
-        """Parameter names from the bottom up: embeddings, each layer, head."""
+        """Parameter names from the bottom up: embeddings, each layer (ALBERT has one for all), head."""
         prefix = self.module.base_model_prefix
         layers = f"{prefix}.{self.facts.row.layers}."
         count = len(inner(self.module, layers.rstrip(".")))

@@ -38,9 +38,7 @@ def load_scratch(known: Facts, head: HeadSpec, *, seed: int, device: str = "cpu"
     import torch
     import transformers
 
-    if head.kind not in known.heads:
-        raise UserError(f"{known.reference} ({known.family}) cannot carry a {head.kind} head; it can: {', '.join(known.heads)}.",
-                        fix="Choose another config or task; headstart models lists them.")
+    catalogue.check_head(known.row, head.kind, known.reference)
     attention.register()
     config = make_config(known, head, dropout, attention_dropout)
     with weights.quiet():
@@ -52,7 +50,7 @@ def load_scratch(known: Facts, head: HeadSpec, *, seed: int, device: str = "cpu"
                 setattr(config, f"{name}_token_id", found)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            config._attn_implementation = attention.NAME
+            config._attn_implementation = attention.implementation(known.row.packs)
             module = getattr(transformers, known.row.heads[head.kind].cls)(config)
     replace_dropout(module)
     return fit_out(module, tokenizer, known, config, head.kind, tuple(name for name, _ in module.named_parameters()), device, None)

@@ -37,6 +37,16 @@ class FamilyTokenizer:
         found = self.held.pad_token_id
         return int(found) if found is not None else 0
 
+    def with_types(self, wanted: bool) -> Self:
+        """The same, which says in plain transformers too that a model reads segment numbers where its layout has any.
+
+        The library's ALBERT tokenizer keeps them to itself: a pair would be read as one text.
+        """
+        names = self.held.model_input_names
+        if wanted and "token_type_ids" not in names and any(kind for run in self.double for _, kind in run):
+            self.held.model_input_names = self.held.init_kwargs["model_input_names"] = [names[0], "token_type_ids", *names[1:]]
+        return self
+
     def with_longest(self, longest: int) -> Self:
         """The same tokenizer with another longest feature."""
         other = copy.copy(self)

@@ -69,7 +69,7 @@ def read_weights(known: Facts, cls: Any, config: Any) -> tuple[Any, set[str]]:
             module, info = cls.from_pretrained(
                 str(known.folder), config=config, local_files_only=True, trust_remote_code=False, dtype=torch.float32,
                 use_safetensors=known.weights == "safetensors", weights_only=True, ignore_mismatched_sizes=True,
-                attn_implementation=attention.NAME, output_loading_info=True)
+                attn_implementation=attention.implementation(known.row.packs), output_loading_info=True)
     except Exception as error:  # damaged files raise many kinds
         raise damaged(f"The weights of {known.reference} cannot be read: {first_line(error)}") from None
     missing = {str(key) for key in info["missing_keys"]} | {str(entry[0]) for entry in info.get("mismatched_keys", ())}

@@ -30,6 +30,11 @@ def pooling(config: Any) -> str:
     return "mean" if config.classifier_pooling == "mean" else "first"
 
 
+def packed_mask() -> Any:
+    """Given None it would build a mask of all tokens by all tokens for its local layers."""
+    return {"full_attention": None, "sliding_attention": None}
+
+
 FAMILY = Family(
     "modernbert",
     {
@@ -43,8 +48,7 @@ FAMILY = Family(
     pooling=pooling,
     layers="layers",
     first_only="",  # 1 of 22 layers: little to win
-    # Given None it would build a mask of all tokens by all tokens for its local layers.
-    packed_mask={"full_attention": None, "sliding_attention": None},
+    packed_mask=packed_mask,
     dropouts=("embedding_dropout", "mlp_dropout", "classifier_dropout"),
     attention_dropouts=("attention_dropout",),
     checkpoints=(

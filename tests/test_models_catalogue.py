@@ -42,7 +42,37 @@ def test_every_dropout_of_a_family_is_named_in_the_catalogue(family, tmp_path):
     folder = tiny.model_folder(family, tmp_path)
     module = load(str(folder), spec, seed=0, dropout=0.25, attention_dropout=0.25).module
     shares = {name: part.p for name, part in module.named_modules() if isinstance(part, Dropout)}
+    if family == "llama":  # it drops attention weights alone
+        assert not shares and {part.attention_dropout for part in module.modules() if hasattr(part, "attention_dropout")} == {0.25}
+        return
     assert shares and set(shares.values()) == {0.25}, shares
+
+
+@pytest.mark.parametrize("row", CATALOGUE, ids=lambda row: row.family)
+def test_every_hole_has_a_reason(row):
+    """Each head of any family of the same kind is there, or it is said why not; what is there has no reason."""
+    wanted = {head for one in CATALOGUE for head in one.heads if set(one.kinds) & set(row.kinds)} - {"replaced-token"}
+    assert set(row.heads) | set(row.lacks) >= wanted
+    assert not set(row.heads) & set(row.lacks) and all(row.lacks.values())
+
+
+def test_a_head_that_a_family_lacks_is_refused_with_the_reason_before_weights_are_read(tmp_path):
+    from headstart.contract import HeadSpec
+    from headstart.models.load import load
+
+    folder = tiny.model_folder("gpt2", tmp_path)
+    weights = folder / "model.safetensors"
+    held = weights.read_bytes()
+    weights.write_bytes(held[:-400] + b"\xff" * 400)  # numbers that are none: reading them would be told
+    with pytest.raises(UserError) as caught:
+        load(str(folder), HeadSpec("next-sentence", 2), seed=0)
+    assert "never trained on sentences" in str(caught.value) and "bert" in caught.value.fix
+    assert caught.value.exit is Exit.USAGE
+
+
+def test_the_catalogue_is_printed_with_what_each_family_lacks(headstart):
+    code, out, _ = headstart("models")
+    assert code == 0 and "lacks next-sentence: it was never trained on sentences that follow one another" in out
 
 
 def test_an_unknown_family_is_told_with_the_nearest():

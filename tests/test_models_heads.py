@@ -49,6 +49,7 @@ def features(family: str, head: str) -> list[Feature]:
         targets = {"token-classification": Target([place % 3 if place % 2 else -100 for place in range(len(ids))], "token"),
                    "question-answering": Target([number % 3, number % 3 + 2]), "multiple-choice": Target(int(number % 3 == 1)),
                    "masked-language-model": Target([ids[place] for place in asks], "asked"),
+                   "causal-language-model": Target([ids[place] for place in asks], "asked"),
                    "pre-training": Target([ids[place] for place in asks], "asked")}
         own = {"label": targets.get(head, Target(number % 2))} | ({"next": Target(number % 2)} if head == "pre-training" else {})
         weight = 1 / 3 if head == "multiple-choice" else 1.0
@@ -97,7 +98,7 @@ def test_plain_transformers_gives_the_same_answers(family, head):
             assert close(theirs.seq_relationship_logits[0].numpy(), ours["next"])
         else:
             found = theirs.logits[0]
-            found = found[one.asks] if head == "masked-language-model" else found[:, None] if head == "replaced-token" else found
+            found = found[one.asks] if "language-model" in head else found[:, None] if head == "replaced-token" else found
         assert close(found.numpy(), ours["logits"])
 
 
@@ -123,7 +124,7 @@ def test_gradients_of_packed_micro_batched_and_padded_are_the_same(family, head)
 
 @EVERY
 def test_a_fresh_head_is_drawn_from_the_seed_and_the_backbone_stays(family, head, tmp_path):
-    if "pre-training" in head or head in ("next-sentence", "masked-language-model", "replaced-token"):
+    if "pre-training" in head or "language-model" in head or head in ("next-sentence", "replaced-token"):
         spec = HeadSpec(head, 2)
         kept = load(str(folder(family, head)), spec, seed=1)
         old = dict(model(family, head).module.named_parameters())

@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-FAMILIES = ("bert", "distilbert", "roberta", "xlm-roberta", "electra", "modernbert", "albert", "mpnet", "deberta-v2")
+FAMILIES = ("bert", "distilbert", "roberta", "xlm-roberta", "electra", "modernbert", "albert", "mpnet", "deberta-v2",
+            "gpt2", "llama")
 POSITIONS = 128  # tokens that one input of a tiny model can hold, special tokens included
 
 WORDPIECE = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]",
@@ -106,8 +107,40 @@ def tokenizer(family: str) -> Any:
         vocab = {renamed.get(piece, piece): number for piece, number in wordpiece_vocabulary().items()}
         vocab |= {"[UNK]": vocab["<pad>"], "<pad>": vocab["[UNK]"]}  # MPNet's padding is 1, in its code
         return transformers.MPNetTokenizer(vocab=vocab, model_max_length=POSITIONS)
+    if family == "gpt2":
+        vocab, merges = byte_vocabulary()
+        renamed = {{"</s>": "<|endoftext|>"}.get(piece, piece): number for piece, number in vocab.items()}
+        return transformers.GPT2Tokenizer(vocab=renamed, merges=list(merges), model_max_length=POSITIONS)
+    if family == "llama":
+        return llama_tokenizer()
     kind = transformers.DistilBertTokenizer if family == "distilbert" else transformers.BertTokenizer
     return kind(vocab=dict(wordpiece_vocabulary()), model_max_length=POSITIONS)
+
+
+@functools.cache
+def metaspace_vocabulary(size: int = 400) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """BPE over letters with bytes to fall back on, as sentencepiece makes it: pieces and merges."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+    made = Tokenizer(models.BPE())
+    made.pre_tokenizer = pre_tokenizers.Metaspace()
+    special = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
+    made.train_from_iterator(sentences(), trainers.BpeTrainer(
+        vocab_size=size + 256, special_tokens=special, show_progress=False, initial_alphabet=pieces()[0]))
+    held = json.loads(made.to_str())["model"]
+    return held["vocab"], [tuple(pair) for pair in held["merges"]]
+
+
+def llama_tokenizer() -> Any:
+    """As Llama 2 is published: every text begins with <s>."""
+    import transformers
+    from tokenizers import processors
+
+    vocab, merges = metaspace_vocabulary()
+    held = transformers.LlamaTokenizer(vocab=dict(vocab), merges=list(merges), model_max_length=POSITIONS)
+    held.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A", pair="<s> $A <s> $B", special_tokens=[("<s>", vocab["<s>"])])
+    return held
 
 
 def modernbert_tokenizer() -> Any:
@@ -133,6 +166,10 @@ def config(family: str, held: Any, **changes: Any) -> Any:
     import transformers
 
     shape = {"vocab_size": len(held), "pad_token_id": held.pad_token_id}
+    if family == "gpt2":
+        return transformers.GPT2Config(
+            **shape | {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": POSITIONS, "eos_token_id": held.eos_token_id,
+                       "bos_token_id": held.bos_token_id} | changes)
     if family == "distilbert":
         return transformers.DistilBertConfig(
             **shape | {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64, "max_position_embeddings": POSITIONS}
@@ -150,6 +187,9 @@ def config(family: str, held: Any, **changes: Any) -> Any:
         kind = transformers.RobertaConfig if family == "roberta" else transformers.XLMRobertaConfig
         # Position numbers begin at padding_idx + 1 = 2.
         return kind(**shape | special | {"max_position_embeddings": POSITIONS + 2, "type_vocab_size": 1} | changes)
+    if family == "llama":  # two heads share keys and values
+        return transformers.LlamaConfig(
+            **shape | {"num_key_value_heads": 2, "max_position_embeddings": POSITIONS} | changes)
     if family == "albert":
         return transformers.AlbertConfig(
             **shape | {"embedding_size": 16, "max_position_embeddings": POSITIONS} | changes)
@@ -169,11 +209,19 @@ def config(family: str, held: Any, **changes: Any) -> Any:
 
 BASES = {"bert": "BertModel", "distilbert": "DistilBertModel", "roberta": "RobertaModel",
          "xlm-roberta": "XLMRobertaModel", "electra": "ElectraModel", "modernbert": "ModernBertModel", "albert": "AlbertModel",
-         "mpnet": "MPNetModel", "deberta-v2": "DebertaV2Model"}
+         "mpnet": "MPNetModel", "deberta-v2": "DebertaV2Model", "gpt2": "GPT2Model", "llama": "LlamaModel"}
 HEADS = {"sequence-classification": "ForSequenceClassification", "token-classification": "ForTokenClassification",
          "question-answering": "ForQuestionAnswering", "multiple-choice": "ForMultipleChoice",
          "masked-language-model": "ForMaskedLM", "next-sentence": "ForNextSentencePrediction",
-         "pre-training": "ForPreTraining", "replaced-token": "ForPreTraining"}
+         "pre-training": "ForPreTraining", "replaced-token": "ForPreTraining", "causal-language-model": "ForCausalLM"}
+OWN_NAMES = {("gpt2", "causal-language-model"): "GPT2LMHeadModel"}  # classes that do not follow the rule
+
+
+def class_name(family: str, head: str | None) -> str:
+    """The class of transformers that has a head; of the bare backbone without one."""
+    if head is None:
+        return BASES[family]
+    return OWN_NAMES.get((family, head)) or BASES[family].removesuffix("Model") + HEADS[head]
 
 
 def model_folder(family: str, folder: Path, head: str | None = None, labels: Sequence[str] | None = None,
@@ -190,10 +238,12 @@ def model_folder(family: str, folder: Path, head: str | None = None, labels: Seq
     transformers.utils.logging.disable_progress_bar()
     held = tokenizer(family)
     if head is not None:
+        if held.pad_token_id is None:
+            held.pad_token = held.eos_token
         names = list(labels or ("no", "yes"))
         changes |= {"id2label": dict(enumerate(names)), "label2id": {name: n for n, name in enumerate(names)}}
     made = config(family, held, **changes)
-    kind = getattr(transformers, BASES[family].removesuffix("Model") + HEADS[head] if head else BASES[family])
+    kind = getattr(transformers, class_name(family, head))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = kind(made)

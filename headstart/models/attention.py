@@ -198,6 +198,7 @@ def forward(module: torch.nn.Module, query: Tensor, key: Tensor, value: Tensor, 
         assert scaling is not None
         if key.shape[1] != query.shape[1]:  # several heads share keys and values (Llama's grouped queries)
             key, value = (states.repeat_interleave(query.shape[1] // key.shape[1], dim=1) for states in (key, value))
+        query, key = query.to(value.dtype), key.to(value.dtype)  # Llama turns them in fp32 under autocast
         return packed_attention(query, key, value, pack, dropout=dropout, scaling=scaling,
                                 window=more.get("sliding_window"), causal=getattr(module, "is_causal", False)), None
     from transformers.integrations.sdpa_attention import sdpa_attention_forward

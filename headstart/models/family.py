@@ -46,6 +46,7 @@ class Head:
     cls: str
     outputs: dict[str, Output]
     keeps: tuple[str, ...] = ()
+    continues: bool = False  # whether it goes on with a text, which must then not be closed by an end token
 
 
 def first_offset(config: Any) -> int:
@@ -75,6 +76,10 @@ def unread_mask() -> Any:
     return torch.empty(1, 1, 1, 1)
 
 
+# Why most families have none of BERT's heads on pairs of sentences.
+NO_NEXT_SENTENCE = dict.fromkeys(("next-sentence", "pre-training"), "it was never trained on sentences that follow one another")
+
+
 @dataclass(frozen=True)
 class Family:
     """One family: its heads' classes by head kind, its positions, and how its classification head reads states.
@@ -88,6 +93,8 @@ class Family:
     kinds: tuple[Kind, ...] = ("encoder",)
     packs: bool = True
     has_types: bool = True
+    numbered: bool = True  # whether the backbone takes position numbers
+    inputs: dict[str, Any] = field(default_factory=dict)  # what else every call of the backbone is given
     position_offset: Callable[[Any], int] = first_offset
     pooling: Callable[[Any], str] = by_first  # "first", "last" or "mean"
     layers: str = "encoder.layer"
@@ -127,6 +134,11 @@ def tokens(cls: str, apply: Callable[[Any, Tensor], Tensor], keeps: tuple[str, .
 def asked(cls: str, apply: Callable[[Any, Tensor], Tensor]) -> Head:
     """A head over the vocabulary, as pretraining made it, (A, W) -> (A, V)."""
     return Head(cls, {"logits": Output("asked", apply)}, keeps=("",))
+
+
+def continued(cls: str, apply: Callable[[Any, Tensor], Tensor]) -> Head:
+    """A decoder's head over the vocabulary: scores of the token after each asked one, (A, W) -> (A, V)."""
+    return Head(cls, {"logits": Output("asked", apply)}, keeps=("",), continues=True)
 
 
 def pooler_head(module: Any, states: Tensor) -> Tensor:

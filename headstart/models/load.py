@@ -47,6 +47,8 @@ def load(reference: str, head: HeadSpec | None, *, seed: int, device: str = "cpu
     with weights.quiet():
         tokenizer = FamilyTokenizer(load_tokenizer(str(known.folder)), 1)
     replace_dropout(module)
+    if head is not None:
+        tokenizer = tokenizer.for_training(module.config, closed=not known.row.heads[kind].continues)
     return fit_out(module, tokenizer, known, config, kind, tuple(drawn), device, longest)
 
 

@@ -87,8 +87,9 @@ class Model:
         import torch
 
         row = self.facts.row
-        inputs: dict[str, Any] = {"input_ids": torch.from_numpy(batch.ids).to(self.device),
-                                  "position_ids": self.positions(batch).to(self.device)}
+        inputs: dict[str, Any] = {"input_ids": torch.from_numpy(batch.ids).to(self.device), **row.inputs}
+        if row.numbered:
+            inputs["position_ids"] = self.positions(batch).to(self.device)
         if row.has_types:
             limit = max(0, getattr(self.module.config, "type_vocab_size", 1) - 1)
             inputs["token_type_ids"] = torch.from_numpy(batch.types).clamp(max=limit).to(self.device)
@@ -141,7 +142,7 @@ class Model:
 
         begins = np.cumsum(batch.lengths) - batch.lengths
         if how == "last":
-            pad = self.module.config.pad_token_id
+            pad = getattr(self.module.config, "pad_token_id", None)  # of a published model it may be unknown: its last then
             real = [batch.ids[row, begin:end] != pad for row, begin, end in batch.segments.tolist()]
             begins = begins + np.asarray([held.nonzero()[0][-1] if held.any() else 0 for held in real])
         return torch.from_numpy(begins).to(self.device)
@@ -164,6 +165,11 @@ class Model:
     def pooled(self, batch: Batch) -> Tensor:
         """The mean token state of each feature, (N, W)."""
         return mean(*self.states(batch))
+
+    @property
+    def can_fold(self) -> bool:
+        """Whether a scale and a shift can go into the last layer: it has a bias."""
+        return last_linear(self.module).bias is not None
 
     def save(self, folder: Path, fold: tuple[float, float] | None = None) -> None:
         """Write config, weights (safetensors) and tokenizer as an ordinary transformers folder.
@@ -208,6 +214,13 @@ class Model:
                             fix="Tokenizer and model are not of one folder; copy it again.", exit=Exit.UNAVAILABLE)
 
 
+def last_linear(module: Any) -> Any:
+    """The last linear layer: the head's own."""
+    import torch
+
+    return [held for held in module.modules() if isinstance(held, torch.nn.Linear)][-1]
+
+
 @contextlib.contextmanager
 def folded(module: Any, fold: tuple[float, float] | None) -> Iterator[None]:
     """Scale and shift the last linear layer for a while."""
@@ -216,7 +229,7 @@ def folded(module: Any, fold: tuple[float, float] | None) -> Iterator[None]:
     if fold is None:
         yield
         return
-    last = [held for held in module.modules() if isinstance(held, torch.nn.Linear)][-1]
+    last = last_linear(module)
     kept = {name: held.detach().clone() for name, held in last.named_parameters()}
     with torch.no_grad():
         last.weight.mul_(fold[0])

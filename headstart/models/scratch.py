@@ -53,6 +53,7 @@ def load_scratch(known: Facts, head: HeadSpec, *, seed: int, device: str = "cpu"
             config._attn_implementation = attention.implementation(known.row.packs)
             module = getattr(transformers, known.row.heads[head.kind].cls)(config)
     replace_dropout(module)
+    tokenizer = tokenizer.for_training(module.config, closed=not known.row.heads[head.kind].continues)
     return fit_out(module, tokenizer, known, config, head.kind, tuple(name for name, _ in module.named_parameters()), device, None)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any, Self
 
@@ -30,6 +30,41 @@ class FamilyTokenizer:
         self.backend.no_padding()
         self.single = self.template(("x",))
         self.double = self.template(("x", "x"))
+        self.bare = not any(self.single) or not self.double[1]
+        if not self.double[1]:  # two parts must not run into one another
+            self.double = [self.double[0], [(self.closing, 0)], self.double[2] or [(self.closing, self.part_types[2][1])]]
+
+    @property
+    def closing(self) -> int:
+        """The id that ends a text where the library's form has no special tokens: its end, separator or unknown token."""
+        held = self.held
+        found = [one for one in (held.eos_token_id, held.sep_token_id, held.unk_token_id) if one is not None]
+        if not found:
+            raise UserError(f"The tokenizer {type(held).__name__} has no token that could end a text.",
+                            fix="Give it an eos_token.", exit=Exit.UNAVAILABLE)
+        return int(found[0])
+
+    def for_training(self, config: Any, *, closed: bool) -> Self:
+        """The same for a new head: with `closed`, every text has a special token; without any (GPT-2) the closing one ends it.
+
+        The library's own tokenizer is told too, so that plain transformers lays texts out in the same way. Padding is
+        named in config and tokenizer where it has no name: by it plain transformers finds the last token of a text.
+        """
+        own = getattr(config, "pad_token_id", None)
+        if self.held.pad_token_id is None:
+            self.held.pad_token = self.pieces([self.closing if own is None else own])[0]
+        if own is None:
+            config.pad_token_id = self.pad_id
+        if closed and not any(self.single):
+            self.single = [[], [(self.closing, 0)]]
+        if closed and self.bare:
+            from tokenizers import processors
+
+            special = {token: self.pieces([token])[0] for runs in (self.single, self.double) for run in runs for token, _ in run}
+            forms = [" ".join(written(runs, self.part_types[len(runs) - 1], special)) for runs in (self.single, self.double)]
+            self.backend.post_processor = processors.TemplateProcessing(
+                single=forms[0], pair=forms[1], special_tokens=[(piece, token) for token, piece in special.items()])
+        return self
 
     @property
     def pad_id(self) -> int:
@@ -118,7 +153,15 @@ class FamilyTokenizer:
             types += [kind] * len(part)
             ids += [token for token, _ in run]
             types += [kind for _, kind in run]
-        return ids, types
+        return (ids, types) if ids else ([self.closing], [0])  # an empty text is a text
+
+
+def written(runs: Sequence[Sequence[tuple[int, int]]], kinds: Sequence[int], special: Mapping[int, str]) -> list[str]:
+    """A layout in the form of the tokenizers library: ["$A:0", "</s>:0", "$B:1", "</s>:1"]."""
+    found = [f"{special[token]}:{kind}" for token, kind in runs[0]]
+    for name, part, run in zip("AB", kinds, runs[1:], strict=False):
+        found += [f"${name}:{part}", *(f"{special[token]}:{kind}" for token, kind in run)]
+    return found
 
 
 def load_tokenizer(folder: str) -> Any:

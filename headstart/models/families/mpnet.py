@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from headstart.models.family import (
+    NO_NEXT_SENTENCE,
     Checkpoint,
     Family,
     asked,
@@ -44,10 +45,7 @@ FAMILY = Family(
     has_types=False,
     first_only="",
     position_offset=after_padding,
-    lacks={
-        "next-sentence": "it was never trained on sentences that follow one another",
-        "pre-training": "it was never trained on sentences that follow one another",
-    },
+    lacks=NO_NEXT_SENTENCE,
     checkpoints=(
         Checkpoint("microsoft/mpnet-base", "110 M", "MIT"),
         Checkpoint("sentence-transformers/all-mpnet-base-v2", "109 M", "Apache-2.0"),

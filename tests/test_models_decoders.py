@@ -35,7 +35,7 @@ def test_gpt2_closes_and_parts_texts_with_its_end_token_and_the_saved_folder_doe
     theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / "saved")
     plain = transformers.AutoModelForSequenceClassification.from_pretrained(tmp_path / "saved").eval()
     assert plain.config.pad_token_id == theirs.pad_token_id == end
-    texts = tiny.texts(7, seed=3) + ["", "roses<|endoftext|>"]
+    texts = [*tiny.texts(7, seed=3), "", "roses<|endoftext|>"]
     with torch.inference_mode():
         batch = plain(**theirs(texts, return_tensors="pt", padding=True)).logits.numpy()
     for packed in (True, False):

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import tiny
 import torch
-import transformers
 
 from headstart.contract import Feature, HeadSpec, Layout, Target
 from headstart.data.batches import collate
 from headstart.models import catalogue
 from headstart.models.load import load
+from headstart.models.own_heads import head_class
 from headstart.settings import Training
 from headstart.training.objective import objective, total_weight
 
@@ -83,7 +83,7 @@ def test_packed_padded_and_one_by_one_give_the_same_answers(family, head):
 def test_plain_transformers_gives_the_same_answers(family, head):
     """One row at a time, its own positions and segment numbers; choices as it wants them."""
     held = model(family, head)
-    plain = getattr(transformers, held.facts.row.heads[head].cls).from_pretrained(folder(family, head)).eval()
+    plain = head_class(held.facts.row.heads[head].cls).from_pretrained(folder(family, head)).eval()
     for one, ours in zip(features(family, head), parted(family, head, features(family, head), True), strict=True):
         ids, types = torch.tensor([one.ids]), torch.tensor([one.types])
         inputs = {"input_ids": ids} | ({"token_type_ids": types} if "token_type_ids" in held.tokenizer.held.model_input_names else {})

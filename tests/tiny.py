@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 FAMILIES = ("bert", "distilbert", "roberta", "xlm-roberta", "electra", "modernbert", "albert", "mpnet", "deberta-v2",
-            "gpt2", "llama")
+            "gpt2", "llama", "openai-gpt", "ctrl")
 POSITIONS = 128  # tokens that one input of a tiny model can hold, special tokens included
 
 WORDPIECE = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]",
@@ -113,6 +113,11 @@ def tokenizer(family: str) -> Any:
         return transformers.GPT2Tokenizer(vocab=renamed, merges=list(merges), model_max_length=POSITIONS)
     if family == "llama":
         return llama_tokenizer()
+    if family == "openai-gpt":
+        vocab, merges = word_end_vocabulary()
+        return transformers.OpenAIGPTTokenizer(vocab=dict(vocab), merges=list(merges), model_max_length=POSITIONS)
+    if family == "ctrl":
+        return ctrl_tokenizer()
     kind = transformers.DistilBertTokenizer if family == "distilbert" else transformers.BertTokenizer
     return kind(vocab=dict(wordpiece_vocabulary()), model_max_length=POSITIONS)
 
@@ -129,6 +134,37 @@ def metaspace_vocabulary(size: int = 400) -> tuple[dict[str, int], list[tuple[st
         vocab_size=size + 256, special_tokens=special, show_progress=False, initial_alphabet=pieces()[0]))
     held = json.loads(made.to_str())["model"]
     return held["vocab"], [tuple(pair) for pair in held["merges"]]
+
+
+@functools.cache
+def word_end_vocabulary(size: int = 400, lowercase: bool = True) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """BPE whose pieces tell where a word ends ("roses</w>"), as GPT, CTRL and XLM have it: pieces and merges."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+
+    made = Tokenizer(models.BPE(unk_token="<unk>", end_of_word_suffix="</w>"))
+    made.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer() if lowercase else pre_tokenizers.WhitespaceSplit()
+    letters = sorted({letter for letter in pieces()[0] if not lowercase or letter == letter.lower()} - {"é"})
+    made.train_from_iterator(sentences(), trainers.BpeTrainer(
+        vocab_size=size, special_tokens=["<unk>"], show_progress=False, initial_alphabet=letters, end_of_word_suffix="</w>"))
+    held = json.loads(made.to_str())["model"]
+    vocab = dict.fromkeys([*held["vocab"], *letters, *(f"{letter}</w>" for letter in letters)])
+    return {piece: number for number, piece in enumerate(vocab)}, [tuple(pair) for pair in held["merges"]]
+
+
+def ctrl_tokenizer() -> Any:
+    """As CTRL is published: its files have "ros@@" where a word goes on and nothing at its end."""
+    import tempfile
+
+    import transformers
+
+    vocab, merges = word_end_vocabulary(lowercase=False)
+    names = [piece.removesuffix("</w>") if piece.endswith("</w>") or piece == "<unk>" else f"{piece}@@" for piece in vocab]
+    with tempfile.TemporaryDirectory() as place:
+        files = Path(place, "vocab.json"), Path(place, "merges.txt")
+        files[0].write_text(json.dumps({piece: number for number, piece in enumerate(dict.fromkeys(names))}), encoding="utf-8")
+        files[1].write_text("\n".join(["#version: 0.2", *(" ".join(pair) for pair in merges), ""]), encoding="utf-8")
+        return transformers.CTRLTokenizer(*map(str, files), model_max_length=POSITIONS)
 
 
 def llama_tokenizer() -> Any:
@@ -166,6 +202,10 @@ def config(family: str, held: Any, **changes: Any) -> Any:
     import transformers
 
     shape = {"vocab_size": len(held), "pad_token_id": held.pad_token_id}
+    if family in ("openai-gpt", "ctrl"):
+        kind = transformers.OpenAIGPTConfig if family == "openai-gpt" else transformers.CTRLConfig
+        more = {"dff": 64} if family == "ctrl" else {}
+        return kind(**shape | more | {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": POSITIONS} | changes)
     if family == "gpt2":
         return transformers.GPT2Config(
             **shape | {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": POSITIONS, "eos_token_id": held.eos_token_id,
@@ -209,12 +249,14 @@ def config(family: str, held: Any, **changes: Any) -> Any:
 
 BASES = {"bert": "BertModel", "distilbert": "DistilBertModel", "roberta": "RobertaModel",
          "xlm-roberta": "XLMRobertaModel", "electra": "ElectraModel", "modernbert": "ModernBertModel", "albert": "AlbertModel",
-         "mpnet": "MPNetModel", "deberta-v2": "DebertaV2Model", "gpt2": "GPT2Model", "llama": "LlamaModel"}
+         "mpnet": "MPNetModel", "deberta-v2": "DebertaV2Model", "gpt2": "GPT2Model", "llama": "LlamaModel",
+         "openai-gpt": "OpenAIGPTModel", "ctrl": "CTRLModel"}
 HEADS = {"sequence-classification": "ForSequenceClassification", "token-classification": "ForTokenClassification",
          "question-answering": "ForQuestionAnswering", "multiple-choice": "ForMultipleChoice",
          "masked-language-model": "ForMaskedLM", "next-sentence": "ForNextSentencePrediction",
          "pre-training": "ForPreTraining", "replaced-token": "ForPreTraining", "causal-language-model": "ForCausalLM"}
-OWN_NAMES = {("gpt2", "causal-language-model"): "GPT2LMHeadModel"}  # classes that do not follow the rule
+OWN_NAMES = {(family, "causal-language-model"): f"{name}LMHeadModel"  # classes that do not follow the rule
+             for family, name in (("gpt2", "GPT2"), ("openai-gpt", "OpenAIGPT"), ("ctrl", "CTRL"))}
 
 
 def class_name(family: str, head: str | None) -> str:
@@ -235,15 +277,17 @@ def model_folder(family: str, folder: Path, head: str | None = None, labels: Seq
     import torch
     import transformers
 
+    from headstart.models.own_heads import head_class
+
     transformers.utils.logging.disable_progress_bar()
     held = tokenizer(family)
     if head is not None:
         if held.pad_token_id is None:
-            held.pad_token = held.eos_token
+            held.pad_token = held.eos_token or held.unk_token
         names = list(labels or ("no", "yes"))
         changes |= {"id2label": dict(enumerate(names)), "label2id": {name: n for n, name in enumerate(names)}}
     made = config(family, held, **changes)
-    kind = getattr(transformers, class_name(family, head))
+    kind = head_class(class_name(family, head))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = kind(made)

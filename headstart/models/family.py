@@ -99,6 +99,7 @@ class Family:
     pooling: Callable[[Any], str] = by_first  # "first", "last" or "mean"
     layers: str = "encoder.layer"
     first_only: str = "bert"  # in first_tokens.py: the last layer works on first tokens alone; "" where it can't
+    surface: Callable[[str], str] | None = None  # what a piece says, for a tokenizer in Python: it tells no characters
     packed_mask: Callable[[], Any] = no_mask  # what the backbone takes for "no mask"
     dropouts: tuple[str, ...] = ("hidden_dropout_prob",)
     attention_dropouts: tuple[str, ...] = ("attention_probs_dropout_prob",)

@@ -30,13 +30,13 @@ def load(reference: str, head: HeadSpec | None, *, seed: int, device: str = "cpu
     With `head`, a fresh head is drawn from the seed before anything else draws; without, the folder's own head is
     kept, and a model that has none is refused. Raises UserError (2, 66, 69, 77).
     """
-    import transformers
+    from headstart.models.own_heads import head_class
 
     known = facts(reference, allow_pickle=allow_pickle)
     kind = head.kind if head is not None else own_head(known)
     catalogue.check_head(known.row, kind, reference)
     attention.register()
-    cls = getattr(transformers, known.row.heads[kind].cls)
+    cls = head_class(known.row.heads[kind].cls)
     config = make_config(known, head, dropout, attention_dropout)
     with weights.generator_kept():
         weights.check_names(known, cls, config, fresh_head=head is not None)
@@ -45,7 +45,7 @@ def load(reference: str, head: HeadSpec | None, *, seed: int, device: str = "cpu
         weights.check_loaded(known, module, missing, fresh_head=head is not None)
     drawn = weights.draw_head(module, missing, known.row.heads[kind].keeps, seed) if head is not None else []
     with weights.quiet():
-        tokenizer = FamilyTokenizer(load_tokenizer(str(known.folder)), 1)
+        tokenizer = FamilyTokenizer(load_tokenizer(str(known.folder)), 1, known.row.surface)
     replace_dropout(module)
     if head is not None:
         tokenizer = tokenizer.for_training(module.config, closed=not known.row.heads[kind].continues)

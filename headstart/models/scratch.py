@@ -36,13 +36,14 @@ def load_scratch(known: Facts, head: HeadSpec, *, seed: int, device: str = "cpu"
                  attention_dropout: float | None = None) -> Model:
     """A model whose weights are all drawn from the seed, with as many embeddings as the tokenizer has pieces."""
     import torch
-    import transformers
+
+    from headstart.models.own_heads import head_class
 
     catalogue.check_head(known.row, head.kind, known.reference)
     attention.register()
     config = make_config(known, head, dropout, attention_dropout)
     with weights.quiet():
-        tokenizer = FamilyTokenizer(load_tokenizer(str(known.folder)), 1)
+        tokenizer = FamilyTokenizer(load_tokenizer(str(known.folder)), 1, known.row.surface)
         config.vocab_size = len(tokenizer.held)
         for name in ("pad", "bos", "eos", "cls", "sep"):
             found = getattr(tokenizer.held, f"{name}_token_id", None)
@@ -51,7 +52,7 @@ def load_scratch(known: Facts, head: HeadSpec, *, seed: int, device: str = "cpu"
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             config._attn_implementation = attention.implementation(known.row.packs)
-            module = getattr(transformers, known.row.heads[head.kind].cls)(config)
+            module = head_class(known.row.heads[head.kind].cls)(config)
     replace_dropout(module)
     tokenizer = tokenizer.for_training(module.config, closed=not known.row.heads[head.kind].continues)
     return fit_out(module, tokenizer, known, config, head.kind, tuple(name for name, _ in module.named_parameters()), device, None)

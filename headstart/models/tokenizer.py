@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any, Self
 
 from headstart.contract import Tokens
 from headstart.errors import Exit, UserError
+from headstart.models.slow_tokenizer import SlowBackend
 
 LONG, RECENT = 300, 64  # characters of a text whose tokens are kept, and how many such texts
 
 
 class FamilyTokenizer:
-    """A tokenizer of the tokenizers library; `longest` is the most tokens of one feature, special ones included."""
+    """A tokenizer of the library; `longest` is the most tokens of one feature, special ones included.
 
-    def __init__(self, held: Any, longest: int) -> None:
-        if not getattr(held, "is_fast", False):
+    One written in Python tells no characters: `surface` then says which ones a piece stands for.
+    """
+
+    def __init__(self, held: Any, longest: int, surface: Callable[[str], str] | None = None) -> None:
+        fast = getattr(held, "is_fast", False)
+        if not fast and surface is None:
             raise UserError(f"The tokenizer {type(held).__name__} gives no character offsets.",
                             fix="Use a model with a tokenizer.json.", exit=Exit.UNAVAILABLE)
         self.held = held
         self.longest = longest
         self.recent: dict[str, Tokens] = {}
         self.ordinary: list[int] = []
-        self.backend = held.backend_tokenizer
+        self.backend: Any = held.backend_tokenizer if fast or surface is None else SlowBackend(held, surface)
         # Some published tokenizers cut or pad by themselves; a text must never be cut without a word.
         self.backend.no_truncation()
         self.backend.no_padding()
@@ -57,7 +62,7 @@ class FamilyTokenizer:
             config.pad_token_id = self.pad_id
         if closed and not any(self.single):
             self.single = [[], [(self.closing, 0)]]
-        if closed and self.bare:
+        if closed and self.bare and self.held.is_fast:
             from tokenizers import processors
 
             special = {token: self.pieces([token])[0] for runs in (self.single, self.double) for run in runs for token, _ in run}
@@ -171,8 +176,9 @@ def load_tokenizer(folder: str) -> Any:
     try:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except ImportError as error:
+        package = "sacremoses" if "sacremoses" in str(error) else "'headstart[sentencepiece]'"
         raise UserError(f"The tokenizer of {folder} needs a package that is not here: {first_line(error)}",
-                        fix="pip install 'headstart[sentencepiece]'", exit=Exit.UNAVAILABLE) from None
+                        fix=f"pip install {package}", exit=Exit.UNAVAILABLE) from None
     except Exception as error:  # the library raises many kinds for a broken folder
         raise UserError(f"The tokenizer of {folder} cannot be read: {first_line(error)}",
                         fix="The folder needs tokenizer.json (or its family's vocabulary files); copy it again.",

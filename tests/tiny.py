@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 FAMILIES = ("bert", "distilbert", "roberta", "xlm-roberta", "electra", "modernbert", "albert", "mpnet", "deberta-v2",
-            "gpt2", "llama", "openai-gpt", "ctrl")
+            "gpt2", "llama", "openai-gpt", "ctrl", "xlnet", "xlm")
 POSITIONS = 128  # tokens that one input of a tiny model can hold, special tokens included
 
 WORDPIECE = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]",
@@ -118,6 +118,12 @@ def tokenizer(family: str) -> Any:
         return transformers.OpenAIGPTTokenizer(vocab=dict(vocab), merges=list(merges), model_max_length=POSITIONS)
     if family == "ctrl":
         return ctrl_tokenizer()
+    if family == "xlm":
+        return xlm_tokenizer()
+    if family == "xlnet":
+        special = ("<unk>", "<s>", "</s>", "<cls>", "<sep>", "<pad>", "<mask>", "<eod>", "<eop>")
+        vocab = [*((piece, 0.0) for piece in special), *unigram_vocabulary()[len(SENTENCES):]]
+        return transformers.XLNetTokenizer(vocab=vocab, model_max_length=POSITIONS)
     kind = transformers.DistilBertTokenizer if family == "distilbert" else transformers.BertTokenizer
     return kind(vocab=dict(wordpiece_vocabulary()), model_max_length=POSITIONS)
 
@@ -167,6 +173,22 @@ def ctrl_tokenizer() -> Any:
         return transformers.CTRLTokenizer(*map(str, files), model_max_length=POSITIONS)
 
 
+def xlm_tokenizer() -> Any:
+    """As XLM is published: "ros" goes on, "roses</w>" ends a word."""
+    import tempfile
+
+    import transformers
+
+    vocab, merges = word_end_vocabulary()
+    special = ["<s>", "</s>", "<pad>", "<unk>", *(f"<special{number}>" for number in range(10))]
+    with tempfile.TemporaryDirectory() as place:
+        files = Path(place, "vocab.json"), Path(place, "merges.txt")
+        names = dict.fromkeys([*special, *vocab])
+        files[0].write_text(json.dumps({piece: number for number, piece in enumerate(names)}), encoding="utf-8")
+        files[1].write_text("".join(f"{one} {two} 1\n" for one, two in merges), encoding="utf-8")
+        return transformers.XLMTokenizer(*map(str, files), model_max_length=POSITIONS)
+
+
 def llama_tokenizer() -> Any:
     """As Llama 2 is published: every text begins with <s>."""
     import transformers
@@ -206,6 +228,11 @@ def config(family: str, held: Any, **changes: Any) -> Any:
         kind = transformers.OpenAIGPTConfig if family == "openai-gpt" else transformers.CTRLConfig
         more = {"dff": 64} if family == "ctrl" else {}
         return kind(**shape | more | {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": POSITIONS} | changes)
+    if family == "xlnet":
+        return transformers.XLNetConfig(**shape | {"d_model": 32, "n_layer": 2, "n_head": 4, "d_inner": 64} | changes)
+    if family == "xlm":
+        return transformers.XLMConfig(
+            **shape | {"emb_dim": 32, "n_layers": 2, "n_heads": 4, "max_position_embeddings": POSITIONS} | changes)
     if family == "gpt2":
         return transformers.GPT2Config(
             **shape | {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": POSITIONS, "eos_token_id": held.eos_token_id,
@@ -250,13 +277,16 @@ def config(family: str, held: Any, **changes: Any) -> Any:
 BASES = {"bert": "BertModel", "distilbert": "DistilBertModel", "roberta": "RobertaModel",
          "xlm-roberta": "XLMRobertaModel", "electra": "ElectraModel", "modernbert": "ModernBertModel", "albert": "AlbertModel",
          "mpnet": "MPNetModel", "deberta-v2": "DebertaV2Model", "gpt2": "GPT2Model", "llama": "LlamaModel",
-         "openai-gpt": "OpenAIGPTModel", "ctrl": "CTRLModel"}
+         "openai-gpt": "OpenAIGPTModel", "ctrl": "CTRLModel", "xlnet": "XLNetModel", "xlm": "XLMModel"}
 HEADS = {"sequence-classification": "ForSequenceClassification", "token-classification": "ForTokenClassification",
          "question-answering": "ForQuestionAnswering", "multiple-choice": "ForMultipleChoice",
          "masked-language-model": "ForMaskedLM", "next-sentence": "ForNextSentencePrediction",
          "pre-training": "ForPreTraining", "replaced-token": "ForPreTraining", "causal-language-model": "ForCausalLM"}
 OWN_NAMES = {(family, "causal-language-model"): f"{name}LMHeadModel"  # classes that do not follow the rule
              for family, name in (("gpt2", "GPT2"), ("openai-gpt", "OpenAIGPT"), ("ctrl", "CTRL"))}
+OWN_NAMES |= {("xlnet", "question-answering"): "XLNetForQuestionAnsweringSimple",
+              ("xlm", "question-answering"): "XLMForQuestionAnsweringSimple",
+              ("xlm", "masked-language-model"): "XLMWithLMHeadModel"}
 
 
 def class_name(family: str, head: str | None) -> str:

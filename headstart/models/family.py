@@ -84,7 +84,8 @@ NO_NEXT_SENTENCE = dict.fromkeys(("next-sentence", "pre-training"), "it was neve
 class Family:
     """One family: its heads' classes by head kind, its positions, and how its classification head reads states.
 
-    `layers` is the path of the layer list inside the backbone, `dropouts` and `attention_dropouts` the config keys.
+    `layers` is the path of the layer list inside the backbone (several where a layer's parts lie apart), `dropouts` and
+    `attention_dropouts` are the config keys.
     `lacks` gives the reason for every head that the family could have and has not.
     """
 
@@ -98,6 +99,7 @@ class Family:
     position_offset: Callable[[Any], int] = first_offset
     pooling: Callable[[Any], str] = by_first  # "first", "last" or "mean"
     layers: str = "encoder.layer"
+    longest: int = 0  # tokens of one input where the config sets no limit
     first_only: str = "bert"  # in first_tokens.py: the last layer works on first tokens alone; "" where it can't
     surface: Callable[[str], str] | None = None  # what a piece says, for a tokenizer in Python: it tells no characters
     packed_mask: Callable[[], Any] = no_mask  # what the backbone takes for "no mask"
@@ -110,6 +112,11 @@ class Family:
     checkpoints: tuple[Checkpoint, ...] = ()
     aliases: dict[str, str] = field(default_factory=dict)  # short names of 2020 -> present hub names
     note: str = ""
+
+    @property
+    def layer_paths(self) -> tuple[str, ...]:
+        """The paths of its layer lists."""
+        return tuple(self.layers.split())
 
     @property
     def family(self) -> str:

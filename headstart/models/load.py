@@ -24,11 +24,12 @@ OURS = ("transformers_version", "dtype", "return_dict", "output_hidden_states", 
 
 
 def load(reference: str, head: HeadSpec | None, *, seed: int, device: str = "cpu", allow_pickle: bool = False,
-         dropout: float | None = None, attention_dropout: float | None = None, longest: int | None = None) -> Model:
+         dropout: float | None = None, attention_dropout: float | None = None, longest: int | None = None, closes: bool = True) -> Model:
     """A model ready to train or predict.
 
     With `head`, a fresh head is drawn from the seed before anything else draws; without, the folder's own head is
-    kept, and a model that has none is refused. Raises UserError (2, 66, 69, 77).
+    kept, and a model that has none is refused. For a fresh head texts are closed by a token where the tokenizer adds
+    none, unless `closes` is false. Raises UserError (2, 66, 69, 77).
     """
     from headstart.models.own_heads import head_class
 
@@ -48,7 +49,7 @@ def load(reference: str, head: HeadSpec | None, *, seed: int, device: str = "cpu
         tokenizer = FamilyTokenizer(load_tokenizer(str(known.folder)), 1, known.row.surface)
     replace_dropout(module)
     if head is not None:
-        tokenizer = tokenizer.for_training(module.config, closed=not known.row.heads[kind].continues)
+        tokenizer = tokenizer.for_training(module.config, closed=closes and not known.row.heads[kind].continues)
     return fit_out(module, tokenizer, known, config, kind, tuple(drawn), device, longest)
 
 

@@ -91,8 +91,9 @@ class Model:
         if row.numbered:
             inputs["position_ids"] = self.positions(batch).to(self.device)
         if row.has_types:
-            limit = max(0, getattr(self.module.config, "type_vocab_size", 1) - 1)
-            inputs["token_type_ids"] = torch.from_numpy(batch.types).clamp(max=limit).to(self.device)
+            known = getattr(self.module.config, "type_vocab_size", None)  # XLNet only asks whether two are the same
+            types = torch.from_numpy(batch.types)
+            inputs["token_type_ids"] = (types if known is None else types.clamp(max=max(0, known - 1))).to(self.device)
         if pack is not None:
             inputs |= {"packing": pack, "attention_mask": row.packed_mask()}
         else:
@@ -192,13 +193,14 @@ class Model:
     def parameter_groups_by_depth(self) -> list[tuple[str, list[str]]]:
         """Parameter names from the bottom up: embeddings, each layer (ALBERT has one for all), head."""
         prefix = self.module.base_model_prefix
-        layers = f"{prefix}.{self.facts.row.layers}."
-        count = len(inner(self.module, layers.rstrip(".")))
+        paths = [f"{prefix}.{path}" for path in self.facts.row.layer_paths]
+        count = len(inner(self.module, paths[0]))
         groups: dict[str, list[str]] = {"embeddings": [], **{f"layer {n}": [] for n in range(1, count + 1)}, "head": []}
         for held, _ in self.module.named_parameters():
             name = tied(self.module).get(held, held)
-            if name.startswith(layers):
-                groups[f"layer {int(name[len(layers):].split('.')[0]) + 1}"].append(held)
+            path = next((path for path in paths if name.startswith(f"{path}.")), None)
+            if path is not None:
+                groups[f"layer {int(name[len(path) + 1:].split('.')[0]) + 1}"].append(held)
             elif name.startswith(f"{prefix}.") and ".pooler." not in name and "final_norm" not in name:
                 groups["embeddings"].append(held)
             else:

@@ -29,7 +29,8 @@ def scratch_facts(config: str, tokenizer: str) -> Facts:
     integrity.check_sizes(held, family.names, config)
     defaults = None if all(held.get(key) for key in family.names.values()) else default_config(family)
     sizes = {role: int(held.get(key) or getattr(defaults, key)) for role, key in family.names.items()}
-    return Facts(config, Path(tokenizer), family, held, sizes["width"], sizes["layers"], sizes["positions"], None, "none", (), {}, {})
+    return Facts(config, Path(tokenizer), family, held, sizes["width"], sizes["layers"],
+                 sizes.get("positions", family.longest), None, "none", (), {}, {})
 
 
 def load_scratch(known: Facts, head: HeadSpec, *, seed: int, device: str = "cpu", dropout: float | None = None,

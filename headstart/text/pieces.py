@@ -58,7 +58,7 @@ def by_letters(text: str, pieces: Sequence[str]) -> list[Span]:
         for letter in range(written if skipped else 0):  # what was written otherwise stands for all that was skipped
             give(theirs[there + letter][1], here, here + skipped - 1)
         here, there = here + skipped, there + written
-    return [grown(text, span) for span in filled(spans)]
+    return filled([None if span is None else grown(text, span) for span in spans])
 
 
 def letters(parts: Iterable[str]) -> list[tuple[str, int]]:
@@ -70,10 +70,16 @@ def plain_letters(mark: str) -> str:
     """A character without case and accents, taken apart (\u00bd as 1\u20442); "" for space and for what is not seen."""
     if mark.isascii():
         return mark.lower() if mark.isprintable() and not mark.isspace() else ""
-    if unicodedata.category(mark)[0] in "MCZ":
+    if unseen(mark):
         return ""
     apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", mark).casefold())
-    return "".join(letter for letter in apart if unicodedata.category(letter)[0] not in "MCZ") or mark
+    return "".join(letter for letter in apart if not unseen(letter)) or mark
+
+
+def unseen(mark: str) -> bool:
+    """Accents, space, and characters that show nothing; a vowel sign with a place of its own is seen."""
+    kind = unicodedata.category(mark)
+    return kind[0] in "CZ" or kind in ("Mn", "Me")
 
 
 def meeting(mine: Letters, theirs: Letters) -> tuple[int, int]:

@@ -80,6 +80,13 @@ def unread_mask() -> Any:
 NO_NEXT_SENTENCE = dict.fromkeys(("next-sentence", "pre-training"), "it was never trained on sentences that follow one another")
 
 
+# What encoder-decoders are here for writing only.
+READS_NOTHING = dict.fromkeys(
+    ("sequence-classification", "token-classification", "question-answering", "multiple-choice", "masked-language-model",
+     "next-sentence", "pre-training", "causal-language-model"),
+    "an encoder-decoder writes a text for a text; it is not trained to label one here")
+
+
 @dataclass(frozen=True)
 class Family:
     """One family: its heads' classes by head kind, its positions, and how its classification head reads states.
@@ -147,6 +154,11 @@ def asked(cls: str, apply: Callable[[Any, Tensor], Tensor]) -> Head:
 def continued(cls: str, apply: Callable[[Any, Tensor], Tensor]) -> Head:
     """A decoder's head over the vocabulary: scores of the token after each asked one, (A, W) -> (A, V)."""
     return Head(cls, {"logits": Output("asked", apply)}, keeps=("",), continues=True)
+
+
+def written(cls: str) -> Head:
+    """A head that writes a text for a text; it has no outputs here yet, so it cannot be loaded."""
+    return Head(cls, {}, keeps=("",), continues=True)
 
 
 def pooler_head(module: Any, states: Tensor) -> Tensor:

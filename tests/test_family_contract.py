@@ -14,11 +14,12 @@ import transformers
 
 from headstart.contract import Feature, HeadSpec, Layout
 from headstart.data.batches import collate
+from headstart.errors import UserError
 from headstart.models.load import load
 
 SPEC = HeadSpec("sequence-classification", 3, ("no", "maybe", "yes"))
-FAMILIES = pytest.mark.parametrize("family", (*tiny.FAMILIES, *tiny.DECODERS))
-LEFT = pytest.mark.parametrize("family", ["roberta", "xlm-roberta", "modernbert"])
+FAMILIES = pytest.mark.parametrize("family", tiny.FAMILIES)
+LEFT = pytest.mark.parametrize("family", ["roberta", "xlm-roberta", "modernbert", "mpnet", "deberta-v2", "xlnet"])
 PAIRS = list(zip(tiny.texts(9, seed=1), tiny.texts(9, seed=2), strict=True))
 
 
@@ -56,7 +57,9 @@ def features(family: str, pairs: bool = True) -> list[Feature]:
 
 
 def batch(family: str, *, packed: bool, side: str = "right", of: list[Feature] | None = None):
-    return collate(of or features(family), Layout(packed, model(family).tokenizer.pad_id, side))
+    """Families that cannot pack are padded either way."""
+    of, held = of or features(family), model(family)
+    return collate(of, Layout(packed and (held.can_pack or len(of) == 1), held.tokenizer.pad_id, side))
 
 
 def answers(family: str, **options) -> torch.Tensor:
@@ -83,26 +86,28 @@ def test_packed_padded_and_one_by_one_give_the_same_answers(family):
 def test_plain_transformers_gives_the_same_answers(family):
     """Its own padding and attention mask, its own positions, its own segment numbers."""
     held, made = model(family).tokenizer, features(family)
-    inputs = held.held.pad({"input_ids": [one.ids for one in made]}, return_tensors="pt")
+    inputs = {"input_ids": [one.ids for one in made]}
     if "token_type_ids" in held.held.model_input_names:
-        inputs["token_type_ids"] = torch.from_numpy(batch(family, packed=False).types)
-    module = plain(family)
-    if module.config.pad_token_id is None:  # a published decoder: transformers asks for it
-        module.config.pad_token_id = held.pad_id
+        inputs["token_type_ids"] = [one.types for one in made]
+    inputs = held.held.pad(inputs, return_tensors="pt")  # on the side that its tokenizer says: XLNet and Llama left
     with torch.inference_mode():
-        theirs = module(**inputs).logits
+        theirs = plain(family)(**inputs).logits
     assert close(theirs, answers(family, packed=False)) and close(theirs, answers(family, packed=True))
 
 
 @FAMILIES
-def test_pieces_are_laid_out_as_the_librarys_own_tokenizer_does(family):
-    ours, theirs = model(family).tokenizer, transformers.AutoTokenizer.from_pretrained(folder(family))
+def test_pieces_are_laid_out_as_the_librarys_own_tokenizer_does(family, tmp_path):
+    """A tokenizer without special tokens is saved with the one that closes a text, and then they agree too."""
+    held = load(str(folder(family)), SPEC, seed=0)
+    held.save(tmp_path)
+    ours, theirs = held.tokenizer, transformers.AutoTokenizer.from_pretrained(tmp_path)
+    if family == "ctrl":  # its files cannot say it: plain transformers closes nothing, which changes no answer about one text
+        theirs.special_tokens_pattern, theirs.eos_token = "eos", theirs.unk_token
     for first, second in PAIRS[:4]:
         alone, pair = theirs(first), theirs(first, second)
         assert ours.lay_out(ours.tokenize(first).ids)[0] == alone["input_ids"]
         ids, types = ours.lay_out(ours.tokenize(first).ids, ours.tokenize(second).ids)
-        first_ids, second_ids = (ours.tokenize(text).ids for text in (first, second))
-        assert ids == (pair["input_ids"] if family not in tiny.DECODERS else [*first_ids, ours.end_id, *second_ids])  # else nothing parts them
+        assert ids == pair["input_ids"]
         if "token_type_ids" in pair:
             assert types == pair["token_type_ids"]
         assert len(ids) == sum(len(ours.tokenize(text).ids) for text in (first, second)) + ours.longest - ours.room(2)
@@ -152,10 +157,13 @@ def test_gradients_of_packed_and_padded_are_the_same(family):
 
 @FAMILIES
 def test_gradient_checkpointing_changes_no_gradient(family):
-    before = gradients(family, packed=True)
     held = load(str(folder(family)), None, seed=0, dropout=0.0, attention_dropout=0.0)
-    enable = getattr(held.module, "activation_checkpointing_enable", None) or held.module.gradient_checkpointing_enable
-    enable({"use_reentrant": False})
+    if not held.module.supports_gradient_checkpointing:
+        with pytest.raises(UserError, match="gradient_checkpointing"):
+            held.checkpoint_gradients()
+        return
+    before = gradients(family, packed=True)
+    held.checkpoint_gradients()
     held.module.train()
     logits = held.forward(batch(family, packed=True))["logits"]
     torch.nn.functional.cross_entropy(logits, torch.arange(len(logits)) % 3).backward()
@@ -182,10 +190,10 @@ def test_a_saved_folder_loads_in_plain_transformers_with_equal_logits_and_labels
     assert theirs.config.id2label == {0: "no", 1: "maybe", 2: "yes"}
     assert theirs.config.label2id == {"no": 0, "maybe": 1, "yes": 2}
     tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path)
-    text = tiny.texts(1, seed=4)[0]
+    pair = tiny.texts(1 if family == "ctrl" else 2, seed=4)
     with torch.inference_mode():
-        logits = theirs(**tokenizer(text, return_tensors="pt")).logits
-        ids, types = held.tokenizer.lay_out(held.tokenizer.tokenize(text).ids)
+        logits = theirs(**tokenizer(*pair, return_tensors="pt")).logits
+        ids, types = held.tokenizer.lay_out(*(held.tokenizer.tokenize(text).ids for text in pair))
         ours = held.forward(collate([Feature(ids, types)], Layout(True, 0)))["logits"]
     assert close(logits, ours)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in folder(family).iterdir())
@@ -210,7 +218,7 @@ def test_the_same_seed_draws_the_same_head_and_leaves_the_global_generator_alone
     (first, second), (other,) = weights[1], weights[2]
     drawn = [name for name in first if not torch.equal(first[name], other[name])]
     assert all(torch.equal(first[name], second[name]) for name in first)
-    assert any("classifier" in name or "score" in name for name in drawn)
+    assert any(word in name for name in drawn for word in ("classifier", "score", "logits_proj", "summary"))
     groups = dict(load(base, SPEC, seed=1).parameter_groups_by_depth())
     assert set(drawn) <= set(groups["head"]), "only the head may be random"
 
@@ -222,7 +230,7 @@ def test_depth_groups_hold_every_weight_once_from_embeddings_to_head(family):
     names = [name for _, members in groups for name in members]
     assert sorted(names) == sorted(name for name, _ in held.module.named_parameters())
     assert groups[0][0] == "embeddings" and groups[-1][0] == "head"
-    assert len(groups) == held.facts.layers + 2 and all(members for _, members in groups)
+    assert len(groups) == (1 if family == "albert" else held.facts.layers) + 2 and all(members for _, members in groups)
 
 
 @FAMILIES
@@ -232,7 +240,7 @@ def test_pooled_states_are_the_mean_of_real_tokens_whatever_the_layout(family):
         packed, padded = (held.pooled(batch(family, packed=choice)) for choice in (True, False))
         one = features(family)[3]
         alone = held.module.base_model(input_ids=torch.tensor([one.ids]), **(
-            {"token_type_ids": torch.tensor([one.types])} if family in ("bert", "electra") else {}))[0].mean(1)
+            {"token_type_ids": torch.tensor([one.types])} if family in ("bert", "electra", "albert", "xlnet") else {}))[0].mean(1)
     assert packed.shape == (len(PAIRS), held.facts.width)
     assert close(packed, padded) and close(alone[0], packed[3])
 

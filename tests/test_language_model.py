@@ -31,6 +31,11 @@ def models(folders):
     return {family: load(str(place), None, seed=0) for family, place in folders.items()}
 
 
+def whole(tokenizer, text):
+    """Start, text and end, where the family has them."""
+    return [token for token in (tokenizer.start_id, *tokenizer.tokenize(text).ids, tokenizer.end_id) if token is not None]
+
+
 def examples(rows):
     return [LanguageModel().read(Row(number, row)) for number, row in enumerate(rows)]
 
@@ -52,7 +57,7 @@ def test_the_loss_is_that_of_plain_transformers(family, folders, models):
     model, plain = models[family], transformers.AutoModelForCausalLM.from_pretrained(folders[family]).eval()
     rows = examples([{"text": text} for text in tiny.texts(6, seed=3)])
     for example, one in zip(rows, predict(LanguageModel(), model, rows, batch_tokens=512), strict=True):
-        ids = torch.tensor([[model.tokenizer.start_id, *model.tokenizer.tokenize(example.text).ids, model.tokenizer.end_id]])
+        ids = torch.tensor([whole(model.tokenizer, example.text)])
         with torch.inference_mode():
             mean = float(plain(ids, labels=ids).loss)
         assert abs(mean - np.log(one.values["perplexity"])) < 1e-5 * max(1, mean) and one.detail["count"] == ids.shape[1] - 1
@@ -60,10 +65,10 @@ def test_the_loss_is_that_of_plain_transformers(family, folders, models):
 
 @DECODERS
 def test_a_long_text_in_overlapping_windows_is_scored_with_context(family, models):
-    model, text = models[family], " ".join(tiny.texts(20, seed=5))
+    model, text = models[family], " ".join(tiny.texts(40, seed=5))
     (example,) = examples([{"text": text}])
     (one,) = predict(LanguageModel(), model, [example], batch_tokens=4096)
-    ids = [model.tokenizer.start_id, *model.tokenizer.tokenize(text).ids, model.tokenizer.end_id]
+    ids = whole(model.tokenizer, text)
     assert len(ids) > 2 * tiny.POSITIONS and one.detail["count"] == len(ids) - 1
     loss, asked, begin = 0.0, 1, 0
     while asked < len(ids):

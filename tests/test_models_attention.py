@@ -25,12 +25,13 @@ def states(lengths: list[int], seed: int = 0) -> list[torch.Tensor]:
     return [torch.randn(1, HEADS, sum(lengths), WIDTH, generator=draw, requires_grad=True) for _ in range(3)]
 
 
-def one_by_one(query, key, value, lengths: list[int], window: int | None = None) -> torch.Tensor:
+def one_by_one(query, key, value, lengths: list[int], window: int | None = None, causal: bool = False) -> torch.Tensor:
     """Each segment by torch's own attention: (1, T, H, D)."""
     made = []
     for _, begin, end in segments(lengths).tolist():
         steps = torch.arange(end - begin)
-        near = None if window is None else (steps[:, None] - steps[None, :]).abs() < window
+        away = steps[:, None] - steps[None, :]
+        near = (away.abs() < (window or len(steps))) & (away >= 0 if causal else True)
         made.append(torch.nn.functional.scaled_dot_product_attention(
             query[:, :, begin:end], key[:, :, begin:end], value[:, :, begin:end], attn_mask=near, scale=0.5))
     return torch.cat(made, dim=2).transpose(1, 2)
@@ -41,12 +42,14 @@ LENGTHS = pytest.mark.parametrize("lengths", [
 
 
 @LENGTHS
+@pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("window", [None, 3])
-def test_packed_attention_is_attention_of_each_segment_with_its_gradients(lengths, window):
+def test_packed_attention_is_attention_of_each_segment_with_its_gradients(lengths, window, causal):
     ours, theirs = states(lengths), states(lengths)
     pack = packing(segments(lengths), CPU)
-    mixed = packed_attention(*ours, pack, dropout=0.0, scaling=0.5, window=window)
-    wanted = one_by_one(*theirs, lengths, window)
+    options = {"dropout": 0.0, "scaling": 0.5, "window": window, "causal": causal}
+    mixed = packed_attention(*ours, pack, **options)
+    wanted = one_by_one(*theirs, lengths, window, causal)
     assert torch.allclose(mixed, wanted, atol=1e-6)
     weights = torch.randn(mixed.shape, generator=torch.Generator().manual_seed(1))
     (mixed * weights).sum().backward()
@@ -54,7 +57,7 @@ def test_packed_attention_is_attention_of_each_segment_with_its_gradients(length
     for mine, other in zip(ours, theirs, strict=True):
         assert torch.allclose(mine.grad, other.grad, atol=1e-6)
     with torch.inference_mode():
-        assert torch.allclose(packed_attention(*ours, pack, dropout=0.0, scaling=0.5, window=window), wanted, atol=1e-6)
+        assert torch.allclose(packed_attention(*ours, pack, **options), wanted, atol=1e-6)
 
 
 @LENGTHS
@@ -105,7 +108,11 @@ def test_the_way_of_other_devices_gives_the_same(lengths, monkeypatch):
     pack = packing(segments(lengths), CPU)
     small = packed_attention(*held, pack, dropout=0.0, scaling=0.5, window=5)
     first = packed_attention(held[0].index_select(2, pack.firsts), *held[1:], pack, dropout=0.0, scaling=0.5, firsts=True)
+    causal = [packed_attention(*held, pack, dropout=0.0, scaling=0.5, window=window, causal=True) for window in (None, 5)]
     monkeypatch.setattr(attention, "SMALL_TRAINED", 0)
+    for window, before in zip((None, 5), causal, strict=True):
+        again = packed_attention(*held, pack, dropout=0.0, scaling=0.5, window=window, causal=True)
+        assert torch.allclose(before, again, atol=1e-6)
     assert torch.allclose(small, packed_attention(*held, pack, dropout=0.0, scaling=0.5, window=5), atol=1e-6)
     again = packed_attention(held[0].index_select(2, pack.firsts), *held[1:], pack, dropout=0.0, scaling=0.5, firsts=True)
     assert torch.allclose(first, again, atol=1e-6)

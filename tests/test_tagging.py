@@ -19,6 +19,7 @@ from headstart.data.table import open_table
 from headstart.data.word_columns import looks_like
 from headstart.errors import DataError, UserError
 from headstart.metrics import spans
+from headstart.models import catalogue
 from headstart.models.tokenizer import FamilyTokenizer
 from headstart.settings import Data
 from headstart.tasks import _tag_decoding as decoding
@@ -139,7 +140,7 @@ def test_tokens_go_to_the_word_in_which_they_begin():
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)
 def test_the_tokens_of_a_word_are_its_letters(family):
-    tokenizer = FamilyTokenizer(tiny.tokenizer(family), 128)
+    tokenizer = FamilyTokenizer(tiny.tokenizer(family), 128, catalogue.find(family, "tests").surface)
     for text in tiny.texts(10, seed=2):
         tokens = tokenizer.tokenize(text)
         made = align(text, words_of(text), tokens.offsets)

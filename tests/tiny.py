@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-FAMILIES = ("bert", "distilbert", "roberta", "xlm-roberta", "electra", "modernbert")
-DECODERS = ("gpt2", "llama")
+FAMILIES = ("bert", "distilbert", "roberta", "xlm-roberta", "electra", "modernbert", "albert", "mpnet", "deberta-v2",
+            "gpt2", "llama", "openai-gpt", "ctrl", "xlnet", "xlm")
+DECODERS = ("gpt2", "llama", "openai-gpt", "ctrl")  # that write on
 POSITIONS = 128  # tokens that one input of a tiny model can hold, special tokens included
 
 WORDPIECE = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]",
@@ -67,6 +68,13 @@ def unigram_vocabulary() -> list[tuple[str, float]]:
     return [*((piece, 0.0) for piece in SENTENCES), *held.items()]
 
 
+def renamed_unigram(family: str) -> list[tuple[str, float]]:
+    """The unigram pieces with the special tokens of ALBERT or DeBERTa, the unknown one second."""
+    unknown = "<unk>" if family == "albert" else "[UNK]"
+    special = ("<pad>" if family == "albert" else "[PAD]", unknown, "[CLS]", "[SEP]", "[MASK]")
+    return [*((piece, 0.0) for piece in special), *unigram_vocabulary()[len(SENTENCES):]]
+
+
 @functools.cache
 def byte_vocabulary(size: int = 400) -> tuple[dict[str, int], list[tuple[str, str]]]:
     """Byte BPE trained on `sentences()`: pieces and merges."""
@@ -92,12 +100,106 @@ def tokenizer(family: str) -> Any:
         return transformers.RobertaTokenizer(vocab=dict(vocab), merges=list(merges), model_max_length=POSITIONS)
     if family == "xlm-roberta":
         return transformers.XLMRobertaTokenizer(vocab=list(unigram_vocabulary()), model_max_length=POSITIONS)
-    if family in DECODERS:
+    if family in ("albert", "deberta-v2"):
+        kinds = {"albert": transformers.AlbertTokenizer, "deberta-v2": transformers.DebertaV2Tokenizer}
+        return kinds[family](vocab=renamed_unigram(family), model_max_length=POSITIONS)
+    if family == "mpnet":
+        renamed = dict(zip(WORDPIECE.values(), ("<pad>", "[UNK]", "<s>", "</s>", "<mask>"), strict=True))
+        vocab = {renamed.get(piece, piece): number for piece, number in wordpiece_vocabulary().items()}
+        vocab |= {"[UNK]": vocab["<pad>"], "<pad>": vocab["[UNK]"]}  # MPNet's padding is 1, in its code
+        return transformers.MPNetTokenizer(vocab=vocab, model_max_length=POSITIONS)
+    if family == "gpt2":
         vocab, merges = byte_vocabulary()
-        return transformers.GPT2Tokenizer(vocab=dict(vocab), merges=list(merges), model_max_length=POSITIONS, unk_token="<unk>",
-                                          bos_token="</s>", eos_token="</s>")
+        renamed = {{"</s>": "<|endoftext|>"}.get(piece, piece): number for piece, number in vocab.items()}
+        return transformers.GPT2Tokenizer(vocab=renamed, merges=list(merges), model_max_length=POSITIONS)
+    if family == "llama":
+        return llama_tokenizer()
+    if family == "openai-gpt":
+        vocab, merges = word_end_vocabulary()
+        return transformers.OpenAIGPTTokenizer(vocab=dict(vocab), merges=list(merges), model_max_length=POSITIONS)
+    if family == "ctrl":
+        return ctrl_tokenizer()
+    if family == "xlm":
+        return xlm_tokenizer()
+    if family == "xlnet":
+        special = ("<unk>", "<s>", "</s>", "<cls>", "<sep>", "<pad>", "<mask>", "<eod>", "<eop>")
+        vocab = [*((piece, 0.0) for piece in special), *unigram_vocabulary()[len(SENTENCES):]]
+        return transformers.XLNetTokenizer(vocab=vocab, model_max_length=POSITIONS)
     kind = transformers.DistilBertTokenizer if family == "distilbert" else transformers.BertTokenizer
     return kind(vocab=dict(wordpiece_vocabulary()), model_max_length=POSITIONS)
+
+
+@functools.cache
+def metaspace_vocabulary(size: int = 400) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """BPE over letters with bytes to fall back on, as sentencepiece makes it: pieces and merges."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+    made = Tokenizer(models.BPE())
+    made.pre_tokenizer = pre_tokenizers.Metaspace()
+    special = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
+    made.train_from_iterator(sentences(), trainers.BpeTrainer(
+        vocab_size=size + 256, special_tokens=special, show_progress=False, initial_alphabet=pieces()[0]))
+    held = json.loads(made.to_str())["model"]
+    return held["vocab"], [tuple(pair) for pair in held["merges"]]
+
+
+@functools.cache
+def word_end_vocabulary(size: int = 400, lowercase: bool = True) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """BPE whose pieces tell where a word ends ("roses</w>"), as GPT, CTRL and XLM have it: pieces and merges."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+
+    made = Tokenizer(models.BPE(unk_token="<unk>", end_of_word_suffix="</w>"))
+    made.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer() if lowercase else pre_tokenizers.WhitespaceSplit()
+    letters = sorted({letter for letter in pieces()[0] if not lowercase or letter == letter.lower()} - {"é"})
+    made.train_from_iterator(sentences(), trainers.BpeTrainer(
+        vocab_size=size, special_tokens=["<unk>"], show_progress=False, initial_alphabet=letters, end_of_word_suffix="</w>"))
+    held = json.loads(made.to_str())["model"]
+    vocab = dict.fromkeys([*held["vocab"], *letters, *(f"{letter}</w>" for letter in letters)])
+    return {piece: number for number, piece in enumerate(vocab)}, [tuple(pair) for pair in held["merges"]]
+
+
+def ctrl_tokenizer() -> Any:
+    """As CTRL is published: its files have "ros@@" where a word goes on and nothing at its end."""
+    import tempfile
+
+    import transformers
+
+    vocab, merges = word_end_vocabulary(lowercase=False)
+    names = [piece.removesuffix("</w>") if piece.endswith("</w>") or piece == "<unk>" else f"{piece}@@" for piece in vocab]
+    with tempfile.TemporaryDirectory() as place:
+        files = Path(place, "vocab.json"), Path(place, "merges.txt")
+        files[0].write_text(json.dumps({piece: number for number, piece in enumerate(dict.fromkeys(names))}), encoding="utf-8")
+        files[1].write_text("\n".join(["#version: 0.2", *(" ".join(pair) for pair in merges), ""]), encoding="utf-8")
+        return transformers.CTRLTokenizer(*map(str, files), model_max_length=POSITIONS)
+
+
+def xlm_tokenizer() -> Any:
+    """As XLM is published: "ros" goes on, "roses</w>" ends a word."""
+    import tempfile
+
+    import transformers
+
+    vocab, merges = word_end_vocabulary()
+    special = ["<s>", "</s>", "<pad>", "<unk>", *(f"<special{number}>" for number in range(10))]
+    with tempfile.TemporaryDirectory() as place:
+        files = Path(place, "vocab.json"), Path(place, "merges.txt")
+        names = dict.fromkeys([*special, *vocab])
+        files[0].write_text(json.dumps({piece: number for number, piece in enumerate(names)}), encoding="utf-8")
+        files[1].write_text("".join(f"{one} {two} 1\n" for one, two in merges), encoding="utf-8")
+        return transformers.XLMTokenizer(*map(str, files), model_max_length=POSITIONS)
+
+
+def llama_tokenizer() -> Any:
+    """As Llama 2 is published: every text begins with <s>."""
+    import transformers
+    from tokenizers import processors
+
+    vocab, merges = metaspace_vocabulary()
+    held = transformers.LlamaTokenizer(vocab=dict(vocab), merges=list(merges), model_max_length=POSITIONS)
+    held.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A", pair="<s> $A <s> $B", special_tokens=[("<s>", vocab["<s>"])])
+    return held
 
 
 def modernbert_tokenizer() -> Any:
@@ -123,18 +225,23 @@ def config(family: str, held: Any, **changes: Any) -> Any:
     import transformers
 
     shape = {"vocab_size": len(held), "pad_token_id": held.pad_token_id}
+    if family in ("openai-gpt", "ctrl"):
+        kind = transformers.OpenAIGPTConfig if family == "openai-gpt" else transformers.CTRLConfig
+        more = {"dff": 64} if family == "ctrl" else {}
+        return kind(**shape | more | {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": POSITIONS} | changes)
+    if family == "xlnet":
+        return transformers.XLNetConfig(**shape | {"d_model": 32, "n_layer": 2, "n_head": 4, "d_inner": 64} | changes)
+    if family == "xlm":
+        return transformers.XLMConfig(
+            **shape | {"emb_dim": 32, "n_layers": 2, "n_heads": 4, "max_position_embeddings": POSITIONS} | changes)
+    if family == "gpt2":
+        return transformers.GPT2Config(
+            **shape | {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": POSITIONS, "eos_token_id": held.eos_token_id,
+                       "bos_token_id": held.bos_token_id} | changes)
     if family == "distilbert":
         return transformers.DistilBertConfig(
             **shape | {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64, "max_position_embeddings": POSITIONS}
             | changes)
-    if family == "gpt2":
-        return transformers.GPT2Config(**{"vocab_size": len(held), "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": POSITIONS,
-                                          "bos_token_id": held.bos_token_id, "eos_token_id": held.eos_token_id} | changes)
-    if family == "llama":
-        return transformers.LlamaConfig(**{
-            "vocab_size": len(held), "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
-            "intermediate_size": 64, "max_position_embeddings": POSITIONS, "bos_token_id": held.bos_token_id,
-            "eos_token_id": held.eos_token_id, "tie_word_embeddings": True} | changes)
     shape |= {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
     if family == "modernbert":
         special = {"cls_token_id": held.cls_token_id, "sep_token_id": held.sep_token_id,
@@ -148,6 +255,20 @@ def config(family: str, held: Any, **changes: Any) -> Any:
         kind = transformers.RobertaConfig if family == "roberta" else transformers.XLMRobertaConfig
         # Position numbers begin at padding_idx + 1 = 2.
         return kind(**shape | special | {"max_position_embeddings": POSITIONS + 2, "type_vocab_size": 1} | changes)
+    if family == "llama":  # two heads share keys and values
+        return transformers.LlamaConfig(
+            **shape | {"num_key_value_heads": 2, "max_position_embeddings": POSITIONS} | changes)
+    if family == "albert":
+        return transformers.AlbertConfig(
+            **shape | {"embedding_size": 16, "max_position_embeddings": POSITIONS} | changes)
+    if family == "mpnet":
+        return transformers.MPNetConfig(**shape | {"max_position_embeddings": POSITIONS + 2} | changes)
+    if family == "deberta-v2":  # as version 3 is published, with the convolution of version 2
+        return transformers.DebertaV2Config(
+            **shape | {"max_position_embeddings": POSITIONS, "type_vocab_size": 0, "position_biased_input": False,
+                       "relative_attention": True, "position_buckets": 8, "norm_rel_ebd": "layer_norm",
+                       "share_att_key": True, "pos_att_type": ["p2c", "c2p"], "conv_kernel_size": 3,
+                       "conv_act": "gelu"} | changes)
     if family == "electra":
         return transformers.ElectraConfig(
             **shape | {"embedding_size": 16, "max_position_embeddings": POSITIONS} | changes)
@@ -155,12 +276,25 @@ def config(family: str, held: Any, **changes: Any) -> Any:
 
 
 BASES = {"bert": "BertModel", "distilbert": "DistilBertModel", "roberta": "RobertaModel",
-         "xlm-roberta": "XLMRobertaModel", "electra": "ElectraModel", "modernbert": "ModernBertModel",
-         "gpt2": "GPT2Model", "llama": "LlamaModel"}
+         "xlm-roberta": "XLMRobertaModel", "electra": "ElectraModel", "modernbert": "ModernBertModel", "albert": "AlbertModel",
+         "mpnet": "MPNetModel", "deberta-v2": "DebertaV2Model", "gpt2": "GPT2Model", "llama": "LlamaModel",
+         "openai-gpt": "OpenAIGPTModel", "ctrl": "CTRLModel", "xlnet": "XLNetModel", "xlm": "XLMModel"}
 HEADS = {"sequence-classification": "ForSequenceClassification", "token-classification": "ForTokenClassification",
          "question-answering": "ForQuestionAnswering", "multiple-choice": "ForMultipleChoice",
          "masked-language-model": "ForMaskedLM", "next-sentence": "ForNextSentencePrediction",
-         "pre-training": "ForPreTraining", "replaced-token": "ForPreTraining"}
+         "pre-training": "ForPreTraining", "replaced-token": "ForPreTraining", "causal-language-model": "ForCausalLM"}
+OWN_NAMES = {(family, "causal-language-model"): f"{name}LMHeadModel"  # classes that do not follow the rule
+             for family, name in (("gpt2", "GPT2"), ("openai-gpt", "OpenAIGPT"), ("ctrl", "CTRL"))}
+OWN_NAMES |= {("xlnet", "question-answering"): "XLNetForQuestionAnsweringSimple",
+              ("xlm", "question-answering"): "XLMForQuestionAnsweringSimple",
+              ("xlm", "masked-language-model"): "XLMWithLMHeadModel"}
+
+
+def class_name(family: str, head: str | None) -> str:
+    """The class of transformers that has a head; of the bare backbone without one."""
+    if head is None:
+        return BASES[family]
+    return OWN_NAMES.get((family, head)) or BASES[family].removesuffix("Model") + HEADS[head]
 
 
 def model_folder(family: str, folder: Path, head: str | None = None, labels: Sequence[str] | None = None,
@@ -174,14 +308,17 @@ def model_folder(family: str, folder: Path, head: str | None = None, labels: Seq
     import torch
     import transformers
 
+    from headstart.models.own_heads import head_class
+
     transformers.utils.logging.disable_progress_bar()
     held = tokenizer(family)
     if head is not None:
+        if held.pad_token_id is None:
+            held.pad_token = held.eos_token or held.unk_token
         names = list(labels or ("no", "yes"))
         changes |= {"id2label": dict(enumerate(names)), "label2id": {name: n for n, name in enumerate(names)}}
     made = config(family, held, **changes)
-    ending = {"gpt2": "LMHeadModel", "llama": "ForCausalLM"}[family] if head == "causal-language-model" else HEADS.get(head or "")
-    kind = getattr(transformers, f"{BASES[family].removesuffix('Model')}{ending}" if head else BASES[family])
+    kind = head_class(class_name(family, head))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = kind(made)

@@ -89,6 +89,9 @@ def lay_out(model: Model, prompt: str, settings: Generation) -> tuple[list[int],
     if settings.chat and not tokenizer.held.chat_template:
         raise UserError(f"The tokenizer of {model.facts.reference} has no chat template.", fix="Leave --chat out.", exit=Exit.SETTINGS)
     ids = list(tokenizer.tokenize(text).ids)
+    before = [token for token, _ in tokenizer.single[0]]  # what this family begins every text with
+    if ids[:len(before)] != before:  # a chat template has it already
+        ids = [*before, *ids]
     if not ids:
         if tokenizer.start_id is None:
             raise UserError("The prompt is empty, and this model has no token to begin a text with.", fix="Give a prompt.")
@@ -131,7 +134,7 @@ def config(model: Model, settings: Generation, new: int) -> Any:
     return made(
         max_new_tokens=new, min_new_tokens=min(settings.least_tokens, new) or None, do_sample=settings.sample, num_beams=settings.beams,
         num_return_sequences=settings.answers, repetition_penalty=settings.repetition_penalty,
-        no_repeat_ngram_size=settings.no_repeat_ngram, pad_token_id=model.tokenizer.pad_id, eos_token_id=ends(model),
+        no_repeat_ngram_size=settings.no_repeat_ngram, pad_token_id=model.tokenizer.pad_id, eos_token_id=ends(model) or None,
         bos_token_id=model.tokenizer.start_id, use_cache=True, **drawing, **beams)
 
 

@@ -48,7 +48,6 @@ class Packing:
     order: Tensor  # (N,) segment of each member of the groups
     firsts: Tensor  # (N,) first token of each segment
     first_only: bool  # whether the states of other tokens are not wanted
-    causal: bool = False  # whether a token sees itself and those before it alone
     held: dict[Any, Any] = field(default_factory=dict, repr=False)  # what the first layer worked out for the others
 
     @property
@@ -82,40 +81,40 @@ class Packing:
         found: tuple[Tensor, Tensor] = self.held["first", heads]
         return found
 
-    def masks(self, window: int | None) -> list[Tensor | None]:
-        """For each group what a token may see, (n, 1, 1 or L, L) True where it may; None when all of it."""
-        if ("mask", window) not in self.held:
-            self.held["mask", window] = [mask(group, window, self.gather.device, self.causal) for group in self.groups]
-        found: list[Tensor | None] = self.held["mask", window]
+    def masks(self, window: int | None, causal: bool = False) -> list[Tensor | None]:
+        """For each group what a token may see, (n or 1, 1, 1 or L, L) True where it may; None when all of it."""
+        if ("mask", window, causal) not in self.held:
+            self.held["mask", window, causal] = [mask(group, window, causal, self.gather.device) for group in self.groups]
+        found: list[Tensor | None] = self.held["mask", window, causal]
         return found
 
-    def biases(self, window: int | None, dtype: torch.dtype) -> list[Tensor | None]:
+    def biases(self, window: int | None, causal: bool, dtype: torch.dtype) -> list[Tensor | None]:
         """The same to be added to scores: 0 where a token may see, the lowest number elsewhere."""
-        key = ("bias", window, dtype)
+        key = ("bias", window, causal, dtype)
         if key not in self.held:
             lowest = torch.finfo(dtype).min
             self.held[key] = [None if seen is None else torch.zeros(seen.shape, dtype=dtype).masked_fill_(~seen, lowest)
-                              for seen in self.masks(window)]
+                              for seen in self.masks(window, causal)]
         found: list[Tensor | None] = self.held[key]
         return found
 
 
-def mask(group: Group, window: int | None, device: torch.device, causal: bool) -> Tensor | None:
-    """What tokens of a group may see: real ones, and with `window` those fewer than `window` places away.
-
-    Where no token sees what comes after it, none sees the padding at the end.
-    """
-    if causal:
-        return torch.ones(group.longest, group.longest, dtype=torch.bool, device=device).tril()[None, None]
+def mask(group: Group, window: int | None, causal: bool, device: torch.device) -> Tensor | None:
+    """What tokens of a group may see: real ones, with `window` those fewer than `window` places away, not later ones."""
     seen = None if group.real is None else group.real[:, None, None, :]
     if window is None or group.longest <= window:
-        return seen
+        if not causal:
+            return seen
+        window = group.longest
     steps = torch.arange(group.longest, device=device)
-    near = ((steps[:, None] - steps[None, :]).abs() < window)[None, None]  # (1, 1, L, L)
+    away: Tensor = (steps[:, None] - steps[None, :])[None, None]  # (1, 1, L, L)
+    if causal:  # what is no token stands after every token of its row, so none sees it
+        return (away >= 0) & (away < window)
+    near = away.abs() < window
     return near if seen is None else near & seen
 
 
-def packing(segments: Ints, device: torch.device, *, first_only: bool = False, causal: bool = False) -> Packing:
+def packing(segments: Ints, device: torch.device, *, first_only: bool = False) -> Packing:
     """Index arrays for the segments (N, 3) of one packed row; made once a batch, used by every layer.
 
     With `first_only` the last layer gives the states of the segments' first tokens alone, (1, N, W).
@@ -138,7 +137,7 @@ def packing(segments: Ints, device: torch.device, *, first_only: bool = False, c
         gathers.append(gather.view(-1))
         groups.append(Group(len(members), longest, None if bool(real.all()) else real.to(device)))
     return Packing(tuple(groups), torch.cat(gathers).to(device), scatter.to(device), torch.tensor(order).to(device),
-                   torch.from_numpy(segments[:, 1].copy()).to(device), first_only, causal)
+                   torch.from_numpy(segments[:, 1].copy()).to(device), first_only)
 
 
 def grouped(order: list[int], lengths: list[int]) -> list[list[int]]:
@@ -162,29 +161,32 @@ def grouped(order: list[int], lengths: list[int]) -> list[list[int]]:
 
 
 def packed_attention(query: Tensor, key: Tensor, value: Tensor, pack: Packing, *, dropout: float, scaling: float,
-                     window: int | None = None, firsts: bool = False) -> Tensor:
+                     window: int | None = None, causal: bool = False, firsts: bool = False) -> Tensor:
     """Attention inside each segment of a packed row: q, k, v (1, H, T, D) -> (1, T, H, D).
 
-    With `window`, a token sees those fewer than `window` places away (ModernBERT's local layers). With `firsts`, the
-    queries are the first tokens of the segments alone: (1, H, N, D) -> (1, N, H, D).
+    With `window`, a token sees those fewer than `window` places away (ModernBERT's local layers); with `causal`, none
+    that comes after it (decoders). With `firsts`, the queries are the first tokens of the segments alone:
+    (1, H, N, D) -> (1, N, H, D).
     """
+    assert not (causal and firsts), "the first token of a causal row sees itself alone"
     _, heads, asked, width = query.shape
     rows = [states.transpose(1, 2).reshape(-1, width) for states in (query, key, value)]
     trains = torch.is_grad_enabled() and any(states.requires_grad for states in rows)
     if query.device.type == "cpu" and (dropout or pack.longest <= (SMALL_TRAINED if trains else SMALL_ANSWERED)):
         apply: Any = SmallAttention.apply
-        mixed: Tensor = apply(*rows, pack, heads, dropout, scaling, window, firsts)
+        mixed: Tensor = apply(*rows, pack, heads, dropout, scaling, window, causal, firsts)
         return mixed.view(1, asked, heads, width)
     gather, scatter = pack.by_head(heads)
     gather_queries, scatter_queries = pack.firsts_by_head(heads) if firsts else (gather, scatter)
     queries, keys, values = (states.index_select(0, index)
                              for states, index in zip(rows, (gather_queries, gather, gather), strict=True))
     outputs = []
-    masks = [None] * len(pack.groups) if pack.causal else pack.masks(window)
+    plain = causal and window is None  # torch knows this mask by name, and has quicker ways for it
+    masks = [None] * len(pack.groups) if plain else pack.masks(window, causal)
     for (q, k, v), seen in zip(parts(pack, heads, (queries,), (keys, values), firsts), masks, strict=True):
         q, k, v = (states.view(-1, heads, *states.shape[1:]) for states in (q, k, v))
         outputs.append(torch.nn.functional.scaled_dot_product_attention(
-            q, k, v, attn_mask=seen, dropout_p=dropout, is_causal=pack.causal, scale=scaling).reshape(-1, width))
+            q, k, v, attn_mask=seen, dropout_p=dropout, is_causal=plain, scale=scaling).reshape(-1, width))
     return torch.cat(outputs).index_select(0, scatter_queries).view(1, asked, heads, width)
 
 
@@ -193,18 +195,25 @@ def forward(module: torch.nn.Module, query: Tensor, key: Tensor, value: Tensor, 
     """The attention function that transformers calls: packed when the batch is, else torch's own with the mask."""
     pack: Packing | None = more.pop("packing", None)
     if pack is not None:
-        scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
-        query, key = query.to(value.dtype), key.to(value.dtype)  # rotary positions leave autocast
-        shared = query.shape[1] // key.shape[1]  # heads of queries that share one of keys
-        if shared > 1:
-            key, value = key.repeat_interleave(shared, dim=1), value.repeat_interleave(shared, dim=1)
+        assert scaling is not None
+        if key.shape[1] != query.shape[1]:  # several heads share keys and values (Llama's grouped queries)
+            key, value = (states.repeat_interleave(query.shape[1] // key.shape[1], dim=1) for states in (key, value))
+        query, key = query.to(value.dtype), key.to(value.dtype)  # Llama turns them in fp32 under autocast
         return packed_attention(query, key, value, pack, dropout=dropout, scaling=scaling,
-                                window=more.get("sliding_window")), None
+                                window=more.get("sliding_window"), causal=getattr(module, "is_causal", False)), None
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
     result: tuple[Tensor, Tensor | None] = sdpa_attention_forward(
         module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **more)
     return result
+
+
+def implementation(packs: bool) -> str:
+    """Which attention a family is loaded with: ours, or the library's plain one for those that would never call ours.
+
+    They add the mask to the scores by themselves, so it must not be one of true and false.
+    """
+    return NAME if packs else "eager"
 
 
 def register() -> None:

@@ -20,6 +20,20 @@ def find(model_type: str, reference: str) -> Family:
                     f"{f' (nearest: {near})' if near else ''}.", fix=f"Choose a model of: {known}.", exit=Exit.UNAVAILABLE)
 
 
+def check_head(family: Family, head: str, reference: str) -> None:
+    """Refuse a head that the family cannot carry, with the reason and the families that can; raises UserError."""
+    if head in family.heads and family.heads[head].outputs:
+        return
+    if head in family.heads:
+        raise UserError(f"{reference} ({family.family}) writes a text for a text, which headstart cannot train or run yet.",
+                        fix="Choose an encoder or a decoder; headstart models lists them.")
+    reason = family.lacks.get(head, "" if "decoder" not in family.kinds else "a decoder only goes on with a text")
+    others = [one.family for one in CATALOGUE if head in one.heads and one.heads[head].outputs]
+    raise UserError(f"{reference} ({family.family}) cannot carry a {head} head{f': {reason}' if reason else ''}; "
+                    f"it can: {', '.join(family.heads)}.",
+                    fix=f"Choose a model of: {', '.join(others)}." if others else "headstart models lists what there is.")
+
+
 def hub_names(reference: str) -> list[str]:
     """A hub name, and the other names that it goes by: short names of 2020 have new homes."""
     homes = [family.aliases[reference] for family in CATALOGUE if reference in family.aliases]

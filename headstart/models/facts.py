@@ -63,7 +63,7 @@ def facts(reference: str, *, allow_pickle: bool = False) -> Facts:
     shapes = integrity.shapes(files) if weights == "safetensors" else {}
     defaults = None if all(config.get(key) for key in family.names.values()) else default_config(family)
     sizes = {role: int(config.get(key) or getattr(defaults, key)) for role, key in family.names.items()}
-    return Facts(reference, folder, family, config, sizes["width"], sizes["layers"], sizes["positions"],
+    return Facts(reference, folder, family, config, sizes["width"], sizes["layers"], sizes.get("positions", family.longest),
                  integrity.parameters(shapes) if shapes else None, weights, tuple(files), shapes, source.sums,
                  licence(folder))
 

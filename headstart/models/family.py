@@ -29,7 +29,7 @@ class Checkpoint:
 class Output:
     """One output of a head: which states it reads, and the module's own layers on them.
 
-    "pooled" states are (N, W): the first token's, the last one's, or the mean; "tokens" (T, W) all; "asked" (A, W) those asked for.
+    "pooled" states are (N, W): the first or last token's, or the mean; "tokens" (T, W) all; "asked" (A, W) those asked for.
     """
 
     reads: Literal["pooled", "tokens", "asked"]
@@ -46,11 +46,17 @@ class Head:
     cls: str
     outputs: dict[str, Output]
     keeps: tuple[str, ...] = ()
+    continues: bool = False  # whether it goes on with a text, which must then not be closed by an end token
 
 
 def first_offset(config: Any) -> int:
     """Positions begin at 0."""
     return 0
+
+
+def by_first(config: Any) -> str:
+    """The head reads the first token."""
+    return "first"
 
 
 def by_last(config: Any) -> str:
@@ -59,34 +65,35 @@ def by_last(config: Any) -> str:
 
 
 def no_mask() -> Any:
-    """A mask that decoders of the library hand on as it is: attention parts packed rows by itself."""
+    """No mask: packed rows are taken apart by the attention function."""
+    return None
+
+
+def unread_mask() -> Any:
+    """For decoders, a mask that is not read: given None they would build one of all tokens by all tokens."""
     import torch
 
-    return torch.ones(1, 1, 1, 1, dtype=torch.bool)
+    return torch.empty(1, 1, 1, 1)
 
 
-def score_head(module: Any, states: Tensor) -> Tensor:
-    """Decoders: one linear layer."""
-    logits: Tensor = module.score(states)
-    return logits
+# Why most families have none of BERT's heads on pairs of sentences.
+NO_NEXT_SENTENCE = dict.fromkeys(("next-sentence", "pre-training"), "it was never trained on sentences that follow one another")
 
 
-def vocabulary_head(module: Any, states: Tensor) -> Tensor:
-    """Decoders: a score for each piece of the vocabulary."""
-    logits: Tensor = module.lm_head(states)
-    return logits
-
-
-def by_first(config: Any) -> str:
-    """The head reads the first token."""
-    return "first"
+# What encoder-decoders are here for writing only.
+READS_NOTHING = dict.fromkeys(
+    ("sequence-classification", "token-classification", "question-answering", "multiple-choice", "masked-language-model",
+     "next-sentence", "pre-training", "causal-language-model"),
+    "an encoder-decoder writes a text for a text; it is not trained to label one here")
 
 
 @dataclass(frozen=True)
 class Family:
     """One family: its heads' classes by head kind, its positions, and how its classification head reads states.
 
-    `layers` is the path of the layer list inside the backbone, `dropouts` and `attention_dropouts` the config keys.
+    `layers` is the path of the layer list inside the backbone (several where a layer's parts lie apart), `dropouts` and
+    `attention_dropouts` are the config keys.
+    `lacks` gives the reason for every head that the family could have and has not.
     """
 
     model_type: str
@@ -94,20 +101,29 @@ class Family:
     kinds: tuple[Kind, ...] = ("encoder",)
     packs: bool = True
     has_types: bool = True
+    numbered: bool = True  # whether the backbone takes position numbers
+    inputs: dict[str, Any] = field(default_factory=dict)  # what else every call of the backbone is given
     position_offset: Callable[[Any], int] = first_offset
     pooling: Callable[[Any], str] = by_first  # "first", "last" or "mean"
     layers: str = "encoder.layer"
+    longest: int = 0  # tokens of one input where the config sets no limit
     first_only: str = "bert"  # in first_tokens.py: the last layer works on first tokens alone; "" where it can't
-    causal: bool = False  # a token sees itself and those before it alone
-    above: tuple[str, ...] = ("pooler", "final_norm")  # parts of the backbone that lie above its layers
-    packed_mask: Any = None  # or what makes it: what the backbone takes for "no mask": attention parts packed rows by itself
+    surface: Callable[[str], str] | None = None  # what a piece says, for a tokenizer in Python: it tells no characters
+    packed_mask: Callable[[], Any] = no_mask  # what the backbone takes for "no mask"
     dropouts: tuple[str, ...] = ("hidden_dropout_prob",)
     attention_dropouts: tuple[str, ...] = ("attention_probs_dropout_prob",)
     names: dict[str, str] = field(default_factory=lambda: {
         "width": "hidden_size", "layers": "num_hidden_layers", "positions": "max_position_embeddings"})
+    config_keys: tuple[str, ...] = ()  # keys of config.json that its model reads and its config class does not name
+    lacks: dict[str, str] = field(default_factory=dict)
     checkpoints: tuple[Checkpoint, ...] = ()
     aliases: dict[str, str] = field(default_factory=dict)  # short names of 2020 -> present hub names
     note: str = ""
+
+    @property
+    def layer_paths(self) -> tuple[str, ...]:
+        """The paths of its layer lists."""
+        return tuple(self.layers.split())
 
     @property
     def family(self) -> str:
@@ -116,8 +132,8 @@ class Family:
 
     def json(self) -> dict[str, Any]:
         """A row of the catalogue."""
-        return {"family": self.family, "kinds": list(self.kinds), "heads": list(self.heads), "packs": self.packs,
-                "checkpoints": [vars(one) for one in self.checkpoints], "note": self.note}
+        return {"family": self.family, "kinds": list(self.kinds), "heads": list(self.heads), "lacks": self.lacks,
+                "packs": self.packs, "checkpoints": [vars(one) for one in self.checkpoints], "note": self.note}
 
 
 def pooled(cls: str, apply: Callable[[Any, Tensor], Tensor], keeps: tuple[str, ...] = ()) -> Head:
@@ -133,6 +149,16 @@ def tokens(cls: str, apply: Callable[[Any, Tensor], Tensor], keeps: tuple[str, .
 def asked(cls: str, apply: Callable[[Any, Tensor], Tensor]) -> Head:
     """A head over the vocabulary, as pretraining made it, (A, W) -> (A, V)."""
     return Head(cls, {"logits": Output("asked", apply)}, keeps=("",))
+
+
+def continued(cls: str, apply: Callable[[Any, Tensor], Tensor]) -> Head:
+    """A decoder's head over the vocabulary: scores of the token after each asked one, (A, W) -> (A, V)."""
+    return Head(cls, {"logits": Output("asked", apply)}, keeps=("",), continues=True)
+
+
+def written(cls: str) -> Head:
+    """A head that writes a text for a text; it has no outputs here yet, so it cannot be loaded."""
+    return Head(cls, {}, keeps=("",), continues=True)
 
 
 def pooler_head(module: Any, states: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Any
 
 from headstart.contract import HeadSpec
 from headstart.errors import UserError
-from headstart.models import attention, first_tokens, integrity, weights
+from headstart.models import attention, catalogue, first_tokens, integrity, weights
 from headstart.models.dropout import replace_dropout
 from headstart.models.facts import Facts, facts
 from headstart.models.family import inner
@@ -24,21 +24,20 @@ OURS = ("transformers_version", "dtype", "return_dict", "output_hidden_states", 
 
 
 def load(reference: str, head: HeadSpec | None, *, seed: int, device: str = "cpu", allow_pickle: bool = False,
-         dropout: float | None = None, attention_dropout: float | None = None, longest: int | None = None) -> Model:
+         dropout: float | None = None, attention_dropout: float | None = None, longest: int | None = None, closes: bool = True) -> Model:
     """A model ready to train or predict.
 
     With `head`, a fresh head is drawn from the seed before anything else draws; without, the folder's own head is
-    kept, and a model that has none is refused. Raises UserError (2, 66, 69, 77).
+    kept, and a model that has none is refused. For a fresh head texts are closed by a token where the tokenizer adds
+    none, unless `closes` is false. Raises UserError (2, 66, 69, 77).
     """
-    import transformers
+    from headstart.models.own_heads import head_class
 
     known = facts(reference, allow_pickle=allow_pickle)
     kind = head.kind if head is not None else own_head(known)
-    if kind not in known.heads:
-        raise UserError(f"{reference} ({known.family}) cannot carry a {kind} head; it can: {', '.join(known.heads)}.",
-                        fix="Choose another model or task; headstart models lists them.")
+    catalogue.check_head(known.row, kind, reference)
     attention.register()
-    cls = getattr(transformers, known.row.heads[kind].cls)
+    cls = head_class(known.row.heads[kind].cls)
     config = make_config(known, head, dropout, attention_dropout)
     with weights.generator_kept():
         weights.check_names(known, cls, config, fresh_head=head is not None)
@@ -47,8 +46,10 @@ def load(reference: str, head: HeadSpec | None, *, seed: int, device: str = "cpu
         weights.check_loaded(known, module, missing, fresh_head=head is not None)
     drawn = weights.draw_head(module, missing, known.row.heads[kind].keeps, seed) if head is not None else []
     with weights.quiet():
-        tokenizer = FamilyTokenizer(load_tokenizer(str(known.folder)), 1)
+        tokenizer = FamilyTokenizer(load_tokenizer(str(known.folder)), 1, known.row.surface)
     replace_dropout(module)
+    if head is not None:
+        tokenizer = tokenizer.for_training(module.config, closed=closes and not known.row.heads[kind].continues)
     return fit_out(module, tokenizer, known, config, kind, tuple(drawn), device, longest)
 
 
@@ -57,13 +58,9 @@ def fit_out(module: Any, tokenizer: FamilyTokenizer, known: Facts, config: Any, 
     """A module with its tokenizer as a Model on its device."""
     if known.row.first_only:
         getattr(first_tokens, known.row.first_only)(inner(module.base_model, known.row.layers)[-1])
-    if tokenizer.held.pad_token_id is None and tokenizer.held.eos_token is not None:
-        tokenizer.held.pad_token = tokenizer.held.eos_token  # decoders have none; padding is masked in any case
-    if getattr(module.config, "pad_token_id", None) is None:
-        module.config.pad_token_id = tokenizer.held.pad_token_id  # plain transformers looks for the last token by it
     module.to(device)
     limit = longest_of(known, tokenizer, config)
-    made = Model(module, tokenizer.with_longest(min(limit, longest or limit)), known, kind, drawn)
+    made = Model(module, tokenizer.with_types(known.row.has_types).with_longest(min(limit, longest or limit)), known, kind, drawn)
     made.check_vocabulary()
     return made
 
@@ -83,7 +80,7 @@ def make_config(known: Facts, head: HeadSpec | None, dropout: float | None, atte
     from transformers import CONFIG_MAPPING
 
     kind = CONFIG_MAPPING[known.row.model_type]
-    fields = {field.name for field in dataclasses.fields(kind)} | set(kind.attribute_map) | set(OLD_NAMES)
+    fields = {field.name for field in dataclasses.fields(kind)} | set(kind.attribute_map) | set(OLD_NAMES) | set(known.row.config_keys)
     held = {key: value for key, value in known.config.items() if key in fields and key not in OURS}
     if head is not None:
         for key in ("num_labels", "problem_type", "architectures"):

@@ -62,7 +62,7 @@ class Model:
         import numpy as np
         import torch
 
-        pack = packing(batch.segments, self.device, causal=self.facts.row.causal) if self.packs(batch) else None
+        pack = packing(batch.segments, self.device) if self.packs(batch) else None
         states = self.backbone(batch, pack)
         states = states.reshape(-1, states.shape[-1])
         if pack is None:  # leave the padding out
@@ -89,15 +89,15 @@ class Model:
         import torch
 
         row = self.facts.row
-        inputs: dict[str, Any] = {"input_ids": torch.from_numpy(batch.ids).to(self.device),
-                                  "position_ids": self.positions(batch).to(self.device)}
-        if row.causal:
-            inputs["use_cache"] = False
+        inputs: dict[str, Any] = {"input_ids": torch.from_numpy(batch.ids).to(self.device), **row.inputs}
+        if row.numbered:
+            inputs["position_ids"] = self.positions(batch).to(self.device)
         if row.has_types:
-            limit = getattr(self.module.config, "type_vocab_size", 1) - 1
-            inputs["token_type_ids"] = torch.from_numpy(batch.types).clamp(max=limit).to(self.device)
+            known = getattr(self.module.config, "type_vocab_size", None)  # XLNet only asks whether two are the same
+            types = torch.from_numpy(batch.types)
+            inputs["token_type_ids"] = (types if known is None else types.clamp(max=max(0, known - 1))).to(self.device)
         if pack is not None:
-            inputs |= {"packing": pack, "attention_mask": row.packed_mask() if callable(row.packed_mask) else row.packed_mask}
+            inputs |= {"packing": pack, "attention_mask": row.packed_mask()}
         else:
             assert len(batch.segments) == len(batch.ids), "several texts in a row need packing"
             inputs["attention_mask"] = mask(batch).to(self.device)
@@ -149,8 +149,8 @@ class Model:
         import torch
 
         outputs = self.facts.row.heads[self.head].outputs
-        pooling = self.facts.row.pooling(self.module.config)
-        if all(one.reads == "pooled" for one in outputs.values()) and pooling == "first":
+        how = self.facts.row.pooling(self.module.config)
+        if how == "first" and all(one.reads == "pooled" for one in outputs.values()):
             first = self.first_states(batch)
             return dict.fromkeys(outputs, first)
         states, borders = self.states(batch)
@@ -158,12 +158,26 @@ class Model:
         for name, one in outputs.items():
             held = states
             if one.reads == "pooled":
-                place = borders[:, 0] if pooling == "first" else borders[:, 1] - 1
-                held = mean(states, borders) if pooling == "mean" else states.index_select(0, place)
+                held = mean(states, borders) if how == "mean" else states.index_select(0, self.read_places(batch, how))
             elif one.reads == "asked":
                 held = states.index_select(0, torch.from_numpy(batch.asks).to(self.device))
             found[name] = held
         return found
+
+    def read_places(self, batch: Batch, how: str) -> Tensor:
+        """The place in T of the token that stands for each feature, (N,): the first, or the last that is no padding.
+
+        The last is found as transformers finds it, by the padding id, so that plain loading gives the same answers.
+        """
+        import numpy as np
+        import torch
+
+        begins = np.cumsum(batch.lengths) - batch.lengths
+        if how == "last":
+            pad = getattr(self.module.config, "pad_token_id", None)  # of a published model it may be unknown: its last then
+            real = [batch.ids[row, begin:end] != pad for row, begin, end in batch.segments.tolist()]
+            begins = begins + np.asarray([held.nonzero()[0][-1] if held.any() else 0 for held in real])
+        return torch.from_numpy(begins).to(self.device)
 
     def parted(self, batch: Batch, outputs: Mapping[str, NDArray[Any]]) -> list[dict[str, NDArray[Any]]]:
         """A batch's outputs for each of its features."""
@@ -183,6 +197,11 @@ class Model:
         """The mean token state of each feature, (N, W)."""
         return mean(*self.states(batch))
 
+    @property
+    def can_fold(self) -> bool:
+        """Whether a scale and a shift can go into the last layer: it has a bias."""
+        return last_linear(self.module).bias is not None
+
     def save(self, folder: Path, fold: tuple[float, float] | None = None) -> None:
         """Write config, weights (safetensors) and tokenizer as an ordinary transformers folder.
 
@@ -192,17 +211,27 @@ class Model:
             self.module.save_pretrained(folder)
             self.tokenizer.held.save_pretrained(folder)
 
+    def checkpoint_gradients(self) -> None:
+        """Keep no states of layers for the backward pass but work them out again; raises UserError (2)."""
+        if not getattr(self.module, "supports_gradient_checkpointing", False):
+            raise UserError(f"{self.facts.family} cannot work its states out again (gradient_checkpointing).",
+                            fix="Leave training.gradient_checkpointing out; a smaller training.micro_batch takes less memory.")
+        # the new name since transformers 5.2x, the old one before
+        enable = getattr(self.module, "activation_checkpointing_enable", None) or self.module.gradient_checkpointing_enable
+        enable({"use_reentrant": False})
+
     def parameter_groups_by_depth(self) -> list[tuple[str, list[str]]]:
-        """Parameter names from the bottom up: embeddings, each layer, head."""
+        """Parameter names from the bottom up: embeddings, each layer (ALBERT has one for all), head."""
         prefix = self.module.base_model_prefix
-        layers = f"{prefix}.{self.facts.row.layers}."
-        count = len(inner(self.module, layers.rstrip(".")))
+        paths = [f"{prefix}.{path}" for path in self.facts.row.layer_paths]
+        count = len(inner(self.module, paths[0]))
         groups: dict[str, list[str]] = {"embeddings": [], **{f"layer {n}": [] for n in range(1, count + 1)}, "head": []}
         for held, _ in self.module.named_parameters():
             name = tied(self.module).get(held, held)
-            if name.startswith(layers):
-                groups[f"layer {int(name[len(layers):].split('.')[0]) + 1}"].append(held)
-            elif name.startswith(f"{prefix}.") and not any(part in name.split(".") for part in self.facts.row.above):
+            path = next((path for path in paths if name.startswith(f"{path}.")), None)
+            if path is not None:
+                groups[f"layer {int(name[len(path) + 1:].split('.')[0]) + 1}"].append(held)
+            elif name.startswith(f"{prefix}.") and ".pooler." not in name and "final_norm" not in name:
                 groups["embeddings"].append(held)
             else:
                 groups["head"].append(held)
@@ -217,6 +246,13 @@ class Model:
                             fix="Tokenizer and model are not of one folder; copy it again.", exit=Exit.UNAVAILABLE)
 
 
+def last_linear(module: Any) -> Any:
+    """The last linear layer: the head's own."""
+    import torch
+
+    return [held for held in module.modules() if isinstance(held, torch.nn.Linear)][-1]
+
+
 @contextlib.contextmanager
 def folded(module: Any, fold: tuple[float, float] | None) -> Iterator[None]:
     """Scale and shift the last linear layer for a while."""
@@ -225,7 +261,7 @@ def folded(module: Any, fold: tuple[float, float] | None) -> Iterator[None]:
     if fold is None:
         yield
         return
-    last = [held for held in module.modules() if isinstance(held, torch.nn.Linear)][-1]
+    last = last_linear(module)
     kept = {name: held.detach().clone() for name, held in last.named_parameters()}
     with torch.no_grad():
         last.weight.mul_(fold[0])

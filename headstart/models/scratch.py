@@ -29,22 +29,22 @@ def scratch_facts(config: str, tokenizer: str) -> Facts:
     integrity.check_sizes(held, family.names, config)
     defaults = None if all(held.get(key) for key in family.names.values()) else default_config(family)
     sizes = {role: int(held.get(key) or getattr(defaults, key)) for role, key in family.names.items()}
-    return Facts(config, Path(tokenizer), family, held, sizes["width"], sizes["layers"], sizes["positions"], None, "none", (), {}, {})
+    return Facts(config, Path(tokenizer), family, held, sizes["width"], sizes["layers"],
+                 sizes.get("positions", family.longest), None, "none", (), {}, {})
 
 
 def load_scratch(known: Facts, head: HeadSpec, *, seed: int, device: str = "cpu", dropout: float | None = None,
                  attention_dropout: float | None = None) -> Model:
     """A model whose weights are all drawn from the seed, with as many embeddings as the tokenizer has pieces."""
     import torch
-    import transformers
 
-    if head.kind not in known.heads:
-        raise UserError(f"{known.reference} ({known.family}) cannot carry a {head.kind} head; it can: {', '.join(known.heads)}.",
-                        fix="Choose another config or task; headstart models lists them.")
+    from headstart.models.own_heads import head_class
+
+    catalogue.check_head(known.row, head.kind, known.reference)
     attention.register()
     config = make_config(known, head, dropout, attention_dropout)
     with weights.quiet():
-        tokenizer = FamilyTokenizer(load_tokenizer(str(known.folder)), 1)
+        tokenizer = FamilyTokenizer(load_tokenizer(str(known.folder)), 1, known.row.surface)
         config.vocab_size = len(tokenizer.held)
         for name in ("pad", "bos", "eos", "cls", "sep"):
             found = getattr(tokenizer.held, f"{name}_token_id", None)
@@ -52,9 +52,10 @@ def load_scratch(known: Facts, head: HeadSpec, *, seed: int, device: str = "cpu"
                 setattr(config, f"{name}_token_id", found)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            config._attn_implementation = attention.NAME
-            module = getattr(transformers, known.row.heads[head.kind].cls)(config)
+            config._attn_implementation = attention.implementation(known.row.packs)
+            module = head_class(known.row.heads[head.kind].cls)(config)
     replace_dropout(module)
+    tokenizer = tokenizer.for_training(module.config, closed=not known.row.heads[head.kind].continues)
     return fit_out(module, tokenizer, known, config, head.kind, tuple(name for name, _ in module.named_parameters()), device, None)
 
 

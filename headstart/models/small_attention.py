@@ -27,7 +27,7 @@ class SmallAttention(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, pack: Packing, heads: int, dropout: float,
-                scaling: float, window: int | None, firsts: bool) -> Tensor:
+                scaling: float, window: int | None, causal: bool, firsts: bool) -> Tensor:
         """Scores, softmax, dropout and mixture, group by group; the products are in the dtype that comes in."""
         gather, scatter = pack.by_head(heads)
         k, v = key.index_select(0, gather), value.index_select(0, gather)
@@ -38,7 +38,7 @@ class SmallAttention(torch.autograd.Function):
         kept: list[Tensor] = []
         # Inputs have the dtype of autocast already; without this it would cast in and out again at every product.
         with torch.autocast("cpu", enabled=False):
-            biases = pack.biases(window, q.dtype)
+            biases = pack.biases(window, causal, q.dtype)
             for (one, out, two, three), bias in zip(parts(pack, heads, (q, mixed), (k, v), firsts), biases, strict=True):
                 scores = torch.bmm(one, two.transpose(1, 2)).mul_(scaling)  # (X, Q, L)
                 if bias is not None:
@@ -75,7 +75,7 @@ class SmallAttention(torch.autograd.Function):
             torch.bmm(to_scores.transpose(1, 2), one, out=to_k)
         tokens = ctx.pack.by_head(ctx.heads)[1]
         return (all_q.index_select(0, scatter), all_k.index_select(0, tokens), all_v.index_select(0, tokens),
-                None, None, None, None, None, None)
+                None, None, None, None, None, None, None)
 
 
 def parts(pack: Packing, heads: int, queries: Sequence[Tensor], keys: Sequence[Tensor],

@@ -3,35 +3,73 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any, Self
 
 from headstart.contract import Tokens
 from headstart.errors import Exit, UserError
+from headstart.models.slow_tokenizer import SlowBackend
 
 LONG, RECENT = 300, 64  # characters of a text whose tokens are kept, and how many such texts
 
 
 class FamilyTokenizer:
-    """A tokenizer of the tokenizers library; `longest` is the most tokens of one feature, special ones included."""
+    """A tokenizer of the library; `longest` is the most tokens of one feature, special ones included.
 
-    def __init__(self, held: Any, longest: int) -> None:
-        if not getattr(held, "is_fast", False):
+    One written in Python tells no characters: `surface` then says which ones a piece stands for.
+    """
+
+    def __init__(self, held: Any, longest: int, surface: Callable[[str], str] | None = None) -> None:
+        fast = getattr(held, "is_fast", False)
+        if not fast and surface is None:
             raise UserError(f"The tokenizer {type(held).__name__} gives no character offsets.",
                             fix="Use a model with a tokenizer.json.", exit=Exit.UNAVAILABLE)
         self.held = held
         self.longest = longest
         self.recent: dict[str, Tokens] = {}
         self.ordinary: list[int] = []
-        self.backend = held.backend_tokenizer
+        self.backend: Any = held.backend_tokenizer if fast or surface is None else SlowBackend(held, surface)
         # Some published tokenizers cut or pad by themselves; a text must never be cut without a word.
         self.backend.no_truncation()
         self.backend.no_padding()
         self.single = self.template(("x",))
         self.double = self.template(("x", "x"))
-        if not self.double[1] and self.end_id is not None:  # nothing would part the two texts
-            self.double[1] = [(self.end_id, self.part_types[2][0])]
+        self.bare = not any(self.single) or not self.double[1]
+        if not self.double[1]:  # two parts must not run into one another
+            self.double = [self.double[0], [(self.closing, 0)], self.double[2] or [(self.closing, self.part_types[2][1])]]
+
+    @property
+    def closing(self) -> int:
+        """The id that ends a text where the library's form has no special tokens: its end, separator or unknown token."""
+        held = self.held
+        found = [one for one in (held.eos_token_id, held.sep_token_id, held.unk_token_id) if one is not None]
+        if not found:
+            raise UserError(f"The tokenizer {type(held).__name__} has no token that could end a text.",
+                            fix="Give it an eos_token.", exit=Exit.UNAVAILABLE)
+        return int(found[0])
+
+    def for_training(self, config: Any, *, closed: bool) -> Self:
+        """The same for a new head: with `closed`, every text has a special token; without any (GPT-2) the closing one ends it.
+
+        The library's own tokenizer is told too, so that plain transformers lays texts out in the same way. Padding is
+        named in config and tokenizer where it has no name: by it plain transformers finds the last token of a text.
+        """
+        own = getattr(config, "pad_token_id", None)
+        if self.held.pad_token_id is None:
+            self.held.pad_token = self.pieces([self.closing if own is None else own])[0]
+        if own is None:
+            config.pad_token_id = self.pad_id
+        if closed and not any(self.single):
+            self.single = [[], [(self.closing, 0)]]
+        if closed and self.bare and self.held.is_fast:
+            from tokenizers import processors
+
+            special = {token: self.pieces([token])[0] for runs in (self.single, self.double) for run in runs for token, _ in run}
+            forms = [" ".join(written(runs, self.part_types[len(runs) - 1], special)) for runs in (self.single, self.double)]
+            self.backend.post_processor = processors.TemplateProcessing(
+                single=forms[0], pair=forms[1], special_tokens=[(piece, token) for token, piece in special.items()])
+        return self
 
     @property
     def pad_id(self) -> int:
@@ -57,6 +95,16 @@ class FamilyTokenizer:
             return f"{text}\n"
         made: str = self.held.apply_chat_template([{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True)
         return made
+
+    def with_types(self, wanted: bool) -> Self:
+        """The same, which says in plain transformers too that a model reads segment numbers where its layout has any.
+
+        The library's ALBERT tokenizer keeps them to itself: a pair would be read as one text.
+        """
+        names = self.held.model_input_names
+        if wanted and "token_type_ids" not in names and any(kind for run in self.double for _, kind in run):
+            self.held.model_input_names = self.held.init_kwargs["model_input_names"] = [names[0], "token_type_ids", *names[1:]]
+        return self
 
     def with_longest(self, longest: int) -> Self:
         """The same tokenizer with another longest feature."""
@@ -129,7 +177,15 @@ class FamilyTokenizer:
             types += [kind] * len(part)
             ids += [token for token, _ in run]
             types += [kind for _, kind in run]
-        return ids, types
+        return (ids, types) if ids else ([self.closing], [0])  # an empty text is a text
+
+
+def written(runs: Sequence[Sequence[tuple[int, int]]], kinds: Sequence[int], special: Mapping[int, str]) -> list[str]:
+    """A layout in the form of the tokenizers library: ["$A:0", "</s>:0", "$B:1", "</s>:1"]."""
+    found = [f"{special[token]}:{kind}" for token, kind in runs[0]]
+    for name, part, run in zip("AB", kinds, runs[1:], strict=False):
+        found += [f"${name}:{part}", *(f"{special[token]}:{kind}" for token, kind in run)]
+    return found
 
 
 def load_tokenizer(folder: str) -> Any:
@@ -139,8 +195,9 @@ def load_tokenizer(folder: str) -> Any:
     try:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except ImportError as error:
+        package = "sacremoses" if "sacremoses" in str(error) else "'headstart[sentencepiece]'"
         raise UserError(f"The tokenizer of {folder} needs a package that is not here: {first_line(error)}",
-                        fix="pip install 'headstart[sentencepiece]'", exit=Exit.UNAVAILABLE) from None
+                        fix=f"pip install {package}", exit=Exit.UNAVAILABLE) from None
     except Exception as error:  # the library raises many kinds for a broken folder
         raise UserError(f"The tokenizer of {folder} cannot be read: {first_line(error)}",
                         fix="The folder needs tokenizer.json (or its family's vocabulary files); copy it again.",

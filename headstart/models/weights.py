@@ -43,8 +43,9 @@ def check_names(known: Facts, cls: Any, config: Any, *, fresh_head: bool) -> Non
         raise damaged(f"{known.reference} lacks {len(wrong)} weights that its config asks for ({'; '.join(wrong[:3])}"
                       f"{' …' if len(wrong) > 3 else ''}); they would be random.",
                       "The folder is incomplete, or its config is of another model; copy it again.")
-    pattern = re.compile(rf"({re.escape(prefix)})?{re.escape(known.row.layers)}\.(\d+)\.")
-    layers = [int(found.group(2)) + 1 for name in have if (found := pattern.match(name))]
+    paths = "|".join(re.escape(path) for path in known.row.layer_paths)
+    pattern = re.compile(rf"({re.escape(prefix)})?({paths})\.(\d+)\.")
+    layers = [int(found.group(3)) + 1 for name in have if (found := pattern.match(name))]
     if max(layers, default=0) > known.layers:
         raise damaged(f"{known.reference} holds weights of {max(layers)} layers, its config tells of {known.layers}.",
                       "The config is of another model; copy the folder again.")
@@ -69,7 +70,7 @@ def read_weights(known: Facts, cls: Any, config: Any) -> tuple[Any, set[str]]:
             module, info = cls.from_pretrained(
                 str(known.folder), config=config, local_files_only=True, trust_remote_code=False, dtype=torch.float32,
                 use_safetensors=known.weights == "safetensors", weights_only=True, ignore_mismatched_sizes=True,
-                attn_implementation=attention.NAME, output_loading_info=True)
+                attn_implementation=attention.implementation(known.row.packs), output_loading_info=True)
     except Exception as error:  # damaged files raise many kinds
         raise damaged(f"The weights of {known.reference} cannot be read: {first_line(error)}") from None
     missing = {str(key) for key in info["missing_keys"]} | {str(entry[0]) for entry in info.get("mismatched_keys", ())}

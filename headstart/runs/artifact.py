@@ -30,7 +30,7 @@ def save(folder: Path, model: Model, task: Task[Any], card: str, facts: Mapping[
     try:
         with disk_words(folder):
             staging.mkdir(parents=True)
-            learned, fold = task.shipped()
+            learned, fold = task.shipped() if model.can_fold else (task.known, None)
             model.save(staging, fold)
             sums = {file.name: sha256(file) for file in sorted(staging.glob("*.safetensors"))}
             held = described(model, task.knowing(learned), {**facts, "sha256": sums})

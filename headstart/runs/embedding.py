@@ -43,7 +43,8 @@ class Texts(Sequence[str]):
 
 def bare(reference: str, *, device: str, allow_pickle: bool = False) -> Model:
     """A model without a head of its own (a run, a folder, a hub name, pip:PACKAGE)."""
-    return load(model_folder(reference), HeadSpec("sequence-classification", 2), seed=0, device=device, allow_pickle=allow_pickle)
+    return load(model_folder(reference), HeadSpec("sequence-classification", 2), seed=0, device=device, allow_pickle=allow_pickle,
+                closes=False)
 
 
 def embed_file(model: Model, path: str, to: str, *, settings: Data, given: Mapping[str, str], pool: Pool, normalise: bool,

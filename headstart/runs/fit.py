@@ -95,9 +95,7 @@ def begin(folder: RunFolder, prepared: Prepared, log: Log, voice: Voice, interru
     number, reason = precision.choose(request.training.precision, request.device)
     voice.say(f"batches: {name}, because {why}; precision {number}, because {reason}")
     if request.training.gradient_checkpointing:
-        module = model.module  # the new name since transformers 5.2x, the old one before
-        enable = getattr(module, "activation_checkpointing_enable", None) or module.gradient_checkpointing_enable
-        enable({"use_reentrant": False})
+        model.checkpoint_gradients()
     state = State.fresh(model, request.training, precision=number, device=request.device)
     seen_rows.trim(state.optimizer, model.module, prepared.features.token_ids())
     score, higher = task.best

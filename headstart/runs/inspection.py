@@ -34,7 +34,7 @@ def opened(reference: str, *, device: str, allow_pickle: bool = False) -> tuple[
     trained = labels_texts(known)
     kind = CLASSIFIER if CLASSIFIER in known.heads else known.heads[0]
     spec = None if trained else HeadSpec(kind, 2)
-    return load(place, spec, seed=0, device=device, allow_pickle=allow_pickle), trained
+    return load(place, spec, seed=0, device=device, allow_pickle=allow_pickle, closes=False), trained
 
 
 def labels_texts(known: Facts) -> bool:

@@ -206,9 +206,13 @@ def columns_of(task: Task[Any], examples: Examples) -> tuple[Any, Any]:
 
 def check_fit(facts: Facts, head: HeadSpec, task: Task[Any]) -> None:
     """Refuse a model that cannot carry the task's head, before any weight is read."""
-    if head.kind not in facts.heads:
-        raise UserError(f"{facts.reference} ({facts.family}) cannot carry a {head.kind} head, which {task.name} needs.",
-                        fix=f"Choose a model that can, for example --model {task.default_model}.", exit=Exit.USAGE)
+    from headstart.models.catalogue import check_head
+
+    try:
+        check_head(facts.row, head.kind, facts.reference)
+    except UserError as error:
+        raise UserError(f"{task.name} needs what this model has not. {error.message}", exit=Exit.USAGE,
+                        fix=f"{error.fix} The default of this task is --model {task.default_model}.") from None
 
 
 def choose_model(request: Request, task: Task[Any], device: str, voice: Voice) -> Model:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from headstart.models.family import Checkpoint, Family, asked, head_module, pooled, span_head, token_head, tokens
+from headstart.models.family import NO_NEXT_SENTENCE, Checkpoint, Family, asked, head_module, pooled, span_head, token_head, tokens
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,6 +38,7 @@ FAMILY = Family(
         "masked-language-model": asked("ElectraForMaskedLM", words),
         "replaced-token": tokens("ElectraForPreTraining", replaced, keeps=("",)),
     },
+    lacks=NO_NEXT_SENTENCE,
     checkpoints=(
         Checkpoint("google/electra-small-discriminator", "14 M", "Apache-2.0"),
         Checkpoint("google/electra-base-discriminator", "109 M", "Apache-2.0"),

@@ -1,45 +1,70 @@
-"""GPT-2 (Radford et al. 2019): a decoder; the head of a text reads its last token."""
+"""GPT-2 (Radford et al. 2019): a decoder; heads on a text read its last token, which alone has seen all of it."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from headstart.models.family import (
+    NO_NEXT_SENTENCE,
     Checkpoint,
     Family,
-    asked,
     by_last,
-    no_mask,
+    continued,
     pooled,
-    score_head,
     span_head,
     token_head,
     tokens,
-    vocabulary_head,
+    unread_mask,
 )
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def classify(module: Any, states: Tensor) -> Tensor:
+    """Linear, without a bias."""
+    logits: Tensor = module.score(states)
+    return logits
+
+
+def words(module: Any, states: Tensor) -> Tensor:
+    """The embeddings turned round."""
+    logits: Tensor = module.lm_head(states)
+    return logits
+
+
+LACKS = NO_NEXT_SENTENCE | {
+    "multiple-choice": "transformers has no class for it",
+    "masked-language-model": "a decoder sees only what stands before a token",
+}
 
 FAMILY = Family(
     "gpt2",
     {
-        "causal-language-model": asked("GPT2LMHeadModel", vocabulary_head),
-        "sequence-classification": pooled("GPT2ForSequenceClassification", score_head),
+        "sequence-classification": pooled("GPT2ForSequenceClassification", classify),
         "token-classification": tokens("GPT2ForTokenClassification", token_head),
         "question-answering": tokens("GPT2ForQuestionAnswering", span_head),
+        "causal-language-model": continued("GPT2LMHeadModel", words),
     },
     kinds=("decoder",),
     has_types=False,
-    causal=True,
+    inputs={"use_cache": False},
     pooling=by_last,
     layers="h",
-    above=("ln_f",),
     first_only="",
-    packed_mask=no_mask,
-    dropouts=("embd_pdrop", "resid_pdrop"),
+    packed_mask=unread_mask,
+    dropouts=("resid_pdrop", "embd_pdrop", "summary_first_dropout", "classifier_dropout"),
     attention_dropouts=("attn_pdrop",),
     names={"width": "n_embd", "layers": "n_layer", "positions": "n_positions"},
+    config_keys=("classifier_dropout", "hidden_dropout"),
+    lacks=LACKS,
     checkpoints=(
         Checkpoint("distilbert/distilgpt2", "82 M", "Apache-2.0"),
         Checkpoint("openai-community/gpt2", "124 M", "MIT"),
         Checkpoint("openai-community/gpt2-medium", "355 M", "MIT"),
+        Checkpoint("openai-community/gpt2-large", "774 M", "MIT"),
+        Checkpoint("openai-community/gpt2-xl", "1.6 B", "MIT"),
     ),
-    aliases={"distilgpt2": "distilbert/distilgpt2"} | {name: f"openai-community/{name}" for name in (
-        "gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl")},
+    aliases={"distilgpt2": "distilbert/distilgpt2"} | {
+        name: f"openai-community/{name}" for name in ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl")},
 )

@@ -1,26 +1,17 @@
-"""Llama (Touvron et al. 2023) and what is built like it, SmolLM among them: rotary positions, heads of queries share keys."""
+"""Llama (Touvron et al. 2023) and models built like it (SmolLM): a decoder with rotary positions and shared keys."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from headstart.models.family import (
-    Checkpoint,
-    Family,
-    asked,
-    by_last,
-    no_mask,
-    pooled,
-    score_head,
-    tokens,
-    vocabulary_head,
-)
+from headstart.models.families.gpt2 import LACKS, classify, words
+from headstart.models.family import Checkpoint, Family, by_last, continued, pooled, span_head, tokens, unread_mask
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def labels(module: Any, states: Tensor) -> Tensor:
+def classify_tokens(module: Any, states: Tensor) -> Tensor:
     """Dropout, linear."""
     logits: Tensor = module.score(module.dropout(states))
     return logits
@@ -29,22 +20,25 @@ def labels(module: Any, states: Tensor) -> Tensor:
 FAMILY = Family(
     "llama",
     {
-        "causal-language-model": asked("LlamaForCausalLM", vocabulary_head),
-        "sequence-classification": pooled("LlamaForSequenceClassification", score_head),
-        "token-classification": tokens("LlamaForTokenClassification", labels),
+        "sequence-classification": pooled("LlamaForSequenceClassification", classify),
+        "token-classification": tokens("LlamaForTokenClassification", classify_tokens),
+        "question-answering": tokens("LlamaForQuestionAnswering", span_head),
+        "causal-language-model": continued("LlamaForCausalLM", words),
     },
     kinds=("decoder",),
     has_types=False,
-    causal=True,
+    inputs={"use_cache": False},
     pooling=by_last,
     layers="layers",
-    above=("norm",),
     first_only="",
-    packed_mask=no_mask,
-    dropouts=(),
+    packed_mask=unread_mask,
+    dropouts=("classifier_dropout",),
     attention_dropouts=("attention_dropout",),
+    config_keys=("classifier_dropout", "hidden_dropout", "token_classification_bias", "rope_theta"),
+    lacks=LACKS,
     checkpoints=(
         Checkpoint("HuggingFaceTB/SmolLM2-135M", "135 M", "Apache-2.0"),
         Checkpoint("HuggingFaceTB/SmolLM2-360M", "362 M", "Apache-2.0"),
+        Checkpoint("TinyLlama/TinyLlama_v1.1", "1.1 B", "Apache-2.0"),
     ),
 )

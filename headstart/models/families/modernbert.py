@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from headstart.models.family import Checkpoint, Family, asked, pooled, tokens
+from headstart.models.family import NO_NEXT_SENTENCE, Checkpoint, Family, asked, pooled, tokens
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,6 +30,11 @@ def pooling(config: Any) -> str:
     return "mean" if config.classifier_pooling == "mean" else "first"
 
 
+def packed_mask() -> Any:
+    """Given None it would build a mask of all tokens by all tokens for its local layers."""
+    return {"full_attention": None, "sliding_attention": None}
+
+
 FAMILY = Family(
     "modernbert",
     {
@@ -43,10 +48,10 @@ FAMILY = Family(
     pooling=pooling,
     layers="layers",
     first_only="",  # 1 of 22 layers: little to win
-    # Given None it would build a mask of all tokens by all tokens for its local layers.
-    packed_mask={"full_attention": None, "sliding_attention": None},
+    packed_mask=packed_mask,
     dropouts=("embedding_dropout", "mlp_dropout", "classifier_dropout"),
     attention_dropouts=("attention_dropout",),
+    lacks=NO_NEXT_SENTENCE,
     checkpoints=(
         Checkpoint("answerdotai/ModernBERT-base", "149 M", "Apache-2.0"),
         Checkpoint("answerdotai/ModernBERT-large", "395 M", "Apache-2.0"),

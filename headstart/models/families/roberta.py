@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from headstart.models.family import (
+    NO_NEXT_SENTENCE,
     Checkpoint,
     Family,
     Head,
@@ -47,6 +48,7 @@ FAMILY = Family(
     "roberta",
     heads("Roberta"),
     position_offset=after_padding,
+    lacks=NO_NEXT_SENTENCE,
     checkpoints=(
         Checkpoint("FacebookAI/roberta-base", "125 M", "MIT"),
         Checkpoint("FacebookAI/roberta-large", "355 M", "MIT"),

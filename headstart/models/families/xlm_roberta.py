@@ -1,12 +1,13 @@
 """XLM-RoBERTa (Conneau et al. 2019): RoBERTa over 100 languages, with a sentencepiece vocabulary."""
 
 from headstart.models.families.roberta import after_padding, heads
-from headstart.models.family import Checkpoint, Family
+from headstart.models.family import NO_NEXT_SENTENCE, Checkpoint, Family
 
 FAMILY = Family(
     "xlm-roberta",
     heads("XLMRoberta"),
     position_offset=after_padding,
+    lacks=NO_NEXT_SENTENCE,
     checkpoints=(
         Checkpoint("FacebookAI/xlm-roberta-base", "278 M", "MIT"),
         Checkpoint("FacebookAI/xlm-roberta-large", "560 M", "MIT"),

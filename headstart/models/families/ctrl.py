@@ -1,0 +1,49 @@
+"""CTRL (Keskar et al. 2019): a decoder whose texts begin with a control code; its tokenizer gives no offsets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from headstart.models.families.gpt2 import LACKS, words
+from headstart.models.families.llama import classify_tokens
+from headstart.models.family import Checkpoint, Family, by_last, continued, pooled, span_head, tokens, unread_mask
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def classify(module: Any, states: Tensor) -> Tensor:
+    """Linear, without a bias."""
+    logits: Tensor = module.classifier(states)
+    return logits
+
+
+def surface(piece: str) -> str:
+    """What a piece says: "gard@@" goes on in the next one."""
+    return piece.removesuffix("@@")
+
+
+FAMILY = Family(
+    "ctrl",
+    {
+        "sequence-classification": pooled("CTRLForSequenceClassification", classify),
+        "token-classification": tokens("CTRLForTokenClassification", classify_tokens),
+        "question-answering": tokens("CTRLForQuestionAnswering", span_head),
+        "causal-language-model": continued("CTRLLMHeadModel", words),
+    },
+    kinds=("decoder",),
+    has_types=False,
+    inputs={"use_cache": False},
+    pooling=by_last,
+    layers="h",
+    first_only="",
+    packed_mask=unread_mask,
+    dropouts=("resid_pdrop", "embd_pdrop", "classifier_dropout"),
+    attention_dropouts=(),
+    names={"width": "n_embd", "layers": "n_layer", "positions": "n_positions"},
+    config_keys=("classifier_dropout",),
+    surface=surface,
+    lacks=LACKS,
+    checkpoints=(Checkpoint("Salesforce/ctrl", "1.6 B", "BSD-3-Clause"),),
+    aliases={"ctrl": "Salesforce/ctrl"},
+)

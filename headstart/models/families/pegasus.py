@@ -1,0 +1,23 @@
+"""PEGASUS (Zhang et al. 2019): pretrained on writing the sentences that were left out, for summaries."""
+
+from headstart.models.family import READS_NOTHING, Checkpoint, Family, written
+
+FAMILY = Family(
+    "pegasus",
+    {"sequence-to-sequence": written("PegasusForConditionalGeneration")},
+    kinds=("encoder-decoder",),
+    packs=False,
+    has_types=False,
+    numbered=False,
+    layers="encoder.layers decoder.layers",
+    first_only="",
+    dropouts=("dropout", "activation_dropout"),
+    attention_dropouts=("attention_dropout",),
+    names={"width": "d_model", "layers": "encoder_layers", "positions": "max_position_embeddings"},
+    lacks=READS_NOTHING,
+    checkpoints=(
+        Checkpoint("google/pegasus-large", "571 M", "Apache-2.0"),
+        Checkpoint("google/pegasus-xsum", "570 M", "Apache-2.0"),
+        Checkpoint("google/pegasus-cnn_dailymail", "571 M", "Apache-2.0"),
+    ),
+)

@@ -12,6 +12,7 @@ import json
 from pathlib import Path
 
 import headstart
+from headstart.api import shown
 from headstart.runs.voice import Terminal
 
 HERE = Path(__file__).parent
@@ -39,7 +40,7 @@ def show(run: headstart.Run) -> None:
     print(f"\n9 of 10 texts have at most {lengths['quantiles']['0.9']:g} tokens; inputs are cut at {lengths['longest']}")
     test = run.scores["test"]
     for name in ("roc_auc", "macro_f1", "accuracy", "average_precision"):
-        print(f"{name:<18} {test[name]['value']:.4f}  ({test[name]['low']:.4f} to {test[name]['high']:.4f})")
+        print(f"{name:<18} {shown(test[name])}")
     tables = run.scores["tables"]["test"]
     print("\nlabel, rows, F1")
     for label, held in tables["per_class"].items():

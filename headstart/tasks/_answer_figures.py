@@ -53,7 +53,7 @@ def token_scores(example: Question, prediction: Prediction) -> list[Figure]:
     labels = [f"{piece} - {place}" for place, piece in enumerate(pieces)]
     series = {"start": [float(value) for value in detail["scores"][:, 0]], "end": [float(value) for value in detail["scores"][:, 1]]}
     first, last = (int(detail["scores"][:, side].argmax()) for side in (0, 1))
-    words = (f"Question: {example.question} Answer: {prediction.values['prediction']} Highest start: {labels[first]}; "
+    words = (f"Question: {example.question} Answer: {prediction.values['prediction'] or '(none)'}. Highest start: {labels[first]}; "
              f"highest end: {labels[last]}.")
     tokens = [[place, piece, kind] for place, (piece, kind) in enumerate(zip(pieces, detail["types"], strict=False))]
     return [

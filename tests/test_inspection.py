@@ -37,7 +37,8 @@ def test_states_and_attentions_are_those_of_plain_transformers(family, pair, fol
     tokenizer = transformers.AutoTokenizer.from_pretrained(folders[family])
     plain = transformers.AutoModel.from_pretrained(folders[family], attn_implementation="eager").eval()
     held = tokenizer(*[TEXT, *([pair] if pair else [])], return_tensors="pt")
-    if family not in tiny.FAMILIES[:6] and pair is not None:  # what parts two texts is ours where the family has nothing
+    if family not in tiny.FAMILIES[:6]:  # what parts two texts is ours where the family has nothing; segments are kept back
+        assert pair is not None or [token.id for token in found.tokens] == held["input_ids"][0].tolist()
         held = {"input_ids": torch.tensor([[token.id for token in found.tokens]])}
         if opened(str(folders[family]), device="cpu")[0].facts.row.has_types:
             held["token_type_ids"] = torch.tensor([[token.segment for token in found.tokens]])

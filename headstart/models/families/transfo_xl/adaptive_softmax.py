@@ -38,11 +38,9 @@ class AdaptiveSoftmax(nn.Module):
         """Log-probabilities of all words: (…, W) -> (…, V)."""
         head = self.head(states)
         first = self.bounds[0][1]
-        parts = [head[..., :first]]
-        for cluster in range(1, len(self.bounds)):
-            # In the TensorFlow order: cluster 1 is the first column after the words. PyTorch's of 2019 took the last.
-            parts.append(head[..., first + cluster - 1, None] + self.tail(states, cluster))
-        return torch.cat(parts, dim=-1)
+        # In the TensorFlow order: cluster 1 is the first column after the words. PyTorch's of 2019 took the last.
+        tails = [head[..., first + cluster - 1, None] + self.tail(states, cluster) for cluster in range(1, len(self.bounds))]
+        return torch.cat([head[..., :first], *tails], dim=-1)
 
     def losses(self, states: Tensor, targets: Tensor) -> Tensor:
         """Minus the log-probability of each place's word, in the order of the places: (N, W), (N,) -> (N,)."""

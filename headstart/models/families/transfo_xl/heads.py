@@ -12,8 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import GenerationMixin
-from transformers.utils import ModelOutput
-from transformers.utils.generic import can_return_tuple
+from transformers.utils.generic import ModelOutput, can_return_tuple
 
 from headstart.errors import Exit, UserError
 from headstart.models.families.transfo_xl.adaptive_softmax import AdaptiveSoftmax
@@ -56,6 +55,12 @@ class TransfoXLSpanOutput(ModelOutput):
     mems: list[Tensor] | None = None
     hidden_states: tuple[Tensor, ...] | None = None
     attentions: tuple[Tensor, ...] | None = None
+
+
+def classes(config: TransfoXLConfig) -> int:
+    """How many classes there are; the config always knows."""
+    assert config.num_labels is not None
+    return config.num_labels
 
 
 def rest(found: TransfoXLOutput) -> dict[str, Any]:
@@ -126,16 +131,15 @@ class TransfoXLLMHeadModel(TransfoXLPreTrainedModel, GenerationMixin):
     def _supports_default_dynamic_cache(cls) -> bool:
         return False
 
-    def prepare_inputs_for_generation(self, input_ids: Tensor, next_sequence_length: int | None = None,
-                                      past_key_values: Sequence[Tensor] | None = None, attention_mask: Tensor | None = None,
-                                      inputs_embeds: Tensor | None = None, mems: Sequence[Tensor] | None = None,
-                                      use_cache: bool | None = None, is_first_iteration: bool | None = False,
-                                      **others: Any) -> dict[str, Any]:
+    def prepare_inputs_for_generation(self, input_ids: Tensor, next_sequence_length: int | None = None, past_key_values: Any = None,
+                                      attention_mask: Tensor | None = None, inputs_embeds: Tensor | None = None,
+                                      is_first_iteration: bool | None = False, **kwargs: Any) -> dict[str, Any]:
         """The last word and the memory so far; all words again after the memory given at first, where none is kept."""
-        made: dict[str, Any] = {key: others[key] for key in ("output_attentions", "output_hidden_states", "logits_to_keep")
-                                if key in others}
-        if past_key_values is not None and use_cache is not False:
+        made: dict[str, Any] = {key: kwargs[key] for key in ("output_attentions", "output_hidden_states", "logits_to_keep")
+                                if key in kwargs}
+        if past_key_values is not None and kwargs.get("use_cache") is not False:
             return {**made, "input_ids": input_ids[:, -1:], "mems": past_key_values}
+        mems: Sequence[Tensor] | None = kwargs.get("mems")
         if mems is not None and mems[0].shape[1] != len(input_ids):  # several answers to each prompt
             mems = [memory.repeat_interleave(len(input_ids) // memory.shape[1], dim=1) for memory in mems]
         if inputs_embeds is not None and is_first_iteration:
@@ -157,7 +161,7 @@ class TransfoXLForSequenceClassification(TransfoXLPreTrainedModel):
         super().__init__(config)
         self.num_labels = config.num_labels
         self.transformer = TransfoXLModel(config)
-        self.score = nn.Linear(config.d_model, config.num_labels, bias=False)
+        self.score = nn.Linear(config.d_model, classes(config), bias=False)
         self.post_init()
 
     @can_return_tuple
@@ -195,7 +199,7 @@ class TransfoXLForTokenClassification(TransfoXLPreTrainedModel):
         self.num_labels = config.num_labels
         self.transformer = TransfoXLModel(config)
         self.dropout = nn.Dropout(config.dropout)
-        self.classifier = nn.Linear(config.d_model, config.num_labels)
+        self.classifier = nn.Linear(config.d_model, classes(config))
         self.post_init()
 
     @can_return_tuple

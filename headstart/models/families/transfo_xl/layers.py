@@ -116,7 +116,8 @@ class RelativeAttention(nn.Module):
         attention = self.dropatt(functional.softmax(scores, dim=-1, dtype=precision).to(value.dtype))
         mixed = (attention @ value).transpose(1, 2).flatten(2)
         made = states + self.drop(self.o_net(mixed))
-        return made if self.pre_lnorm else self.layer_norm(made), attention
+        normed = made if self.pre_lnorm else self.layer_norm(made)
+        return normed, attention
 
     def keys_and_values(self, normed: Tensor, memory: Tensor | None, weight: Tensor, rows: int) -> tuple[Tensor, Tensor]:
         """Keys and values of memory and segment, (B, H, K, D) each."""
@@ -132,7 +133,7 @@ class RelativeAttention(nn.Module):
 
     def by_head(self, states: Tensor) -> Tensor:
         """(B, K, H·D) -> (B, H, K, D)."""
-        return states.unflatten(-1, (self.heads, self.width)).transpose(1, 2)
+        return states.view(*states.shape[:2], self.heads, self.width).transpose(1, 2)
 
 
 def shifted(scores: Tensor) -> Tensor:
@@ -141,9 +142,9 @@ def shifted(scores: Tensor) -> Tensor:
     (B, H, Q, K) -> (B, H, Q, K); one empty column and another way to cut the rows do it. Places after the query's own
     hold what means nothing; they are never seen.
     """
-    queries, keys = scores.shape[-2:]
+    queries = scores.shape[-2]
     padded = functional.pad(scores, (1, 0)).flatten(-2)  # Q rows of K + 1
-    return padded[..., queries:].unflatten(-1, (queries, keys))
+    return padded[..., queries:].view(*scores.shape)
 
 
 class FeedForward(nn.Module):
@@ -158,11 +159,9 @@ class FeedForward(nn.Module):
 
     def forward(self, states: Tensor) -> Tensor:
         """(B, Q, W) -> (B, Q, W)."""
-        if self.pre_lnorm:
-            states = states + self.CoreNet(self.layer_norm(states))
-        else:
-            states = self.layer_norm(states + self.CoreNet(states))
-        return states
+        made: Tensor = states + self.CoreNet(self.layer_norm(states) if self.pre_lnorm else states)
+        normed: Tensor = made if self.pre_lnorm else self.layer_norm(made)
+        return normed
 
 
 class Layer(nn.Module):

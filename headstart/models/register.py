@@ -1,0 +1,29 @@
+"""`import headstart.models.register` makes the Auto classes of transformers know the models that are headstart's own.
+
+    import headstart.models.register
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained("transfo-xl/transfo-xl-wt103")
+"""
+
+from __future__ import annotations
+
+
+def register() -> None:
+    """Make transformers know Transformer-XL; again and again does no harm."""
+    import transformers
+
+    from headstart.models.families.transfo_xl import config, heads, model, tokenizer
+
+    kind = config.TransfoXLConfig
+    transformers.AutoConfig.register(kind.model_type, kind, exist_ok=True)
+    for auto, cls in ((transformers.AutoModel, model.TransfoXLModel),
+                      (transformers.AutoModelForCausalLM, heads.TransfoXLLMHeadModel),
+                      (transformers.AutoModelForSequenceClassification, heads.TransfoXLForSequenceClassification),
+                      (transformers.AutoModelForTokenClassification, heads.TransfoXLForTokenClassification),
+                      (transformers.AutoModelForQuestionAnswering, heads.TransfoXLForQuestionAnswering)):
+        auto.register(kind, cls, exist_ok=True)
+    transformers.AutoTokenizer.register(kind, tokenizer.TransfoXLTokenizer, exist_ok=True)
+
+
+register()

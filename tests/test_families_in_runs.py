@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+import transformers
 from conftest import QUICK
 
 from headstart.contract import HeadSpec, Row
@@ -59,6 +60,8 @@ def test_a_task_runs_on_a_family_and_answers_in_the_rows_own_characters(family, 
             assert one["prediction"] == row["passage"][one["start"]:one["end"]] if one["prediction"] else one["start"] is None
         else:
             assert len(one["prediction"]) == len(row["tokens"])
+    own = not hasattr(transformers, json.loads((run / "model" / "config.json").read_text())["architectures"][0])
+    assert ("headstart.load reads this folder" in (run / "model" / "README.md").read_text()) == own
     scores = json.loads((run / "scores.json").read_text())["dev"]
     assert all(score["value"] is not None or score["reason"] for score in scores.values())
 

@@ -50,6 +50,11 @@ class FamilyTokenizer:
                             fix="Give it an eos_token.", exit=Exit.UNAVAILABLE)
         return int(found[0])
 
+    @property
+    def closes_unsaid(self) -> bool:
+        """Whether texts get a token that the library's own tokenizer, written in Python, does not add."""
+        return self.bare and not self.held.is_fast
+
     def for_training(self, config: Any, *, closed: bool) -> Self:
         """The same for a new head: with `closed`, every text has a special token; without any (GPT-2) the closing one ends it.
 

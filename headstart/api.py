@@ -176,7 +176,7 @@ class Model:
         place = Path(folder)
         if place.exists() and any(place.iterdir()):
             raise UserError(f"{place} is not empty.", fix="Choose another folder.", exit=Exit.EXISTS)
-        artifact.save(place, self.loaded, self.task, card.plain(self.task, self.reference), {})
+        artifact.save(place, self.loaded, self.task, card.plain(self.task, self.reference, self.loaded), {})
         return place
 
 

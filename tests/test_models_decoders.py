@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -102,3 +103,5 @@ def test_a_run_trains_predicts_and_ships_a_plain_model(family, label, tmp_path, 
         assert found == [plain.config.id2label[place] for place in theirs.argmax(1).tolist()]
     else:
         assert all(30 < number < 60 for number in found), "predictions are in the user's numbers"
+        scale, shift = (float(word) for word in re.search(r"([\d.]+) · x \+ ([\d.]+\d)", (run / "model" / "README.md").read_text()).groups())
+        assert np.allclose(theirs[:, 0].numpy() * scale + shift, found, atol=1e-3), "the card says what plain answers mean"

@@ -179,6 +179,9 @@ class Tokenizer(Protocol):
     def room(self, parts: int) -> int:
         """How many tokens of the user's own fit into one feature of this many parts."""
 
+    def summary_place(self, length: int) -> int:
+        """The place of the token that stands for a feature of this many tokens: the first, for a decoder the last."""
+
     def lay_out(self, *parts: Sequence[int]) -> tuple[list[int], list[int]]:
         """Ids and segment numbers of one feature, special tokens added."""
 

@@ -77,6 +77,10 @@ class Unlimited:
         """All of it."""
         return self.longest
 
+    def summary_place(self, length: int) -> int:
+        """As the tokenizer says."""
+        return self.held.summary_place(length)
+
     def lay_out(self, *parts: Sequence[int]) -> tuple[list[int], list[int]]:
         """As the tokenizer does."""
         return self.held.lay_out(*parts)

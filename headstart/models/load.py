@@ -60,7 +60,8 @@ def fit_out(module: Any, tokenizer: FamilyTokenizer, known: Facts, config: Any, 
         getattr(first_tokens, known.row.first_only)(inner(module.base_model, known.row.layers)[-1])
     module.to(device)
     limit = longest_of(known, tokenizer, config)
-    made = Model(module, tokenizer.with_types(known.row.has_types).with_longest(min(limit, longest or limit)), known, kind, drawn)
+    tokenizer = tokenizer.with_types(known.row.has_types).with_summary(known.row.pooling(module.config))
+    made = Model(module, tokenizer.with_longest(min(limit, longest or limit)), known, kind, drawn)
     made.check_vocabulary()
     return made
 

@@ -198,6 +198,18 @@ class Model:
         return mean(*self.states(batch))
 
     @property
+    def only_here(self) -> list[str]:
+        """What plain transformers does not do with this model's folder, in sentences."""
+        import transformers
+
+        found, cls = [], type(self.module).__name__
+        if not hasattr(transformers, cls):
+            found.append(f"transformers has no class {cls}: headstart.load reads this folder; plain transformers reads its backbone.")
+        if self.tokenizer.closes_unsaid:
+            found.append("Two texts are parted by a token that the tokenizer's own files cannot tell; headstart adds it.")
+        return found
+
+    @property
     def can_fold(self) -> bool:
         """Whether a scale and a shift can go into the last layer: it has a bias."""
         return last_linear(self.module).bias is not None

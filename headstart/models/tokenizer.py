@@ -29,6 +29,7 @@ class FamilyTokenizer:
         self.longest = longest
         self.recent: dict[str, Tokens] = {}
         self.ordinary: list[int] = []
+        self.summary = "first"
         self.backend: Any = held.backend_tokenizer if fast or surface is None else SlowBackend(held, surface)
         # Some published tokenizers cut or pad by themselves; a text must never be cut without a word.
         self.backend.no_truncation()
@@ -48,6 +49,11 @@ class FamilyTokenizer:
             raise UserError(f"The tokenizer {type(held).__name__} has no token that could end a text.",
                             fix="Give it an eos_token.", exit=Exit.UNAVAILABLE)
         return int(found[0])
+
+    @property
+    def closes_unsaid(self) -> bool:
+        """Whether texts get a token that the library's own tokenizer, written in Python, does not add."""
+        return self.bare and not self.held.is_fast
 
     def for_training(self, config: Any, *, closed: bool) -> Self:
         """The same for a new head: with `closed`, every text has a special token; without any (GPT-2) the closing one ends it.
@@ -105,6 +111,15 @@ class FamilyTokenizer:
         if wanted and "token_type_ids" not in names and any(kind for run in self.double for _, kind in run):
             self.held.model_input_names = self.held.init_kwargs["model_input_names"] = [names[0], "token_type_ids", *names[1:]]
         return self
+
+    def with_summary(self, how: str) -> Self:
+        """The same for a family whose heads read the "last" token, or the first."""
+        self.summary = how
+        return self
+
+    def summary_place(self, length: int) -> int:
+        """The place of the token that stands for a feature of this many tokens: the first, for a decoder the last."""
+        return length - 1 if self.summary == "last" else 0
 
     def with_longest(self, longest: int) -> Self:
         """The same tokenizer with another longest feature."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import headstart
 from headstart.contract import Json, Task
+
+if TYPE_CHECKING:
+    from headstart.models.model import Model
 
 TAGS = {"text-classification": "text-classification"}  # task -> pipeline tag of the hub, where it has one
 
@@ -90,16 +93,20 @@ def limits(card: Card) -> list[str]:
     return [*lines, *card.only_headstart]
 
 
-def plain(task: Task[Any], model: str) -> str:
+def plain(task: Task[Any], reference: str, model: Model) -> str:
     """The card of a model that is saved outside a run."""
-    return render(Card(task.name, model, task.known.labels, only_headstart=only_here(task)))
+    return render(Card(task.name, reference, task.known.labels, only_headstart=only_here(task, model)))
 
 
-def only_here(task: Task[Any]) -> list[str]:
+def only_here(task: Task[Any], model: Model) -> list[str]:
     """What plain transformers does not do with this model."""
+    found = list(model.only_here)
     if getattr(task.settings, "long_texts", "") == "windows":
-        return ["Long texts are read in windows whose logits are averaged; this happens through headstart only."]
-    return []
+        found.append("Long texts are read in windows whose logits are averaged; this happens through headstart only.")
+    if not model.can_fold and task.shipped()[1] is not None:
+        scale, shift = task.shipped()[1] or (1.0, 0.0)
+        found.append(f"Its last layer has no bias: plain transformers answers x, and the number meant is {scale:.6g} · x + {shift:.6g}.")
+    return found
 
 
 def escaped(text: str) -> str:

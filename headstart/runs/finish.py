@@ -145,7 +145,7 @@ def card_of(fit: Fit, scores: Mapping[str, Any]) -> card.Card:
     files = [{"file": one.table.path, "sha256": one.table.sha256} for one in unique(data.readings)]
     held = {split: scores[split] for split in data.splits if split in scores}
     return card.Card(task.name, str(prepared.request.model), task.known.labels, held, scores["baselines"], files,
-                     {split: len(examples) for split, examples in data.splits.items()}, card.only_here(task))
+                     {split: len(examples) for split, examples in data.splits.items()}, card.only_here(task, prepared.model))
 
 
 def write_report(fit: Fit, command: str, scores: Mapping[str, Json], figures: Mapping[str, list[Figure]]) -> None:

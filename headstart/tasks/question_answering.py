@@ -126,7 +126,7 @@ class QuestionAnswering(Task[Question]):
     def adopt(cls, config: Mapping[str, Json]) -> Learned | None:
         """A published model with a question-answering head; it always answers unless told that it need not."""
         architecture = (config.get("architectures") or [""])[0]
-        if not architecture.endswith("ForQuestionAnswering"):
+        if not architecture.endswith(("ForQuestionAnswering", "ForQuestionAnsweringSimple")):  # the latter: XLNet, XLM
             return None
         return Learned(values={"no_answer": False, "threshold": DEFAULT})
 
@@ -142,12 +142,12 @@ class QuestionAnswering(Task[Question]):
         made = []
         for begin, end in parts:
             ids, types = tokenizer.lay_out(asked, passage.ids[begin:end])
-            targets = {}
+            targets, none = {}, tokenizer.summary_place(len(ids))
             if answer is not None:
                 inside = begin <= answer[0] and answer[1] < end
-                place = [answer[0] - begin + at, answer[1] - begin + at] if inside else [0, 0]
+                place = [answer[0] - begin + at, answer[1] - begin + at] if inside else [none, none]
                 targets = {"label": Target(place)}
-            info = {} if draw is not None else {"at": at, "offsets": list(passage.offsets or ())[begin:end],
+            info = {} if draw is not None else {"at": at, "none": none, "offsets": list(passage.offsets or ())[begin:end],
                                                 "pieces": "\n".join(tokenizer.pieces(ids))}
             made.append(Feature(ids, types, targets, weight=1 / len(parts), cut=len(question.ids) - len(asked), info=info))
         return made
@@ -163,7 +163,7 @@ class QuestionAnswering(Task[Question]):
         inner = logits[at:at + len(offsets)]
         found = [(score, offsets[first][0], offsets[last][1])
                  for score, first, last in best_spans(inner, self.settings.longest_answer, self.settings.n_best)]
-        return {"none": float(logits[0].sum()), "spans": found, "scores": logits.astype("float32"),
+        return {"none": float(logits[int(feature.info["none"])].sum()), "spans": found, "scores": logits.astype("float32"),
                 "pieces": feature.info["pieces"], "types": bytes(feature.types or [])}
 
     def decode(self, example: Question, pieces: Sequence[dict[str, Any]]) -> Prediction:

@@ -149,3 +149,12 @@ def test_jigsaw_as_it_comes_and_by_its_rarest_label(name, task, tiny_bert, tmp_p
                                "--set", "evaluation.resamples=5", "--set", "evaluation.baselines=false")
     held = json.loads((tmp_path / "run" / "scores.json").read_text())
     assert code == 0 and f"task: {task}" in words and set(held["official"]["test"]) == {"roc_auc"}, words
+
+
+def test_numbers_are_the_labels_of_a_model_without_names(tmp_path, headstart):
+    model = tiny.model_folder("bert", tmp_path / "m", head="sequence-classification", labels=["LABEL_0", "LABEL_1"])
+    (tmp_path / "r.csv").write_text("text,label\n" + "".join(f"{text},{n % 2}\n" for n, text in enumerate(tiny.texts(20)) if "," not in text))
+    code, out, words = headstart("evaluate", model, tmp_path / "r.csv", "--json", "--set", "evaluation.resamples=0")
+    held = json.loads(out)["scores"]
+    assert code == 0 and "0 in the file is LABEL_0" in words and "unknown to the model" not in words
+    assert held["tables"]["test"]["labels"] == ["LABEL_0", "LABEL_1"] and held["test"]["accuracy"]["value"] > 0

@@ -61,6 +61,8 @@ def interval(value: float, blocks: list[NDArray[Any]], rows: int, groups: int) -
         return Interval(None, None, None, rows, groups, "undefined on these rows")
     if not blocks:
         return Interval(value, None, None, rows, groups)
+    if groups < 2:  # every resample is the same
+        return Interval(value, None, None, rows, groups, "a single row, or group of rows, has no interval")
     values = np.concatenate(blocks)
     defined = values[~np.isnan(values)]
     if len(defined) < (1 - UNDEFINED) * len(values):

@@ -78,6 +78,8 @@ def evaluate_file(task: Task[Any], model: Model, path: str, *, settings: Data, g
     voice.say(f"{reading.table.path}: {len(reading.examples):,} rows; {reading.table.format}")
     if skipped:
         voice.say(f"left out {skipped:,} rows that cannot be used")
+    if any(label.startswith("LABEL_") for label in task.answers):
+        voice.say("the model's labels have no names: 0 in the file is LABEL_0, 1 is LABEL_1 and so on")
     held = {task.stratum(example) for example in reading.examples}
     unknown = sorted(label for label in held if label is not None and label not in task.answers)
     if task.known.labels and unknown:

@@ -106,8 +106,11 @@ class TextClassification(Task[LabelledText]):
         return LabelledText(row.id, text, pair, self.merged(label) if label is not None and label.strip() else None)
 
     def merged(self, label: str) -> str:
-        """The label that this one counts as."""
-        return merges(self.settings.merge).get(label, label)
+        """The label that this one counts as; a number n is the label LABEL_n of a model whose labels have no names."""
+        label = merges(self.settings.merge).get(label, label)
+        if self.learned is not None and label not in self.learned.labels and f"LABEL_{label}" in self.learned.labels:
+            return f"LABEL_{label}"
+        return label
 
     @property
     def answers(self) -> tuple[str, ...]:

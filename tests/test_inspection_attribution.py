@@ -40,6 +40,10 @@ def captum():
         yield importlib.import_module("captum.attr")
 
 
+# Those whose tokenizer in plain transformers lays texts out as ours does, and says which tokens are special.
+ENCODERS = [*tiny.FAMILIES[:6], "mpnet", "deberta-v2"]
+
+
 class Plain:
     """The same model in plain transformers, fed with embeddings."""
 
@@ -62,7 +66,7 @@ class Plain:
 
 
 @pytest.mark.parametrize("pair", [None, PAIR])
-@pytest.mark.parametrize("family", tiny.FAMILIES)
+@pytest.mark.parametrize("family", ENCODERS)
 def test_scores_are_those_of_captum(family, pair, folders, captum):
     model, trained = opened(str(folders[family]), device="cpu")
     assert trained
@@ -74,7 +78,7 @@ def test_scores_are_those_of_captum(family, pair, folders, captum):
     assert np.allclose(attribute(model, TEXT, pair, target="good", method="gradient-x-input").token_scores, theirs.sum(-1)[0].detach().numpy(), atol=1e-4)
 
 
-@pytest.mark.parametrize("family", tiny.FAMILIES)
+@pytest.mark.parametrize("family", ENCODERS)
 def test_scores_are_those_of_plain_formulas(family, folders):
     import torch
 

@@ -117,7 +117,7 @@ def test_a_missing_package_of_a_tokenizer_is_named(tmp_path, monkeypatch):
 
 def test_the_catalogue_is_printed_with_what_each_family_lacks(headstart):
     code, out, _ = headstart("models")
-    assert code == 0 and "lacks next-sentence: it was never trained on sentences that follow one another" in out
+    assert code == 0 and "lacks next-sentence, pre-training: it was never trained on sentences that follow one another" in out
 
 
 def test_an_unknown_family_is_told_with_the_nearest():

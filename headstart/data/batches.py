@@ -116,8 +116,9 @@ def within(update: Ints, lengths: Ints, size: int, tokens: int) -> int:
 def choose_batcher(given: str, *, kind: Kind, can_pack: bool) -> tuple[str, str]:
     """"packed" or "bucketed", and why; by rule, never by stopwatch.
 
-    Packing wins on every machine and length measured for models that can: no padding at all, in plain random order
-    (MiniLM on BANKING77, 2 cores, bf16: about 1.5 times the tokens per second of padding by length).
+    Packing wins on every machine and length measured for encoders that can: no padding at all, in plain random order
+    (MiniLM on BANKING77, 2 cores, bf16: about 1.5 times the tokens per second of padding by length). Decoders of
+    GPT-2's and Llama's form are as quick packed as sorted by length without a gap (0.8 to 1.5 times, 1 core, fp32).
     """
     if given == "packed" and not can_pack:
         return "bucketed", "this model cannot pack"

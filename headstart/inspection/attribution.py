@@ -114,6 +114,9 @@ def attribute(model: Model, text: str, pair: str | None = None, *, method: str =
 
 def checked(model: Model, method: str, baseline: str | None) -> tuple[Method, Baseline]:
     """The method and the baseline by their names; raises UserError for a model or a name that will not do."""
+    if model.kind != "encoder":
+        raise UserError(f"Attribution is for encoders, but {model.facts.reference} ({model.facts.family}) is a {model.kind}.",
+                        fix="Choose an encoder; headstart inspect shows states and attentions of every family.")
     if model.head != CLASSIFIER or model.drawn:
         raise UserError(f"Attribution explains models that label texts, but {model.facts.reference} has no such trained head.",
                         fix=f"Train one first: headstart finetune FILE --model {model.facts.reference}")

@@ -14,7 +14,7 @@ from headstart.models.catalogue import CATALOGUE, hub_names
 from headstart.models.integrity import own_sums, weights_of
 
 PATTERNS = ("config.json", "generation_config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*",
-            "vocab*", "merges.txt", "spiece.model", "sentencepiece*", "*.spm", "special_tokens_map.json",
+            "vocab*", "merges.txt", "spiece.model", "spm.model", "sentencepiece*", "*.spm", "special_tokens_map.json",
             "added_tokens.json", "headstart.json", "README.md")
 PICKLES = ("pytorch_model*.bin", "pytorch_model.bin.index.json")
 WAYS = ("Three other ways: a folder on this disk (--model FOLDER), weights inside a Python package "

@@ -93,17 +93,17 @@ def limits(card: Card) -> list[str]:
     return [*lines, *card.only_headstart]
 
 
-def plain(task: Task[Any], reference: str, model: Model) -> str:
+def plain(task: Task[Any], reference: str, model: Model | None = None) -> str:
     """The card of a model that is saved outside a run."""
     return render(Card(task.name, reference, task.known.labels, only_headstart=only_here(task, model)))
 
 
-def only_here(task: Task[Any], model: Model) -> list[str]:
+def only_here(task: Task[Any], model: Model | None) -> list[str]:
     """What plain transformers does not do with this model."""
-    found = list(model.only_here)
+    found = [] if model is None else list(model.only_here)
     if getattr(task.settings, "long_texts", "") == "windows":
         found.append("Long texts are read in windows whose logits are averaged; this happens through headstart only.")
-    if not model.can_fold and task.shipped()[1] is not None:
+    if model is not None and not model.can_fold and task.shipped()[1] is not None:
         scale, shift = task.shipped()[1] or (1.0, 0.0)
         found.append(f"Its last layer has no bias: plain transformers answers x, and the number meant is {scale:.6g} · x + {shift:.6g}.")
     return found

@@ -22,7 +22,7 @@ from headstart.training.objective import objective, total_weight
 SIZES = {"multiple-choice": 1, "question-answering": 2, "next-sentence": 2, "pre-training": 2, "replaced-token": 1}
 PAIRS = [(family, head) for family in tiny.FAMILIES for head in catalogue.find(family, "tests").heads]
 EVERY = pytest.mark.parametrize(("family", "head"), PAIRS)
-LOSSES = {"question-answering": "span", "multiple-choice": "choice", "pre-training": "pretraining", "replaced-token": ""}
+LOSSES = {"question-answering": "span", "multiple-choice": "choice", "pre-training": "pretraining", "replaced-token": "token-binary"}
 
 
 @functools.cache
@@ -50,6 +50,7 @@ def features(family: str, head: str) -> list[Feature]:
                    "question-answering": Target([number % 3, number % 3 + 2]), "multiple-choice": Target(int(number % 3 == 1)),
                    "masked-language-model": Target([ids[place] for place in asks], "asked"),
                    "causal-language-model": Target([ids[place] for place in asks], "asked"),
+                   "replaced-token": Target([place % 2 if place % 3 else -100 for place in range(len(ids))], "token"),
                    "pre-training": Target([ids[place] for place in asks], "asked")}
         own = {"label": targets.get(head, Target(number % 2))} | ({"next": Target(number % 2)} if head == "pre-training" else {})
         weight = 1 / 3 if head == "multiple-choice" else 1.0

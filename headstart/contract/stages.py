@@ -192,8 +192,8 @@ class HeadSpec:
 
     `kind` is the field's name of the head ("sequence-classification"); `size` its outputs; `loss` what it is
     trained on: "cross-entropy", "binary" (each label by itself), "squared", "span" (begin and end), "choice" (one of a
-    group), "pretraining", "vocabulary" (the token at each asked place, where scores of all pieces are too many to keep).
-    A joint head (in-batch negatives) sees all states of one update at once.
+    group), "token-binary" (each token by itself), "pretraining", "vocabulary" (the token at each asked place, where scores
+    of all pieces are too many to keep). A joint head (in-batch negatives) sees all states of one update at once.
     """
 
     kind: str

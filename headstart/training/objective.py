@@ -41,7 +41,8 @@ def objective(spec: HeadSpec, settings: Training, counts: Sequence[int]) -> Obje
 
     kinds: dict[str, Callable[[Tensor, Tensor, Batch], Tensor]] = {
         "cross-entropy": classes, "binary": lambda logits, targets, _: binary(logits, targets),
-        "squared": lambda logits, targets, _: squared(logits, targets), "span": span, "choice": choice}
+        "squared": lambda logits, targets, _: squared(logits, targets), "span": span, "choice": choice,
+        "token-binary": lambda logits, targets, _: token_binary(logits, targets)}
 
     def loss(model: Trainable, batch: Batch) -> Tensor:
         if spec.loss == "vocabulary":
@@ -65,6 +66,15 @@ def binary(logits: Tensor, targets: Tensor) -> Tensor:
     import torch
 
     return torch.nn.functional.binary_cross_entropy_with_logits(logits, targets.float(), reduction="none").mean(dim=1)
+
+
+def token_binary(logits: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy of yes and no for each token, 0 where the target is -100: (T, 1), (T,) -> (T,)."""
+    import torch
+
+    real = targets != NONE
+    each = torch.nn.functional.binary_cross_entropy_with_logits(logits[:, 0], targets.clamp(min=0).float(), reduction="none")
+    return torch.where(real, each, torch.zeros_like(each))
 
 
 def squared(logits: Tensor, targets: Tensor) -> Tensor:

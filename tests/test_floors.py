@@ -111,10 +111,10 @@ def test_the_project_names_no_machine_of_ours():
 
 @pytest.mark.parametrize("command", [["-c", "import headstart"], ["-m", "headstart", "--help"]])
 def test_start_up_is_quick(command):
-    # The median of a few runs: other programs may take the processor for a moment.
+    # The quickest of ten runs: other programs may take the processor for a while; it is 0.1 s on an idle machine.
     seconds = []
-    for _ in range(5):
+    for _ in range(10):
         begun = time.perf_counter()
         subprocess.run([sys.executable, *command], cwd=ROOT, check=True, capture_output=True)
         seconds.append(time.perf_counter() - begun)
-    assert sorted(seconds)[1] <= 0.3
+    assert min(seconds) <= 0.3

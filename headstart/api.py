@@ -220,7 +220,7 @@ def inspect(reference: str | Path, text: str, pair: str | None = None, *, layers
 
 
 def finetune(train: str | Path, dev: str | Path | None = None, test: str | Path | None = None, *,
-             task: str | None = None, model: str | None = None, to: str | Path | None = None, seed: int = 0,
+             task: str | None = None, model: str | Path | None = None, to: str | Path | None = None, seed: int = 0,
              columns: Mapping[str, str] | None = None, overwrite: bool = False, device: str = "auto",
              strict: bool = False, from_scratch: str | Path | None = None, allow_pickle: bool = False, voice: Voice | None = None,
              **more: Any) -> Run:
@@ -229,7 +229,7 @@ def finetune(train: str | Path, dev: str | Path | None = None, test: str | Path 
     With `from_scratch` (a config.json, or its folder) all weights are drawn from the seed. Settings are keyword
     arguments by their own name (`epochs=3`, `longest=64`) or by group (`training={"epochs": 3}`). Raises UserError.
     """
-    own = {"train": str(train), "dev": text(dev), "test": text(test), "task": task, "model": model, "seed": seed,
+    own = {"train": str(train), "dev": text(dev), "test": text(test), "task": task, "model": text(model), "seed": seed,
            "device": device, "strict": strict, "from_scratch": text(from_scratch), "allow_pickle": allow_pickle}
     return finetune_request(own, columns or {}, keyed(more), to=text(to), overwrite=overwrite, voice=voice)
 

@@ -56,6 +56,7 @@ class Data:
     longest: Annotated[Count, Note("tokens of one model input; from the data's lengths and the model's limit when not given", low=8)] = None
     split: Annotated[str, Note("shares of train/dev/test when one file is given")] = "80/10/10"
     workers: Annotated[int, Note("processes that make the training rows' features; 0: this one (quickest below some 100,000 rows)", low=0, high=256)] = 0
+    cache: Annotated[str, Note("folder where the training rows' features are kept by a hash of all that they are made from; none when empty")] = ""
     train_rows: Annotated[Part, Note("train on a part: a count, or a share below 1; seeded and stratified", above=0)] = None
     dev_rows: Annotated[Part, Note("the same for dev", above=0)] = None
     test_rows: Annotated[Part, Note("the same for test", above=0)] = None

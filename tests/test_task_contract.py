@@ -9,6 +9,7 @@ import tiny
 
 from headstart import tasks
 from headstart.contract import Column, Feature, Layout, Learned, Row, RowFault
+from headstart.data import feature_cache
 from headstart.data.batches import collate
 from headstart.data.features import Draws, Features
 from headstart.errors import UserError
@@ -192,6 +193,18 @@ def test_features_are_stored_without_loss(name, folder):
             held: Feature = stored[place]
             assert list(held.ids) == list(feature.ids) and list(held.types) == list(feature.types)
             assert dict(held.targets) == dict(feature.targets) and held.weight == feature.weight
+
+
+@EVERY
+def test_features_that_were_kept_are_the_same_features(name, folder, tmp_path, monkeypatch):
+    task, examples, model = made(name, folder)
+    fresh = Features.encode(task, examples, model.tokenizer, seed=1)
+    first = feature_cache.encode(task, examples, model.tokenizer, seed=1, folder=str(tmp_path / "kept"))
+    assert not hasattr(model.tokenizer.backend, "to_str") or len(list((tmp_path / "kept").iterdir())) == 1
+    monkeypatch.setattr(Features, "encode", lambda *args, **more: pytest.fail("they were made again"))
+    again = feature_cache.encode(task, examples, model.tokenizer, seed=1, folder=str(tmp_path / "kept"))
+    assert repr(list(fresh)) == repr(list(first)) == repr(list(again))
+    assert fresh.example_lengths.tolist() == again.example_lengths.tolist() and fresh.cut.tolist() == again.cut.tolist()
 
 
 @EVERY

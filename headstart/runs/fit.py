@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.contract import Json, Score
+from headstart.data import feature_cache
 from headstart.data.batches import choose_batcher, collate, micro, plan, within
 from headstart.data.features import Features
 from headstart.evaluation.evaluate import measure, scores
@@ -57,8 +58,9 @@ class Fit:
         """Make the features anew for an epoch, where the task draws."""
         prepared = self.prepared
         if prepared.task.draws and epoch != self.epoch:
-            prepared.features = Features.encode(prepared.task, prepared.data.splits["train"], prepared.model.tokenizer,
-                                                seed=prepared.request.seed, epoch=epoch, workers=prepared.request.data.workers)
+            data = prepared.request.data
+            prepared.features = feature_cache.encode(prepared.task, prepared.data.splits["train"], prepared.model.tokenizer,
+                                                     seed=prepared.request.seed, epoch=epoch, workers=data.workers, folder=data.cache)
             self.epoch = epoch
 
     @property

@@ -11,7 +11,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from headstart.contract import Example, HeadSpec, Json, Task
-from headstart.data import checks, lengths, splits
+from headstart.data import checks, feature_cache, lengths, splits
 from headstart.data.features import Features
 from headstart.data.table import locate, open_table
 from headstart.errors import DataError, Exit, Finding, UserError, told
@@ -249,7 +249,8 @@ def prepare(request: Request, voice: Voice, listed: Path | None) -> Prepared:
     limit = choose_longest(task, data.splits["train"], model, request)
     voice.say(limit.reason)
     model.tokenizer = model.tokenizer.with_longest(limit.longest)
-    features = Features.encode(task, data.splits["train"], model.tokenizer, seed=request.seed, workers=request.data.workers)
+    features = feature_cache.encode(task, data.splits["train"], model.tokenizer, seed=request.seed, workers=request.data.workers,
+                                    folder=request.data.cache)
     rate = defaults.learning_rate(training, model.facts.width)
     epochs = defaults.epochs(training, features.examples, len(task.known.labels))
     per_epoch = -(-features.examples // training.batch_size)

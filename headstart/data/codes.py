@@ -43,6 +43,8 @@ CODES: dict[str, str] = {
     "E331": "a row has fewer than two choices",
     "E332": "a choice is empty",
     "E333": "the answer is none of the choices",
+    "E340": "no document has two sentences",
+    "E341": "there is one document where several are needed",
     "W101": "a column holds numbers in some rows and texts in others",
     "W201": "the same text stands in two splits (a leak)",
     "W202": "the same text stands twice in a split",

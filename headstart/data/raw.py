@@ -167,7 +167,9 @@ def is_prose(start: bytes) -> bool:
     held = [line for line in start.decode("utf-8-sig", errors="replace").splitlines()[:200] if line.strip()]
     if len(start) >= 2**16 and len(held) > 1:
         held.pop()
-    return len(held) > 1 and not any(held[0].count(mark) and len({line.count(mark) for line in held}) == 1 for mark in "\t;|,")
+    if len(held) == 1:  # a sentence, or a header
+        return len(held[0].split()) > 1 and not any(mark in held[0] for mark in "\t;|") and held[0].count(",") == held[0].count(", ")
+    return bool(held) and not any(held[0].count(mark) and len({line.count(mark) for line in held}) == 1 for mark in "\t;|,")
 
 
 class damaged:

@@ -63,3 +63,6 @@ class Sheet:
                            "All of it is read as text; write it one way to be sure what is meant.")
         if not self.seen and not any(code[0] == "E" for code in self.counts):
             raise self.stop("E102", "the file has a header and no rows.", "Check that the right file was written.")
+        if not len(self.store) and self.counts:  # every row is faulty: nothing is left to look at
+            faults = [finding for finding in self.findings if finding.level == "fault"]
+            raise DataError(faults, counts=self.counts)

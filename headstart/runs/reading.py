@@ -122,7 +122,8 @@ def usable(task: Task[Any], view: Rows, found: Reading, training: bool) -> Ints:
 
     import numpy as np
 
-    targets = [held for held in task.fields if held.target and held.required and not held.empty]
+    optional = [held.name for held in task.fields if held.target and not held.required and held.name in found.columns]
+    targets = [held for held in task.fields if held.target and not held.empty and (held.required or optional == [held.name])]
     kept = array.array("i")
     for place, row in enumerate(view):
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -88,8 +89,8 @@ def whole(start: Json) -> int | None:
     try:
         number = float(start)
     except (TypeError, ValueError):
-        number = 0.5
-    if isinstance(start, bool) or number != int(number):
+        number = math.nan
+    if isinstance(start, bool) or not number.is_integer():
         raise RowFault("E321", f"the start is {shortened(repr(start))}, a whole number was expected.", field="start",
                        fix="It counts the passage's characters before the answer; leave it out to have it found.")
     return int(number)

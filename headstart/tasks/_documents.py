@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
 from headstart.contract import Example, Field, Row, RowFault, Tokenizer
+from headstart.errors import Finding
 from headstart.tasks._texts import TEXT_NAMES, plain
 from headstart.text.sentences import sentences as parted
 
@@ -57,6 +58,18 @@ def documents(examples: Sequence[Segments]) -> list[tuple[int, list[str]]]:
             found.append((example.row, sentences(example.text)))
         before = example.document
     return found
+
+
+def check(splits: Mapping[str, Sequence[Segments]]) -> list[Finding]:
+    """What makes training rows unfit: nothing that follows anything, or no other document to take a random text from."""
+    whole = documents(splits.get("train", ()))
+    if whole and all(len(parts) < 2 for _, parts in whole):
+        return [Finding("E340", "no training document has two sentences: nothing follows anything.",
+                        "Part documents by blank lines (text files) or by a column: --document COLUMN.")]
+    if len(whole) == 1:
+        return [Finding("E341", "all training rows are one document; random next sentences are taken from another one.",
+                        "Part documents by blank lines (text files) or by a column: --document COLUMN.")]
+    return []
 
 
 def chunks(parts: Sequence[str], tokenizer: Tokenizer, room: int, short: float, fixed: Random) -> list[list[str]]:

@@ -26,6 +26,7 @@ from headstart.contract import (
     Task,
     Tokenizer,
 )
+from headstart.errors import Finding
 from headstart.settings import Note
 from headstart.tasks import _documents
 from headstart.tasks._documents import LABELS, Segments
@@ -94,6 +95,10 @@ class BertPretraining(Task[Segments]):
     def adopt(cls, config: Mapping[str, Json]) -> Learned | None:
         """A published BERT with both of its heads."""
         return Learned(LABELS) if (config.get("architectures") or [""])[0] == "BertForPreTraining" else None
+
+    def check(self, splits: Mapping[str, Sequence[Segments]]) -> list[Finding]:
+        """Documents of two sentences, and more than one of them."""
+        return _documents.check(splits)
 
     def compose(self, examples: Sequence[Segments], tokenizer: Tokenizer, draw: Random) -> Sequence[Segments]:
         """Pairs of segments as long as the input, half of them with a random second."""

@@ -26,6 +26,7 @@ from headstart.contract import (
     Task,
     Tokenizer,
 )
+from headstart.errors import Finding
 from headstart.tasks import _documents
 from headstart.tasks._documents import LABELS, Segments
 from headstart.tasks._texts import truncated
@@ -87,6 +88,10 @@ class NextSentence(Task[Segments]):
     def adopt(cls, config: Mapping[str, Json]) -> Learned | None:
         """A published model with a next-sentence head."""
         return Learned(LABELS) if (config.get("architectures") or [""])[0].endswith("ForNextSentencePrediction") else None
+
+    def check(self, splits: Mapping[str, Sequence[Segments]]) -> list[Finding]:
+        """Documents of two sentences, and more than one of them."""
+        return _documents.check(splits)
 
     def compose(self, examples: Sequence[Segments], tokenizer: Tokenizer, draw: Random) -> Sequence[Segments]:
         """Neighbouring sentences of each document, half of them with a random second."""

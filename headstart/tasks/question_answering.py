@@ -70,8 +70,8 @@ class QuestionAnswering(Task[Question]):
         Field("passage", "the text that holds the answer", usual=PASSAGES),
         Field("answer", "a part of the passage, or several that are right; empty where there is none", target=True, usual=ANSWERS,
               empty=True),
-        Field("start", "characters of the passage before the answer", type="number", required=False, target=True, usual=STARTS),
-        Field("impossible", "true for a question without an answer", required=False, target=True, usual=("is_impossible",)),
+        Field("start", "characters of the passage before the answer", type="number", required=False, target=True, empty=True, usual=STARTS),
+        Field("impossible", "true for a question without an answer", required=False, target=True, empty=True, usual=("is_impossible",)),
         Field("id", "the question's name in the official files", required=False, usual=("id", "qid")),
     )
     kinds: ClassVar[tuple[Kind, ...]] = ("encoder",)

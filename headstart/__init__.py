@@ -5,14 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Model", "Run", "finetune", "inspect", "load", "resume"]
+__all__ = ["Model", "Run", "finetune", "inspect", "load", "load_bare", "resume"]
 
 if TYPE_CHECKING:
     from headstart.api import Model, Run, finetune, inspect, load, resume
+    from headstart.bare import load_bare
 
 
 def __getattr__(name: str) -> Any:
     """The Python interface, loaded when it is first used so that `import headstart` stays quick."""
+    if name == "load_bare":
+        from headstart.bare import load_bare
+
+        return load_bare
     if name in __all__:
         from headstart import api
 

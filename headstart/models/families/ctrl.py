@@ -44,6 +44,6 @@ FAMILY = Family(
     config_keys=("classifier_dropout",),
     surface=surface,
     lacks=LACKS,
-    checkpoints=(Checkpoint("Salesforce/ctrl", "1.6 B", "BSD-3-Clause"),),
+    checkpoints=(Checkpoint("Salesforce/ctrl", "1.6 B", "BSD-3-Clause", pickled=True),),
     aliases={"ctrl": "Salesforce/ctrl"},
 )

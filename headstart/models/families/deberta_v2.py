@@ -42,7 +42,7 @@ FAMILY = Family(
     lacks=NO_NEXT_SENTENCE,
     checkpoints=(
         Checkpoint("microsoft/deberta-v3-xsmall", "71 M", "MIT"),
-        Checkpoint("microsoft/deberta-v3-small", "142 M", "MIT"),
+        Checkpoint("microsoft/deberta-v3-small", "142 M", "MIT", pickled=True),
         Checkpoint("microsoft/deberta-v3-base", "184 M", "MIT"),
         Checkpoint("microsoft/deberta-v3-large", "435 M", "MIT"),
         Checkpoint("microsoft/mdeberta-v3-base", "280 M", "MIT"),

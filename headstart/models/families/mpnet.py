@@ -47,7 +47,7 @@ FAMILY = Family(
     position_offset=after_padding,
     lacks=NO_NEXT_SENTENCE,
     checkpoints=(
-        Checkpoint("microsoft/mpnet-base", "110 M", "MIT"),
+        Checkpoint("microsoft/mpnet-base", "110 M", "not stated"),
         Checkpoint("sentence-transformers/all-mpnet-base-v2", "109 M", "Apache-2.0"),
     ),
 )

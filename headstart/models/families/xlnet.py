@@ -47,8 +47,8 @@ FAMILY = Family(
     names={"width": "d_model", "layers": "n_layer"},
     lacks=NO_NEXT_SENTENCE | {"masked-language-model": "it was pretrained on words in a drawn order, without a mask"},
     checkpoints=(
-        Checkpoint("xlnet/xlnet-base-cased", "117 M", "MIT"),
-        Checkpoint("xlnet/xlnet-large-cased", "360 M", "MIT"),
+        Checkpoint("xlnet/xlnet-base-cased", "117 M", "MIT", pickled=True),
+        Checkpoint("xlnet/xlnet-large-cased", "360 M", "MIT", pickled=True),
     ),
     aliases={name: f"xlnet/{name}" for name in ("xlnet-base-cased", "xlnet-large-cased")},
 )

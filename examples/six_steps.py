@@ -1,0 +1,87 @@
+"""Six steps on any family: pick a model, load it, encode a text, see its last hidden states, choose a head, see everything inside.
+
+    python examples/six_steps.py                                   (the ten names of 2020; each is fetched once)
+    python examples/six_steps.py --model FOLDER_OR_NAME --text "Here is some text to encode"
+
+A name that is neither in the cache nor to be had over the network is told and passed over; then the exit code is 1.
+"""
+
+import argparse
+import sys
+
+import numpy as np
+
+import headstart
+from headstart.contract import Feature, HeadSpec, Layout
+from headstart.data.batches import collate
+from headstart.errors import UserError
+from headstart.models.catalogue import find
+from headstart.models.facts import facts
+from headstart.models.load import load
+from headstart.runs.artifact import model_folder
+from headstart.runs.inspection import opened
+
+TEN = ("bert-base-uncased", "openai-gpt", "gpt2", "ctrl", "transfo-xl-wt103", "xlnet-base-cased", "xlm-mlm-enfr-1024",
+       "distilbert-base-cased", "roberta-base", "xlm-roberta-base")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", action="append", help="a folder, a hub name or pip:PACKAGE; may be given often")
+    parser.add_argument("--text", default="Here is some text to encode")
+    parser.add_argument("--allow-pickle", action="store_true", help="read weights of the old form (only numbers are read)")
+    given = parser.parse_args()
+    missing = 0
+    for name in given.model or TEN:
+        try:
+            walk(name, given.text, allow_pickle=given.allow_pickle)
+        except UserError as error:
+            missing += 1
+            print(f"{name}: passed over. {error}", file=sys.stderr)
+    return int(missing > 0)
+
+
+def walk(name: str, text: str, *, allow_pickle: bool) -> None:
+    # 1. Pick a model: what is known of it before any weight is read.
+    known = facts(model_folder(name), allow_pickle=allow_pickle)
+    print(f"\n1 pick     {name}: {known.family}, {known.layers} layers of width {known.width}")
+
+    # 2. Load it.
+    model, _ = opened(name, device="cpu", allow_pickle=allow_pickle)
+    print(f"2 load     {sum(weight.numel() for weight in model.module.base_model.parameters()):,} parameters")
+
+    # 3. Encode a text, with the special tokens that this family puts around it.
+    plain, whole = model.tokenizer.tokenize(text), model.tokenizer.tokenize_whole(text)
+    print(f"3 encode   {len(plain.ids)} tokens, {len(whole.ids)} with special ones: {' '.join(model.tokenizer.pieces(whole.ids))}")
+
+    # 4. The last hidden states.
+    found = headstart.inspect(name, text, allow_pickle=allow_pickle)
+    last = found.hidden_states[-1]
+    print(f"4 states   last hidden states {last.shape[0]} x {last.shape[1]} (tokens x width), mean {last.mean():+.4f}")
+
+    # 5. Choose a head: each that the family can carry. A new one is drawn from the seed; it must be trained before it knows anything.
+    for kind, head in find(known.family, name).heads.items():
+        if head.outputs:
+            print(f"5 head     {kind}: {head.cls}, {shapes(model_folder(name), kind, text, allow_pickle=allow_pickle)}")
+
+    # 6. All hidden states and attentions, by name; and the pair that `model(ids)[-2:]` gave in 2020.
+    print(f"6 inside   hidden states {shape(found.hidden_states)} (layers + 1 x tokens x width), "
+          f"attentions {shape(found.attentions)} (layers x heads x tokens x tokens)")
+    states, attentions = found.as_2020()
+    assert len(states) == known.layers + 1 and len(attentions) == known.layers
+    assert np.allclose(sum(attentions[0][0, 0, 0]), 1, atol=1e-4), "what a token looks at sums to 1"
+
+
+def shapes(folder: str, kind: str, text: str, *, allow_pickle: bool) -> str:
+    model = load(folder, HeadSpec(kind, 2, ("no", "yes")), seed=0, allow_pickle=allow_pickle)
+    ids = model.tokenizer.tokenize_whole(text).ids
+    batch = collate([Feature(ids, [0] * len(ids), asks=range(len(ids)))], Layout(packed=model.can_pack, pad_id=model.tokenizer.pad_id))
+    return ", ".join(f"{name} {shape(values)}" for name, values in model.forward(batch).items())
+
+
+def shape(values: object) -> str:
+    return " x ".join(map(str, values.shape))  # type: ignore[attr-defined]  # an array or a tensor
+
+
+if __name__ == "__main__":
+    sys.exit(main())

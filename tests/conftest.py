@@ -10,6 +10,7 @@ import random
 import pytest
 import tiny
 
+from headstart.models import register as registered  # plain transformers knows Transformer-XL
 from headstart.cli.main import guarded
 
 WORDS = {"good": ["roses"], "bad": ["broken"], "mixed": ["apples"]}  # the tiny tokenizers know these

@@ -47,6 +47,7 @@ class Head:
     outputs: dict[str, Output]
     keeps: tuple[str, ...] = ()
     continues: bool = False  # whether it goes on with a text, which must then not be closed by an end token
+    scorer: str = ""  # the part that has `losses` and `likeliest` of its own, where a vocabulary is scored in clusters
 
 
 def first_offset(config: Any) -> int:
@@ -107,6 +108,7 @@ class Family:
     pooling: Callable[[Any], str] = by_first  # "first", "last" or "mean"
     layers: str = "encoder.layer"
     longest: int = 0  # tokens of one input where the config sets no limit
+    own: bool = False  # whether its classes are headstart's own, and transformers must be told of them
     first_only: str = "bert"  # in first_tokens.py: the last layer works on first tokens alone; "" where it can't
     surface: Callable[[str], str] | None = None  # what a piece says, for a tokenizer in Python: it tells no characters
     packed_mask: Callable[[], Any] = no_mask  # what the backbone takes for "no mask"

@@ -127,6 +127,11 @@ class Model:
         states, targets = self.read_states(batch)["logits"], torch.from_numpy(batch.targets["label"]).to(self.device)
         losses, hits = [], []
         for begin in range(0, len(states), ASKED):
+            if (scorer := self.scorer) is not None:
+                part, gold = states[begin:begin + ASKED], targets[begin:begin + ASKED]
+                losses.append(scorer.losses(part, gold))
+                hits.append(scorer.likeliest(part) == gold)
+                continue
             logits, gold = self.apply_head(states[begin:begin + ASKED]).float(), targets[begin:begin + ASKED]
             losses.append(torch.nn.functional.cross_entropy(logits, gold, reduction="none"))
             hits.append(logits.argmax(dim=1) == gold)
@@ -137,8 +142,16 @@ class Model:
         """The head's own layers on states of asked tokens: (A, W) -> (A, V)."""
         return self.facts.row.heads[self.head].outputs["logits"].apply(self.module, states)
 
+    @property
+    def scorer(self) -> Any:
+        """The part of the head that has losses of its own, cluster by cluster; None where one layer scores all pieces."""
+        path = self.facts.row.heads[self.head].scorer
+        return inner(self.module, path) if path else None
+
     def head_parameters(self) -> list[Tensor]:
         """The weights that the head's layers use, the embeddings where they are turned round."""
+        if self.scorer is not None:
+            return list(self.scorer.parameters())
         prefix = f"{self.module.base_model_prefix}."
         own = [weight for name, weight in self.module.named_parameters() if not name.startswith(prefix)]
         turned = self.module.get_output_embeddings()
@@ -204,7 +217,8 @@ class Model:
 
         found, cls = [], type(self.module).__name__
         if not hasattr(transformers, cls):
-            found.append(f"transformers has no class {cls}: headstart.load reads this folder; plain transformers reads its backbone.")
+            part = "all of it after `import headstart.models.register`" if self.facts.row.own else "its backbone"
+            found.append(f"transformers has no class {cls}: headstart.load reads this folder; plain transformers reads {part}.")
         if self.tokenizer.closes_unsaid:
             found.append("Two texts are parted by a token that the tokenizer's own files cannot tell; headstart adds it.")
         return found
@@ -251,7 +265,8 @@ class Model:
 
     def check_vocabulary(self) -> None:
         """Refuse a tokenizer that has more pieces than the model has embeddings."""
-        rows = self.module.get_input_embeddings().weight.shape[0]
+        table = getattr(self.module.get_input_embeddings(), "weight", None)  # a Transformer-XL has one for each cluster
+        rows = self.module.config.vocab_size if table is None else len(table)
         words = len(self.tokenizer.held)
         if words > rows:
             raise UserError(f"The tokenizer of {self.facts.reference} has {words:,} pieces, the model {rows:,} embeddings.",

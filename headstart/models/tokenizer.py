@@ -68,6 +68,10 @@ class FamilyTokenizer:
             config.pad_token_id = self.pad_id
         if closed and not any(self.single):
             self.single = [[], [(self.closing, 0)]]
+        if closed and self.bare and getattr(self.held, "closes", False):  # our own in Python, which its files can tell
+            self.held.closes_texts()
+            self.single, self.double = self.template(("x",)), self.template(("x", "x"))
+            self.bare = False
         if closed and self.bare and self.held.is_fast:
             from tokenizers import processors
 

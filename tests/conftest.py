@@ -10,8 +10,10 @@ import random
 import pytest
 import tiny
 
-from headstart.models import register as registered  # plain transformers knows Transformer-XL
 from headstart.cli.main import guarded
+from headstart.models.register import register
+
+register()  # plain transformers knows Transformer-XL
 
 WORDS = {"good": ["roses"], "bad": ["broken"], "mixed": ["apples"]}  # the tiny tokenizers know these
 

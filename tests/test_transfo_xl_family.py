@@ -111,3 +111,21 @@ def test_a_question_with_choices_is_answered_as_the_plain_class_does(tmp_path):
         ours = held.forward(collate(features, held.layout(packed=False)))["logits"][:, 0]
         found = plain(**inputs, labels=torch.tensor([1]))
     assert torch.allclose(found.logits[0], ours, atol=1e-5) and found.loss > 0
+
+
+def test_a_long_text_is_scored_piece_by_piece_with_what_was_read_before_in_memory(writer):
+    from headstart.contract import Row
+    from headstart.evaluation.predict import predict
+    from headstart.tasks.language_model import LanguageModel
+
+    model, task = load(str(writer), None, seed=0, longest=16), LanguageModel()
+    model.module.eval()
+    rows = [task.read(Row(number, {"text": " ".join(tiny.texts(count, seed=number))})) for number, count in enumerate((9, 1, 4, 20))]
+    for together in (200, 16):
+        for example, found in zip(rows, predict(task, model, rows, batch_tokens=together), strict=True):
+            ids = torch.tensor([[0, *model.tokenizer.tokenize(example.text).ids, 0]])
+            with torch.inference_mode():  # with same_length, memory is as good as reading all at once
+                whole = model.module(ids, labels=ids).losses.sum()
+            assert found.detail["count"] == ids.shape[1] - 1
+            assert abs(found.detail["loss"] - float(whole)) < 1e-4 * float(whole)
+    assert model.memory is None and not model.carries

@@ -108,6 +108,7 @@ class Family:
     pooling: Callable[[Any], str] = by_first  # "first", "last" or "mean"
     layers: str = "encoder.layer"
     longest: int = 0  # tokens of one input where the config sets no limit
+    memory: str = ""  # the name under which its backbone takes, and gives, what it remembers of earlier features
     own: bool = False  # whether its classes are headstart's own, and transformers must be told of them
     first_only: str = "bert"  # in first_tokens.py: the last layer works on first tokens alone; "" where it can't
     surface: Callable[[str], str] | None = None  # what a piece says, for a tokenizer in Python: it tells no characters

@@ -61,6 +61,7 @@ def fit_out(module: Any, tokenizer: FamilyTokenizer, known: Facts, config: Any, 
     module.to(device)
     limit = longest_of(known, tokenizer, config)
     tokenizer = tokenizer.with_types(known.row.has_types).with_summary(known.row.pooling(module.config))
+    tokenizer = tokenizer.with_memory(bool(known.row.memory and module.config.mem_len))
     made = Model(module, tokenizer.with_longest(min(limit, longest or limit)), known, kind, drawn)
     made.check_vocabulary()
     return made

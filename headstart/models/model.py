@@ -36,6 +36,8 @@ class Model:
     facts: Facts
     head: str
     drawn: tuple[str, ...] = ()  # weights that no file gave: a fresh head
+    carries: bool = False  # whether each batch goes on where the one before it ended, row by row
+    memory: Any = None  # what a model that remembers kept of the batch before
 
     @property
     def kind(self) -> Kind:
@@ -101,7 +103,11 @@ class Model:
         else:
             assert len(batch.segments) == len(batch.ids), "several texts in a row need packing"
             inputs["attention_mask"] = mask(batch).to(self.device)
-        states: Tensor = self.module.base_model(**inputs)[0]
+        if self.carries and self.memory is not None:
+            inputs[row.memory] = self.memory
+        output = self.module.base_model(**inputs)
+        self.memory = output[row.memory] if self.carries else None
+        states: Tensor = output[0]
         return states
 
     def positions(self, batch: Batch) -> Tensor:

@@ -30,6 +30,7 @@ class FamilyTokenizer:
         self.recent: dict[str, Tokens] = {}
         self.ordinary: list[int] = []
         self.summary = "first"
+        self.remembers = False  # whether its model carries what it read from one feature of a text to the next
         self.backend: Any = held.backend_tokenizer if fast or surface is None else SlowBackend(held, surface)
         # Some published tokenizers cut or pad by themselves; a text must never be cut without a word.
         self.backend.no_truncation()
@@ -119,6 +120,11 @@ class FamilyTokenizer:
     def with_summary(self, how: str) -> Self:
         """The same for a family whose heads read the "last" token, or the first."""
         self.summary = how
+        return self
+
+    def with_memory(self, remembers: bool) -> Self:
+        """The same for a model that reads a long text piece by piece and remembers, or for one that does not."""
+        self.remembers = remembers
         return self
 
     def summary_place(self, length: int) -> int:

@@ -53,8 +53,8 @@ def trim(optimizer: torch.optim.Optimizer, module: Any, seen: Ints) -> SeenRows 
     again before a resumed one.
     """
     weight = getattr(module.get_input_embeddings(), "weight", None)
-    tied = module.get_output_embeddings() is not None
-    if weight is None or not isinstance(optimizer, torch.optim.AdamW) or tied or not weight.requires_grad or len(seen) > WORTH * len(weight):
+    tied = module.get_output_embeddings() is not None or weight is None
+    if not isinstance(optimizer, torch.optim.AdamW) or tied or not weight.requires_grad or len(seen) > WORTH * len(weight):
         return None
     rows = torch.from_numpy(seen).to(weight.device, torch.long)
     for group in optimizer.param_groups:

@@ -37,6 +37,7 @@ FAMILY = Family(
     has_types=False,
     numbered=False,
     longest=512,
+    memory="mems",
     own=True,
     pooling=by_last,
     layers="layers",

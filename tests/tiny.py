@@ -312,7 +312,9 @@ OWN_NAMES = {(family, "causal-language-model"): f"{name}LMHeadModel"  # classes 
                                   ("transfo-xl", "TransfoXL"))}
 OWN_NAMES |= {("xlnet", "question-answering"): "XLNetForQuestionAnsweringSimple",
               ("xlm", "question-answering"): "XLMForQuestionAnsweringSimple",
-              ("xlm", "masked-language-model"): "XLMWithLMHeadModel"}
+              ("xlm", "masked-language-model"): "XLMWithLMHeadModel", ("xlm", "causal-language-model"): "XLMWithLMHeadModel",
+              ("xlnet", "causal-language-model"): "XLNetLMHeadModel", ("bert", "causal-language-model"): "BertLMHeadModel"}
+DECODES = {"xlm": {"causal": True}} | {family: {"is_decoder": True} for family in ("bert", "roberta", "xlm-roberta", "electra")}
 
 
 def class_name(family: str, head: str | None) -> str:
@@ -337,6 +339,8 @@ def model_folder(family: str, folder: Path, head: str | None = None, labels: Seq
 
     transformers.utils.logging.disable_progress_bar()
     held = tokenizer(family)
+    if head == "causal-language-model":
+        changes = DECODES.get(family, {}) | changes
     if head is not None:
         if held.pad_token_id is None:
             held.pad_token = held.eos_token or held.unk_token

@@ -15,7 +15,7 @@ from headstart.contract import Batch, Kind, Layout
 from headstart.errors import Exit, UserError
 from headstart.models.attention import Packing, packing
 from headstart.models.facts import Facts
-from headstart.models.family import inner
+from headstart.models.family import inner, unread_mask
 from headstart.models.tokenizer import FamilyTokenizer
 from headstart.models.weights import quiet, tied
 
@@ -42,6 +42,8 @@ class Model:
     @property
     def kind(self) -> Kind:
         """encoder, decoder or encoder-decoder."""
+        if self.facts.row.heads[self.head].continues and self.facts.row.kinds[0] == "encoder":
+            return "decoder"
         return self.facts.row.kinds[0]
 
     @property
@@ -99,10 +101,11 @@ class Model:
             types = torch.from_numpy(batch.types)
             inputs["token_type_ids"] = (types if known is None else types.clamp(max=max(0, known - 1))).to(self.device)
         if pack is not None:
-            inputs |= {"packing": pack, "attention_mask": row.packed_mask()}
+            inputs |= {"packing": pack, "attention_mask": unread_mask() if self.kind == "decoder" else row.packed_mask()}
         else:
             assert len(batch.segments) == len(batch.ids), "several texts in a row need packing"
             inputs["attention_mask"] = mask(batch).to(self.device)
+        inputs = row.heads[self.head].prepare(inputs)
         if self.carries and self.memory is not None:
             inputs[row.memory] = self.memory
         output = self.module.base_model(**inputs)

@@ -91,13 +91,13 @@ class FamilyTokenizer:
     @property
     def end_id(self) -> int | None:
         """The id that ends a text; None where there is none."""
-        found = self.held.eos_token_id
+        found = self.held.eos_token_id if self.held.eos_token_id is not None else self.held.sep_token_id  # BERT's [SEP]
         return int(found) if found is not None else None
 
     @property
     def start_id(self) -> int | None:
         """The id that begins a text for a model that writes: its start token, else its end token."""
-        found = self.held.bos_token_id
+        found = self.held.bos_token_id if self.held.bos_token_id is not None else self.held.cls_token_id  # BERT's [CLS]
         return int(found) if found is not None else self.end_id
 
     def as_prompt(self, text: str, *, chat: bool) -> str:

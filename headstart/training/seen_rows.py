@@ -52,7 +52,7 @@ def trim(optimizer: torch.optim.Optimizer, module: Any, seen: Ints) -> SeenRows 
     it have tables of their own. Whoever trains promises that no other id comes. To be called before the first step, and
     again before a resumed one.
     """
-    weight = getattr(module.get_input_embeddings(), "weight", None)
+    weight: Any = getattr(module.get_input_embeddings(), "weight", None)
     tied = module.get_output_embeddings() is not None or weight is None
     if not isinstance(optimizer, torch.optim.AdamW) or tied or not weight.requires_grad or len(seen) > WORTH * len(weight):
         return None

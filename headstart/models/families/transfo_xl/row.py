@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from headstart.models.families.gpt2 import LACKS, classify
+from headstart.models.families.xlnet import PASSAGE
 from headstart.models.family import Checkpoint, Family, Head, Output, by_last, pooled, span_head, token_head, tokens
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ FAMILY = Family(
     has_types=False,
     numbered=False,
     longest=512,
+    passage=f"{PASSAGE} <eos>",
     memory="mems",
     own=True,
     pooling=by_last,

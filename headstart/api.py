@@ -190,13 +190,20 @@ def load(reference: str | Path, task: str | None = None, *, device: str = "auto"
     return Model(made, loaded, str(reference))
 
 
-def load_writer(reference: str | Path, *, device: str = "auto", allow_pickle: bool = False) -> Model:
-    """A model that writes; one that cannot is refused before its weights are read. Raises UserError (2)."""
-    from headstart.evaluation.generate import refuse_unfit
+def load_writer(reference: str | Path, *, device: str = "auto", allow_pickle: bool = False, prompts: Sequence[str] | None = None,
+                generation: settings.Generation | None = None) -> Model:
+    """A model that writes; one that cannot, or cannot after these prompts, is refused before its weights are read.
+
+    Raises UserError (2, 78).
+    """
+    from headstart.evaluation.habits import refuse_prompts, refuse_unfit
     from headstart.models.facts import facts
     from headstart.runs.artifact import model_folder
 
-    refuse_unfit(facts(model_folder(str(reference)), allow_pickle=allow_pickle))
+    known = facts(model_folder(str(reference)), allow_pickle=allow_pickle)
+    refuse_unfit(known)
+    if prompts is not None:
+        refuse_prompts(known, prompts, settings_of(generation, {}))
     return load(reference, device=device, allow_pickle=allow_pickle)
 
 

@@ -126,6 +126,10 @@ class Generation:
     no_repeat_ngram: Annotated[int, Note("no so many tokens come twice; any may when 0", low=0)] = 0
     answers: Annotated[int, Note("texts for each prompt", low=1)] = 1
     at_once: Annotated[int, Note("prompts that are written on side by side", low=1)] = 32
+    passage: Annotated[str, Note("text that is read before each prompt and left out of what is written; auto: a neutral one for XLNet and "
+                                 "Transformer-XL, none: nothing")] = "auto"
+    language: Annotated[str | None, Note("language of an XLM of several, by the name in its config: en, fr …")] = None
+    control_code: Annotated[str, Note("CTRL's code that is put before each prompt; none: write without one")] = ""
     chat: Annotated[bool, Note("lay prompts out by the tokenizer's chat template (--chat)")] = False
 
 

@@ -11,6 +11,9 @@ import pytest
 import tiny
 
 from headstart.cli.main import guarded
+from headstart.models.register import register
+
+register()  # plain transformers knows Transformer-XL
 
 WORDS = {"good": ["roses"], "bad": ["broken"], "mixed": ["apples"]}  # the tiny tokenizers know these
 

@@ -44,7 +44,8 @@ TASKS = {"question-answering": questions, "token-tagging": tagged}
 
 @pytest.mark.parametrize(("family", "task"), [("gpt2", "question-answering"), ("ctrl", "question-answering"), ("ctrl", "token-tagging"),
                                               ("xlm", "token-tagging"), ("xlnet", "question-answering"), ("openai-gpt", "token-tagging"),
-                                              ("deberta-v2", "token-tagging"), ("albert", "question-answering")])
+                                              ("deberta-v2", "token-tagging"), ("albert", "question-answering"),
+                                              ("transfo-xl", "question-answering"), ("transfo-xl", "token-tagging")])
 def test_a_task_runs_on_a_family_and_answers_in_the_rows_own_characters(family, task, tmp_path, headstart):
     file, run, out = tmp_path / "rows.jsonl", tmp_path / "run", tmp_path / "out.jsonl"
     rows = TASKS[task](60)
@@ -68,7 +69,7 @@ def test_a_task_runs_on_a_family_and_answers_in_the_rows_own_characters(family, 
 
 def test_a_decoder_that_finds_no_answer_points_at_its_last_token(tmp_path):
     task = find("question-answering")()
-    for family, last in (("gpt2", True), ("ctrl", True), ("xlnet", True), ("bert", False), ("xlm", False)):
+    for family, last in (("gpt2", True), ("ctrl", True), ("xlnet", True), ("transfo-xl", True), ("bert", False), ("xlm", False)):
         held = load(str(tiny.model_folder(family, tmp_path / family)), HeadSpec("question-answering", 2), seed=0)
         example = task.read(Row(0, next(row for row in questions(8) if not row["answer"])))
         (feature,) = task.knowing(task.learn([example])).encode(example, held.tokenizer)

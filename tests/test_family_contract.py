@@ -19,7 +19,7 @@ from headstart.models.load import load
 
 SPEC = HeadSpec("sequence-classification", 3, ("no", "maybe", "yes"))
 FAMILIES = pytest.mark.parametrize("family", tiny.FAMILIES)
-LEFT = pytest.mark.parametrize("family", ["roberta", "xlm-roberta", "modernbert", "mpnet", "deberta-v2", "xlnet"])
+LEFT = pytest.mark.parametrize("family", ["roberta", "xlm-roberta", "modernbert", "mpnet", "deberta-v2", "xlnet", "transfo-xl"])
 PAIRS = list(zip(tiny.texts(9, seed=1), tiny.texts(9, seed=2), strict=True))
 
 

@@ -35,10 +35,10 @@ def plain(folder, prompt, **more):
 @pytest.mark.parametrize("beams", [1, 3])
 def test_the_likeliest_text_is_plain_transformers_own_alone_and_in_a_batch(family, beams, folders, models):
     model = models[family]
-    together = model.generate(PROMPTS, new_tokens=12, beams=beams)
+    together = model.generate(PROMPTS, new_tokens=12, beams=beams, passage="none")
     for prompt, row in zip(PROMPTS, together, strict=True):
         theirs = plain(folders[family], prompt, num_beams=beams)
-        (alone,) = model.generate([prompt], new_tokens=12, beams=beams)
+        (alone,) = model.generate([prompt], new_tokens=12, beams=beams, passage="none")
         pieces = [one["token"] for one in row["tokens"]]
         assert pieces == model.loaded.tokenizer.pieces(theirs) == [one["token"] for one in alone["tokens"]]
         assert abs(row["log_probability"] - alone["log_probability"]) < 1e-4
@@ -47,7 +47,7 @@ def test_the_likeliest_text_is_plain_transformers_own_alone_and_in_a_batch(famil
 @DECODERS
 def test_log_probabilities_are_the_models_own(family, models):
     model = models[family]
-    (row,) = model.generate(["The old captain"], new_tokens=8, sample=True, temperature=0.7, seed=3)
+    (row,) = model.generate(["The old captain"], new_tokens=8, sample=True, temperature=0.7, seed=3, passage="none")
     tokenizer = model.loaded.tokenizer
     ids = [*(token for token, _ in tokenizer.single[0]), *tokenizer.tokenize("The old captain").ids]
     new = tokenizer.held.convert_tokens_to_ids([one["token"] for one in row["tokens"]])

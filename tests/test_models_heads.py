@@ -88,6 +88,10 @@ def test_plain_transformers_gives_the_same_answers(family, head):
     for one, ours in zip(features(family, head), parted(family, head, features(family, head), True), strict=True):
         ids, types = torch.tensor([one.ids]), torch.tensor([one.types])
         inputs = {"input_ids": ids} | ({"token_type_ids": types} if "token_type_ids" in held.tokenizer.held.model_input_names else {})
+        if (family, head) == ("xlnet", "causal-language-model"):  # one place more to ask for, and nobody sees what follows
+            size = ids.shape[1] + 1
+            inputs = {"input_ids": torch.nn.functional.pad(ids, (0, 1)), "perm_mask": torch.ones(1, size, size).triu(),
+                      "target_mapping": torch.eye(size)[None, 1:]}
         if head == "multiple-choice":
             inputs = {name: values[None] for name, values in inputs.items()}
         with torch.inference_mode():

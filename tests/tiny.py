@@ -11,13 +11,14 @@ import itertools
 import json
 import re
 import string
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 FAMILIES = ("bert", "distilbert", "roberta", "xlm-roberta", "electra", "modernbert", "albert", "mpnet", "deberta-v2",
-            "gpt2", "llama", "openai-gpt", "ctrl", "xlnet", "xlm")
-DECODERS = ("gpt2", "llama", "openai-gpt", "ctrl")  # that write on
+            "gpt2", "llama", "openai-gpt", "ctrl", "transfo-xl", "xlnet", "xlm")
+DECODERS = ("gpt2", "llama", "openai-gpt", "ctrl", "transfo-xl")  # that write on
 POSITIONS = 128  # tokens that one input of a tiny model can hold, special tokens included
 
 WORDPIECE = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]",
@@ -119,6 +120,8 @@ def tokenizer(family: str) -> Any:
         return transformers.OpenAIGPTTokenizer(vocab=dict(vocab), merges=list(merges), model_max_length=POSITIONS)
     if family == "ctrl":
         return ctrl_tokenizer()
+    if family == "transfo-xl":
+        return transfo_xl_tokenizer()
     if family == "xlm":
         return xlm_tokenizer()
     if family == "xlnet":
@@ -172,6 +175,21 @@ def ctrl_tokenizer() -> Any:
         files[0].write_text(json.dumps({piece: number for number, piece in enumerate(dict.fromkeys(names))}), encoding="utf-8")
         files[1].write_text("\n".join(["#version: 0.2", *(" ".join(pair) for pair in merges), ""]), encoding="utf-8")
         return transformers.CTRLTokenizer(*map(str, files), model_max_length=POSITIONS)
+
+
+def transfo_xl_tokenizer() -> Any:
+    """As Transformer-XL is published: whole words; the rarer ones come later."""
+    import tempfile
+
+    from headstart.models.families.transfo_xl.moses import Moses
+    from headstart.models.families.transfo_xl.tokenizer import TransfoXLTokenizer
+
+    counts = Counter(word for text in sentences() for word in Moses([]).words(text, lower=False))
+    with tempfile.TemporaryDirectory() as place:
+        file = Path(place, "vocab.txt")
+        words = dict.fromkeys(["<eos>", "<unk>", *(word for word, _ in counts.most_common()), *pieces()[1], *pieces()[0]])
+        file.write_text("".join(f"{word}\n" for word in words), encoding="utf-8")
+        return TransfoXLTokenizer(str(file), model_max_length=POSITIONS)
 
 
 def xlm_tokenizer() -> Any:
@@ -229,6 +247,11 @@ def config(family: str, held: Any, **changes: Any) -> Any:
         kind = transformers.OpenAIGPTConfig if family == "openai-gpt" else transformers.CTRLConfig
         more = {"dff": 64} if family == "ctrl" else {}
         return kind(**shape | more | {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": POSITIONS} | changes)
+    if family == "transfo-xl":
+        from headstart.models.families.transfo_xl.config import TransfoXLConfig
+
+        return TransfoXLConfig(**shape | {"cutoffs": [40, 90], "d_model": 32, "d_embed": 32, "n_head": 4, "d_head": 8, "d_inner": 64,
+                                          "div_val": 2, "n_layer": 2, "mem_len": 20, "clamp_len": 30} | changes)
     if family == "xlnet":
         return transformers.XLNetConfig(**shape | {"d_model": 32, "n_layer": 2, "n_head": 4, "d_inner": 64} | changes)
     if family == "xlm":
@@ -278,16 +301,20 @@ def config(family: str, held: Any, **changes: Any) -> Any:
 BASES = {"bert": "BertModel", "distilbert": "DistilBertModel", "roberta": "RobertaModel",
          "xlm-roberta": "XLMRobertaModel", "electra": "ElectraModel", "modernbert": "ModernBertModel", "albert": "AlbertModel",
          "mpnet": "MPNetModel", "deberta-v2": "DebertaV2Model", "gpt2": "GPT2Model", "llama": "LlamaModel",
-         "openai-gpt": "OpenAIGPTModel", "ctrl": "CTRLModel", "xlnet": "XLNetModel", "xlm": "XLMModel"}
+         "openai-gpt": "OpenAIGPTModel", "ctrl": "CTRLModel", "xlnet": "XLNetModel", "xlm": "XLMModel",
+         "transfo-xl": "TransfoXLModel"}
 HEADS = {"sequence-classification": "ForSequenceClassification", "token-classification": "ForTokenClassification",
          "question-answering": "ForQuestionAnswering", "multiple-choice": "ForMultipleChoice",
          "masked-language-model": "ForMaskedLM", "next-sentence": "ForNextSentencePrediction",
          "pre-training": "ForPreTraining", "replaced-token": "ForPreTraining", "causal-language-model": "ForCausalLM"}
 OWN_NAMES = {(family, "causal-language-model"): f"{name}LMHeadModel"  # classes that do not follow the rule
-             for family, name in (("gpt2", "GPT2"), ("openai-gpt", "OpenAIGPT"), ("ctrl", "CTRL"))}
+             for family, name in (("gpt2", "GPT2"), ("openai-gpt", "OpenAIGPT"), ("ctrl", "CTRL"),
+                                  ("transfo-xl", "TransfoXL"))}
 OWN_NAMES |= {("xlnet", "question-answering"): "XLNetForQuestionAnsweringSimple",
               ("xlm", "question-answering"): "XLMForQuestionAnsweringSimple",
-              ("xlm", "masked-language-model"): "XLMWithLMHeadModel"}
+              ("xlm", "masked-language-model"): "XLMWithLMHeadModel", ("xlm", "causal-language-model"): "XLMWithLMHeadModel",
+              ("xlnet", "causal-language-model"): "XLNetLMHeadModel", ("bert", "causal-language-model"): "BertLMHeadModel"}
+DECODES = {"xlm": {"causal": True}} | {family: {"is_decoder": True} for family in ("bert", "roberta", "xlm-roberta", "electra")}
 
 
 def class_name(family: str, head: str | None) -> str:
@@ -312,6 +339,8 @@ def model_folder(family: str, folder: Path, head: str | None = None, labels: Seq
 
     transformers.utils.logging.disable_progress_bar()
     held = tokenizer(family)
+    if head == "causal-language-model":
+        changes = DECODES.get(family, {}) | changes
     if head is not None:
         if held.pad_token_id is None:
             held.pad_token = held.eos_token or held.unk_token

@@ -33,6 +33,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> int:
     """Write; texts go to standard output, words to standard error."""
     from headstart import api
+    from headstart.evaluation.habits import advice
 
     own, _, values = _flags.values(given)
     voice = _flags.voice(given)
@@ -44,9 +45,12 @@ def run(given: argparse.Namespace) -> int:
             values[f"generation.{name}"] = True
     settings = _flags.groups(values)["generation"]
     prompts = read_prompts(given)
-    model = api.load_writer(given.model, device=given.device or own.get("device", "auto"), allow_pickle=bool(given.allow_pickle))
+    model = api.load_writer(given.model, device=given.device or own.get("device", "auto"), allow_pickle=bool(given.allow_pickle),
+                            prompts=prompts, generation=settings)
     way = f"drawn tokens, seed {given.seed}" if settings.sample else "the likeliest tokens"
     voice.say(f"model: {given.model} ({model.loaded.facts.family}); {way}")
+    if (word := advice(model.loaded.facts, settings)) is not None:
+        voice.say(word)
     streams = len(prompts) == 1 and not given.json and settings.beams == settings.answers == 1 and not given.stop
     if streams:
         sys.stdout.write("" if settings.chat else prompts[0])

@@ -94,6 +94,7 @@ class Feature:
     asks: Sequence[int] | None = None  # places, ascending, that a head over the vocabulary answers; None for all
     group: Hashable = None  # features of one group are never split by a batcher (choices of one question)
     role: str = ""
+    stream: Hashable = None  # features of one stream are read in their order by a model that remembers what it read
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -157,6 +158,10 @@ class Tokenizer(Protocol):
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """Each id as the tokenizer writes it."""
+
+    @property
+    def remembers(self) -> bool:
+        """Whether the model that it belongs to carries what it read from one feature of a stream to the next."""
 
     @property
     def mask_id(self) -> int | None:

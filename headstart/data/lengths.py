@@ -51,6 +51,11 @@ class Unlimited:
         return self.held.pieces(ids)
 
     @property
+    def remembers(self) -> bool:
+        """No: texts are measured whole."""
+        return False
+
+    @property
     def mask_id(self) -> int | None:
         """As the tokenizer's."""
         return self.held.mask_id

@@ -12,15 +12,19 @@ from typing import TYPE_CHECKING, Any
 from headstart.contract import Feature, Layout, Target
 from headstart.data.batches import collate
 from headstart.errors import Exit, UserError
+from headstart.evaluation import habits
+from headstart.evaluation.collected import Collected
+from headstart.models.load import longest_of
+from headstart.models.weights import quiet
 from headstart.settings import Generation
+
+TAIL = 16  # tokens of a prompt beside which the text is decoded
 
 if TYPE_CHECKING:
     import torch
 
-    from headstart.models.facts import Facts
     from headstart.models.model import Model
 
-WRITES = "causal-language-model"
 
 
 @dataclass(frozen=True)
@@ -38,16 +42,6 @@ class Written:
     cut: int = 0
 
 
-def refuse_unfit(facts: Facts) -> None:
-    """Refuse a family that cannot write, before its weights are read; raises UserError (2)."""
-    from headstart.models.catalogue import CATALOGUE
-
-    if WRITES not in facts.row.heads:
-        able = ", ".join(row.family for row in CATALOGUE if WRITES in row.heads)
-        raise UserError(f"{facts.reference} ({facts.family}) cannot write: it sees both sides of every token.",
-                        fix=f"Choose a model of: {able}; for hidden words use headstart predict with a masked language model.")
-
-
 def generate(model: Model, prompts: Sequence[str], settings: Generation, *, seed: int, stop: Sequence[str] = (),
              stream: Callable[[str], None] | None = None) -> list[list[Written]]:
     """The texts written after each prompt, `settings.answers` of them; the same seed writes the same.
@@ -56,35 +50,44 @@ def generate(model: Model, prompts: Sequence[str], settings: Generation, *, seed
     """
     import torch
 
-    check(model, settings)
+    check(model, prompts, settings)
     model.module.eval()
     laid = [lay_out(model, prompt, settings) for prompt in prompts]
     order = sorted(range(len(prompts)), key=lambda place: len(laid[place][0]))
     found: list[list[Written]] = [[] for _ in prompts]
-    for begin in range(0, len(order), settings.at_once):
-        places = order[begin:begin + settings.at_once]
-        with torch.random.fork_rng(devices=[]), torch.inference_mode():
+    begin = 0
+    while begin < len(order):
+        places = [place for place in order[begin:begin + settings.at_once]
+                  if model.facts.row.ragged or len(laid[place][0]) == len(laid[order[begin]][0])]
+        with torch.random.fork_rng(devices=[]), torch.inference_mode(), quiet(), habits.habitual(model, settings):
             torch.manual_seed(seed * 1_000_003 + begin)
             rows = write(model, [laid[place][0] for place in places], settings, stop, stream)
             for place, texts in zip(places, rows, strict=True):
                 ids, cut = laid[place]
-                found[place] = [finished(model, ids, new, stop, cut) for new in texts]
+                found[place] = [finished(model, ids, new, logs, stop, cut) for new, logs in texts]
+        begin += len(places)
     return found
 
 
-def check(model: Model, settings: Generation) -> None:
+def check(model: Model, prompts: Sequence[str], settings: Generation) -> None:
     """Refuse what cannot be; raises UserError."""
-    if model.head != WRITES:
+    if not habits.can_write(model.facts, model.head):
         raise UserError(f"{model.facts.reference} has a {model.head} head; it does not write.", fix="Choose a language model.")
     if not settings.sample and settings.beams < settings.answers:
         raise UserError(f"generation.answers is {settings.answers}, but the likeliest text is one"
                         + (f" (of {settings.beams} beams)" if settings.beams > 1 else "") + ".",
                         fix="Pass --sample, or as many generation.beams.", exit=Exit.SETTINGS)
+    habits.refuse_prompts(model.facts, prompts, settings)
+
+
+def longest(model: Model) -> int:
+    """The most tokens of prompt and text together, however few the model was trained on."""
+    return longest_of(model.facts, model.tokenizer, model.module.config)
 
 
 def lay_out(model: Model, prompt: str, settings: Generation) -> tuple[list[int], int]:
     """A prompt as ids, its beginning cut where the model could not write on, and how many tokens were cut."""
-    tokenizer = model.tokenizer
+    tokenizer, prompt = model.tokenizer, habits.opened(model, prompt, settings)
     text = tokenizer.as_prompt(prompt, chat=True) if settings.chat and tokenizer.held.chat_template else prompt
     if settings.chat and not tokenizer.held.chat_template:
         raise UserError(f"The tokenizer of {model.facts.reference} has no chat template.", fix="Leave --chat out.", exit=Exit.SETTINGS)
@@ -96,30 +99,37 @@ def lay_out(model: Model, prompt: str, settings: Generation) -> tuple[list[int],
         if tokenizer.start_id is None:
             raise UserError("The prompt is empty, and this model has no token to begin a text with.", fix="Give a prompt.")
         ids = [tokenizer.start_id]
-    room = max(1, tokenizer.longest - max(1, settings.new_tokens))
-    return ids[-room:], max(0, len(ids) - room)
+    room = max(1, longest(model) - max(1, settings.new_tokens))
+    left = room - len(ids)
+    passage = habits.before(model, settings)[-left:] if left > 0 else []  # it gives way to the prompt
+    return [*passage, *ids[-room:]], max(0, -left)
 
 
 def write(model: Model, prompts: Sequence[Sequence[int]], settings: Generation, stop: Sequence[str],
-          stream: Callable[[str], None] | None) -> list[list[list[int]]]:
-    """The new ids after each prompt of a batch, padded on the left."""
+          stream: Callable[[str], None] | None) -> list[list[tuple[list[int], list[float] | None]]]:
+    """The new ids after each prompt of a batch, padded on the left, with log p of each where they came one by one."""
     import torch
 
-    longest = max(map(len, prompts))
-    ids = torch.full((len(prompts), longest), model.tokenizer.pad_id)
+    width = max(map(len, prompts))
+    ids = torch.full((len(prompts), width), model.tokenizer.pad_id)
     mask = torch.zeros_like(ids)
     for row, prompt in enumerate(prompts):
-        ids[row, longest - len(prompt):] = torch.tensor(prompt)
-        mask[row, longest - len(prompt):] = 1
-    new = model.tokenizer.longest - longest if settings.new_tokens == -1 else settings.new_tokens
+        ids[row, width - len(prompt):] = torch.tensor(prompt)
+        mask[row, width - len(prompt):] = 1
+    new = longest(model) - width if settings.new_tokens == -1 else settings.new_tokens
     if new <= 0:
-        return [[[]] * settings.answers for _ in prompts]
-    more: dict[str, Any] = {"streamer": Stream(model, stream)} if stream is not None and len(prompts) == settings.beams == 1 else {}
+        return [[([], [])] * settings.answers for _ in prompts]
+    more: dict[str, Any] = {}
+    if stream is not None and len(prompts) == settings.beams == 1:
+        more["streamer"] = Stream(model, stream, prompts[0])
     if stop:
         more |= {"stop_strings": list(stop), "tokenizer": model.tokenizer.held}
-    made: torch.Tensor = model.module.generate(
-        input_ids=ids.to(model.device), attention_mask=mask.to(model.device), generation_config=config(model, settings, new), **more)
-    rows = made[:, longest:].tolist()
+    with Collected(model.module) as seen:
+        made: torch.Tensor = model.module.generate(
+            input_ids=ids.to(model.device), attention_mask=mask.to(model.device), generation_config=config(model, settings, new),
+            logits_processor=[seen], **more)
+    logs: Sequence[list[float] | None] = seen.rows(made[:, -1]) if settings.beams == 1 else [None] * len(made)
+    rows = list(zip(made[:, width:].tolist(), logs, strict=True))
     return [rows[place:place + settings.answers] for place in range(0, len(rows), settings.answers)]
 
 
@@ -146,17 +156,30 @@ def ends(model: Model) -> list[int]:
     return sorted({*found, *([model.tokenizer.end_id] if model.tokenizer.end_id is not None else [])})
 
 
-def finished(model: Model, prompt: Sequence[int], new: Sequence[int], stop: Sequence[str], cut: int) -> Written:
+def finished(model: Model, prompt: Sequence[int], new: Sequence[int], logs: Sequence[float] | None, stop: Sequence[str],
+             cut: int) -> Written:
     """New ids as text: without what follows the end token, cut exactly before the first stop string."""
     last = set(ends(model))
     length = next((place for place, token in enumerate(new) if token in last), len(new))
     ended = "end" if length < len(new) else "length"
     ids = list(new[:length])
-    text: str = model.tokenizer.held.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    text = said(model, prompt, ids)
     places = [text.find(word) for word in stop if word in text]
     if places:
         text, ended = text[:min(places)], "stop"
-    return Written(text, tuple(ids), tuple(log_probabilities(model, prompt, ids)), ended, cut)
+    values = log_probabilities(model, prompt, ids) if logs is None else logs[:length]
+    return Written(text, tuple(ids), tuple(values), ended, cut)
+
+
+def said(model: Model, prompt: Sequence[int], new: Sequence[int]) -> str:
+    """New ids as the text that goes on after the prompt, with the blank between them where there is one."""
+    def text(ids: Sequence[int]) -> str:
+        found: str = model.tokenizer.held.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return found
+
+    start = text(prompt[-TAIL:])
+    whole = text([*prompt[-TAIL:], *new])
+    return whole[len(start):] if whole.startswith(start) and not start.endswith("\ufffd") else text(new)
 
 
 def log_probabilities(model: Model, prompt: Sequence[int], new: Sequence[int]) -> list[float]:
@@ -166,15 +189,29 @@ def log_probabilities(model: Model, prompt: Sequence[int], new: Sequence[int]) -
     ids = [*prompt, *new]
     asks = list(range(len(prompt) - 1, len(ids) - 1))
     batch = collate([Feature(ids, [0] * len(ids), {"label": Target(list(new), "asked")}, asks=asks)], Layout(packed=model.can_pack))
+    if model.facts.row.heads[model.head].by_mask or model.facts.family == "xlnet":
+        return read_anew(model, prompt, new)
     found: list[float] = (-model.surprises(batch)["surprise"]).tolist()
+    return found
+
+
+def read_anew(model: Model, prompt: Sequence[int], new: Sequence[int]) -> list[float]:
+    """The same of a model whose every step reads all over again."""
+    import torch
+
+    found = []
+    for place, token in enumerate(new):
+        ids = torch.tensor([[*prompt, *new[:place]]], device=model.device)
+        scores = model.module(**model.module.prepare_inputs_for_generation(ids)).logits[0, -1]
+        found.append(float(scores.float().log_softmax(-1)[token]))
     return found
 
 
 class Stream:
     """Hands text on as it is written, whole characters at a time."""
 
-    def __init__(self, model: Model, hear: Callable[[str], None]) -> None:
-        self.model, self.hear = model, hear
+    def __init__(self, model: Model, hear: Callable[[str], None], before: Sequence[int]) -> None:
+        self.model, self.hear, self.before = model, hear, before
         self.ids: list[int] = []
         self.said, self.prompt = "", True
 
@@ -192,7 +229,7 @@ class Stream:
 
     def tell(self, *, whole: bool) -> None:
         """What was not yet said; half a character waits for its other half unless none comes."""
-        text = self.model.tokenizer.held.decode(self.ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        text = said(self.model, self.before, self.ids)
         if (whole or not text.endswith("\ufffd")) and text.startswith(self.said):
             self.hear(text[len(self.said):])
             self.said = text

@@ -5,6 +5,7 @@ N features, C classes.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from random import Random
@@ -52,8 +53,11 @@ def predict_chunk(task: Task[Any], model: Model, chunk: Sequence[Example], batch
         features += made
         owner += [index] * len(made)
     pieces: list[Any] = [None] * len(features)
-    for batch in by_length(features, batch_tokens):
-        outputs = answer(model, [features[place] for place in batch], surprise=task.head().loss == "vocabulary")
+    surprise = task.head().loss == "vocabulary"
+    flowing, still = streams(features)
+    batches = ([still[place] for place in chosen] for chosen in by_length([features[place] for place in still], batch_tokens))
+    answers = ((batch, answer(model, [features[place] for place in batch], surprise=surprise)) for batch in batches)
+    for batch, outputs in itertools.chain(answers, read_streams(model, features, flowing, batch_tokens, surprise=surprise)):
         for place, output in zip(batch, outputs, strict=True):
             pieces[place] = task.reduce(features[place], output)
     held: list[list[Any]] = [[] for _ in chunk]
@@ -73,6 +77,33 @@ def by_length(features: Sequence[Feature], batch_tokens: int) -> Iterator[list[i
         batch.append(place)
     if batch:
         yield batch
+
+
+def streams(features: Sequence[Feature]) -> tuple[list[list[int]], list[int]]:
+    """Places of features that go on from one another, stream by stream, longest first; and the places of all others."""
+    held: dict[Any, list[int]] = {}
+    for place, feature in enumerate(features):
+        held.setdefault(place if feature.stream is None else (feature.stream,), []).append(place)
+    flowing = sorted((places for places in held.values() if len(places) > 1), key=len, reverse=True)
+    return flowing, [places[0] for places in held.values() if len(places) == 1]
+
+
+def read_streams(model: Model, features: Sequence[Feature], flowing: Sequence[Sequence[int]], batch_tokens: int, *,
+                 surprise: bool) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
+    """Outputs of streams, several side by side, piece after piece; the model carries its memory from each to the next."""
+    longest = max((len(features[place]) for places in flowing for place in places), default=1)
+    size = max(1, batch_tokens // longest)
+    for begin in range(0, len(flowing), size):
+        group = flowing[begin:begin + size]
+        model.carries, model.memory = True, None
+        try:
+            for step in range(len(group[0])):
+                batch = [places[step] for places in group if step < len(places)]  # those that end first stand last
+                if model.memory is not None:
+                    model.memory = [memory[:, :len(batch)] for memory in model.memory]
+                yield batch, answer(model, [features[place] for place in batch], surprise=surprise)
+        finally:
+            model.carries, model.memory = False, None
 
 
 def answer(model: Model, features: Sequence[Feature], *, surprise: bool = False) -> list[dict[str, Any]]:

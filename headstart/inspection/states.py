@@ -29,7 +29,8 @@ def look(model: Model, feature: Feature, *, attentions: bool) -> tuple[list[Any]
     with torch.inference_mode(), watched(model, attentions=attentions) as seen:
         model.backbone(batch, None)
     output = seen[0]
-    weights = [one[0] for one in output.attentions] if attentions else []
+    # A Transformer-XL has columns for its memory before those of the tokens; the memory is empty here.
+    weights = [one[0][..., -len(feature):] for one in output.attentions] if attentions else []
     return [one[0] for one in output.hidden_states], weights
 
 

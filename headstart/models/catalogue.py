@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 from headstart.errors import Exit, UserError, nearest
 from headstart.models.families import families
 from headstart.models.family import Family
@@ -13,6 +15,8 @@ def find(model_type: str, reference: str) -> Family:
     """The family of a config's model_type; raises UserError (69) for one that is not supported."""
     for family in CATALOGUE:
         if family.model_type == model_type:
+            if family.own:
+                importlib.import_module("headstart.models.register")
             return family
     known = ", ".join(family.family for family in CATALOGUE)
     near = nearest(model_type, [family.family for family in CATALOGUE]) if model_type else None

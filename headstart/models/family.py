@@ -40,6 +40,11 @@ class Output:
     apply: Callable[[Any, Tensor], Tensor]
 
 
+def as_they_are(inputs: dict[str, Any]) -> dict[str, Any]:
+    """The inputs as every head has them."""
+    return inputs
+
+
 @dataclass(frozen=True)
 class Head:
     """A head kind of one family: the class of transformers that has it, and its outputs by name.
@@ -51,6 +56,9 @@ class Head:
     outputs: dict[str, Output]
     keeps: tuple[str, ...] = ()
     continues: bool = False  # whether it goes on with a text, which must then not be closed by an end token
+    prepare: Callable[[dict[str, Any]], dict[str, Any]] = as_they_are  # the backbone's inputs for this head
+    by_mask: bool = False  # whether it writes a mask at a time, as it sees both sides of every token
+    scorer: str = ""  # the part that has `losses` and `likeliest` of its own, where a vocabulary is scored in clusters
 
 
 def first_offset(config: Any) -> int:
@@ -84,6 +92,9 @@ def unread_mask() -> Any:
 NO_NEXT_SENTENCE = dict.fromkeys(("next-sentence", "pre-training"), "it was never trained on sentences that follow one another")
 
 
+NO_DECODER = {"causal-language-model": "transformers has no decoder of this family"}
+
+
 # What encoder-decoders are here for writing only.
 READS_NOTHING = dict.fromkeys(
     ("sequence-classification", "token-classification", "question-answering", "multiple-choice", "masked-language-model",
@@ -111,6 +122,13 @@ class Family:
     pooling: Callable[[Any], str] = by_first  # "first", "last" or "mean"
     layers: str = "encoder.layer"
     longest: int = 0  # tokens of one input where the config sets no limit
+    decodes: dict[str, Any] = field(default_factory=dict)  # what its config says when it goes on with a text
+    ragged: bool = True  # whether it writes after prompts of unlike length side by side
+    passage: str = ""  # what it reads before a prompt: it was trained on long texts and writes badly after a few words
+    codes: tuple[str, ...] = ()  # words of which each prompt begins with one
+    advice: str = ""  # on drawing
+    memory: str = ""  # the name under which its backbone takes, and gives, what it remembers of earlier features
+    own: bool = False  # whether its classes are headstart's own, and transformers must be told of them
     first_only: str = "bert"  # in first_tokens.py: the last layer works on first tokens alone; "" where it can't
     surface: Callable[[str], str] | None = None  # what a piece says, for a tokenizer in Python: it tells no characters
     packed_mask: Callable[[], Any] = no_mask  # what the backbone takes for "no mask"

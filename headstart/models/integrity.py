@@ -38,7 +38,8 @@ def config_of(place: Path, reference: str) -> dict[str, Any]:
         held.pop(key, None)
     if held.get("quantization_config"):
         raise damaged(f"{reference} has quantized weights, which headstart does not train.", "Choose the model it was made from.")
-    if held.get("is_decoder") or held.get("add_cross_attention"):
+    writes = (held.get("architectures") or [""])[0].endswith(("ForCausalLM", "LMHeadModel"))
+    if (held.get("is_decoder") and not writes) or held.get("add_cross_attention"):
         raise damaged(f"{reference} is set up as a decoder (is_decoder in config.json); this family is used as an encoder.",
                       "Choose a checkpoint of the encoder.")
     if held.get("position_embedding_type", "absolute") not in ("absolute", None):

@@ -38,7 +38,7 @@ def load(reference: str, head: HeadSpec | None, *, seed: int, device: str = "cpu
     catalogue.check_head(known.row, kind, reference)
     attention.register()
     cls = head_class(known.row.heads[kind].cls)
-    config = make_config(known, head, dropout, attention_dropout)
+    config = make_config(known, head, dropout, attention_dropout, decodes=known.row.heads[kind].continues)
     with weights.generator_kept():
         weights.check_names(known, cls, config, fresh_head=head is not None)
         integrity.check_sums(known.folder, list(known.files), known.sums)
@@ -56,33 +56,46 @@ def load(reference: str, head: HeadSpec | None, *, seed: int, device: str = "cpu
 def fit_out(module: Any, tokenizer: FamilyTokenizer, known: Facts, config: Any, kind: str, drawn: tuple[str, ...], device: str,
             longest: int | None) -> Model:
     """A module with its tokenizer as a Model on its device."""
-    if known.row.first_only:
+    if known.row.first_only and not known.row.heads[kind].continues:
         getattr(first_tokens, known.row.first_only)(inner(module.base_model, known.row.layers)[-1])
     module.to(device)
     limit = longest_of(known, tokenizer, config)
     tokenizer = tokenizer.with_types(known.row.has_types).with_summary(known.row.pooling(module.config))
+    tokenizer = tokenizer.with_memory(bool(known.row.memory and module.config.mem_len))
     made = Model(module, tokenizer.with_longest(min(limit, longest or limit)), known, kind, drawn)
     made.check_vocabulary()
     return made
 
 
+def trained_head(known: Facts) -> str | None:
+    """The head kind of a fine-tuned folder; None when it has none that is known."""
+    architecture = (known.config.get("architectures") or [""])[0]
+    found = [kind for kind, head in known.row.heads.items() if head.cls == architecture]
+    decodes = all(known.config.get(key) == value for key, value in known.row.decodes.items())
+    if len(found) > 1:  # XLM has one class for hidden and for following words
+        found = [kind for kind in found if known.row.heads[kind].continues == decodes]
+    return found[0] if found else None
+
+
 def own_head(known: Facts) -> str:
     """The head kind of a fine-tuned folder; raises UserError when it has none that is known."""
     architecture = (known.config.get("architectures") or [""])[0]
-    for kind, head in known.row.heads.items():
-        if head.cls == architecture:
-            return kind
+    found = trained_head(known)
+    if found is not None:
+        return found
     raise UserError(f"{known.reference} has no trained head that headstart knows; it is {architecture or 'bare'}.",
                     fix=f"Train one first: headstart finetune FILE --model {known.reference}")
 
 
-def make_config(known: Facts, head: HeadSpec | None, dropout: float | None, attention_dropout: float | None) -> Any:
+def make_config(known: Facts, head: HeadSpec | None, dropout: float | None, attention_dropout: float | None, *,
+                decodes: bool = False) -> Any:
     """The library's config with the task's labels and the user's dropouts; only fields of its class are taken over."""
     from transformers import CONFIG_MAPPING
 
     kind = CONFIG_MAPPING[known.row.model_type]
     fields = {field.name for field in dataclasses.fields(kind)} | set(kind.attribute_map) | set(OLD_NAMES) | set(known.row.config_keys)
     held = {key: value for key, value in known.config.items() if key in fields and key not in OURS}
+    held |= known.row.decodes if decodes else dict.fromkeys({"is_decoder"} & set(held), False)
     if head is not None:
         for key in ("num_labels", "problem_type", "architectures"):
             held.pop(key, None)

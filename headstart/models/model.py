@@ -15,7 +15,7 @@ from headstart.contract import Batch, Kind, Layout
 from headstart.errors import Exit, UserError
 from headstart.models.attention import Packing, packing
 from headstart.models.facts import Facts
-from headstart.models.family import inner
+from headstart.models.family import inner, unread_mask
 from headstart.models.tokenizer import FamilyTokenizer
 from headstart.models.weights import quiet, tied
 
@@ -36,10 +36,14 @@ class Model:
     facts: Facts
     head: str
     drawn: tuple[str, ...] = ()  # weights that no file gave: a fresh head
+    carries: bool = False  # whether each batch goes on where the one before it ended, row by row
+    memory: Any = None  # what a model that remembers kept of the batch before
 
     @property
     def kind(self) -> Kind:
         """encoder, decoder or encoder-decoder."""
+        if self.facts.row.heads[self.head].continues and self.facts.row.kinds[0] == "encoder":
+            return "decoder"
         return self.facts.row.kinds[0]
 
     @property
@@ -97,11 +101,16 @@ class Model:
             types = torch.from_numpy(batch.types)
             inputs["token_type_ids"] = (types if known is None else types.clamp(max=max(0, known - 1))).to(self.device)
         if pack is not None:
-            inputs |= {"packing": pack, "attention_mask": row.packed_mask()}
+            inputs |= {"packing": pack, "attention_mask": unread_mask() if self.kind == "decoder" else row.packed_mask()}
         else:
             assert len(batch.segments) == len(batch.ids), "several texts in a row need packing"
             inputs["attention_mask"] = mask(batch).to(self.device)
-        states: Tensor = self.module.base_model(**inputs)[0]
+        inputs = row.heads[self.head].prepare(inputs)
+        if self.carries and self.memory is not None:
+            inputs[row.memory] = self.memory
+        output = self.module.base_model(**inputs)
+        self.memory = output[row.memory] if self.carries else None
+        states: Tensor = output[0]
         return states
 
     def positions(self, batch: Batch) -> Tensor:
@@ -127,6 +136,11 @@ class Model:
         states, targets = self.read_states(batch)["logits"], torch.from_numpy(batch.targets["label"]).to(self.device)
         losses, hits = [], []
         for begin in range(0, len(states), ASKED):
+            if (scorer := self.scorer) is not None:
+                part, gold = states[begin:begin + ASKED], targets[begin:begin + ASKED]
+                losses.append(scorer.losses(part, gold))
+                hits.append(scorer.likeliest(part) == gold)
+                continue
             logits, gold = self.apply_head(states[begin:begin + ASKED]).float(), targets[begin:begin + ASKED]
             losses.append(torch.nn.functional.cross_entropy(logits, gold, reduction="none"))
             hits.append(logits.argmax(dim=1) == gold)
@@ -137,8 +151,16 @@ class Model:
         """The head's own layers on states of asked tokens: (A, W) -> (A, V)."""
         return self.facts.row.heads[self.head].outputs["logits"].apply(self.module, states)
 
+    @property
+    def scorer(self) -> Any:
+        """The part of the head that has losses of its own, cluster by cluster; None where one layer scores all pieces."""
+        path = self.facts.row.heads[self.head].scorer
+        return inner(self.module, path) if path else None
+
     def head_parameters(self) -> list[Tensor]:
         """The weights that the head's layers use, the embeddings where they are turned round."""
+        if self.scorer is not None:
+            return list(self.scorer.parameters())
         prefix = f"{self.module.base_model_prefix}."
         own = [weight for name, weight in self.module.named_parameters() if not name.startswith(prefix)]
         turned = self.module.get_output_embeddings()
@@ -204,7 +226,8 @@ class Model:
 
         found, cls = [], type(self.module).__name__
         if not hasattr(transformers, cls):
-            found.append(f"transformers has no class {cls}: headstart.load reads this folder; plain transformers reads its backbone.")
+            part = "all of it after `import headstart.models.register`" if self.facts.row.own else "its backbone"
+            found.append(f"transformers has no class {cls}: headstart.load reads this folder; plain transformers reads {part}.")
         if self.tokenizer.closes_unsaid:
             found.append("Two texts are parted by a token that the tokenizer's own files cannot tell; headstart adds it.")
         return found
@@ -251,7 +274,8 @@ class Model:
 
     def check_vocabulary(self) -> None:
         """Refuse a tokenizer that has more pieces than the model has embeddings."""
-        rows = self.module.get_input_embeddings().weight.shape[0]
+        table = getattr(self.module.get_input_embeddings(), "weight", None)  # a Transformer-XL has one for each cluster
+        rows = self.module.config.vocab_size if table is None else len(table)
         words = len(self.tokenizer.held)
         if words > rows:
             raise UserError(f"The tokenizer of {self.facts.reference} has {words:,} pieces, the model {rows:,} embeddings.",

@@ -11,6 +11,8 @@ from torch import nn
 from transformers import CTRLPreTrainedModel, OpenAIGPTPreTrainedModel
 from transformers.modeling_layers import GenericForQuestionAnswering, GenericForTokenClassification
 
+from headstart.models.families.transfo_xl import heads as transfo_xl
+
 
 class OnTransformer:
     """The backbone is called `transformer`, as in the family's own heads, so that their weights are found."""
@@ -45,4 +47,4 @@ def head_class(name: str) -> Any:
     """The class with this name: of transformers, else one of these."""
     import transformers
 
-    return getattr(transformers, name, None) or globals()[name]
+    return getattr(transformers, name, None) or getattr(transfo_xl, name, None) or globals()[name]

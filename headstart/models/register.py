@@ -21,7 +21,8 @@ def register() -> None:
                       (transformers.AutoModelForCausalLM, heads.TransfoXLLMHeadModel),
                       (transformers.AutoModelForSequenceClassification, heads.TransfoXLForSequenceClassification),
                       (transformers.AutoModelForTokenClassification, heads.TransfoXLForTokenClassification),
-                      (transformers.AutoModelForQuestionAnswering, heads.TransfoXLForQuestionAnswering)):
+                      (transformers.AutoModelForQuestionAnswering, heads.TransfoXLForQuestionAnswering),
+                      (transformers.AutoModelForMultipleChoice, heads.TransfoXLForMultipleChoice)):
         auto.register(kind, cls, exist_ok=True)
     transformers.AutoTokenizer.register(kind, tokenizer.TransfoXLTokenizer, exist_ok=True)
 

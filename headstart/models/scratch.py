@@ -42,7 +42,7 @@ def load_scratch(known: Facts, head: HeadSpec, *, seed: int, device: str = "cpu"
 
     catalogue.check_head(known.row, head.kind, known.reference)
     attention.register()
-    config = make_config(known, head, dropout, attention_dropout)
+    config = make_config(known, head, dropout, attention_dropout, decodes=known.row.heads[head.kind].continues)
     with weights.quiet():
         tokenizer = FamilyTokenizer(load_tokenizer(str(known.folder)), 1, known.row.surface)
         config.vocab_size = len(tokenizer.held)

@@ -30,6 +30,7 @@ class FamilyTokenizer:
         self.recent: dict[str, Tokens] = {}
         self.ordinary: list[int] = []
         self.summary = "first"
+        self.remembers = False  # whether its model carries what it read from one feature of a text to the next
         self.backend: Any = held.backend_tokenizer if fast or surface is None else SlowBackend(held, surface)
         # Some published tokenizers cut or pad by themselves; a text must never be cut without a word.
         self.backend.no_truncation()
@@ -68,6 +69,10 @@ class FamilyTokenizer:
             config.pad_token_id = self.pad_id
         if closed and not any(self.single):
             self.single = [[], [(self.closing, 0)]]
+        if closed and self.bare and getattr(self.held, "closes", False):  # our own in Python, which its files can tell
+            self.held.closes_texts()
+            self.single, self.double = self.template(("x",)), self.template(("x", "x"))
+            self.bare = False
         if closed and self.bare and self.held.is_fast:
             from tokenizers import processors
 
@@ -86,13 +91,13 @@ class FamilyTokenizer:
     @property
     def end_id(self) -> int | None:
         """The id that ends a text; None where there is none."""
-        found = self.held.eos_token_id
+        found = self.held.eos_token_id if self.held.eos_token_id is not None else self.held.sep_token_id  # BERT's [SEP]
         return int(found) if found is not None else None
 
     @property
     def start_id(self) -> int | None:
         """The id that begins a text for a model that writes: its start token, else its end token."""
-        found = self.held.bos_token_id
+        found = self.held.bos_token_id if self.held.bos_token_id is not None else self.held.cls_token_id  # BERT's [CLS]
         return int(found) if found is not None else self.end_id
 
     def as_prompt(self, text: str, *, chat: bool) -> str:
@@ -115,6 +120,11 @@ class FamilyTokenizer:
     def with_summary(self, how: str) -> Self:
         """The same for a family whose heads read the "last" token, or the first."""
         self.summary = how
+        return self
+
+    def with_memory(self, remembers: bool) -> Self:
+        """The same for a model that reads a long text piece by piece and remembers, or for one that does not."""
+        self.remembers = remembers
         return self
 
     def summary_place(self, length: int) -> int:

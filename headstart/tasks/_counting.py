@@ -36,7 +36,10 @@ class Counted:
 def whole(features: Sequence[Feature]) -> tuple[list[int], int]:
     """All tokens of an example, put together from its windows, and the first that is asked."""
     ids = list(features[0].ids)
-    first = (features[0].asks or [len(ids) - 1])[0] + 1
+    asks = features[0].asks or [len(ids) - 1]
+    first = asks[0] + 1
+    if asks[-1] + 1 == len(ids) and len(features[0].targets["label"].value):  # its last token asks for the next piece's first
+        ids.append(int(features[0].targets["label"].value[-1]))
     for feature in features[1:]:
         ids += [int(token) for token in feature.targets["label"].value]
     return ids, min(first, len(ids))

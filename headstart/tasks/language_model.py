@@ -140,11 +140,13 @@ class LanguageModel(Task[Passage]):
             before += tokenizer.tokenize(tokenizer.as_prompt(example.prompt, chat=self.settings.chat)).ids
         ids = [*before, *tokenizer.tokenize(example.text).ids, *(token for token in (tokenizer.end_id,) if token is not None)]
         first = max(1, len(before))  # the first token that is asked
+        cut = 0
         if example.prompt is not None and len(ids) > tokenizer.longest:
             cut = min(len(before) - 1, len(ids) - tokenizer.longest)
             ids, first = ids[cut:], first - cut
-            return self.windows(ids, first, tokenizer.longest, draw, cut)
-        return self.windows(ids, first, tokenizer.longest, draw, 0)
+        if tokenizer.remembers and draw is None:
+            return self.segments(ids, first, tokenizer.longest, cut, example.row)
+        return self.windows(ids, first, tokenizer.longest, draw, cut)
 
     def windows(self, ids: Sequence[int], first: int, longest: int, draw: Random | None, cut: int) -> list[Feature]:
         """Features that ask every token from `first` on once; in evaluation each window's beginning gives context alone."""
@@ -161,6 +163,20 @@ class LanguageModel(Task[Passage]):
         made = made or [(ids, [])]
         return [Feature(part, [0] * len(part), {"label": Target([part[place + 1] for place in places], "asked")}, 1 / len(made), cut,
                         asks=places) for part, places in made]
+
+    def segments(self, ids: Sequence[int], first: int, longest: int, cut: int, row: int) -> list[Feature]:
+        """The same for a model that remembers: the text once, piece after piece; a piece's last token asks for the next's first.
+
+        text [5, 6, 7] in pieces of 2:  ids <start> 5 | 6 7   asked 5 6 | 7 <end>
+        """
+        whole, begins = max(1, len(ids) - 1), range(0, max(1, len(ids) - 1), longest)
+        made = []
+        for begin in begins:
+            part = ids[begin:min(begin + longest, whole)]
+            places = [place for place in range(len(part)) if first <= begin + place + 1 < len(ids)]
+            target = Target([ids[begin + place + 1] for place in places], "asked")
+            made.append(Feature(part, [0] * len(part), {"label": target}, 1 / len(begins), cut, asks=places, stream=row))
+        return made
 
     def head(self) -> HeadSpec:
         """A score for each piece of the vocabulary, at each token."""

@@ -48,6 +48,8 @@ def objective(spec: HeadSpec, settings: Training, counts: Sequence[int]) -> Obje
         if spec.loss == "vocabulary":
             targets = torch.from_numpy(batch.targets["label"])
             states = model.read_states(batch)["logits"]
+            if model.scorer is not None and not (settings.label_smoothing or settings.focal_gamma):  # never all pieces at once
+                return vocabulary_loss(states, targets.to(states.device), lambda part: part, model.scorer.losses, model.head_parameters())
             return vocabulary_loss(states, targets.to(states.device), model.apply_head,
                                    lambda logits, gold: cross_entropy(logits, gold, **options), model.head_parameters())
         outputs = {name: held.float() for name, held in model.forward(batch).items()}

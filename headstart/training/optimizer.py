@@ -33,6 +33,10 @@ class Trainable(Protocol):
     def apply_head(self, states: Tensor) -> Tensor:
         """The head's own layers on such states."""
 
+    @property
+    def scorer(self) -> Any:
+        """The part of the head with losses of its own, or None."""
+
     def head_parameters(self) -> list[Tensor]:
         """The weights that those layers use."""
 

@@ -48,11 +48,12 @@ class SeenRows:
 def trim(optimizer: torch.optim.Optimizer, module: Any, seen: Ints) -> SeenRows | None:
     """Let an AdamW move only the embeddings of the token ids `seen`; None where that is not done.
 
-    Not done: for another optimizer, frozen or tied embeddings, and where most of the vocabulary is seen. Whoever trains
-    promises that no other id comes. To be called before the first step, and again before a resumed one.
+    Not done: for another optimizer, frozen or tied embeddings, where most of the vocabulary is seen, and where clusters of
+    it have tables of their own. Whoever trains promises that no other id comes. To be called before the first step, and
+    again before a resumed one.
     """
-    weight = module.get_input_embeddings().weight
-    tied = module.get_output_embeddings() is not None
+    weight: Any = getattr(module.get_input_embeddings(), "weight", None)
+    tied = module.get_output_embeddings() is not None or weight is None
     if not isinstance(optimizer, torch.optim.AdamW) or tied or not weight.requires_grad or len(seen) > WORTH * len(weight):
         return None
     rows = torch.from_numpy(seen).to(weight.device, torch.long)

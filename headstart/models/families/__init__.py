@@ -11,8 +11,10 @@ from headstart.models.family import Family
 def families() -> dict[str, Family]:
     """Every family by its model_type in config.json."""
     found = {}
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    here = Path(__file__).parent
+    for path in sorted([*here.glob("*.py"), *here.glob("*/row.py")]):  # a folder where the model is our own
         if path.stem != "__init__":
-            family: Family = importlib.import_module(f"headstart.models.families.{path.stem}").FAMILY
+            name = ".".join(path.relative_to(here).with_suffix("").parts)
+            family: Family = importlib.import_module(f"headstart.models.families.{name}").FAMILY
             found[family.model_type] = family
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from headstart.models.family import Checkpoint, Family, asked, pooled, span_head, token_head, tokens
+from headstart.models.family import NO_DECODER, Checkpoint, Family, asked, pooled, span_head, token_head, tokens
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,7 +38,7 @@ FAMILY = Family(
     lacks={
         "next-sentence": "it was pretrained on the order of sentences instead",
         "pre-training": "its second goal is the order of sentences, not the next sentence",
-    },
+    } | NO_DECODER,
     checkpoints=(
         Checkpoint("albert/albert-base-v2", "12 M", "Apache-2.0"),
         Checkpoint("albert/albert-large-v2", "18 M", "Apache-2.0"),

@@ -23,6 +23,15 @@ def surface(piece: str) -> str:
     return piece.removesuffix("@@")
 
 
+# The sources that it was trained on, each named by the first word of its texts (Keskar et al. 2019, table 7).
+CODES = (
+    "Links", "Books", "Reviews", "Wikipedia", "News", "Questions", "Ask", "Opinion", "Explain", "Support", "Computing",
+    "Technologies", "Science", "Politics", "Finance", "Legal", "Saving", "Retail", "Tip", "Weight", "Diet", "Fitness", "Running",
+    "Pregnancy", "Relationship", "Relationships", "Confession", "Confessions", "Human", "Alone", "Thoughts", "Learned", "Writing",
+    "Notion", "Narcissus", "Atheism", "Christianity", "Conspiracy", "Feminism", "Gaming", "Movies", "Netflix", "Joker", "Joke",
+    "Funny", "Ass", "Teenage", "Horror", "Scary", "Norman", "India", "Event", "Extract", "Translation", "multilingual",
+)
+
 FAMILY = Family(
     "ctrl",
     {
@@ -43,6 +52,8 @@ FAMILY = Family(
     names={"width": "n_embd", "layers": "n_layer", "positions": "n_positions"},
     config_keys=("classifier_dropout",),
     surface=surface,
+    codes=CODES,
+    advice="CTRL writes best at a low temperature (0 to 0.7) with a repetition penalty of about 1.2 (Keskar et al. 2019, section 4.1)",
     lacks=LACKS,
     checkpoints=(Checkpoint("Salesforce/ctrl", "1.6 B", "BSD-3-Clause", pickled=True),),
     aliases={"ctrl": "Salesforce/ctrl"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from headstart.models.family import NO_NEXT_SENTENCE, Checkpoint, Family, asked, pooled, span_head, token_head, tokens
+from headstart.models.family import NO_DECODER, NO_NEXT_SENTENCE, Checkpoint, Family, asked, pooled, span_head, token_head, tokens
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,7 +39,7 @@ FAMILY = Family(
     dropouts=("hidden_dropout_prob", "pooler_dropout", "cls_dropout"),
     config_keys=("position_buckets", "norm_rel_ebd", "share_att_key", "conv_kernel_size", "conv_act", "conv_groups",
                  "attention_head_size", "embedding_size", "pooler_hidden_size", "cls_dropout"),
-    lacks=NO_NEXT_SENTENCE,
+    lacks=NO_NEXT_SENTENCE | NO_DECODER,
     checkpoints=(
         Checkpoint("microsoft/deberta-v3-xsmall", "71 M", "MIT"),
         Checkpoint("microsoft/deberta-v3-small", "142 M", "MIT", pickled=True),

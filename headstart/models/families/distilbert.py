@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from headstart.models.family import NO_NEXT_SENTENCE, Checkpoint, Family, asked, pooled, token_head, tokens
+from headstart.models.family import NO_DECODER, NO_NEXT_SENTENCE, Checkpoint, Family, asked, pooled, token_head, tokens
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,7 +44,7 @@ FAMILY = Family(
     dropouts=("dropout", "seq_classif_dropout", "qa_dropout"),
     attention_dropouts=("attention_dropout",),
     names={"width": "dim", "layers": "n_layers", "positions": "max_position_embeddings"},
-    lacks=NO_NEXT_SENTENCE,
+    lacks=NO_NEXT_SENTENCE | NO_DECODER,
     checkpoints=(
         Checkpoint("distilbert/distilbert-base-cased", "66 M", "Apache-2.0"),
         Checkpoint("distilbert/distilbert-base-uncased", "66 M", "Apache-2.0"),

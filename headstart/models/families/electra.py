@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from headstart.models.family import NO_NEXT_SENTENCE, Checkpoint, Family, asked, head_module, pooled, span_head, token_head, tokens
+from headstart.models.family import (
+    NO_NEXT_SENTENCE,
+    Checkpoint,
+    Family,
+    asked,
+    continued,
+    head_module,
+    pooled,
+    span_head,
+    token_head,
+    tokens,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,8 +47,12 @@ FAMILY = Family(
         "question-answering": tokens("ElectraForQuestionAnswering", span_head),
         "multiple-choice": pooled("ElectraForMultipleChoice", summary),
         "masked-language-model": asked("ElectraForMaskedLM", words),
+        "causal-language-model": continued("ElectraForCausalLM", words),
         "replaced-token": tokens("ElectraForPreTraining", replaced, keeps=("",)),
     },
+    kinds=("encoder", "decoder"),
+    inputs={"use_cache": False},
+    decodes={"is_decoder": True},
     lacks=NO_NEXT_SENTENCE,
     checkpoints=(
         Checkpoint("google/electra-small-discriminator", "14 M", "Apache-2.0", pickled=True),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from headstart.models.family import NO_NEXT_SENTENCE, Checkpoint, Family, asked, pooled, tokens
+from headstart.models.family import NO_DECODER, NO_NEXT_SENTENCE, Checkpoint, Family, asked, pooled, tokens
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,7 +51,7 @@ FAMILY = Family(
     packed_mask=packed_mask,
     dropouts=("embedding_dropout", "mlp_dropout", "classifier_dropout"),
     attention_dropouts=("attention_dropout",),
-    lacks=NO_NEXT_SENTENCE,
+    lacks=NO_NEXT_SENTENCE | NO_DECODER,
     checkpoints=(
         Checkpoint("answerdotai/ModernBERT-base", "149 M", "Apache-2.0"),
         Checkpoint("answerdotai/ModernBERT-large", "395 M", "Apache-2.0"),

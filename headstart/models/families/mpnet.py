@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from headstart.models.family import (
+    NO_DECODER,
     NO_NEXT_SENTENCE,
     Checkpoint,
     Family,
@@ -45,7 +46,7 @@ FAMILY = Family(
     has_types=False,
     first_only="",
     position_offset=after_padding,
-    lacks=NO_NEXT_SENTENCE,
+    lacks=NO_NEXT_SENTENCE | NO_DECODER,
     checkpoints=(
         Checkpoint("microsoft/mpnet-base", "110 M", "not stated"),
         Checkpoint("sentence-transformers/all-mpnet-base-v2", "109 M", "Apache-2.0"),

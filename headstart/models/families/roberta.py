@@ -10,6 +10,7 @@ from headstart.models.family import (
     Family,
     Head,
     asked,
+    continued,
     head_module,
     pooled,
     pooler_head,
@@ -41,12 +42,16 @@ def heads(name: str) -> dict[str, Head]:
         "question-answering": tokens(f"{name}ForQuestionAnswering", span_head),
         "multiple-choice": pooled(f"{name}ForMultipleChoice", pooler_head),
         "masked-language-model": asked(f"{name}ForMaskedLM", words),
+        "causal-language-model": continued(f"{name}ForCausalLM", words),
     }
 
 
 FAMILY = Family(
     "roberta",
     heads("Roberta"),
+    kinds=("encoder", "decoder"),
+    inputs={"use_cache": False},
+    decodes={"is_decoder": True},
     position_offset=after_padding,
     lacks=NO_NEXT_SENTENCE,
     checkpoints=(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from headstart.models.families.xlnet import classify, pooling
@@ -10,6 +11,7 @@ from headstart.models.family import (
     Checkpoint,
     Family,
     asked,
+    continued,
     pooled,
     span_head,
     token_head,
@@ -44,10 +46,14 @@ FAMILY = Family(
         "token-classification": tokens("XLMForTokenClassification", token_head),
         "question-answering": tokens("XLMForQuestionAnsweringSimple", span_head),
         "multiple-choice": pooled("XLMForMultipleChoice", classify),
-        "masked-language-model": asked("XLMWithLMHeadModel", words),
+        "masked-language-model": dataclasses.replace(asked("XLMWithLMHeadModel", words), by_mask=True),
+        "causal-language-model": continued("XLMWithLMHeadModel", words),
     },
+    kinds=("encoder", "decoder"),
     packs=False,  # attention of its own, masks by row
     has_types=False,
+    decodes={"causal": True},
+    ragged=False,
     pooling=pooling,
     layers="attentions layer_norm1 ffns layer_norm2",
     first_only="",

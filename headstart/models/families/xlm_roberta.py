@@ -6,6 +6,9 @@ from headstart.models.family import NO_NEXT_SENTENCE, Checkpoint, Family
 FAMILY = Family(
     "xlm-roberta",
     heads("XLMRoberta"),
+    kinds=("encoder", "decoder"),
+    inputs={"use_cache": False},
+    decodes={"is_decoder": True},
     position_offset=after_padding,
     lacks=NO_NEXT_SENTENCE,
     checkpoints=(

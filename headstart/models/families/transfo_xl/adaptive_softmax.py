@@ -57,6 +57,21 @@ class AdaptiveSoftmax(nn.Module):
                 found = found.index_add(0, here, inside)
         return -found
 
+    def likeliest(self, states: Tensor) -> Tensor:
+        """The likeliest word of each place: (N, W) -> (N,). A cluster is looked into only where it could hold it."""
+        head = self.head(states)
+        first = self.bounds[0][1]
+        best, words = head[:, :first].max(1)
+        for cluster, (begin, _) in enumerate(self.bounds[1:], start=1):
+            here = (head[:, first + cluster - 1] > best).nonzero()[:, 0]
+            if len(here):
+                inside, word = self.tail(states[here], cluster).max(1)
+                inside = inside + head[here, first + cluster - 1]
+                wins = inside > best[here]
+                words[here[wins]] = word[wins] + begin
+                best[here[wins]] = inside[wins]
+        return words
+
     def head(self, states: Tensor) -> Tensor:
         """Log-probabilities of the first cluster's words and of the other clusters, (…, F + C)."""
         weight, bias = self.table(0)

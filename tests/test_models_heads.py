@@ -19,10 +19,10 @@ from headstart.models.own_heads import head_class
 from headstart.settings import Training
 from headstart.training.objective import objective, total_weight
 
-SIZES = {"multiple-choice": 1, "question-answering": 2, "next-sentence": 2, "pre-training": 2, "replaced-token": 1}
+SIZES = {"multiple-choice": 1, "question-answering": 2, "question-answering-beams": 2, "next-sentence": 2, "pre-training": 2, "replaced-token": 1}
 PAIRS = [(family, head) for family in tiny.FAMILIES for head in catalogue.find(family, "tests").heads]
 EVERY = pytest.mark.parametrize(("family", "head"), PAIRS)
-LOSSES = {"question-answering": "span", "multiple-choice": "choice", "pre-training": "pretraining", "replaced-token": "token-binary"}
+LOSSES = {"question-answering": "span", "question-answering-beams": "beam-span", "multiple-choice": "choice", "pre-training": "pretraining", "replaced-token": "token-binary"}
 
 
 @functools.cache
@@ -53,6 +53,10 @@ def features(family: str, head: str) -> list[Feature]:
                    "replaced-token": Target([place % 2 if place % 3 else -100 for place in range(len(ids))], "token"),
                    "pre-training": Target([ids[place] for place in asks], "asked")}
         own = {"label": targets.get(head, Target(number % 2))} | ({"next": Target(number % 2)} if head == "pre-training" else {})
+        if head == "question-answering-beams":
+            none, begin = held.summary_place(len(ids)), 3 + number
+            own = {"label": Target([none, none] if number % 3 == 0 else [begin, begin + 2]),
+                   "outside": Target([int(place < 3 and place != none) for place in range(len(ids))], "token")}
         weight = 1 / 3 if head == "multiple-choice" else 1.0
         made.append(Feature(ids, types, own, asks=asks, group=number // 3 if head == "multiple-choice" else None, weight=weight))
     return made
@@ -96,6 +100,9 @@ def test_plain_transformers_gives_the_same_answers(family, head):
             inputs = {name: values[None] for name, values in inputs.items()}
         with torch.inference_mode():
             theirs = plain(**inputs)
+        if head == "question-answering-beams":
+            assert_beams(plain, inputs, one, ours)
+            continue
         if head == "question-answering":
             found = torch.cat([theirs.start_logits, theirs.end_logits]).T
         elif head == "pre-training":
@@ -105,6 +112,26 @@ def test_plain_transformers_gives_the_same_answers(family, head):
             found = theirs.logits[0]
             found = found[one.asks] if "language-model" in head else found[:, None] if head == "replaced-token" else found
         assert close(found.numpy(), ours["logits"])
+
+
+def assert_beams(plain, inputs, one, ours):
+    """Starts, ends and class as transformers finds them; the loss too. Its flat lists run over ends, then starts."""
+    outside, none = torch.tensor([one.targets["outside"].value]).float(), one.targets["outside"].value.index(0)
+    none = none if none == 0 else len(one.ids) - 1
+    extra = {"cls_index": torch.tensor([none]), "p_mask": outside}
+    with torch.inference_mode():
+        theirs = plain(**inputs, **extra)
+        (first, last), = [one.targets["label"].value]
+        loss = plain(**inputs, **extra, start_positions=torch.tensor([first]), end_positions=torch.tensor([last]),
+                     is_impossible=torch.tensor([float(first == none)])).loss
+    assert ours["starts"].tolist() == theirs.start_top_index[0].tolist()
+    assert close(np.exp(ours["start_scores"]), theirs.start_top_log_probs[0].numpy())
+    assert close(np.exp(ours["end_scores"]).T.ravel(), theirs.end_top_log_probs[0].numpy())
+    assert ours["ends"].T.ravel().tolist() == theirs.end_top_index[0].tolist()
+    assert close(ours["none"], theirs.cls_logits[0].numpy())
+    held = model(plain.config.model_type, "question-answering-beams")
+    own = held.answer_losses(collate([one], Layout(False, held.tokenizer.pad_id)))
+    assert abs(own.item() - loss.item()) < 1e-5
 
 
 @EVERY

@@ -310,7 +310,9 @@ HEADS = {"sequence-classification": "ForSequenceClassification", "token-classifi
 OWN_NAMES = {(family, "causal-language-model"): f"{name}LMHeadModel"  # classes that do not follow the rule
              for family, name in (("gpt2", "GPT2"), ("openai-gpt", "OpenAIGPT"), ("ctrl", "CTRL"),
                                   ("transfo-xl", "TransfoXL"))}
-OWN_NAMES |= {("xlnet", "question-answering"): "XLNetForQuestionAnsweringSimple",
+OWN_NAMES |= {("xlnet", "question-answering-beams"): "XLNetForQuestionAnswering",
+              ("xlm", "question-answering-beams"): "XLMForQuestionAnswering",
+              ("xlnet", "question-answering"): "XLNetForQuestionAnsweringSimple",
               ("xlm", "question-answering"): "XLMForQuestionAnsweringSimple",
               ("xlm", "masked-language-model"): "XLMWithLMHeadModel", ("xlm", "causal-language-model"): "XLMWithLMHeadModel",
               ("xlnet", "causal-language-model"): "XLNetLMHeadModel", ("bert", "causal-language-model"): "BertLMHeadModel"}

@@ -196,9 +196,10 @@ class HeadSpec:
     """Which head a task needs; models/ builds it, and refuses a model that cannot carry it before reading weights.
 
     `kind` is the field's name of the head ("sequence-classification"); `size` its outputs; `loss` what it is
-    trained on: "cross-entropy", "binary" (each label by itself), "squared", "span" (begin and end), "choice" (one of a
-    group), "token-binary" (each token by itself), "pretraining", "vocabulary" (the token at each asked place, where scores
-    of all pieces are too many to keep). A joint head (in-batch negatives) sees all states of one update at once.
+    trained on: "cross-entropy", "binary" (each label by itself), "squared", "span" (begin and end), "beam-span" (begin, end
+    after a begin, whether there is one), "choice" (one of a group), "choice+words" (and the right one's own words),
+    "token-binary" (each token by itself), "pretraining", "vocabulary" (the token at each asked place, where scores of all
+    pieces are too many to keep). A joint head (in-batch negatives) sees all states of one update at once.
     """
 
     kind: str

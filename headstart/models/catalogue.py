@@ -11,6 +11,12 @@ from headstart.models.family import Family
 CATALOGUE: tuple[Family, ...] = tuple(families().values())
 
 
+ELSEWHERE = {  # why heads that one or two families have are not in the others
+    "question-answering-beams": "its answers are one start and one end; no head that follows several starts was published for it",
+    "replaced-token": "it was not trained to find replaced words",
+}
+
+
 def find(model_type: str, reference: str) -> Family:
     """The family of a config's model_type; raises UserError (69) for one that is not supported."""
     for family in CATALOGUE:
@@ -31,7 +37,7 @@ def check_head(family: Family, head: str, reference: str) -> None:
     if head in family.heads:
         raise UserError(f"{reference} ({family.family}) writes a text for a text, which headstart cannot train or run yet.",
                         fix="Choose an encoder or a decoder; headstart models lists them.")
-    reason = family.lacks.get(head, "" if "decoder" not in family.kinds else "a decoder only goes on with a text")
+    reason = family.lacks.get(head) or ELSEWHERE.get(head, "" if "decoder" not in family.kinds else "a decoder only goes on with a text")
     others = [one.family for one in CATALOGUE if head in one.heads and one.heads[head].outputs]
     raise UserError(f"{reference} ({family.family}) cannot carry a {head} head{f': {reason}' if reason else ''}; "
                     f"it can: {', '.join(family.heads)}.",

@@ -57,6 +57,7 @@ class Head:
     keeps: tuple[str, ...] = ()
     continues: bool = False  # whether it goes on with a text, which must then not be closed by an end token
     prepare: Callable[[dict[str, Any]], dict[str, Any]] = as_they_are  # the backbone's inputs for this head
+    beams: Callable[[Any], Any] | None = None  # the part of an answer head that follows starts to ends
     by_mask: bool = False  # whether it writes a mask at a time, as it sees both sides of every token
     scorer: str = ""  # the part that has `losses` and `likeliest` of its own, where a vocabulary is scored in clusters
 
@@ -176,6 +177,17 @@ def asked(cls: str, apply: Callable[[Any, Tensor], Tensor]) -> Head:
 def continued(cls: str, apply: Callable[[Any, Tensor], Tensor]) -> Head:
     """A decoder's head over the vocabulary: scores of the token after each asked one, (A, W) -> (A, V)."""
     return Head(cls, {"logits": Output("asked", apply)}, keeps=("",), continues=True)
+
+
+def beam_answers(cls: str, part: Callable[[Any], Any]) -> Head:
+    """An answer head that follows likely starts to likely ends, and says whether there is an answer."""
+    pooled_names = ("starts", "start_scores", "ends", "end_scores", "none")
+    return Head(cls, {"logits": Output("tokens", together)} | {name: Output("pooled", together) for name in pooled_names}, beams=part)
+
+
+def together(module: Any, states: Tensor) -> Tensor:
+    """No output of such a head is worked out by itself."""
+    raise AssertionError("all outputs are worked out together")
 
 
 def written(cls: str) -> Head:

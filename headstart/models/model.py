@@ -126,8 +126,19 @@ class Model:
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """The head's outputs in the order of the features: {"logits": (N, C), (T, C) or (A, V)}."""
-        outputs = self.facts.row.heads[self.head].outputs
+        head = self.facts.row.heads[self.head]
+        if head.beams is not None:
+            from headstart.models.answer_beams import search
+
+            return search(self, batch)
+        outputs = head.outputs
         return {name: outputs[name].apply(self.module, held) for name, held in self.read_states(batch).items()}
+
+    def answer_losses(self, batch: Batch) -> Tensor:
+        """The loss of each feature under an answer head with beams, (N,)."""
+        from headstart.models.answer_beams import losses
+
+        return losses(self, batch)
 
     def surprises(self, batch: Batch) -> dict[str, Tensor]:
         """-log p of each asked target, and whether it was likeliest, worked out some at a time: (A,), (A,)."""

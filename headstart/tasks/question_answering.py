@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 QUESTIONS, PASSAGES = ("question", "query"), ("passage", "context", "document", "paragraph", "article")
 ANSWERS, STARTS = ("answer", "answers", "answer_text"), ("start", "answer_start")
+BEAMS = ("XLNetForQuestionAnswering", "XLMForQuestionAnswering")  # published with heads that follow several starts
 DEFAULT = 0.5  # threshold of the no-answer odds before any is tuned
 
 
@@ -56,6 +57,7 @@ class Settings:
     longest_question: Annotated[int, Note("tokens of a question that are kept", low=1)] = 64
     longest_answer: Annotated[int, Note("tokens of an answer", low=1)] = 30
     n_best: Annotated[int, Note("answers that are weighed against each other", low=1)] = 20
+    beams: Annotated[bool, Note("follow several starts to their ends, with a class for no answer (XLNet, XLM)")] = False
     no_answer: Annotated[Literal["auto", "yes", "no"], Note("whether questions may have no answer; auto: as in training")] = "auto"
 
 
@@ -120,7 +122,7 @@ class QuestionAnswering(Task[Question]):
         """Whether some questions have no answer."""
         without = any(example.answers == () for example in examples)
         return Learned(values={"no_answer": without if self.settings.no_answer == "auto" else self.settings.no_answer == "yes",
-                               "threshold": DEFAULT})
+                               "threshold": DEFAULT, "beams": self.settings.beams})
 
     @classmethod
     def adopt(cls, config: Mapping[str, Json]) -> Learned | None:
@@ -128,7 +130,7 @@ class QuestionAnswering(Task[Question]):
         architecture = (config.get("architectures") or [""])[0]
         if not architecture.endswith(("ForQuestionAnswering", "ForQuestionAnsweringSimple")):  # the latter: XLNet, XLM
             return None
-        return Learned(values={"no_answer": False, "threshold": DEFAULT})
+        return Learned(values={"no_answer": False, "threshold": DEFAULT, "beams": architecture in BEAMS})
 
     def encode(self, example: Question, tokenizer: Tokenizer, draw: Random | None = None) -> list[Feature]:
         """The question beside each window of the passage."""
@@ -142,11 +144,14 @@ class QuestionAnswering(Task[Question]):
         made = []
         for begin, end in parts:
             ids, types = tokenizer.lay_out(asked, passage.ids[begin:end])
-            targets, none = {}, tokenizer.summary_place(len(ids))
+            targets: dict[str, Target] = {}
+            none = tokenizer.summary_place(len(ids))
             if answer is not None:
                 inside = begin <= answer[0] and answer[1] < end
                 place = [answer[0] - begin + at, answer[1] - begin + at] if inside else [none, none]
                 targets = {"label": Target(place)}
+            if self.beams:  # no answer where the passage is not; "none" is an answer too
+                targets["outside"] = Target([int(not (at <= one < at + end - begin or one == none)) for one in range(len(ids))], "token")
             info = {} if draw is not None else {"at": at, "none": none, "offsets": list(passage.offsets or ())[begin:end],
                                                 "pieces": "\n".join(tokenizer.pieces(ids))}
             made.append(Feature(ids, types, targets, weight=1 / len(parts), cut=len(question.ids) - len(asked), info=info))
@@ -154,17 +159,24 @@ class QuestionAnswering(Task[Question]):
 
     def head(self) -> HeadSpec:
         """Two scores for each token: of being the answer's first, and its last."""
-        return HeadSpec("question-answering", 2, loss="span")
+        return HeadSpec("question-answering-beams", 2, loss="beam-span") if self.beams else HeadSpec("question-answering", 2, loss="span")
+
+    @property
+    def beams(self) -> bool:
+        """Whether the head follows several starts to their ends."""
+        return bool(self.settings.beams or (self.learned is not None and self.learned.values.get("beams")))
 
     def reduce(self, feature: Feature, output: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
         """The window's best answers with their characters, the score of none, and all scores for the figures."""
         logits, at = output["logits"].astype("float64"), int(feature.info["at"])
         offsets = feature.info["offsets"]
+        kept = {"scores": logits.astype("float32"), "pieces": feature.info["pieces"], "types": bytes(feature.types or [])}
+        if self.beams:
+            return {"odds": float(output["none"]), "spans": followed(output, at, offsets, self.settings.longest_answer), **kept}
         inner = logits[at:at + len(offsets)]
         found = [(score, offsets[first][0], offsets[last][1])
                  for score, first, last in best_spans(inner, self.settings.longest_answer, self.settings.n_best)]
-        return {"none": float(logits[int(feature.info["none"])].sum()), "spans": found, "scores": logits.astype("float32"),
-                "pieces": feature.info["pieces"], "types": bytes(feature.types or [])}
+        return {"none": float(logits[int(feature.info["none"])].sum()), "spans": found, **kept}
 
     def decode(self, example: Question, pieces: Sequence[dict[str, Any]]) -> Prediction:
         """The best answer of all windows, or none where that is likelier than the threshold."""
@@ -173,7 +185,10 @@ class QuestionAnswering(Task[Question]):
             for score, begin, end in piece["spans"]:
                 scored[begin, end] = max(score, scored.get((begin, end), -math.inf))
         ranked = sorted(scored.items(), key=lambda pair: (-pair[1], pair[0]))[:self.settings.n_best]
-        none = min(piece["none"] for piece in pieces)
+        if self.beams:  # the class says it by itself
+            none = (ranked[0][1] if ranked else 0.0) + min(piece["odds"] for piece in pieces)
+        else:
+            none = min(piece["none"] for piece in pieces)
         top = max(pieces, key=lambda piece: max((span[0] for span in piece["spans"]), default=-math.inf))
         return prediction(example, ranked, none, self.threshold, {name: top[name] for name in ("scores", "pieces", "types")})
 
@@ -277,6 +292,18 @@ def best_spans(logits: NDArray[Any], longest: int, count: int) -> list[tuple[flo
     chosen = np.argpartition(flat, -count)[-count:] if len(flat) > count else np.arange(len(flat))
     chosen = chosen[np.lexsort((chosen, -flat[chosen]))]
     return [(float(flat[at]), int(at % size), int(at % size + at // size)) for at in chosen.tolist() if np.isfinite(flat[at])]
+
+
+def followed(output: Mapping[str, NDArray[Any]], at: int, offsets: Sequence[tuple[int, int]], longest: int) -> list[tuple[float, int, int]]:
+    """Each start with each of its ends that is an answer: log p of both, and the characters."""
+    found = []
+    lists = (output[name].tolist() for name in ("starts", "start_scores", "ends", "end_scores"))
+    for place, score, ends, scores in zip(*lists, strict=True):
+        for last, more in zip(ends, scores, strict=True):
+            place, last = int(place), int(last)
+            if at <= place <= last < at + len(offsets) and last - place < longest:
+                found.append((score + more, offsets[place - at][0], offsets[last - at][1]))
+    return found
 
 
 def prediction(example: Question, ranked: Sequence[tuple[tuple[int, int], float]], none: float, threshold: float | None,

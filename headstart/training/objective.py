@@ -52,6 +52,9 @@ def objective(spec: HeadSpec, settings: Training, counts: Sequence[int]) -> Obje
                 return vocabulary_loss(states, targets.to(states.device), lambda part: part, model.scorer.losses, model.head_parameters())
             return vocabulary_loss(states, targets.to(states.device), model.apply_head,
                                    lambda logits, gold: cross_entropy(logits, gold, **options), model.head_parameters())
+        if spec.loss == "beam-span":
+            each = model.answer_losses(batch)
+            return (each * torch.from_numpy(batch.weights).to(each.device, torch.float32)).sum()
         outputs = {name: held.float() for name, held in model.forward(batch).items()}
         logits = outputs["logits"]
         held_targets = {name: torch.from_numpy(held).to(logits.device) for name, held in batch.targets.items()}

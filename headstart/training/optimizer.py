@@ -30,6 +30,9 @@ class Trainable(Protocol):
     def read_states(self, batch: Batch) -> dict[str, Tensor]:
         """The states that each output of the head reads."""
 
+    def answer_losses(self, batch: Batch) -> Tensor:
+        """The loss of each feature under an answer head with beams."""
+
     def apply_head(self, states: Tensor) -> Tensor:
         """The head's own layers on such states."""
 

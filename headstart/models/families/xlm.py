@@ -11,6 +11,7 @@ from headstart.models.family import (
     Checkpoint,
     Family,
     asked,
+    beam_answers,
     continued,
     pooled,
     span_head,
@@ -34,6 +35,11 @@ def words(module: Any, states: Tensor) -> Tensor:
     return logits
 
 
+def answer_layers(module: Any) -> Any:
+    """Where the answer head's layers are."""
+    return module.qa_outputs
+
+
 def surface(piece: str) -> str:
     """What a piece says: "roses</w>" ends a word."""
     return piece.removesuffix("</w>")
@@ -45,6 +51,7 @@ FAMILY = Family(
         "sequence-classification": pooled("XLMForSequenceClassification", summary),
         "token-classification": tokens("XLMForTokenClassification", token_head),
         "question-answering": tokens("XLMForQuestionAnsweringSimple", span_head),
+        "question-answering-beams": beam_answers("XLMForQuestionAnswering", answer_layers),
         "multiple-choice": pooled("XLMForMultipleChoice", classify),
         "masked-language-model": dataclasses.replace(asked("XLMWithLMHeadModel", words), by_mask=True),
         "causal-language-model": continued("XLMWithLMHeadModel", words),

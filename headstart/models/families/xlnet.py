@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from headstart.models.family import NO_NEXT_SENTENCE, Checkpoint, Family, continued, pooled, span_head, tokens
+from headstart.models.family import NO_NEXT_SENTENCE, Checkpoint, Family, beam_answers, continued, pooled, span_head, tokens
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -53,6 +53,11 @@ def classify_tokens(module: Any, states: Tensor) -> Tensor:
     return logits
 
 
+def itself(module: Any) -> Any:
+    """The answer head's layers are the module's own."""
+    return module
+
+
 PASSAGE = """The town lies where the river leaves the hills. In spring the water is high, and the ferry does not run for a week
 or two; people then walk to the old bridge, an hour upstream. There was a market on the square as early as the
 fifteenth century, and on Saturdays there is one still. Farmers bring vegetables, cheese and honey, and a baker from
@@ -69,6 +74,7 @@ FAMILY = Family(
         "sequence-classification": pooled("XLNetForSequenceClassification", classify),
         "token-classification": tokens("XLNetForTokenClassification", classify_tokens),
         "question-answering": tokens("XLNetForQuestionAnsweringSimple", span_head),
+        "question-answering-beams": beam_answers("XLNetForQuestionAnswering", itself),
         "multiple-choice": pooled("XLNetForMultipleChoice", classify),
         "causal-language-model": dataclasses.replace(continued("XLNetLMHeadModel", words), prepare=from_left_to_right),
     },

@@ -54,6 +54,7 @@ class Data:
     by: Annotated[str, Note("a column of the dev and test rows (a language, a source): each of its values is scored by itself too; a,b two such columns, a+b their pairs")] = ""
     choose_by: Annotated[str, Note("dev rows of this value of data.by alone choose the checkpoint")] = ""
     longest: Annotated[Count, Note("tokens of one model input; from the data's lengths and the model's limit when not given", low=8)] = None
+    language: Annotated[str | None, Note("language of the texts, for an XLM of several: en, fr …; left out when not given")] = None
     split: Annotated[str, Note("shares of train/dev/test when one file is given")] = "80/10/10"
     workers: Annotated[int, Note("processes that make the training rows' features; 0: this one (quickest below some 100,000 rows)", low=0, high=256)] = 0
     train_rows: Annotated[Part, Note("train on a part: a count, or a share below 1; seeded and stratified", above=0)] = None

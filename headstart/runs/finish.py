@@ -90,7 +90,8 @@ def baselines(fit: Fit, ours: Evaluated, split: str) -> list[Compared]:
     def states(examples: Any) -> Any:
         if not untrained:
             made = load(str(prepared.model.facts.folder), task.head(), seed=request.seed, device=request.device,
-                        allow_pickle=request.allow_pickle, longest=prepared.model.tokenizer.longest)
+                        allow_pickle=request.allow_pickle, longest=prepared.model.tokenizer.longest,
+                        language=request.data.language)
             untrained.append(made)
         return pooled_states(task, untrained[0], examples, batch_tokens=request.evaluation.batch_tokens)
 

@@ -46,7 +46,7 @@ def refuse_prompts(facts: Facts, prompts: Sequence[str], settings: Generation) -
     """Refuse an unknown language and prompts without a control code, before weights are read; raises UserError (2, 78)."""
     language_id(facts, settings.language)
     known = known_codes(facts, facts.row.codes and vocabulary(facts))
-    if settings.control_code and not facts.row.codes:
+    if settings.control_code not in ("", NONE) and not facts.row.codes:
         raise UserError(f"{facts.reference} ({facts.family}) has no control codes.", fix="Leave generation.control_code out.",
                         exit=Exit.SETTINGS)
     if not known or settings.control_code == NONE:

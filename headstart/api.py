@@ -181,12 +181,14 @@ class Model:
         return place
 
 
-def load(reference: str | Path, task: str | None = None, *, device: str = "auto", allow_pickle: bool = False) -> Model:
-    """A run folder, a model folder, a hub name or pip:PACKAGE, ready to predict."""
+def load(reference: str | Path, task: str | None = None, *, device: str = "auto", allow_pickle: bool = False,
+         language: str | None = None) -> Model:
+    """A run folder, a model folder, a hub name or pip:PACKAGE, ready to predict; `language` for an XLM of several."""
     from headstart.runs import artifact
     from headstart.runs.prepare import choose_device
 
-    made, loaded = artifact.load(str(reference), task_name=task, device=choose_device(device), allow_pickle=allow_pickle)
+    made, loaded = artifact.load(str(reference), task_name=task, device=choose_device(device), allow_pickle=allow_pickle,
+                                 language=language)
     return Model(made, loaded, str(reference))
 
 

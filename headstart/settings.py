@@ -54,6 +54,7 @@ class Data:
     by: Annotated[str, Note("a column of the dev and test rows (a language, a source): each of its values is scored by itself too; a,b two such columns, a+b their pairs")] = ""
     choose_by: Annotated[str, Note("dev rows of this value of data.by alone choose the checkpoint")] = ""
     longest: Annotated[Count, Note("tokens of one model input; from the data's lengths and the model's limit when not given", low=8)] = None
+    language: Annotated[str | None, Note("language of the texts, for an XLM of several: en, fr …; left out when not given")] = None
     split: Annotated[str, Note("shares of train/dev/test when one file is given")] = "80/10/10"
     workers: Annotated[int, Note("processes that make the training rows' features; 0: this one (quickest below some 100,000 rows)", low=0, high=256)] = 0
     cache: Annotated[str, Note("folder where the training rows' features are kept by a hash of all that they are made from; none when empty")] = ""
@@ -105,6 +106,7 @@ class Evaluation:
 
     baselines: Annotated[bool, Note("fit cheap rivals on the same split")] = True
     resamples: Annotated[int, Note("bootstrap resamples of each interval; none when 0", low=0, high=100_000)] = 1000
+    samples: Annotated[int, Note("texts that a language model writes for the report; none when 0", low=0, high=1000)] = 12
     batch_tokens: Annotated[int, Note("tokens that go through the model at once", low=16)] = 4096
 
 

@@ -135,6 +135,10 @@ def test_a_file_of_texts_trains_a_model_that_beats_its_start(family, folders, tm
     assert code == 0, words
     scores = json.loads((tmp_path / "run" / "scores.json").read_text())
     assert list(scores["test"]) == ["perplexity", "word_perplexity", "bits_per_byte"] and "3-gram with back-off" in scores["baselines"]
+    ours, data = scores["tables"]["test"]["writing"]
+    assert 0 <= ours["ended"] <= 1 and 0 <= ours["repetition"] <= 1 and data["repetition"] == 0 and data["training_overlap"] is not None
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "What it writes" in page and page.count(" ▸ ") >= 12 and "sample 12" in page
     code, out, _ = headstart("evaluate", folders[family], tmp_path / "texts.txt", "--json", "--set", "evaluation.resamples=0")
     assert code == 0 and json.loads(out)["scores"]["test"]["perplexity"]["value"] > 1.5 * scores["test"]["perplexity"]["value"]
     plain = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "run" / "model")
@@ -145,3 +149,13 @@ def test_texts_alone_are_a_tie_that_lists_the_commands(tmp_path, headstart):
     (tmp_path / "t.txt").write_text("\n".join(tiny.texts(30)))
     code, _, words = headstart("finetune", tmp_path / "t.txt")
     assert code == 2 and "--task language-model" in words and "--task masked-language-model" in words
+
+
+def test_a_sample_takes_a_text_up_at_a_third_or_at_the_response(models):
+    tokenizer = models["gpt2"].tokenizer
+    (text,) = examples([{"text": "One two three  four five six."}])
+    assert LanguageModel().opening(text, tokenizer) == ("One two", "three  four five six.")
+    (word,) = examples([{"text": "One"}])
+    assert LanguageModel().opening(word, tokenizer) == ("One", "")
+    (prompt,) = examples([{"prompt": "Why?", "response": "Because."}])
+    assert LanguageModel().opening(prompt, tokenizer) == ("Why?\n", "Because.")

@@ -35,7 +35,7 @@ def run(given: argparse.Namespace) -> int:
     groups = _flags.groups(values)
     row = _flags.one_off(given.value)
     model = api.load(given.model, given.task, device=given.device or own.get("device", "auto"),
-                     allow_pickle=bool(given.allow_pickle))
+                     allow_pickle=bool(given.allow_pickle), language=groups["data"].language)
     voice.say(model.words())
     if row:
         for prediction in model.predict([row]):

@@ -150,6 +150,10 @@ class Task(ABC, Generic[E]):
     def describe(self, name: str, measures: Measures) -> tuple[str, bool, str]:
         """Definition of a score, whether higher is better, and why it is undefined when it is."""
 
+    def opening(self, example: E, tokenizer: Tokenizer) -> tuple[str, str] | None:
+        """For a task that writes, where a sample takes a text up: what comes first, and how it goes on in the data."""
+        return None
+
     def tables(self, measures: Measures) -> dict[str, Json]:
         """Arrays for scores.json (confusion matrix, per class)."""
         return {}

@@ -1,10 +1,11 @@
-"""How likely each written token was, taken down while a model writes: the text need not be read a second time.
+"""What is heard while a model writes: how likely each token was, and whether a text may end.
 
-B texts side by side, V pieces of the vocabulary.
+B texts side by side, V pieces of the vocabulary, S tokens.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
@@ -54,3 +55,22 @@ class Collected:
         self.take(last)
         found: list[list[float]] = torch.stack(self.values, 1).tolist() if self.values else [[] for _ in last]
         return found
+
+
+class Stopped:
+    """Whether each text holds one of the strings that end it; it is cut exactly later.
+
+    The library's own criterion knows tokenizers of bytes and of sentencepiece alone.
+    """
+
+    def __init__(self, said: Callable[[Sequence[int], Sequence[int]], str], prompts: Sequence[Sequence[int]], stop: Sequence[str]) -> None:
+        self.said, self.prompts, self.stop = said, prompts, stop
+        self.width = max(map(len, prompts))
+
+    def __call__(self, ids: Tensor, scores: Any, **_: Any) -> Tensor:
+        """True for each text that may end, (B, S) -> (B,)."""
+        import torch
+
+        each = len(ids) // len(self.prompts)  # beams or answers of one prompt
+        texts = [self.said(self.prompts[row // each], new) for row, new in enumerate(ids[:, self.width:].tolist())]
+        return torch.tensor([any(word in text for word in self.stop) for text in texts], device=ids.device)

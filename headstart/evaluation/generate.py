@@ -13,7 +13,7 @@ from headstart.contract import Feature, Layout, Target
 from headstart.data.batches import collate
 from headstart.errors import Exit, UserError
 from headstart.evaluation import habits
-from headstart.evaluation.collected import Collected
+from headstart.evaluation.collected import Collected, Stopped
 from headstart.models.load import longest_of
 from headstart.models.weights import quiet
 from headstart.settings import Generation
@@ -78,6 +78,15 @@ def check(model: Model, prompts: Sequence[str], settings: Generation) -> None:
                         + (f" (of {settings.beams} beams)" if settings.beams > 1 else "") + ".",
                         fix="Pass --sample, or as many generation.beams.", exit=Exit.SETTINGS)
     habits.refuse_prompts(model.facts, prompts, settings)
+    if bounded(model) and settings.new_tokens >= longest(model):
+        raise UserError(f"generation.new_tokens is {settings.new_tokens:,}, but {model.facts.reference} takes {longest(model):,} tokens in "
+                        "all, the prompt included.", fix=f"Ask for fewer than {longest(model):,}, or for -1: as many as fit.",
+                        exit=Exit.SETTINGS)
+
+
+def bounded(model: Model) -> bool:
+    """Whether the model has so many positions and no more."""
+    return "positions" in model.facts.row.names
 
 
 def longest(model: Model) -> int:
@@ -100,6 +109,8 @@ def lay_out(model: Model, prompt: str, settings: Generation) -> tuple[list[int],
             raise UserError("The prompt is empty, and this model has no token to begin a text with.", fix="Give a prompt.")
         ids = [tokenizer.start_id]
     room = max(1, longest(model) - max(1, settings.new_tokens))
+    if not bounded(model) and settings.new_tokens != -1:
+        return [*habits.before(model, settings), *ids], 0
     left = room - len(ids)
     passage = habits.before(model, settings)[-left:] if left > 0 else []  # it gives way to the prompt
     return [*passage, *ids[-room:]], max(0, -left)
@@ -123,7 +134,7 @@ def write(model: Model, prompts: Sequence[Sequence[int]], settings: Generation, 
     if stream is not None and len(prompts) == settings.beams == 1:
         more["streamer"] = Stream(model, stream, prompts[0])
     if stop:
-        more |= {"stop_strings": list(stop), "tokenizer": model.tokenizer.held}
+        more["stopping_criteria"] = [Stopped(lambda prompt, new: said(model, prompt, new), prompts, stop)]
     with Collected(model.module) as seen:
         made: torch.Tensor = model.module.generate(
             input_ids=ids.to(model.device), attention_mask=mask.to(model.device), generation_config=config(model, settings, new),

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from headstart.errors import Exit, UserError, nearest
+from headstart.models.languages import chosen, languages
 from headstart.settings import Generation
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def refuse_prompts(facts: Facts, prompts: Sequence[str], settings: Generation) -
     """Refuse an unknown language and prompts without a control code, before weights are read; raises UserError (2, 78)."""
     language_id(facts, settings.language)
     known = known_codes(facts, facts.row.codes and vocabulary(facts))
-    if settings.control_code and not facts.row.codes:
+    if settings.control_code not in ("", NONE) and not facts.row.codes:
         raise UserError(f"{facts.reference} ({facts.family}) has no control codes.", fix="Leave generation.control_code out.",
                         exit=Exit.SETTINGS)
     if not known or settings.control_code == NONE:
@@ -73,26 +74,13 @@ def known_codes(facts: Facts, pieces: Any) -> list[str]:
     return [code for code in facts.row.codes if code in pieces]
 
 
-def languages(facts: Facts) -> dict[str, int]:
-    """The languages that a model tells apart, by name; {} where it does not."""
-    held = facts.config.get("lang2id") or {}
-    several = int(facts.config.get("n_langs") or 1) > 1 and facts.config.get("use_lang_emb", True)
-    return {str(name): int(number) for name, number in sorted(held.items(), key=lambda pair: int(pair[1]))} if several else {}
-
-
-def language_id(facts: Facts, name: str | None, *, asked: bool = True) -> int | None:
-    """The number of a language; None for a model of one. Raises UserError (2, 78): unknown, or not given though `asked` for."""
-    known = languages(facts)
-    if name is None and known and asked:
+def language_id(facts: Facts, name: str | None) -> int | None:
+    """The number of the language to write in; None for a model of one. Raises UserError (2, 78): not given, unknown."""
+    known, name = languages(facts), chosen(facts, name)
+    if known and name is None:
         raise UserError(f"{facts.reference} writes in several languages, and none was chosen.",
                         fix=f"Pass --set generation.language=…, one of {', '.join(known)}.")
-    if name is None:
-        return None
-    if name not in known:
-        near = nearest(name, known)
-        raise UserError(f"{facts.reference} tells no language {name!r} apart{f'; did you mean {near}?' if near else '.'}",
-                        fix=f"Its languages: {', '.join(known)}." if known else "Leave the language out.", exit=Exit.SETTINGS)
-    return known[name]
+    return None if name is None else known[name]
 
 
 def before(model: Model, settings: Generation) -> list[int]:

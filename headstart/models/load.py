@@ -7,7 +7,7 @@ from typing import Any
 
 from headstart.contract import HeadSpec
 from headstart.errors import UserError
-from headstart.models import attention, catalogue, first_tokens, integrity, weights
+from headstart.models import attention, catalogue, first_tokens, integrity, languages, weights
 from headstart.models.dropout import replace_dropout
 from headstart.models.facts import Facts, facts
 from headstart.models.family import inner
@@ -24,7 +24,8 @@ OURS = ("transformers_version", "dtype", "return_dict", "output_hidden_states", 
 
 
 def load(reference: str, head: HeadSpec | None, *, seed: int, device: str = "cpu", allow_pickle: bool = False,
-         dropout: float | None = None, attention_dropout: float | None = None, longest: int | None = None, closes: bool = True) -> Model:
+         dropout: float | None = None, attention_dropout: float | None = None, longest: int | None = None, closes: bool = True,
+         language: str | None = None) -> Model:
     """A model ready to train or predict.
 
     With `head`, a fresh head is drawn from the seed before anything else draws; without, the folder's own head is
@@ -39,6 +40,8 @@ def load(reference: str, head: HeadSpec | None, *, seed: int, device: str = "cpu
     attention.register()
     cls = head_class(known.row.heads[kind].cls)
     config = make_config(known, head, dropout, attention_dropout, decodes=known.row.heads[kind].continues)
+    if (named := languages.chosen(known, language)) is not None:
+        config.language, config.lang_id = named, languages.languages(known)[named]
     with weights.generator_kept():
         weights.check_names(known, cls, config, fresh_head=head is not None)
         integrity.check_sums(known.folder, list(known.files), known.sums)
@@ -59,10 +62,11 @@ def fit_out(module: Any, tokenizer: FamilyTokenizer, known: Facts, config: Any, 
     if known.row.first_only and not known.row.heads[kind].continues:
         getattr(first_tokens, known.row.first_only)(inner(module.base_model, known.row.layers)[-1])
     module.to(device)
-    limit = longest_of(known, tokenizer, config)
+    limit, told = longest_of(known, tokenizer, config), getattr(config, languages.KEY, None)
     tokenizer = tokenizer.with_types(known.row.has_types).with_summary(known.row.pooling(module.config))
     tokenizer = tokenizer.with_memory(bool(known.row.memory and module.config.mem_len))
-    made = Model(module, tokenizer.with_longest(min(limit, longest or limit)), known, kind, drawn)
+    made = Model(module, tokenizer.with_longest(min(limit, longest or limit)), known, kind, drawn,
+                 None if told is None else languages.languages(known)[told])
     made.check_vocabulary()
     return made
 

@@ -36,6 +36,7 @@ class Model:
     facts: Facts
     head: str
     drawn: tuple[str, ...] = ()  # weights that no file gave: a fresh head
+    language: int | None = None  # of every text, for a model that tells languages apart
     carries: bool = False  # whether each batch goes on where the one before it ended, row by row
     memory: Any = None  # what a model that remembers kept of the batch before
 
@@ -105,6 +106,8 @@ class Model:
         else:
             assert len(batch.segments) == len(batch.ids), "several texts in a row need packing"
             inputs["attention_mask"] = mask(batch).to(self.device)
+        if self.language is not None:
+            inputs["langs"] = torch.full_like(inputs["input_ids"], self.language)
         inputs = row.heads[self.head].prepare(inputs)
         if self.carries and self.memory is not None:
             inputs[row.memory] = self.memory

@@ -16,6 +16,7 @@ from headstart.runs import artifact, card, presets, report, subsets
 from headstart.runs.fit import Fit
 from headstart.runs.prepare import unique
 from headstart.runs.reading import read_examples, stop_on_faults
+from headstart.runs.samples import written
 from headstart.runs.scoring import golden, told, write_predictions
 
 
@@ -45,6 +46,9 @@ def finish(fit: Fit, command: str) -> None:
     judged = "test" if "test" in done else "dev"
     rivals = baselines(fit, done[judged], judged) if request.evaluation.baselines else []
     scores = as_json(fit, done, parts, rivals, seconds)
+    numbers, samples = written(task, prepared.model, prepared.measured(judged), data.splits["train"], request.generation,
+                               count=request.evaluation.samples, seed=request.seed, voice=fit.voice)
+    scores["tables"][judged] |= numbers
     if request.preset is not None:
         scores["official"] = presets.official(request.preset, scores)
         submit(fit, task)
@@ -54,6 +58,7 @@ def finish(fit: Fit, command: str) -> None:
                               "model": request.model}
     artifact.save(fit.folder / "model", prepared.model, task, card.render(card_of(fit, scores)), facts)
     figures = {split: task.figures(one.examples, one.predictions, one.measures) for split, one in done.items()}
+    figures[judged] = [*samples, *figures[judged]]
     write_report(fit, command, scores, figures)
 
 
@@ -90,7 +95,8 @@ def baselines(fit: Fit, ours: Evaluated, split: str) -> list[Compared]:
     def states(examples: Any) -> Any:
         if not untrained:
             made = load(str(prepared.model.facts.folder), task.head(), seed=request.seed, device=request.device,
-                        allow_pickle=request.allow_pickle, longest=prepared.model.tokenizer.longest)
+                        allow_pickle=request.allow_pickle, longest=prepared.model.tokenizer.longest,
+                        language=request.data.language)
             untrained.append(made)
         return pooled_states(task, untrained[0], examples, batch_tokens=request.evaluation.batch_tokens)
 

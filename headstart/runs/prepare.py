@@ -218,6 +218,7 @@ def check_fit(facts: Facts, head: HeadSpec, task: Task[Any]) -> None:
 def choose_model(request: Request, task: Task[Any], device: str, voice: Voice) -> Model:
     """The model with the head that the task needs; what was chosen is said."""
     from headstart.models.facts import facts as read_facts
+    from headstart.models.languages import words
     from headstart.models.load import load
     from headstart.models.scratch import load_scratch, scratch_facts
 
@@ -234,7 +235,10 @@ def choose_model(request: Request, task: Task[Any], device: str, voice: Voice) -
     check_fit(facts, head, task)
     voice.say(f"model: {reference} ({facts.family}, {facts.layers} layers of width {facts.width}"
               f"{'' if request.model is not None else '; the default of this task'})")
-    model = load(reference, head, seed=request.seed, device=device, allow_pickle=request.allow_pickle, **dropouts)
+    language = request.data.language
+    if (word := words(facts, language)) is not None:
+        voice.say(word)
+    model = load(reference, head, seed=request.seed, device=device, allow_pickle=request.allow_pickle, language=language, **dropouts)
     if model.drawn:
         voice.say(f"drawn from the seed, as no file gives them: {len(model.drawn)} weights of the head")
     return model

@@ -6,6 +6,7 @@ A asked tokens, M examples, R resamples.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -215,6 +216,14 @@ class LanguageModel(Task[Passage]):
                  "word_perplexity": "exp(surprise of the whole text / its words)",
                  "bits_per_byte": "surprise of the whole text in bits / its bytes in UTF-8; comparable across vocabularies"}
         return words[name], False, reason(name, measures)
+
+    def opening(self, example: Passage, tokenizer: Tokenizer) -> tuple[str, str] | None:
+        """The prompt and its response; else the text's first words (a third of them, at most 24) and the rest."""
+        if example.prompt is not None:
+            return tokenizer.as_prompt(example.prompt, chat=self.settings.chat), example.text
+        ends = [word.end() for word in re.finditer(r"\S+", example.text)]
+        end = ends[max(1, min(24, len(ends) // 3)) - 1]
+        return example.text[:end], example.text[end:].strip()
 
     def baselines(self) -> tuple[Baseline, ...]:
         """Counting what follows the two tokens before."""

@@ -67,7 +67,7 @@ FAMILY = Family(
     dropouts=("dropout", "summary_first_dropout"),
     attention_dropouts=("attention_dropout",),
     names={"width": "emb_dim", "layers": "n_layers", "positions": "max_position_embeddings"},
-    config_keys=("lang2id", "id2lang"),
+    config_keys=("lang2id", "id2lang", "language"),
     surface=surface,
     lacks=NO_NEXT_SENTENCE,
     checkpoints=(
@@ -79,5 +79,7 @@ FAMILY = Family(
     aliases={name: f"FacebookAI/{name}" for name in (
         "xlm-mlm-en-2048", "xlm-mlm-enfr-1024", "xlm-mlm-ende-1024", "xlm-mlm-enro-1024", "xlm-mlm-xnli15-1024",
         "xlm-mlm-tlm-xnli15-1024", "xlm-clm-enfr-1024", "xlm-clm-ende-1024", "xlm-mlm-17-1280", "xlm-mlm-100-1280")},
-    note="languages are told apart by their words; the language embeddings of multilingual checkpoints are not used",
+    note="checkpoints of several languages (enfr: en, fr; ende: de, en; xnli15 and 17, 100: those of their config) tell them apart "
+         "by data.language and generation.language; without one the language embeddings are left out, and nothing is written. "
+         "Causal ones (clm) write word by word, the others a mask at a time",
 )

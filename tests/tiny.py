@@ -312,6 +312,7 @@ OWN_NAMES = {(family, "causal-language-model"): f"{name}LMHeadModel"  # classes 
                                   ("transfo-xl", "TransfoXL"))}
 OWN_NAMES |= {("xlnet", "question-answering-beams"): "XLNetForQuestionAnswering",
               ("xlm", "question-answering-beams"): "XLMForQuestionAnswering",
+              ("gpt2", "multiple-choice"): "GPT2DoubleHeadsModel", ("openai-gpt", "multiple-choice"): "OpenAIGPTDoubleHeadsModel",
               ("xlnet", "question-answering"): "XLNetForQuestionAnsweringSimple",
               ("xlm", "question-answering"): "XLMForQuestionAnsweringSimple",
               ("xlm", "masked-language-model"): "XLMWithLMHeadModel", ("xlm", "causal-language-model"): "XLMWithLMHeadModel",

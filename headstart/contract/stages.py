@@ -207,6 +207,7 @@ class HeadSpec:
     labels: tuple[str, ...] = ()
     loss: str = "cross-entropy"
     joint: bool = False
+    words: float = 0.0  # the share of the right choice's own words in the loss "choice+words"
 
 
 @dataclass(frozen=True)

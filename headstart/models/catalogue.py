@@ -44,6 +44,14 @@ def check_head(family: Family, head: str, reference: str) -> None:
                     fix=f"Choose a model of: {', '.join(others)}." if others else "headstart models lists what there is.")
 
 
+def check_words(family: Family, head: str, reference: str) -> None:
+    """Refuse to train a model to choose and to write at once where it has not both heads; raises UserError."""
+    if family.heads[head].words is None:
+        others = ", ".join(one.family for one in CATALOGUE if head in one.heads and one.heads[head].words is not None)
+        raise UserError(f"{reference} ({family.family}) cannot learn the words of the right choice beside choosing: it has one head.",
+                        fix=f"Leave task.words_share out, or choose a model of: {others}.")
+
+
 def hub_names(reference: str) -> list[str]:
     """A hub name, and the other names that it goes by: short names of 2020 have new homes."""
     homes = [family.aliases[reference] for family in CATALOGUE if reference in family.aliases]

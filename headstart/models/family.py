@@ -57,7 +57,9 @@ class Head:
     keeps: tuple[str, ...] = ()
     continues: bool = False  # whether it goes on with a text, which must then not be closed by an end token
     prepare: Callable[[dict[str, Any]], dict[str, Any]] = as_they_are  # the backbone's inputs for this head
+    at_end: bool = False  # whether "pooled" is the very last token, even where it has padding's id
     beams: Callable[[Any], Any] | None = None  # the part of an answer head that follows starts to ends
+    words: Callable[[Any, Tensor], Tensor] | None = None  # its second head, over the vocabulary: (A, W) -> (A, V)
     by_mask: bool = False  # whether it writes a mask at a time, as it sees both sides of every token
     scorer: str = ""  # the part that has `losses` and `likeliest` of its own, where a vocabulary is scored in clusters
 
@@ -177,6 +179,12 @@ def asked(cls: str, apply: Callable[[Any, Tensor], Tensor]) -> Head:
 def continued(cls: str, apply: Callable[[Any, Tensor], Tensor]) -> Head:
     """A decoder's head over the vocabulary: scores of the token after each asked one, (A, W) -> (A, V)."""
     return Head(cls, {"logits": Output("asked", apply)}, keeps=("",), continues=True)
+
+
+def ended(cls: str, apply: Callable[[Any, Tensor], Tensor], keeps: tuple[str, ...] = (),
+          words: Callable[[Any, Tensor], Tensor] | None = None) -> Head:
+    """A decoder's head on its very last token, (N, W) -> (N, 1); `words` is its second head, where it has one."""
+    return Head(cls, {"logits": Output("pooled", apply)}, keeps, words=words, at_end=True)
 
 
 def beam_answers(cls: str, part: Callable[[Any], Any]) -> Head:

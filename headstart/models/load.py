@@ -37,6 +37,8 @@ def load(reference: str, head: HeadSpec | None, *, seed: int, device: str = "cpu
     known = facts(reference, allow_pickle=allow_pickle)
     kind = head.kind if head is not None else own_head(known)
     catalogue.check_head(known.row, kind, reference)
+    if head is not None and head.words:
+        catalogue.check_words(known.row, kind, reference)
     attention.register()
     cls = head_class(known.row.heads[kind].cls)
     config = make_config(known, head, dropout, attention_dropout, decodes=known.row.heads[kind].continues)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.contract import Batch, Kind, Layout
+from headstart.contract import Batch, HeadSpec, Kind, Layout
 from headstart.errors import Exit, UserError
 from headstart.models.attention import Packing, packing
 from headstart.models.facts import Facts
@@ -137,11 +137,11 @@ class Model:
         outputs = head.outputs
         return {name: outputs[name].apply(self.module, held) for name, held in self.read_states(batch).items()}
 
-    def answer_losses(self, batch: Batch) -> Tensor:
-        """The loss of each feature under an answer head with beams, (N,)."""
-        from headstart.models.answer_beams import losses
+    def own_losses(self, batch: Batch, spec: HeadSpec, choose: Any) -> Tensor:
+        """The loss of each feature, (N,), where it is not one of outputs alone: answers with beams, choices with their words."""
+        from headstart.models import answer_beams, double_heads
 
-        return losses(self, batch)
+        return answer_beams.losses(self, batch) if spec.loss == "beam-span" else double_heads.losses(self, batch, spec.words, choose)
 
     def surprises(self, batch: Batch) -> dict[str, Tensor]:
         """-log p of each asked target, and whether it was likeliest, worked out some at a time: (A,), (A,)."""
@@ -210,7 +210,8 @@ class Model:
 
         begins = np.cumsum(batch.lengths) - batch.lengths
         if how == "last":
-            pad = getattr(self.module.config, "pad_token_id", None)  # of a published model it may be unknown: its last then
+            # Of a published model it may be unknown: its last then.
+            pad = None if self.facts.row.heads[self.head].at_end else getattr(self.module.config, "pad_token_id", None)
             real = [batch.ids[row, begin:end] != pad for row, begin, end in batch.segments.tolist()]
             begins = begins + np.asarray([held.nonzero()[0][-1] if held.any() else 0 for held in real])
         return torch.from_numpy(begins).to(self.device)

@@ -7,11 +7,47 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import nn
-from transformers import CTRLPreTrainedModel, OpenAIGPTPreTrainedModel
+import torch
+from torch import Tensor, nn
+from transformers import AutoModel, CTRLPreTrainedModel, LlamaPreTrainedModel, OpenAIGPTPreTrainedModel
 from transformers.modeling_layers import GenericForQuestionAnswering, GenericForTokenClassification
+from transformers.modeling_outputs import MultipleChoiceModelOutput
 
 from headstart.models.families.transfo_xl import heads as transfo_xl
+
+
+class GenericForMultipleChoice:
+    """One of several choices, each with its context a text that is judged by its last token: linear, without a bias."""
+
+    base_model_prefix = "model"
+    post_init: Any
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)  # type: ignore[call-arg]  # a family's own class comes after this one
+        auto: Any = AutoModel
+        setattr(self, self.base_model_prefix, auto.from_config(config))
+        self.score = nn.Linear(config.hidden_size, 1, bias=False)
+        self.post_init()
+
+    def get_input_embeddings(self) -> Any:
+        """The backbone's."""
+        return getattr(self, self.base_model_prefix).get_input_embeddings()
+
+    def set_input_embeddings(self, value: Any) -> None:
+        """The backbone's."""
+        getattr(self, self.base_model_prefix).set_input_embeddings(value)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, labels: Tensor | None = None,
+                **more: Any) -> MultipleChoiceModelOutput:
+        """Scores of the choices, (B, choices, S) -> (B, choices); padding stands behind the tokens."""
+        ids = input_ids.flatten(0, 1)
+        mask = None if attention_mask is None else attention_mask.flatten(0, 1)
+        found = getattr(self, self.base_model_prefix)(ids, attention_mask=mask, **more)
+        states = found.last_hidden_state
+        last = torch.full((len(ids),), ids.shape[1] - 1, device=ids.device) if mask is None else mask.sum(dim=1) - 1
+        logits = self.score(states[torch.arange(len(ids), device=ids.device), last]).view(input_ids.shape[:2])
+        loss = None if labels is None else nn.functional.cross_entropy(logits, labels)
+        return MultipleChoiceModelOutput(loss=loss, logits=logits, hidden_states=found.hidden_states, attentions=found.attentions)
 
 
 class OnTransformer:
@@ -37,10 +73,15 @@ def made(family: str, head: type, base: type, summary: str) -> Any:
 
 
 TOKENS, ANSWERS = "A label for each token: dropout, linear.", "Points at an answer in the text: linear."
+CHOICES = "One of several choices, each judged by its last token: linear."
 OpenAIGPTForTokenClassification = made("OpenAIGPT", GenericForTokenClassification, OpenAIGPTPreTrainedModel, TOKENS)
 OpenAIGPTForQuestionAnswering = made("OpenAIGPT", GenericForQuestionAnswering, OpenAIGPTPreTrainedModel, ANSWERS)
 CTRLForTokenClassification = made("CTRL", GenericForTokenClassification, CTRLPreTrainedModel, TOKENS)
 CTRLForQuestionAnswering = made("CTRL", GenericForQuestionAnswering, CTRLPreTrainedModel, ANSWERS)
+
+CTRLForMultipleChoice = made("CTRL", GenericForMultipleChoice, CTRLPreTrainedModel, CHOICES)
+LlamaForMultipleChoice = type("LlamaForMultipleChoice", (GenericForMultipleChoice, LlamaPreTrainedModel),
+                              {"__doc__": CHOICES, "__module__": __name__})
 
 
 def head_class(name: str) -> Any:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 
 def register() -> None:
-    """Make transformers know Transformer-XL; again and again does no harm."""
+    """Make transformers know Transformer-XL, and our heads on its own families; again and again does no harm."""
     import transformers
 
+    from headstart.models import own_heads
     from headstart.models.families.transfo_xl import config, heads, model, tokenizer
 
     kind = config.TransfoXLConfig
@@ -24,6 +25,13 @@ def register() -> None:
                       (transformers.AutoModelForQuestionAnswering, heads.TransfoXLForQuestionAnswering),
                       (transformers.AutoModelForMultipleChoice, heads.TransfoXLForMultipleChoice)):
         auto.register(kind, cls, exist_ok=True)
+    for config_name, name in (("OpenAIGPTConfig", "OpenAIGPT"), ("CTRLConfig", "CTRL"), ("LlamaConfig", "Llama")):
+        known = getattr(transformers, config_name)
+        for auto, ending in ((transformers.AutoModelForTokenClassification, "ForTokenClassification"),
+                             (transformers.AutoModelForQuestionAnswering, "ForQuestionAnswering"),
+                             (transformers.AutoModelForMultipleChoice, "ForMultipleChoice")):
+            if hasattr(own_heads, f"{name}{ending}"):
+                auto.register(known, getattr(own_heads, f"{name}{ending}"), exist_ok=True)
     transformers.AutoTokenizer.register(kind, tokenizer.TransfoXLTokenizer, exist_ok=True)
 
 

@@ -36,7 +36,8 @@ def check_names(known: Facts, cls: Any, config: Any, *, fresh_head: bool) -> Non
         if fresh_head and (not name.startswith(prefix) or ".pooler." in name):
             continue
         name = tied(module).get(name, name)
-        shape = have.get(name, have.get(name.removeprefix(prefix)))
+        same = [name, *(other for other, held in tied(module).items() if held == name)]  # the file may have it under any of them
+        shape = next((have[held] for one in same for held in (one, one.removeprefix(prefix)) if held in have), None)
         if shape != tuple(weight.shape):
             wrong.append(f"{name} {list(weight.shape)}" + (f", there is {list(shape)}" if shape is not None else ""))
     if wrong:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from headstart.contract import (
     Baseline,
@@ -32,6 +32,7 @@ from headstart.contract import (
     Task,
     Tokenizer,
 )
+from headstart.settings import Note
 from headstart.tasks._columns import named
 from headstart.tasks._texts import plain, truncated
 
@@ -47,7 +48,10 @@ MOST = 26  # letters that can name a choice
 
 @dataclass(frozen=True)
 class Settings:
-    """Nothing can be set."""
+    """What multiple choice can be told."""
+
+    words_share: Annotated[float, Note("share of the loss that learns the right choice's own words (GPT and GPT-2, which write too); "
+                                       "0.5 in the paper", low=0.0, high=10.0)] = 0.0
 
 
 @dataclass(frozen=True)
@@ -125,7 +129,7 @@ class MultipleChoice(Task[Choices]):
     @classmethod
     def adopt(cls, config: Mapping[str, Json]) -> Learned | None:
         """A published model with a multiple-choice head."""
-        return Learned() if (config.get("architectures") or [""])[0].endswith("ForMultipleChoice") else None
+        return Learned() if (config.get("architectures") or [""])[0].endswith(("ForMultipleChoice", "DoubleHeadsModel")) else None
 
     def encode(self, example: Choices, tokenizer: Tokenizer, draw: Random | None = None) -> list[Feature]:
         """One feature for each choice; of context and choice the longer is cut."""
@@ -137,12 +141,20 @@ class MultipleChoice(Task[Choices]):
             lost += cut
             made.append(tokenizer.lay_out(context[:kept[0]], ending[:kept[1]]))
         right = example.answer
-        return [Feature(ids, types, {} if right is None else {"label": Target(int(place == right))}, weight=1 / len(made), cut=lost,
+
+        def targets(place: int, ids: Sequence[int]) -> dict[str, Target]:
+            found = {"label": Target(int(place == right))}
+            if self.settings.words_share:  # what follows each token, in the right choice alone
+                found["words"] = Target([*ids[1:], -100] if place == right else [-100] * len(ids), "token")
+            return found
+
+        return [Feature(ids, types, {} if right is None else targets(place, ids), weight=1 / len(made), cut=lost,
                         group=example.row, role="choice") for place, (ids, types) in enumerate(made)]
 
     def head(self) -> HeadSpec:
         """One score for each choice, compared with the others of its row."""
-        return HeadSpec("multiple-choice", 1, loss="choice")
+        share = self.settings.words_share
+        return HeadSpec("multiple-choice", 1, loss="choice+words" if share else "choice", words=share)
 
     def reduce(self, feature: Feature, output: Mapping[str, NDArray[Any]]) -> float:
         """The choice's score."""
@@ -215,7 +227,9 @@ def answered(example: Choices, shares: list[float]) -> Prediction:
 
 
 def listed(value: Json) -> Json:
-    """A JSON list that stands in a text (a cell of a csv) as the list; anything else as it is."""
+    """A JSON list that stands in a text (a cell of a csv), or a tuple, as the list; anything else as it is."""
+    if isinstance(value, tuple):
+        return list(value)
     if not isinstance(value, str) or value.strip()[:1] != "[":
         return value
     try:

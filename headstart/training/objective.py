@@ -52,8 +52,8 @@ def objective(spec: HeadSpec, settings: Training, counts: Sequence[int]) -> Obje
                 return vocabulary_loss(states, targets.to(states.device), lambda part: part, model.scorer.losses, model.head_parameters())
             return vocabulary_loss(states, targets.to(states.device), model.apply_head,
                                    lambda logits, gold: cross_entropy(logits, gold, **options), model.head_parameters())
-        if spec.loss == "beam-span":
-            each = model.answer_losses(batch)
+        if spec.loss in ("beam-span", "choice+words"):
+            each = model.own_losses(batch, spec, choice)
             return (each * torch.from_numpy(batch.weights).to(each.device, torch.float32)).sum()
         outputs = {name: held.float() for name, held in model.forward(batch).items()}
         logits = outputs["logits"]

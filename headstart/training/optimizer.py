@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from headstart.contract import Batch
+    from headstart.contract import Batch, HeadSpec
 
 Depths = Sequence[tuple[str, Sequence[str]]]
 
@@ -30,8 +30,8 @@ class Trainable(Protocol):
     def read_states(self, batch: Batch) -> dict[str, Tensor]:
         """The states that each output of the head reads."""
 
-    def answer_losses(self, batch: Batch) -> Tensor:
-        """The loss of each feature under an answer head with beams."""
+    def own_losses(self, batch: Batch, spec: HeadSpec, choose: Any) -> Tensor:
+        """The loss of each feature where it is not one of outputs alone."""
 
     def apply_head(self, states: Tensor) -> Tensor:
         """The head's own layers on such states."""

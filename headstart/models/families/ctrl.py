@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from headstart.models.families.gpt2 import LACKS, words
-from headstart.models.families.llama import classify_tokens
-from headstart.models.family import Checkpoint, Family, by_last, continued, pooled, span_head, tokens, unread_mask
+from headstart.models.families.llama import classify_choices, classify_tokens
+from headstart.models.family import Checkpoint, Family, by_last, continued, ended, pooled, span_head, tokens, unread_mask
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,6 +38,7 @@ FAMILY = Family(
         "sequence-classification": pooled("CTRLForSequenceClassification", classify),
         "token-classification": tokens("CTRLForTokenClassification", classify_tokens),
         "question-answering": tokens("CTRLForQuestionAnswering", span_head),
+        "multiple-choice": ended("CTRLForMultipleChoice", classify_choices),
         "causal-language-model": continued("CTRLLMHeadModel", words),
     },
     kinds=("decoder",),

@@ -8,8 +8,10 @@ from headstart.models.family import (
     NO_NEXT_SENTENCE,
     Checkpoint,
     Family,
+    Head,
     by_last,
     continued,
+    ended,
     pooled,
     span_head,
     token_head,
@@ -33,8 +35,18 @@ def words(module: Any, states: Tensor) -> Tensor:
     return logits
 
 
+def choose(module: Any, states: Tensor) -> Tensor:
+    """Dropout, linear, on the last token."""
+    logits: Tensor = module.multiple_choice_head(states[:, None])
+    return logits
+
+
+def double(cls: str) -> Head:
+    """A head that chooses, beside the one that pretraining made, which writes."""
+    return ended(cls, choose, keeps=("transformer", "lm_head"), words=words)
+
+
 LACKS = NO_NEXT_SENTENCE | {
-    "multiple-choice": "transformers has no class for it",
     "masked-language-model": "a decoder sees only what stands before a token",
 }
 
@@ -44,6 +56,7 @@ FAMILY = Family(
         "sequence-classification": pooled("GPT2ForSequenceClassification", classify),
         "token-classification": tokens("GPT2ForTokenClassification", token_head),
         "question-answering": tokens("GPT2ForQuestionAnswering", span_head),
+        "multiple-choice": double("GPT2DoubleHeadsModel"),
         "causal-language-model": continued("GPT2LMHeadModel", words),
     },
     kinds=("decoder",),

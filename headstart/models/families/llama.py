@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from headstart.models.families.gpt2 import LACKS, classify, words
-from headstart.models.family import Checkpoint, Family, by_last, continued, pooled, span_head, tokens, unread_mask
+from headstart.models.family import Checkpoint, Family, by_last, continued, ended, pooled, span_head, tokens, unread_mask
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,12 +17,19 @@ def classify_tokens(module: Any, states: Tensor) -> Tensor:
     return logits
 
 
+def classify_choices(module: Any, states: Tensor) -> Tensor:
+    """Linear, without a bias, on the last token; a head of our own."""
+    logits: Tensor = module.score(states)
+    return logits
+
+
 FAMILY = Family(
     "llama",
     {
         "sequence-classification": pooled("LlamaForSequenceClassification", classify),
         "token-classification": tokens("LlamaForTokenClassification", classify_tokens),
         "question-answering": tokens("LlamaForQuestionAnswering", span_head),
+        "multiple-choice": ended("LlamaForMultipleChoice", classify_choices),
         "causal-language-model": continued("LlamaForCausalLM", words),
     },
     kinds=("decoder",),

@@ -1,6 +1,6 @@
 """GPT (Radford et al. 2018): a decoder before GPT-2, with lower-case words."""
 
-from headstart.models.families.gpt2 import LACKS, classify, words
+from headstart.models.families.gpt2 import LACKS, classify, double, words
 from headstart.models.families.llama import classify_tokens
 from headstart.models.family import Checkpoint, Family, by_last, continued, pooled, span_head, tokens
 
@@ -10,6 +10,7 @@ FAMILY = Family(
         "sequence-classification": pooled("OpenAIGPTForSequenceClassification", classify),
         "token-classification": tokens("OpenAIGPTForTokenClassification", classify_tokens),
         "question-answering": tokens("OpenAIGPTForQuestionAnswering", span_head),
+        "multiple-choice": double("OpenAIGPTDoubleHeadsModel"),
         "causal-language-model": continued("OpenAIGPTLMHeadModel", words),
     },
     kinds=("decoder",),

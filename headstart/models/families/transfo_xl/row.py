@@ -48,7 +48,7 @@ FAMILY = Family(
     attention_dropouts=("dropatt",),
     names={"width": "d_model", "layers": "n_layer"},
     surface=surface,
-    lacks={head: reason for head, reason in LACKS.items() if head != "multiple-choice"},
+    lacks=LACKS,
     checkpoints=(Checkpoint("transfo-xl/transfo-xl-wt103", "285 M", "Apache-2.0"),),
     aliases={"transfo-xl-wt103": "transfo-xl/transfo-xl-wt103"},
     note="transformers has no Transformer-XL any more: the model here is headstart's own, and plain transformers reads its "

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -60,6 +60,7 @@ class Passage(Example):
 
     text: str
     prompt: str | None = None
+    joined: bool = False  # whether it is a block of a longer text, and goes on from the block before
 
     @property
     def whole(self) -> str:
@@ -129,7 +130,7 @@ class LanguageModel(Task[Passage]):
         """The texts as they are, or joined until a block is full."""
         if not self.settings.blocks or any(example.prompt is not None for example in examples):
             return examples
-        return [Passage(row, text) for row, text in blocks(((one.row, one.text) for one in examples), tokenizer, tokenizer.longest - 2)]
+        return [Passage(row, text, joined=True) for row, text in blocks(((one.row, one.text) for one in examples), tokenizer, tokenizer.longest - 2)]
 
     def encode(self, example: Passage, tokenizer: Tokenizer, draw: Random | None = None) -> list[Feature]:
         """Windows of start, text and end; every token but the first is asked once.
@@ -146,7 +147,7 @@ class LanguageModel(Task[Passage]):
             cut = min(len(before) - 1, len(ids) - tokenizer.longest)
             ids, first = ids[cut:], first - cut
         if tokenizer.remembers and draw is None:
-            return self.segments(ids, first, tokenizer.longest, cut, example.row)
+            return self.segments(ids, first, tokenizer.longest, cut, "blocks" if example.joined else example.row)
         return self.windows(ids, first, tokenizer.longest, draw, cut)
 
     def windows(self, ids: Sequence[int], first: int, longest: int, draw: Random | None, cut: int) -> list[Feature]:
@@ -165,7 +166,7 @@ class LanguageModel(Task[Passage]):
         return [Feature(part, [0] * len(part), {"label": Target([part[place + 1] for place in places], "asked")}, 1 / len(made), cut,
                         asks=places) for part, places in made]
 
-    def segments(self, ids: Sequence[int], first: int, longest: int, cut: int, row: int) -> list[Feature]:
+    def segments(self, ids: Sequence[int], first: int, longest: int, cut: int, stream: Hashable) -> list[Feature]:
         """The same for a model that remembers: the text once, piece after piece; a piece's last token asks for the next's first.
 
         text [5, 6, 7] in pieces of 2:  ids <start> 5 | 6 7   asked 5 6 | 7 <end>
@@ -176,7 +177,7 @@ class LanguageModel(Task[Passage]):
             part = ids[begin:min(begin + longest, whole)]
             places = [place for place in range(len(part)) if first <= begin + place + 1 < len(ids)]
             target = Target([ids[begin + place + 1] for place in places], "asked")
-            made.append(Feature(part, [0] * len(part), {"label": target}, 1 / len(begins), cut, asks=places, stream=row))
+            made.append(Feature(part, [0] * len(part), {"label": target}, 1 / len(begins), cut, asks=places, stream=stream))
         return made
 
     def head(self) -> HeadSpec:

@@ -136,7 +136,7 @@ def test_a_file_of_texts_trains_a_model_that_beats_its_start(family, folders, tm
     scores = json.loads((tmp_path / "run" / "scores.json").read_text())
     assert list(scores["test"]) == ["perplexity", "word_perplexity", "bits_per_byte"] and "3-gram with back-off" in scores["baselines"]
     ours, data = scores["tables"]["test"]["writing"]
-    assert 0 <= ours["ended"] <= 1 and 0 <= ours["repetition"] <= 1 and data["repetition"] == 0 and data["training_overlap"] is not None
+    assert 0 <= ours["ended"] <= 1 and 0 <= (ours["repetition"] or 0) <= 1 and data["repetition"] == 0 and data["training_overlap"] is not None
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert "What it writes" in page and page.count(" ▸ ") >= 12 and "sample 12" in page
     code, out, _ = headstart("evaluate", folders[family], tmp_path / "texts.txt", "--json", "--set", "evaluation.resamples=0")

@@ -218,3 +218,11 @@ def test_a_pretrained_encoder_learns_to_write(family, tmp_path, headstart):
 def test_a_head_for_labels_on_a_decoder_of_bert_reads_both_sides_again(place):
     held = load(str(place("bert")), HeadSpec("sequence-classification", 2), seed=0)
     assert held.kind == "encoder" and not held.module.config.is_decoder
+
+
+def test_inspecting_a_decoder_made_of_an_encoder_shows_one_side_alone(place):
+    import numpy as np
+
+    found = headstart.inspect(place("bert"), "The gardener waters the roses.")
+    attentions = found.attentions
+    assert np.allclose(np.triu(attentions[0, 0], 1), 0) and attentions.shape[-1] > 4

@@ -136,7 +136,7 @@ def test_a_file_of_texts_trains_a_model_that_beats_its_start(family, folders, tm
     scores = json.loads((tmp_path / "run" / "scores.json").read_text())
     assert list(scores["test"]) == ["perplexity", "word_perplexity", "bits_per_byte"] and "3-gram with back-off" in scores["baselines"]
     ours, data = scores["tables"]["test"]["writing"]
-    assert 0 <= ours["ended"] <= 1 and 0 <= ours["repetition"] <= 1 and data["repetition"] == 0 and data["training_overlap"] is not None
+    assert 0 <= ours["ended"] <= 1 and 0 <= (ours["repetition"] or 0) <= 1 and data["repetition"] == 0 and data["training_overlap"] is not None
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert "What it writes" in page and page.count(" ▸ ") >= 12 and "sample 12" in page
     code, out, _ = headstart("evaluate", folders[family], tmp_path / "texts.txt", "--json", "--set", "evaluation.resamples=0")
@@ -159,3 +159,13 @@ def test_a_sample_takes_a_text_up_at_a_third_or_at_the_response(models):
     assert LanguageModel().opening(word, tokenizer) == ("One", "")
     (prompt,) = examples([{"prompt": "Why?", "response": "Because."}])
     assert LanguageModel().opening(prompt, tokenizer) == ("Why?\n", "Because.")
+
+
+def test_many_unknown_words_are_told(tmp_path, headstart, folders):
+    (tmp_path / "t.txt").write_text("\n".join(f"Zyx {text} qwertz vwxyz" for text in tiny.texts(30)))
+    code, _, words = headstart("finetune", tmp_path / "t.txt", "--task", "language-model", "--model", folders["transfo-xl"], "--to", tmp_path / "run",
+                               "--epochs", 1, "--set", "evaluation.resamples=0", "--set", "evaluation.samples=0")
+    assert code == 0 and "of the tokens are unknown to the tokenizer" in words
+    rows, model = examples([{"text": "Zyx the roses zyx."}]), load(str(folders["transfo-xl"]), None, seed=0)
+    (one,) = predict(LanguageModel(), model, rows, batch_tokens=99)
+    assert one.detail["unknown"] == 2

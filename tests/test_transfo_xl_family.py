@@ -129,3 +129,27 @@ def test_a_long_text_is_scored_piece_by_piece_with_what_was_read_before_in_memor
             assert found.detail["count"] == ids.shape[1] - 1
             assert abs(found.detail["loss"] - float(whole)) < 1e-4 * float(whole)
     assert model.memory is None and not model.carries
+
+
+def test_blocks_of_one_long_text_are_read_in_their_order_with_memory(writer):
+    from random import Random
+
+    from headstart.contract import Row
+    from headstart.evaluation.predict import predict
+    from headstart.tasks.language_model import LanguageModel
+
+    model, task = load(str(writer), None, seed=0, longest=24), LanguageModel(LanguageModel.Settings(blocks=True))
+    model.module.eval()
+    rows = task.compose([task.read(Row(number, {"text": text})) for number, text in enumerate(tiny.texts(12, seed=2))], model.tokenizer, Random(0))
+    assert len(rows) > 3
+    parts = [[0, *model.tokenizer.tokenize(one.text).ids, 0] for one in rows]
+    memory, found = None, list(predict(task, model, rows, batch_tokens=4096))
+    for ids, one in zip(parts, found, strict=True):
+        loss = 0.0
+        for begin in range(0, len(ids) - 1, 24):
+            part = torch.tensor([ids[begin:min(begin + 24, len(ids) - 1)]])
+            with torch.inference_mode():
+                output = model.module(part, mems=memory)
+            memory = output.mems
+            loss -= float(output.logits[0].gather(1, torch.tensor(ids[begin + 1:begin + 1 + part.shape[1]])[:, None]).sum())
+        assert abs(loss - one.detail["loss"]) < 1e-4 * loss

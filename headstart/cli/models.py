@@ -25,6 +25,10 @@ def run(given: argparse.Namespace) -> int:
               f"{'packed or padded' if entry.packs else 'padded'} batches")
         for reason in dict.fromkeys(entry.lacks.values()):
             print(f"  lacks {', '.join(head for head, why in entry.lacks.items() if why == reason)}: {reason}")
+        if entry.codes:
+            print(f"  a prompt begins with one of its control codes: {', '.join(entry.codes)}")
+        if entry.note:
+            print(f"  {entry.note}")
         for checkpoint in entry.checkpoints:
             pickled = "  needs --allow-pickle" if checkpoint.pickled else ""
             print(f"  {checkpoint.name:<40} {checkpoint.parameters:>6}  {checkpoint.licence}{pickled}")

@@ -164,6 +164,10 @@ class Tokenizer(Protocol):
         """Whether the model that it belongs to carries what it read from one feature of a stream to the next."""
 
     @property
+    def unknown_id(self) -> int | None:
+        """The id that stands for what the vocabulary cannot spell; None where it can spell all."""
+
+    @property
     def mask_id(self) -> int | None:
         """The id that stands for a hidden token; None where there is none."""
 

@@ -56,6 +56,11 @@ class Unlimited:
         return False
 
     @property
+    def unknown_id(self) -> int | None:
+        """As the tokenizer's."""
+        return self.held.unknown_id
+
+    @property
     def mask_id(self) -> int | None:
         """As the tokenizer's."""
         return self.held.mask_id

@@ -164,6 +164,12 @@ class FamilyTokenizer:
         return found
 
     @property
+    def unknown_id(self) -> int | None:
+        """The id that stands for what the vocabulary cannot spell; None where it is also the end's (GPT-2), and never needed."""
+        found = self.held.unk_token_id
+        return int(found) if found is not None and found not in (self.end_id, self.start_id) else None
+
+    @property
     def mask_id(self) -> int | None:
         """The id that stands for a hidden token; None where there is none."""
         found = self.held.mask_token_id

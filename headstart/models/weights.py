@@ -90,7 +90,8 @@ def check_loaded(known: Facts, module: Any, missing: set[str], *, fresh_head: bo
                       f"({', '.join(lacking[:3])}{' …' if len(lacking) > 3 else ''}); they would be random.",
                       "The folder is incomplete, or its config is of another model; copy it again.")
     for name, held in module.named_parameters():
-        if not bool(torch.isfinite(held).all()):
+        # The sum first: 0.1 s instead of 5 s for 135 million weights; it is no number when one of them is none.
+        if not bool(torch.isfinite(held.detach().sum())) and not bool(torch.isfinite(held).all()):
             raise damaged(f"The weight {name} of {known.reference} holds values that are no numbers (NaN or infinity).",
                           "The file is damaged; copy or download it again.")
 

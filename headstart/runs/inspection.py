@@ -10,7 +10,7 @@ from headstart.data import splits
 from headstart.errors import Exit, UserError
 from headstart.inspection.probe import Probe, layer_states, probe
 from headstart.models.facts import Facts, facts
-from headstart.models.load import load
+from headstart.models.load import load, trained_head
 from headstart.models.model import Model
 from headstart.runs.artifact import model_folder
 from headstart.runs.prepare import columns_of
@@ -33,7 +33,9 @@ def opened(reference: str, *, device: str, allow_pickle: bool = False) -> tuple[
     known = facts(place, allow_pickle=allow_pickle)
     trained = labels_texts(known)
     kind = CLASSIFIER if CLASSIFIER in known.heads else known.heads[0]
-    spec = None if trained else HeadSpec(kind, 2)
+    head = trained_head(known)
+    decodes = head is not None and known.row.heads[head].continues and bool(known.row.decodes)  # BERT that writes sees one side
+    spec = None if trained or decodes else HeadSpec(kind, 2)
     return load(place, spec, seed=0, device=device, allow_pickle=allow_pickle, closes=False), trained
 
 

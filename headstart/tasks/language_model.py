@@ -5,9 +5,10 @@ A asked tokens, M examples, R resamples.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -60,6 +61,7 @@ class Passage(Example):
 
     text: str
     prompt: str | None = None
+    joined: bool = False  # whether it is a block of a longer text, and goes on from the block before
 
     @property
     def whole(self) -> str:
@@ -129,7 +131,8 @@ class LanguageModel(Task[Passage]):
         """The texts as they are, or joined until a block is full."""
         if not self.settings.blocks or any(example.prompt is not None for example in examples):
             return examples
-        return [Passage(row, text) for row, text in blocks(((one.row, one.text) for one in examples), tokenizer, tokenizer.longest - 2)]
+        made = blocks(((one.row, one.text) for one in examples), tokenizer, tokenizer.longest - 2)
+        return [Passage(row, text, joined=True) for row, text in made]
 
     def encode(self, example: Passage, tokenizer: Tokenizer, draw: Random | None = None) -> list[Feature]:
         """Windows of start, text and end; every token but the first is asked once.
@@ -145,9 +148,13 @@ class LanguageModel(Task[Passage]):
         if example.prompt is not None and len(ids) > tokenizer.longest:
             cut = min(len(before) - 1, len(ids) - tokenizer.longest)
             ids, first = ids[cut:], first - cut
-        if tokenizer.remembers and draw is None:
-            return self.segments(ids, first, tokenizer.longest, cut, example.row)
-        return self.windows(ids, first, tokenizer.longest, draw, cut)
+        if draw is not None:
+            return self.windows(ids, first, tokenizer.longest, draw, cut)
+        if tokenizer.remembers:
+            made = self.segments(ids, first, tokenizer.longest, cut, "blocks" if example.joined else example.row)
+        else:
+            made = self.windows(ids, first, tokenizer.longest, draw, cut)
+        return [dataclasses.replace(feature, info={"unknown": tokenizer.unknown_id}) for feature in made]
 
     def windows(self, ids: Sequence[int], first: int, longest: int, draw: Random | None, cut: int) -> list[Feature]:
         """Features that ask every token from `first` on once; in evaluation each window's beginning gives context alone."""
@@ -165,7 +172,7 @@ class LanguageModel(Task[Passage]):
         return [Feature(part, [0] * len(part), {"label": Target([part[place + 1] for place in places], "asked")}, 1 / len(made), cut,
                         asks=places) for part, places in made]
 
-    def segments(self, ids: Sequence[int], first: int, longest: int, cut: int, row: int) -> list[Feature]:
+    def segments(self, ids: Sequence[int], first: int, longest: int, cut: int, stream: Hashable) -> list[Feature]:
         """The same for a model that remembers: the text once, piece after piece; a piece's last token asks for the next's first.
 
         text [5, 6, 7] in pieces of 2:  ids <start> 5 | 6 7   asked 5 6 | 7 <end>
@@ -176,7 +183,7 @@ class LanguageModel(Task[Passage]):
             part = ids[begin:min(begin + longest, whole)]
             places = [place for place in range(len(part)) if first <= begin + place + 1 < len(ids)]
             target = Target([ids[begin + place + 1] for place in places], "asked")
-            made.append(Feature(part, [0] * len(part), {"label": target}, 1 / len(begins), cut, asks=places, stream=row))
+            made.append(Feature(part, [0] * len(part), {"label": target}, 1 / len(begins), cut, asks=places, stream=stream))
         return made
 
     def head(self) -> HeadSpec:
@@ -186,11 +193,12 @@ class LanguageModel(Task[Passage]):
     def reduce(self, feature: Feature, output: Mapping[str, NDArray[Any]]) -> dict[str, float]:
         """How surprising the asked tokens were, and how many they are."""
         surprise = output["surprise"].astype("float64")
-        return {"loss": float(surprise.sum()), "hits": float(output["hit"].sum()), "count": len(surprise)}
+        unknown = sum(token == feature.info["unknown"] for token in feature.targets["label"].value)
+        return {"loss": float(surprise.sum()), "hits": float(output["hit"].sum()), "count": len(surprise), "unknown": unknown}
 
     def decode(self, example: Passage, pieces: Sequence[dict[str, float]]) -> Prediction:
         """The text's log-probability in all."""
-        sums = {name: sum(piece[name] for piece in pieces) for name in ("loss", "hits", "count")}
+        sums = {name: sum(piece[name] for piece in pieces) for name in ("loss", "hits", "count", "unknown")}
         mean = sums["loss"] / sums["count"] if sums["count"] else 0.0
         return Prediction(example.row, {"log_probability": -sums["loss"], "perplexity": math.exp(min(mean, 700.0))}, sums)
 
@@ -198,7 +206,15 @@ class LanguageModel(Task[Passage]):
         """Surprise, tokens, words and bytes of the text."""
         from headstart.metrics.language import measures
 
-        return measures(prediction.detail["loss"], int(prediction.detail["count"]), example.text)
+        found = measures(prediction.detail["loss"], int(prediction.detail["count"]), example.text)
+        return found | {"unknown": prediction.detail.get("unknown", 0)}
+
+    def warn(self, measures: Measures) -> str | None:
+        """Unknown words are easy to foretell: a perplexity with many of them says little."""
+        share = float(measures["unknown"].sum() / max(1, measures["tokens"].sum()))
+        if share < 0.01:
+            return None
+        return f"{share:.1%} of the tokens are unknown to the tokenizer and easy to foretell: perplexity and bits per byte say little here"
 
     def score(self, measures: Measures, weights: Floats) -> dict[str, NDArray[Any]]:
         """perplexity (a token), word_perplexity, bits_per_byte."""

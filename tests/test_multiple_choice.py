@@ -131,7 +131,7 @@ def test_decoders_choose_and_those_with_two_heads_learn_the_words_too(family, tm
     held = headstart_load(tmp_path / "run")
     made = held.task.encode(held.task.read(Row(0, {"context": rows[0][0], "choices": rows[0][1:3]})), held.loaded.tokenizer)
     scores = [plain(**{"input_ids": torch_ids(one)}) for one in made]
-    logits = [float((one.mc_logits if two else one.logits).reshape(-1)[0]) for one in scores]
+    logits = [(one.mc_logits if two else one.logits).reshape(-1)[0].item() for one in scores]
     assert 1 / (1 + np.exp(logits[1] - logits[0])) == pytest.approx(first, abs=1e-5) and second == pytest.approx(1 - first, abs=1e-6)
 
 

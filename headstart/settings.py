@@ -106,6 +106,7 @@ class Evaluation:
 
     baselines: Annotated[bool, Note("fit cheap rivals on the same split")] = True
     resamples: Annotated[int, Note("bootstrap resamples of each interval; none when 0", low=0, high=100_000)] = 1000
+    explained: Annotated[int, Note("wrong answers whose words the report weighs (encoders); none when 0", low=0, high=100)] = 5
     samples: Annotated[int, Note("texts that a language model writes for the report; none when 0", low=0, high=1000)] = 12
     batch_tokens: Annotated[int, Note("tokens that go through the model at once", low=16)] = 4096
 

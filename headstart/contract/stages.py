@@ -274,13 +274,31 @@ class Figure:
     curve   {"x_title": str, "y_title": str, "series": {name: [[x, y]]}, "diagonal": bool}
     scatter {"x_title": str, "y_title": str, "points": [[x, y]], "diagonal": bool}
     texts   {"items": [{"text": str, "title": str, "fields": {name: cell}}]}
+    words   {"items": [{"words": [[str, number from -1 to 1]], "title": str, "fields": {name: cell}}]}
     """
 
     name: str
     title: str
-    kind: Literal["table", "matrix", "bars", "curve", "scatter", "texts"]
+    kind: Literal["table", "matrix", "bars", "curve", "scatter", "texts", "words"]
     data: Mapping[str, Json]
     caption: str = ""
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A wrong answer whose words the report weighs: the text (and pair) as the model read it, and the output that said it.
+
+    Either a `column` of the feature's output, or `places`: characters of the last part, each with a column of the output of
+    the token that holds it.
+    """
+
+    row: int
+    text: str
+    pair: str | None
+    said: str
+    gold: str
+    column: int | None = None
+    places: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from headstart.contract.stages import (
     Baseline,
     Column,
     Detection,
+    Doubt,
     E,
     Feature,
     Field,
@@ -160,6 +161,10 @@ class Task(ABC, Generic[E]):
 
     def figures(self, examples: Sequence[E], predictions: Sequence[Prediction], measures: Measures) -> list[Figure]:
         """Pictures and tables for the report."""
+        return []
+
+    def doubts(self, examples: Sequence[E], predictions: Sequence[Prediction], measures: Measures, count: int) -> list[Doubt]:
+        """The worst wrong answers, whose words the report weighs; none for a task whose answers do not rest on words."""
         return []
 
     def calibrate(self, examples: Sequence[E], predictions: Sequence[Prediction]) -> Learned:

@@ -33,6 +33,7 @@ AT_ONCE = 512  # tokens that go through the model together: 0.7 GB of what gradi
 
 Method = Literal["integrated-gradients", "gradient-x-input", "occlusion"]
 Baseline = Literal["pad", "mask"]
+Index = int | Sequence[tuple[int, int]]  # a column of a feature's output, or tokens with a column each, added
 METHODS: tuple[Method, ...] = ("integrated-gradients", "gradient-x-input", "occlusion")
 BASELINES: tuple[Baseline, ...] = ("pad", "mask")
 
@@ -196,8 +197,15 @@ class Scorer:
                 found.append(self.model.forward(self.batch(variants[begin:begin + self.room]))["logits"].double().cpu().numpy())
         return np.concatenate(found)
 
-    def gradients(self, shares: Sequence[float], index: int) -> Tensor:
-        """The gradient of one logit at each point of the straight path, by the embeddings: (K, T, W)."""
+    def value(self, ids: Sequence[int], index: Index) -> float:
+        """One output for one row of ids."""
+        import torch
+
+        with torch.inference_mode():
+            return float(chosen(self.model.forward(self.batch([ids]))["logits"].double(), index, 1)[0])
+
+    def gradients(self, shares: Sequence[float], index: Index) -> Tensor:
+        """The gradient of one output at each point of the straight path, by the embeddings: (K, T, W)."""
         import torch
 
         found = []
@@ -206,7 +214,7 @@ class Scorer:
             points = (self.origin + part[:, None, None] * self.change).requires_grad_()
             with torch.enable_grad(), replaced(self.model.module, points):
                 logits = self.model.forward(self.batch([list(self.encoded.feature.ids)] * len(part)))["logits"]
-                (made,) = torch.autograd.grad(logits[:, index].sum(), points)
+                (made,) = torch.autograd.grad(chosen(logits, index, len(part)).sum(), points)
             found.append(made)
         return torch.cat(found)
 
@@ -237,7 +245,15 @@ def replaced(module: Any, points: Tensor) -> Iterator[None]:
         hook.remove()
 
 
-def integrated(scorer: Scorer, index: int, difference: float, steps: int | None) -> tuple[NDArray[Any], int]:
+def chosen(outputs: Tensor, index: Index, count: int) -> Tensor:
+    """The output that is explained, for each of `count` variants: a column, or a sum of tokens' columns."""
+    if isinstance(index, int):
+        return outputs[:, index]
+    table = outputs.reshape(count, -1, outputs.shape[-1])
+    return sum((table[:, place, column] for place, column in index[1:]), table[:, index[0][0], index[0][1]])
+
+
+def integrated(scorer: Scorer, index: Index, difference: float, steps: int | None) -> tuple[NDArray[Any], int]:
     """Equation 1 of the paper by Gauss and Legendre's rule, (T,), and how many points it took."""
     import numpy as np
     import torch

@@ -34,7 +34,7 @@ def cell(value: Json) -> str:
 
 def render(figure: Figure) -> str:
     """One figure with title and caption."""
-    drawn = {"table": table, "matrix": matrix, "bars": bars, "curve": curve, "scatter": scatter, "texts": texts}[figure.kind]
+    drawn = {"table": table, "matrix": matrix, "bars": bars, "curve": curve, "scatter": scatter, "texts": texts, "words": words}[figure.kind]
     caption = f"<figcaption>{escape(figure.caption)}</figcaption>" if figure.caption else ""
     return f'<figure id="{escape(figure.name)}"><h3>{escape(figure.title)}</h3>{caption}{drawn(figure.data, figure.title)}</figure>'
 
@@ -206,3 +206,16 @@ def texts(data: Mapping[str, Any], title: str) -> str:
         body = f"<p>{text}</p>" if len(item["text"]) <= 300 else f"<details><summary>{escape(item['text'][:200])} …</summary><p>{text}</p></details>"
         items.append(f'<li><div class="facts"><span>{escape(item["title"])}</span>{facts}</div>{body}</li>')
     return f'<ol class="texts">{"".join(items)}</ol>' if items else "<p>There are none.</p>"
+
+
+def words(data: Mapping[str, Any], title: str) -> str:
+    """Texts whose words are shaded by how much they speak for something, or against it; the strongest are listed in words."""
+    items = []
+    for item in data["items"][:50]:
+        facts = "".join(f"<span><b>{escape(name)}</b> {cell(value)}</span>" for name, value in item["fields"].items())
+        body = " ".join(f'<mark class="{"for" if share > 0 else "against"}" style="--a:{abs(share):.2f}" title="{share:+.2f}">{escape(word)}</mark>'
+                        for word, share in item["words"])
+        top = sorted(item["words"], key=lambda pair: -abs(pair[1]))[:6]
+        listed = ", ".join(f"{escape(word)} {share:+.2f}" for word, share in top)
+        items.append(f'<li><div class="facts"><span>{escape(item["title"])}</span>{facts}</div><p>{body}</p><p class="note">{listed}</p></li>')
+    return f'<ol class="texts weighed">{"".join(items)}</ol>' if items else "<p>There are none.</p>"

@@ -12,7 +12,7 @@ from headstart.contract import Figure, Json, Prediction, Score, Task
 from headstart.evaluation.compare import Compared, compare
 from headstart.evaluation.evaluate import Evaluated, evaluate
 from headstart.evaluation.predict import drawn_features, pooled_states, predict
-from headstart.runs import artifact, card, presets, report, subsets
+from headstart.runs import artifact, card, presets, reasons, report, subsets
 from headstart.runs.fit import Fit
 from headstart.runs.prepare import unique
 from headstart.runs.reading import read_examples, stop_on_faults
@@ -58,7 +58,7 @@ def finish(fit: Fit, command: str) -> None:
                               "model": request.model}
     artifact.save(fit.folder / "model", prepared.model, task, card.render(card_of(fit, scores)), facts)
     figures = {split: task.figures(one.examples, one.predictions, one.measures) for split, one in done.items()}
-    figures[judged] = [*samples, *figures[judged]]
+    figures[judged] = [*samples, *figures[judged], *reasons.figures(task, prepared.model, done[judged], request.evaluation.explained)]
     write_report(fit, command, scores, figures)
 
 

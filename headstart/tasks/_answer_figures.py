@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from headstart.contract import Figure, Measures, Prediction
+from headstart.contract import Doubt, Figure, Measures, Prediction
 from headstart.tasks._answers import Question
 
 WORDS = ("what", "who", "when", "where", "which", "how", "why")
@@ -36,14 +36,30 @@ def by_word(examples: Sequence[Question], measures: Measures) -> Figure:
 
 def worst(examples: Sequence[Question], predictions: Sequence[Prediction], measures: Measures, count: int = 20) -> Figure:
     """The surest answers that share no word with a gold one."""
-    wrong = [place for place in range(len(predictions)) if measures["f1"][place] == 0]
-    wrong.sort(key=lambda place: -float(predictions[place].values["probability"]))
+    wrong = sure_and_wrong(predictions, measures)
     items = [{"text": examples[place].passage, "title": examples[place].question,
               "fields": {"answer": predictions[place].values["prediction"] or "(none)",
                          "gold": " | ".join(dict.fromkeys(examples[place].answers or ())) or "(none)",
                          "probability": float(predictions[place].values["probability"])}} for place in wrong[:count]]
     return Figure("worst_answers", "Sure and wrong", "texts", {"items": items},
                   f"{len(wrong):,} answers share no word with a gold answer; the surest of them.")
+
+
+def sure_and_wrong(predictions: Sequence[Prediction], measures: Measures) -> list[int]:
+    """Answers without a word of a gold one, the surest first."""
+    wrong = [place for place in range(len(predictions)) if measures["f1"][place] == 0]
+    return sorted(wrong, key=lambda place: -float(predictions[place].values["probability"]))
+
+
+def doubts(examples: Sequence[Question], predictions: Sequence[Prediction], measures: Measures, count: int) -> list[Doubt]:
+    """The surest wrong answers: the score of their first and their last token."""
+    found = []
+    for at in sure_and_wrong(predictions, measures):
+        begin, end = predictions[at].values["start"], predictions[at].values["end"]
+        if begin is not None and end is not None and end > begin:
+            found.append(Doubt(examples[at].row, examples[at].question, examples[at].passage, str(predictions[at].values["prediction"]),
+                               " | ".join(dict.fromkeys(examples[at].answers or ())) or "(none)", places=((begin, 0), (end - 1, 1))))
+    return found[:count]
 
 
 def token_scores(example: Question, prediction: Prediction) -> list[Figure]:

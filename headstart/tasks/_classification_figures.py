@@ -51,13 +51,18 @@ def reliability_diagram(measures: Measures) -> Figure:
 
 def errors(texts: Sequence[str], gold: Sequence[str], predictions: Sequence[Prediction]) -> Figure:
     """The wrong answers that the model was surest of: often the label in the file is the wrong one."""
-    wrong = [index for index, prediction in enumerate(predictions) if prediction.values["prediction"] != gold[index]]
-    sure = np.argsort([-predictions[index].values["probability"] for index in wrong], kind="stable")[:MOST_ERRORS]
     items: list[Json] = []
-    for index in (wrong[place] for place in sure):
+    for index in sure_and_wrong(gold, predictions)[:MOST_ERRORS]:
         values = predictions[index].values
         items.append({"text": texts[index][:2000], "title": f"row {predictions[index].row}",
                       "fields": {"in the file": gold[index], "prediction": values["prediction"],
                                  "probability": values["probability"]}})
     return Figure("errors", "Where it was sure and wrong", "texts", {"items": items},
                   "Look here first: some of these labels may be mistakes in the file.")
+
+
+def sure_and_wrong(gold: Sequence[str], predictions: Sequence[Prediction]) -> list[int]:
+    """Which answers are wrong, the surest first."""
+    wrong = [index for index, prediction in enumerate(predictions) if prediction.values["prediction"] != gold[index]]
+    sure = np.argsort([-predictions[index].values["probability"] for index in wrong], kind="stable")
+    return [wrong[place] for place in sure]

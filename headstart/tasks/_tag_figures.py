@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from headstart.contract import Figure, Json, Measures, Prediction
+from headstart.contract import Doubt, Figure, Json, Measures, Prediction
 from headstart.tasks._tagged import Tagged
 
 WORDS = {"missed": "missed: nothing stands there", "spurious": "spurious: nothing should stand there",
@@ -16,8 +16,7 @@ def figures(examples: Sequence[Tagged], predictions: Sequence[Prediction], measu
     rows = [[name, held["support"], held["predicted"], held["precision"], held["recall"], held["f1"]]
             for name, held in tables["per_type"].items()]
     columns = ["type", "entities", "predicted", "precision", "recall", "F1"]
-    wrong = [int(sum(measures[name][at] for name in WORDS)) for at in range(len(examples))]
-    order = sorted((at for at in range(len(examples)) if wrong[at]), key=lambda at: -wrong[at])[:20]
+    order = most_errors(examples, measures)[:20]
     items = [{"text": examples[at].text[:2000], "title": f"row {examples[at].row}",
               "fields": {"in the file": told(examples[at], [(one.begin, one.end, one.type) for one in examples[at].found or ()]),
                          "prediction": told(examples[at], predictions[at].detail["entities"])}} for at in order]
@@ -27,6 +26,29 @@ def figures(examples: Sequence[Tagged], predictions: Sequence[Prediction], measu
                                                       "rows": [[words, tables["errors"][name]] for name, words in WORDS.items()]}),
         Figure("worst", "Sentences with most errors", "texts", {"items": items}),
     ]
+
+
+def most_errors(examples: Sequence[Tagged], measures: Measures) -> list[int]:
+    """The sentences with errors, most first."""
+    wrong = [int(sum(measures[name][at] for name in WORDS)) for at in range(len(examples))]
+    return sorted((at for at in range(len(examples)) if wrong[at]), key=lambda at: -wrong[at])
+
+
+def doubts(examples: Sequence[Tagged], predictions: Sequence[Prediction], measures: Measures, labels: Sequence[str],
+           count: int) -> list[Doubt]:
+    """In each of the worst sentences, the first entity that is not in the file: the tag of its first word."""
+    found = []
+    for at in most_errors(examples, measures):
+        example = examples[at]
+        gold = [(one.begin, one.end, one.type) for one in example.found or ()]
+        strange = next((one for one in predictions[at].detail["entities"] if tuple(one) not in gold), None)
+        if strange is None or f"B-{strange[2]}" not in labels:
+            continue
+        found.append(Doubt(example.row, example.text, None, told(example, [strange]), told(example, gold),
+                           places=((example.places[strange[0]][0], labels.index(f"B-{strange[2]}")),)))
+        if len(found) == count:
+            break
+    return found
 
 
 def told(example: Tagged, found: Sequence[tuple[int, int, str]]) -> str:

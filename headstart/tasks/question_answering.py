@@ -16,6 +16,7 @@ from headstart.contract import (
     Baseline,
     Column,
     Detection,
+    Doubt,
     Feature,
     Field,
     Figure,
@@ -263,6 +264,12 @@ class QuestionAnswering(Task[Question]):
         from headstart.tasks._answer_figures import figures
 
         return figures(examples, predictions, measures)
+
+    def doubts(self, examples: Sequence[Question], predictions: Sequence[Prediction], measures: Measures, count: int) -> list[Doubt]:
+        """The surest answers that share no word with a gold one: where they begin and end."""
+        from headstart.tasks._answer_figures import doubts
+
+        return doubts(examples, predictions, measures, count)
 
     def baselines(self) -> tuple[Baseline, ...]:
         """Answering nothing, and the sentence that shares most words with the question."""

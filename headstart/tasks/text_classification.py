@@ -16,6 +16,7 @@ from headstart.contract import (
     Baseline,
     Column,
     Detection,
+    Doubt,
     Feature,
     Field,
     Figure,
@@ -238,6 +239,15 @@ class TextClassification(Task[LabelledText]):
         texts = [self.subject(example) for example in examples]
         gold = [example.label or "" for example in examples]
         return figures(texts, gold, predictions, measures, self.tables(measures))
+
+    def doubts(self, examples: Sequence[LabelledText], predictions: Sequence[Prediction], measures: Measures, count: int) -> list[Doubt]:
+        """The wrong answers that it was surest of."""
+        from headstart.tasks._classification_figures import sure_and_wrong
+
+        gold = [example.label or "" for example in examples]
+        return [Doubt(examples[at].row, examples[at].text, examples[at].pair, str(predictions[at].values["prediction"]), gold[at],
+                      self.known.labels.index(str(predictions[at].values["prediction"])))
+                for at in sure_and_wrong(gold, predictions)[:count] if predictions[at].values["prediction"] in self.known.labels]
 
     def baselines(self) -> tuple[Baseline, ...]:
         """Majority class, TF-IDF + logistic regression, frozen encoder + logistic regression."""

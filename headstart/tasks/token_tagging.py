@@ -15,6 +15,7 @@ from headstart.contract import (
     Baseline,
     Column,
     Detection,
+    Doubt,
     Feature,
     Field,
     Figure,
@@ -203,6 +204,12 @@ class TokenTagging(Task[Tagged]):
         from headstart.tasks._tag_figures import figures
 
         return figures(examples, predictions, measures, self.tables(measures))
+
+    def doubts(self, examples: Sequence[Tagged], predictions: Sequence[Prediction], measures: Measures, count: int) -> list[Doubt]:
+        """Entities that should not be there, or are of the wrong type, in the sentences with most errors."""
+        from headstart.tasks._tag_figures import doubts
+
+        return doubts(examples, predictions, measures, self.known.labels, count)
 
     def baselines(self) -> tuple[Baseline, ...]:
         """Nothing at all, and the entities of the training rows by heart."""

@@ -210,6 +210,7 @@ class HeadSpec:
     labels: tuple[str, ...] = ()
     loss: str = "cross-entropy"
     joint: bool = False
+    drawn_order: bool = False  # train on tokens in drawn orders (XLNet), not from left to right
 
 
 @dataclass(frozen=True)

@@ -230,8 +230,8 @@ class Model:
 
         found, cls = [], type(self.module).__name__
         if not hasattr(transformers, cls):
-            part = "all of it after `import headstart.models.register`" if self.facts.row.own else "its backbone"
-            found.append(f"transformers has no class {cls}: headstart.load reads this folder; plain transformers reads {part}.")
+            found.append(f"transformers has no class {cls}: headstart.load reads this folder; so does plain transformers after "
+                         "`import headstart.models.register`.")
         if self.tokenizer.closes_unsaid:
             found.append("Two texts are parted by a token that the tokenizer's own files cannot tell; headstart adds it.")
         return found

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 
 def register() -> None:
-    """Make transformers know Transformer-XL; again and again does no harm."""
+    """Make transformers know Transformer-XL, and our heads on GPT and CTRL; again and again does no harm."""
     import transformers
 
+    from headstart.models import own_heads
     from headstart.models.families.transfo_xl import config, heads, model, tokenizer
 
     kind = config.TransfoXLConfig
@@ -24,6 +25,10 @@ def register() -> None:
                       (transformers.AutoModelForQuestionAnswering, heads.TransfoXLForQuestionAnswering),
                       (transformers.AutoModelForMultipleChoice, heads.TransfoXLForMultipleChoice)):
         auto.register(kind, cls, exist_ok=True)
+    for auto, suffix in ((transformers.AutoModelForTokenClassification, "ForTokenClassification"),
+                         (transformers.AutoModelForQuestionAnswering, "ForQuestionAnswering")):
+        for family in ("OpenAIGPT", "CTRL"):
+            auto.register(getattr(transformers, f"{family}Config"), own_heads.head_class(f"{family}{suffix}"), exist_ok=True)
     transformers.AutoTokenizer.register(kind, tokenizer.TransfoXLTokenizer, exist_ok=True)
 
 

@@ -83,6 +83,8 @@ def test_a_head_of_our_own_is_named_by_its_folder_and_loads_again(family, tmp_pa
     assert name.endswith("ForTokenClassification") and "auto_map" not in (place / "config.json").read_text()
     held = load(str(place), None, seed=0)
     assert type(held.module) is head_class(name) and held.head == "token-classification"
+    again = transformers.AutoModelForTokenClassification.from_pretrained(place)  # conftest registers our classes
+    assert type(again) is head_class(name) and torch.equal(again.score.weight, held.module.score.weight)
     base = type(held.module.base_model).from_pretrained(place)  # plain transformers reads the backbone
     for weight, other in zip(base.parameters(), held.module.base_model.parameters(), strict=True):
         assert torch.equal(weight, other)

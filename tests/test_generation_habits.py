@@ -226,3 +226,33 @@ def test_inspecting_a_decoder_made_of_an_encoder_shows_one_side_alone(place):
     found = headstart.inspect(place("bert"), "The gardener waters the roses.")
     attentions = found.attentions
     assert np.allclose(np.triu(attentions[0, 0], 1), 0) and attentions.shape[-1] > 4
+
+
+def test_xlnet_learns_in_drawn_orders_when_told(place, tmp_path, headstart):
+    from headstart.contract import Feature, Target
+    from headstart.data.batches import collate
+
+    model = load(str(place("xlnet")), HeadSpec(WRITER, 0, loss="vocabulary", drawn_order=True), seed=0, dropout=0.0)
+    ids = model.tokenizer.tokenize("The gardener waters the roses.").ids
+    batch = collate([Feature(ids, [0] * len(ids), {"label": Target(ids[1:], "asked")}, asks=range(len(ids) - 1))], model.layout(packed=False))
+    found = {}
+    for mode in ("eval", "train"):
+        getattr(model.module, mode)()
+        with torch.random.fork_rng(), torch.inference_mode():
+            torch.manual_seed(5)
+            found[mode] = model.forward(batch)["logits"]
+            torch.manual_seed(5)
+            assert torch.equal(found[mode], model.forward(batch)["logits"])
+    with torch.random.fork_rng(), torch.inference_mode():
+        torch.manual_seed(5)
+        ranks = torch.rand(1, len(ids) + 1).argsort(1)[0]
+        seen = (ranks[None, :] >= ranks[:, None]).float()[None]
+        plain = model.module(torch.tensor([[*ids, 0]]), attention_mask=torch.tensor([[1.0] * len(ids) + [0.0]]), perm_mask=seen,
+                             target_mapping=torch.eye(len(ids) + 1)[None, 1:]).logits[0, :-1]
+    assert torch.allclose(found["train"], plain, atol=1e-5) and not torch.allclose(found["train"], found["eval"], atol=1e-2)
+    (tmp_path / "texts.txt").write_text("\n".join(tiny.texts(60, seed=7)))
+    words = ["--task", "language-model", "--epochs", 1, "--set", "task.order=drawn", "--set", "evaluation.baselines=false", "--set", "evaluation.samples=0"]
+    code, _, said = headstart("finetune", tmp_path / "texts.txt", "--model", place("xlnet"), "--to", tmp_path / "run", *words)
+    assert code == 0, said
+    code, _, said = headstart("finetune", tmp_path / "texts.txt", "--model", place("roberta"), "--to", tmp_path / "other", *words)
+    assert code == 2 and "not in drawn orders" in said

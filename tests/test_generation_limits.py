@@ -111,3 +111,8 @@ def test_a_family_that_never_follows_sentences_says_so_before_weights_are_read(p
     with pytest.raises(UserError, match="never trained on sentences") as caught:
         load(str(folder), HeadSpec("next-sentence", 2), seed=0)
     assert "bert" in caught.value.fix
+
+
+def test_more_beams_than_memory_holds_are_refused_before_they_are_begun(place, headstart):
+    code, _, words = headstart("generate", place("gpt2"), "The roses", "--beams", 10**9)
+    assert code == 78 and "GiB of memory" in words and "generation.beams" in words

@@ -212,6 +212,7 @@ class HeadSpec:
     loss: str = "cross-entropy"
     joint: bool = False
     words: float = 0.0  # the share of the right choice's own words in the loss "choice+words"
+    drawn_order: bool = False  # train on tokens in drawn orders (XLNet), not from left to right
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from headstart.errors import Exit, UserError
 from headstart.evaluation import habits
 from headstart.evaluation.collected import Collected, Stopped
 from headstart.models.load import longest_of
+from headstart.models.memory import check_room
 from headstart.models.weights import quiet
 from headstart.settings import Generation
 
@@ -130,6 +131,7 @@ def write(model: Model, prompts: Sequence[Sequence[int]], settings: Generation, 
     new = longest(model) - width if settings.new_tokens == -1 else settings.new_tokens
     if new <= 0:
         return [[([], [])] * settings.answers for _ in prompts]
+    check_room(model, rows=len(prompts) * max(settings.beams, settings.answers), tokens=width + new)
     more: dict[str, Any] = {}
     if stream is not None and len(prompts) == settings.beams == 1:
         more["streamer"] = Stream(model, stream, prompts[0])

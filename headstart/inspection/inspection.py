@@ -29,7 +29,8 @@ class Inspection:
 
     `layers` are the layers of `hidden_states` (N, T, W) float32: 0 is what goes into the first layer, n what comes out
     of layer n. `attentions` (M, H, T, T) float32 are the weights of the layers from 1 on among them and of `heads`
-    (numbered from 1): row i holds what token i looks at, and sums to 1. Empty where they were not wanted.
+    (numbered from 1): row i holds what token i looks at, and sums to 1 (to less in Transformer-XL, which looks at an empty
+    memory too). Empty where they were not wanted.
     """
 
     model: str

@@ -40,7 +40,7 @@ class Output:
     apply: Callable[[Any, Tensor], Tensor]
 
 
-def as_they_are(inputs: dict[str, Any]) -> dict[str, Any]:
+def as_they_are(inputs: dict[str, Any], drawn: bool) -> dict[str, Any]:
     """The inputs as every head has them."""
     return inputs
 
@@ -56,10 +56,10 @@ class Head:
     outputs: dict[str, Output]
     keeps: tuple[str, ...] = ()
     continues: bool = False  # whether it goes on with a text, which must then not be closed by an end token
-    prepare: Callable[[dict[str, Any]], dict[str, Any]] = as_they_are  # the backbone's inputs for this head
     at_end: bool = False  # whether "pooled" is the very last token, even where it has padding's id
     beams: Callable[[Any], Any] | None = None  # the part of an answer head that follows starts to ends
     words: Callable[[Any, Tensor], Tensor] | None = None  # its second head, over the vocabulary: (A, W) -> (A, V)
+    prepare: Callable[[dict[str, Any], bool], dict[str, Any]] = as_they_are  # the backbone's inputs for this head
     by_mask: bool = False  # whether it writes a mask at a time, as it sees both sides of every token
     scorer: str = ""  # the part that has `losses` and `likeliest` of its own, where a vocabulary is scored in clusters
 

@@ -10,7 +10,7 @@ from headstart.errors import UserError
 from headstart.models import attention, catalogue, first_tokens, integrity, languages, weights
 from headstart.models.dropout import replace_dropout
 from headstart.models.facts import Facts, facts
-from headstart.models.family import inner
+from headstart.models.family import as_they_are, inner
 from headstart.models.model import Model
 from headstart.models.tokenizer import FamilyTokenizer, first_line, load_tokenizer
 
@@ -39,6 +39,9 @@ def load(reference: str, head: HeadSpec | None, *, seed: int, device: str = "cpu
     catalogue.check_head(known.row, kind, reference)
     if head is not None and head.words:
         catalogue.check_words(known.row, kind, reference)
+    if head is not None and head.drawn_order and known.row.heads[kind].prepare is as_they_are:
+        raise UserError(f"{reference} ({known.family}) learns from left to right, not in drawn orders.",
+                        fix="Leave task.order out, or choose an XLNet.")
     attention.register()
     cls = head_class(known.row.heads[kind].cls)
     config = make_config(known, head, dropout, attention_dropout, decodes=known.row.heads[kind].continues)
@@ -55,7 +58,9 @@ def load(reference: str, head: HeadSpec | None, *, seed: int, device: str = "cpu
     replace_dropout(module)
     if head is not None:
         tokenizer = tokenizer.for_training(module.config, closed=closes and not known.row.heads[kind].continues)
-    return fit_out(module, tokenizer, known, config, kind, tuple(drawn), device, longest)
+    made = fit_out(module, tokenizer, known, config, kind, tuple(drawn), device, longest)
+    made.draws_order = head is not None and head.drawn_order
+    return made
 
 
 def fit_out(module: Any, tokenizer: FamilyTokenizer, known: Facts, config: Any, kind: str, drawn: tuple[str, ...], device: str,
@@ -68,7 +73,7 @@ def fit_out(module: Any, tokenizer: FamilyTokenizer, known: Facts, config: Any, 
     tokenizer = tokenizer.with_types(known.row.has_types).with_summary(known.row.pooling(module.config))
     tokenizer = tokenizer.with_memory(bool(known.row.memory and module.config.mem_len))
     made = Model(module, tokenizer.with_longest(min(limit, longest or limit)), known, kind, drawn,
-                 None if told is None else languages.languages(known)[told])
+                 language=None if told is None else languages.languages(known)[told])
     made.check_vocabulary()
     return made
 

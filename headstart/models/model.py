@@ -36,6 +36,7 @@ class Model:
     facts: Facts
     head: str
     drawn: tuple[str, ...] = ()  # weights that no file gave: a fresh head
+    draws_order: bool = False  # whether it is trained on tokens in drawn orders
     language: int | None = None  # of every text, for a model that tells languages apart
     carries: bool = False  # whether each batch goes on where the one before it ended, row by row
     memory: Any = None  # what a model that remembers kept of the batch before
@@ -108,7 +109,7 @@ class Model:
             inputs["attention_mask"] = mask(batch).to(self.device)
         if self.language is not None:
             inputs["langs"] = torch.full_like(inputs["input_ids"], self.language)
-        inputs = row.heads[self.head].prepare(inputs)
+        inputs = row.heads[self.head].prepare(inputs, self.draws_order and self.module.training)
         if self.carries and self.memory is not None:
             inputs[row.memory] = self.memory
         output = self.module.base_model(**inputs)
@@ -241,8 +242,8 @@ class Model:
 
         found, cls = [], type(self.module).__name__
         if not hasattr(transformers, cls):
-            part = "all of it after `import headstart.models.register`" if self.facts.row.own else "its backbone"
-            found.append(f"transformers has no class {cls}: headstart.load reads this folder; plain transformers reads {part}.")
+            found.append(f"transformers has no class {cls}: headstart.load reads this folder; so does plain transformers after "
+                         "`import headstart.models.register`.")
         if self.tokenizer.closes_unsaid:
             found.append("Two texts are parted by a token that the tokenizer's own files cannot tell; headstart adds it.")
         return found

@@ -1,6 +1,6 @@
 """Heads that transformers has no class for, on its own backbones; a saved folder names them, headstart.load knows them.
 
-Plain transformers reads the backbone of such a folder (AutoModel), and the head where this file is imported.
+Plain transformers reads the backbone of such a folder (AutoModel), and the head after `import headstart.models.register`.
 """
 
 from __future__ import annotations

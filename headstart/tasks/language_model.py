@@ -11,7 +11,7 @@ import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from headstart.contract import (
     Baseline,
@@ -52,6 +52,8 @@ class Settings:
 
     blocks: Annotated[bool, Note("join texts to blocks of the longest input, instead of one text an example")] = False
     overlap: Annotated[float, Note("share of a long text's window that is only read, not scored, in evaluation", low=0, below=1)] = 0.5
+    order: Annotated[Literal["left-to-right", "drawn"], Note("in which tokens are learned; drawn: a new order each time, as XLNet was "
+                                                             "pretrained (scores are always from left to right)")] = "left-to-right"
     chat: Annotated[bool, Note("lay prompts out by the tokenizer's chat template, where it has one")] = True
 
 
@@ -188,7 +190,7 @@ class LanguageModel(Task[Passage]):
 
     def head(self) -> HeadSpec:
         """A score for each piece of the vocabulary, at each token."""
-        return HeadSpec("causal-language-model", 0, loss="vocabulary")
+        return HeadSpec("causal-language-model", 0, loss="vocabulary", drawn_order=self.settings.order == "drawn")
 
     def reduce(self, feature: Feature, output: Mapping[str, NDArray[Any]]) -> dict[str, float]:
         """How surprising the asked tokens were, and how many they are."""

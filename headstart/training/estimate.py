@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from headstart.contract import Batch, Json
 from headstart.errors import Exit, UserError
+from headstart.models.memory import memory_free
 from headstart.training.objective import Objective
 from headstart.training.precision import autocast
 
@@ -105,20 +106,3 @@ def memory_in_use(device: str) -> int:
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def memory_free(device: str) -> int:
-    """Bytes that are free now."""
-    import torch
-
-    if device.startswith("cuda"):
-        return int(torch.cuda.mem_get_info()[0])
-    try:
-        for text in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines():
-            if text.startswith("MemAvailable:"):
-                return int(text.split()[1]) * 1024
-    except OSError:
-        pass
-    import os
-
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")

@@ -28,19 +28,21 @@ def words(module: Any, states: Tensor) -> Tensor:
     return logits
 
 
-def from_left_to_right(inputs: dict[str, Any]) -> dict[str, Any]:
-    """Inputs of the two-stream attention (Yang et al. 2019, section 2.3) in the order of reading.
+def two_streams(inputs: dict[str, Any], drawn: bool) -> dict[str, Any]:
+    """Inputs of the two-stream attention (Yang et al. 2019, section 2.3), in the order of reading or in one drawn for each row.
 
-    The state at place p, (B, S, W), is that of the question "what stands at p + 1?", which sees the tokens 0 to p. One place
-    more stands at the end, to be asked for and not to be seen.
+    The state at place p, (B, S, W), is that of the question "what stands at p + 1?", which sees the tokens that come before
+    p + 1 in the order: from left to right 0 to p. One place more stands at the end, to be asked for and not to be seen.
     """
     import torch
 
     ids = inputs["input_ids"]
     rows, length = ids.shape
-    places = torch.arange(length + 1, device=ids.device)
+    ranks = torch.arange(length + 1, device=ids.device).expand(rows, -1)
+    if drawn:  # by torch's generator, which the loop seeds for each update
+        ranks = torch.rand(rows, length + 1, device=ids.device).argsort(1)
     made = inputs | {"input_ids": torch.nn.functional.pad(ids, (0, 1)),
-                     "perm_mask": (places[None, :] >= places[:, None]).float().expand(rows, -1, -1),
+                     "perm_mask": (ranks[:, None, :] >= ranks[:, :, None]).float(),
                      "target_mapping": torch.eye(length + 1, device=ids.device)[1:].expand(rows, -1, -1)}
     made["attention_mask"] = torch.nn.functional.pad(inputs["attention_mask"], (0, 1))
     del made["token_type_ids"]  # a language model reads one text
@@ -76,7 +78,7 @@ FAMILY = Family(
         "question-answering": tokens("XLNetForQuestionAnsweringSimple", span_head),
         "question-answering-beams": beam_answers("XLNetForQuestionAnswering", itself),
         "multiple-choice": pooled("XLNetForMultipleChoice", classify),
-        "causal-language-model": dataclasses.replace(continued("XLNetLMHeadModel", words), prepare=from_left_to_right),
+        "causal-language-model": dataclasses.replace(continued("XLNetLMHeadModel", words), prepare=two_streams),
     },
     kinds=("encoder", "decoder"),
     packs=False,  # attention of its own, by distances between places of the row
@@ -96,7 +98,7 @@ FAMILY = Family(
         Checkpoint("xlnet/xlnet-base-cased", "117 M", "MIT", pickled=True),
         Checkpoint("xlnet/xlnet-large-cased", "360 M", "MIT", pickled=True),
     ),
-    note="as a language model it is trained and measured from left to right (two-stream attention), not in drawn orders; "
-         "headstart generate writes as the library does",
+    note="as a language model it is measured from left to right (two-stream attention) and trained so, or in drawn orders with "
+         "task.order=drawn; headstart generate writes as the library does",
     aliases={name: f"xlnet/{name}" for name in ("xlnet-base-cased", "xlnet-large-cased")},
 )

@@ -7,6 +7,7 @@ the longest of a batch, first piece of a word labelled.
 """
 
 import argparse
+import json
 import statistics
 import tempfile
 import time
@@ -94,10 +95,10 @@ def theirs(folder: Path, model: str, seed: int, place: Path) -> tuple[list[list[
 
 
 def measured(gold: list[list[str]], answers: list[list[str]]) -> dict[str, np.ndarray]:
-    types = sorted({one.type for tags in gold for one in entities(tags)[0]})
+    types = sorted({one.type for tags in gold for one in entities(tags)})
     rows = []
     for tags in zip(gold, answers, strict=True):
-        first, second = ([(one.begin, one.end, one.type) for one in entities(one_)[0]] for one_ in tags)
+        first, second = ([(one.begin, one.end, one.type) for one in entities(one_)] for one_ in tags)
         rows.append(spans.counts(first, second, types))
     return {name: np.asarray([row[name] for row in rows]) for name in rows[0]}
 
@@ -107,6 +108,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--keep", type=Path, help="write each seed's answers to this folder")
     given = parser.parse_args()
     folder = given.data / "wnut17"
     gold = [tags for _, tags in read(folder / "emerging.test.annotated")]
@@ -114,6 +116,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         for seed in given.seeds:
             (first, one), (second, two) = ours(folder, given.model, seed, Path(place)), theirs(folder, given.model, seed, Path(place))
+            if given.keep:
+                given.keep.mkdir(parents=True, exist_ok=True)
+                (given.keep / f"seed{seed}.json").write_text(json.dumps({"ours": first, "theirs": second, "seconds": [one, two]}), encoding="utf-8")
             held = [measured(gold, answers) for answers in (first, second)]
             whole = [float(spans.scores(one_, np.ones((1, len(gold))))["f1"][0]) for one_ in held]
             scorers = [lambda weights, one_=one_: {"f1": spans.scores(one_, weights)["f1"]} for one_ in held]

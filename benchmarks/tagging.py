@@ -118,7 +118,8 @@ def main() -> None:
             (first, one), (second, two) = ours(folder, given.model, seed, Path(place)), theirs(folder, given.model, seed, Path(place))
             if given.keep:
                 given.keep.mkdir(parents=True, exist_ok=True)
-                (given.keep / f"seed{seed}.json").write_text(json.dumps({"ours": first, "theirs": second, "seconds": [one, two]}), encoding="utf-8")
+                kept = json.dumps({"ours": first, "theirs": second, "seconds": [one, two]})
+                (given.keep / f"seed{seed}.json").write_text(kept, encoding="utf-8")
             held = [measured(gold, answers) for answers in (first, second)]
             whole = [float(spans.scores(one_, np.ones((1, len(gold))))["f1"][0]) for one_ in held]
             scorers = [lambda weights, one_=one_: {"f1": spans.scores(one_, weights)["f1"]} for one_ in held]

@@ -72,3 +72,18 @@ def trained(tiny_bert, tmp_path_factory):
                     "--batch-size", "16", "--learning-rate", "2e-3", "--set", "evaluation.resamples=50"])
     assert code == 0
     return place / "run", path
+
+
+@pytest.fixture(scope="session")
+def captum():
+    """captum; matplotlib, which it imports for pictures that are not drawn here, may be missing."""
+    import importlib.util
+    import sys
+    from unittest import mock
+
+    parts = ("", ".colors", ".pyplot", ".figure", ".axes", ".image", ".collections")
+    pictures = [] if importlib.util.find_spec("matplotlib") else [*(f"matplotlib{part}" for part in parts), "mpl_toolkits", "mpl_toolkits.axes_grid1"]
+    if importlib.util.find_spec("captum") is None:
+        pytest.skip("needs captum")
+    with mock.patch.dict(sys.modules, {name: mock.MagicMock() for name in pictures}):
+        yield importlib.import_module("captum.attr")

@@ -25,21 +25,6 @@ def bert(folders):
     return opened(str(folders["bert"]), device="cpu")[0]
 
 
-@pytest.fixture(scope="module")
-def captum():
-    """captum; matplotlib, which it imports for pictures that are not drawn here, may be missing."""
-    import importlib.util
-    import sys
-    from unittest import mock
-
-    parts = ("", ".colors", ".pyplot", ".figure", ".axes", ".image", ".collections")
-    pictures = [] if importlib.util.find_spec("matplotlib") else [*(f"matplotlib{part}" for part in parts), "mpl_toolkits", "mpl_toolkits.axes_grid1"]
-    if importlib.util.find_spec("captum") is None:
-        pytest.skip("needs captum")
-    with mock.patch.dict(sys.modules, {name: mock.MagicMock() for name in pictures}):
-        yield importlib.import_module("captum.attr")
-
-
 # Those whose tokenizer in plain transformers lays texts out as ours does, and says which tokens are special.
 ENCODERS = [*tiny.FAMILIES[:6], "mpnet", "deberta-v2"]
 

@@ -53,3 +53,31 @@ def test_the_report_opens_in_a_browser(tmp_path):
     subprocess.run([CHROMIUM, *FLAGS, profile, f"--screenshot={picture}", "--window-size=1200,2000", f"file://{run / 'report.html'}"],
                    capture_output=True, timeout=120, check=True)
     assert picture.stat().st_size > 20_000
+
+
+PUBLISHED = """
+import resource
+import sys
+import torch
+from headstart.models.families.transfo_xl.config import TransfoXLConfig
+from headstart.models.families.transfo_xl.heads import TransfoXLLMHeadModel
+
+torch.manual_seed(0)
+model = TransfoXLLMHeadModel(TransfoXLConfig()).eval()
+print(sum(weight.numel() for weight in model.parameters()))
+ids = torch.randint(0, 267_735, (1, 64))
+with torch.inference_mode():
+    first = model(ids, labels=ids)
+    again = model(ids, mems=first.mems, labels=ids)
+assert torch.isfinite(first.loss).all() and torch.isfinite(again.loss).all()
+assert float((again.loss - first.loss).abs().max()) > 0, "memories change nothing"
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+"""
+
+
+def test_transformer_xl_at_its_published_size_runs_in_8_gb():
+    done = subprocess.run([sys.executable, "-c", PUBLISHED], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    count, gigabytes = done.stdout.split()
+    print(f"{count} parameters, {float(gigabytes):.2f} GB")
+    assert int(count) == 285_205_322 and float(gigabytes) <= 8

@@ -36,16 +36,19 @@ def most_errors(examples: Sequence[Tagged], measures: Measures) -> list[int]:
 
 def doubts(examples: Sequence[Tagged], predictions: Sequence[Prediction], measures: Measures, labels: Sequence[str],
            count: int) -> list[Doubt]:
-    """In each of the worst sentences, the first entity that is not in the file: the tag of its first word."""
+    """In each of the worst sentences, the first entity that is not in the file, or else is missing: the tag of its first word."""
     found = []
     for at in most_errors(examples, measures):
         example = examples[at]
         gold = [(one.begin, one.end, one.type) for one in example.found or ()]
-        strange = next((one for one in predictions[at].detail["entities"] if tuple(one) not in gold), None)
-        if strange is None or f"B-{strange[2]}" not in labels:
+        answered = [(one[0], one[1], one[2]) for one in predictions[at].detail["entities"]]
+        strange = next((one for one in answered if one not in gold), None)
+        wrong = strange or next((one for one in gold if one not in answered), None)
+        label = f"B-{wrong[2]}" if strange is not None and wrong is not None else "O"
+        if wrong is None or label not in labels:
             continue
-        found.append(Doubt(example.row, example.text, None, told(example, [strange]), told(example, gold),
-                           places=((example.places[strange[0]][0], labels.index(f"B-{strange[2]}")),)))
+        found.append(Doubt(example.row, example.text, None, told(example, [strange] if strange else []), told(example, gold),
+                           places=((example.places[wrong[0]][0], labels.index(label)),)))
         if len(found) == count:
             break
     return found

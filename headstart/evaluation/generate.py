@@ -180,6 +180,8 @@ def finished(model: Model, prompt: Sequence[int], new: Sequence[int], logs: Sequ
     places = [text.find(word) for word in stop if word in text]
     if places:
         text, ended = text[:min(places)], "stop"
+        ids = ids[:next(count for count in range(len(ids) + 1) if len(said(model, prompt, ids[:count])) >= len(text))]
+        length = len(ids)
     values = log_probabilities(model, prompt, ids) if logs is None else logs[:length]
     return Written(text, tuple(ids), tuple(values), ended, cut)
 

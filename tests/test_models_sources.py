@@ -64,7 +64,7 @@ def refused_before_weights(folder: Path, *words: str, exit: Exit = Exit.UNAVAILA
 def test_a_folder_tells_its_facts(original):
     known = facts(str(original))
     assert (known.family, known.width, known.layers, known.labels) == ("bert", 32, 2, ("no", "yes"))
-    assert "sequence-classification" in known.heads and known.kinds == ("encoder",)
+    assert "sequence-classification" in known.heads and known.kinds == ("encoder", "decoder")
     from safetensors.torch import load_file
 
     assert known.parameters == sum(held.numel() for held in load_file(original / "model.safetensors").values())

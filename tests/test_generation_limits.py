@@ -87,6 +87,7 @@ def test_a_stop_string_ends_a_text_exactly(family, place):
     text = whole["prediction"]
     (cut,) = model.generate(["The gardener"], stop=[text[4:7], "no such thing"], **more)
     assert cut["prediction"] == text[:text.find(text[4:7])] and cut["ended"] == "stop"
+    assert len(cut["tokens"]) < len(whole["tokens"])
     (same,) = model.generate(["The gardener"], stop=["no such thing"], **more)
     assert same["prediction"] == text and same["ended"] == whole["ended"]
 

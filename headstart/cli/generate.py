@@ -53,9 +53,10 @@ def run(given: argparse.Namespace) -> int:
         voice.say(word)
     streams = len(prompts) == 1 and not given.json and settings.beams == settings.answers == 1 and not given.stop
     if streams:
-        sys.stdout.write("" if settings.chat else prompts[0])
-        rows = model.generate(prompts, settings=settings, seed=given.seed, stream=say)
-        print()
+        begin = [] if settings.chat else [prompts[0]]  # said with the first word, when nothing was refused
+        rows = model.generate(prompts, settings=settings, seed=given.seed,
+                              stream=lambda text: say("".join([*begin, text]), begin))
+        print("".join(begin))
     else:
         rows = model.generate(prompts, settings=settings, seed=given.seed, stop=given.stop)
     for row in rows:
@@ -68,8 +69,9 @@ def run(given: argparse.Namespace) -> int:
     return 0
 
 
-def say(text: str) -> None:
-    """A piece of the text as it comes."""
+def say(text: str, begin: list[str]) -> None:
+    """A piece of the text as it comes; what it began with is not said again."""
+    begin.clear()
     sys.stdout.write(text)
     sys.stdout.flush()
 

@@ -78,7 +78,7 @@ def check(model: Model, prompts: Sequence[str], settings: Generation) -> None:
         raise UserError(f"generation.answers is {settings.answers}, but the likeliest text is one"
                         + (f" (of {settings.beams} beams)" if settings.beams > 1 else "") + ".",
                         fix="Pass --sample, or as many generation.beams.", exit=Exit.SETTINGS)
-    habits.refuse_prompts(model.facts, prompts, settings)
+    habits.refuse_prompts(model.facts, prompts, settings, model.tokenizer.held.get_vocab() if model.facts.row.codes else None)
     if bounded(model) and settings.new_tokens >= longest(model):
         raise UserError(f"generation.new_tokens is {settings.new_tokens:,}, but {model.facts.reference} takes {longest(model):,} tokens in "
                         "all, the prompt included.", fix=f"Ask for fewer than {longest(model):,}, or for -1: as many as fit.",
@@ -180,6 +180,8 @@ def finished(model: Model, prompt: Sequence[int], new: Sequence[int], logs: Sequ
     places = [text.find(word) for word in stop if word in text]
     if places:
         text, ended = text[:min(places)], "stop"
+        ids = ids[:next(count for count in range(len(ids) + 1) if len(said(model, prompt, ids[:count])) >= len(text))]
+        length = len(ids)
     values = log_probabilities(model, prompt, ids) if logs is None else logs[:length]
     return Written(text, tuple(ids), tuple(values), ended, cut)
 

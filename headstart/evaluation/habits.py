@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from headstart.errors import Exit, UserError, nearest
@@ -42,10 +42,15 @@ def can_write(facts: Facts, kind: str | None) -> bool:
     return kind is not None and (facts.row.heads[kind].continues or facts.row.heads[kind].by_mask)
 
 
-def refuse_prompts(facts: Facts, prompts: Sequence[str], settings: Generation) -> None:
-    """Refuse an unknown language and prompts without a control code, before weights are read; raises UserError (2, 78)."""
+def refuse_prompts(facts: Facts, prompts: Sequence[str], settings: Generation, pieces: Mapping[str, int] | None = None) -> None:
+    """Refuse an unknown language and prompts without a control code, before weights are read; raises UserError (2, 78).
+
+    `pieces` is the vocabulary, where the tokenizer has been read already.
+    """
     language_id(facts, settings.language)
-    known = known_codes(facts, facts.row.codes and vocabulary(facts))
+    if facts.row.codes and pieces is None:
+        pieces = vocabulary(facts)
+    known = [code for code in facts.row.codes if pieces is not None and code in pieces]
     if settings.control_code not in ("", NONE) and not facts.row.codes:
         raise UserError(f"{facts.reference} ({facts.family}) has no control codes.", fix="Leave generation.control_code out.",
                         exit=Exit.SETTINGS)
@@ -67,11 +72,6 @@ def vocabulary(facts: Facts) -> dict[str, int]:
 
     found: dict[str, int] = load_tokenizer(str(facts.folder)).get_vocab()
     return found
-
-
-def known_codes(facts: Facts, pieces: Any) -> list[str]:
-    """The control codes that are pieces of the vocabulary."""
-    return [code for code in facts.row.codes if code in pieces]
 
 
 def language_id(facts: Facts, name: str | None) -> int | None:

@@ -83,6 +83,7 @@ class Training:
     clip: Annotated[float | None, Note("longest gradient; none when 0", low=0)] = 1.0
     layer_decay: Annotated[float, Note("learning rate of each layer as a share of the one above it", above=0, high=1)] = 1.0
     freeze: Annotated[str, Note("'embeddings', 'layers:N' (embeddings and the first N layers) or 'backbone'; nothing when empty")] = ""
+    adapter: Annotated[Literal["none", "lora"], Note("train small matrices beside the model's layers instead of the layers (adapter.*; needs peft)")] = "none"
     dropout: Annotated[float | None, Note("of hidden states; the model's own when not given", low=0, below=1)] = None
     attention_dropout: Annotated[float | None, Note("of attention weights; the model's own when not given", low=0, below=1)] = None
     label_smoothing: Annotated[float, Note("share of the target spread over all classes", low=0, below=1)] = 0.0
@@ -128,7 +129,17 @@ class Generation:
     chat: Annotated[bool, Note("lay prompts out by the tokenizer's chat template (--chat)")] = False
 
 
-GROUPS: dict[str, type] = {"data": Data, "training": Training, "evaluation": Evaluation, "generation": Generation}
+@dataclass(frozen=True)
+class Adapter:
+    """What is trained with training.adapter=lora."""
+
+    rank: Annotated[int, Note("width of the small matrices", low=1, high=4096)] = 8
+    alpha: Annotated[float, Note("what they give is multiplied by alpha / rank", above=0)] = 16.0
+    dropout: Annotated[float, Note("of what goes into them", low=0, below=1)] = 0.0
+    targets: Annotated[str, Note("'all' linear layers, or some by their name in the model: q_proj,v_proj")] = "all"
+
+
+GROUPS: dict[str, type] = {"data": Data, "training": Training, "adapter": Adapter, "evaluation": Evaluation, "generation": Generation}
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,8 @@ class Model:
     facts: Facts
     head: str
     drawn: tuple[str, ...] = ()  # weights that no file gave: a fresh head
+    adapter: Any = None  # peft's own wrapper, while one is trained
+    base: str = ""  # the checksum of what stays as it is beside an adapter
 
     @property
     def kind(self) -> Kind:
@@ -197,6 +199,12 @@ class Model:
         """The mean token state of each feature, (N, W)."""
         return mean(*self.states(batch))
 
+    def fixed_parameters(self) -> set[str]:
+        """Names of the weights that an adapter leaves as they are; none without one."""
+        if self.adapter is None:
+            return set()
+        return {name for name, _ in self.module.named_parameters() if ".lora_" not in name and ".modules_to_save." not in name}
+
     @property
     def only_here(self) -> list[str]:
         """What plain transformers does not do with this model's folder, in sentences."""
@@ -213,6 +221,10 @@ class Model:
     def can_fold(self) -> bool:
         """Whether a scale and a shift can go into the last layer: it has a bias."""
         return last_linear(self.module).bias is not None
+
+    def shipped(self, fold: tuple[float, float] | None) -> contextlib.AbstractContextManager[None]:
+        """For a while, the module as it is saved: with scale and shift in its last layer, where it can hold them."""
+        return folded(self.module, fold if self.can_fold else None)
 
     def save(self, folder: Path, fold: tuple[float, float] | None = None) -> None:
         """Write config, weights (safetensors) and tokenizer as an ordinary transformers folder.

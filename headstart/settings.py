@@ -139,7 +139,26 @@ class Adapter:
     targets: Annotated[str, Note("'all' linear layers, or some by their name in the model: q_proj,v_proj")] = "all"
 
 
-GROUPS: dict[str, type] = {"data": Data, "training": Training, "adapter": Adapter, "evaluation": Evaluation, "generation": Generation}
+@dataclass(frozen=True)
+class Steering:
+    """How strongly a text is steered (Dathathri et al. 2020)."""
+
+    stepsize: Annotated[float, Note("how far keys and values move each time; not at all when 0", low=0)] = 0.02
+    num_iterations: Annotated[int, Note("times that they move for a token", low=0, high=1000)] = 3
+    grad_length: Annotated[int, Note("so many first tokens are steered, later ones are not", low=0)] = 10_000
+    window_length: Annotated[int, Note("keys and values of so many last tokens move; of all when 0", low=0)] = 0
+    horizon_length: Annotated[int, Note("tokens that an attribute head looks ahead", low=0, high=100)] = 1
+    decay: Annotated[bool, Note("within the window, earlier tokens move less")] = False
+    gamma: Annotated[float, Note("gradients are divided by their norm to this power", low=0)] = 1.5
+    gm_scale: Annotated[float, Note("share of the steered distribution in the geometric mean with the unsteered one", low=0, high=1)] = 0.9
+    kl_scale: Annotated[float, Note("weight of staying near the unsteered distribution", low=0)] = 0.01
+    top_k: Annotated[int, Note("draw among so many likeliest tokens; all when 0", low=0)] = 10
+    sample: Annotated[bool, Note("draw each token, as --sample does")] = False
+    uncond: Annotated[bool, Note("begin from nothing but the model's start token; prompts are left out")] = False
+
+
+GROUPS: dict[str, type] = {"data": Data, "training": Training, "adapter": Adapter, "evaluation": Evaluation, "generation": Generation,
+                           "steering": Steering}
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ def test_a_run_saves_the_adapter_and_a_merged_model_that_answer_alike(family, fo
     assert code == 0 and all(new[row] == answer for row, answer in kept.items())
     checkpoint = next((tmp_path / "run" / "checkpoints").glob("update-*"))
     assert (checkpoint / "model.safetensors").stat().st_size * 4 < (tmp_path / "run" / "model" / "model.safetensors").stat().st_size
-    code, _, words = headstart("evaluate", tmp_path / "run", data, "--checkpoints")
+    code, _, words = headstart("evaluate", tmp_path / "run", data, "--all-checkpoints")
     assert code == 0, words
 
 

@@ -5,14 +5,13 @@ A layer y = W x becomes y = W x + (alpha / rank) · B A x; merged, W + (alpha / 
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from headstart.errors import Exit, UserError, nearest
 from headstart.models.model import Model
-from headstart.models.weights import quiet
+from headstart.models.weights import checksum, quiet
 from headstart.settings import Adapter
 
 MARK = ".lora_"  # in the names of the small matrices
@@ -44,7 +43,7 @@ def apply(model: Model, settings: Adapter, *, seed: int) -> str:
         made = library.get_peft_model(model.module, library.LoraConfig(
             r=settings.rank, lora_alpha=settings.alpha, lora_dropout=settings.dropout, target_modules=targets,
             modules_to_save=fresh(model) or None, fan_in_fan_out=kinds == {"Conv1D"}))
-    model.base = fingerprint(model.module)
+    model.base = checksum(weight for weight in model.module.parameters() if not weight.requires_grad)
     model.adapter = made
     model.module.to(model.device)
     moved, whole = counts(model)
@@ -139,15 +138,6 @@ def in_words(count: int) -> str:
         if count >= size:
             return f"{count / size:.3g} {letter}"
     return str(count)
-
-
-def fingerprint(module: Any) -> str:
-    """A checksum of every weight that is not trained: checkpoints hold the others alone."""
-    found = 0
-    for _, weight in module.named_parameters():
-        if not weight.requires_grad:
-            found = zlib.crc32(weight.detach().cpu().contiguous().view(-1).numpy().data, found)
-    return f"{found:08x}"
 
 
 def save(model: Model, folder: Path, reference: str) -> None:

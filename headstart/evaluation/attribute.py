@@ -85,8 +85,8 @@ def one_of(model: Model, word: str) -> Bag | AttributeHead:
     except FileNotFoundError:
         near = nearest(word, bag_names())
         raise UserError(f"{word!r} is no bag of words of headstart, and no file.",
-                        fix=(f"Did you mean {near}? " if near else "") + f"There are {', '.join(bag_names())}; a file has a word on a line; "
-                        "FOLDER=LABEL is an attribute head.", exit=Exit.NO_INPUT) from None
+                        fix=(f"Did you mean {near}? " if near else "") + f"There are {', '.join(bag_names())}; a file has a word on a "
+                        "line; FOLDER=LABEL is an attribute head.", exit=Exit.NO_INPUT) from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{word} is no text file: {error}.", fix="Give a file with a word on each line.", exit=Exit.NO_INPUT) from None
     return bag(model, place.stem, words)

@@ -4,7 +4,8 @@
 
 FOLDER/wikitext2/{train,test}.raw.gz. Both take the same blocks of 256 tokens (the first --tokens of train), updates of 8 blocks
 (1 epoch, 5e-5, linear to 0; each shuffles by its own seed), bf16, and are measured by the same code: perplexity of the first
---tokens / 2 tokens of test in blocks of 256. Each way is a process of its own: training tokens per second (the first updates not counted), peak memory.
+--tokens / 2 tokens of test in blocks of 256. Each way is a process of its own:
+training tokens per second (the first updates not counted), peak memory.
 """
 
 import argparse

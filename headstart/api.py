@@ -154,21 +154,34 @@ class Model:
                                     given=columns or {}, evaluation=evaluation or settings.Evaluation(), seed=seed, voice=voice or Silent())
 
     def generate(self, prompts: Sequence[str], *, settings: settings.Generation | None = None, seed: int = 0, stop: Sequence[str] = (),
-                 stream: Callable[[str], None] | None = None, **more: Any) -> list[dict[str, Json]]:
+                 stream: Callable[[str], None] | None = None, steer: Sequence[str] = (),
+                 steering: settings.Steering | Mapping[str, Any] | None = None, **more: Any) -> list[dict[str, Json]]:
         """Text after each prompt: {"prompt", "prediction", "log_probability", "tokens", "ended", "cut_tokens"}.
 
         Settings of the group `generation` are keyword arguments (`new_tokens=20, sample=True`); the likeliest text by default.
+        With `steer` (bags' names, files of words, FOLDER=LABEL) each row has the unsteered text beside, and scores of both.
         Raises UserError for a model that does not write.
         """
         from headstart.evaluation.generate import generate
 
         own = settings_of(settings, more)
+        if steer:
+            from headstart.evaluation.side_by_side import generate as both
+
+            return both(self.loaded, prompts, own, steering_of(steering), steer, seed=seed, stop=stop)
         made = generate(self.loaded, prompts, own, seed=seed, stop=stop, stream=stream)
         return [{"prompt": prompt, "prediction": one.text, "log_probability": sum(one.log_probabilities),
                  "tokens": [{"token": piece, "log_probability": value} for piece, value in
                             zip(self.loaded.tokenizer.pieces(one.ids), one.log_probabilities, strict=True)],
                  "ended": one.ended, "cut_tokens": one.cut}
                 for prompt, texts in zip(prompts, made, strict=True) for one in texts]
+
+    def learn_attribute(self, path: str | Path, to: str | Path, *, text: str = "text", label: str = "label",
+                        data: settings.Data | None = None, voice: Voice | None = None) -> dict[str, Any]:
+        """Train an attribute head on labelled texts, for `generate(steer=["FOLDER=LABEL"])`; raises UserError."""
+        from headstart.runs.steering import learn
+
+        return learn(self.loaded, str(path), Path(to), text=text, label=label, data=data or settings.Data(), voice=voice or Silent())
 
     def save(self, folder: str | Path) -> Path:
         """Write the model as an ordinary transformers folder with headstart.json beside; never over another folder."""
@@ -217,6 +230,14 @@ def settings_of(given: settings.Generation | None, more: Mapping[str, Any]) -> s
     return made
 
 
+def steering_of(given: settings.Steering | Mapping[str, Any] | None) -> settings.Steering:
+    """Steering settings, checked; raises UserError (78)."""
+    if isinstance(given, settings.Steering):
+        return given
+    made: settings.Steering = settings.build({f"steering.{name}": value for name, value in (given or {}).items()})["steering"]
+    return made
+
+
 def inspect(reference: str | Path, text: str, pair: str | None = None, *, layers: Sequence[int] | None = None,
             heads: Sequence[int] | None = None, attentions: bool = True, device: str = "auto",
             allow_pickle: bool = False) -> Inspection:
@@ -251,8 +272,10 @@ def text(path: str | Path | None) -> str | None:
 
 def keyed(values: Mapping[str, Any]) -> dict[str, Any]:
     """`epochs=3` or `training={"epochs": 3}` as {"training.epochs": 3}."""
-    homes = {line.key.split(".")[1]: line.key for group, holder in settings.GROUPS.items()
-             for line in settings.lines(group, holder)}
+    homes: dict[str, str] = {}
+    for group, holder in settings.GROUPS.items():
+        for line in settings.lines(group, holder):
+            homes.setdefault(line.key.split(".")[1], line.key)  # `dropout` is training's, not the adapter's
     found: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):

@@ -85,6 +85,7 @@ class Training:
     clip: Annotated[float | None, Note("longest gradient; none when 0", low=0)] = 1.0
     layer_decay: Annotated[float, Note("learning rate of each layer as a share of the one above it", above=0, high=1)] = 1.0
     freeze: Annotated[str, Note("'embeddings', 'layers:N' (embeddings and the first N layers) or 'backbone'; nothing when empty")] = ""
+    adapter: Annotated[Literal["none", "lora"], Note("train small matrices beside the model's layers instead of the layers (adapter.*; needs peft)")] = "none"
     dropout: Annotated[float | None, Note("of hidden states; the model's own when not given", low=0, below=1)] = None
     attention_dropout: Annotated[float | None, Note("of attention weights; the model's own when not given", low=0, below=1)] = None
     label_smoothing: Annotated[float, Note("share of the target spread over all classes", low=0, below=1)] = 0.0
@@ -136,7 +137,36 @@ class Generation:
     chat: Annotated[bool, Note("lay prompts out by the tokenizer's chat template (--chat)")] = False
 
 
-GROUPS: dict[str, type] = {"data": Data, "training": Training, "evaluation": Evaluation, "generation": Generation}
+@dataclass(frozen=True)
+class Adapter:
+    """What is trained with training.adapter=lora."""
+
+    rank: Annotated[int, Note("width of the small matrices", low=1, high=4096)] = 8
+    alpha: Annotated[float, Note("what they give is multiplied by alpha / rank", above=0)] = 16.0
+    dropout: Annotated[float, Note("of what goes into them", low=0, below=1)] = 0.0
+    targets: Annotated[str, Note("'all' linear layers, or some by their name in the model: q_proj,v_proj")] = "all"
+
+
+@dataclass(frozen=True)
+class Steering:
+    """How strongly a text is steered (Dathathri et al. 2020)."""
+
+    stepsize: Annotated[float, Note("how far keys and values move each time; not at all when 0", low=0)] = 0.02
+    num_iterations: Annotated[int, Note("times that they move for a token", low=0, high=1000)] = 3
+    grad_length: Annotated[int, Note("so many first tokens are steered, later ones are not", low=0)] = 10_000
+    window_length: Annotated[int, Note("keys and values of so many last tokens move; of all when 0", low=0)] = 0
+    horizon_length: Annotated[int, Note("tokens that an attribute head looks ahead", low=0, high=100)] = 1
+    decay: Annotated[bool, Note("within the window, earlier tokens move less")] = False
+    gamma: Annotated[float, Note("gradients are divided by their norm to this power", low=0)] = 1.5
+    gm_scale: Annotated[float, Note("share of the steered distribution in the geometric mean with the unsteered one", low=0, high=1)] = 0.9
+    kl_scale: Annotated[float, Note("weight of staying near the unsteered distribution", low=0)] = 0.01
+    top_k: Annotated[int, Note("draw among so many likeliest tokens; all when 0", low=0)] = 10
+    sample: Annotated[bool, Note("draw each token, as --sample does")] = False
+    uncond: Annotated[bool, Note("begin from nothing but the model's start token; prompts are left out")] = False
+
+
+GROUPS: dict[str, type] = {"data": Data, "training": Training, "adapter": Adapter, "evaluation": Evaluation, "generation": Generation,
+                           "steering": Steering}
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,7 @@ def test_an_example_trains_and_tells(name, words, wanted, example, tmp_path):
 
 
 def test_every_example_is_run():
-    run = {name for name, *_ in TRAINED} | {"bert_pretraining.py", "embeddings.py", "six_steps.py"}
+    run = {name for name, *_ in TRAINED} | {"bert_pretraining.py", "embeddings.py", "language_model.py", "six_steps.py", "text_generation.py"}
     assert run == {file.name for file in (ROOT / "examples").glob("*.py")}
 
 
@@ -137,6 +137,20 @@ def test_the_pretraining_example_makes_a_bert_that_plain_transformers_loads(exam
     made = transformers.AutoModelForPreTraining.from_pretrained(tmp_path / "small" / "run" / "model")
     size = sum(weights.numel() for weights in made.parameters())
     assert f"{size:,} weights" in said and made.config.num_hidden_layers == 2 and made.config.hidden_size == 64
+
+
+@pytest.mark.parametrize("words", [[], ["--adapter", "lora", "--rank", 2], ["--blocks"]], ids=["whole", "lora", "blocks"])
+def test_the_language_model_example_trains_and_writes(words, example, tiny_writer, tmp_path):
+    if "lora" in words:
+        pytest.importorskip("peft", reason="peft is not installed (pip install 'headstart[lora]')")
+    said = example("language_model.py", "notes.txt", *words, "--to", tmp_path / "run", "--epochs", 1, "--write", "The hens", model=tiny_writer)
+    assert "bits_per_byte" in said and "\nThe hens" in said and ("LoRA of rank 2" in said) == ("lora" in words)
+
+
+def test_the_generation_example_writes_and_steers(example, tiny_writer, tmp_path):
+    (tmp_path / "bag.txt").write_text("roses\napples\n", encoding="utf-8")
+    said = example("text_generation.py", "The gardener", "--new-tokens", 5, "--steer", tmp_path / "bag.txt", model=tiny_writer)
+    assert all(f"{way} (perplexity " in said for way in ("likeliest", "beams", "top-p 0.9", "unsteered", "steered"))
 
 
 def test_the_nearest_text_of_a_text_is_itself(example):

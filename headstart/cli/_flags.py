@@ -16,6 +16,7 @@ SHORT = {  # the common settings' own flags
     "--epochs": "training.epochs",
     "--batch-size": "training.batch_size",
     "--learning-rate": "training.learning_rate",
+    "--adapter": "training.adapter",
     "--bad-rows": "data.bad_rows",
 }
 

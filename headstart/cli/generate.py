@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 from headstart.cli import _flags
 from headstart.errors import UserError
@@ -26,8 +28,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--beams", type=int, metavar="N")
     parser.add_argument("--answers", type=int, metavar="N", help="texts for each prompt")
     parser.add_argument("--stop", metavar="TEXT", action="append", default=[], help="end the text before this")
+    parser.add_argument("--steer", metavar="TOWARDS", action="append", default=[],
+                        help="a bag of words (science, sea, kitchen, or a file with a word a line) or FOLDER=LABEL of an attribute head "
+                             "(headstart steering); several may be given; shows the unsteered text beside")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the draws")
-    _flags.common(parser, training=False, groups=("generation.", "data."))
+    _flags.common(parser, training=False, groups=("generation.", "steering.", "data."))
 
 
 def run(given: argparse.Namespace) -> int:
@@ -43,7 +48,8 @@ def run(given: argparse.Namespace) -> int:
     for name in ("sample", "chat"):
         if getattr(given, name):
             values[f"generation.{name}"] = True
-    settings = _flags.groups(values)["generation"]
+    groups = _flags.groups(values)
+    settings = groups["generation"]
     prompts = read_prompts(given)
     model = api.load_writer(given.model, device=given.device or own.get("device", "auto"), allow_pickle=bool(given.allow_pickle),
                             prompts=prompts, generation=settings)
@@ -51,6 +57,8 @@ def run(given: argparse.Namespace) -> int:
     voice.say(f"model: {given.model} ({model.loaded.facts.family}); {way}")
     if (word := advice(model.loaded.facts, settings)) is not None:
         voice.say(word)
+    if given.steer:
+        return steered(given, model, prompts, groups, voice)
     streams = len(prompts) == 1 and not given.json and settings.beams == settings.answers == 1 and not given.stop
     if streams:
         begin = [] if settings.chat else [prompts[0]]  # said with the first word, when nothing was refused
@@ -66,6 +74,22 @@ def run(given: argparse.Namespace) -> int:
             print(json.dumps(row, ensure_ascii=False))
         elif not streams:
             print(row["prediction"] if settings.chat else row["prompt"] + row["prediction"])
+    return 0
+
+
+def steered(given: argparse.Namespace, model: Any, prompts: list[str], groups: Mapping[str, Any], voice: Any) -> int:
+    """Unsteered and steered texts side by side, the bags' words in colour on a terminal."""
+    import os
+
+    from headstart.evaluation.side_by_side import words
+
+    rows = model.generate(prompts, settings=groups["generation"], seed=given.seed, stop=given.stop, steer=given.steer,
+                          steering=groups["steering"])
+    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    for row in rows:
+        if row["cut_tokens"]:
+            voice.say(f"the first {row['cut_tokens']:,} tokens of the prompt do not fit and were left out: {row['prompt'][:60]!r} …")
+        print(json.dumps(row, ensure_ascii=False) if given.json else words(row, colour=colour))
     return 0
 
 

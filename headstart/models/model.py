@@ -6,7 +6,7 @@ Shapes: B rows, S tokens of a row, T tokens of all features, N features, A asked
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from headstart.errors import Exit, UserError
 from headstart.models.attention import Packing, packing
 from headstart.models.facts import Facts
 from headstart.models.family import inner, unread_mask
+from headstart.models.parts import folded, last_linear, mask, mean
 from headstart.models.tokenizer import FamilyTokenizer
 from headstart.models.weights import quiet, tied
 
@@ -40,6 +41,8 @@ class Model:
     language: int | None = None  # of every text, for a model that tells languages apart
     carries: bool = False  # whether each batch goes on where the one before it ended, row by row
     memory: Any = None  # what a model that remembers kept of the batch before
+    adapter: Any = None  # peft's own wrapper, while one is trained
+    base: str = ""  # the checksum of what stays as it is beside an adapter
 
     @property
     def kind(self) -> Kind:
@@ -235,6 +238,12 @@ class Model:
         """The mean token state of each feature, (N, W)."""
         return mean(*self.states(batch))
 
+    def fixed_parameters(self) -> set[str]:
+        """Names of the weights that an adapter leaves as they are; none without one."""
+        if self.adapter is None:
+            return set()
+        return {name for name, _ in self.module.named_parameters() if ".lora_" not in name and ".modules_to_save." not in name}
+
     @property
     def only_here(self) -> list[str]:
         """What plain transformers does not do with this model's folder, in sentences."""
@@ -252,6 +261,10 @@ class Model:
     def can_fold(self) -> bool:
         """Whether a scale and a shift can go into the last layer: it has a bias."""
         return last_linear(self.module).bias is not None
+
+    def shipped(self, fold: tuple[float, float] | None) -> contextlib.AbstractContextManager[None]:
+        """For a while, the module as it is saved: with scale and shift in its last layer, where it can hold them."""
+        return folded(self.module, fold if self.can_fold else None)
 
     def save(self, folder: Path, fold: tuple[float, float] | None = None) -> None:
         """Write config, weights (safetensors) and tokenizer as an ordinary transformers folder.
@@ -296,53 +309,3 @@ class Model:
         if words > rows:
             raise UserError(f"The tokenizer of {self.facts.reference} has {words:,} pieces, the model {rows:,} embeddings.",
                             fix="Tokenizer and model are not of one folder; copy it again.", exit=Exit.UNAVAILABLE)
-
-
-def last_linear(module: Any) -> Any:
-    """The last linear layer: the head's own."""
-    import torch
-
-    return [held for held in module.modules() if isinstance(held, torch.nn.Linear)][-1]
-
-
-@contextlib.contextmanager
-def folded(module: Any, fold: tuple[float, float] | None) -> Iterator[None]:
-    """Scale and shift the last linear layer for a while."""
-    import torch
-
-    if fold is None:
-        yield
-        return
-    last = last_linear(module)
-    kept = {name: held.detach().clone() for name, held in last.named_parameters()}
-    with torch.no_grad():
-        last.weight.mul_(fold[0])
-        last.bias.mul_(fold[0]).add_(fold[1])
-    try:
-        yield
-    finally:
-        with torch.no_grad():
-            for name, held in last.named_parameters():
-                held.copy_(kept[name])
-
-
-def mask(batch: Batch) -> Tensor:
-    """1 for real tokens, 0 for padding: (B, S)."""
-    import numpy as np
-    import torch
-
-    real = np.zeros(batch.ids.shape, dtype=np.int64)
-    for row, begin, end in batch.segments.tolist():
-        real[row, begin:end] = 1
-    return torch.from_numpy(real)
-
-
-def mean(states: Tensor, borders: Tensor) -> Tensor:
-    """The mean state of each segment: (T, W), (N, 2) -> (N, W)."""
-    import torch
-
-    sizes = borders[:, 1] - borders[:, 0]
-    owner = torch.repeat_interleave(torch.arange(len(sizes), device=states.device), sizes)
-    places = torch.cat([torch.arange(int(begin), int(end), device=states.device) for begin, end in borders.tolist()])
-    sums = torch.zeros(len(sizes), states.shape[1], dtype=states.dtype, device=states.device)
-    return sums.index_add(0, owner, states.index_select(0, places)) / sizes[:, None].to(states.dtype)

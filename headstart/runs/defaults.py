@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from headstart.settings import Training
 
+LORA = 10  # times the rate of the whole model
 WIDTH = 768  # of a base model, for which 5e-5 is the field's habit
 
 
@@ -23,6 +24,8 @@ def learning_rate(settings: Training, width: int) -> Choice:
         return Choice(settings.learning_rate, "you chose it")
     value = min(3e-4, max(1e-5, 5e-5 * (WIDTH / width) ** 2))
     value = float(f"{value:.2g}")
+    if settings.adapter != "none":
+        return Choice(float(f"{LORA * value:.2g}"), f"{LORA} times the rate of the whole model, {value:g}, as it is an adapter")
     return Choice(value, f"5e-5 suits a model of width 768; this one is {width} wide")
 
 

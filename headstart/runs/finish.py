@@ -12,7 +12,7 @@ from headstart.contract import Figure, Json, Prediction, Score, Task
 from headstart.evaluation.compare import Compared, compare
 from headstart.evaluation.evaluate import Evaluated, evaluate
 from headstart.evaluation.predict import drawn_features, pooled_states, predict
-from headstart.runs import artifact, card, presets, reasons, report, subsets
+from headstart.runs import adapting, artifact, card, presets, reasons, report, subsets
 from headstart.runs.fit import Fit
 from headstart.runs.prepare import unique
 from headstart.runs.reading import read_examples, stop_on_faults
@@ -24,6 +24,8 @@ def finish(fit: Fit, command: str) -> None:
     """Everything after the last update; the report is written last, and marks the run as finished."""
     prepared = fit.prepared
     task, data, request = prepared.task, prepared.data, prepared.request
+    if prepared.model.adapter is not None:
+        adapting.merge(fit)
     done: dict[str, Evaluated] = {}
     parts: dict[str, Evaluated] = {}
     seconds: dict[str, float] = {"training": fit.seconds}

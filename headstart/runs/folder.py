@@ -17,7 +17,7 @@ from headstart.errors import Exit, UserError
 
 OURS = (
     "settings.toml", "scores.json", "report.html", "report.md", "log.jsonl", "data.json", "predictions.jsonl",
-    "checkpoints", "official", "first_batch.json", "environment.json", "model", "data_errors.jsonl", ".lock",
+    "checkpoints", "official", "first_batch.json", "environment.json", "adapter", "model", "data_errors.jsonl", ".lock",
 )
 LEFT_OVER = ("data_errors.jsonl", ".lock")  # what a run that never began may leave
 

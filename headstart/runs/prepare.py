@@ -16,7 +16,7 @@ from headstart.data.features import Features
 from headstart.data.table import locate, open_table
 from headstart.errors import DataError, Exit, Finding, UserError, told
 from headstart.evaluation.predict import measured
-from headstart.runs import defaults, presets, subsets
+from headstart.runs import adapting, defaults, presets, subsets
 from headstart.runs.reading import Examples, Reading, as_json, find_task, read_examples, stop_on_faults
 from headstart.runs.request import Request, resolved, task_settings
 from headstart.runs.voice import Voice
@@ -250,6 +250,8 @@ def prepare(request: Request, voice: Voice, listed: Path | None) -> Prepared:
     task, training = data.task, request.training
     device = choose_device(request.device)
     model = choose_model(request, task, device, voice)
+    if training.adapter != "none":
+        voice.say(adapting.put_on(model, request))
     limit = choose_longest(task, data.splits["train"], model, request)
     voice.say(limit.reason)
     model.tokenizer = model.tokenizer.with_longest(limit.longest)

@@ -31,15 +31,18 @@ class Request:
     columns: Mapping[str, str] = field(default_factory=dict)
     data: settings.Data = field(default_factory=settings.Data)
     training: settings.Training = field(default_factory=settings.Training)
+    adapter: settings.Adapter = field(default_factory=settings.Adapter)
     evaluation: settings.Evaluation = field(default_factory=settings.Evaluation)
     generation: settings.Generation = field(default_factory=settings.Generation)
+    steering: settings.Steering = field(default_factory=settings.Steering)
     task_settings: Mapping[str, Any] = field(default_factory=dict)  # as given; the task's own dataclass checks them
 
     def toml(self) -> str:
         """settings.toml: every setting as used."""
         own = {name: getattr(self, name) for name in OWN}
         return toml({"run": own, "columns": self.columns, "data": vars(self.data), "training": vars(self.training),
-                     "evaluation": vars(self.evaluation), "generation": vars(self.generation), "task": self.task_settings})
+                     "adapter": vars(self.adapter), "evaluation": vars(self.evaluation),
+                     "generation": vars(self.generation), "steering": vars(self.steering), "task": self.task_settings})
 
 
 OWN = ("train", "dev", "test", "task", "model", "from_scratch", "preset", "seed", "device", "strict", "allow_pickle")

@@ -11,7 +11,7 @@ from headstart.data.writers import writing
 from headstart.errors import Exit, UserError
 from headstart.evaluation.evaluate import Evaluated, evaluate
 from headstart.evaluation.predict import measured, predict
-from headstart.runs import subsets
+from headstart.runs import adapting, subsets
 from headstart.runs.folder import write_whole
 from headstart.runs.output import record_of
 from headstart.runs.reading import open_given, read_examples, stop_on_faults
@@ -40,6 +40,7 @@ def evaluate_checkpoints(run: Path, task: Task[Any], model: Model, path: str, *,
     from headstart.training.loop import load_weights
 
     rows = []
+    model = adapting.beside_base(run, task, model)
     for place in checkpoint.all_of(run / "checkpoints"):
         reason = checkpoint.verify(place)
         if reason is not None:

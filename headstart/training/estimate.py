@@ -18,7 +18,7 @@ from headstart.training.precision import autocast
 if TYPE_CHECKING:
     from headstart.training.optimizer import Trainable
 
-ADAM = 3  # weights, and two memories of the same size, in every checkpoint
+MEMORIES = 2  # of the size of the weights that move, in every checkpoint
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,13 @@ def measure(model: Trainable, longest: Sequence[Batch], objective: Objective, *,
     for weight in model.module.parameters():
         weight.grad = None
     size = sum(weight.numel() * 4 for weight in model.module.parameters())
+    moved = sum(weight.numel() * 4 for weight in model.module.parameters() if weight.requires_grad)
+    kept_weights = moved if model.fixed_parameters() else size  # of a checkpoint
     tokens = max(1, sum(batch.tokens for batch in longest))
     # The optimizer passes over all weights once an update, whatever the batch: about 28 bytes moved a weight.
-    fixed = size / 4 * 28 / 8e9
-    made = Estimate(updates * (seconds * mean_tokens / tokens + fixed), peak + 2 * size, memory_free(device) + peak,
-                    size * ADAM * (kept + 1) + size, shutil.disk_usage(folder).free)
+    fixed = moved / 4 * 28 / 8e9
+    made = Estimate(updates * (seconds * mean_tokens / tokens + fixed), peak + 2 * moved, memory_free(device) + peak,
+                    (kept_weights + MEMORIES * moved) * (kept + 1) + size, shutil.disk_usage(folder).free)
     if made.disk > made.disk_free:
         raise UserError(f"The run needs about {made.disk / 2**30:.1f} GiB of disk, {made.disk_free / 2**30:.1f} GiB are free at {folder}.",
                         fix="Free some space, choose another place with --to, or a smaller model.", exit=Exit.DISK)

@@ -70,11 +70,12 @@ class State:
         """Weights, optimizer memory and counts as safetensors and JSON; `progress` is the caller's own."""
         from safetensors.torch import save_file
 
-        weights = {name: held.detach().cpu().contiguous() for name, held in self.model.module.named_parameters()}
+        fixed = self.model.fixed_parameters()
+        weights = {name: held.detach().cpu().contiguous() for name, held in self.model.module.named_parameters() if name not in fixed}
         save_file(weights, folder / "model.safetensors")
         memory = {name: held.cpu() for name, held in optimizers.state_tensors(self.optimizer).items()}
         save_file(memory, folder / "optimizer.safetensors")
-        held = {"update": self.update, "tokens": self.tokens, "skipped": self.skipped, "micro": self.micro,
+        held = {"update": self.update, "tokens": self.tokens, "skipped": self.skipped, "micro": self.micro, "base": self.model.base,
                 "scaler": self.scaler.state_dict() if self.scaler is not None else None, "progress": progress}
         (folder / "state.json").write_text(json.dumps(held, indent=2) + "\n", encoding="utf-8")
 
@@ -85,6 +86,9 @@ class State:
         load_weights(self.model, folder)
         optimizers.load_state(self.optimizer, load_file(folder / "optimizer.safetensors"))
         held = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        if held.get("base", "") != self.model.base:
+            raise UserError("The model that the adapter stands beside is not what it was when the run began.",
+                            fix="Put its old files back, or begin anew with finetune.", exit=Exit.UNAVAILABLE)
         self.update, self.tokens, self.skipped, self.micro = (held[name] for name in ("update", "tokens", "skipped", "micro"))
         if self.scaler is not None and held["scaler"] is not None:
             self.scaler.load_state_dict(held["scaler"])
@@ -93,14 +97,15 @@ class State:
 
 
 def load_weights(model: Trainable, folder: Path) -> None:
-    """The weights of a checkpoint."""
+    """The weights of a checkpoint: all of them, or an adapter's."""
     import torch
     from safetensors.torch import load_file
 
-    held = load_file(folder / "model.safetensors")
+    held, fixed = load_file(folder / "model.safetensors"), model.fixed_parameters()
     with torch.no_grad():
         for name, weight in model.module.named_parameters():
-            weight.copy_(held[name])
+            if name not in fixed:
+                weight.copy_(held[name])
 
 
 def train(state: State, plan: Plan, make: Make, objective: Objective, weigh: Callable[[Sequence[Batch]], float],

@@ -43,6 +43,13 @@ class Trainable(Protocol):
     def head_parameters(self) -> list[Tensor]:
         """The weights that those layers use."""
 
+    @property
+    def base(self) -> str:
+        """The checksum of weights that an adapter leaves as they are; "" without one."""
+
+    def fixed_parameters(self) -> set[str]:
+        """Names of such weights."""
+
     def parameter_groups_by_depth(self) -> list[tuple[str, list[str]]]:
         """Parameter names from the bottom up: embeddings, each layer, head."""
 
@@ -71,7 +78,7 @@ def parameter_groups(model: Trainable, settings: Training) -> list[dict[str, Any
     learns at d^k of the rate (Clark et al. 2020, section 3.1).
     """
     depths = model.parameter_groups_by_depth()
-    stay = frozen(settings.freeze, depths)
+    stay = frozen(settings.freeze, depths) | model.fixed_parameters()
     weights = dict(model.module.named_parameters())
     groups = []
     for place, (_, names) in enumerate(depths):

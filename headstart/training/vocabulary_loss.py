@@ -54,6 +54,7 @@ def vocabulary_loss(states: Tensor, targets: Tensor, apply: Callable[[Tensor], T
                     weights: list[Tensor]) -> Tensor:
     """The sum of `loss(apply(states), targets)`; `weights` are those that `apply` uses, its output's first."""
     pieces = max(len(weight) for weight in weights)
+    moved = [weight for weight in weights if weight.requires_grad]  # beside an adapter none does
     apply_function: Any = VocabularyLoss.apply
-    result: Tensor = apply_function(states, targets, apply, loss, max(64, CELLS // pieces), *weights)
+    result: Tensor = apply_function(states, targets, apply, loss, max(64, CELLS // pieces), *moved)
     return result

@@ -1,0 +1,58 @@
+"""docs/recipes.md cannot rot: every command of it parses, and every setting, task and preset in it is known."""
+
+import argparse
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from headstart import settings, tasks
+from headstart.cli.main import Parser, find, names
+from headstart.runs import presets
+from headstart.runs.request import task_settings
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
+COMMANDS = [line for block in re.findall(r"^```\n(.*?)```", PAGE, re.S | re.M) for line in block.splitlines()]
+LATER = {"distil", "index", "ask", "summarization", "translation", "long-answer", "--search", "--as-training-data"}  # not there yet
+
+
+def waits_for(words):
+    """What of a command is not there yet: it is tried from the day on which it is."""
+    task = words[words.index("--task") + 1] if "--task" in words else None
+    missing = [word for word in (words[1],) if word not in names()] + [word for word in (task,) if word and word not in tasks.names()]
+    if words[1] in names():
+        parser = argparse.ArgumentParser()
+        find(words[1]).add(parser)
+        flags = [flag for action in parser._actions for flag in action.option_strings]
+        missing += [word for word in words if word.startswith("--") and word in LATER and word not in flags]
+    assert set(missing) <= LATER, missing
+    return missing
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_recipe_parses(command):
+    words = shlex.split(command)
+    assert words[0] == "headstart"
+    if missing := waits_for(words):
+        pytest.skip(f"{', '.join(missing)}: not there yet")
+    parser = Parser(prog=f"headstart {words[1]}", allow_abbrev=False)
+    find(words[1]).add(parser)
+    given, unknown = parser.parse_known_intermixed_args(words[2:])
+    assert not unknown
+    values = settings.assignments(getattr(given, "set", []))
+    settings.build({key: value for key, value in values.items() if not key.startswith("task.")})
+    preset = getattr(given, "preset", None)
+    task = getattr(given, "task", None) or (presets.find(preset).task if preset else None)
+    own = {key.removeprefix("task."): value for key, value in values.items() if key.startswith("task.")}
+    assert task or not own
+    if task:
+        task_settings(tasks.find(task).Settings, own)
+
+
+def test_every_result_of_2020_has_its_figure_on_the_page():
+    for figure in ("0.9055", "88.52", "81.22", "56.53", "0.7094", "22.12", "21.26", "0.3212", "0.2561", "perplexity about **20**"):
+        assert figure in PAGE, figure
+    assert len(COMMANDS) > 25 and "ot run here" in PAGE
+    assert re.findall(r"python (\S+\.py)", PAGE) == [name for name in re.findall(r"python (\S+\.py)", PAGE) if (ROOT / name).is_file()]

@@ -6,6 +6,7 @@ import argparse
 import json
 
 from headstart.cli import _flags
+from headstart.runs.score_words import checkpoint_table, score_table
 
 SUMMARY = "scores with intervals on labelled data"
 
@@ -42,9 +43,9 @@ def run(given: argparse.Namespace) -> int:
     if given.all_checkpoints:
         rows = model.evaluate_checkpoints(given.data, columns=columns, data=groups["data"], evaluation=groups["evaluation"],
                                           seed=given.seed, voice=voice)
-        print(json.dumps({"checkpoints": rows}, ensure_ascii=False) if given.json else api.checkpoint_table(rows))
+        print(json.dumps({"checkpoints": rows}, ensure_ascii=False) if given.json else checkpoint_table(rows))
         return 0
     scores = model.evaluate(given.data, to=given.to, columns=columns, data=groups["data"],
                             evaluation=groups["evaluation"], seed=given.seed, voice=voice)
-    print(json.dumps({"scores": scores}, ensure_ascii=False) if given.json else api.score_table(scores))
+    print(json.dumps({"scores": scores}, ensure_ascii=False) if given.json else score_table(scores))
     return 0

@@ -53,6 +53,7 @@ class Task(ABC, Generic[E]):
     best: ClassVar[tuple[str, bool]]  # the score that chooses the checkpoint, and whether higher is better
     default_model: ClassVar[str]
     Settings: ClassVar[type]
+    writes: ClassVar[bool] = False  # whether it answers with a text that the model writes: then pieces are texts
     draws: ClassVar[bool] = False  # whether `encode` draws: then features are made anew for each epoch
 
     settings: Any = None  # the task's own defaults when not given

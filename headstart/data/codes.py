@@ -61,6 +61,7 @@ CODES: dict[str, str] = {
     "W221": "an answer stands several times and has no start; the first is taken",
     "W222": "an answer stands in the passage in other letters, spaces or accents; repaired",
     "W223": "a question id stands twice",
+    "W230": "a target is its source",
     "W224": "SQuAD 1.1 and 2.0 are mixed in one file",
     "N210": "the scheme of the tags",
     "N220": "questions without an answer",

@@ -46,6 +46,8 @@ def measured(task: Task[Any], model: Model, examples: Sequence[Example], seed: i
 
 def predict_chunk(task: Task[Any], model: Model, chunk: Sequence[Example], batch_tokens: int, draws: Draws | None) -> list[Prediction]:
     """Predictions for some examples, features of like length side by side."""
+    if task.writes:
+        return write_chunk(task, model, chunk)
     features: list[Feature] = []
     owner: list[int] = []
     for index, example in enumerate(chunk):
@@ -64,6 +66,22 @@ def predict_chunk(task: Task[Any], model: Model, chunk: Sequence[Example], batch
     for place, index in enumerate(owner):
         held[index].append(pieces[place])
     return [task.decode(example, mine) for example, mine in zip(chunk, held, strict=True)]
+
+
+def write_chunk(task: Task[Any], model: Model, chunk: Sequence[Example]) -> list[Prediction]:
+    """Predictions of a task that writes: a piece is {"text", "log_probability", "tokens", "ended", "cut"} of each feature."""
+    from headstart.evaluation.rewrite import rewrite, settings_of
+
+    features = [task.encode(example, model.tokenizer) for example in chunk]
+    settings = settings_of(model, task.known.values.get("generation") or {})
+    made = iter(rewrite(model, [list(one.ids) for held in features for one in held], settings, seed=0))
+    found = []
+    for example, held in zip(chunk, features, strict=True):
+        pieces = [{"text": one.text, "log_probability": sum(one.log_probabilities), "tokens": len(one.ids), "ended": one.ended,
+                   "cut": feature.cut}
+                  for feature in held for one in next(made)[:1]]
+        found.append(task.decode(example, pieces))
+    return found
 
 
 def by_length(features: Sequence[Feature], batch_tokens: int) -> Iterator[list[int]]:

@@ -20,7 +20,7 @@ COLOURS = (31, 32, 34, 35, 36)  # of the terminal, one for each bag
 def generate(model: Model, prompts: Sequence[str], settings: Generation, steering: Steering, steer: Sequence[str], *, seed: int,
              stop: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Rows of both texts after each prompt: the steered one, and under "unsteered" the other; raises UserError."""
-    steered.refuse(model, settings)
+    steered.refuse(model, prompts, settings)
     attributes = read(model, steer)
     made = steered.generate(model, prompts, settings, steering, attributes, seed=seed, stop=stop)
     given = [""] if steering.uncond else prompts

@@ -108,10 +108,13 @@ def fresh(model: Model) -> list[str]:
 
     A missing bias on the embeddings turned round (CTRL's) stays 0: trained, peft would part them from the embeddings.
     """
+    import torch
+
     turned = model.module.get_output_embeddings()
     owners = [owner for owner in dict.fromkeys(name.rpartition(".")[0] for name in model.drawn)
               if turned is None or model.module.get_submodule(owner) is not turned]
-    if "" in owners:
+    lists = torch.nn.ParameterList | torch.nn.ModuleList
+    if "" in owners or any(isinstance(model.module.get_submodule(owner), lists) for owner in owners):
         raise UserError(f"The head of {model.facts.family} is a bare weight, which peft cannot carry.", fix="Leave training.adapter out.")
     return owners
 

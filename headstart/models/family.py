@@ -125,6 +125,7 @@ class Family:
     pooling: Callable[[Any], str] = by_first  # "first", "last" or "mean"
     layers: str = "encoder.layer"
     longest: int = 0  # tokens of one input where the config sets no limit
+    rewrite: Callable[[Any, dict[str, Tensor]], Tensor] | None = None  # an encoder-decoder's last states, (N, L, W)
     decodes: dict[str, Any] = field(default_factory=dict)  # what its config says when it goes on with a text
     ragged: bool = True  # whether it writes after prompts of unlike length side by side
     passage: str = ""  # what it reads before a prompt: it was trained on long texts and writes badly after a few words
@@ -196,6 +197,11 @@ def beam_answers(cls: str, part: Callable[[Any], Any]) -> Head:
 def together(module: Any, states: Tensor) -> Tensor:
     """No output of such a head is worked out by itself."""
     raise AssertionError("all outputs are worked out together")
+
+
+def rewritten(cls: str, apply: Callable[[Any, Tensor], Tensor]) -> Head:
+    """An encoder-decoder's head over the vocabulary: scores of the token after each one that is written, (A, W) -> (A, V)."""
+    return Head(cls, {"logits": Output("asked", apply)}, keeps=("",), continues=True)
 
 
 def written(cls: str) -> Head:

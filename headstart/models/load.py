@@ -68,6 +68,8 @@ def fit_out(module: Any, tokenizer: FamilyTokenizer, known: Facts, config: Any, 
     """A module with its tokenizer as a Model on its device."""
     if known.row.first_only and not known.row.heads[kind].continues:
         getattr(first_tokens, known.row.first_only)(inner(module.base_model, known.row.layers)[-1])
+    if known.row.rewrite is not None and getattr(config, "decoder_start_token_id", None) is None:  # T5's class has no such field
+        module.config.decoder_start_token_id = known.config.get("decoder_start_token_id", module.generation_config.decoder_start_token_id)
     module.to(device)
     limit, told = longest_of(known, tokenizer, config), getattr(config, languages.KEY, None)
     tokenizer = tokenizer.with_types(known.row.has_types).with_summary(known.row.pooling(module.config))

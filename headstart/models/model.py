@@ -41,6 +41,7 @@ class Model:
     language: int | None = None  # of every text, for a model that tells languages apart
     carries: bool = False  # whether each batch goes on where the one before it ended, row by row
     memory: Any = None  # what a model that remembers kept of the batch before
+    writing: Any = None  # how it writes (settings.Generation), where that was chosen for this object
     adapter: Any = None  # peft's own wrapper, while one is trained
     base: str = ""  # the checksum of what stays as it is beside an adapter
 
@@ -179,15 +180,21 @@ class Model:
         """The weights that the head's layers use, the embeddings where they are turned round."""
         if self.scorer is not None:
             return list(self.scorer.parameters())
+        turned = self.module.get_output_embeddings()
+        if self.facts.row.rewrite is not None:
+            return list(turned.parameters())
         prefix = f"{self.module.base_model_prefix}."
         own = [weight for name, weight in self.module.named_parameters() if not name.startswith(prefix)]
-        turned = self.module.get_output_embeddings()
         return own + [weight for weight in turned.parameters() if not any(weight is one for one in own)] if turned is not None else own
 
     def read_states(self, batch: Batch) -> dict[str, Tensor]:
         """The states that each output of the head reads: (N, W), (T, W) or (A, W)."""
         import torch
 
+        if self.facts.row.rewrite is not None:
+            from headstart.models.rewriting import states as rewritten
+
+            return {"logits": rewritten(self, batch)}
         outputs = self.facts.row.heads[self.head].outputs
         how = self.facts.row.pooling(self.module.config)
         if how == "first" and all(one.reads == "pooled" for one in outputs.values()):
@@ -286,6 +293,10 @@ class Model:
 
     def parameter_groups_by_depth(self) -> list[tuple[str, list[str]]]:
         """Parameter names from the bottom up: embeddings, each layer (ALBERT has one for all), head."""
+        if self.facts.row.rewrite is not None:
+            from headstart.models.rewriting import groups_by_depth
+
+            return groups_by_depth(self)
         prefix = self.module.base_model_prefix
         paths = [f"{prefix}.{path}" for path in self.facts.row.layer_paths]
         count = len(inner(self.module, paths[0]))

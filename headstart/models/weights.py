@@ -45,7 +45,8 @@ def check_names(known: Facts, cls: Any, config: Any, *, fresh_head: bool) -> Non
         raise damaged(f"{known.reference} lacks {len(wrong)} weights that its config asks for ({'; '.join(wrong[:3])}"
                       f"{' …' if len(wrong) > 3 else ''}); they would be random.",
                       "The folder is incomplete, or its config is of another model; copy it again.")
-    paths = "|".join(re.escape(path) for path in known.row.layer_paths)
+    counted = known.row.layer_paths[:1] if known.row.rewrite is not None else known.row.layer_paths  # a decoder may have others
+    paths = "|".join(re.escape(path) for path in counted)
     pattern = re.compile(rf"({re.escape(prefix)})?({paths})\.(\d+)\.")
     layers = [int(found.group(3)) + 1 for name in have if (found := pattern.match(name))]
     if max(layers, default=0) > known.layers:

@@ -42,9 +42,7 @@ def finish(fit: Fit, command: str) -> None:
         done[split] = evaluate(task, examples, answers, resamples=request.evaluation.resamples, seed=request.seed)
         parts |= subsets.evaluated(task, split, data.splits[split], done[split], request.data.by,
                                    resamples=request.evaluation.resamples, seed=request.seed)
-        for name, text in task.official(examples, answers).items():
-            (fit.folder / "official" / split).mkdir(parents=True, exist_ok=True)
-            fit.folder.write(f"official/{split}/{name}", text)
+        official(fit, split, task.official(examples, answers))
     judged = "test" if "test" in done else "dev"
     rivals = baselines(fit, done[judged], judged) if request.evaluation.baselines else []
     scores = as_json(fit, done, parts, rivals, seconds)
@@ -62,6 +60,13 @@ def finish(fit: Fit, command: str) -> None:
     figures = {split: task.figures(one.examples, one.predictions, one.measures) for split, one in done.items()}
     figures[judged] = [*samples, *figures[judged], *reasons.figures(task, prepared.model, done[judged], request.evaluation.explained)]
     write_report(fit, command, scores, figures)
+
+
+def official(fit: Fit, split: str, files: Mapping[str, str]) -> None:
+    """Files that the field's own scripts read."""
+    for name, text in files.items():
+        (fit.folder / "official" / split).mkdir(parents=True, exist_ok=True)
+        fit.folder.write(f"official/{split}/{name}", text)
 
 
 def submit(fit: Fit, task: Task[Any]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,7 @@ from headstart.data.features import Features
 from headstart.data.table import locate, open_table
 from headstart.errors import DataError, Exit, Finding, UserError, told
 from headstart.evaluation.predict import measured
-from headstart.runs import adapting, defaults, presets, subsets
+from headstart.runs import adapting, defaults, presets, rewriting, subsets
 from headstart.runs.reading import Examples, Reading, as_json, find_task, read_examples, stop_on_faults
 from headstart.runs.request import Request, resolved, task_settings
 from headstart.runs.voice import Voice
@@ -252,11 +251,13 @@ def prepare(request: Request, voice: Voice, listed: Path | None) -> Prepared:
     model = choose_model(request, task, device, voice)
     if training.adapter != "none":
         voice.say(adapting.put_on(model, request))
+    task = rewriting.prefixed(task, model, voice)
     limit = choose_longest(task, data.splits["train"], model, request)
     voice.say(limit.reason)
     model.tokenizer = model.tokenizer.with_longest(limit.longest)
     features = feature_cache.encode(task, data.splits["train"], model.tokenizer, seed=request.seed, workers=request.data.workers,
                                     folder=request.data.cache)
+    task = rewriting.lengthened(task, features, request.generation, voice)
     rate = defaults.learning_rate(training, model.facts.width)
     epochs = defaults.epochs(training, features.examples, len(task.known.labels))
     per_epoch = -(-features.examples // training.batch_size)
@@ -293,49 +294,6 @@ def choose_device(given: str) -> str:
                             fix="Use --device cpu; headstart doctor says what this machine has.", exit=Exit.UNAVAILABLE)
         return given
     return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def environment(device: str) -> dict[str, Json]:
-    """Versions, machine and threads of this run: environment.json."""
-    import importlib.metadata
-    import os
-    import sys
-
-    import torch
-
-    packages = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "scikit-learn")
-    return {
-        "python": sys.version.split()[0],
-        "packages": {name: importlib.metadata.version(name) for name in packages},
-        "system": platform.platform(),
-        "processor": processor(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "device": torch.cuda.get_device_name() if device.startswith("cuda") else device,
-        "git_commit": git_commit(),
-    }
-
-
-def processor() -> str:
-    """The processor's name."""
-    try:
-        for text in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if text.startswith("model name"):
-                return text.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
-
-
-def git_commit() -> str | None:
-    """The commit of the folder the user works in; None outside a repository."""
-    import subprocess
-
-    try:
-        done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() or None
 
 
 def set_up_process() -> None:

@@ -8,11 +8,12 @@ from typing import Any
 
 from headstart.contract import Json
 from headstart.errors import Exit, UserError
+from headstart.runs.environment import environment
 from headstart.runs.finish import finish
 from headstart.runs.fit import begin, first_batch, fit_all, tell_estimate
 from headstart.runs.folder import Log, RunFolder, default_folder
 from headstart.runs.interrupt import Interrupts
-from headstart.runs.prepare import environment, prepare, set_up_process
+from headstart.runs.prepare import prepare, set_up_process
 from headstart.runs.request import Request, from_file, request
 from headstart.runs.voice import Voice
 

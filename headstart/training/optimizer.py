@@ -63,10 +63,13 @@ def frozen(freeze: str, depths: Depths) -> set[str]:
         count = 1
     elif freeze == "backbone":
         count = len(depths) - 1
+    elif freeze == "encoder" and any(name.startswith("encoder") for name, _ in depths):
+        return {held for name, names in depths if name.startswith("encoder") for held in names}
     elif freeze.startswith("layers:") and freeze[7:].isdigit() and int(freeze[7:]) <= layers:
         count = 1 + int(freeze[7:])
     else:
-        raise UserError(f"training.freeze takes embeddings, backbone or layers:N (N up to {layers} here), but it is {freeze!r}.",
+        raise UserError(f"training.freeze takes embeddings, backbone, layers:N (N up to {layers} here) or, for models that "
+                        f"write a text for a text, encoder, but it is {freeze!r}.",
                         fix="For example training.freeze=layers:2.", exit=Exit.SETTINGS)
     return {name for _, names in depths[:count] for name in names}
 

@@ -1,14 +1,35 @@
 """BART (Lewis et al. 2019): BERT's encoder and GPT's decoder, pretrained on mending texts."""
 
-from headstart.models.family import READS_NOTHING, Checkpoint, Family, written
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from headstart.models.family import READS_NOTHING, Checkpoint, Family, rewritten
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def rewrite(module: Any, inputs: dict[str, Tensor]) -> Tensor:
+    """The decoder's last states, (N, L, W), for sources and what is written so far."""
+    states: Tensor = module.model(**inputs, use_cache=False)[0]
+    return states
+
+
+def words(module: Any, states: Tensor) -> Tensor:
+    """The embeddings turned round, and a bias for each piece."""
+    logits: Tensor = module.lm_head(states) + module.final_logits_bias[0]
+    return logits
+
 
 FAMILY = Family(
     "bart",
-    {"sequence-to-sequence": written("BartForConditionalGeneration")},
+    {"sequence-to-sequence": rewritten("BartForConditionalGeneration", words)},
     kinds=("encoder-decoder",),
     packs=False,
     has_types=False,
     numbered=False,
+    rewrite=rewrite,
     layers="encoder.layers decoder.layers",
     first_only="",
     dropouts=("dropout", "activation_dropout", "classifier_dropout"),

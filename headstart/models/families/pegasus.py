@@ -1,14 +1,16 @@
 """PEGASUS (Zhang et al. 2019): pretrained on writing the sentences that were left out, for summaries."""
 
-from headstart.models.family import READS_NOTHING, Checkpoint, Family, written
+from headstart.models.families.bart import rewrite, words
+from headstart.models.family import READS_NOTHING, Checkpoint, Family, rewritten
 
 FAMILY = Family(
     "pegasus",
-    {"sequence-to-sequence": written("PegasusForConditionalGeneration")},
+    {"sequence-to-sequence": rewritten("PegasusForConditionalGeneration", words)},
     kinds=("encoder-decoder",),
     packs=False,
     has_types=False,
     numbered=False,
+    rewrite=rewrite,
     layers="encoder.layers decoder.layers",
     first_only="",
     dropouts=("dropout", "activation_dropout"),

@@ -1,0 +1,142 @@
+"""Texts that an encoder-decoder writes for texts: by the library's generate, with our settings, many side by side.
+
+P sources, S tokens of the longest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from headstart.contract import Feature, Json, Layout, Target
+from headstart.data.batches import collate
+from headstart.evaluation.generate import Written, config
+from headstart.models.memory import check_room
+from headstart.models.rewriting import start_id
+from headstart.models.weights import quiet
+from headstart.settings import Generation
+
+if TYPE_CHECKING:
+    from headstart.models.model import Model
+
+FORCED = ("forced_bos_token_id", "forced_eos_token_id", "bad_words_ids", "suppress_tokens", "begin_suppress_tokens")
+PUBLISHED = {"num_beams": "beams", "length_penalty": "length_penalty", "no_repeat_ngram_size": "no_repeat_ngram",
+             "repetition_penalty": "repetition_penalty", "min_new_tokens": "least_tokens", "max_new_tokens": "new_tokens"}
+
+
+def published(model: Model) -> Generation:
+    """How a published model says that it writes (generation_config.json): beams, lengths, penalties."""
+    held = model.module.generation_config
+    found: dict[str, Any] = {ours: getattr(held, name) for name, ours in PUBLISHED.items() if getattr(held, name, None)}
+    if "new_tokens" not in found and (held.max_length or 0) > 20:  # 20 is the library's "not said"
+        found["new_tokens"] = held.max_length - 1  # its first token is what the decoder begins with
+    if "least_tokens" not in found and held.min_length:
+        found["least_tokens"] = max(0, held.min_length - 1)
+    return dataclasses.replace(Generation(), **found)
+
+
+def settings_of(model: Model, kept: Mapping[str, Json]) -> Generation:
+    """What was chosen for this model object, else what its run kept, else what its folder says."""
+    if model.writing is not None:
+        chosen: Generation = model.writing
+        return chosen
+    return dataclasses.replace(Generation(), **kept) if kept else published(model)
+
+
+def rewrite(model: Model, sources: Sequence[Sequence[int]], settings: Generation, *, seed: int) -> list[list[Written]]:
+    """What is written for each source (laid out, special tokens included), `settings.answers` texts each, in their order."""
+    import torch
+
+    model.module.eval()
+    found: list[list[Written]] = [[] for _ in sources]
+    for number, places in enumerate(batches(sources, settings)):
+        with torch.random.fork_rng(devices=[]), torch.inference_mode(), quiet():
+            torch.manual_seed(seed * 1_000_003 + number)
+            for place, texts in zip(places, written(model, [sources[place] for place in places], settings), strict=True):
+                found[place] = texts
+    return found
+
+
+def batches(sources: Sequence[Sequence[int]], settings: Generation) -> Iterator[list[int]]:
+    """Sources of like length side by side, longest first, so that too little memory shows at once."""
+    order = sorted(range(len(sources)), key=lambda place: (-len(sources[place]), place))
+    for begin in range(0, len(order), settings.at_once):
+        yield order[begin:begin + settings.at_once]
+
+
+def written(model: Model, sources: Sequence[Sequence[int]], settings: Generation) -> list[list[Written]]:
+    """One batch: padded on the right, which the encoder does not see."""
+    import torch
+
+    width = max(map(len, sources))
+    ids = torch.full((len(sources), width), model.tokenizer.pad_id)
+    mask = torch.zeros_like(ids)
+    for row, source in enumerate(sources):
+        ids[row, :len(source)] = torch.tensor(list(source))
+        mask[row, :len(source)] = 1
+    most = model.module.config.max_position_embeddings - 1 if hasattr(model.module.config, "max_position_embeddings") else 10**9
+    new = min(most, settings.new_tokens if settings.new_tokens != -1 else min(most, 512))
+    check_room(model, rows=len(sources) * max(settings.beams, settings.answers), tokens=width + new)
+    made = model.module.generate(input_ids=ids.to(model.device), attention_mask=mask.to(model.device),
+                                 generation_config=own_config(model, settings, new), past_key_values=cache())
+    rows = [row[1:] for row in made.tolist()]  # without what the decoder begins with
+    each = settings.answers
+    texts = [ended(model, row) for row in rows]
+    logs = log_probabilities(model, [sources[place // each] for place in range(len(rows))], [whole for whole, _, _ in texts])
+    held = [Written(text_of(model, whole), tuple(whole), tuple(values), how)
+            for (whole, _, how), values in zip(texts, logs, strict=True)]
+    return [held[place:place + each] for place in range(0, len(held), each)]
+
+
+def cache() -> Any:
+    """An empty cache that grows by itself: the library's own has room for the encoder's number of layers, not the decoder's."""
+    from transformers import DynamicCache, EncoderDecoderCache
+
+    made: Any = EncoderDecoderCache
+    return made(DynamicCache(), DynamicCache())
+
+
+def own_config(model: Model, settings: Generation, new: int) -> Any:
+    """Our settings in the library's words, with what the model must begin and end with."""
+    made = config(model, settings, new)
+    for name in FORCED:
+        if (value := getattr(model.module.generation_config, name, None)) is not None:
+            setattr(made, name, value)
+    made.decoder_start_token_id = start_id(model)
+    return made
+
+
+def ended(model: Model, ids: Sequence[int]) -> tuple[list[int], int, str]:
+    """Ids up to the end token, which is kept; how many there are; and why they end."""
+    last = {model.tokenizer.end_id}
+    place = next((at for at, token in enumerate(ids) if token in last), None)
+    if place is None:
+        kept = list(ids)
+        while kept and kept[-1] == model.tokenizer.pad_id:
+            kept.pop()
+        return kept, len(kept), "length"
+    return list(ids[:place + 1]), place + 1, "end"
+
+
+def text_of(model: Model, ids: Sequence[int]) -> str:
+    """Ids as text, without special tokens."""
+    found: str = model.tokenizer.held.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    return found.strip()
+
+
+def log_probabilities(model: Model, sources: Sequence[Sequence[int]], texts: Sequence[Sequence[int]]) -> list[list[float]]:
+    """log p of each written token under the model as it is, end token included."""
+    import numpy as np
+
+    asked = [place for place, text in enumerate(texts) if text]
+    found: list[list[float]] = [[] for _ in texts]
+    if not asked:
+        return found
+    features = [Feature(list(sources[place]), None, {"label": Target(list(texts[place]), "asked")}, asks=[0] * len(texts[place]))
+                for place in asked]
+    surprise = model.surprises(collate(features, Layout(packed=False, pad_id=model.tokenizer.pad_id)))["surprise"]
+    parts = np.split(-surprise.cpu().numpy(), np.cumsum([len(texts[place]) for place in asked])[:-1])
+    for place, part in zip(asked, parts, strict=True):
+        found[place] = [float(value) for value in part]
+    return found

@@ -1,0 +1,56 @@
+"""Translation: the same text in another language."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from headstart.contract import Baseline, Column, Detection, Measures, Prediction
+from headstart.tasks._source_rivals import COPY
+from headstart.tasks._source_target import Pair, SourceTarget
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from headstart.contract import Floats
+
+
+@dataclass(frozen=True)
+class Translation(SourceTarget):
+    """A text in another language."""
+
+    name: ClassVar[str] = "translation"
+    summary: ClassVar[str] = "a text in another language (BLEU and chrF need the extra translation)"
+    best: ClassVar[tuple[str, bool]] = ("bleu", True)
+    default_model: ClassVar[str] = ""  # there is none for all languages
+
+    @classmethod
+    def detect(cls, columns: Sequence[Column]) -> Detection | None:
+        """Never by itself: which languages are meant, columns do not say."""
+        return None
+
+    def measure(self, example: Pair, prediction: Prediction) -> Mapping[str, Any]:
+        """Counts for BLEU and chrF beside the rest."""
+        from headstart.metrics import translation
+
+        counts = translation.measures(str(prediction.values["prediction"]), list(example.targets or ()))
+        return dict(super().measure(example, prediction)) | counts
+
+    def own_scores(self, measures: Measures, weights: Floats) -> dict[str, NDArray[Any]]:
+        """bleu and chrf."""
+        from headstart.metrics import translation
+
+        return translation.scores(measures, weights)
+
+    def describe(self, name: str, measures: Measures) -> tuple[str, bool, str]:
+        """sacrebleu's definitions; the others as everywhere."""
+        from headstart.metrics import translation
+
+        if name in translation.DEFINITIONS:
+            return translation.DEFINITIONS[name], True, "no row has a right text"
+        return super().describe(name, measures)
+
+    def baselines(self) -> tuple[Baseline, ...]:
+        """The source untranslated."""
+        return COPY

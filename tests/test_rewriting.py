@@ -1,0 +1,214 @@
+"""Models that write a text for a text: loss, gradients and texts are those of plain transformers; runs, files, scores."""
+
+import json
+
+import numpy as np
+import pytest
+import tiny
+import tiny_writers
+import torch
+import transformers
+
+import headstart as product
+from headstart.contract import Feature, HeadSpec, Layout, Row, Target
+from headstart.data.batches import collate
+from headstart.evaluation.rewrite import cache, rewrite
+from headstart.models.load import load
+from headstart.settings import Generation, Training
+from headstart.tasks.summarization import Summarization
+from headstart.tasks.text_to_text import TextToText
+from headstart.training.objective import objective, total_weight
+
+EVERY = pytest.mark.parametrize("family", tiny_writers.WRITERS)
+SPEC = HeadSpec("sequence-to-sequence", 0, loss="vocabulary")
+TEXTS = tiny.texts(8, seed=3)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    place = tmp_path_factory.mktemp("writers")
+    return {family: tiny_writers.folder(family, place / family, seed=2) for family in tiny_writers.WRITERS}
+
+
+def opened(folder):
+    held = load(str(folder), None, seed=0)
+    held.module.eval()
+    plain = getattr(transformers, type(held.module).__name__).from_pretrained(folder, attn_implementation="eager").eval()
+    return held, plain
+
+
+def features(held):
+    made = []
+    for source, target in zip(TEXTS, reversed(TEXTS), strict=True):
+        ids = held.tokenizer.lay_out(held.tokenizer.tokenize(source).ids)[0]
+        wanted = held.tokenizer.lay_out(held.tokenizer.tokenize(target).ids[:20])[0]
+        made.append(Feature(ids, targets={"label": Target(wanted, "asked")}, asks=[0] * len(wanted)))
+    return made
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@EVERY
+def test_loss_and_gradients_are_those_of_plain_transformers(family, smoothing, folders):
+    held, plain = opened(folders[family])
+    made = features(held)
+    batch = collate(made, Layout(False, held.tokenizer.pad_id))
+    ours = objective(SPEC, Training(label_smoothing=smoothing), ())(held, batch) / total_weight([batch])
+    ours.backward()
+    ids, mask = torch.from_numpy(batch.ids), torch.from_numpy((batch.ids != held.tokenizer.pad_id).astype(np.int64))
+    for row, one in enumerate(made):
+        mask[row] = 0
+        mask[row, :len(one)] = 1
+    labels = torch.full((len(made), int(batch.asked.max())), -100)
+    for row, one in enumerate(made):
+        labels[row, :len(one.targets["label"].value)] = torch.tensor(one.targets["label"].value)
+    logits = plain(input_ids=ids, attention_mask=mask, labels=labels).logits
+    theirs = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), label_smoothing=smoothing)
+    theirs.backward()
+    assert abs(ours.item() - theirs.item()) < 1e-5 * max(1, theirs.item())
+    wanted = {name: weight.grad for name, weight in plain.named_parameters() if weight.grad is not None}
+    for name, weight in held.module.named_parameters():
+        if weight.grad is None and name not in wanted:  # Pegasus counts positions by sines
+            continue
+        assert torch.allclose(weight.grad, wanted[name], atol=1e-5 * float(wanted[name].abs().max().clamp(min=1))), name
+
+
+@EVERY
+def test_parts_of_a_batch_add_up_to_the_whole(family, folders):
+    held, _ = opened(folders[family])
+    goal, made = objective(SPEC, Training(), ()), features(held)
+    found = []
+    for size in (8, 3, 1):
+        batches = [collate(made[at:at + size], Layout(False, held.tokenizer.pad_id)) for at in range(0, 8, size)]
+        found.append(sum(goal(held, batch) for batch in batches).item() / total_weight(batches))
+    assert found[0] == pytest.approx(found[1], abs=1e-5) == pytest.approx(found[2], abs=1e-5)
+
+
+@pytest.mark.parametrize("settings", [Generation(new_tokens=12), Generation(new_tokens=12, beams=3, length_penalty=0.8, no_repeat_ngram=2),
+                                      Generation(new_tokens=9, least_tokens=5, beams=2)])
+@EVERY
+def test_texts_are_those_of_transformers_alone_and_side_by_side(family, settings, folders):
+    held, plain = opened(folders[family])
+    sources = [list(one.ids) for one in features(held)]
+    ours = rewrite(held, sources, settings, seed=0)
+    beams = {"num_beams": settings.beams, "length_penalty": settings.length_penalty, "early_stopping": False} if settings.beams > 1 else {}
+    for source, (text,) in zip(sources, ours, strict=True):
+        theirs = plain.generate(torch.tensor([source]), max_new_tokens=settings.new_tokens, min_new_tokens=settings.least_tokens or None,
+                                no_repeat_ngram_size=settings.no_repeat_ngram, do_sample=False, past_key_values=cache(), **beams)[0, 1:].tolist()
+        while theirs and theirs[-1] == held.tokenizer.pad_id and held.tokenizer.pad_id not in text.ids:
+            theirs.pop()
+        assert list(text.ids) == theirs
+        labels = torch.tensor([theirs])
+        with torch.no_grad():
+            logs = plain(input_ids=torch.tensor([source]), labels=labels).logits.log_softmax(-1).gather(2, labels[..., None])
+        assert sum(text.log_probabilities) == pytest.approx(float(logs.sum()), abs=1e-3)
+
+
+def test_a_draw_comes_again_with_its_seed(folders):
+    held, _ = opened(folders["t5"])
+    sources = [list(one.ids) for one in features(held)]
+    drawn = [[text.text for (text,) in rewrite(held, sources, Generation(new_tokens=8, sample=True), seed=seed)] for seed in (1, 1, 2)]
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def rows(count, target="target"):
+    """The second word of the source is what is to be written."""
+    return [{"source": text, target: text.split()[1]} for text in tiny.texts(count, seed=5)]
+
+
+def jsonl(place, held):
+    place.write_text("".join(json.dumps(row) + "\n" for row in held), encoding="utf-8")
+    return place
+
+
+QUICK = ["--epochs", "1", "--batch-size", "8", "--set", "evaluation.resamples=10"]
+
+
+@pytest.mark.parametrize(("task", "family", "first"), [("text-to-text", "t5", "exact_match"), ("summarization", "bart", "rouge2"),
+                                                       ("translation", "t5", "bleu"), ("summarization", "pegasus", "rouge2")])
+def test_a_run_trains_writes_scores_and_is_asked(task, family, first, folders, tmp_path, headstart):
+    file = jsonl(tmp_path / "rows.jsonl", rows(40))
+    code, _, err = headstart("finetune", file, "--task", task, "--model", folders[family], "--to", tmp_path / "run", *QUICK)
+    assert code == 0, err
+    assert "texts are written up to" in err
+    scores = json.loads((tmp_path / "run" / "scores.json").read_text())
+    assert next(iter(scores["dev"])) == first and {"rouge1", "rouge2", "rougeL", "rougeLsum", "exact_match", "copied"} <= set(scores["dev"])
+    assert scores["baselines"] and scores["best"]["score"] == first
+    out = tmp_path / "out.jsonl"
+    assert headstart("predict", tmp_path / "run", file, "--to", out)[0] == 0
+    answers = [json.loads(line) for line in out.read_text().splitlines()]
+    assert len(answers) == 40 and all(isinstance(one["prediction"], str) and one["log_probability"] <= 0 for one in answers)
+    held = product.load(tmp_path / "run")
+    plain = getattr(transformers, tiny_writers.CLASSES[family]).from_pretrained(tmp_path / "run" / "model").eval()
+    feature, = held.task.encode(held.example(0, rows(1)[0]), held.loaded.tokenizer)
+    most = held.task.known.values["generation"]["new_tokens"]
+    theirs = plain.generate(torch.tensor([list(feature.ids)]), max_new_tokens=most, do_sample=False, num_beams=1, past_key_values=cache())[0, 1:]
+    text = held.loaded.tokenizer.held.decode(theirs, skip_special_tokens=True, clean_up_tokenization_spaces=False).strip()
+    assert text == answers[0]["prediction"]
+
+
+def test_training_teaches_it_to_write(folders, tmp_path, headstart):
+    """Sixty updates on one word: it must be written."""
+    held = [{"source": text, "target": "roses"} for text in tiny.texts(64, seed=5)]
+    code, _, err = headstart("finetune", jsonl(tmp_path / "rows.jsonl", held), "--task", "text-to-text", "--model", folders["t5"], "--to",
+                             tmp_path / "run", "--set", "training.updates=60", "--batch-size", "8", "--learning-rate", "1e-2",
+                             "--set", "evaluation.resamples=10")
+    assert code == 0, err
+    assert json.loads((tmp_path / "run" / "scores.json").read_text())["test"]["exact_match"]["value"] == 1.0
+
+
+def test_a_run_that_was_interrupted_writes_the_same(folders, tmp_path, headstart):
+    file = jsonl(tmp_path / "rows.jsonl", rows(40))
+    words = ["--task", "text-to-text", "--model", folders["t5"], *QUICK, "--set", "training.save_every=1"]
+    assert headstart("finetune", file, "--to", tmp_path / "one", *words)[0] == 0
+    assert headstart("finetune", file, "--to", tmp_path / "two", *words)[0] == 0
+    assert (tmp_path / "one/model/model.safetensors").read_bytes() == (tmp_path / "two/model/model.safetensors").read_bytes()
+    assert (tmp_path / "one/predictions.jsonl").read_bytes() == (tmp_path / "two/predictions.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("freeze", ["encoder", "embeddings", "layers:2"])
+def test_parts_stay_as_they_are_when_frozen(freeze, folders, tmp_path, headstart):
+    file = jsonl(tmp_path / "rows.jsonl", rows(24))
+    code, _, err = headstart("finetune", file, "--task", "text-to-text", "--model", folders["bart"], "--to", tmp_path / "run", *QUICK,
+                             "--set", f"training.freeze={freeze}")
+    assert code == 0, err
+    before, after = (dict(transformers.BartForConditionalGeneration.from_pretrained(place).named_parameters())
+                     for place in (folders["bart"], tmp_path / "run" / "model"))
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    encoder = {name for name in before if name.startswith("model.encoder.layers")}
+    assert moved and (not moved & encoder) == (freeze in ("encoder", "layers:2"))
+    assert ("model.shared.weight" in moved) == (freeze == "encoder")
+
+
+def test_targets_may_be_lists_and_the_best_counts():
+    task = Summarization()
+    task = task.knowing(task.learn([]))
+    one = task.read(Row(0, {"source": ["The cat sat.", "It slept."], "target": ["a cat slept", "the cat sat down"]}))
+    assert one.source == "The cat sat. It slept." and one.targets == ("a cat slept", "the cat sat down")
+    (said,) = [task.decode(one, [{"text": "the cat sat down", "log_probability": -1.0, "ended": "end", "cut": 0, "tokens": 5}])]
+    measured = task.measure(one, said)
+    assert measured["rouge2"] == 100 and measured["exact_match"] == 1
+    whole = Summarization(Summarization.Settings(join_target=True)).read(Row(0, {"source": "x", "target": ["a", "b"]}))
+    assert whole.targets == ("a\nb",)
+
+
+@pytest.mark.parametrize(("row", "told"), [({"source": "", "target": "a"}, "[E201]"), ({"source": "a b", "target": ""}, "[E202]"),
+                                           ({"source": "a b", "target": []}, "[E20"), ({"source": "a b", "target": "a b"}, "[W230]"),
+                                           ({"source": "a b", "target": None}, "[E202]"), ({"source": [], "target": "a"}, "[E201]")])
+def test_bad_rows_are_told(row, told, tmp_path, headstart):
+    file = jsonl(tmp_path / "rows.jsonl", [*rows(3), row])
+    code, out, err = headstart("check", file, "--task", "summarization")
+    assert told in out + err and code == (0 if "W" in told else 65), out + err
+
+
+def test_columns_say_which_task_it_is():
+    from headstart.contract import Column
+    from headstart.tasks import detect
+
+    assert detect([Column("source", ["a"]), Column("target", ["b"])], "f")[0] is TextToText
+    assert detect([Column("article", ["a"]), Column("highlights", ["b"])], "f")[0] is Summarization
+
+
+def test_an_encoder_is_refused_with_families_that_write(tiny_bert, tmp_path, headstart):
+    file = jsonl(tmp_path / "rows.jsonl", rows(12))
+    code, _, err = headstart("finetune", file, "--task", "summarization", "--model", tiny_bert, "--to", tmp_path / "run")
+    assert code == 2 and "t5" in err and "bart" in err

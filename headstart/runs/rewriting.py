@@ -34,6 +34,9 @@ def lengthened(task: Task[Any], features: Features, generation: Generation, voic
     if not task.writes:
         return task
     chosen = generation
+    cut = sum("target_cut" in features[place].info for place in range(len(features)))
+    if cut:
+        voice.say(f"{cut:,} of {len(features):,} training targets are longer than what is learned of them; their ends are left out")
     if generation.new_tokens == Generation().new_tokens:
         sizes = np.asarray([len(features[place].targets["label"].value) for place in range(len(features))])
         size = int(-(-int(np.quantile(sizes, COVER, method="higher")) // STEP) * STEP)

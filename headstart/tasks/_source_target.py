@@ -124,13 +124,14 @@ class SourceTarget(Task[Pair]):
         """The source, cut at the end where it is too long, and the first target with its end."""
         ids = list(tokenizer.tokenize(str(self.known.values.get("prefix", "")) + example.source).ids)
         room = tokenizer.room(1)
-        source, cut = tokenizer.lay_out(ids[:room])[0], max(0, len(ids) - room)
+        (source, types), cut = tokenizer.lay_out(ids[:room]), max(0, len(ids) - room)
         if example.targets is None:
-            return [Feature(source, cut=cut)]
+            return [Feature(source, types, cut=cut)]
         target = list(tokenizer.tokenize(example.targets[0]).ids)
         most = min(self.settings.longest_target or room, tokenizer.room(1) if room < 10**8 else 10**9)
         made = tokenizer.lay_out(target[:most])[0]
-        return [Feature(source, targets={"label": Target(made, "asked")}, asks=[0] * len(made), cut=cut + max(0, len(target) - most))]
+        info = {"target_cut": len(target) - most} if len(target) > most else {}
+        return [Feature(source, types, {"label": Target(made, "asked")}, cut=cut, info=info, asks=[0] * len(made))]
 
     def head(self) -> HeadSpec:
         """A score for each piece of the vocabulary, at each token that is written."""

@@ -24,7 +24,7 @@ class TextToText(SourceTarget):
         """Columns called source and target (or input and output)."""
         held = columns_of(columns, ("source",), ("target",)) or columns_of(columns, ("input",), ("output",))
         reason = "source and target are there; for scores of summaries or translations pass --task summarization or translation"
-        return None if held is None else Detection(held, 0.95, reason)
+        return None if held is None else Detection(held, 0.985, reason)
 
     def baselines(self) -> tuple[Baseline, ...]:
         """Writing down what was read."""

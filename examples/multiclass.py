@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 
 import headstart
-from headstart.api import shown
+from headstart.runs.score_words import shown
 from headstart.runs.voice import Terminal
 
 HERE = Path(__file__).parent

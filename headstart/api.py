@@ -69,12 +69,16 @@ class Model:
         return f"model: {self.reference} ({self.loaded.facts.family}); task: {self.task.name}" + (f"; labels: {shown}" if labels else "")
 
     def set(self, values: Mapping[str, Json]) -> None:
-        """Change settings of the task (`task.longest_answer`); raises UserError (78) for unknown ones."""
+        """Change settings of the task (`task.longest_answer`) and of writing (`generation.beams`); raises UserError (2, 78)."""
         from headstart.runs.request import task_settings
+        from headstart.runs.rewriting import chosen
 
-        if values:
-            held = vars(self.task.settings) | {key.removeprefix("task."): value for key, value in values.items()}
-            self.task = dataclasses.replace(self.task, settings=task_settings(type(self.task).Settings, held))
+        own = {key.removeprefix("task."): value for key, value in values.items() if not key.startswith("generation.")}
+        if own:
+            self.task = dataclasses.replace(self.task, settings=task_settings(type(self.task).Settings, vars(self.task.settings) | own))
+        if len(own) < len(values):
+            wanted = {key: value for key, value in values.items() if key.startswith("generation.")}
+            self.loaded.writing = chosen(self.task, self.loaded, wanted)
 
     def encode(self, texts: Sequence[str], *, add_special_tokens: bool = False) -> list[Tokens]:
         """Token ids and character offsets of each text; special tokens, where they are wanted, have the offset (0, 0)."""
@@ -164,6 +168,10 @@ class Model:
         """
         from headstart.evaluation.generate import generate
 
+        if self.loaded.facts.row.rewrite is not None:
+            from headstart.runs.rewriting import written_for
+
+            return written_for(self.task, self.loaded, prompts, settings, more, seed=seed)
         own = settings_of(settings, more)
         if steer:
             from headstart.evaluation.side_by_side import generate as both

@@ -72,6 +72,25 @@ def test_loss_and_gradients_are_those_of_plain_transformers(family, smoothing, f
         assert torch.allclose(weight.grad, wanted[name], atol=1e-5 * float(wanted[name].abs().max().clamp(min=1))), name
 
 
+@pytest.mark.parametrize("said", [{"tie_word_embeddings": False}, {"scale_decoder_outputs": False}], ids=["2021", "today"])
+def test_a_t5_1_1_does_not_scale_its_states(said, tmp_path):
+    """T5 1.1 and FLAN: untied output words on unscaled states, said in one of two ways by their config."""
+    folder = tiny_writers.folder("t5", tmp_path / "t5", seed=2, feed_forward_proj="gated-gelu")
+    plain = transformers.T5ForConditionalGeneration.from_pretrained(folder)
+    plain.lm_head.weight = torch.nn.Parameter(torch.randn_like(plain.lm_head.weight))
+    plain.save_pretrained(folder)
+    config = json.loads((folder / "config.json").read_text())
+    del config["scale_decoder_outputs"], config["tie_word_embeddings"]
+    (folder / "config.json").write_text(json.dumps(config | said))
+    held, plain = opened(folder)
+    assert plain.config.scale_decoder_outputs is False
+    made = features(held)
+    batch = collate(made[:1], Layout(False, held.tokenizer.pad_id))
+    ours = objective(SPEC, Training(), ())(held, batch) / total_weight([batch])
+    theirs = plain(input_ids=torch.from_numpy(batch.ids), labels=torch.tensor([made[0].targets["label"].value])).loss
+    assert abs(ours.item() - theirs.item()) < 1e-4
+
+
 @EVERY
 def test_parts_of_a_batch_add_up_to_the_whole(family, folders):
     held, _ = opened(folders[family])
@@ -212,3 +231,74 @@ def test_an_encoder_is_refused_with_families_that_write(tiny_bert, tmp_path, hea
     file = jsonl(tmp_path / "rows.jsonl", rows(12))
     code, _, err = headstart("finetune", file, "--task", "summarization", "--model", tiny_bert, "--to", tmp_path / "run")
     assert code == 2 and "t5" in err and "bart" in err
+
+
+@pytest.fixture(scope="module")
+def run(folders, tmp_path_factory):
+    """A small run that writes, and its rows."""
+    from headstart.cli.main import guarded
+
+    place = tmp_path_factory.mktemp("run")
+    file = jsonl(place / "rows.jsonl", rows(40))
+    assert guarded([str(word) for word in ("finetune", file, "--task", "summarization", "--model", folders["t5"], "--to", place / "run", *QUICK)]) == 0
+    return place / "run", file
+
+
+def test_a_grid_is_measured_resumed_sorted_and_its_best_is_kept(run, tmp_path, headstart, monkeypatch):
+    import shutil
+
+    from headstart.runs import grid
+
+    mine, file = tmp_path / "run", run[1]
+    shutil.copytree(run[0], mine)
+    words = ["evaluate", mine, file, "--search", "num_beams=1,2;length_penalty=0.8,1.2", "--to", tmp_path / "grid", "--set", "evaluation.resamples=0"]
+    code, out, err = headstart(*words)
+    assert code == 0, err
+    rows_ = json.loads((tmp_path / "grid" / "search.json").read_text())["rows"]
+    assert [row["settings"] for row in rows_] == [{"beams": beams, "length_penalty": penalty} for beams in (1, 2) for penalty in (0.8, 1.2)]
+    values = [float(line.split()[2]) for line in out.splitlines()[1:]]
+    assert len(values) == 4 and values == sorted(values, reverse=True)
+    assert (tmp_path / "grid" / "search.md").read_text().splitlines()[1].startswith("| ")
+    kept = json.loads((mine / "model" / "headstart.json").read_text())["learned"]["values"]["generation"]
+    best = max(rows_, key=lambda row: row["scores"]["rouge2"]["value"])["settings"]
+    assert kept.get("beams", 1) == best["beams"] and kept.get("length_penalty", 1.0) == best["length_penalty"]
+    monkeypatch.setattr(grid, "evaluate_file", lambda *_, **__: pytest.fail("it was measured again"))
+    assert headstart(*words)[0] == 0
+
+
+@pytest.mark.parametrize(("search", "told", "exit_code"), [("beems=2", "did you mean", 78), ("beams", "NAME=VALUE", 2), ("beams=two", "beams", 78),
+                                                           ("", "combinations", 2)])
+def test_a_grid_that_cannot_be_is_refused(search, told, exit_code, run, headstart):
+    code, _, err = headstart("evaluate", *run, "--search", search)
+    assert code == exit_code and told.lower() in err.lower(), err
+
+
+def test_settings_of_writing_change_what_is_predicted(run, headstart, tmp_path):
+    texts = []
+    for extra in ([], ["--set", "generation.new_tokens=1"], ["--set", "generation.beams=4"]):
+        code, out, err = headstart("predict", run[0], "--value", f"source={TEXTS[0]}", *extra)
+        assert code == 0, err
+        texts.append(json.loads(out))
+    assert len(texts[1]["prediction"]) <= len(texts[0]["prediction"]) and texts[2]["log_probability"] >= texts[0]["log_probability"] - 1e-6
+
+
+def test_generate_writes_for_a_text(run, headstart):
+    code, out, err = headstart("generate", run[0], TEXTS[0], "--json")
+    assert code == 0, err
+    row = json.loads(out)
+    predicted = json.loads(headstart("predict", run[0], "--value", f"source={TEXTS[0]}")[1])
+    assert row["prediction"] == predicted["prediction"] and row["log_probability"] == pytest.approx(predicted["log_probability"], abs=1e-4)
+    code, out, err = headstart("generate", run[0], TEXTS[0])
+    assert code == 0 and out.strip() == row["prediction"].strip()
+
+
+def test_a_published_model_writes_without_training_by_its_own_settings(tmp_path, headstart):
+    folder = tiny_writers.folder("bart", tmp_path / "bart", seed=2)
+    held = json.loads((folder / "generation_config.json").read_text()) | {"num_beams": 2, "max_length": 9, "min_length": 4}
+    (folder / "generation_config.json").write_text(json.dumps(held))
+    code, out, err = headstart("predict", folder, "--task", "summarization", "--value", f"source={TEXTS[0]}")
+    assert code == 0, err
+    plain = transformers.BartForConditionalGeneration.from_pretrained(folder).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    theirs = plain.generate(**tokenizer(TEXTS[0], return_tensors="pt"), num_beams=2, max_length=9, min_length=4, past_key_values=cache())
+    assert json.loads(out)["prediction"] == tokenizer.decode(theirs[0], skip_special_tokens=True, clean_up_tokenization_spaces=False).strip()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 from headstart.cli import _flags
 from headstart.runs.score_words import checkpoint_table, score_table
@@ -20,6 +23,8 @@ def add(parser: argparse.ArgumentParser) -> None:
                         help="DATA is a file of, or the folder of, a dataset known by name: hans, xnli, glue/mnli …")
     parser.add_argument("--to", metavar="FOLDER", help="also write scores.json and predictions.jsonl there")
     parser.add_argument("--all-checkpoints", action="store_true", help="a table of every checkpoint that MODEL, a run folder, has kept")
+    parser.add_argument("--search", metavar="GRID",
+                        help='of a model that writes: try all of "beams=2,4;length_penalty=0.8,1.2" and keep the best')
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the resamples")
     _flags.columns(parser)
     _flags.common(parser, training=False)
@@ -38,14 +43,27 @@ def run(given: argparse.Namespace) -> int:
     groups = _flags.groups(values)
     model = api.load(given.model, given.task, device=given.device or own.get("device", "auto"),
                      allow_pickle=bool(given.allow_pickle), language=groups["data"].language)
-    model.set({key: value for key, value in values.items() if key.startswith("task.")})
+    model.set({key: value for key, value in values.items() if key.startswith(("task.", "generation."))})
     voice.say(model.words())
     if given.all_checkpoints:
         rows = model.evaluate_checkpoints(given.data, columns=columns, data=groups["data"], evaluation=groups["evaluation"],
                                           seed=given.seed, voice=voice)
         print(json.dumps({"checkpoints": rows}, ensure_ascii=False) if given.json else checkpoint_table(rows))
         return 0
+    if given.search is not None:
+        return searched(given, model, groups, columns, voice)
     scores = model.evaluate(given.data, to=given.to, columns=columns, data=groups["data"],
                             evaluation=groups["evaluation"], seed=given.seed, voice=voice)
     print(json.dumps({"scores": scores}, ensure_ascii=False) if given.json else score_table(scores))
+    return 0
+
+
+def searched(given: argparse.Namespace, model: Any, groups: Mapping[str, Any], columns: Mapping[str, str], voice: Any) -> int:
+    """A grid over settings of writing, best first."""
+    from headstart.runs import grid
+
+    rows = grid.search(model.task, model.loaded, given.model, given.data, grid.combinations(given.search), settings=groups["data"],
+                       given=columns, evaluation=groups["evaluation"], seed=given.seed,
+                       to=Path(given.to or f"{given.model.rstrip('/')}-search"), voice=voice)
+    print(json.dumps({"search": rows}, ensure_ascii=False) if given.json else grid.table(rows))
     return 0

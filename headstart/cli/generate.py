@@ -59,22 +59,30 @@ def run(given: argparse.Namespace) -> int:
         voice.say(word)
     if given.steer:
         return steered(given, model, prompts, groups, voice)
-    streams = len(prompts) == 1 and not given.json and settings.beams == settings.answers == 1 and not given.stop
+    rewrites = model.loaded.facts.row.rewrite is not None  # it writes for a text, not after it
+    streams = not rewrites and len(prompts) == 1 and not given.json and settings.beams == settings.answers == 1 and not given.stop
     if streams:
-        begin = [] if settings.chat else [prompts[0]]  # said with the first word, when nothing was refused
-        rows = model.generate(prompts, settings=settings, seed=given.seed,
-                              stream=lambda text: say("".join([*begin, text]), begin))
-        print("".join(begin))
+        rows = streamed(given, model, prompts, settings)
     else:
         rows = model.generate(prompts, settings=settings, seed=given.seed, stop=given.stop)
     for row in rows:
         if row["cut_tokens"]:
-            voice.say(f"the first {row['cut_tokens']:,} tokens of the prompt do not fit and were left out: {row['prompt'][:60]!r} …")
+            voice.say(f"the {'last' if rewrites else 'first'} {row['cut_tokens']:,} tokens of the prompt do not fit and were left out: "
+                      f"{row['prompt'][:60]!r} …")
         if given.json:
             print(json.dumps(row, ensure_ascii=False))
         elif not streams:
-            print(row["prediction"] if settings.chat else row["prompt"] + row["prediction"])
+            print(row["prediction"] if settings.chat or rewrites else row["prompt"] + row["prediction"])
     return 0
+
+
+def streamed(given: argparse.Namespace, model: Any, prompts: list[str], settings: Any) -> list[dict[str, Any]]:
+    """One text as it comes; the prompt is said with its first word, when nothing was refused."""
+    begin = [] if settings.chat else [prompts[0]]
+    rows: list[dict[str, Any]] = model.generate(prompts, settings=settings, seed=given.seed,
+                                                stream=lambda text: say("".join([*begin, text]), begin))
+    print("".join(begin))
+    return rows
 
 
 def steered(given: argparse.Namespace, model: Any, prompts: list[str], groups: Mapping[str, Any], voice: Any) -> int:

@@ -36,6 +36,7 @@ def run(given: argparse.Namespace) -> int:
     row = _flags.one_off(given.value)
     model = api.load(given.model, given.task, device=given.device or own.get("device", "auto"),
                      allow_pickle=bool(given.allow_pickle), language=groups["data"].language)
+    model.set({key: value for key, value in values.items() if key.startswith(("task.", "generation."))})
     voice.say(model.words())
     if row:
         for prediction in model.predict([row]):

@@ -28,6 +28,8 @@ def refuse_unfit(facts: Facts) -> None:
     from headstart.models.catalogue import CATALOGUE
     from headstart.models.load import trained_head
 
+    if facts.row.rewrite is not None:
+        return
     kind = trained_head(facts)
     if WRITES in facts.row.heads and (facts.row.kinds[0] == "decoder" or can_write(facts, kind)):
         return

@@ -29,7 +29,7 @@ def published(model: Model) -> Generation:
     """How a published model says that it writes (generation_config.json): beams, lengths, penalties."""
     held = model.module.generation_config
     found: dict[str, Any] = {ours: getattr(held, name) for name, ours in PUBLISHED.items() if getattr(held, name, None)}
-    if "new_tokens" not in found and (held.max_length or 0) > 20:  # 20 is the library's "not said"
+    if "new_tokens" not in found and held.max_length not in (None, 20):  # 20 is the library's "not said"
         found["new_tokens"] = held.max_length - 1  # its first token is what the decoder begins with
     if "least_tokens" not in found and held.min_length:
         found["least_tokens"] = max(0, held.min_length - 1)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from headstart.contract import Learned, Task
+from headstart.contract import Json, Learned, Task
 from headstart.data.features import Features
+from headstart.errors import UserError
 from headstart.models.model import Model
 from headstart.runs.voice import Voice
 from headstart.settings import Generation
@@ -45,3 +47,36 @@ def lengthened(task: Task[Any], features: Features, generation: Generation, voic
                   f"(half have at most {int(np.median(sizes))})")
     changed = {name: value for name, value in vars(chosen).items() if value != getattr(Generation(), name)}
     return task.knowing(Learned(task.known.labels, task.known.counts, dict(task.known.values) | {"generation": changed}))
+
+
+def chosen(task: Task[Any], model: Model, values: Mapping[str, Any]) -> Generation:
+    """The settings that a model writes by, with some changed (`generation.beams`: 4); raises UserError (2, 78)."""
+    from headstart import settings
+    from headstart.evaluation.rewrite import settings_of
+
+    if not task.writes:
+        raise UserError(f"{task.name} does not write: there is nothing that {next(iter(values))} could change.", fix="Leave it out.")
+    checked = settings.build(dict(values))["generation"]
+    names = [key.removeprefix("generation.") for key in values]
+    held = settings_of(model, task.known.values.get("generation") or {})
+    return dataclasses.replace(held, **{name: getattr(checked, name) for name in names})
+
+
+def written_for(task: Task[Any], model: Model, sources: Sequence[str], given: Generation | None, more: Mapping[str, Any], *,
+                seed: int) -> list[dict[str, Json]]:
+    """What an encoder-decoder writes for each source, in the form of Model.generate; by the model's own settings unless changed."""
+    from headstart.evaluation.rewrite import rewrite, settings_of
+
+    changed = {f"generation.{name}": value for name, value in more.items()}
+    if given is not None:
+        changed = {f"generation.{name}": value for name, value in vars(given).items() if value != getattr(Generation(), name)} | changed
+    held = chosen(task, model, changed) if changed else settings_of(model, task.known.values.get("generation") or {})
+    prefix, tokenizer = str(task.known.values.get("prefix", "")), model.tokenizer
+    rows = [list(tokenizer.tokenize(prefix + source).ids) for source in sources]
+    room = tokenizer.room(1)
+    made = rewrite(model, [tokenizer.lay_out(ids[:room])[0] for ids in rows], held, seed=seed)
+    return [{"prompt": source, "prediction": one.text, "log_probability": sum(one.log_probabilities),
+             "tokens": [{"token": piece, "log_probability": value} for piece, value in
+                        zip(tokenizer.pieces(one.ids), one.log_probabilities, strict=True)],
+             "ended": one.ended, "cut_tokens": max(0, len(ids) - room)}
+            for source, ids, texts in zip(sources, rows, made, strict=True) for one in texts]

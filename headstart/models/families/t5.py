@@ -39,6 +39,7 @@ FAMILY = Family(
     dropouts=("dropout_rate", "classifier_dropout"),
     attention_dropouts=(),
     names={"width": "d_model", "layers": "num_layers"},
+    config_keys=("scale_decoder_outputs", "tie_word_embeddings"),  # false in T5 1.1 and FLAN; the class has a field for neither
     lacks=READS_NOTHING,
     checkpoints=(
         Checkpoint("google-t5/t5-small", "61 M", "Apache-2.0"),

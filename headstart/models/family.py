@@ -165,7 +165,7 @@ class Family:
     def json(self) -> dict[str, Any]:
         """A row of the catalogue."""
         return {"family": self.family, "kinds": list(self.kinds), "heads": list(self.heads), "lacks": self.lacks,
-                "packs": self.packs, "checkpoints": [vars(one) for one in self.checkpoints], "note": self.note}
+                "packs": self.packs, "checkpoints": [vars(one) for one in self.checkpoints], "aliases": self.aliases, "note": self.note}
 
 
 def pooled(cls: str, apply: Callable[[Any, Tensor], Tensor], keeps: tuple[str, ...] = ()) -> Head:

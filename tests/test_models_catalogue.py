@@ -125,8 +125,7 @@ def test_the_command_tells_what_the_page_of_families_tells(headstart):
     from pathlib import Path
 
     page = (Path(__file__).parents[1] / "docs" / "families.md").read_text(encoding="utf-8")
-    code, out, _ = headstart("models")
-    _, data, _ = headstart("models", "--json")
+    (_, out, _), (_, data, _) = headstart("models"), headstart("models", "--json")
     held = {row["family"]: row for row in json.loads(data)}
     for row in CATALOGUE:
         assert held[row.family]["aliases"] == row.aliases

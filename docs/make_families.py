@@ -48,11 +48,11 @@ def page() -> str:
         lines += ["", f"## {row.family}", ""]
         lines += [f"{row.note}\n"] if row.note else []
         lines += ["| checkpoint | parameters | licence | needs |", "|---|---|---|---|"]
-        lines += [f"| `{one.name}` | {one.parameters} | {one.licence} | {'`--allow-pickle`' if one.pickled else ''} |"
+        lines += [f"| `{one.name}` | {one.parameters} | {one.terms} | {'`--allow-pickle`' if one.pickled else ''} |"
                   for one in row.checkpoints]
         if row.aliases:
             lines += ["", "Short names: " + ", ".join(f"`{old}` is `{new}`" for old, new in row.aliases.items()) + "."]
-    lines += ["", "Licences are those that the checkpoints' pages name; check them before you publish. `--allow-pickle` stands where a checkpoint "
+    lines += ["", "Licences are those that the checkpoints' pages named when last looked at (not stated: the page names none; unverified: from memory, the page was not seen); check them before you publish. `--allow-pickle` stands where a checkpoint "
               "held its weights only in the old form (`pytorch_model.bin`) when last looked at; headstart refuses such a folder with exit code 77 until `--allow-pickle` is given, and then reads numbers alone.", ""]
     return "\n".join(lines)
 

@@ -89,10 +89,24 @@ def test_the_command_tells_every_layer(tiny_bert, headstart, tmp_path):
     held = json.loads(again)
     assert code == 0 and [layer["layer"] for layer in held["layers"]] == [0, 1, 2] and held["learned_from"] + held["judged_on"] == 120
     assert f"{held['layers'][1]['macro_f1']['value']:.4f}" in out and held["layers"][2]["share_of_last"] == 1
-    for words, exit_code in ((["a text"], 2), (["--page", "a.html"], 2), (["--label", "none"], 65), (["--seed", "-1"], 2)):
+    for words, exit_code in ((["a text"], 2), (["--page", "a.pdf"], 2), (["--to", "a.npz"], 2), (["--label", "none"], 65), (["--seed", "-1"], 2)):
         assert headstart("inspect", tiny_bert, *flags, *words)[0] in (exit_code, 2)
     assert headstart("inspect", tiny_bert, "--probe", tmp_path / "none.csv")[0] == 66
     assert headstart("inspect", tiny_bert, "a text", "--label", "label")[0] == 2
+
+
+def test_the_page_draws_the_layers_and_tells_them_in_numbers(tiny_bert, headstart, tmp_path):
+    data, page = write_csv(tmp_path / "<b>reviews.csv", made_rows(120)), tmp_path / "layers.html"
+    flags = ["--probe", data, "--set", "evaluation.resamples=20", "--json"]
+    code, out, err = headstart("inspect", tiny_bert, *flags, "--page", page)
+    assert code == 0 and "layers.html" in err
+    text, held = page.read_text(encoding="utf-8"), json.loads(out)
+    assert "<polyline" in text and "of the last layer" in text and "&lt;b&gt;reviews" in text and "<b>reviews" not in text
+    assert "<script" not in text and "http" not in text.replace('http-equiv', "")
+    for layer in held["layers"]:
+        row = text.split("embeddings</th>" if layer["layer"] == 0 else f"layer {layer['layer']}</th>")[1].split("</tr>")[0]
+        assert f"{layer['macro_f1']['value']:.4f}" in row and f"{layer['minus_last']['low']:.4f}" in row
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["<b>reviews.csv", "layers.html"]
 
 
 def test_a_long_file_is_probed_in_part_and_a_long_text_is_cut_and_told(tiny_bert, headstart, tmp_path, monkeypatch):

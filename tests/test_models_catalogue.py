@@ -120,6 +120,22 @@ def test_the_catalogue_is_printed_with_what_each_family_lacks(headstart):
     assert code == 0 and "lacks next-sentence, pre-training: it was never trained on sentences that follow one another" in out
 
 
+def test_the_command_tells_what_the_page_of_families_tells(headstart):
+    import json
+    from pathlib import Path
+
+    page = (Path(__file__).parents[1] / "docs" / "families.md").read_text(encoding="utf-8")
+    (_, out, _), (_, data, _) = headstart("models"), headstart("models", "--json")
+    held = {row["family"]: row for row in json.loads(data)}
+    for row in CATALOGUE:
+        assert held[row.family]["aliases"] == row.aliases
+        for one in row.checkpoints:
+            assert f"| `{one.name}` | {one.parameters} | {one.terms} | {'`--allow-pickle`' if one.pickled else ''} |" in page
+            (line,) = [line for line in out.splitlines() if line.split()[:1] == [one.name]]
+            assert one.parameters in line and one.terms in line and ("--allow-pickle" in line) == one.pickled
+        assert all(f"`{old}` is `{new}`" in page and old in out for old, new in row.aliases.items())
+
+
 def test_an_unknown_family_is_told_with_the_nearest():
     with pytest.raises(UserError) as caught:
         find("robberta", "some/model")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -115,10 +116,10 @@ def hub_cache(home: Path, name: str, source: Path, commit: str = "0" * 40, witho
     return snapshot
 
 
-def in_cache(home: Path, reference: str) -> subprocess.CompletedProcess[str]:
+def in_cache(home: Path, reference: str, more: str = "") -> subprocess.CompletedProcess[str]:
     """What facts says in a process of its own, where the network is off and the cache is at HF_HOME."""
     code = (f"from headstart.models.facts import facts\nfrom headstart.errors import UserError\n"
-            f"try:\n    known = facts({reference!r})\n    print(known.family, known.labels)\n"
+            f"try:\n    known = facts({reference!r}, {more})\n    print(known.family, known.labels)\n"
             "except UserError as error:\n    print(int(error.exit), error)\n")
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60,
                           env={**os.environ, "HF_HOME": str(home), "HF_HUB_OFFLINE": "1"})
@@ -128,6 +129,32 @@ def test_a_name_in_the_offline_cache_is_found_also_by_its_short_name_of_2020(ori
     hub_cache(tmp_path, "google-bert/bert-base-cased", original)
     for name in ("google-bert/bert-base-cased", "bert-base-cased"):
         assert in_cache(tmp_path, name).stdout.strip() == "bert ('no', 'yes')", name
+
+
+TEN = ("bert-base-uncased", "openai-gpt", "gpt2", "ctrl", "transfo-xl-wt103", "xlnet-base-cased", "xlm-mlm-enfr-1024",
+       "distilbert-base-cased", "roberta-base", "xlm-roberta-base")
+
+
+def test_the_ten_names_of_2020_are_found_in_the_offline_cache(tmp_path):
+    """Each under its present name, as the hub's cache lays folders out."""
+    from headstart.models.catalogue import CATALOGUE
+
+    rows = {old: row for row in CATALOGUE for old in row.aliases}
+    for name in TEN:
+        hub_cache(tmp_path, rows[name].aliases[name], tiny.model_folder(rows[name].family, tmp_path / "made" / name))
+    code = (f"from headstart.models.facts import facts\nfor name in {TEN!r}:\n    print(name, facts(name).family)\n")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60,
+                          env={**os.environ, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"})
+    assert done.stdout.split("\n")[:-1] == [f"{name} {rows[name].family}" for name in TEN], done.stdout + done.stderr
+
+
+def test_pickled_weights_in_the_offline_cache_are_refused_with_the_flag_that_reads_them(original, tmp_path):
+    folder = Path(shutil.copytree(original, tmp_path / "old"))
+    pickled(folder)
+    hub_cache(tmp_path, "google-bert/bert-base-cased", folder)
+    said = in_cache(tmp_path, "bert-base-cased").stdout
+    assert said.startswith("77 ") and "pytorch_model.bin" in said and "--allow-pickle" in said
+    assert in_cache(tmp_path, "bert-base-cased", "allow_pickle=True").stdout.strip() == "bert ('no', 'yes')"
 
 
 def test_a_snapshot_without_its_weights_is_not_taken_for_a_model(original, tmp_path):
@@ -253,8 +280,8 @@ def test_a_config_with_absurd_sizes_is_refused(folder, key, value):
 def test_an_unknown_family_is_refused_with_the_known_ones(folder):
     change(folder, model_type="berd")
     refused_before_weights(folder, "berd", "bert", "modernbert")
-    change(folder, model_type=None)
-    refused_before_weights(folder, "family")
+    change(folder, model_type=None, architectures=None)
+    refused_before_weights(folder, "model_type")
 
 
 def test_code_that_a_folder_carries_is_never_run(folder, tmp_path):
@@ -445,6 +472,35 @@ def test_names_of_norms_from_before_2020_are_understood(folder, original):
     assert all(torch.equal(whole[name], weight) for name, weight in made.items())
 
 
+@pytest.mark.parametrize("family", ["bert", "openai-gpt", "gpt2", "ctrl", "transfo-xl", "xlnet", "xlm", "distilbert", "roberta", "xlm-roberta"])
+def test_a_folder_as_it_was_written_in_2019_is_understood(family, tmp_path):
+    """No model_type, vocab_size under another name, switches that mean nothing now, pickled weights with buffers of that time."""
+    from headstart.models.catalogue import find
+
+    head = "masked-language-model" if "masked-language-model" in find(family, family).heads else "causal-language-model"
+    today = tiny.model_folder(family, tmp_path / "today", head)
+    old = Path(shutil.copytree(today, tmp_path / "old"))
+    held = json.loads((old / "config.json").read_text())
+    size = held.pop("vocab_size")
+    renamed = {"xlnet": "n_token", "transfo-xl": "n_token", "xlm": "n_words"}.get(family, "vocab_size")
+    kept = {name: value for name, value in held.items() if name not in ("model_type", "dtype", "transformers_version", "id2label", "label2id")}
+    (old / "config.json").write_text(json.dumps(kept | {
+        renamed: size, "num_labels": 2, "finetuning_task": None, "output_attentions": False, "output_hidden_states": False,
+        "pruned_heads": {}, "torchscript": False, "use_bfloat16": False, "is_decoder": False}))
+    (old / "tokenizer_config.json").unlink(missing_ok=True)
+    pickled(old)
+    weights = torch.load(old / "pytorch_model.bin", weights_only=True)
+    if family == "gpt2":
+        weights["transformer.h.0.attn.bias"] = torch.ones(1, 1, tiny.POSITIONS, tiny.POSITIONS)
+    torch.save(weights, old / "pytorch_model.bin")
+    refused(lambda: facts(str(old)), "--allow-pickle", exit=Exit.REFUSED)
+    found, plain = load(str(old), None, seed=0, allow_pickle=True), load(str(today), None, seed=0)
+    text = "The gardener counts seven green apples."
+    assert found.facts.family == family and found.tokenizer.tokenize_whole(text) == plain.tokenizer.tokenize_whole(text)
+    for (name, weight), other in zip(found.module.named_parameters(), plain.module.parameters(), strict=True):
+        assert torch.equal(weight, other), name
+
+
 def test_the_licence_is_read_from_the_card(folder):
     assert facts(str(folder)).licence is None
     (folder / "README.md").write_text("---\nlanguage: en\nlicense: apache-2.0\n---\n# A model\n")
@@ -483,30 +539,48 @@ server.serve_forever()
 """
 
 
-def test_a_hub_name_is_fetched_once_and_only_the_files_that_are_needed(original, tmp_path):
-    """A hub of our own on this machine; the second time the cache answers alone."""
-    shown = Path(shutil.copytree(original, tmp_path / "shown"))
-    for name in ("tf_model.h5", "pytorch_model.bin", "modeling_own.py", "onnx.bin"):
-        (shown / name).write_bytes(b"never asked for")
-    log = tmp_path / "log"
+@contextlib.contextmanager
+def hub_of_our_own(shown: Path, log: Path, home: Path):
+    """A hub on this machine that has one model, and the environment of a process that asks it."""
     server = subprocess.Popen([sys.executable, "-c", HUB, str(shown), str(log)], stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None
         port = server.stdout.readline().strip()
-        code = "from headstart.models.facts import facts; known = facts('owner/tiny'); print(known.family, known.folder)"
-        env = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()} | {
-            "HF_HOME": str(tmp_path / "home"), "HF_ENDPOINT": f"http://127.0.0.1:{port}", "HF_HUB_OFFLINE": "0",
-            "HF_HUB_DISABLE_XET": "1"}
-        asked = []
-        for _ in range(2):
-            done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=env)
-            assert done.stdout.startswith("bert "), done.stdout + done.stderr
-            asked.append(log.read_text())
+        yield {name: value for name, value in os.environ.items() if "proxy" not in name.lower()} | {
+            "HF_HOME": str(home), "HF_ENDPOINT": f"http://127.0.0.1:{port}", "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
     finally:
         server.terminate()
         server.wait()
         server.stdout.close()
+
+
+def test_a_hub_name_is_fetched_once_and_only_the_files_that_are_needed(original, tmp_path):
+    """The second time the cache answers alone."""
+    shown = Path(shutil.copytree(original, tmp_path / "shown"))
+    for name in ("tf_model.h5", "pytorch_model.bin", "modeling_own.py", "onnx.bin"):
+        (shown / name).write_bytes(b"never asked for")
+    log = tmp_path / "log"
+    code = "from headstart.models.facts import facts; known = facts('owner/tiny'); print(known.family, known.folder)"
+    asked = []
+    with hub_of_our_own(shown, log, tmp_path / "home") as env:
+        for _ in range(2):
+            done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=env)
+            assert done.stdout.startswith("bert "), done.stdout + done.stderr
+            asked.append(log.read_text())
     folder = Path(done.stdout.split(maxsplit=1)[1].strip())
     assert sorted(path.name for path in folder.iterdir()) == sorted(path.name for path in original.iterdir())
     assert not any(name in asked[0] for name in ("tf_model", "pytorch_model", "modeling_own", "onnx"))
     assert asked[0] == asked[1], "the second time nothing is asked"
+
+
+def test_pickled_weights_are_not_even_fetched_without_a_yes(original, tmp_path):
+    shown, log = Path(shutil.copytree(original, tmp_path / "shown")), tmp_path / "log"
+    pickled(shown)
+    with hub_of_our_own(shown, log, tmp_path / "home") as env:
+        code = ("from headstart.models.facts import facts\nfrom headstart.errors import UserError\n"
+                "try:\n    facts('owner/tiny')\nexcept UserError as error:\n    print(int(error.exit), error)\n")
+        said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=env).stdout
+        assert said.startswith("77 ") and "--allow-pickle" in said
+        assert "resolve" in log.read_text() and not any("/resolve/" in line and ".bin" in line for line in log.read_text().splitlines())
+        code = "from headstart.models.facts import facts; print(facts('owner/tiny', allow_pickle=True).weights)"
+        assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=env).stdout == "pickle\n"

@@ -1,5 +1,6 @@
 """The report weighs the words of wrong answers: they add up, they are escaped, every kind of task has them, decoders say why not."""
 
+import html
 import json
 import re
 
@@ -47,10 +48,14 @@ def test_the_report_shows_the_words_of_wrong_answers(task, tiny_bert, tmp_path, 
     page = (run / "report.html").read_text(encoding="utf-8")
     (figure,) = re.findall(r'<figure id="reasons">(.*?)</figure>', page, re.S)
     items = re.findall(r"<li>(.*?)</li>", figure, re.S)
+    held = map(json.loads, file.read_text(encoding="utf-8").splitlines())
+    written = [" ".join(text) if isinstance(text, list) else text for row in held for text in row.values()]
     assert 1 <= len(items) <= 3
     for item in items:
         shares = [float(share) for share in re.findall(r'title="([+-][\d.]+)"', item)]
         assert max(map(abs, shares)) == 1.0 and 'class="note"' in item
+        read = html.unescape(re.sub(r"<[^>]+>", "", re.search(r"<p>(.*?)</p>", item, re.S).group(1)))
+        assert all(any(part.strip() in text for text in written) for part in read.split("\n")), read
         output, missed = (float(re.search(rf"<b>{words}</b> (-?[\d.]+)", item).group(1)) for words in ("output", "missed by the words"))
         assert abs(missed) <= 0.05 * max(1, abs(output)), "the words do not add up"
     assert "<b>the" not in figure and "<script" not in figure

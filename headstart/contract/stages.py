@@ -275,7 +275,7 @@ class Figure:
     curve   {"x_title": str, "y_title": str, "series": {name: [[x, y]]}, "diagonal": bool}
     scatter {"x_title": str, "y_title": str, "points": [[x, y]], "diagonal": bool}
     texts   {"items": [{"text": str, "title": str, "fields": {name: cell}}]}
-    words   {"items": [{"words": [[str, number from -1 to 1]], "title": str, "fields": {name: cell}}]}
+    words   {"items": [{"words": [[what stands before, str, number from -1 to 1]], "title": str, "fields": {name: cell}}]}
     """
 
     name: str

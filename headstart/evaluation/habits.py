@@ -72,7 +72,7 @@ def vocabulary(facts: Facts) -> dict[str, int]:
     """The pieces of a model's tokenizer, read without its weights."""
     from headstart.models.tokenizer import load_tokenizer
 
-    found: dict[str, int] = load_tokenizer(str(facts.folder)).get_vocab()
+    found: dict[str, int] = load_tokenizer(str(facts.folder), facts.unnamed).get_vocab()
     return found
 
 

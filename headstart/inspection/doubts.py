@@ -16,7 +16,8 @@ from headstart.inspection.encode import Encoded, Word, encode, words
 if TYPE_CHECKING:
     from headstart.models.model import Model
 
-STEPS = 24  # points of the path: enough for a picture; the error is told beside it
+STEPS, MORE = 16, 32  # points of the path, and where the shares miss much: five rows of MiniLM miss 2 % at most, 24 for all missed 15 %
+MISSED = 0.05  # of what is explained; the error is told beside it
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ def weigh(model: Model, doubt: Doubt) -> Weighed | None:
     scorer = Scorer(model, encoded, "pad")
     value, base = (scorer.value(ids, index) for ids in (list(encoded.feature.ids), scorer.plain))
     scores, _ = integrated(scorer, index, value - base, STEPS)
+    if abs(float(scores.sum()) - (value - base)) > MISSED * abs(value - base):
+        scores, _ = integrated(scorer, index, value - base, MORE)
     held = tuple((word, float(sum(scores[place] for place in word.places))) for word in words(encoded))
     return Weighed(held, value - base, float(scores.sum()) - (value - base))
 

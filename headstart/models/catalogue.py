@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import re
+from collections.abc import Mapping
+from typing import Any
 
 from headstart.errors import Exit, UserError, nearest
 from headstart.models.families import families
@@ -15,6 +18,26 @@ ELSEWHERE = {  # why heads that one or two families have are not in the others
     "question-answering-beams": "its answers are one start and one end; no head that follows several starts was published for it",
     "replaced-token": "it was not trained to find replaced words",
 }
+
+
+def family_of(config: Mapping[str, Any], reference: str) -> Family:
+    """The family that a config is of; those from before 2020 name no model_type, but often the class that wrote them.
+
+    Raises UserError (69).
+    """
+    if config.get("model_type"):
+        return find(str(config["model_type"]), reference)
+    written = stem(str((config.get("architectures") or [""])[0]))
+    for family in CATALOGUE:
+        if written and written in {stem(head.cls) for head in family.heads.values()}:
+            return find(family.model_type, reference)
+    raise UserError(f"config.json of {reference} tells no model_type, as those from before 2020, and no class that headstart knows.",
+                    fix='Write the family into it, for example "model_type": "bert".', exit=Exit.UNAVAILABLE)
+
+
+def stem(cls: str) -> str:
+    """What a class's name begins with: "OpenAIGPT" of OpenAIGPTLMHeadModel."""
+    return re.split(r"For[A-Z]|WithLMHead|LMHead|DoubleHeads|Model$", cls)[0]
 
 
 def find(model_type: str, reference: str) -> Family:

@@ -37,6 +37,11 @@ class Facts:
         return self.row.family
 
     @property
+    def unnamed(self) -> str | None:
+        """The family's model_type where config.json does not tell it."""
+        return None if self.config.get("model_type") else self.row.model_type
+
+    @property
     def kinds(self) -> tuple[Kind, ...]:
         """What it can be loaded as."""
         return self.row.kinds
@@ -57,7 +62,7 @@ def facts(reference: str, *, allow_pickle: bool = False) -> Facts:
     source = sources.resolve(reference, allow_pickle=allow_pickle)
     folder = source.folder
     config = integrity.config_of(folder, reference)
-    family = catalogue.find(str(config.get("model_type", "")), reference)
+    family = catalogue.family_of(config, reference)
     integrity.check_sizes(config, family.names, reference)
     weights, files = integrity.check_weights(folder, reference, allow_pickle=allow_pickle)
     shapes = integrity.shapes(files) if weights == "safetensors" else {}

@@ -21,12 +21,19 @@ class Checkpoint:
     """A published checkpoint: hub name, parameters in words, licence ("not stated" where its page names none).
 
     `pickled`: it held its weights as pytorch_model.bin alone when last looked at; they are read with --allow-pickle.
+    `verified`: its page was looked at; else licence and form are from memory.
     """
 
     name: str
     parameters: str
     licence: str
     pickled: bool = False
+    verified: bool = True
+
+    @property
+    def terms(self) -> str:
+        """The licence, and whether that was checked."""
+        return self.licence if self.verified else f"{self.licence} (unverified)"
 
 
 @dataclass(frozen=True)
@@ -159,7 +166,7 @@ class Family:
     def json(self) -> dict[str, Any]:
         """A row of the catalogue."""
         return {"family": self.family, "kinds": list(self.kinds), "heads": list(self.heads), "lacks": self.lacks,
-                "packs": self.packs, "checkpoints": [vars(one) for one in self.checkpoints], "note": self.note}
+                "packs": self.packs, "checkpoints": [vars(one) for one in self.checkpoints], "aliases": self.aliases, "note": self.note}
 
 
 def pooled(cls: str, apply: Callable[[Any, Tensor], Tensor], keeps: tuple[str, ...] = ()) -> Head:

@@ -54,7 +54,7 @@ def load(reference: str, head: HeadSpec | None, *, seed: int, device: str = "cpu
         weights.check_loaded(known, module, missing, fresh_head=head is not None)
     drawn = weights.draw_head(module, missing, known.row.heads[kind].keeps, seed) if head is not None else []
     with weights.quiet():
-        tokenizer = FamilyTokenizer(load_tokenizer(str(known.folder)), 1, known.row.surface)
+        tokenizer = FamilyTokenizer(load_tokenizer(str(known.folder), known.unnamed), 1, known.row.surface)
     replace_dropout(module)
     if head is not None:
         tokenizer = tokenizer.for_training(module.config, closed=closes and not known.row.heads[kind].continues)

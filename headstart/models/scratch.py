@@ -44,7 +44,7 @@ def load_scratch(known: Facts, head: HeadSpec, *, seed: int, device: str = "cpu"
     attention.register()
     config = make_config(known, head, dropout, attention_dropout, decodes=known.row.heads[head.kind].continues)
     with weights.quiet():
-        tokenizer = FamilyTokenizer(load_tokenizer(str(known.folder)), 1, known.row.surface)
+        tokenizer = FamilyTokenizer(load_tokenizer(str(known.folder), known.unnamed), 1, known.row.surface)
         config.vocab_size = len(tokenizer.held)
         for name in ("pad", "bos", "eos", "cls", "sep"):
             found = getattr(tokenizer.held, f"{name}_token_id", None)

@@ -87,6 +87,7 @@ def from_hub(reference: str, *, allow_pickle: bool) -> Source:
     patterns = [*PATTERNS, *(PICKLES if allow_pickle else ())]
     offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
     reason = "HF_HUB_OFFLINE is set"
+    pickled: Path | None = None
     for local in (True, False)[:1 if offline else 2]:
         for name in hub_names(reference):
             try:
@@ -95,13 +96,27 @@ def from_hub(reference: str, *, allow_pickle: bool) -> Source:
             except Exception as error:  # the hub library and its transport raise many kinds
                 reason = reason if local else cause(error)
                 continue
+            if not local and not weights_of(place, allow_pickle=allow_pickle) and not allow_pickle and (place / "config.json").exists():
+                raise unsafe(reference)
             if (place / "config.json").exists() and (weights_of(place, allow_pickle=allow_pickle) or not local):
                 return Source(place)
+            if (place / "config.json").exists() and weights_of(place, allow_pickle=True):
+                pickled = pickled or place
             reason = f"{place} has config.json or weights missing" if offline else reason
+    if pickled is not None:
+        return Source(pickled)  # refused by what it holds, with the flag that reads it
     near = nearest(reference, known_names())
     guess = f" Did you mean {near}?" if near and near != reference else ""
     raise UserError(f"The model {reference!r} cannot be had: it is no folder here, it is not in the offline cache, and "
                     f"the hub did not give it ({reason}).{guess}", fix=WAYS, exit=Exit.UNAVAILABLE)
+
+
+def unsafe(reference: str) -> UserError:
+    """The hub has no weights that are safe as they stand (77)."""
+    return UserError(f"{reference} gives no weights in the safe form (model.safetensors); older checkpoints hold pickled ones "
+                     "(pytorch_model.bin), which can carry code.",
+                     fix="Pass --allow-pickle to fetch and read them by torch's weights-only reader, if you trust where they come from.",
+                     exit=Exit.REFUSED)
 
 
 def cause(error: BaseException) -> str:

@@ -227,12 +227,16 @@ def written(runs: Sequence[Sequence[tuple[int, int]]], kinds: Sequence[int], spe
     return found
 
 
-def load_tokenizer(folder: str) -> Any:
-    """The tokenizer of a model folder; raises UserError (69) with what is missing."""
-    from transformers import AutoTokenizer
+def load_tokenizer(folder: str, unnamed: str | None = None) -> Any:
+    """The tokenizer of a model folder; raises UserError (69) with what is missing.
 
+    `unnamed` is the family's model_type where config.json, written before 2020, does not tell it.
+    """
+    from transformers import CONFIG_MAPPING, AutoTokenizer
+
+    more = {} if unnamed is None else {"config": CONFIG_MAPPING[unnamed]()}
     try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **more)
     except ImportError as error:
         package = "sacremoses" if "sacremoses" in str(error) else "'headstart[sentencepiece]'"
         raise UserError(f"The tokenizer of {folder} needs a package that is not here: {first_line(error)}",

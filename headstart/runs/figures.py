@@ -213,9 +213,9 @@ def words(data: Mapping[str, Any], title: str) -> str:
     items = []
     for item in data["items"][:50]:
         facts = "".join(f"<span><b>{escape(name)}</b> {cell(value)}</span>" for name, value in item["fields"].items())
-        body = " ".join(f'<mark class="{"for" if share > 0 else "against"}" style="--a:{abs(share):.2f}" title="{share:+.2f}">{escape(word)}</mark>'
-                        for word, share in item["words"])
-        top = sorted(item["words"], key=lambda pair: -abs(pair[1]))[:6]
-        listed = ", ".join(f"{escape(word)} {share:+.2f}" for word, share in top)
+        body = "".join(f'{escape(gap)}<mark class="{"for" if share > 0 else "against"}" style="--a:{abs(share):.2f}" '
+                       f'title="{share:+.2f}">{escape(word)}</mark>' for gap, word, share in item["words"])
+        top = sorted(item["words"], key=lambda entry: -abs(entry[2]))[:6]
+        listed = ", ".join(f"{escape(word)} {share:+.2f}" for _, word, share in top)
         items.append(f'<li><div class="facts"><span>{escape(item["title"])}</span>{facts}</div><p>{body}</p><p class="note">{listed}</p></li>')
     return f'<ol class="texts weighed">{"".join(items)}</ol>' if items else "<p>There are none.</p>"

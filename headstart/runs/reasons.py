@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from headstart.contract import Figure, Json, Task
+from headstart.contract import Doubt, Figure, Json, Task
 from headstart.evaluation.evaluate import Evaluated
 from headstart.models.model import Model
 
+if TYPE_CHECKING:
+    from headstart.inspection.doubts import Weighed
+
 TITLE = "Which words led it astray"
 MOST_WORDS = 250
+
+
+def gaps(doubt: Doubt, held: Weighed) -> list[str]:
+    """What stands before each word, so that the text reads as it was written; a pair begins a line of its own."""
+    found, part, end = [], "text", 0
+    for word, _ in held.words:
+        source = doubt.text if word.part == "text" else doubt.pair or ""
+        known = word.end > word.begin  # a tokenizer that tells no characters leaves words of length 0
+        if word.part != part:
+            found.append("\n")
+        else:
+            found.append(source[end:word.begin] if known else " " if found else "")
+        part, end = word.part, word.end
+    return found
 
 
 def figures(task: Task[Any], model: Model, done: Evaluated, count: int) -> list[Figure]:
@@ -31,8 +48,8 @@ def figures(task: Task[Any], model: Model, done: Evaluated, count: int) -> list[
         top = max((abs(score) for _, score in held.words), default=0.0) or 1.0
         facts: dict[str, Json] = {"prediction": doubt.said, "in the file": doubt.gold, "output": held.difference,
                                   "missed by the words": held.error}
-        items.append({"title": f"row {doubt.row}", "fields": facts,
-                      "words": [[word.text, score / top] for word, score in held.words[:MOST_WORDS]]})
+        shown = [[gap, word.text, score / top] for gap, (word, score) in zip(gaps(doubt, held), held.words, strict=True)]
+        items.append({"title": f"row {doubt.row}", "fields": facts, "words": shown[:MOST_WORDS]})
     left = f" {long} longer than one model input are left out." if long else ""
     return [Figure("reasons", TITLE, "words", {"items": items},
                    "Integrated gradients of the output that gave the wrong answer, against a text of padding: words over a full line "

@@ -38,8 +38,8 @@ FAMILY = Family(
     lacks=READS_NOTHING,
     checkpoints=(
         Checkpoint("facebook/bart-base", "139 M", "Apache-2.0"),
-        Checkpoint("facebook/bart-large", "406 M", "Apache-2.0"),
+        Checkpoint("facebook/bart-large", "406 M", "Apache-2.0", pickled=True),
         Checkpoint("facebook/bart-large-cnn", "406 M", "MIT"),
-        Checkpoint("sshleifer/distilbart-cnn-12-6", "306 M", "Apache-2.0"),
+        Checkpoint("sshleifer/distilbart-cnn-12-6", "306 M", "Apache-2.0", pickled=True),
     ),
 )

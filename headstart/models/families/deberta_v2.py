@@ -41,10 +41,10 @@ FAMILY = Family(
                  "attention_head_size", "embedding_size", "pooler_hidden_size", "cls_dropout"),
     lacks=NO_NEXT_SENTENCE | NO_DECODER,
     checkpoints=(
-        Checkpoint("microsoft/deberta-v3-xsmall", "71 M", "MIT"),
+        Checkpoint("microsoft/deberta-v3-xsmall", "71 M", "MIT", pickled=True),
         Checkpoint("microsoft/deberta-v3-small", "142 M", "MIT", pickled=True),
-        Checkpoint("microsoft/deberta-v3-base", "184 M", "MIT"),
-        Checkpoint("microsoft/deberta-v3-large", "435 M", "MIT"),
-        Checkpoint("microsoft/mdeberta-v3-base", "280 M", "MIT"),
+        Checkpoint("microsoft/deberta-v3-base", "184 M", "MIT", pickled=True),
+        Checkpoint("microsoft/deberta-v3-large", "435 M", "MIT", pickled=True),
+        Checkpoint("microsoft/mdeberta-v3-base", "280 M", "MIT", pickled=True),
     ),
 )

@@ -47,7 +47,7 @@ FAMILY = Family(
     lacks=NO_NEXT_SENTENCE | NO_DECODER,
     checkpoints=(
         Checkpoint("distilbert/distilbert-base-cased", "66 M", "Apache-2.0"),
-        Checkpoint("distilbert/distilbert-base-uncased", "66 M", "Apache-2.0"),
+        Checkpoint("distilbert/distilbert-base-uncased", "66 M", "Apache-2.0", verified=False),
         Checkpoint("distilbert/distilbert-base-multilingual-cased", "135 M", "Apache-2.0"),
         Checkpoint("distilbert/distilbert-base-uncased-finetuned-sst-2-english", "67 M", "Apache-2.0"),
     ),

@@ -56,7 +56,7 @@ FAMILY = Family(
     lacks=NO_NEXT_SENTENCE,
     checkpoints=(
         Checkpoint("google/electra-small-discriminator", "14 M", "Apache-2.0", pickled=True),
-        Checkpoint("google/electra-base-discriminator", "109 M", "Apache-2.0"),
-        Checkpoint("google/electra-large-discriminator", "335 M", "Apache-2.0"),
+        Checkpoint("google/electra-base-discriminator", "109 M", "Apache-2.0", pickled=True),
+        Checkpoint("google/electra-large-discriminator", "335 M", "Apache-2.0", pickled=True),
     ),
 )

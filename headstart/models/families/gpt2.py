@@ -73,7 +73,7 @@ FAMILY = Family(
     lacks=LACKS,
     checkpoints=(
         Checkpoint("distilbert/distilgpt2", "82 M", "Apache-2.0"),
-        Checkpoint("openai-community/gpt2", "124 M", "MIT"),
+        Checkpoint("openai-community/gpt2", "124 M", "MIT", verified=False),
         Checkpoint("openai-community/gpt2-medium", "355 M", "MIT"),
         Checkpoint("openai-community/gpt2-large", "774 M", "MIT"),
         Checkpoint("openai-community/gpt2-xl", "1.6 B", "MIT"),

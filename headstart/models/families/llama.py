@@ -46,6 +46,6 @@ FAMILY = Family(
     checkpoints=(
         Checkpoint("HuggingFaceTB/SmolLM2-135M", "135 M", "Apache-2.0"),
         Checkpoint("HuggingFaceTB/SmolLM2-360M", "362 M", "Apache-2.0"),
-        Checkpoint("TinyLlama/TinyLlama_v1.1", "1.1 B", "Apache-2.0"),
+        Checkpoint("TinyLlama/TinyLlama_v1.1", "1.1 B", "Apache-2.0", verified=False),
     ),
 )

@@ -16,8 +16,8 @@ FAMILY = Family(
     names={"width": "d_model", "layers": "encoder_layers", "positions": "max_position_embeddings"},
     lacks=READS_NOTHING,
     checkpoints=(
-        Checkpoint("Helsinki-NLP/opus-mt-en-de", "75 M", "CC-BY-4.0"),
-        Checkpoint("Helsinki-NLP/opus-mt-en-fr", "75 M", "Apache-2.0"),
-        Checkpoint("Helsinki-NLP/opus-mt-fr-en", "75 M", "Apache-2.0"),
+        Checkpoint("Helsinki-NLP/opus-mt-en-de", "75 M", "CC-BY-4.0", pickled=True),
+        Checkpoint("Helsinki-NLP/opus-mt-en-fr", "75 M", "Apache-2.0", pickled=True),
+        Checkpoint("Helsinki-NLP/opus-mt-fr-en", "75 M", "Apache-2.0", pickled=True),
     ),
 )

@@ -16,7 +16,7 @@ FAMILY = Family(
     names={"width": "d_model", "layers": "encoder_layers", "positions": "max_position_embeddings"},
     lacks=READS_NOTHING,
     checkpoints=(
-        Checkpoint("facebook/mbart-large-cc25", "611 M", "MIT"),
-        Checkpoint("facebook/mbart-large-50-many-to-many-mmt", "611 M", "MIT"),
+        Checkpoint("facebook/mbart-large-cc25", "611 M", "not stated", pickled=True),
+        Checkpoint("facebook/mbart-large-50-many-to-many-mmt", "611 M", "not stated"),
     ),
 )

@@ -49,6 +49,6 @@ FAMILY = Family(
     lacks=NO_NEXT_SENTENCE | NO_DECODER,
     checkpoints=(
         Checkpoint("microsoft/mpnet-base", "110 M", "not stated"),
-        Checkpoint("sentence-transformers/all-mpnet-base-v2", "109 M", "Apache-2.0"),
+        Checkpoint("sentence-transformers/all-mpnet-base-v2", "109 M", "Apache-2.0", verified=False),
     ),
 )

@@ -18,8 +18,8 @@ FAMILY = Family(
     names={"width": "d_model", "layers": "encoder_layers", "positions": "max_position_embeddings"},
     lacks=READS_NOTHING,
     checkpoints=(
-        Checkpoint("google/pegasus-large", "571 M", "Apache-2.0"),
-        Checkpoint("google/pegasus-xsum", "570 M", "Apache-2.0"),
-        Checkpoint("google/pegasus-cnn_dailymail", "571 M", "Apache-2.0"),
+        Checkpoint("google/pegasus-large", "571 M", "not stated", pickled=True),
+        Checkpoint("google/pegasus-xsum", "570 M", "not stated", pickled=True),
+        Checkpoint("google/pegasus-cnn_dailymail", "571 M", "not stated", pickled=True),
     ),
 )

@@ -42,10 +42,10 @@ FAMILY = Family(
     config_keys=("scale_decoder_outputs", "tie_word_embeddings"),  # false in T5 1.1 and FLAN; the class has a field for neither
     lacks=READS_NOTHING,
     checkpoints=(
-        Checkpoint("google-t5/t5-small", "61 M", "Apache-2.0"),
+        Checkpoint("google-t5/t5-small", "61 M", "Apache-2.0", verified=False),
         Checkpoint("google-t5/t5-base", "223 M", "Apache-2.0"),
         Checkpoint("google-t5/t5-large", "738 M", "Apache-2.0"),
-        Checkpoint("google/flan-t5-small", "77 M", "Apache-2.0"),
+        Checkpoint("google/flan-t5-small", "77 M", "Apache-2.0", verified=False),
         Checkpoint("google/flan-t5-base", "248 M", "Apache-2.0"),
     ),
     aliases={name: f"google-t5/{name}" for name in ("t5-small", "t5-base", "t5-large", "t5-3b", "t5-11b")},

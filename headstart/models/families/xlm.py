@@ -72,8 +72,8 @@ FAMILY = Family(
     lacks=NO_NEXT_SENTENCE,
     checkpoints=(
         Checkpoint("FacebookAI/xlm-mlm-en-2048", "668 M", "CC-BY-NC-4.0", pickled=True),
-        Checkpoint("FacebookAI/xlm-mlm-enfr-1024", "191 M", "CC-BY-NC-4.0", pickled=True),
-        Checkpoint("FacebookAI/xlm-mlm-ende-1024", "189 M", "CC-BY-NC-4.0"),
+        Checkpoint("FacebookAI/xlm-mlm-enfr-1024", "142 M", "CC-BY-NC-4.0", pickled=True),
+        Checkpoint("FacebookAI/xlm-mlm-ende-1024", "142 M", "CC-BY-NC-4.0"),
         Checkpoint("FacebookAI/xlm-mlm-100-1280", "573 M", "CC-BY-NC-4.0", pickled=True),
     ),
     aliases={name: f"FacebookAI/{name}" for name in (

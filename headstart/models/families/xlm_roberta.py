@@ -12,7 +12,7 @@ FAMILY = Family(
     position_offset=after_padding,
     lacks=NO_NEXT_SENTENCE,
     checkpoints=(
-        Checkpoint("FacebookAI/xlm-roberta-base", "278 M", "MIT"),
+        Checkpoint("FacebookAI/xlm-roberta-base", "278 M", "MIT", verified=False),
         Checkpoint("FacebookAI/xlm-roberta-large", "560 M", "MIT"),
     ),
     aliases={"xlm-roberta-base": "FacebookAI/xlm-roberta-base", "xlm-roberta-large": "FacebookAI/xlm-roberta-large"},

@@ -49,8 +49,8 @@ FAMILY = Family(
     names={"width": "d_model", "layers": "n_layer"},
     surface=surface,
     lacks=LACKS,
-    checkpoints=(Checkpoint("transfo-xl/transfo-xl-wt103", "285 M", "Apache-2.0"),),
+    checkpoints=(Checkpoint("transfo-xl/transfo-xl-wt103", "285 M", "not stated", pickled=True),),
     aliases={"transfo-xl-wt103": "transfo-xl/transfo-xl-wt103"},
     note="transformers has no Transformer-XL any more: the model here is headstart's own, and plain transformers reads its "
-         "folders after `import headstart.models.register`; the published weights need --allow-pickle",
+         "folders after `import headstart.models.register`",
 )

@@ -44,7 +44,8 @@ def documents(examples: Sequence[Asked]) -> tuple[list[str], list[int], list[set
     """The different passages, each example's own, and all that answer its question."""
     places: dict[str, int] = {}
     texts: list[str] = []
-    own, right = [], {}
+    own: list[int] = []
+    right: dict[str, set[int]] = {}
     for example in examples:
         if same(example.passage) not in places:
             places[same(example.passage)] = len(texts)

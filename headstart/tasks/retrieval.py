@@ -73,11 +73,13 @@ class Retrieval(Task[Asked]):
 
     @classmethod
     def detect(cls, columns: Sequence[Column]) -> Detection | None:
-        """A column of negatives says it all; questions and passages alone may be for other tasks."""
+        """A column of negatives says it all; questions and passages alone are for it where no other task wants them."""
         found = {field.name: named(columns, field.usual) for field in cls.fields}
         held = {name: column.name for name, column in found.items() if column is not None}
-        if not {"question", "negatives"} <= set(held) or not {"passage", "answers"} & set(held):
+        if "question" not in held or not {"passage", "answers"} & set(held):
             return None
+        if "negatives" not in held:
+            return Detection(held, 0.1, f"there are questions ({held['question']!r}) and texts that answer them")
         return Detection(held, 0.99, f"there are passages that do not answer the question ({held['negatives']!r})")
 
     def read(self, row: Row) -> Asked:

@@ -88,7 +88,7 @@ def shared_out(objective: Any, model: Trainable, batches: Sequence[Batch],
             parts.append(objective.vectors(model, batch))
     whole = torch.cat(parts).requires_grad_()
     loss = objective.loss(whole, batches)
-    slopes = torch.autograd.grad(loss, whole)[0].split([len(part) for part in parts])
+    slopes = torch.split(torch.autograd.grad(loss, whole)[0], [len(part) for part in parts])
     return [stand_in(objective, slope, loss.detach() if number == 0 else loss.detach() * 0) for number, slope in enumerate(slopes)]
 
 

@@ -113,6 +113,7 @@ TRAINED = [  # example, its words, what it must say
     ("question_answering.py", ["--train", "island.json", "--question", "When do boats leave?", "--passage", "Boats leave at dawn."],
      ["exact_match", "highest start: ", "n-best"]),
     ("sentence_pairs.py", ["pairs.csv", "--text", "premise", "--pair", "hypothesis"], ["label, rows, precision", "the other way round"]),
+    ("retrieval.py", ["questions.csv"], ["BM25", "The doors open at nine."]),
     ("multiple_choice.py", ["endings.csv"], ["longest choice", "* 0."]),
     ("masked_language_model.py", ["notes.txt", "--blocks", "--fill", "The [MASK] laid [MASK] eggs."], ["pseudo_perplexity", ", "]),
     ("next_sentence.py", ["stories.txt"], ["accuracy", "She opened the door."]),

@@ -53,6 +53,9 @@ SAMPLES = {
         [{"context": text, "choices": [TEXTS[number - 1], TEXTS[number - 2], "The roses."][:2 + number % 2], "answer": number % 2}
          for number, text in enumerate(TEXTS)],
         {"context": "The river bank.", "choices": ["one"], "answer": 0}),
+    "retrieval": Sample(
+        [{"question": text, "passage": TEXTS[number - 1], "negatives": [TEXTS[number - 2]]} for number, text in enumerate(TEXTS)],
+        {"question": "Who?", "passage": ""}),
     "masked-language-model": Sample([{"text": text.replace("the", "[MASK]", 1)} for text in TEXTS], {"text": ""}, {"blocks": False}),
     "language-model": Sample([{"text": text} for text in TEXTS], {"text": " "}, {"overlap": 0.4}),
     "summarization": Sample([{"source": text, "target": text[:20]} for text in TEXTS], {"source": " ", "target": "x"}),

@@ -306,7 +306,7 @@ BASES = {"bert": "BertModel", "distilbert": "DistilBertModel", "roberta": "Rober
 HEADS = {"sequence-classification": "ForSequenceClassification", "token-classification": "ForTokenClassification",
          "question-answering": "ForQuestionAnswering", "multiple-choice": "ForMultipleChoice",
          "masked-language-model": "ForMaskedLM", "next-sentence": "ForNextSentencePrediction",
-         "pre-training": "ForPreTraining", "replaced-token": "ForPreTraining", "causal-language-model": "ForCausalLM"}
+         "pre-training": "ForPreTraining", "embedding": "ForEmbedding", "replaced-token": "ForPreTraining", "causal-language-model": "ForCausalLM"}
 OWN_NAMES = {(family, "causal-language-model"): f"{name}LMHeadModel"  # classes that do not follow the rule
              for family, name in (("gpt2", "GPT2"), ("openai-gpt", "OpenAIGPT"), ("ctrl", "CTRL"),
                                   ("transfo-xl", "TransfoXL"))}

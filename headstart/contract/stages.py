@@ -203,7 +203,8 @@ class HeadSpec:
     trained on: "cross-entropy", "binary" (each label by itself), "squared", "span" (begin and end), "beam-span" (begin, end
     after a begin, whether there is one), "choice" (one of a group), "choice+words" (and the right one's own words),
     "token-binary" (each token by itself), "pretraining", "vocabulary" (the token at each asked place, where scores of all
-    pieces are too many to keep). A joint head (in-batch negatives) sees all states of one update at once.
+    pieces are too many to keep), "in-batch" (a question's own passage among all of the batch). A joint head sees all of one
+    update at once.
     """
 
     kind: str
@@ -211,6 +212,7 @@ class HeadSpec:
     labels: tuple[str, ...] = ()
     loss: str = "cross-entropy"
     joint: bool = False
+    temperature: float = 0.05  # that similarities are divided by in the loss "in-batch"
     words: float = 0.0  # the share of the right choice's own words in the loss "choice+words"
     drawn_order: bool = False  # train on tokens in drawn orders (XLNet), not from left to right
 

@@ -140,6 +140,10 @@ class Task(ABC, Generic[E]):
     def decode(self, example: E, pieces: Sequence[Any]) -> Prediction:
         """All pieces of one example as one prediction."""
 
+    def together(self, examples: Sequence[E], predictions: Sequence[Prediction]) -> Sequence[Prediction]:
+        """Predictions that know of one another (places among all passages of a split); the same where they already do."""
+        return predictions
+
     @abstractmethod
     def measure(self, example: E, prediction: Prediction) -> Mapping[str, Any]:
         """What one labelled example adds to the scores: numbers or arrays, stacked over examples into Measures."""

@@ -30,15 +30,17 @@ class Evaluated:
 def evaluate(task: Task[Any], examples: Sequence[Example], predictions: Iterable[Prediction], *, resamples: int,
              seed: int) -> Evaluated:
     """Scores on the labelled examples, the task's first score first; 95 % intervals unless resamples is 0."""
-    kept = list(predictions)
+    kept = list(task.together(examples, list(predictions)))
     measures = measure(task, examples, kept)
     groups = group_numbers(task, examples)
     return Evaluated(examples, kept, measures, groups, scores(task, measures, groups, resamples=resamples, seed=seed))
 
 
-def measure(task: Task[Any], examples: Iterable[Example], predictions: Iterable[Prediction]) -> Measures:
+def measure(task: Task[Any], examples: Sequence[Example], predictions: Iterable[Prediction]) -> Measures:
     """What every example adds to the scores, stacked: name -> (M, …)."""
     import numpy as np
+
+    predictions = task.together(examples, list(predictions))
 
     columns: dict[str, list[Any]] = {}
     for example, prediction in zip(examples, predictions, strict=True):

@@ -136,12 +136,16 @@ def answer(model: Model, features: Sequence[Feature], *, surprise: bool = False)
 
 
 def pooled_states(task: Task[Any], model: Model, examples: Iterable[Example], *, batch_tokens: int) -> Any:
-    """The mean token state of each example's first feature from the backbone as it is, (M, W)."""
+    """The mean token state of each example's first feature from the backbone as it is, (M, W).
+
+    Of a joint head the first two (question and passage), side by side: (M, 2W).
+    """
     import numpy as np
     import torch
 
     model.module.eval()
-    features = [task.encode(example, model.tokenizer)[0] for example in examples]
+    many = 2 if task.head().joint else 1
+    features = [feature for example in examples for feature in task.encode(example, model.tokenizer)[:many]]
     states: list[Any] = [None] * len(features)
     for batch in by_length(features, batch_tokens):
         with torch.inference_mode():
@@ -149,4 +153,4 @@ def pooled_states(task: Task[Any], model: Model, examples: Iterable[Example], *,
             rows = model.pooled(collate([features[place] for place in batch], layout)).float().cpu().numpy()
         for place, row in zip(batch, rows, strict=True):
             states[place] = row
-    return np.asarray(states, dtype=np.float32)
+    return np.asarray(states, dtype=np.float32).reshape(len(features) // many, -1)

@@ -16,6 +16,7 @@ CATALOGUE: tuple[Family, ...] = tuple(families().values())
 
 ELSEWHERE = {  # why heads that one or two families have are not in the others
     "question-answering-beams": "its answers are one start and one end; no head that follows several starts was published for it",
+    "embedding": "texts are compared by encoders of BERT's kind here",
     "replaced-token": "it was not trained to find replaced words",
 }
 

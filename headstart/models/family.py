@@ -40,10 +40,11 @@ class Checkpoint:
 class Output:
     """One output of a head: which states it reads, and the module's own layers on them.
 
-    "pooled" states are (N, W): the first or last token's, or the mean; "tokens" (T, W) all; "asked" (A, W) those asked for.
+    "pooled" states are (N, W): the first or last token's, or the mean; "mean" the mean, whatever the family's own head reads;
+    "tokens" (T, W) all; "asked" (A, W) those asked for.
     """
 
-    reads: Literal["pooled", "tokens", "asked"]
+    reads: Literal["pooled", "mean", "tokens", "asked"]
     apply: Callable[[Any, Tensor], Tensor]
 
 
@@ -214,6 +215,18 @@ def rewritten(cls: str, apply: Callable[[Any, Tensor], Tensor]) -> Head:
 def written(cls: str) -> Head:
     """A head that writes a text for a text; it has no outputs here yet, so it cannot be loaded."""
     return Head(cls, {}, keeps=("",), continues=True)
+
+
+def embedded(cls: str) -> Head:
+    """One vector of length 1 for each text, (N, W): the mean of its tokens' states."""
+    return Head(cls, {"logits": Output("mean", one_long)})
+
+
+def one_long(module: Any, states: Tensor) -> Tensor:
+    """Each vector divided by its length."""
+    import torch
+
+    return torch.nn.functional.normalize(states.float(), dim=-1)
 
 
 def pooler_head(module: Any, states: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.contract import Batch, HeadSpec, Kind, Layout
 from headstart.errors import Exit, UserError
+from headstart.models import sentence_layout
 from headstart.models.attention import Packing, packing
 from headstart.models.facts import Facts
 from headstart.models.family import inner, unread_mask
@@ -206,6 +207,8 @@ class Model:
             held = states
             if one.reads == "pooled":
                 held = mean(states, borders) if how == "mean" else states.index_select(0, self.read_places(batch, how))
+            elif one.reads == "mean":
+                held = mean(states, borders)
             elif one.reads == "asked":
                 held = states.index_select(0, torch.from_numpy(batch.asks).to(self.device))
             found[name] = held
@@ -236,7 +239,7 @@ class Model:
             sizes = batch.lengths if one.reads == "tokens" else batch.asked
             for given in [name] if name in outputs else ["surprise", "hit"]:
                 whole = outputs[given]
-                parts = list(whole) if one.reads == "pooled" else np.split(whole, np.cumsum(sizes)[:-1])
+                parts = list(whole) if one.reads in ("pooled", "mean") else np.split(whole, np.cumsum(sizes)[:-1])
                 for held, part in zip(made, parts, strict=True):
                     held[given] = part
         return made
@@ -257,7 +260,9 @@ class Model:
         import transformers
 
         found, cls = [], type(self.module).__name__
-        if not hasattr(transformers, cls):
+        if self.head == "embedding":
+            found.append("sentence-transformers reads this folder as it is; AutoModel gives the states that it takes the mean of.")
+        elif not hasattr(transformers, cls):
             found.append(f"transformers has no class {cls}: headstart.load reads this folder; so does plain transformers after "
                          "`import headstart.models.register`.")
         if self.tokenizer.closes_unsaid:
@@ -281,6 +286,8 @@ class Model:
         with quiet(), folded(self.module, fold):
             self.module.save_pretrained(folder)
             self.tokenizer.held.save_pretrained(folder)
+        if self.head == "embedding":
+            sentence_layout.write(folder, width=self.facts.width, longest=self.tokenizer.longest)
 
     def checkpoint_gradients(self) -> None:
         """Keep no states of layers for the backward pass but work them out again; raises UserError (2)."""

@@ -5,13 +5,14 @@ Plain transformers reads the backbone of such a folder (AutoModel), and the head
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import AutoModel, CTRLPreTrainedModel, LlamaPreTrainedModel, OpenAIGPTPreTrainedModel
 from transformers.modeling_layers import GenericForQuestionAnswering, GenericForTokenClassification
-from transformers.modeling_outputs import MultipleChoiceModelOutput
+from transformers.modeling_outputs import MultipleChoiceModelOutput, SequenceClassifierOutput
 
 from headstart.models.families.transfo_xl import heads as transfo_xl
 
@@ -84,8 +85,41 @@ LlamaForMultipleChoice = type("LlamaForMultipleChoice", (GenericForMultipleChoic
                               {"__doc__": CHOICES, "__module__": __name__})
 
 
+class GenericForEmbedding:
+    """One vector of length 1 for each text: the mean of its tokens' states."""
+
+    base_model_prefix: str
+    backbone: Any
+    post_init: Any
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)  # type: ignore[call-arg]  # a family's own class comes after this one
+        setattr(self, self.base_model_prefix, self.backbone(config))
+        self.post_init()
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **more: Any) -> SequenceClassifierOutput:
+        """Vectors of texts, (B, S) -> (B, W)."""
+        found = getattr(self, self.base_model_prefix)(input_ids, attention_mask=attention_mask, **more)
+        states = found.last_hidden_state
+        real = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        sums = (states * real[..., None]).sum(dim=1) / real.sum(dim=1, keepdim=True)
+        return SequenceClassifierOutput(logits=nn.functional.normalize(sums, dim=-1))
+
+
+@functools.cache
+def embedding_class(name: str) -> Any:
+    """The class BertForEmbedding on BertModel, and so on."""
+    import transformers
+
+    backbone = getattr(transformers, f"{name.removesuffix('ForEmbedding')}Model")
+    return type(name, (GenericForEmbedding, backbone.__bases__[0]),
+                {"__doc__": GenericForEmbedding.__doc__, "__module__": __name__, "backbone": backbone})
+
+
 def head_class(name: str) -> Any:
     """The class with this name: of transformers, else one of these."""
     import transformers
 
+    if name.endswith("ForEmbedding"):
+        return embedding_class(name)
     return getattr(transformers, name, None) or getattr(transfo_xl, name, None) or globals()[name]

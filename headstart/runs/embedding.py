@@ -13,7 +13,7 @@ from headstart.data.writers import writing
 from headstart.evaluation.embed import Pool, embed
 from headstart.models.load import load
 from headstart.models.model import Model
-from headstart.runs.artifact import model_folder
+from headstart.runs.artifact import model_folder, read
 from headstart.runs.folder import disk_words
 from headstart.runs.reading import Examples, Reading, read_examples, stop_on_faults
 from headstart.runs.voice import Voice
@@ -45,6 +45,12 @@ def bare(reference: str, *, device: str, allow_pickle: bool = False) -> Model:
     """A model without a head of its own (a run, a folder, a hub name, pip:PACKAGE)."""
     return load(model_folder(reference), HeadSpec("sequence-classification", 2), seed=0, device=device, allow_pickle=allow_pickle,
                 closes=False)
+
+
+def compares(reference: str) -> bool:
+    """Whether a model was trained to compare vectors of length 1: those of a retrieval run."""
+    held = read(model_folder(reference))
+    return held is not None and held["task"] == "retrieval"
 
 
 def embed_file(model: Model, path: str, to: str, *, settings: Data, given: Mapping[str, str], pool: Pool, normalise: bool,

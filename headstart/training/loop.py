@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from headstart.contract import Batch
 from headstart.errors import Exit, UserError
 from headstart.settings import Training
 from headstart.training import optimizer as optimizers
+from headstart.training.in_batch import shared_out
 from headstart.training.objective import Objective
 from headstart.training.precision import autocast
 from headstart.training.schedule import schedule
@@ -150,10 +152,14 @@ def one_update(state: State, batches: Sequence[Batch], objective: Objective, wei
     whole = weigh(batches)
     loss_sum = 0.0
     before = torch.get_rng_state()
-    for number, batch in enumerate(batches):
+
+    def begin(number: int) -> AbstractContextManager[Any]:
         torch.manual_seed((seed * 1_000_003 + state.update) * 1_009 + number)
-        with autocast(precision, device):
-            loss = objective(state.model, batch) / whole
+        return autocast(precision, device)
+
+    for number, (batch, goal) in enumerate(zip(batches, shared_out(objective, state.model, batches, begin), strict=True)):
+        with begin(number):
+            loss = goal(state.model, batch) / whole
         value = float(loss.detach())
         if not math.isfinite(value):
             torch.set_rng_state(before)

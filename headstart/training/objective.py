@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.contract import Batch, HeadSpec
 from headstart.settings import Training
+from headstart.training.in_batch import InBatch
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,6 +32,9 @@ def objective(spec: HeadSpec, settings: Training, counts: Sequence[int]) -> Obje
     import torch
 
     from headstart.training.vocabulary_loss import vocabulary_loss
+
+    if spec.loss == "in-batch":
+        return InBatch(spec.temperature)
 
     weights = torch.tensor(balanced(counts)) if settings.class_weights == "balanced" and counts else None
     options: dict[str, Any] = {"smoothing": settings.label_smoothing, "gamma": settings.focal_gamma}

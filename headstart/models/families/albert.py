@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from headstart.models.family import NO_DECODER, Checkpoint, Family, asked, pooled, span_head, token_head, tokens
+from headstart.models.family import NO_DECODER, Checkpoint, Family, asked, embedded, pooled, span_head, token_head, tokens
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,6 +31,7 @@ FAMILY = Family(
         "question-answering": tokens("AlbertForQuestionAnswering", span_head),
         "multiple-choice": pooled("AlbertForMultipleChoice", classify),
         "masked-language-model": asked("AlbertForMaskedLM", words),
+        "embedding": embedded("AlbertForEmbedding"),
     },
     layers="encoder.albert_layer_groups",
     first_only="",  # all layers are one module: the last cannot work otherwise than the others

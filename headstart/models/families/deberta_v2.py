@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from headstart.models.family import NO_DECODER, NO_NEXT_SENTENCE, Checkpoint, Family, asked, pooled, span_head, token_head, tokens
+from headstart.models.family import NO_DECODER, NO_NEXT_SENTENCE, Checkpoint, Family, asked, embedded, pooled, span_head, token_head, tokens
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,6 +33,7 @@ FAMILY = Family(
         "question-answering": tokens("DebertaV2ForQuestionAnswering", span_head),
         "multiple-choice": pooled("DebertaV2ForMultipleChoice", classify, keeps=("pooler.",)),
         "masked-language-model": asked("DebertaV2ForMaskedLM", words),
+        "embedding": embedded("DebertaV2ForEmbedding"),
     },
     packs=False,  # attention of its own, by distances between places of the row
     first_only="",

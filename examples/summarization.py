@@ -1,0 +1,35 @@
+"""Train a model that sums texts up, look at its scores beside cheap rivals, then let it write.
+
+    python examples/summarization.py articles.jsonl --model google-t5/t5-small
+    python examples/summarization.py talks.csv --source dialogue --target notes --beams 4 --write "Anna: We meet at nine. Ben: Fine."
+"""
+
+import argparse
+
+import headstart
+from headstart.runs.voice import Terminal
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("train", help="csv, tsv, jsonl, json or parquet; dev and test rows are split off unless given")
+    parser.add_argument("--dev")
+    parser.add_argument("--test")
+    parser.add_argument("--source", help="the column of the texts")
+    parser.add_argument("--target", help="the column of their summaries")
+    parser.add_argument("--model", default="google-t5/t5-small")
+    parser.add_argument("--to", help="the run folder")
+    parser.add_argument("--epochs", type=float)
+    parser.add_argument("--beams", type=int, default=1, help="of every text that is written")
+    parser.add_argument("--write", action="append", default=[], help="a text that is summed up afterwards; may be given often")
+    given = parser.parse_args()
+    columns = {name: column for name in ("source", "target") if (column := getattr(given, name))}
+    run = headstart.finetune(given.train, given.dev, given.test, task="summarization", columns=columns, model=given.model, to=given.to,
+                             epochs=given.epochs, voice=Terminal(), **{"generation.beams": given.beams})
+    print(f"\n{run.words()}")
+    for text, row in zip(given.write, run.model.predict([{"source": text} for text in given.write]), strict=True):
+        print(f"\n{text}\n-> {row['prediction']}")
+
+
+if __name__ == "__main__":
+    main()

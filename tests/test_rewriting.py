@@ -302,3 +302,30 @@ def test_a_published_model_writes_without_training_by_its_own_settings(tmp_path,
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     theirs = plain.generate(**tokenizer(TEXTS[0], return_tensors="pt"), num_beams=2, max_length=9, min_length=4, past_key_values=cache())
     assert json.loads(out)["prediction"] == tokenizer.decode(theirs[0], skip_special_tokens=True, clean_up_tokenization_spaces=False).strip()
+
+
+def test_line_files_are_pairs_line_by_line(folders, tmp_path, headstart):
+    for split, begin, count in (("train", 0, 12), ("val", 12, 4)):
+        made = tiny.texts(count, seed=begin + 5)
+        (tmp_path / f"{split}.source").write_text("".join(f"{text}\n" for text in made), encoding="utf-8")
+        (tmp_path / f"{split}.target").write_text("\r\n".join(text.split()[0] + ' "a, b' for text in made), encoding="utf-8")
+    code, out, err = headstart("finetune", str(tmp_path), "--task", "summarization", "--model", str(folders["t5"]), "--to",
+                               str(tmp_path / "run"), "--epochs", "1", "--set", "evaluation.resamples=5", "--set", "generation.new_tokens=5")
+    assert code == 0, err
+    assert "train: 12 rows" in err and "dev: 4 rows" in err and "with train.target line by line" in err
+    rows = [json.loads(line) for line in (tmp_path / "run" / "predictions.jsonl").read_text().splitlines()]
+    assert [row["gold"][0] if isinstance(row["gold"], list) else row["gold"] for row in rows] == [
+        text.split()[0] + ' "a, b' for text in tiny.texts(4, seed=17)]
+    (tmp_path / "new.source").write_text("One line.\n", encoding="utf-8")
+    code, out, err = headstart("predict", str(tmp_path / "run"), str(tmp_path / "new.source"))
+    assert code == 0 and json.loads(out)["source"] == "One line.", err
+
+
+@pytest.mark.parametrize(("sources", "targets", "words"), [
+    (5, 3, "val.target ends after line 3, {0}val.source has 2 more"), (2, 3, "{0}val.source ends after line 2, val.target has 1 more")])
+def test_unequal_line_files_tell_the_line(sources, targets, words, tmp_path, headstart, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, count in (("source", sources), ("target", targets)):
+        (tmp_path / f"val.{name}").write_text("A line.\n" * count, encoding="utf-8")
+    code, _, err = headstart("check", "val.source", "--task", "summarization")
+    assert code == 65 and "E118" in err and words.format("") in err and f"val.source:{min(sources, targets) + 1}" in err

@@ -23,6 +23,7 @@ CODES: dict[str, str] = {
     "E115": "a token line has another number of columns than the first",
     "E116": "a token line is parted by spaces where the others are by tabs, or the other way round",
     "E117": "a token is blank",
+    "E118": "a file of sources and its file of targets have different numbers of lines",
     "E201": "a text is empty",
     "E202": "a label is missing",
     "E203": "there is only one class",

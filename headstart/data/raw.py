@@ -28,7 +28,8 @@ FOREIGN = (  # beginnings of files that are no tables
 BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
         (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 SUFFIXES = {"csv": "csv", "tsv": "tsv", "tab": "tsv", "txt": "txt", "jsonl": "jsonl", "ndjson": "jsonl", "json": "json",
-            "parquet": "parquet", "conll": "conll", "bio": "conll", "iob": "conll", "iob2": "conll", "annotated": "conll"}
+            "parquet": "parquet", "conll": "conll", "bio": "conll", "iob": "conll", "iob2": "conll", "annotated": "conll",
+            "source": "source"}
 
 
 def check_path(path: str) -> None:
@@ -126,6 +127,8 @@ class Raw:
     def format(self, start: bytes) -> str:
         """csv, tsv, jsonl, json, parquet, conll or text: by content where it is plain, else by name."""
         named = SUFFIXES.get(Path(self.inner).suffix.lower().removeprefix("."), "")
+        if named == "source":
+            return named  # lines of any kind
         if start.startswith(b"PAR1"):
             actual = "parquet"
         elif named == "parquet":

@@ -12,14 +12,14 @@ from typing import overload
 
 from headstart.contract import Column
 from headstart.data.raw import SUFFIXES, Raw, check_path
-from headstart.data.readers import conll, delimited, folder, hub, lines, objects, parquet, text
+from headstart.data.readers import conll, delimited, folder, hub, line_pairs, lines, objects, parquet, text
 from headstart.data.sheet import Sheet
 from headstart.data.store import SPILL, Record
 from headstart.errors import Exit, Finding, UserError, nearest
 from headstart.settings import Data
 
 READERS = {"csv": delimited.read, "tsv": delimited.read, "jsonl": lines.read, "json": objects.read, "parquet": parquet.read,
-           "conll": conll.read, "text": text.read}
+           "conll": conll.read, "text": text.read, "source": line_pairs.read}
 SPLITS = {"train": "train", "training": "train", "dev": "dev", "valid": "dev", "validation": "dev", "val": "dev",
           "eval": "dev", "test": "test", "testing": "test"}
 
@@ -93,7 +93,8 @@ def from_file(path: str, sheet: Sheet, settings: Data) -> Table:
     READERS[form](raw, sheet, settings, start, form)
     sheet.words = [form, *(word for word in sheet.words if word != form)]
     sheet.finish()
-    return Table(sheet.name, sheet, raw.sha256(), raw.size)
+    sha256, size = line_pairs.sha256(raw) if form == "source" else (raw.sha256(), raw.size)
+    return Table(sheet.name, sheet, sha256, size)
 
 
 def from_input(settings: Data, spill: int) -> Table:

@@ -125,12 +125,16 @@ class Model:
 
     def predict_file(self, path: str, to: str = "-", *, columns: Mapping[str, str] | None = None,
                      data: settings.Data | None = None, evaluation: settings.Evaluation | None = None,
-                     voice: Voice | None = None) -> int:
-        """Predict a file's rows into another file, which appears whole; returns how many."""
+                     voice: Voice | None = None, as_training_data: bool = False) -> int:
+        """Predict a file's rows into another file, which appears whole; returns how many.
+
+        With `as_training_data` it is a file to train on: what the task reads, and the predictions as its target.
+        """
         from headstart.runs.output import predict_file
 
         return predict_file(self.task, self.loaded, path, to, settings=data or settings.Data(), given=columns or {},
-                            batch_tokens=(evaluation or settings.Evaluation()).batch_tokens, voice=voice or Silent())
+                            batch_tokens=(evaluation or settings.Evaluation()).batch_tokens, voice=voice or Silent(),
+                            as_training_data=as_training_data)
 
     def evaluate(self, rows: str | Path | Iterable[Mapping[str, Json]], *, to: str | None = None,
                  columns: Mapping[str, str] | None = None, data: settings.Data | None = None,

@@ -15,7 +15,7 @@ from headstart.runs.request import task_settings
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
 COMMANDS = [line for block in re.findall(r"^```\n(.*?)```", PAGE, re.S | re.M) for line in block.splitlines()]
-LATER = {"distil", "index", "ask", "long-answer", "--as-training-data"}  # not there yet
+LATER = {"distil", "index", "ask", "long-answer"}  # not there yet
 
 
 def waits_for(words):

@@ -329,3 +329,37 @@ def test_unequal_line_files_tell_the_line(sources, targets, words, tmp_path, hea
         (tmp_path / f"val.{name}").write_text("A line.\n" * count, encoding="utf-8")
     code, _, err = headstart("check", "val.source", "--task", "summarization")
     assert code == 65 and "E118" in err and words.format("") in err and f"val.source:{min(sources, targets) + 1}" in err
+
+
+def test_a_teachers_predictions_are_a_file_to_train_on(folders, tmp_path, headstart):
+    rows = [{"document": text, "summary": text.split()[0], "more": number} for number, text in enumerate(tiny.texts(12, seed=4))]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    quick = ("--epochs", "1", "--set", "evaluation.resamples=5", "--set", "generation.new_tokens=5")
+    code, _, err = headstart("finetune", str(tmp_path / "rows.jsonl"), "--model", str(folders["t5"]), "--to", str(tmp_path / "run"), *quick)
+    assert code == 0, err
+    made = tmp_path / "pairs.jsonl"
+    code, _, err = headstart("predict", str(tmp_path / "run"), str(tmp_path / "rows.jsonl"), "--as-training-data", "--to", str(made))
+    assert code == 0, err
+    pairs = [json.loads(line) for line in made.read_text(encoding="utf-8").splitlines()]
+    assert [set(pair) for pair in pairs] == [{"document", "summary"}] * 12
+    assert [pair["document"] for pair in pairs] == [row["document"] for row in rows]
+    told = [row["prediction"] for row in product.load(str(tmp_path / "run")).predict([{"source": row["document"]} for row in rows])]
+    assert [pair["summary"] for pair in pairs] == told
+    code, _, err = headstart("predict", str(tmp_path / "run"), "--value", "source=x", "--as-training-data")
+    assert code == 2 and "--as-training-data" in err
+
+
+def test_pseudo_labels_of_a_classifier_train_another_and_tags_are_refused(tmp_path, headstart, tiny_bert):
+    (tmp_path / "rows.csv").write_text("text,label\n" + "".join(f"{text},{'ab'[n % 2]}\n" for n, text in enumerate(
+        text.replace(",", "") for text in tiny.texts(40, seed=6))), encoding="utf-8")
+    (tmp_path / "new.csv").write_text("id,text\n" + "".join(f"{n},{text.replace(',', '')}\n" for n, text in enumerate(tiny.texts(5, seed=7))),
+                                      encoding="utf-8")
+    quick = ("--model", str(tiny_bert), "--epochs", "1", "--set", "evaluation.resamples=5")
+    assert headstart("finetune", str(tmp_path / "rows.csv"), "--to", str(tmp_path / "run"), *quick)[0] == 0
+    code, out, err = headstart("predict", str(tmp_path / "run"), str(tmp_path / "new.csv"), "--as-training-data", "--to", str(tmp_path / "p.csv"))
+    assert code == 0, err
+    lines = (tmp_path / "p.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "text,label" and len(lines) == 6 and {line[-2:] for line in lines[1:]} <= {",a", ",b"}
+    tags = tiny.model_folder("bert", tmp_path / "tags", "token-classification", ["O", "B-X", "I-X"])
+    code, _, err = headstart("predict", str(tags), str(tmp_path / "new.csv"), "--as-training-data", "--to", str(tmp_path / "q.csv"))
+    assert code == 2 and "no training data" in err and not (tmp_path / "q.csv").exists()

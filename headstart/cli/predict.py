@@ -19,6 +19,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", metavar="NAME", help="of a model that is no run of ours, when its config does not say")
     parser.add_argument("--value", metavar="NAME=TEXT", action="append", default=[],
                         help="one row without a file; NAME=@FILE reads the text from a file")
+    parser.add_argument("--as-training-data", action="store_true",
+                        help="write what the task reads and the predictions as its target: a file for finetune (pseudo-labels)")
     _flags.columns(parser)
     _flags.common(parser, training=False)
 
@@ -30,6 +32,9 @@ def run(given: argparse.Namespace) -> int:
     if bool(given.value) == bool(given.input):
         raise UserError("predict takes a file of rows, or one row by --value; it got " + ("both." if given.input else "neither."),
                         fix="For example: headstart predict MODEL new.csv --to answers.csv")
+    if given.as_training_data and not given.input:
+        raise UserError("--as-training-data makes a file of rows from a file of rows, not from --value.",
+                        fix="For example: headstart predict MODEL texts.csv --as-training-data --to pairs.jsonl")
     own, columns, values = _flags.values(given)
     voice = _flags.voice(given)
     groups = _flags.groups(values)
@@ -43,7 +48,7 @@ def run(given: argparse.Namespace) -> int:
             print(json.dumps(prediction, ensure_ascii=False))
         return 0
     rows = model.predict_file(given.input, given.to, columns=columns, data=groups["data"],
-                              evaluation=groups["evaluation"], voice=voice)
+                              evaluation=groups["evaluation"], voice=voice, as_training_data=given.as_training_data)
     if given.to != "-":
         voice.say(f"wrote {rows:,} rows to {given.to}")
         if given.json:

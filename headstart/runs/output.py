@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.contract import Example, Json, Prediction, Task
 from headstart.data.writers import writing
+from headstart.errors import UserError
 from headstart.evaluation.predict import predict
 from headstart.runs.reading import Reading, read_examples, stop_on_faults
 from headstart.runs.voice import Voice
@@ -17,19 +18,21 @@ if TYPE_CHECKING:
 
 
 def predict_file(task: Task[Any], model: Model, path: str, to: str, *, settings: Data, given: Mapping[str, str],
-                 batch_tokens: int, voice: Voice) -> int:
+                 batch_tokens: int, voice: Voice, as_training_data: bool = False) -> int:
     """Predict every row of a file, in order; the output appears whole. Returns how many rows were predicted.
 
     Raises DataError (65) for rows that cannot be read, unless settings.bad_rows is "skip"; then they are left out
-    and counted.
+    and counted. With `as_training_data` the predictions stand in the place of the target, in a file that `finetune` reads
+    (pseudo-labels); raises UserError (2) for a task whose target is more than one column.
     """
+    target = pseudo_target(task) if as_training_data else ""
     reading = read_examples(task, path, settings, given=given, training=False)
     skipped = stop_on_faults([reading], settings, None)
     voice.say(f"{reading.table.path}: {len(reading.examples):,} rows; {reading.table.format}")
     if skipped:
         voice.say(f"left out {skipped:,} rows that cannot be used")
     answers = predict(task, model, reading.examples, batch_tokens=batch_tokens)
-    rows = joined(reading, answers, voice)
+    rows = labelled(reading, answers, target, voice) if target else joined(reading, answers, voice)
     first = next(rows, None)
     form = reading.table.format.split(",")[0].strip()
     with writing(to, columns_out(reading, first), form if form in ("csv", "tsv", "jsonl", "json", "parquet") else "jsonl") as out:
@@ -50,6 +53,28 @@ def joined(reading: Reading, predictions: Iterable[Prediction], voice: Voice) ->
         record = table[int(place)]
         row = dict(zip(table.columns, record.values, strict=True))
         yield row | {names[name]: value for name, value in prediction.values.items()}
+        if done % 1000 == 0 or done == len(examples):
+            voice.progress(done, len(examples), "rows")
+
+
+def pseudo_target(task: Task[Any]) -> str:
+    """The one field that a prediction can take the place of; raises UserError (2)."""
+    targets = [field.name for field in task.fields if field.target]
+    if len(targets) != 1 or not next(field.required for field in task.fields if field.target):
+        raise UserError(f"Predictions of {task.name} are no training data: " + (
+            f"its target is {' and '.join(targets)}." if targets else "it learns from texts alone."),
+            fix="--as-training-data is for tasks with one target: a label, labels, a number, an answer or a text.")
+    return targets[0]
+
+
+def labelled(reading: Reading, predictions: Iterable[Prediction], target: str, voice: Voice) -> Iterator[dict[str, Json]]:
+    """What the task reads of each row, and the prediction as its target; other columns are left out."""
+    examples, table = reading.examples, reading.table
+    name = next(iter(reading.columns.get(target, ())), target)
+    kept = [column for field, columns in reading.columns.items() if field != target for column in columns]
+    for done, (place, prediction) in enumerate(zip(examples.indices, predictions, strict=True), start=1):
+        row = dict(zip(table.columns, table[int(place)].values, strict=True))
+        yield {column: row[column] for column in kept} | {name: prediction.values["prediction"]}
         if done % 1000 == 0 or done == len(examples):
             voice.progress(done, len(examples), "rows")
 

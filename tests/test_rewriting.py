@@ -356,7 +356,7 @@ def test_pseudo_labels_of_a_classifier_train_another_and_tags_are_refused(tmp_pa
                                       encoding="utf-8")
     quick = ("--model", str(tiny_bert), "--epochs", "1", "--set", "evaluation.resamples=5")
     assert headstart("finetune", str(tmp_path / "rows.csv"), "--to", str(tmp_path / "run"), *quick)[0] == 0
-    code, out, err = headstart("predict", str(tmp_path / "run"), str(tmp_path / "new.csv"), "--as-training-data", "--to", str(tmp_path / "p.csv"))
+    code, _, err = headstart("predict", str(tmp_path / "run"), str(tmp_path / "new.csv"), "--as-training-data", "--to", str(tmp_path / "p.csv"))
     assert code == 0, err
     lines = (tmp_path / "p.csv").read_text(encoding="utf-8").splitlines()
     assert lines[0] == "text,label" and len(lines) == 6 and {line[-2:] for line in lines[1:]} <= {",a", ",b"}

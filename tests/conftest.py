@@ -7,12 +7,15 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # no test may ask the network
 import csv
 import random
 
+import hypothesis
 import pytest
 import tiny
 
 from headstart.cli.main import guarded
 from headstart.models.register import register
 
+hypothesis.settings.register_profile("same", derandomize=True)  # a run of the tests says the same twice
+hypothesis.settings.load_profile("same")
 register()  # plain transformers knows Transformer-XL
 
 WORDS = {"good": ["roses"], "bad": ["broken"], "mixed": ["apples"]}  # the tiny tokenizers know these

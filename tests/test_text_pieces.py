@@ -42,11 +42,14 @@ def test_pieces_are_found_in_the_text(text, pieces, wanted):
 @settings(max_examples=150, deadline=None)
 @given(st.text(MARKS, max_size=60))
 def test_offsets_of_slow_tokenizers_are_in_order_and_inside_any_text(family, text):
-    made = tokenizer(family).tokenize(text)
+    held = tokenizer(family)
+    made = held.tokenize(text)
     assert made.offsets is not None and len(made.offsets) == len(made.ids)
     assert all(0 <= begin <= end <= len(text) for begin, end in made.offsets)
-    for one, two in zip(made.offsets, made.offsets[1:], strict=False):
-        assert one[0] <= two[0] and one[1] <= two[1]
+    words = held.held.tokenize(text)
+    for place, (one, two) in enumerate(zip(made.offsets, made.offsets[1:], strict=False)):
+        turned = family == "transfo-xl" and words[place].endswith((".", ",")) and words[place + 1] == '"'  # ." for ». as the English write it
+        assert turned or (one[0] <= two[0] and one[1] <= two[1])
 
 
 @settings(max_examples=150, deadline=None)

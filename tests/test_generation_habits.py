@@ -113,7 +113,8 @@ def test_xlm_writes_in_the_language_that_was_asked_for(name, place):
             ids = ids_of(model, prompt)
             if name == "mlm":
                 module.config.lang_id = number
-                theirs = module.generate(torch.tensor([ids]), max_new_tokens=6, do_sample=False)[0, len(ids):].tolist()
+                # transformers 5.24 hands this model a cache in which every step's mask stays, and so writes something else with one.
+                theirs = module.generate(torch.tensor([ids]), max_new_tokens=6, do_sample=False, use_cache=False)[0, len(ids):].tolist()
                 same(model, row, theirs, [])
             else:
                 same(model, row, *recomputed(model, ids, 6, lambda ids, one=number: module(ids, langs=torch.full_like(ids, one)).logits[0, -1]))

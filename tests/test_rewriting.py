@@ -13,6 +13,7 @@ import headstart as product
 from headstart.contract import Feature, HeadSpec, Layout, Row, Target
 from headstart.data.batches import collate
 from headstart.evaluation.rewrite import cache, rewrite
+from headstart.models.cache_name import with_cache
 from headstart.models.load import load
 from headstart.settings import Generation, Training
 from headstart.tasks.summarization import Summarization
@@ -112,7 +113,7 @@ def test_texts_are_those_of_transformers_alone_and_side_by_side(family, settings
     beams = {"num_beams": settings.beams, "length_penalty": settings.length_penalty, "early_stopping": False} if settings.beams > 1 else {}
     for source, (text,) in zip(sources, ours, strict=True):
         theirs = plain.generate(torch.tensor([source]), max_new_tokens=settings.new_tokens, min_new_tokens=settings.least_tokens or None,
-                                no_repeat_ngram_size=settings.no_repeat_ngram, do_sample=False, past_key_values=cache(), **beams)[0, 1:].tolist()
+                                no_repeat_ngram_size=settings.no_repeat_ngram, do_sample=False, **with_cache(cache()), **beams)[0, 1:].tolist()
         while theirs and theirs[-1] == held.tokenizer.pad_id and held.tokenizer.pad_id not in text.ids:
             theirs.pop()
         assert list(text.ids) == theirs
@@ -160,7 +161,7 @@ def test_a_run_trains_writes_scores_and_is_asked(task, family, first, folders, t
     plain = getattr(transformers, tiny_writers.CLASSES[family]).from_pretrained(tmp_path / "run" / "model").eval()
     feature, = held.task.encode(held.example(0, rows(1)[0]), held.loaded.tokenizer)
     most = held.task.known.values["generation"]["new_tokens"]
-    theirs = plain.generate(torch.tensor([list(feature.ids)]), max_new_tokens=most, do_sample=False, num_beams=1, past_key_values=cache())[0, 1:]
+    theirs = plain.generate(torch.tensor([list(feature.ids)]), max_new_tokens=most, do_sample=False, num_beams=1, **with_cache(cache()))[0, 1:]
     text = held.loaded.tokenizer.held.decode(theirs, skip_special_tokens=True, clean_up_tokenization_spaces=False).strip()
     assert text == answers[0]["prediction"]
 
@@ -300,7 +301,7 @@ def test_a_published_model_writes_without_training_by_its_own_settings(tmp_path,
     assert code == 0, err
     plain = transformers.BartForConditionalGeneration.from_pretrained(folder).eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    theirs = plain.generate(**tokenizer(TEXTS[0], return_tensors="pt"), num_beams=2, max_length=9, min_length=4, past_key_values=cache())
+    theirs = plain.generate(**tokenizer(TEXTS[0], return_tensors="pt"), num_beams=2, max_length=9, min_length=4, **with_cache(cache()))
     assert json.loads(out)["prediction"] == tokenizer.decode(theirs[0], skip_special_tokens=True, clean_up_tokenization_spaces=False).strip()
 
 

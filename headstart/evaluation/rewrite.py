@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.contract import Feature, Json, Layout, Target
 from headstart.data.batches import collate
 from headstart.evaluation.generate import Written, config
+from headstart.models.cache_name import with_cache
 from headstart.models.memory import check_room
 from headstart.models.rewriting import start_id
 from headstart.models.weights import quiet
@@ -79,7 +80,7 @@ def written(model: Model, sources: Sequence[Sequence[int]], settings: Generation
     new = min(most, settings.new_tokens if settings.new_tokens != -1 else min(most, 512))
     check_room(model, rows=len(sources) * max(settings.beams, settings.answers), tokens=width + new)
     made = model.module.generate(input_ids=ids.to(model.device), attention_mask=mask.to(model.device),
-                                 generation_config=own_config(model, settings, new), past_key_values=cache())
+                                 generation_config=own_config(model, settings, new), **with_cache(cache()))
     rows = [row[1:] for row in made.tolist()]  # without what the decoder begins with
     each = settings.answers
     texts = [ended(model, row) for row in rows]

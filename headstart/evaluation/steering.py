@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.errors import Exit, UserError
 from headstart.evaluation.attribute import AttributeHead, Bag
 from headstart.evaluation.generate import Written, check, ends, finished, lay_out
+from headstart.models.cache_name import with_cache
 from headstart.settings import Generation, Steering
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ def forward(model: Model, ids: Sequence[int] | None, cache: Cache, *, embedded: 
     for layer, (keys, values) in enumerate(cache):
         held.update(keys, values, layer)
     given = {"inputs_embeds": embedded} if embedded is not None else {"input_ids": torch.tensor([list(ids or ())], device=model.device)}
-    states = model.module.base_model(**given, past_key_values=held, use_cache=True)[0][0]
+    states = model.module.base_model(**given, **with_cache(held), use_cache=True)[0][0]
     return states, [(layer.keys, layer.values) for layer in held.layers]
 
 

@@ -1,0 +1,1 @@
+"""Pages served on this machine alone: the question page of an index."""

@@ -1,0 +1,1 @@
+"""Questions answered from the user's own documents: passages, indexes, mined rows, answers."""

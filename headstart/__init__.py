@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Model", "Run", "finetune", "inspect", "load", "load_bare", "resume"]
+__all__ = ["Model", "Run", "ask", "finetune", "index", "inspect", "load", "load_bare", "resume"]
 
 if TYPE_CHECKING:
+    from headstart.answers import ask, index
     from headstart.api import Model, Run, finetune, inspect, load, resume
     from headstart.bare import load_bare
 
@@ -18,6 +19,10 @@ def __getattr__(name: str) -> Any:
         from headstart.bare import load_bare
 
         return load_bare
+    if name in ("ask", "index"):
+        from headstart import answers
+
+        return getattr(answers, name)
     if name in __all__:
         from headstart import api
 

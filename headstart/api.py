@@ -266,14 +266,15 @@ def finetune(train: str | Path, dev: str | Path | None = None, test: str | Path 
              task: str | None = None, model: str | Path | None = None, to: str | Path | None = None, seed: int = 0,
              columns: Mapping[str, str] | None = None, overwrite: bool = False, device: str = "auto",
              strict: bool = False, from_scratch: str | Path | None = None, allow_pickle: bool = False, voice: Voice | None = None,
-             **more: Any) -> Run:
+             index: str | Path | None = None, **more: Any) -> Run:
     """Fine-tune a model on a file; the same as `headstart finetune`.
 
-    With `from_scratch` (a config.json, or its folder) all weights are drawn from the seed. Settings are keyword
-    arguments by their own name (`epochs=3`, `longest=64`) or by group (`training={"epochs": 3}`). Raises UserError.
+    With `index`, rows for the task (retrieval, long-answer, text-classification: a re-ranker) are made from the file's questions
+    and the passages of that index. With `from_scratch` (a config.json, or its folder) all weights are drawn from the seed.
+    Settings are keyword arguments by their own name (`epochs=3`, `longest=64`) or by group (`training={"epochs": 3}`). Raises UserError.
     """
     own = {"train": str(train), "dev": text(dev), "test": text(test), "task": task, "model": text(model), "seed": seed,
-           "device": device, "strict": strict, "from_scratch": text(from_scratch), "allow_pickle": allow_pickle}
+           "device": device, "strict": strict, "from_scratch": text(from_scratch), "allow_pickle": allow_pickle, "index": text(index)}
     return finetune_request(own, columns or {}, keyed(more), to=text(to), overwrite=overwrite, voice=voice)
 
 
@@ -303,7 +304,16 @@ def finetune_request(own: Mapping[str, Any], columns: Mapping[str, str], values:
     from headstart.runs.run import finetune as work
 
     asked: Request = request(own, columns, values)
-    return Run(work(asked, to, overwrite=overwrite, voice=voice or Silent()))
+    return Run(work(asked, to, overwrite=overwrite, voice=voice or Silent(), before=mining(asked, voice or Silent())))
+
+
+def mining(asked: Request, voice: Voice) -> Callable[[Path, Request], Request] | None:
+    """How rows are made from an index before a run, where one was named; raises UserError (2)."""
+    if asked.index is None:
+        return None
+    from headstart.retrieval.mined_run import before
+
+    return before(asked, voice)
 
 
 def resume(folder: str | Path, *, voice: Voice | None = None) -> Run:

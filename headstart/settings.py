@@ -165,8 +165,20 @@ class Steering:
     uncond: Annotated[bool, Note("begin from nothing but the model's start token; prompts are left out")] = False
 
 
+@dataclass(frozen=True)
+class Mining:
+    """What is made of questions and an index (--index)."""
+
+    negatives: Annotated[int, Note("hard negatives of each question, for a retriever or a re-ranker", low=0, high=100)] = 3
+    positives: Annotated[int, Note("passages that answer a question which are learned, those first that a search finds first", low=1, high=100)] = 2
+    depth: Annotated[int, Note("passages that each search lists, among which negatives are looked for", low=1, high=1000)] = 50
+    margin: Annotated[float, Note("a passage nearer to the question than this share of the right one's nearness may be right, too: no negative", above=0)] = 0.95
+    passages: Annotated[int, Note("passages that a writer is given with each question", low=1, high=50)] = 5
+    answer_score: Annotated[float, Note("further answers of a question with this score or more are right, too")] = 3.0
+
+
 GROUPS: dict[str, type] = {"data": Data, "training": Training, "adapter": Adapter, "evaluation": Evaluation, "generation": Generation,
-                           "steering": Steering}
+                           "steering": Steering, "mining": Mining}
 
 
 @dataclass(frozen=True)

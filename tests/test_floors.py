@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "headstart"
 FLOORS = [{"errors"}, {"settings"}, {"contract"}, {"text"}, {"data", "models", "metrics", "search", "baselines"},
-          {"tasks", "training", "evaluation", "inspection"}, {"runs"}, {"retrieval"}, {"api", "bare"}, {"server"},
+          {"tasks", "training", "evaluation", "inspection"}, {"runs"}, {"retrieval"}, {"api", "answers", "bare"}, {"server"},
           {"cli"}, {"__main__"}]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 FILES = sorted(PACKAGE.rglob("*.py"))

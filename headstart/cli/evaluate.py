@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from headstart.cli import _flags
+from headstart.cli import _evaluate_index, _flags
+from headstart.errors import UserError
 from headstart.runs.score_words import checkpoint_table, score_table
 
 SUMMARY = "scores with intervals on labelled data"
@@ -27,12 +28,19 @@ def add(parser: argparse.ArgumentParser) -> None:
                         help='of a model that writes: try all of "beams=2,4;length_penalty=0.8,1.2" and keep the best')
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the resamples")
     _flags.columns(parser)
-    _flags.common(parser, training=False)
+    _evaluate_index.add(parser)
+    _flags.common(parser, training=False, groups=("data.", "evaluation.", "mining."))
 
 
 def run(given: argparse.Namespace) -> int:
     """Evaluate; prints the scores."""
     from headstart import api
+
+    if (Path(given.model) / "index.json").is_file():
+        return _evaluate_index.run(given)
+    if given.writer or given.rerank or given.calibrate:
+        raise UserError(f"--writer, --rerank and --calibrate go with an index, but {given.model} is none.",
+                        fix="Make one: headstart index documents/ --to INDEX")
 
     own, columns, values = _flags.values(given)
     voice = _flags.voice(given)

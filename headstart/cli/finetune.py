@@ -21,6 +21,9 @@ def add(parser: argparse.ArgumentParser) -> None:
                         help="draw all weights from the seed: a config.json, or its folder; --model may name the tokenizer's folder")
     parser.add_argument("--preset", metavar="NAME",
                         help="TRAIN is the folder of a dataset known by name: glue/cola … glue/wnli, xnli, hans, jigsaw")
+    parser.add_argument("--index", metavar="INDEX",
+                        help="TRAIN holds questions with answers; make rows from them and an index for --task retrieval, long-answer "
+                             "or text-classification (a re-ranker)")
     parser.add_argument("--to", metavar="RUN", help="the run folder; else named after TRAIN")
     parser.add_argument("--seed", type=int, metavar="N", help="of everything that is drawn (default 0)")
     parser.add_argument("--strict", action="store_true", default=None, help="warnings about the data end the run too (65)")
@@ -39,7 +42,7 @@ def run(given: argparse.Namespace) -> int:
 
         presets.apply(given.preset, given.train or ".", own, columns, values)
         given.train = None
-    for name in ("train", "dev", "test", "task", "model", "from_scratch", "seed", "strict", "allow_pickle", "device"):
+    for name in ("train", "dev", "test", "task", "model", "from_scratch", "index", "seed", "strict", "allow_pickle", "device"):
         if getattr(given, name) is not None:
             own[name] = getattr(given, name)
     done = api.finetune_request(own, columns, values, to=given.to, overwrite=given.overwrite, voice=_flags.voice(given))

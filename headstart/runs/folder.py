@@ -18,8 +18,10 @@ from headstart.errors import Exit, UserError
 OURS = (
     "settings.toml", "scores.json", "report.html", "report.md", "log.jsonl", "data.json", "predictions.jsonl",
     "checkpoints", "official", "first_batch.json", "environment.json", "adapter", "model", "data_errors.jsonl", ".lock",
+    "mined.jsonl", "mined-dev.jsonl", "mined-test.jsonl", "mined.json",
 )
-LEFT_OVER = ("data_errors.jsonl", ".lock")  # what a run that never began may leave
+MINED = ("mined.jsonl", "mined-dev.jsonl", "mined-test.jsonl", "mined.json")
+LEFT_OVER = ("data_errors.jsonl", ".lock", *MINED)  # what a run that never began may leave
 
 
 class RunFolder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,20 @@ from headstart.runs.prepare import prepare, set_up_process
 from headstart.runs.request import Request, from_file, request
 from headstart.runs.voice import Voice
 
+Before = Callable[[Path, Request], Request]
 
-def finetune(asked: Request, to: str | None, *, overwrite: bool, voice: Voice) -> Path:
+
+def finetune(asked: Request, to: str | None, *, overwrite: bool, voice: Voice, before: Before | None = None) -> Path:
     """A new run; gives its folder.
 
-    Raises UserError: 65 data, 66 and 69 what cannot be had, 73 the folder, 74 disk, 75 interrupted, 78 settings.
+    `before` may make files in the folder and gives the request to run on them. Raises UserError: 65 data, 66 and 69 what
+    cannot be had, 73 the folder, 74 disk, 75 interrupted, 78 settings.
     """
     place = Path(to) if to is not None else default_folder(asked.train)
     with RunFolder(place) as folder, Interrupts(place) as interrupts:
         folder.claim(overwrite=overwrite)
+        if before is not None:
+            asked = before(folder.path, asked)
         folder.write("settings.toml", asked.toml())  # from here on the run can be resumed
         return work(folder, asked, interrupts, voice, fresh=True)
 

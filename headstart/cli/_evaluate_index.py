@@ -1,0 +1,59 @@
+"""`headstart evaluate INDEX QUESTIONS`: what an index finds, and what a writer makes of it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from headstart.cli import _flags
+
+
+def run(given: argparse.Namespace) -> int:
+    """Measure; prints tables, or JSON."""
+    from headstart.retrieval.index import Index
+    from headstart.retrieval.index_scores import Wanted, index_scores
+    from headstart.runs.folder import write_whole
+    from headstart.runs.prepare import choose_device
+
+    own, columns, values = _flags.values(given)
+    groups, voice = _flags.groups(values), _flags.voice(given)
+    wanted = Wanted(given.writer, given.rerank, given.source, given.passages, given.calibrate, answer_score=groups["mining"].answer_score)
+    place = Path(given.to) if given.to else None
+    if place is not None and (place / "scores.json").exists():
+        refuse(place)
+    device = choose_device(given.device or own.get("device", "auto"))
+    made = index_scores(Index.open(Path(given.model)), given.data, wanted, data=groups["data"], given=columns,
+                        evaluation=groups["evaluation"], seed=given.seed, device=device, voice=voice)
+    if place is not None:
+        place.mkdir(parents=True, exist_ok=True)
+        write_whole(place / "scores.json", json.dumps(made["scores"], ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+    print(json.dumps({"scores": made["scores"]}, ensure_ascii=False) if given.json else made["words"])
+    return 0
+
+
+def refuse(place: Path) -> None:
+    """Scores are never written over."""
+    from headstart.errors import Exit, UserError
+
+    raise UserError(f"{place} already holds scores.json.", fix="Choose another folder with --to.", exit=Exit.EXISTS)
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Flags that only an index takes."""
+    group: Any = parser.add_argument_group("of an index (MODEL is a folder that headstart index made, DATA are questions with answers)")
+    group.add_argument("--writer", metavar="RUN", help="a long-answer run: answers from found and from random passages are measured, too")
+    group.add_argument("--rerank", metavar="RUN", help="a re-ranker: a text-classification run on pairs")
+    group.add_argument("--source", choices=("mixed", "sparse", "dense"),
+                       help="the search that the writer's passages are from (default: re-ranked where there is a re-ranker, else mixed)")
+    group.add_argument("--passages", type=int, default=5, metavar="N", help="passages for each answer (default 5)")
+    group.add_argument("--calibrate", action="store_true",
+                       help="keep in the index the nearness below which `headstart ask` says that it does not know")
+    for name, words in FIELDS.items():
+        if f"--{name}" not in parser._option_string_actions:
+            group.add_argument(f"--{name}", metavar="COLUMN", dest=f"column_{name}", help=words)
+
+
+FIELDS: Mapping[str, str] = {"document": "the id of the document that answers the question", "details": "what was said beside the question"}

@@ -1,0 +1,106 @@
+"""All that is measured of an index on questions with known answers: what it finds, when to abstain, what is written from it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from headstart.contract import Json
+from headstart.errors import UserError
+from headstart.retrieval import answer_measuring, calibration, measuring
+from headstart.retrieval.measuring import Asked, Measured, Search
+from headstart.retrieval.questions import read_questions
+from headstart.retrieval.reranking import DEPTH, Reranker
+from headstart.runs.voice import Voice
+from headstart.settings import Data, Evaluation
+
+if TYPE_CHECKING:
+    from headstart.retrieval.index import Index
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be measured beside the search."""
+
+    writer: str | None = None
+    reranker: str | None = None
+    source: str | None = None
+    passages: int = 5
+    calibrate: bool = False
+    answer_score: float = 3.0
+
+
+def index_scores(index: Index, path: str, wanted: Wanted, *, data: Data, given: Mapping[str, str], evaluation: Evaluation, seed: int,
+                 device: str, voice: Voice) -> dict[str, Any]:
+    """{"scores": JSON, "words": text} of the questions in a file; raises UserError, DataError."""
+    writer = None if wanted.writer is None else answer_measuring.open_writer(wanted.writer, device=device)
+    reranker = None if wanted.reranker is None else Reranker.load(wanted.reranker, device=device)
+    questions = read_questions(path, data, given)
+    asked = measuring.with_answers(index, questions, answer_score=wanted.answer_score)
+    voice.say(f"{len(questions):,} questions; {asked.left_out:,} of them are answered by no passage of the index and left out")
+    ways = measured(index, asked, reranker, evaluation, seed, voice)
+    gaps = differences(ways, asked, evaluation, seed)
+    scores: dict[str, Json] = {"retrieval": {one.name: one.json() for one in ways}, "differences": gaps}
+    words = [measuring.table(ways, gaps)]
+    found = calibration.calibrate(index, asked, ways[0].name if wanted.source is None else wanted.source, wanted.passages)
+    scores["abstention"] = found.json()
+    words.append(found.words())
+    if wanted.calibrate:
+        calibration.keep(index, found)
+    if writer is not None:
+        way = chosen(ways, wanted.source)
+        made = answer_measuring.measure(index, writer, asked.questions, [held[:wanted.passages] for held in way.listed],
+                                        evaluation=evaluation, seed=seed, voice=voice)
+        scores["answers"] = {"search": way.name, **made.json()}
+        words.append(f"passages by {way.name}\n{made.words()}")
+    return {"scores": scores, "words": "\n\n".join(words)}
+
+
+def measured(index: Index, asked: Asked, reranker: Reranker | None, evaluation: Evaluation, seed: int, voice: Voice) -> list[Measured]:
+    """Each way to search that there is, the richest first."""
+    frequencies, count = measuring.document_frequencies(index), len(index.passages)
+    names = ["sparse"] * index.has_words + ["dense"] * index.has_vectors
+    ways: dict[str, Search] = {name: searching(index, name) for name in [*(["mixed"] if len(names) == 2 else []), *names]}
+    if reranker is not None:
+        first = next(iter(ways))
+        ways = {f"{first} + re-ranked": reranked(index, first, reranker)} | ways
+    found = []
+    for name, search in ways.items():
+        voice.say(f"searching by {name}")
+        found.append(measuring.measure(name, search, asked, frequencies, count, resamples=evaluation.resamples, seed=seed))
+    return found
+
+
+def searching(index: Index, source: str) -> Search:
+    """The index's own search by one source."""
+    return lambda questions, k: index.search(questions, source=source, k=k)
+
+
+def reranked(index: Index, source: str, reranker: Reranker) -> Search:
+    """A search whose first passages are read again together with the question."""
+    return lambda questions, k: [held[:k] for held in reranker.ordered(questions, index.search(questions, source=source, k=max(k, DEPTH)))]
+
+
+def differences(ways: list[Measured], asked: Asked, evaluation: Evaluation, seed: int) -> dict[str, Any]:
+    """The mixed search minus the best single one, vectors minus words, re-ranked minus not."""
+    by_name = {one.name: one for one in ways}
+    pairs: list[tuple[Measured, Measured]] = []
+    single = [by_name[name] for name in ("sparse", "dense") if name in by_name]
+    if "mixed" in by_name:
+        best = max(single, key=lambda one: one.scores["ndcg_10"].value or 0.0)
+        pairs += [(by_name["mixed"], best), (by_name["dense"], by_name["sparse"])]
+    pairs += [(one, ways[1]) for one in ways[:1] if "re-ranked" in one.name]
+    return {f"{one.name} minus {other.name}": measuring.difference(one, other, asked, resamples=evaluation.resamples, seed=seed)
+            for one, other in pairs}
+
+
+def chosen(ways: list[Measured], source: str | None) -> Measured:
+    """The way that passages are taken from: the one asked for, else the first; raises UserError (2)."""
+    if source is None:
+        return ways[0]
+    found = next((one for one in ways if one.name == source), None)
+    if found is None:
+        raise UserError(f"This index cannot be searched by {source}.", fix=f"It has {', '.join(one.name for one in ways)}.")
+    return dataclasses.replace(found)

@@ -1,0 +1,51 @@
+"""An answer without a writer: the sentences of the passages that are nearest to the question, word for word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from headstart.retrieval.passage import Found
+from headstart.search.sparse import tokenize
+from headstart.text.sentences import sentences
+
+LOOKED = 5  # passages whose sentences are weighed
+SHORT = 4  # words below which a sentence says nothing by itself
+
+Embed = Callable[[Sequence[str]], Any]  # texts -> vectors of length 1, (n, W)
+
+
+@dataclass(frozen=True)
+class Quote:
+    """A sentence and the number of its passage, from 1."""
+
+    text: str
+    passage: int
+
+
+def quote(question: str, passages: Sequence[Found], *, count: int = 3, embed: Embed | None = None) -> list[Quote]:
+    """The `count` sentences nearest to the question, in the order of their passages and of the text.
+
+    Nearness is the cosine of vectors where `embed` is given, else the share of the question's words that stand in the sentence.
+    """
+    quotes = [Quote(text, number) for number, one in enumerate(passages[:LOOKED], start=1) for text in sentences(one.passage.text)
+              if len(text.split()) >= SHORT]
+    quotes = list({" ".join(one.text.lower().split()): one for one in reversed(quotes)}.values())[::-1]  # each sentence at its first place
+    if not quotes:
+        return []
+    scores = by_vectors(question, quotes, embed) if embed is not None else [shared(question, one.text) for one in quotes]
+    best = sorted(range(len(quotes)), key=lambda place: (-scores[place], place))[:count]
+    return [quotes[place] for place in sorted(best)]
+
+
+def by_vectors(question: str, quotes: Sequence[Quote], embed: Embed) -> list[float]:
+    """The cosine of each sentence with the question."""
+    vectors = embed([question, *(one.text for one in quotes)])
+    return [float(value) for value in vectors[1:] @ vectors[0]]
+
+
+def shared(question: str, text: str) -> float:
+    """Share of the question's different words that stand in a text."""
+    own = set(tokenize(question))
+    return len(own & set(tokenize(text))) / len(own) if own else 0.0

@@ -1,0 +1,34 @@
+"""The nearness below which an index says that it does not know; it belongs to the vectors that it was measured with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from headstart.contract import Json
+from headstart.errors import Exit, UserError
+from headstart.runs.folder import write_whole
+
+if TYPE_CHECKING:
+    from headstart.retrieval.index import Index
+
+FILE = "abstention.json"
+
+
+def threshold_of(index: Index) -> float | None:
+    """The kept threshold; None where none was calibrated, or for other vectors than these. Raises UserError (65): damaged."""
+    place = index.path / FILE
+    if not place.is_file():
+        return None
+    try:
+        held = json.loads(place.read_text(encoding="utf-8"))
+        return float(held["threshold"]) if held["vectors"] == index.identity and held["threshold"] is not None else None
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{place} is damaged ({error}).", exit=Exit.DATA,
+                        fix="Remove it, or calibrate again: headstart evaluate INDEX questions.jsonl --calibrate") from None
+
+
+def keep(index: Index, found: Mapping[str, Json]) -> None:
+    """Keep what was calibrated beside the index."""
+    write_whole(index.path / FILE, json.dumps({"vectors": index.identity, **found}, indent=2, allow_nan=False) + "\n")

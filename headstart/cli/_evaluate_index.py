@@ -20,7 +20,7 @@ def run(given: argparse.Namespace) -> int:
 
     own, columns, values = _flags.values(given)
     groups, voice = _flags.groups(values), _flags.voice(given)
-    wanted = Wanted(given.writer, given.rerank, given.source, given.passages, given.calibrate, answer_score=groups["mining"].answer_score)
+    wanted = Wanted(given.writer, given.rerank, given.search_by, given.top, given.calibrate, answer_score=groups["mining"].answer_score)
     place = Path(given.to) if given.to else None
     if place is not None and (place / "scores.json").exists():
         refuse(place)
@@ -46,9 +46,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     group: Any = parser.add_argument_group("of an index (MODEL is a folder that headstart index made, DATA are questions with answers)")
     group.add_argument("--writer", metavar="RUN", help="a long-answer run: answers from found and from random passages are measured, too")
     group.add_argument("--rerank", metavar="RUN", help="a re-ranker: a text-classification run on pairs")
-    group.add_argument("--source", choices=("mixed", "sparse", "dense"),
+    group.add_argument("--search-by", choices=("mixed", "sparse", "dense"),
                        help="the search that the writer's passages are from (default: re-ranked where there is a re-ranker, else mixed)")
-    group.add_argument("--passages", type=int, default=5, metavar="N", help="passages for each answer (default 5)")
+    group.add_argument("--top", type=int, default=5, metavar="N", help="passages for each answer (default 5)")
     group.add_argument("--calibrate", action="store_true",
                        help="keep in the index the nearness below which `headstart ask` says that it does not know")
     for name, words in FIELDS.items():

@@ -41,7 +41,6 @@ def run(given: argparse.Namespace) -> int:
     if given.writer or given.rerank or given.calibrate:
         raise UserError(f"--writer, --rerank and --calibrate go with an index, but {given.model} is none.",
                         fix="Make one: headstart index documents/ --to INDEX")
-
     own, columns, values = _flags.values(given)
     voice = _flags.voice(given)
     if given.preset is not None:

@@ -79,4 +79,5 @@ def parts(value: Any) -> list[str]:
         return [part for one in value for part in parts(one)]
     if isinstance(value, dict) and isinstance(value.get("text"), str | list):
         return parts(value["text"])
-    return [value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)]
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return [text.encode("utf-8", "replace").decode("utf-8")]  # half a pair of surrogates, which JSON can carry, is no letter

@@ -286,7 +286,7 @@ def text(path: str | Path | None) -> str | None:
 def keyed(values: Mapping[str, Any]) -> dict[str, Any]:
     """`epochs=3` or `training={"epochs": 3}` as {"training.epochs": 3}."""
     homes: dict[str, str] = {}
-    for group, holder in settings.GROUPS.items():
+    for group, holder in settings.RUN_GROUPS.items():
         for line in settings.lines(group, holder):
             homes.setdefault(line.key.split(".")[1], line.key)  # `dropout` is training's, not the adapter's
     found: dict[str, Any] = {}

@@ -59,7 +59,7 @@ def request(own: Mapping[str, Any], columns: Mapping[str, str], values: Mapping[
         raise UserError("No training data was named.", fix="For example: headstart finetune reviews.csv")
     task_values = {key.removeprefix("task."): value for key, value in values.items() if key.startswith("task.")}
     rest = {key: value for key, value in values.items() if not key.startswith("task.")}
-    groups = settings.build(rest)
+    groups = settings.build(rest, settings.RUN_GROUPS)
     kept = {name: value for name, value in own.items() if value is not None}
     for name in ("train", "dev", "test", "from_scratch", "index"):
         if name in kept:

@@ -1,4 +1,4 @@
-"""Exact search among vectors: every dot product, in blocks over a float16 matrix that stays on the disk.
+"""Exact search among vectors: every dot product, in blocks over a float16 (or int8) matrix that stays on the disk.
 
 N rows, W width, Q queries, K rows found of each. The file is a plain .npy; the products are float32.
 """
@@ -34,6 +34,13 @@ def write_vectors(path: Path, blocks: Iterable[NDArray[Any]], *, rows: int, widt
         part.unlink(missing_ok=True)
 
 
+def as_bytes(vectors: NDArray[Any]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Vectors as whole numbers from -127 to 127 and the scale of each: (n, W) -> (n, W), (n,)."""
+    made = np.asarray(vectors, dtype=np.float32)
+    scales = (np.abs(made).max(axis=1) / 127).astype(np.float32)
+    return np.rint(made / np.maximum(scales, 1e-30)[:, None]).astype(np.int8), scales
+
+
 def fill(table: Any, blocks: Iterable[NDArray[Any]], normalise: bool) -> None:
     """Put the blocks into a table on the disk, in order; they must fill it."""
     at = 0
@@ -54,24 +61,27 @@ def fill(table: Any, blocks: Iterable[NDArray[Any]], normalise: bool) -> None:
 
 @dataclass(frozen=True)
 class Dense:
-    """Vectors on the disk, (N, W) float16."""
+    """Vectors on the disk: (N, W) float16, or int8 that each row's scale (N,) float32 makes numbers again."""
 
-    table: NDArray[np.float16]
+    table: NDArray[Any]
+    scales: NDArray[np.float32] | None = None
 
     @classmethod
-    def open(cls, path: Path) -> Dense:
+    def open(cls, path: Path, scales: Path | None = None) -> Dense:
         """The vectors of a file; they are read when they are searched. Raises UserError (66, 65)."""
         try:
             # Copy on write: torch wants an array that could be written; the file never is.
             table = np.load(path, mmap_mode="c", allow_pickle=False)
+            held = None if scales is None else np.load(scales, allow_pickle=False)
         except FileNotFoundError:
             raise UserError(f"There are no vectors in {path}.", fix="Build the index first.", exit=Exit.NO_INPUT) from None
         except (ValueError, OSError, EOFError) as error:
             raise UserError(f"{path} is no file of vectors ({error}).", fix="Build the index again.", exit=Exit.DATA) from None
-        if table.ndim != 2 or table.dtype != np.float16:
-            raise UserError(f"{path} should hold a table of float16, but has {table.dtype} in shape {table.shape}.",
+        wanted = np.float16 if scales is None else np.int8
+        if table.ndim != 2 or table.dtype != wanted or (held is not None and held.shape != table.shape[:1]):
+            raise UserError(f"{path} should hold a table of {np.dtype(wanted)}, but has {table.dtype} in shape {table.shape}.",
                             fix="Build the index again.", exit=Exit.DATA)
-        return cls(table)
+        return cls(table, held)
 
     def search(self, queries: NDArray[Any], *, k: int) -> Hits:
         """The k rows with the largest dot products with each query, (Q, W) -> (Q, min(k, N))."""
@@ -105,6 +115,8 @@ class Dense:
             last = min(end, at + BLOCK)
             block = wide[:last - at].copy_(torch.from_numpy(self.table[at:last]))
             torch.mm(block, turned, out=made[at - begin:last - begin])
+        if self.scales is not None:
+            made *= torch.from_numpy(self.scales[begin:end])[:, None]
         found: NDArray[np.float32] = made.T.contiguous().numpy()
         return found
 

@@ -85,13 +85,13 @@ class Sparse:
         self.held.save(str(folder), show_progress=False)
 
     @classmethod
-    def load(cls, folder: Path) -> Sparse:
-        """Read back what `save` kept; no code is read. Raises UserError (66, 65)."""
+    def load(cls, folder: Path, *, on_disk: bool = False) -> Sparse:
+        """Read back what `save` kept; no code is read. `on_disk`: the table is read as it is searched. Raises UserError (66, 65)."""
         package = library()
         if not (folder / "params.index.json").is_file():
             raise UserError(f"There is no word index in {folder}.", fix="Build the index first.", exit=Exit.NO_INPUT)
         try:
-            held = package.BM25.load(str(folder), load_corpus=False, allow_pickle=False, show_progress=False)
+            held = package.BM25.load(str(folder), load_corpus=False, mmap=on_disk, allow_pickle=False, show_progress=False)
             return cls(held, int(json.loads((folder / "params.index.json").read_text(encoding="utf-8"))["num_docs"]))
         except (ValueError, KeyError, TypeError, OSError, EOFError) as error:
             raise UserError(f"The word index in {folder} is damaged ({error}).", fix="Build the index again.", exit=Exit.DATA) from None

@@ -2,10 +2,12 @@
 
 from headstart.settings.groups import (
     GROUPS,
+    RUN_GROUPS,
     Adapter,
     Data,
     Evaluation,
     Generation,
+    Index,
     Mining,
     Steering,
     Training,
@@ -27,11 +29,13 @@ from headstart.settings.values import (
 
 __all__ = [
     "GROUPS",
+    "RUN_GROUPS",
     "Adapter",
     "Count",
     "Data",
     "Evaluation",
     "Generation",
+    "Index",
     "Line",
     "Mining",
     "Note",

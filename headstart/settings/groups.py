@@ -131,6 +131,17 @@ class Steering:
 
 
 @dataclass(frozen=True)
+class Index:
+    """How documents are cut into passages, and what is kept of those."""
+
+    words: Annotated[int, Note("words of a passage, about: it ends with a sentence", low=10, high=1000)] = 100
+    overlap: Annotated[int, Note("words that neighbouring passages share at most, whole sentences; no more than half of index.words", low=0, high=500)] = 20
+    near_duplicates: Annotated[float | None, Note("passages with this share of word triples in common are folded into the first; none: all are kept", low=0.7, high=1)] = 0.9
+    titles: Annotated[bool, Note("title and section are searched with each passage's text")] = True
+    vectors: Annotated[Literal["float16", "int8"], Note("how the numbers of vectors are kept; int8 takes half the space")] = "float16"
+
+
+@dataclass(frozen=True)
 class Mining:
     """What is made of questions and an index (--index)."""
 
@@ -143,4 +154,5 @@ class Mining:
 
 
 GROUPS: dict[str, type] = {"data": Data, "training": Training, "adapter": Adapter, "evaluation": Evaluation, "generation": Generation,
-                           "steering": Steering, "mining": Mining}
+                           "steering": Steering, "mining": Mining, "index": Index}
+RUN_GROUPS = {name: held for name, held in GROUPS.items() if name != "index"}  # what a run is set by

@@ -34,7 +34,8 @@ STARTERS = frozenset((
 MARKS = ".!?…"
 WIDE = "。！？｡"  # no space follows them
 CLOSERS = "\"'”’»)]}›」』）】＂"
-END = re.compile(rf"[{WIDE}][{WIDE}{MARKS}{re.escape(CLOSERS)}]*|[{MARKS}]+[{re.escape(CLOSERS)}]*(?=\s|$|[\[(]\d+[\])])|\n[^\S\n]*(?=\n)")
+# No mark is looked at twice (++, *+, and no begin inside a run of marks), so that a megabyte of dots takes no hours.
+END = re.compile(rf"[{WIDE}][{WIDE}{MARKS}{re.escape(CLOSERS)}]*|(?<![{MARKS}])[{MARKS}]++[{re.escape(CLOSERS)}]*+(?=\s|$|[\[(]\d+[\])])|\n[^\S\n]*(?=\n)")
 NEXT = re.compile(r"[\s\"'“„‘«(\[{‹]*(\w+|\S?)")
 
 

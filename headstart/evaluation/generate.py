@@ -249,8 +249,10 @@ class Stream:
         self.tell(whole=True)
 
     def tell(self, *, whole: bool) -> None:
-        """What was not yet said; half a character waits for its other half unless none comes."""
+        """What was not yet said; half a character, and all after it, waits: with what follows it may read otherwise."""
         text = said(self.model, self.before, self.ids)
-        if (whole or not text.endswith("\ufffd")) and text.startswith(self.said):
+        if not whole:
+            text = text.partition("\ufffd")[0]
+        if text.startswith(self.said) and text != self.said:
             self.hear(text[len(self.said):])
             self.said = text

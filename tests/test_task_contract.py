@@ -58,6 +58,10 @@ SAMPLES = {
         {"question": "Who?", "passage": ""}),
     "masked-language-model": Sample([{"text": text.replace("the", "[MASK]", 1)} for text in TEXTS], {"text": ""}, {"blocks": False}),
     "language-model": Sample([{"text": text} for text in TEXTS], {"text": " "}, {"overlap": 0.4}),
+    "long-answer": Sample(
+        [{"question": text, "passages": [TEXTS[number - 1], TEXTS[number - 2]][:1 + number % 2], "answer": TEXTS[number - 1][:20]}
+         for number, text in enumerate(TEXTS)],
+        {"question": "?", "passages": ["x"], "answer": "y"}),
     "summarization": Sample([{"source": text, "target": text[:20]} for text in TEXTS], {"source": " ", "target": "x"}),
     "translation": Sample([{"source": text, "target": text.upper()} for text in TEXTS], {"source": " ", "target": "x"}),
     "text-to-text": Sample([{"source": text, "target": [text[:20], text[:10]]} for text in TEXTS], {"source": "", "target": "x"}),

@@ -164,6 +164,10 @@ class Tokenizer(Protocol):
         """Whether the model that it belongs to carries what it read from one feature of a stream to the next."""
 
     @property
+    def continues(self) -> bool:
+        """Whether the model that it belongs to goes on with a text: then source and target are one text."""
+
+    @property
     def unknown_id(self) -> int | None:
         """The id that stands for what the vocabulary cannot spell; None where it can spell all."""
 

@@ -132,6 +132,10 @@ class Task(ABC, Generic[E]):
     def head(self) -> HeadSpec:
         """The head that this task needs."""
 
+    def head_for(self, kind: Kind) -> HeadSpec:
+        """The head for a model of one kind; the same for all kinds unless the task says otherwise."""
+        return self.head()
+
     @abstractmethod
     def reduce(self, feature: Feature, output: Mapping[str, NDArray[Any]]) -> Any:
         """What is kept of one feature's output (a Piece), small enough for millions of rows."""

@@ -48,7 +48,7 @@ def key(task: Task[Any], examples: Sequence[Example], tokenizer: Any, seed: int 
     made.update(repr((type(task).__qualname__, task.settings, known, seed, epoch)).encode())
     made.update(tokenizer.backend.to_str().encode())
     made.update(repr((tokenizer.longest, tokenizer.summary, tokenizer.single, tokenizer.double, tokenizer.part_types,
-                      tokenizer.mask_id, tokenizer.end_id, tokenizer.start_id, tokenizer.held.chat_template)).encode())
+                      tokenizer.mask_id, tokenizer.end_id, tokenizer.start_id, tokenizer.held.chat_template, tokenizer.continues)).encode())
     for example in examples:
         made.update(repr(example).encode("utf-8", "surrogatepass"))
     return made.hexdigest()

@@ -56,6 +56,11 @@ class Unlimited:
         return False
 
     @property
+    def continues(self) -> bool:
+        """As the tokenizer's."""
+        return self.held.continues
+
+    @property
     def unknown_id(self) -> int | None:
         """As the tokenizer's."""
         return self.held.unknown_id

@@ -49,13 +49,18 @@ def generate(model: Model, prompts: Sequence[str], settings: Generation, *, seed
 
     Raises UserError (2, 78) for a model that cannot write, and for settings that do not go together.
     """
+    check(model, prompts, settings)
+    return go_on(model, [lay_out(model, prompt, settings) for prompt in prompts], settings, seed=seed, stop=stop, stream=stream)
+
+
+def go_on(model: Model, laid: Sequence[tuple[Sequence[int], int]], settings: Generation, *, seed: int, stop: Sequence[str] = (),
+          stream: Callable[[str], None] | None = None) -> list[list[Written]]:
+    """The same after prompts that are laid out already: their ids, and how many tokens of each were cut."""
     import torch
 
-    check(model, prompts, settings)
     model.module.eval()
-    laid = [lay_out(model, prompt, settings) for prompt in prompts]
-    order = sorted(range(len(prompts)), key=lambda place: len(laid[place][0]))
-    found: list[list[Written]] = [[] for _ in prompts]
+    order = sorted(range(len(laid)), key=lambda place: len(laid[place][0]))
+    found: list[list[Written]] = [[] for _ in laid]
     begin = 0
     while begin < len(order):
         places = [place for place in order[begin:begin + settings.at_once]
@@ -128,7 +133,8 @@ def write(model: Model, prompts: Sequence[Sequence[int]], settings: Generation, 
     for row, prompt in enumerate(prompts):
         ids[row, width - len(prompt):] = torch.tensor(prompt)
         mask[row, width - len(prompt):] = 1
-    new = longest(model) - width if settings.new_tokens == -1 else settings.new_tokens
+    room = longest(model) - width
+    new = room if settings.new_tokens == -1 else min(settings.new_tokens, room) if bounded(model) else settings.new_tokens
     if new <= 0:
         return [[([], [])] * settings.answers for _ in prompts]
     check_room(model, rows=len(prompts) * max(settings.beams, settings.answers), tokens=width + new)
@@ -243,8 +249,10 @@ class Stream:
         self.tell(whole=True)
 
     def tell(self, *, whole: bool) -> None:
-        """What was not yet said; half a character waits for its other half unless none comes."""
+        """What was not yet said; half a character, and all after it, waits: with what follows it may read otherwise."""
         text = said(self.model, self.before, self.ids)
-        if (whole or not text.endswith("\ufffd")) and text.startswith(self.said):
+        if not whole:
+            text = text.partition("\ufffd")[0]
+        if text.startswith(self.said) and text != self.said:
             self.hear(text[len(self.said):])
             self.said = text

@@ -70,11 +70,12 @@ def predict_chunk(task: Task[Any], model: Model, chunk: Sequence[Example], batch
 
 def write_chunk(task: Task[Any], model: Model, chunk: Sequence[Example]) -> list[Prediction]:
     """Predictions of a task that writes: a piece is {"text", "log_probability", "tokens", "ended", "cut"} of each feature."""
-    from headstart.evaluation.rewrite import rewrite, settings_of
+    from headstart.evaluation.rewrite import settings_of
+    from headstart.evaluation.write import write
 
     features = [task.encode(example, model.tokenizer) for example in chunk]
     settings = settings_of(model, task.known.values.get("generation") or {})
-    made = iter(rewrite(model, [list(one.ids) for held in features for one in held], settings, seed=0))
+    made = iter(write(model, [one for held in features for one in held], settings, seed=0))
     found = []
     for example, held in zip(chunk, features, strict=True):
         pieces = [{"text": one.text, "log_probability": sum(one.log_probabilities), "tokens": len(one.ids), "ended": one.ended,

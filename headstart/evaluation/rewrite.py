@@ -6,12 +6,12 @@ P sources, S tokens of the longest.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from headstart.contract import Feature, Json, Layout, Target
 from headstart.data.batches import collate
-from headstart.evaluation.generate import Written, config
+from headstart.evaluation.generate import Stream, Written, config
 from headstart.models.cache_name import with_cache
 from headstart.models.memory import check_room
 from headstart.models.rewriting import start_id
@@ -45,8 +45,12 @@ def settings_of(model: Model, kept: Mapping[str, Json]) -> Generation:
     return dataclasses.replace(Generation(), **kept) if kept else published(model)
 
 
-def rewrite(model: Model, sources: Sequence[Sequence[int]], settings: Generation, *, seed: int) -> list[list[Written]]:
-    """What is written for each source (laid out, special tokens included), `settings.answers` texts each, in their order."""
+def rewrite(model: Model, sources: Sequence[Sequence[int]], settings: Generation, *, seed: int,
+            stream: Callable[[str], None] | None = None) -> list[list[Written]]:
+    """What is written for each source (laid out, special tokens included), `settings.answers` texts each, in their order.
+
+    `stream` hears the text of a single source while it is written, without beams.
+    """
     import torch
 
     model.module.eval()
@@ -54,7 +58,7 @@ def rewrite(model: Model, sources: Sequence[Sequence[int]], settings: Generation
     for number, places in enumerate(batches(sources, settings)):
         with torch.random.fork_rng(devices=[]), torch.inference_mode(), quiet():
             torch.manual_seed(seed * 1_000_003 + number)
-            for place, texts in zip(places, written(model, [sources[place] for place in places], settings), strict=True):
+            for place, texts in zip(places, written(model, [sources[place] for place in places], settings, stream), strict=True):
                 found[place] = texts
     return found
 
@@ -66,7 +70,8 @@ def batches(sources: Sequence[Sequence[int]], settings: Generation) -> Iterator[
         yield order[begin:begin + settings.at_once]
 
 
-def written(model: Model, sources: Sequence[Sequence[int]], settings: Generation) -> list[list[Written]]:
+def written(model: Model, sources: Sequence[Sequence[int]], settings: Generation,
+            stream: Callable[[str], None] | None = None) -> list[list[Written]]:
     """One batch: padded on the right, which the encoder does not see."""
     import torch
 
@@ -79,8 +84,11 @@ def written(model: Model, sources: Sequence[Sequence[int]], settings: Generation
     most = model.module.config.max_position_embeddings - 1 if hasattr(model.module.config, "max_position_embeddings") else 10**9
     new = min(most, settings.new_tokens if settings.new_tokens != -1 else min(most, 512))
     check_room(model, rows=len(sources) * max(settings.beams, settings.answers), tokens=width + new)
+    more: dict[str, Any] = {}
+    if stream is not None and len(sources) == settings.beams == settings.answers == 1:
+        more["streamer"] = Stream(model, stream, ())
     made = model.module.generate(input_ids=ids.to(model.device), attention_mask=mask.to(model.device),
-                                 generation_config=own_config(model, settings, new), **with_cache(cache()))
+                                 generation_config=own_config(model, settings, new), **with_cache(cache()), **more)
     rows = [row[1:] for row in made.tolist()]  # without what the decoder begins with
     each = settings.answers
     texts = [ended(model, row) for row in rows]

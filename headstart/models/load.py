@@ -74,6 +74,7 @@ def fit_out(module: Any, tokenizer: FamilyTokenizer, known: Facts, config: Any, 
     limit, told = longest_of(known, tokenizer, config), getattr(config, languages.KEY, None)
     tokenizer = tokenizer.with_types(known.row.has_types).with_summary(known.row.pooling(module.config))
     tokenizer = tokenizer.with_memory(bool(known.row.memory and module.config.mem_len))
+    tokenizer = tokenizer.with_head(known.row.rewrite is None and known.row.heads[kind].continues)
     made = Model(module, tokenizer.with_longest(min(limit, longest or limit)), known, kind, drawn,
                  language=None if told is None else languages.languages(known)[told])
     made.check_vocabulary()

@@ -31,6 +31,7 @@ class FamilyTokenizer:
         self.ordinary: list[int] = []
         self.summary = "first"
         self.remembers = False  # whether its model carries what it read from one feature of a text to the next
+        self.continues = False  # whether its model goes on with a text, so that source and target are one
         self.backend: Any = held.backend_tokenizer if fast or surface is None else SlowBackend(held, surface)
         # Some published tokenizers cut or pad by themselves; a text must never be cut without a word.
         self.backend.no_truncation()
@@ -125,6 +126,11 @@ class FamilyTokenizer:
     def with_memory(self, remembers: bool) -> Self:
         """The same for a model that reads a long text piece by piece and remembers, or for one that does not."""
         self.remembers = remembers
+        return self
+
+    def with_head(self, continues: bool) -> Self:
+        """The same for a head that goes on with a text, or for one that does not."""
+        self.continues = continues
         return self
 
     def summary_place(self, length: int) -> int:

@@ -55,7 +55,8 @@ def beside_base(run: Path, task: Task[Any], model: Model) -> Model:
     asked = request(*from_file(run / "settings.toml"))
     if asked.training.adapter == "none":
         return model
-    base = load(str(asked.model), task.head(), seed=asked.seed, device=model.device.type, allow_pickle=asked.allow_pickle,
+    head = task.head_for(model.facts.row.kinds[0])
+    base = load(str(asked.model), head, seed=asked.seed, device=model.device.type, allow_pickle=asked.allow_pickle,
                 longest=model.tokenizer.longest)
     put_on(base, asked)
     return base

@@ -101,7 +101,8 @@ def baselines(fit: Fit, ours: Evaluated, split: str) -> list[Compared]:
 
     def states(examples: Any) -> Any:
         if not untrained:
-            made = load(str(prepared.model.facts.folder), task.head(), seed=request.seed, device=request.device,
+            head = task.head_for(prepared.model.facts.row.kinds[0])
+            made = load(str(prepared.model.facts.folder), head, seed=request.seed, device=request.device,
                         allow_pickle=request.allow_pickle, longest=prepared.model.tokenizer.longest,
                         language=request.data.language)
             untrained.append(made)

@@ -221,16 +221,18 @@ def choose_model(request: Request, task: Task[Any], device: str, voice: Voice) -
     from headstart.models.load import load
     from headstart.models.scratch import load_scratch, scratch_facts
 
-    training, scratch, head = request.training, request.from_scratch, task.head()
+    training, scratch = request.training, request.from_scratch
     dropouts: Any = {"dropout": training.dropout, "attention_dropout": training.attention_dropout}
     if scratch is not None:
         folder = Path(scratch) if Path(scratch).is_dir() else Path(scratch).parent
         facts = scratch_facts(scratch, str(folder if request.model is None else request.model))
+        head = task.head_for(facts.row.kinds[0])
         check_fit(facts, head, task)
         voice.say(f"model: {scratch} ({facts.family}, {facts.layers} layers of width {facts.width}; weights drawn from the seed)")
         return load_scratch(facts, head, seed=request.seed, device=device, **dropouts)
     reference = request.model or task.default_model
     facts = read_facts(reference, allow_pickle=request.allow_pickle)
+    head = task.head_for(facts.row.kinds[0])
     check_fit(facts, head, task)
     voice.say(f"model: {reference} ({facts.family}, {facts.layers} layers of width {facts.width}"
               f"{'' if request.model is not None else '; the default of this task'})")

@@ -23,7 +23,7 @@ def prefixed(task: Task[Any], model: Model, voice: Voice) -> Task[Any]:
     """The task with the text that the model's config wants before each source."""
     from headstart.tasks._source_target import AUTO, prefix_in
 
-    if not task.writes or task.settings.prefix != AUTO:
+    if not task.writes or getattr(task.settings, "prefix", None) != AUTO:
         return task
     prefix = prefix_in(model.facts.config, task.name)
     if prefix:

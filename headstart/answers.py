@@ -23,11 +23,11 @@ def index(source: str | Path, to: str | Path, *, model: str | None = None, devic
 
     With the index itself as `source` and another `model` its vectors are made anew. Raises UserError.
     """
-    from headstart.retrieval.build import build
+    from headstart.retrieval.build import DEFAULT_MODEL, build
     from headstart.runs.prepare import choose_device
 
     made = settings.build({f"index.{name}": value for name, value in more.items()})["index"]
-    return build(str(source), Path(to), settings=made, model=model, voice=voice or Silent(), device=choose_device(device))
+    return build(str(source), Path(to), settings=made, model=None if model == "none" else model or DEFAULT_MODEL, voice=voice or Silent(), device=choose_device(device))
 
 
 def ask(place: str | Path, question: str, *, writer: str | Path | None = None, rerank: str | Path | None = None, source: str | None = None,
@@ -40,7 +40,8 @@ def ask(place: str | Path, question: str, *, writer: str | Path | None = None, r
     from headstart.retrieval.index import Index
     from headstart.runs.prepare import choose_device
 
-    generation = settings.build({f"generation.{name}": value for name, value in more.items()})["generation"]
+    chosen = {f"generation.{name}": value for name, value in more.items()}
+    generation = settings.build(chosen)["generation"] if chosen else None
     asking = Asking.of(Index.open(Path(place)), writer=None if writer is None else str(writer),
                        reranker=None if rerank is None else str(rerank), device=choose_device(device))
     found = asking.passages(question, source=source, k=passages)

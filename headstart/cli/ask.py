@@ -42,12 +42,13 @@ def run(given: argparse.Namespace) -> int:
     from headstart.runs.prepare import choose_device
 
     own, _, values = _flags.values(given)
-    voice, settings = _flags.voice(given), _flags.groups(values)["generation"]
+    voice = _flags.voice(given)
+    settings = _flags.groups(values)["generation"] if values else None  # else the writer's own
     if not 1 <= given.passages <= 50:
         raise UserError(f"--passages takes a whole number from 1 to 50, but it is {given.passages}.")
     if not given.questions and not given.serve:
         raise UserError("There is no question.", fix='For example: headstart ask INDEX "why do leaves turn red?"')
-    index = Index.open(Path(given.index))
+    index = Index.open(Path(given.index), device=given.device or own.get("device", "auto"))
     asking = Asking.of(index, writer=given.writer, reranker=given.rerank, known=open_known(given.known, index, {}),
                        device=choose_device(given.device or own.get("device", "auto")))
     held = index.about()

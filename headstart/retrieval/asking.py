@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from headstart.contract import Json
 from headstart.errors import UserError
-from headstart.retrieval.answering import NOTHING, Answer, Writer
+from headstart.retrieval.answering import Answer, Writer
 from headstart.retrieval.known import Known
 from headstart.retrieval.passage import Found
 from headstart.retrieval.quoting import quote
 from headstart.retrieval.reranking import DEPTH, Reranker
 from headstart.retrieval.threshold import threshold_of
 from headstart.settings import Generation
+from headstart.tasks._long_answer import NOTHING
 
 if TYPE_CHECKING:
     from headstart.retrieval.index import Index
@@ -47,8 +48,7 @@ class Asking:
     @property
     def sources(self) -> list[str]:
         """The ways to search that this index has."""
-        held = ["sparse"] * self.index.has_words + ["dense"] * self.index.has_vectors
-        return [*(["mixed"] if len(held) == 2 else []), *held, "none"]
+        return ["mixed", "sparse", "dense", "none"] if self.index.has_vectors else ["sparse", "none"]
 
     def passages(self, question: str, *, source: str | None = None, k: int = 5) -> list[Found]:
         """The passages that are found, best first; raises UserError (2) for a way that the index has not, or no words."""
@@ -69,25 +69,28 @@ class Asking:
         listed = self.index.search([question], source="dense" if self.index.has_vectors else "sparse", k=1)[0]
         return listed[0].score if listed else 0.0
 
-    def answer(self, question: str, passages: Sequence[Found], settings: Generation, *, seed: int = 0,
+    def answer(self, question: str, passages: Sequence[Found], settings: Generation | None = None, *, seed: int = 0,
                stream: Callable[[str], None] | None = None) -> Answer:
-        """What is written from passages, or quoted; or that nothing answers, where none is near enough."""
+        """What is written from passages, or quoted; or that nothing answers, where none is near enough.
+
+        Without passages the writer writes from memory, and the note says so. `settings` are the writer's own unless given.
+        """
         if passages and self.threshold is not None and self.confidence(question) < self.threshold:
             return nothing(f"No passage is near enough to the question (below {self.threshold:.3f}, the calibrated threshold).")
         if self.writer is not None:
-            return self.writer.answer(question, passages, settings, seed=seed, threshold=None, stream=stream)
+            return self.writer.answer(question, passages, settings, seed=seed, stream=stream, from_memory=not passages)
         return self.quoted(question, passages, stream)
 
     def quoted(self, question: str, passages: Sequence[Found], stream: Callable[[str], None] | None) -> Answer:
         """The nearest sentences, word for word."""
-        held = quote(question, passages, count=QUOTED, embed=self.index.embed if self.index.has_vectors else None)
+        held = quote(question, passages, count=QUOTED, embed=self.index.vectors if self.index.has_vectors else None)
         if not held:
             return nothing("There are no passages to quote.")
         text = " ".join(one.text for one in held)
         if stream is not None:
             stream(text)
         return Answer(text, [{"text": one.text, "citations": [one.passage]} for one in held],
-                      sorted({one.passage for one in held}), False, "Quoted word for word: no writer was named.", 1.0, 0.0)
+                      sorted({one.passage for one in held}), False, "Quoted word for word: no writer was named.", 1.0)
 
     def row(self, question: str, passages: Sequence[Found], made: Answer | None) -> dict[str, Json]:
         """Question, passages and answer as JSON."""
@@ -109,7 +112,7 @@ class Asking:
 
 def nothing(note: str) -> Answer:
     """No answer, and why."""
-    return Answer(NOTHING, [], [], True, note, None, 0.0)
+    return Answer(NOTHING, [{"text": NOTHING, "citations": []}], [], True, note)
 
 
 def open_known(path: str | None, index: Index, given: Mapping[str, str]) -> Known | None:

@@ -25,6 +25,7 @@ from headstart.runs.folder import disk_words, started, write_whole
 FILE, FORMAT = "index.json", 1
 VERSION = re.compile(r"[0-9a-f]{16}")
 BUILDING, JOURNAL, LOCK = "building", "journal", ".lock"
+THRESHOLD = "abstention.json"  # what was calibrated on it
 
 
 def is_index(path: Path) -> bool:
@@ -63,7 +64,7 @@ def locked(path: Path) -> Iterator[None]:
 
 def ours(name: str) -> bool:
     """Whether a name in an index's folder is the index's own."""
-    return name in (FILE, BUILDING, JOURNAL, LOCK) or name.startswith(f".{FILE}") or VERSION.fullmatch(name) is not None
+    return name in (FILE, BUILDING, JOURNAL, LOCK, THRESHOLD) or name.startswith((f".{FILE}", f".{THRESHOLD}")) or VERSION.fullmatch(name) is not None
 
 
 def read(path: Path) -> dict[str, Any]:

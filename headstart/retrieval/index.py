@@ -17,6 +17,7 @@ from headstart.evaluation.embed import embed
 from headstart.retrieval import folder, store, vectors
 from headstart.retrieval.lines import Lines
 from headstart.retrieval.passage import Found, Passage
+from headstart.retrieval.passages import subject
 from headstart.runs.embedding import bare
 from headstart.runs.prepare import choose_device
 from headstart.search.dense import Dense
@@ -167,6 +168,20 @@ class Index:
         """The rows whose vectors are most like the questions'."""
         assert self.dense is not None
         return self.dense.search(self.vectors(questions), k=k)
+
+    @property
+    def has_vectors(self) -> bool:
+        """Whether it can be searched by meaning."""
+        return self.dense is not None
+
+    @property
+    def identity(self) -> str:
+        """What made its vectors: the hash of a model's weights, or "words"."""
+        return str((self.facts["model"] or {}).get("sha256", "words"))
+
+    def subject(self, row: int) -> str:
+        """What is searched of a passage: its text, after title and section where the index was built so."""
+        return subject(self.passages[row], titles=bool(self.facts["settings"]["titles"]))
 
     def vectors(self, questions: Sequence[str]) -> NDArray[Any]:
         """Questions as the index's own model has them, 1 long: (Q, W)."""

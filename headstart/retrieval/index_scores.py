@@ -17,7 +17,7 @@ from headstart.runs.voice import Voice
 from headstart.settings import Data, Evaluation
 
 if TYPE_CHECKING:
-    from headstart.retrieval.index import Index
+    from headstart.retrieval.index import Index, Source
 
 
 @dataclass(frozen=True)
@@ -37,20 +37,20 @@ def index_scores(index: Index, path: str, wanted: Wanted, *, data: Data, given: 
     """{"scores": JSON, "words": text} of the questions in a file; raises UserError, DataError."""
     writer = None if wanted.writer is None else answer_measuring.open_writer(wanted.writer, device=device)
     reranker = None if wanted.reranker is None else Reranker.load(wanted.reranker, device=device)
-    questions = read_questions(path, data, given)
+    questions = read_questions(path, data, given, answered=False)  # some may have no answer: that they are not answered counts
     asked = measuring.with_answers(index, questions, answer_score=wanted.answer_score)
-    voice.say(f"{len(questions):,} questions; {asked.left_out:,} of them are answered by no passage of the index and left out")
+    voice.say(f"{len(questions):,} questions; {asked.left_out:,} of them are answered by no passage of the index and take part in abstention alone")
     ways = measured(index, asked, reranker, evaluation, seed, voice)
     gaps = differences(ways, asked, evaluation, seed)
     scores: dict[str, Json] = {"retrieval": {one.name: one.json() for one in ways}, "differences": gaps}
     words = [measuring.table(ways, gaps)]
-    found = calibration.calibrate(index, asked, ways[0].name if wanted.source is None else wanted.source, wanted.passages)
+    way = chosen(ways, wanted.source)
+    found = calibration.calibrate(index, asked, way.listed, passages=wanted.passages)
     scores["abstention"] = found.json()
     words.append(found.words())
     if wanted.calibrate:
         calibration.keep(index, found)
     if writer is not None:
-        way = chosen(ways, wanted.source)
         made = answer_measuring.measure(index, writer, asked.questions, [held[:wanted.passages] for held in way.listed],
                                         evaluation=evaluation, seed=seed, voice=voice)
         scores["answers"] = {"search": way.name, **made.json()}
@@ -61,10 +61,10 @@ def index_scores(index: Index, path: str, wanted: Wanted, *, data: Data, given: 
 def measured(index: Index, asked: Asked, reranker: Reranker | None, evaluation: Evaluation, seed: int, voice: Voice) -> list[Measured]:
     """Each way to search that there is, the richest first."""
     frequencies, count = measuring.document_frequencies(index), len(index.passages)
-    names = ["sparse"] * index.has_words + ["dense"] * index.has_vectors
-    ways: dict[str, Search] = {name: searching(index, name) for name in [*(["mixed"] if len(names) == 2 else []), *names]}
+    names: tuple[Source, ...] = ("mixed", "sparse", "dense") if index.has_vectors else ("sparse",)
+    ways: dict[str, Search] = {name: searching(index, name) for name in names}
     if reranker is not None:
-        first = next(iter(ways))
+        first = names[0]
         ways = {f"{first} + re-ranked": reranked(index, first, reranker)} | ways
     found = []
     for name, search in ways.items():
@@ -73,12 +73,12 @@ def measured(index: Index, asked: Asked, reranker: Reranker | None, evaluation: 
     return found
 
 
-def searching(index: Index, source: str) -> Search:
+def searching(index: Index, source: Source) -> Search:
     """The index's own search by one source."""
     return lambda questions, k: index.search(questions, source=source, k=k)
 
 
-def reranked(index: Index, source: str, reranker: Reranker) -> Search:
+def reranked(index: Index, source: Source, reranker: Reranker) -> Search:
     """A search whose first passages are read again together with the question."""
     return lambda questions, k: [held[:k] for held in reranker.ordered(questions, index.search(questions, source=source, k=max(k, DEPTH)))]
 

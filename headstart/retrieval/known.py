@@ -28,14 +28,14 @@ class Known:
     def of(cls, questions: Sequence[Question], index: Index) -> Known:
         """Questions that have an answer, each once, by the index's own model."""
         kept = list({one.text: one for one in reversed(questions) if one.answers}.values())[::-1]
-        return cls(kept, index.embed([one.text for one in kept]) if kept and index.has_vectors else None, index)
+        return cls(kept, index.vectors([one.text for one in kept]) if kept and index.has_vectors else None, index)
 
     def nearest(self, question: str) -> dict[str, Json] | None:
         """{"question", "answer", "similarity"} of the known question that is most like this one; None where none is."""
         if not self.questions:
             return None
         if self.vectors is not None:
-            likeness = [float(value) for value in self.vectors @ self.index.embed([question])[0]]
+            likeness = [float(value) for value in self.vectors @ self.index.vectors([question])[0]]
         else:
             own = set(tokenize(question))
             likeness = [shared(own, set(tokenize(one.text))) for one in self.questions]

@@ -62,7 +62,12 @@ class Asked:
     questions: Sequence[Question]
     right: Sequence[Sequence[int]]
     groups: NDArray[np.int64] | None
-    left_out: int
+    foreign: Sequence[Question]  # that no passage answers
+
+    @property
+    def left_out(self) -> int:
+        """How many questions no passage answers."""
+        return len(self.foreign)
 
 
 def with_answers(index: Index, questions: Sequence[Question], *, answer_score: float) -> Asked:
@@ -76,7 +81,7 @@ def with_answers(index: Index, questions: Sequence[Question], *, answer_score: f
     numbers: dict[Any, int] = {}
     groups = [numbers.setdefault(one.document if one.document is not None else one.row, len(numbers)) for one, _ in kept]
     held = None if len(numbers) == len(kept) else np.asarray(groups, dtype=np.int64)
-    return Asked([one for one, _ in kept], [rows for _, rows in kept], held, len(pairs) - len(kept))
+    return Asked([one for one, _ in kept], [rows for _, rows in kept], held, [one for one, rows in pairs if not rows])
 
 
 def measure(name: str, search: Search, asked: Asked, frequencies: Mapping[str, int], passages: int, *, resamples: int,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.contract import Json
 from headstart.errors import Exit, UserError
+from headstart.retrieval.answering import row as found_row
 from headstart.retrieval.passage import Found
 from headstart.retrieval.questions import Question
 from headstart.retrieval.relevance import Relevance
@@ -92,8 +93,10 @@ def mined(index: Index, questions: Sequence[Question], task: str, answering: Map
         for one, listed in zip(questions, index.search(texts, k=settings.passages), strict=True):
             yield answered(one, listed)
         return
-    sparse = index.search(texts, source="sparse", k=settings.depth) if index.has_words else [[] for _ in texts]
-    dense = index.search(texts, source="dense", k=settings.depth) if index.has_vectors else [[] for _ in texts]
+    dense: list[list[Found]] = [[] for _ in texts]
+    sparse = index.search(texts, source="sparse", k=settings.depth)
+    if index.has_vectors:
+        dense = index.search(texts, source="dense", k=settings.depth)
     for one, by_words, by_vectors in zip(questions, sparse, dense, strict=True):
         right = answering[normalised(one.text)]
         if not right:
@@ -137,16 +140,16 @@ def negatives(index: Index, right: set[int], by_words: Sequence[Found], by_vecto
 
 def retrieved(index: Index, question: Question, right: Sequence[int], wrong: Sequence[int]) -> dict[str, Json]:
     """A row of the task retrieval."""
-    texts = [index.passages[row].text for row in right]
+    texts = [index.subject(row) for row in right]
     return {"question": question.text, "passage": texts[0], "answers": [{"text": text, "score": 10} for text in texts[1:]],
-            "negatives": [index.passages[row].text for row in wrong]}
+            "negatives": [index.subject(row) for row in wrong]}
 
 
 def paired(index: Index, question: Question, right: Sequence[int], wrong: Sequence[int]) -> Iterator[dict[str, Json]]:
     """Rows of a re-ranker: a question with a passage, and whether it answers."""
     for rows, label in ((right, RELEVANT), (wrong, OTHER)):
         for row in rows:
-            yield {"text": question.text, "pair": index.passages[row].text, "label": label}
+            yield {"text": question.text, "pair": index.subject(row), "label": label}
 
 
 def answered(question: Question, listed: Sequence[Found]) -> dict[str, Json]:
@@ -154,8 +157,7 @@ def answered(question: Question, listed: Sequence[Found]) -> dict[str, Json]:
     answers: list[dict[str, Any]] = [{"text": text} | ({} if score is None else {"score": score})
                                      for text, score in zip(question.answers, question.scores, strict=True)]
     row: dict[str, Json] = {"question": question.text, "details": question.details, "answers": answers,
-                            "passages": [{"text": one.passage.text, "title": one.passage.title, "document": one.passage.document}
-                                         for one in listed]}
+                            "passages": [found_row(one) for one in listed]}
     return row | ({} if question.document is None else {"document": question.document})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from headstart.text.sentences import sentences
 
 LOOKED = 5  # passages whose sentences are weighed
 SHORT = 4  # words below which a sentence says nothing by itself
+CLOSED = re.compile(r"[.!?…。！？]\W*$")  # how a sentence ends, and a heading does not
 
 Embed = Callable[[Sequence[str]], Any]  # texts -> vectors of length 1, (n, W)
 
@@ -31,6 +33,7 @@ def quote(question: str, passages: Sequence[Found], *, count: int = 3, embed: Em
     """
     quotes = [Quote(text, number) for number, one in enumerate(passages[:LOOKED], start=1) for text in sentences(one.passage.text)
               if len(text.split()) >= SHORT]
+    quotes = [one for one in quotes if CLOSED.search(one.text)] or quotes
     quotes = list({" ".join(one.text.lower().split()): one for one in reversed(quotes)}.values())[::-1]  # each sentence at its first place
     if not quotes:
         return []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from headstart.retrieval.documents import Document
+from headstart.retrieval.document import Document
 from headstart.retrieval.passages import cut
 from headstart.retrieval.questions import Question
 from headstart.text.normalise import hash_text, normalised
@@ -40,12 +40,13 @@ class Relevance:
 
     def cut_from(self, answer: str) -> list[int]:
         """The rows whose text is a passage of the answer cut by itself."""
-        made = cut(Document("", "", answer, ()))
+        settings = self.index.facts["settings"]
+        made = cut(Document("", "", answer), words=int(settings["words"]), overlap=int(settings["overlap"]))
         return [row for one in made for row in self.by_text.get(hash_text(normalised(one.text)), ())]
 
     def within(self, answer: str) -> list[int]:
         """The rows whose words stand in the answer, among those that a search for it finds."""
-        listed = self.index.search([answer], source="sparse", k=LOOKED)[0] if self.index.has_words else []
+        listed = self.index.search([answer], source="sparse", k=LOOKED)[0]
         return [one.row for one in listed if contained(one.passage.text, answer) >= HELD]
 
 

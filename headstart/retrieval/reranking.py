@@ -11,6 +11,7 @@ from headstart.contract import Row, Task
 from headstart.errors import Exit, UserError
 from headstart.evaluation.predict import predict
 from headstart.retrieval.passage import Found
+from headstart.retrieval.passages import subject
 from headstart.runs import artifact
 from headstart.settings import Evaluation
 
@@ -42,7 +43,7 @@ class Reranker:
 
     def ordered(self, questions: Sequence[str], listed: Sequence[Sequence[Found]], *, depth: int = DEPTH) -> list[list[Found]]:
         """Each question's passages with the probability that they answer, likeliest first; those beyond `depth` follow as they were."""
-        rows = [Row(number, {"text": question, "pair": one.passage.text})
+        rows = [Row(number, {"text": question, "pair": subject(one.passage)})
                 for number, (question, one) in enumerate((question, one) for question, held in zip(questions, listed, strict=True)
                                                          for one in held[:depth])]
         examples = [self.task.read(row) for row in rows]

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 from headstart.contract import Json
 from headstart.errors import Exit, UserError
+from headstart.retrieval.folder import THRESHOLD
 from headstart.runs.folder import write_whole
 
 if TYPE_CHECKING:
     from headstart.retrieval.index import Index
 
-FILE = "abstention.json"
 
 
 def threshold_of(index: Index) -> float | None:
     """The kept threshold; None where none was calibrated, or for other vectors than these. Raises UserError (65): damaged."""
-    place = index.path / FILE
+    place = index.path / THRESHOLD
     if not place.is_file():
         return None
     try:
@@ -31,4 +31,4 @@ def threshold_of(index: Index) -> float | None:
 
 def keep(index: Index, found: Mapping[str, Json]) -> None:
     """Keep what was calibrated beside the index."""
-    write_whole(index.path / FILE, json.dumps({"vectors": index.identity, **found}, indent=2, allow_nan=False) + "\n")
+    write_whole(index.path / THRESHOLD, json.dumps({"vectors": index.identity, **found}, indent=2, allow_nan=False) + "\n")

@@ -177,17 +177,26 @@ def weighed(asked: Request, teacher: Model, student: Model) -> Request:
     if told.with_teacher and not told.alpha_soft + told.alpha_task + hidden + cosine:
         raise UserError("Every weight of the student's loss is 0 (distil.alpha_…): nothing would be learned.", fix="Set one above 0.",
                         exit=Exit.SETTINGS)
-    return resolved(asked, distil=dataclasses.replace(told, alpha_hidden=hidden, alpha_cosine=cosine))
+    made = resolved(asked, distil=dataclasses.replace(told, alpha_hidden=hidden, alpha_cosine=cosine))
+    if told.with_teacher:
+        matched(made, teacher, student)
+    return made
+
+
+def matched(asked: Request, teacher: Model, student: Model) -> dict[str, list[tuple[int, int]]]:
+    """The depths whose states are compared, by stack; raises UserError (78)."""
+    from headstart.training.distillation import matches
+
+    return matches(asked.distil.matched, layers_of(student), layers_of(teacher))
 
 
 def around(own: Objective, asked: Request, task: Task[Any], teacher: Teacher | None, student: Model) -> Objective:
     """The head's own objective, or with a teacher the student's."""
     if teacher is None or not asked.distil.with_teacher:
         return own
-    from headstart.training.distillation import Taught, matches
+    from headstart.training.distillation import Taught
 
-    pairs = matches(asked.distil.matched, layers_of(student), layers_of(teacher.model))
-    return Taught(own, task.head(), asked.distil, asked.training, teacher.model, pairs)
+    return Taught(own, task.head(), asked.distil, asked.training, teacher.model, matched(asked, teacher.model, student))
 
 
 def side_by_side(fit: Fit, ours: Evaluated, split: str) -> dict[str, Json]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Model", "Run", "ask", "finetune", "index", "inspect", "load", "load_bare", "resume"]
+__all__ = ["Model", "Run", "ask", "distil", "finetune", "index", "inspect", "load", "load_bare", "resume"]
 
 if TYPE_CHECKING:
     from headstart.answers import ask, index
-    from headstart.api import Model, Run, finetune, inspect, load, resume
+    from headstart.api import Model, Run, distil, finetune, inspect, load, resume
     from headstart.bare import load_bare
 
 

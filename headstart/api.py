@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from headstart import settings
 from headstart.contract import Json, Row, RowFault, Task
 from headstart.errors import DataError, Exit, Finding, UserError, told
+from headstart.runs.distil_words import table as distil_table
 from headstart.runs.request import Request, request
 from headstart.runs.score_words import score_table
 from headstart.runs.voice import Silent, Voice
@@ -53,7 +54,8 @@ class Run:
 
     def words(self) -> str:
         """The scores as a table, and where everything is."""
-        return f"{score_table(self.scores)}\nreport: {self.report}\nmodel:  {self.path / 'model'}"
+        beside = distil_table(self.scores["distillation"]) if "distillation" in self.scores else []
+        return "\n".join([score_table(self.scores), *beside, f"report: {self.report}", f"model:  {self.path / 'model'}"])
 
 
 class Model:
@@ -276,6 +278,20 @@ def finetune(train: str | Path, dev: str | Path | None = None, test: str | Path 
     own = {"train": str(train), "dev": text(dev), "test": text(test), "task": task, "model": text(model), "seed": seed,
            "device": device, "strict": strict, "from_scratch": text(from_scratch), "allow_pickle": allow_pickle, "index": text(index)}
     return finetune_request(own, columns or {}, keyed(more), to=text(to), overwrite=overwrite, voice=voice)
+
+
+def distil(teacher: str | Path, train: str | Path, dev: str | Path | None = None, test: str | Path | None = None, *,
+           student: str | Path | None = None, to: str | Path | None = None, seed: int = 0, columns: Mapping[str, str] | None = None,
+           overwrite: bool = False, device: str = "auto", voice: Voice | None = None, **more: Any) -> Run:
+    """Make a smaller student of a trained model; the same as `headstart distil`, settings as for `finetune`.
+
+    `layers`, `temperature`, `alpha_soft` … are those of the group `distil`. Raises UserError.
+    """
+    mine = {line.key.removeprefix("distil.") for line in settings.lines("distil", settings.Distil)}
+    own = {"teacher": str(teacher), "train": str(train), "dev": text(dev), "test": text(test), "model": text(student), "seed": seed,
+           "device": device}
+    values = keyed({f"distil.{name}" if name in mine else name: value for name, value in more.items()})
+    return finetune_request(own, columns or {}, values, to=text(to), overwrite=overwrite, voice=voice)
 
 
 def text(path: str | Path | None) -> str | None:

@@ -12,7 +12,7 @@ from headstart.contract import Figure, Json, Prediction, Score, Task
 from headstart.evaluation.compare import Compared, compare
 from headstart.evaluation.evaluate import Evaluated, evaluate
 from headstart.evaluation.predict import drawn_features, pooled_states, predict
-from headstart.runs import adapting, artifact, card, presets, reasons, report, subsets
+from headstart.runs import adapting, artifact, card, distil_words, distilling, presets, reasons, report, subsets
 from headstart.runs.fit import Fit
 from headstart.runs.prepare import unique
 from headstart.runs.reading import read_examples, stop_on_faults
@@ -46,6 +46,8 @@ def finish(fit: Fit, command: str) -> None:
     judged = "test" if "test" in done else "dev"
     rivals = baselines(fit, done[judged], judged) if request.evaluation.baselines else []
     scores = as_json(fit, done, parts, rivals, seconds)
+    if prepared.teacher is not None:
+        scores["distillation"] = distilling.side_by_side(fit, done[judged], judged)
     numbers, samples = written(task, prepared.model, prepared.measured(judged), data.splits["train"], request.generation,
                                count=request.evaluation.samples, seed=request.seed, voice=fit.voice)
     scores["tables"][judged] |= numbers
@@ -113,8 +115,8 @@ def baselines(fit: Fit, ours: Evaluated, split: str) -> list[Compared]:
 
     found = []
     for baseline in task.baselines():
-        if baseline.needs_states and request.from_scratch is not None:
-            continue  # states of drawn weights say nothing
+        if baseline.needs_states and (request.from_scratch is not None or request.teacher is not None):
+            continue  # states of drawn weights say nothing, and a teacher's are no cheap rival's
         try:
             one = compare(task, baseline, prepared.data.splits["train"], ours, split=split, states=states, features=features,
                           resamples=request.evaluation.resamples, seed=request.seed)
@@ -170,6 +172,7 @@ def write_report(fit: Fit, command: str, scores: Mapping[str, Json], figures: Ma
         title=fit.folder.path.name, task=prepared.task.name, model=str(request.model),
         created=datetime.datetime.now().astimezone().isoformat(timespec="minutes"), command=command,
         findings=[finding for finding in data.findings if finding.level != "note"],
+        summary=distil_words.sentences(scores["distillation"]) if "distillation" in scores else (),
         splits=[{"name": split, "rows": len(examples), "file": data.readings[split].table.path,
                  "sha256": data.readings[split].table.sha256} for split, examples in data.splits.items()],
         data_words=[*data.words(), prepared.lengths.reason], log=fit.log.events(), scores=scores,

@@ -15,6 +15,7 @@ from headstart.data.batches import choose_batcher, collate, micro, plan, within
 from headstart.data.features import Features
 from headstart.evaluation.evaluate import measure, scores
 from headstart.evaluation.predict import predict
+from headstart.runs import distilling
 from headstart.runs.folder import Log, RunFolder
 from headstart.runs.interrupt import Interrupts
 from headstart.runs.prepare import Prepared
@@ -62,6 +63,12 @@ class Fit:
             prepared.features = feature_cache.encode(prepared.task, prepared.data.splits["train"], prepared.model.tokenizer,
                                                      seed=prepared.request.seed, epoch=epoch, workers=data.workers, folder=data.cache)
             self.epoch = epoch
+
+    def goal(self) -> objective.Objective:
+        """What training makes small."""
+        prepared = self.prepared
+        own = objective.objective(prepared.task.head(), prepared.request.training, prepared.task.known.counts)
+        return distilling.around(own, prepared.request, prepared.task, prepared.teacher, prepared.model)
 
     @property
     def checkpoints(self) -> Any:
@@ -120,9 +127,8 @@ def tell_estimate(fit: Fit) -> None:
     request = prepared.request
     lengths = fit.features.example_lengths
     longest = np.argsort(-lengths, kind="stable")[:request.training.batch_size]
-    goal = objective.objective(prepared.task.head(), request.training, prepared.task.known.counts)
     found = estimate.measure(
-        prepared.model, fit.make(longest, fit.state.micro), goal, updates=prepared.total_updates,
+        prepared.model, fit.make(longest, fit.state.micro), fit.goal(), updates=prepared.total_updates,
         mean_tokens=float(lengths.mean()) * request.training.batch_size, precision=fit.precision, device=request.device,
         folder=fit.folder.path, kept=request.training.keep)
     fit.voice.say(found.words())
@@ -151,7 +157,7 @@ def fit_all(fit: Fit) -> None:
     prepared, request = fit.prepared, fit.prepared.request
     training, total = request.training, prepared.total_updates
     counts = prepared.task.known.counts
-    goal = objective.objective(prepared.task.head(), training, counts)
+    goal = fit.goal()
     class_weights = objective.balanced(counts) if training.class_weights == "balanced" else None
     per_epoch = len(fit.plan()(0))
     evaluate_every = training.evaluate_every or per_epoch

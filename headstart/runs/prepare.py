@@ -15,7 +15,7 @@ from headstart.data.features import Features
 from headstart.data.table import locate, open_table
 from headstart.errors import DataError, Exit, Finding, UserError, told
 from headstart.evaluation.predict import measured
-from headstart.runs import adapting, defaults, presets, rewriting, subsets
+from headstart.runs import adapting, defaults, distilling, presets, rewriting, subsets
 from headstart.runs.reading import Examples, Reading, as_json, find_task, read_examples, stop_on_faults
 from headstart.runs.request import Request, resolved, task_settings
 from headstart.runs.voice import Voice
@@ -74,6 +74,7 @@ class Prepared:
     lengths: lengths.LengthChoice
     total_updates: int
     composed: dict[str, Sequence[Example]] = field(default_factory=dict)
+    teacher: distilling.Teacher | None = None
 
     def measured(self, split: str) -> Sequence[Example]:
         """What a split is measured on."""
@@ -247,10 +248,19 @@ def choose_model(request: Request, task: Task[Any], device: str, voice: Voice) -
 
 def prepare(request: Request, voice: Voice, listed: Path | None) -> Prepared:
     """Everything before the first update."""
+    device, teacher = choose_device(request.device), None
+    if request.teacher is not None:
+        request, teacher = distilling.opened(request, device, voice)
     data = read_dataset(request, voice, listed)
+    if teacher is not None:
+        data = distilling.agreed(teacher, data)
     task, training = data.task, request.training
-    device = choose_device(request.device)
-    model = choose_model(request, task, device, voice)
+    if teacher is not None and teacher.kept:
+        model = distilling.student(request, teacher, voice)
+    else:
+        model = choose_model(request, task, device, voice)
+    if teacher is not None:
+        request = distilling.weighed(request, teacher.model, model)
     if training.adapter != "none":
         voice.say(adapting.put_on(model, request))
     task = rewriting.prefixed(task, model, voice)
@@ -275,7 +285,7 @@ def prepare(request: Request, voice: Voice, listed: Path | None) -> Prepared:
         training=dataclasses.replace(training, learning_rate=rate.value,
                                      epochs=None if training.updates else epochs.value),
         task_settings=vars(task.settings))
-    return Prepared(filled, data, task, model, features, limit, total)
+    return Prepared(filled, data, task, model, features, limit, total, teacher=teacher)
 
 
 def choose_longest(task: Task[Any], rows: Examples, model: Model, request: Request) -> lengths.LengthChoice:

@@ -25,6 +25,8 @@ class Request:
     from_scratch: str | None = None  # a config, in the place of weights
     preset: str | None = None
     index: str | None = None  # that the rows were mined from
+    teacher: str | None = None  # a trained model that a smaller one learns from
+    teacher_sum: str | None = None  # the checksum of its weights
     seed: int = 0
     device: str = "auto"
     strict: bool = False
@@ -37,6 +39,7 @@ class Request:
     generation: settings.Generation = field(default_factory=settings.Generation)
     steering: settings.Steering = field(default_factory=settings.Steering)
     mining: settings.Mining = field(default_factory=settings.Mining)
+    distil: settings.Distil = field(default_factory=settings.Distil)
     task_settings: Mapping[str, Any] = field(default_factory=dict)  # as given; the task's own dataclass checks them
 
     def toml(self) -> str:
@@ -44,11 +47,12 @@ class Request:
         own = {name: getattr(self, name) for name in OWN}
         return toml({"run": own, "columns": self.columns, "data": vars(self.data), "training": vars(self.training),
                      "adapter": vars(self.adapter), "evaluation": vars(self.evaluation),
-                     "generation": vars(self.generation), "steering": vars(self.steering),
+                     "generation": vars(self.generation), "steering": vars(self.steering), "distil": vars(self.distil),
                      "mining": vars(self.mining), "task": self.task_settings})
 
 
-OWN = ("train", "dev", "test", "task", "model", "from_scratch", "preset", "index", "seed", "device", "strict", "allow_pickle")
+OWN = ("train", "dev", "test", "task", "model", "from_scratch", "preset", "index", "teacher", "teacher_sum", "seed", "device", "strict",
+       "allow_pickle")
 
 
 def request(own: Mapping[str, Any], columns: Mapping[str, str], values: Mapping[str, Any]) -> Request:
@@ -61,7 +65,7 @@ def request(own: Mapping[str, Any], columns: Mapping[str, str], values: Mapping[
     rest = {key: value for key, value in values.items() if not key.startswith("task.")}
     groups = settings.build(rest, settings.RUN_GROUPS)
     kept = {name: value for name, value in own.items() if value is not None}
-    for name in ("train", "dev", "test", "from_scratch", "index"):
+    for name in ("train", "dev", "test", "from_scratch", "index", "teacher"):
         if name in kept:
             kept[name] = full_path(str(kept[name]))
     if not isinstance(kept.get("seed", 0), int) or isinstance(kept.get("seed", 0), bool) or kept.get("seed", 0) < 0:

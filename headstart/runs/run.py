@@ -87,4 +87,5 @@ def same_data(before: dict[str, Any], now: dict[str, Json]) -> None:
 
 def command_of(folder: RunFolder, asked: Request) -> str:
     """The command that repeats the run."""
-    return f"headstart finetune --settings {shlex.quote(str(folder / 'settings.toml'))} --to {shlex.quote(folder.path.name + '-again')}"
+    command = "finetune" if asked.teacher is None else "distil"
+    return f"headstart {command} --settings {shlex.quote(str(folder / 'settings.toml'))} --to {shlex.quote(folder.path.name + '-again')}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-NOT_SPLITS = ("baselines", "best", "tables", "learned", "seconds", "training", "official")  # of scores.json
+NOT_SPLITS = ("baselines", "best", "tables", "learned", "seconds", "training", "official", "distillation")  # of scores.json
 SHARES = {"accuracy", "macro_f1", "weighted_f1"}  # told in per cent
 
 

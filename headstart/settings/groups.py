@@ -142,6 +142,24 @@ class Index:
 
 
 @dataclass(frozen=True)
+class Distil:
+    """How a smaller student is made of a trained teacher (headstart distil)."""
+
+    layers: Annotated[int | str, Note("the teacher's layers that the student keeps: a count, or a list from 0 (0,2,5); half of them when empty", low=1)] = ""
+    encoder_layers: Annotated[int | str, Note("the same of an encoder-decoder's encoder; all of them when empty", low=1)] = ""
+    decoder_layers: Annotated[int | str, Note("the same of its decoder; half of them when empty", low=1)] = ""
+    freeze_encoder: Annotated[bool, Note("leave an encoder that was kept whole as it is (training.freeze=encoder)")] = True
+    with_teacher: Annotated[bool, Note("learn from the teacher's outputs too; false: shrink it and fine-tune")] = True
+    temperature: Annotated[float, Note("that both models' outputs are divided by before they are compared", above=0)] = 2.0
+    alpha_soft: Annotated[float, Note("weight of being like the teacher's outputs", low=0)] = 0.5
+    alpha_task: Annotated[float, Note("weight of the task's own loss", low=0)] = 0.5
+    alpha_hidden: Annotated[float | None, Note("weight of being like the teacher's hidden states; 1 when not given, 0 for another width", low=0)] = None
+    alpha_cosine: Annotated[float | None, Note("weight of the angle between last states; 0 when not given, 0.1 for masked words", low=0)] = None
+    normalise_hidden: Annotated[bool, Note("compare hidden states after bringing each to mean 0 and variance 1")] = True
+    matched: Annotated[str, Note("which states are compared, student:teacher, layers from 1 (1:2,2:4,3:6); evenly when empty")] = ""
+
+
+@dataclass(frozen=True)
 class Mining:
     """What is made of questions and an index (--index)."""
 
@@ -154,5 +172,5 @@ class Mining:
 
 
 GROUPS: dict[str, type] = {"data": Data, "training": Training, "adapter": Adapter, "evaluation": Evaluation, "generation": Generation,
-                           "steering": Steering, "mining": Mining, "index": Index}
+                           "steering": Steering, "distil": Distil, "mining": Mining, "index": Index}
 RUN_GROUPS = {name: held for name, held in GROUPS.items() if name != "index"}  # what a run is set by

@@ -6,15 +6,17 @@ question answering).
 
 from __future__ import annotations
 
-import random
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.contract import Example, Json, Prediction, Row, Task
 from headstart.errors import UserError
 from headstart.evaluation.evaluate import Evaluated, differences, evaluate
 from headstart.evaluation.predict import predict
+from headstart.retrieval.controls import Overlap, overlap, random_passages
 from headstart.retrieval.mining import answered
 from headstart.retrieval.passage import Found
 from headstart.retrieval.questions import Question
@@ -70,7 +72,7 @@ def measure(index: Index, writer: tuple[Task[Any], Model], questions: Sequence[Q
             evaluation: Evaluation, seed: int, voice: Voice) -> Answers:
     """Answers to all questions from what was found for each, and the controls."""
     task, model = writer
-    ways = {"found": listed, "random": drawn(index, listed, seed)}
+    ways = {"found": listed, "random": random_passages(index.passages, listed, seed=seed)}
     made: dict[str, Evaluated] = {}
     for name, passages in ways.items():
         examples = examples_of(task, questions, passages)
@@ -94,17 +96,12 @@ def examples_of(task: Task[Any], questions: Sequence[Question], listed: Sequence
     return found
 
 
-def drawn(index: Index, listed: Sequence[Sequence[Found]], seed: int) -> list[list[Found]]:
-    """As many passages for each question, drawn from all that were not found for it."""
-    draw, count = random.Random(f"{seed}:random passages"), len(index.passages)
-    found = []
-    for held in listed:
-        taken = {one.row for one in held}
-        rows: list[int] = []
-        while len(rows) < min(len(held), count - len(taken)):
-            row = draw.randrange(count)
-            if row not in taken:
-                taken.add(row)
-                rows.append(row)
-        found.append([Found(index.passages[row], row, 0.0) for row in rows])
-    return found
+
+def learned_by_heart(writer: str, questions: Sequence[Question]) -> Overlap | None:
+    """Near duplicates of the questions among those that a writer's run was trained on; None where its run does not tell them."""
+    place = Path(writer) / "mined.jsonl"
+    if not place.is_file():
+        return None
+    with place.open(encoding="utf-8") as lines:
+        known = [str(json.loads(line)["question"]) for line in lines]
+    return overlap(known, [one.text for one in questions])

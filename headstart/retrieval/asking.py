@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from headstart.contract import Json
 from headstart.errors import UserError
@@ -19,7 +19,7 @@ from headstart.settings import Generation
 from headstart.tasks._long_answer import NOTHING
 
 if TYPE_CHECKING:
-    from headstart.retrieval.index import Index
+    from headstart.retrieval.index import Index, Source
 
 SOURCES = ("mixed", "sparse", "dense", "none")
 QUOTED = 3  # sentences of an answer that is quoted
@@ -59,9 +59,10 @@ class Asking:
             raise UserError("The question has no words.", fix="Write a question.")
         if way == "none":
             return []
+        by = cast("Source", way)
         if self.reranker is None:
-            return self.index.search([question], source=way, k=k)[0]
-        listed = self.index.search([question], source=way, k=max(k, DEPTH))
+            return self.index.search([question], source=by, k=k)[0]
+        listed = self.index.search([question], source=by, k=max(k, DEPTH))
         return self.reranker.ordered([question], listed)[0][:k]
 
     def confidence(self, question: str) -> float:

@@ -55,6 +55,10 @@ def index_scores(index: Index, path: str, wanted: Wanted, *, data: Data, given: 
                                         evaluation=evaluation, seed=seed, voice=voice)
         scores["answers"] = {"search": way.name, **made.json()}
         words.append(f"passages by {way.name}\n{made.words()}")
+        known = answer_measuring.learned_by_heart(wanted.writer or "", asked.questions)
+        if known is not None:
+            scores["answers"]["training_overlap"] = known.json()
+            words.append(f"{len(known.twins):,} of {known.questions:,} questions have a near duplicate among those that the writer learned")
     return {"scores": scores, "words": "\n\n".join(words)}
 
 

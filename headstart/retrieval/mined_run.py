@@ -6,7 +6,9 @@ import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from headstart.contract import Json
 from headstart.errors import UserError
 from headstart.retrieval import mining
 from headstart.retrieval.index import Index
@@ -28,8 +30,8 @@ def before(asked: Request, voice: Voice) -> Callable[[Path, Request], Request]:
 
     def made(folder: Path, request: Request) -> Request:
         index = Index.open(Path(request.index or ""))
-        told = {"index": request.index, "index_id": index.identity, "task": task, "files": {}}
-        changed: dict[str, str] = {}
+        told: dict[str, Json] = {}
+        changed: dict[str, Any] = {}
         for split, name in FILES.items():
             path = getattr(request, split)
             if path is None:
@@ -37,10 +39,11 @@ def before(asked: Request, voice: Voice) -> Callable[[Path, Request], Request]:
             questions = read_questions(path, request.data, request.columns)
             voice.say(f"{split}: {len(questions):,} questions from {path}")
             done = mining.write(index, questions, task, folder / name, request.mining, voice)
-            told["files"][split] = {"from": path, "rows": done.rows, "questions": done.questions, "without_passage": done.nowhere,
+            told[split] = {"from": path, "rows": done.rows, "questions": done.questions, "without_passage": done.nowhere,
                                     "sha256": mining.sha256(folder / name)}
             changed[split] = str((folder / name).resolve())
-        write_whole(folder / "mined.json", json.dumps(told, ensure_ascii=False, indent=2) + "\n")
+        about = {"index": request.index, "model": index.identity, "version": index.facts["version"], "task": task, "files": told}
+        write_whole(folder / "mined.json", json.dumps(about, ensure_ascii=False, indent=2) + "\n")
         # Whoever repeats the run takes these rows: the index may have changed by then.
         return dataclasses.replace(request, index=None, columns={}, **changed)
 

@@ -110,7 +110,7 @@ def mined(index: Index, questions: Sequence[Question], task: str, answering: Map
 
 def positives(question: Question, right: set[int], by_words: Sequence[Found], by_vectors: Sequence[Found], settings: Mining) -> list[int]:
     """The right passages to learn, those first that a search finds first."""
-    order = {}
+    order: dict[int, int] = {}
     for place, one in sorted(((place, one.row) for listed in (by_words, by_vectors) for place, one in enumerate(listed))):
         order.setdefault(one, place)
     return sorted(right, key=lambda row: (order.get(row, 10**9), row))[:settings.positives]

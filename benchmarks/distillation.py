@@ -64,8 +64,8 @@ def compare(files: dict[str, Path], teacher: Path, place: Path, epochs: float | 
         print(f"student {name}: test accuracy {told(run.scores['test']['accuracy'])}, of the teacher's "
               f"{other['scores']['accuracy']['value'] / one['scores']['accuracy']['value']:.1%} (aim {KEPT:.0%}); minus the teacher "
               f"{gap(held['difference']['accuracy'])}\n  {other['parameters']:,} of {one['parameters']:,} parameters; "
-              f"{other['milliseconds']:.3f} against {one['milliseconds']:.3f} ms an example: {held['speed']:.2f} times as fast (aim {SPEED}); "
-              f"{time.perf_counter() - begun:.0f} s in all", flush=True)
+              f"{other['milliseconds']:.3f} against {one['milliseconds']:.3f} ms an example: "
+              f"{held['speed']:.2f} times as fast (aim {SPEED}); {time.perf_counter() - begun:.0f} s in all", flush=True)
         print(f"  teacher: test accuracy {told(one['scores']['accuracy'])}", flush=True)
     right = [hits(run) for run in runs.values()]
     found = intervals.paired(accuracy(right[0]), accuracy(right[1]), len(right[0]), 1000, 0, None)["accuracy"]

@@ -96,7 +96,7 @@ def test_layers_are_chosen_by_the_published_tables_and_else_evenly():
 
 @pytest.mark.parametrize("asked", ["7", "0", "0,6", "2,0", "1,1", "a", "0-2", "-1"])
 def test_layers_that_the_teacher_has_not_are_refused(asked):
-    with pytest.raises(UserError, match="distil.layers"):
+    with pytest.raises(UserError, match=r"distil\.layers"):
         fewer_layers.choose(asked, 6, "distil.layers")
 
 
@@ -365,7 +365,8 @@ def test_every_kind_of_task_has_students(task, headstart, tmp_path):
         family, tmp_path / "teacher", head, labels, **SIZES.get(family, {}) | changes)
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in SAMPLES[task].rows), encoding="utf-8")
-    code, out, err = headstart("distil", model, path, "--task", task, "--to", tmp_path / "run", "--set", "generation.new_tokens=6", *FLAGS)
+    more = ["--set", "data.split=40/30/30"] if task == "bert-pretraining" else []  # its texts are made of several rows
+    code, out, err = headstart("distil", model, path, "--task", task, *more, "--to", tmp_path / "run", "--set", "generation.new_tokens=6", *FLAGS)
     assert code == 0, err
     held = scores(tmp_path / "run")["distillation"]
     two = family in tiny_writers.WRITERS
@@ -437,7 +438,7 @@ def test_the_tasks_own_loss_alone_is_plain_fine_tuning_from_the_cut_weights(teac
 
 def test_a_student_of_its_own_needs_the_teachers_tokenizer(teacher, rows, headstart, tmp_path):
     narrow = tiny.model_folder("bert", tmp_path / "narrow", hidden_size=16, num_hidden_layers=1)
-    code, out, err = headstart("distil", teacher, rows, "--student", narrow, "--to", tmp_path / "run", *FLAGS)
+    code, _, err = headstart("distil", teacher, rows, "--student", narrow, "--to", tmp_path / "run", *FLAGS)
     assert code == 0, err
     held = scores(tmp_path / "run")["distillation"]
     assert held["kept"] == {} and "alpha_hidden = 0.0" in (tmp_path / "run" / "settings.toml").read_text(encoding="utf-8")

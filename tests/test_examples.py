@@ -211,3 +211,10 @@ def test_the_answer_example_reads_long_passages_in_windows(example, tmp_path):
     assert int(re.search(r"read in (\d+) windows", said).group(1)) > 10
     begin, end = map(int, re.search(r"characters (\d+) to (\d+)", said).groups())
     assert f"answer: {passage[begin:end]}\n" in said
+
+
+def test_the_distillation_example_puts_students_beside_their_teacher(example, tmp_path):
+    folder = tiny.model_folder("bert", tmp_path / "model", num_hidden_layers=3)
+    said = example("distillation.py", "--layers", "0,2", "--epochs", 1, "--to", tmp_path / "runs", model=folder)
+    assert said.count("times as fast") == 2 and "student minus teacher" in said
+    assert "taught: layers 0, 2 of the teacher's" in said and "alone: layers 0, 2 of the teacher's" in said

@@ -46,7 +46,8 @@ def choose(asked: int | str, total: int, key: str, *, whole: bool = False) -> tu
     if re.fullmatch(r"\d+", words):
         count = int(words)
         if not 1 <= count <= total:
-            raise UserError(f"{key} asks for {count} layers; the teacher has {total}.", fix=f"Choose from 1 to {total}.", exit=Exit.SETTINGS)
+            raise UserError(f"{key} asks for {count} layers; the teacher has {total}.", fix=f"Choose from 1 to {total}.",
+                            exit=Exit.SETTINGS)
         return spread(count, total)
     if not re.fullmatch(r"\d+(,\d+)+,?", words) and not re.fullmatch(r"\d+,", words):
         raise UserError(f"{key} takes a count or a list of layers, but it is {asked!r}.", fix=f"For example {key}=3, or {key}=0,2,5.",
@@ -85,9 +86,9 @@ def cut(model: Model, kept: Kept, *, dropout: float | None = None, attention_dro
         setattr(config, key, value)
     if types:
         config.layer_types = [types[place] for place in kept[""]]
-    for names, value in ((row.dropouts, dropout), (row.attention_dropouts, attention_dropout)):
-        for name in names if value is not None else ():
-            setattr(config, name, value)
+    for names, share in ((row.dropouts, dropout), (row.attention_dropouts, attention_dropout)):
+        for name in names if share is not None else ():
+            setattr(config, name, share)
     config._attn_implementation = attention.implementation(row.packs)
     with weights.generator_kept(), weights.quiet():
         module = type(model.module)(config)

@@ -23,5 +23,5 @@ def sentences(held: Mapping[str, Any]) -> list[str]:
     name = held["score"]
     return [f"This model is a student of {held['teacher']}: {student['layers']} of {teacher['layers']} layers, "
             f"{student['parameters'] / teacher['parameters']:.0%} of the parameters, {held['speed']:.2f} times as fast "
-            f"({student['milliseconds']:.3g} against {teacher['milliseconds']:.3g} ms an example). {name.replace('_', ' ')} on {held['split']}: "
-            f"teacher {shown(teacher['scores'][name])}, student minus teacher {signed(held['difference'][name])}."]
+            f"({student['milliseconds']:.3g} against {teacher['milliseconds']:.3g} ms an example). "
+            f"{name.replace('_', ' ')} on {held['split']}: teacher {shown(teacher['scores'][name])}, student minus teacher {signed(held['difference'][name])}."]

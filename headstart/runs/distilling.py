@@ -157,11 +157,12 @@ def check_pair(asked: Request, teacher: Model, student: Model) -> None:
     ours, theirs = student.tokenizer.held.get_vocab(), teacher.tokenizer.held.get_vocab()
     if ours != theirs or student.kind != teacher.kind:
         other = sum(theirs.get(piece) != place for piece, place in ours.items())
-        reason = (f"the student has {len(ours):,} pieces, the teacher {len(theirs):,}, and {other:,} of the student's have another number or none"
+        reason = (f"the student has {len(ours):,} pieces, the teacher {len(theirs):,}, and {other:,} of the student's have another number "
+                  "or none"
                   if ours != theirs else f"the student is of kind {student.kind}, the teacher of kind {teacher.kind}")
         raise UserError(f"{asked.model} cannot learn from {asked.teacher}: {reason}.",
-                        fix="Choose a student with the teacher's tokenizer, leave --student out, or train on the teacher's predictions: headstart "
-                            "predict TEACHER FILE --as-training-data --to pseudo.csv, then headstart finetune pseudo.csv.")
+                        fix="Choose a student with the teacher's tokenizer, leave --student out, or train on the teacher's predictions: "
+                            "headstart predict TEACHER FILE --as-training-data --to pseudo.csv, then headstart finetune pseudo.csv.")
 
 
 def weighed(asked: Request, teacher: Model, student: Model) -> Request:
@@ -170,8 +171,8 @@ def weighed(asked: Request, teacher: Model, student: Model) -> Request:
     told = asked.distil
     same = student.facts.width == teacher.facts.width
     if not same and (told.alpha_hidden or told.alpha_cosine):
-        raise UserError(f"The student's states have width {student.facts.width}, the teacher's {teacher.facts.width}: they cannot be compared.",
-                        fix="Leave distil.alpha_hidden and distil.alpha_cosine out.", exit=Exit.SETTINGS)
+        raise UserError(f"The student's states have width {student.facts.width}, the teacher's {teacher.facts.width}: they cannot be "
+                        "compared.", fix="Leave distil.alpha_hidden and distil.alpha_cosine out.", exit=Exit.SETTINGS)
     hidden = told.alpha_hidden if told.alpha_hidden is not None else 1.0 if same else 0.0
     cosine = told.alpha_cosine if told.alpha_cosine is not None else 0.1 if same and student.head == "masked-language-model" else 0.0
     if told.with_teacher and not told.alpha_soft + told.alpha_task + hidden + cosine:

@@ -105,7 +105,8 @@ class Taught:
             if batch.per[target] == "feature":
                 each = each * torch.from_numpy(batch.weights).to(each.device, torch.float32)
             elif self.spec.loss == "pretraining":  # the mean over a feature's hidden words, as the task's own loss
-                each = each * torch.from_numpy(np.repeat(batch.weights / np.maximum(batch.asked, 1), batch.asked)).to(each.device, each.dtype)
+                shares = np.repeat(batch.weights / np.maximum(batch.asked, 1), batch.asked)
+                each = each * torch.from_numpy(shares).to(each.device, each.dtype)
             total = total + each.sum()
         return total
 
@@ -205,7 +206,7 @@ def apart(student: Tensor, teacher: Tensor, *, normalise: bool) -> Tensor:
 def has_target(batch: Batch, name: str) -> Tensor:
     """Whether each feature, token or asked token has something to learn."""
     held = batch.targets[name]
-    if held.dtype.kind == "f" or name != "label" and held.ndim > 1:
+    if held.dtype.kind == "f":
         return torch.ones(len(held), dtype=torch.bool)
     real = (held != NONE) if held.ndim == 1 else (held >= 0).any(axis=1)
     return torch.from_numpy(np.asarray(real))
@@ -233,9 +234,10 @@ def matches(asked: str, ours: Mapping[str, int], theirs: Mapping[str, int]) -> d
     top = list(ours)[-1]
     if asked.strip():
         pairs = [word.partition(":")[::2] for word in asked.replace(" ", "").split(",") if word]
-        if not all(one.isdigit() and other.isdigit() and 1 <= int(one) <= ours[top] and 1 <= int(other) <= theirs[top] for one, other in pairs):
-            raise UserError(f"distil.matched is {asked!r}; pairs of layers were expected, from 1 to {ours[top]} of the student and from 1 to "
-                            f"{theirs[top]} of the teacher.", exit=Exit.SETTINGS,
+        bounds = ours[top], theirs[top]
+        if not all(one.isdigit() and 1 <= int(one) <= most for pair in pairs for one, most in zip(pair, bounds, strict=True)):
+            raise UserError(f"distil.matched is {asked!r}; pairs of layers were expected, from 1 to {ours[top]} of the student and "
+                            f"from 1 to {theirs[top]} of the teacher.", exit=Exit.SETTINGS,
                             fix="For example distil.matched=" + ",".join(f"{one}:{other}" for one, other in found[top]))
         found[top] = [(int(one), int(other)) for one, other in pairs]
     return found

@@ -38,7 +38,8 @@ def signature(text: str) -> NDArray[np.uint32]:
     """The minima of the hashes of a text, (BANDS * ROWS,)."""
     held = np.fromiter(shingles(text), dtype=np.uint64)
     # Multiply and shift (Dietzfelbinger and others 1997): the upper half of an odd factor times the hash, modulo 2^64.
-    return ((held[None, :] * FACTORS + SHIFTS) >> np.uint64(32)).min(axis=1).astype(np.uint32)
+    found: NDArray[np.uint32] = ((held[None, :] * FACTORS + SHIFTS) >> np.uint64(32)).min(axis=1).astype(np.uint32)
+    return found
 
 
 def likeness(first: set[int], second: set[int]) -> float:

@@ -90,7 +90,8 @@ def as_ranges(rows: NDArray[np.int64]) -> list[list[int]]:
     if not len(rows):
         return []
     gaps = np.flatnonzero(np.diff(rows) > 1)
-    return np.stack([rows[np.concatenate([[0], gaps + 1])], rows[np.append(gaps, len(rows) - 1)] + 1], axis=1).tolist()
+    found: list[list[int]] = np.stack([rows[np.concatenate([[0], gaps + 1])], rows[np.append(gaps, len(rows) - 1)] + 1], axis=1).tolist()
+    return found
 
 
 class Earlier:

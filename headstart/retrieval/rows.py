@@ -20,7 +20,8 @@ FIELDS = (
     Field("title", "its title", required=False),
     Field("id", "its name, by which it is cited and evaluated", required=False),
 )
-USUAL = {"title": ("title", "headline", "heading", "subject"), "id": ("id", "_id", "document_id", "doc_id", "docid", "passage_id", "pid", "url")}
+USUAL = {"title": ("title", "headline", "heading", "subject"),
+         "id": ("id", "_id", "document_id", "doc_id", "docid", "passage_id", "pid", "url")}
 
 
 def read(path: str, name: str, settings: Data, columns: Mapping[str, str], account: Account) -> Iterator[Document]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from headstart.retrieval.document import Document
 from headstart.retrieval.lines import Lines, Written
-from headstart.retrieval.near_duplicates import BANDS, folds, signature
+from headstart.retrieval.near_duplicates import BANDS, ROWS, folds, signature
 from headstart.retrieval.passage import Passage
 from headstart.retrieval.passages import cut, subject
 from headstart.search.postings import write_postings
@@ -56,7 +56,7 @@ def fold(folder: Path, settings: Settings) -> NDArray[np.int64]:
     raw = Lines(folder / RAW[0])
     if settings.near_duplicates is None:
         return np.arange(len(raw), dtype=np.int64)
-    signatures = np.fromfile(folder / RAW[4], dtype=np.uint64).reshape(-1, BANDS)
+    signatures = np.fromfile(folder / RAW[4], dtype=np.uint32).reshape(-1, BANDS * ROWS)
     return folds(signatures, lambda row: subject(Passage(**raw[row]), titles=settings.titles), settings.near_duplicates)
 
 
@@ -90,7 +90,8 @@ def as_ranges(rows: NDArray[np.int64]) -> list[list[int]]:
     if not len(rows):
         return []
     gaps = np.flatnonzero(np.diff(rows) > 1)
-    return np.stack([rows[np.concatenate([[0], gaps + 1])], rows[np.append(gaps, len(rows) - 1)] + 1], axis=1).tolist()
+    found: list[list[int]] = np.stack([rows[np.concatenate([[0], gaps + 1])], rows[np.append(gaps, len(rows) - 1)] + 1], axis=1).tolist()
+    return found
 
 
 class Earlier:

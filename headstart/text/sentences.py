@@ -35,7 +35,8 @@ MARKS = ".!?…"
 WIDE = "。！？｡"  # no space follows them
 CLOSERS = "\"'”’»)]}›」』）】＂"
 # No mark is looked at twice (++, *+, and no begin inside a run of marks), so that a megabyte of dots takes no hours.
-END = re.compile(rf"[{WIDE}][{WIDE}{MARKS}{re.escape(CLOSERS)}]*|(?<![{MARKS}])[{MARKS}]++[{re.escape(CLOSERS)}]*+(?=\s|$|[\[(]\d+[\])])|\n[^\S\n]*(?=\n)")
+END = re.compile(rf"[{WIDE}][{WIDE}{MARKS}{re.escape(CLOSERS)}]*|"
+                 rf"(?<![{MARKS}])[{MARKS}]++[{re.escape(CLOSERS)}]*+(?=\s|$|[\[(]\d+[\])])|\n[^\S\n]*(?=\n)")
 NEXT = re.compile(r"[\s\"'“„‘«(\[{‹]*(\w+|\S?)")
 
 

@@ -150,7 +150,7 @@ def test_a_curriculum_learns_the_first_epoch_in_the_files_order():
     assert task.in_order(0) and not task.in_order(1) and not LongAnswer().in_order(0)
     made = [[update.tolist() for update in plan(lengths, batch_size=2, seed=0, epoch=epoch, bucketed=True, in_order=task.in_order(epoch))]
             for epoch in (0, 1)]
-    assert made[0] == [[0, 1], [2, 3], [4]] and len(made[1]) == 3 and sorted(sum(made[1], [])) == [0, 1, 2, 3, 4]
+    assert made[0] == [[0, 1], [2, 3], [4]] and len(made[1]) == 3 and sorted(at for update in made[1] for at in update) == [0, 1, 2, 3, 4]
 
 
 def rows(count):

@@ -79,8 +79,8 @@ def gathered(name: str, features: Sequence[Feature]) -> Any:
 def plan(lengths: Ints, *, batch_size: int, seed: int, epoch: int, bucketed: bool, in_order: bool = False) -> list[Ints]:
     """The updates of an epoch: arrays of example places, every example once.
 
-    In order: as they stand. Not bucketed: a plain shuffle. Bucketed: within chunks of 50 batches examples are sorted by length, then batches
-    are shuffled, the one with the longest example first so that too little memory shows at once.
+    In order: as they stand. Not bucketed: a plain shuffle. Bucketed: within chunks of 50 batches examples are sorted by
+    length, then batches are shuffled, the one with the longest example first so that too little memory shows at once.
     """
     draw = np.random.default_rng([seed, epoch])
     order = np.arange(len(lengths)) if in_order else draw.permutation(len(lengths))

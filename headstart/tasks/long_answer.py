@@ -60,7 +60,7 @@ class Settings:
                                                          "passages and to cite them, for models that follow orders")] = "plain"
     chat: Annotated[bool, Note("decoders: lay the prompt out by the tokenizer's chat template, where it has one")] = True
     threshold: Annotated[float | None, Note("say that nothing answers where no passage's score reaches this; never when not given")] = None
-    curriculum: Annotated[bool, Note("learn the rows of the first epoch in the order of their file (easy ones first), later ones as drawn")] = False
+    curriculum: Annotated[bool, Note("learn the first epoch's rows in the order of their file, easy ones first")] = False
     stem: Annotated[bool, Note("compare stems of words (ROUGE)")] = True
 
 

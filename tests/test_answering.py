@@ -88,6 +88,21 @@ def test_old_options_of_generation_are_there(kind, writers):
     assert beams.prediction and drawn[0] == drawn[1] != drawn[2]
 
 
+def test_rules_against_repeating_look_at_the_answer_alone():
+    import torch
+
+    from headstart.evaluation.afresh import Afresh
+
+    ids = torch.tensor([[1, 2, 3, 1, 2, 4, 1, 2]])  # the prompt is 1 2 3; written: 1 2 4 1 2
+    made = Afresh(Generation(no_repeat_ngram=3), 3)(ids, torch.zeros(1, 6))
+    assert torch.isneginf(made).tolist() == [[False] * 4 + [True, False]]  # 1 2 4 was written; 1 2 3 was read
+    narrow = torch.full((1, 6), -torch.inf)
+    narrow[0, 4] = 0.0  # all that may be drawn
+    assert torch.equal(Afresh(Generation(no_repeat_ngram=3), 3)(ids, narrow), narrow)
+    penal = Afresh(Generation(repetition_penalty=2.0), 3)(ids, torch.ones(1, 6))
+    assert penal.tolist() == [[1.0, 0.5, 0.5, 1.0, 0.5, 1.0]]
+
+
 @KINDS
 def test_what_does_not_fit_is_told(kind, writers):
     made = writers[kind].answer("Who paints?", found(TEXTS * 4), QUICK)

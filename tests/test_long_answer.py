@@ -141,6 +141,18 @@ def test_scores_of_rows_are_worked_out(folders):
     assert found["false_marks"] == 0.5 and found["cited_by_writer"] == 1
 
 
+def test_a_curriculum_learns_the_first_epoch_in_the_files_order():
+    import numpy as np
+
+    from headstart.data.batches import plan
+
+    task, lengths = LongAnswer(Settings(curriculum=True)), np.array([5, 9, 1, 7, 3])
+    assert task.in_order(0) and not task.in_order(1) and not LongAnswer().in_order(0)
+    made = [[update.tolist() for update in plan(lengths, batch_size=2, seed=0, epoch=epoch, bucketed=True, in_order=task.in_order(epoch))]
+            for epoch in (0, 1)]
+    assert made[0] == [[0, 1], [2, 3], [4]] and len(made[1]) == 3 and sorted(at for update in made[1] for at in update) == [0, 1, 2, 3, 4]
+
+
 def rows(count):
     """The first passage's second word is what is to be written."""
     held = tiny.texts(count, seed=5)

@@ -124,6 +124,10 @@ class Task(ABC, Generic[E]):
         """What is trained and measured on, made from the examples that were read; as many whatever is drawn."""
         return examples
 
+    def in_order(self, epoch: int) -> bool:
+        """Whether an epoch (from 0) learns the rows in the order of their file, not in a drawn one."""
+        return False
+
     @abstractmethod
     def encode(self, example: E, tokenizer: Tokenizer, draw: Random | None = None) -> list[Feature]:
         """The example as model input. `draw` is seeded in training, fixed on dev and test, None in prediction."""

@@ -76,15 +76,15 @@ def gathered(name: str, features: Sequence[Feature]) -> Any:
     return np.concatenate(parts)
 
 
-def plan(lengths: Ints, *, batch_size: int, seed: int, epoch: int, bucketed: bool) -> list[Ints]:
+def plan(lengths: Ints, *, batch_size: int, seed: int, epoch: int, bucketed: bool, in_order: bool = False) -> list[Ints]:
     """The updates of an epoch: arrays of example places, every example once.
 
-    Not bucketed: a plain shuffle. Bucketed: within chunks of 50 batches examples are sorted by length, then batches
-    are shuffled, the one with the longest example first so that too little memory shows at once.
+    In order: as they stand. Not bucketed: a plain shuffle. Bucketed: within chunks of 50 batches examples are sorted by
+    length, then batches are shuffled, the one with the longest example first so that too little memory shows at once.
     """
     draw = np.random.default_rng([seed, epoch])
-    order = draw.permutation(len(lengths))
-    if not bucketed:
+    order = np.arange(len(lengths)) if in_order else draw.permutation(len(lengths))
+    if not bucketed or in_order:
         return [order[begin:begin + batch_size] for begin in range(0, len(order), batch_size)]
     batches: list[Ints] = []
     for begin in range(0, len(order), CHUNK * batch_size):

@@ -63,6 +63,7 @@ CODES: dict[str, str] = {
     "W222": "an answer stands in the passage in other letters, spaces or accents; repaired",
     "W223": "a question id stands twice",
     "W230": "a target is its source",
+    "W240": "questions have no passages to be answered from",
     "W224": "SQuAD 1.1 and 2.0 are mixed in one file",
     "N210": "the scheme of the tags",
     "N220": "questions without an answer",

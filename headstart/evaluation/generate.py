@@ -13,6 +13,7 @@ from headstart.contract import Feature, Layout, Target
 from headstart.data.batches import collate
 from headstart.errors import Exit, UserError
 from headstart.evaluation import habits
+from headstart.evaluation.afresh import Afresh, without_rules
 from headstart.evaluation.collected import Collected, Stopped
 from headstart.models.load import longest_of
 from headstart.models.memory import check_room
@@ -54,8 +55,11 @@ def generate(model: Model, prompts: Sequence[str], settings: Generation, *, seed
 
 
 def go_on(model: Model, laid: Sequence[tuple[Sequence[int], int]], settings: Generation, *, seed: int, stop: Sequence[str] = (),
-          stream: Callable[[str], None] | None = None) -> list[list[Written]]:
-    """The same after prompts that are laid out already: their ids, and how many tokens of each were cut."""
+          stream: Callable[[str], None] | None = None, afresh: bool = False) -> list[list[Written]]:
+    """The same after prompts that are laid out already: their ids, and how many tokens of each were cut.
+
+    With `afresh` a prompt's own words may be said again, whatever the rules against repeating.
+    """
     import torch
 
     model.module.eval()
@@ -67,7 +71,7 @@ def go_on(model: Model, laid: Sequence[tuple[Sequence[int], int]], settings: Gen
                   if model.facts.row.ragged or len(laid[place][0]) == len(laid[order[begin]][0])]
         with torch.random.fork_rng(devices=[]), torch.inference_mode(), quiet(), habits.habitual(model, settings):
             torch.manual_seed(seed * 1_000_003 + begin)
-            rows = write(model, [laid[place][0] for place in places], settings, stop, stream)
+            rows = write(model, [laid[place][0] for place in places], settings, stop, stream, afresh=afresh)
             for place, texts in zip(places, rows, strict=True):
                 ids, cut = laid[place]
                 found[place] = [finished(model, ids, new, logs, stop, cut) for new, logs in texts]
@@ -123,7 +127,7 @@ def lay_out(model: Model, prompt: str, settings: Generation) -> tuple[list[int],
 
 
 def write(model: Model, prompts: Sequence[Sequence[int]], settings: Generation, stop: Sequence[str],
-          stream: Callable[[str], None] | None) -> list[list[tuple[list[int], list[float] | None]]]:
+          stream: Callable[[str], None] | None, *, afresh: bool = False) -> list[list[tuple[list[int], list[float] | None]]]:
     """The new ids after each prompt of a batch, padded on the left, with log p of each where they came one by one."""
     import torch
 
@@ -143,10 +147,12 @@ def write(model: Model, prompts: Sequence[Sequence[int]], settings: Generation, 
         more["streamer"] = Stream(model, stream, prompts[0])
     if stop:
         more["stopping_criteria"] = [Stopped(lambda prompt, new: said(model, prompt, new), prompts, stop)]
+    chosen = without_rules(settings) if afresh else settings
+    rules = [Afresh(settings, width)] if afresh and chosen != settings else []
     with Collected(model.module) as seen:
         made: torch.Tensor = model.module.generate(
-            input_ids=ids.to(model.device), attention_mask=mask.to(model.device), generation_config=config(model, settings, new),
-            logits_processor=[seen], **more)
+            input_ids=ids.to(model.device), attention_mask=mask.to(model.device), generation_config=config(model, chosen, new),
+            logits_processor=[seen, *rules], **more)
     logs: Sequence[list[float] | None] = seen.rows(made[:, -1]) if settings.beams == 1 else [None] * len(made)
     rows = list(zip(made[:, width:].tolist(), logs, strict=True))
     return [rows[place:place + settings.answers] for place in range(0, len(rows), settings.answers)]

@@ -22,7 +22,7 @@ def write(model: Model, features: Sequence[Feature], settings: Generation, *, se
     """
     if model.facts.row.rewrite is not None:
         return rewrite(model, [list(one.ids) for one in features], settings, seed=seed, stream=stream)
-    return go_on(model, [(prompt_of(one), one.cut) for one in features], settings, seed=seed, stream=stream)
+    return go_on(model, [(prompt_of(one), one.cut) for one in features], settings, seed=seed, stream=stream, afresh=True)
 
 
 def prompt_of(feature: Feature) -> list[int]:

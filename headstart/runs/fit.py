@@ -83,7 +83,7 @@ class Fit:
             self.draw(epoch)
             lengths = self.features.example_lengths
             return plan(lengths, batch_size=request.training.batch_size, seed=request.seed, epoch=epoch,
-                        bucketed=not self.packed)
+                        bucketed=not self.packed, in_order=self.prepared.task.in_order(epoch))
 
         return updates
 

@@ -60,6 +60,7 @@ class Settings:
                                                          "passages and to cite them, for models that follow orders")] = "plain"
     chat: Annotated[bool, Note("decoders: lay the prompt out by the tokenizer's chat template, where it has one")] = True
     threshold: Annotated[float | None, Note("say that nothing answers where no passage's score reaches this; never when not given")] = None
+    curriculum: Annotated[bool, Note("learn the first epoch's rows in the order of their file, easy ones first")] = False
     stem: Annotated[bool, Note("compare stems of words (ROUGE)")] = True
 
 
@@ -142,6 +143,10 @@ class LongAnswer(Task[Asked]):
                                      f"(first: row {bare[0]}).",
                                      "A model cannot answer from what it does not read: add passages by a search (headstart index)."))
         return found
+
+    def in_order(self, epoch: int) -> bool:
+        """The first epoch, with a curriculum."""
+        return bool(self.settings.curriculum) and epoch == 0
 
     def encode(self, example: Asked, tokenizer: Tokenizer, draw: Random | None = None) -> list[Feature]:
         """The question, the passages that fit, and the first answer; in training one feature for each good answer, of weight 1/k.

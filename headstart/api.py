@@ -207,18 +207,18 @@ class Model:
 
 
 def load(reference: str | Path, task: str | None = None, *, device: str = "auto", allow_pickle: bool = False,
-         language: str | None = None) -> Model:
-    """A run folder, a model folder, a hub name or pip:PACKAGE, ready to predict; `language` for an XLM of several."""
+         language: str | None = None, target_language: str | None = None) -> Model:
+    """A run folder, a model folder, a hub name or pip:PACKAGE, ready to predict; languages for an XLM or mBART of several."""
     from headstart.runs import artifact
     from headstart.runs.prepare import choose_device
 
     made, loaded = artifact.load(str(reference), task_name=task, device=choose_device(device), allow_pickle=allow_pickle,
-                                 language=language)
+                                 language=language, target_language=target_language)
     return Model(made, loaded, str(reference))
 
 
 def load_writer(reference: str | Path, *, device: str = "auto", allow_pickle: bool = False, prompts: Sequence[str] | None = None,
-                generation: settings.Generation | None = None) -> Model:
+                generation: settings.Generation | None = None, data: settings.Data | None = None) -> Model:
     """A model that writes; one that cannot, or cannot after these prompts, is refused before its weights are read.
 
     Raises UserError (2, 78).
@@ -231,7 +231,8 @@ def load_writer(reference: str | Path, *, device: str = "auto", allow_pickle: bo
     refuse_unfit(known)
     if prompts is not None:
         refuse_prompts(known, prompts, settings_of(generation, {}))
-    return load(reference, device=device, allow_pickle=allow_pickle)
+    told = {} if data is None or known.row.rewrite is None else {"language": data.language, "target_language": data.target_language}
+    return load(reference, device=device, allow_pickle=allow_pickle, **told)
 
 
 def settings_of(given: settings.Generation | None, more: Mapping[str, Any]) -> settings.Generation:

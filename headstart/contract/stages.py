@@ -191,6 +191,10 @@ class Tokenizer(Protocol):
     def summary_place(self, length: int) -> int:
         """The place of the token that stands for a feature of this many tokens: the first, for a decoder the last."""
 
+    @property
+    def target(self) -> Tokenizer:
+        """The same for texts that an encoder-decoder writes."""
+
     def lay_out(self, *parts: Sequence[int]) -> tuple[list[int], list[int]]:
         """Ids and segment numbers of one feature, special tokens added."""
 
@@ -339,8 +343,8 @@ class Rival(Protocol):
 class Baseline:
     """A cheap rival on the same split: `fit(examples, states, seed)` gives something that predicts.
 
-    With `needs_states` the machinery hands in the pooled states of the untrained model, (M, W); with `needs_features` each
-    example's features in the place of states, with the same draws as the model's own (masked words); else None.
+    The machinery hands in pooled states of the untrained model, (M, W), with `needs_states`; each example's features, with the
+    model's own draws, with `needs_features`; else None.
     """
 
     name: str

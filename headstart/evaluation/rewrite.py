@@ -14,7 +14,7 @@ from headstart.data.batches import collate
 from headstart.evaluation.generate import Written, config
 from headstart.models.cache_name import with_cache
 from headstart.models.memory import check_room
-from headstart.models.rewriting import start_id
+from headstart.models.rewriting import start_id, written_positions
 from headstart.models.weights import quiet
 from headstart.settings import Generation
 
@@ -76,11 +76,12 @@ def written(model: Model, sources: Sequence[Sequence[int]], settings: Generation
     for row, source in enumerate(sources):
         ids[row, :len(source)] = torch.tensor(list(source))
         mask[row, :len(source)] = 1
-    most = model.module.config.max_position_embeddings - 1 if hasattr(model.module.config, "max_position_embeddings") else 10**9
+    most = (written_positions(model.module.config) or 10**9) - 1
     new = min(most, settings.new_tokens if settings.new_tokens != -1 else min(most, 512))
     check_room(model, rows=len(sources) * max(settings.beams, settings.answers), tokens=width + new)
+    beside = model.facts.row.beside(ids.to(model.device))
     made = model.module.generate(input_ids=ids.to(model.device), attention_mask=mask.to(model.device),
-                                 generation_config=own_config(model, settings, new), **with_cache(cache()))
+                                 generation_config=own_config(model, settings, new), **with_cache(cache()), **beside)
     rows = [row[1:] for row in made.tolist()]  # without what the decoder begins with
     each = settings.answers
     texts = [ended(model, row) for row in rows]

@@ -222,7 +222,7 @@ def choose_model(request: Request, task: Task[Any], device: str, voice: Voice) -
     from headstart.models.scratch import load_scratch, scratch_facts
 
     training, scratch, head = request.training, request.from_scratch, task.head()
-    dropouts: Any = {"dropout": training.dropout, "attention_dropout": training.attention_dropout}
+    dropouts: Any = {"dropout": training.dropout, "attention_dropout": training.attention_dropout, "layer_drop": training.layer_drop}
     if scratch is not None:
         folder = Path(scratch) if Path(scratch).is_dir() else Path(scratch).parent
         facts = scratch_facts(scratch, str(folder if request.model is None else request.model))
@@ -237,7 +237,8 @@ def choose_model(request: Request, task: Task[Any], device: str, voice: Voice) -
     language = request.data.language
     if (word := words(facts, language)) is not None:
         voice.say(word)
-    model = load(reference, head, seed=request.seed, device=device, allow_pickle=request.allow_pickle, language=language, **dropouts)
+    model = load(reference, head, seed=request.seed, device=device, allow_pickle=request.allow_pickle, language=language,
+                 target_language=request.data.target_language, **dropouts)
     if model.drawn:
         voice.say(f"drawn from the seed, as no file gives them: {len(model.drawn)} weights of the head")
     return model

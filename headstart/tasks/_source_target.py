@@ -106,7 +106,7 @@ class SourceTarget(Task[Pair]):
     @classmethod
     def adopt(cls, config: Mapping[str, Json]) -> Learned | None:
         """A published model that writes a text for a text; its config names what stands before a source."""
-        if not (config.get("architectures") or [""])[0].endswith("ForConditionalGeneration"):
+        if not (config.get("architectures") or [""])[0].endswith(("ForConditionalGeneration", "MTModel", "EncoderDecoderModel")):
             return None
         return Learned(values={"prefix": prefix_in(config, cls.name)})
 
@@ -127,9 +127,10 @@ class SourceTarget(Task[Pair]):
         (source, types), cut = tokenizer.lay_out(ids[:room]), max(0, len(ids) - room)
         if example.targets is None:
             return [Feature(source, types, cut=cut)]
-        target = list(tokenizer.tokenize(example.targets[0]).ids)
-        most = min(self.settings.longest_target or room, tokenizer.room(1) if room < 10**8 else 10**9)
-        made = tokenizer.lay_out(target[:most])[0]
+        target = list(tokenizer.target.tokenize(example.targets[0]).ids)
+        room = tokenizer.target.room(1)
+        most = min(self.settings.longest_target or room, room)
+        made = tokenizer.target.lay_out(target[:most])[0]
         info = {"target_cut": len(target) - most} if len(target) > most else {}
         return [Feature(source, types, {"label": Target(made, "asked")}, cut=cut, info=info, asks=[0] * len(made))]
 

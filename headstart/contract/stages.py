@@ -341,13 +341,9 @@ class Rival(Protocol):
 
 @dataclass(frozen=True)
 class Baseline:
-    """A cheap rival on the same split: `fit(examples, states, seed)` gives something that predicts.
-
-    The machinery hands in pooled states of the untrained model, (M, W), with `needs_states`; each example's features, with the
-    model's own draws, with `needs_features`; else None.
-    """
+    """A cheap rival on the same split: `fit(examples, states, seed)` gives something that predicts."""
 
     name: str
     fit: Callable[[Sequence[Any], Any, int], Rival]
-    needs_states: bool = False
-    needs_features: bool = False
+    needs_states: bool = False  # states are the pooled ones of the untrained model, (M, W)
+    needs_features: bool = False  # in their place each example's features, with the model's own draws (masked words); else None

@@ -80,7 +80,8 @@ def spoken(facts: Facts, source: str | None, target: str | None) -> Spoken | Non
     found = {"data.language": source or said.get("src_lang"), "data.target_language": target or said.get("tgt_lang") or first}
     for key, name in found.items():
         if name is None:
-            raise UserError(f"{facts.reference} knows {len(known)} languages, and {'none was chosen to write' if 'target' in key else 'the language of the sources was not said'}.",
+            missing = "none was chosen to write" if "target" in key else "the language of the sources was not said"
+            raise UserError(f"{facts.reference} knows {len(known)} languages, and {missing}.",
                             fix=f"Pass --set {key}=…, one of {', '.join(sorted(known))}.")
         if name not in known:
             near = nearest(name, known) or next((one for one in sorted(known) if one.startswith(name[:2].lower())), None)

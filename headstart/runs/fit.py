@@ -11,7 +11,7 @@ import numpy as np
 
 from headstart.contract import Json, Score
 from headstart.data import feature_cache
-from headstart.data.batches import choose_batcher, collate, micro, plan, within
+from headstart.data.batches import choose_batcher, collate, costs, micro, planned, within
 from headstart.data.features import Features
 from headstart.evaluation.evaluate import measure, scores
 from headstart.evaluation.predict import predict
@@ -74,9 +74,7 @@ class Fit:
 
         def updates(epoch: int) -> list[Ints]:
             self.draw(epoch)
-            lengths = self.features.example_lengths
-            return plan(lengths, batch_size=request.training.batch_size, seed=request.seed, epoch=epoch,
-                        bucketed=not self.packed)
+            return planned(self.prepared.model.kind, self.features, request.training, request.seed, epoch, packed=self.packed)
 
         return updates
 
@@ -85,7 +83,7 @@ class Fit:
         layout = self.prepared.model.layout(packed=self.packed)
         most = TOKENS["cuda" if self.prepared.request.device.startswith("cuda") else "cpu"]
         if self.prepared.request.training.micro_batch is None:
-            size = within(examples, self.features.example_lengths, size, most)
+            size = within(examples, costs(self.prepared.model.kind, self.features), size, most)
         parts = micro(examples, self.features.example_lengths, size)
         return [collate(self.features.of_examples(part), layout) for part in parts]
 
@@ -99,6 +97,10 @@ def begin(folder: RunFolder, prepared: Prepared, log: Log, voice: Voice, interru
     if request.training.gradient_checkpointing:
         model.checkpoint_gradients()
     state = State.fresh(model, request.training, precision=number, device=request.device)
+    if training_tokens := request.training.batch_tokens:
+        largest = max(map(len, planned(model.kind, prepared.features, request.training, request.seed, 0, packed=name == "packed")))
+        state.micro = request.training.micro_batch or largest
+        voice.say(f"updates of at most {training_tokens:,} tokens, padding included: up to {largest:,} examples")
     seen_rows.trim(state.optimizer, model.module, prepared.features.token_ids())
     score, higher = task.best
     fit = Fit(folder, prepared, log, voice, interrupts, state, Progress(score, higher), number, name == "packed")
@@ -118,12 +120,14 @@ def tell_estimate(fit: Fit) -> None:
     """Measure the longest batch and say what the run will take; raises UserError when it cannot fit."""
     prepared = fit.prepared
     request = prepared.request
-    lengths = fit.features.example_lengths
-    longest = np.argsort(-lengths, kind="stable")[:request.training.batch_size]
+    lengths, updates = fit.features.example_lengths, fit.plan()(0)
+    taken = costs(prepared.model.kind, fit.features)
+    longest = (max(updates, key=lambda update: int(taken[update].max())) if request.training.batch_tokens else
+               np.argsort(-taken, kind="stable")[:request.training.batch_size])
     goal = objective.objective(prepared.task.head(), request.training, prepared.task.known.counts)
     found = estimate.measure(
         prepared.model, fit.make(longest, fit.state.micro), goal, updates=prepared.total_updates,
-        mean_tokens=float(lengths.mean()) * request.training.batch_size, precision=fit.precision, device=request.device,
+        mean_tokens=float(lengths.sum()) / len(updates), precision=fit.precision, device=request.device,
         folder=fit.folder.path, kept=request.training.keep)
     fit.voice.say(found.words())
     fit.log.write("estimate", **found.json())
@@ -189,7 +193,8 @@ def tell_step(fit: Fit, step: Step, total: int) -> None:
         fit.log.write("warning", update=step.update, words="a scaled overflow: this update was left out")
     if step.update % EVERY == 0 or step.update in (1, total):
         fit.log.write("update", update=step.update, epoch=step.epoch, loss=round(step.loss, 6), learning_rate=step.learning_rate,
-                      gradient_norm=round(step.gradient_norm, 6), tokens=fit.tokens, seconds=round(fit.seconds, 3))
+                      gradient_norm=round(step.gradient_norm, 6), tokens=fit.tokens, seconds=round(fit.seconds, 3),
+                      **({"padding": step.padding} if step.padding else {}))
     best = "" if fit.progress.value is None else f", {fit.progress.score} {fit.progress.value:.4f}"
     fit.voice.progress(step.update, total, f"updates, loss {step.loss:.3f}{best}")
 

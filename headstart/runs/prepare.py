@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from headstart.contract import Example, HeadSpec, Json, Task
-from headstart.data import checks, feature_cache, lengths, splits
+from headstart.data import batches, checks, feature_cache, lengths, splits
 from headstart.data.features import Features
 from headstart.data.table import locate, open_table
 from headstart.errors import DataError, Exit, Finding, UserError, told
@@ -261,10 +262,10 @@ def prepare(request: Request, voice: Voice, listed: Path | None) -> Prepared:
     task = rewriting.lengthened(task, features, request.generation, voice)
     rate = defaults.learning_rate(training, model.facts.width)
     epochs = defaults.epochs(training, features.examples, len(task.known.labels))
-    per_epoch = -(-features.examples // training.batch_size)
-    total = training.updates or max(1, round(epochs.value * per_epoch))
+    total = training.updates or max(1, updates_of(model, features, request, epochs.value))
     voice.say(f"learning rate {rate.value:g}: {rate.reason}")
-    voice.say(f"{total:,} updates of {training.batch_size}" + ("" if training.updates else
+    size = training.batch_size if training.batch_tokens is None else f"{training.batch_tokens:,} tokens"
+    voice.say(f"{total:,} updates of {size}" + ("" if training.updates else
               f", {epochs.value:g} epochs: {epochs.reason}"))
     filled = resolved(
         request, task=task.name, device=device,
@@ -275,6 +276,16 @@ def prepare(request: Request, voice: Voice, listed: Path | None) -> Prepared:
                                      epochs=None if training.updates else epochs.value),
         task_settings=vars(task.settings))
     return Prepared(filled, data, task, model, features, limit, total)
+
+
+def updates_of(model: Model, features: Features, request: Request, epochs: float) -> int:
+    """How many updates so many epochs have; by a budget of tokens, each epoch has its own number."""
+    training = request.training
+    if training.batch_tokens is None:
+        return round(epochs * -(-features.examples // training.batch_size))
+    packed = batches.choose_batcher(training.batcher, kind=model.kind, can_pack=model.can_pack)[0] == "packed"
+    counts = [len(batches.planned(model.kind, features, training, request.seed, epoch, packed=packed)) for epoch in range(math.ceil(epochs))]
+    return round(sum(counts[:int(epochs)]) + (epochs - int(epochs)) * counts[-1])
 
 
 def choose_longest(task: Task[Any], rows: Examples, model: Model, request: Request) -> lengths.LengthChoice:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from headstart.models.family import READS_NOTHING, Family, rewritten
+from headstart.models.family import READS_NOTHING, Checkpoint, Family, rewritten
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,5 +50,6 @@ FAMILY = Family(
     names={"width": "decoder.hidden_size", "layers": "encoder.num_hidden_layers", "positions": "encoder.max_position_embeddings"},
     config_keys=("encoder", "decoder", "vocab_size"),
     lacks=READS_NOTHING,
+    checkpoints=(Checkpoint("patrickvonplaten/bert2bert_cnn_daily_mail", "247 M", "Apache-2.0", pickled=True, verified=False),),
     note="pairs of BERT or RoBERTa, as EncoderDecoderModel of transformers saves them",
 )

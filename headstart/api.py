@@ -125,13 +125,18 @@ class Model:
 
     def predict_file(self, path: str, to: str = "-", *, columns: Mapping[str, str] | None = None,
                      data: settings.Data | None = None, evaluation: settings.Evaluation | None = None,
-                     voice: Voice | None = None, as_training_data: bool = False) -> int:
+                     voice: Voice | None = None, as_training_data: bool = False, overwrite: bool = False) -> int:
         """Predict a file's rows into another file, which appears whole; returns how many.
 
-        With `as_training_data` it is a file to train on: what the task reads, and the predictions as its target.
+        With `as_training_data` it is a file to train on: what the task reads, and the predictions as its target. A task that
+        writes takes a folder of .txt files too, and writes one with the same names (over others with `overwrite` alone).
         """
         from headstart.runs.output import predict_file
+        from headstart.runs.texts import holds_texts, predict_folder
 
+        if holds_texts(self.task, path) and not as_training_data:
+            tokens = (evaluation or settings.Evaluation()).batch_tokens
+            return predict_folder(self.task, self.loaded, path, to, overwrite=overwrite, batch_tokens=tokens, voice=voice or Silent())
         return predict_file(self.task, self.loaded, path, to, settings=data or settings.Data(), given=columns or {},
                             batch_tokens=(evaluation or settings.Evaluation()).batch_tokens, voice=voice or Silent(),
                             as_training_data=as_training_data)
@@ -175,7 +180,9 @@ class Model:
         if self.loaded.facts.row.rewrite is not None:
             from headstart.runs.rewriting import written_for
 
-            return written_for(self.task, self.loaded, prompts, settings, more, seed=seed)
+            if steer:
+                raise UserError("Only a language model that goes on with a text can be steered.", fix="Leave --steer out.")
+            return written_for(self.task, self.loaded, prompts, settings, more, seed=seed, stop=stop)
         own = settings_of(settings, more)
         if steer:
             from headstart.evaluation.side_by_side import generate as both

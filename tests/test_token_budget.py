@@ -93,10 +93,9 @@ def test_a_classifier_takes_a_budget_too(tiny_bert, tmp_path, headstart):
 
 
 def test_micro_batches_count_what_is_written_too():
+    from headstart.contract import Feature, Target
     from headstart.data.batches import costs
     from headstart.data.features import Features
-
-    from headstart.contract import Feature, Target
 
     made = Features()
     made.add([Feature([1, 2, 3], targets={"label": Target([4] * 50, "asked")}, asks=[0] * 50)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 
 from headstart.cli import _flags
 from headstart.errors import UserError
@@ -21,6 +22,7 @@ def add(parser: argparse.ArgumentParser) -> None:
                         help="one row without a file; NAME=@FILE reads the text from a file")
     parser.add_argument("--as-training-data", action="store_true",
                         help="write what the task reads and the predictions as its target: a file for finetune (pseudo-labels)")
+    parser.add_argument("--overwrite", action="store_true", help="of a folder of .txt files: write over those in the folder --to")
     _flags.columns(parser)
     _flags.common(parser, training=False)
 
@@ -49,9 +51,10 @@ def run(given: argparse.Namespace) -> int:
             print(json.dumps(prediction, ensure_ascii=False))
         return 0
     rows = model.predict_file(given.input, given.to, columns=columns, data=groups["data"],
-                              evaluation=groups["evaluation"], voice=voice, as_training_data=given.as_training_data)
+                              evaluation=groups["evaluation"], voice=voice, as_training_data=given.as_training_data,
+                              overwrite=given.overwrite)
     if given.to != "-":
-        voice.say(f"wrote {rows:,} rows to {given.to}")
+        voice.say(f"wrote {rows:,} {'texts' if os.path.isdir(given.to) else 'rows'} to {given.to}")
         if given.json:
             print(json.dumps({"rows": rows, "to": given.to}))
     return 0

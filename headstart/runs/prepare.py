@@ -259,7 +259,7 @@ def prepare(request: Request, voice: Voice, listed: Path | None) -> Prepared:
     model.tokenizer = model.tokenizer.with_longest(limit.longest)
     features = feature_cache.encode(task, data.splits["train"], model.tokenizer, seed=request.seed, workers=request.data.workers,
                                     folder=request.data.cache)
-    task = rewriting.lengthened(task, features, request.generation, voice)
+    task = rewriting.lengthened(task, model, features, request.generation, voice)
     rate = defaults.learning_rate(training, model.facts.width)
     epochs = defaults.epochs(training, features.examples, len(task.known.labels))
     total = training.updates or max(1, updates_of(model, features, request, epochs.value))
@@ -284,7 +284,8 @@ def updates_of(model: Model, features: Features, request: Request, epochs: float
     if training.batch_tokens is None:
         return round(epochs * -(-features.examples // training.batch_size))
     packed = batches.choose_batcher(training.batcher, kind=model.kind, can_pack=model.can_pack)[0] == "packed"
-    counts = [len(batches.planned(model.kind, features, training, request.seed, epoch, packed=packed)) for epoch in range(math.ceil(epochs))]
+    counts = [len(batches.planned(model.kind, features, training, request.seed, epoch, packed=packed))
+              for epoch in range(math.ceil(epochs))]
     return round(sum(counts[:int(epochs)]) + (epochs - int(epochs)) * counts[-1])
 
 

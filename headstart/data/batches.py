@@ -52,6 +52,14 @@ def collate(features: Sequence[Feature], layout: Layout) -> Batch:
                  np.asarray([len(held) for held in places], dtype=np.int64), {name: per_of(name, features) for name in targets})
 
 
+def parted(batch: Batch, name: str) -> Sequence[Any]:
+    """A target of each feature of a batch: a number, or one for each of its tokens, or for each that is asked for."""
+    values = batch.targets[name]
+    if batch.per[name] == "feature":
+        return list(values)
+    return np.split(values, np.cumsum(batch.lengths if batch.per[name] == "token" else batch.asked)[:-1])
+
+
 def target_names(features: Sequence[Feature]) -> list[str]:
     """Every target that some feature has, in order."""
     return list(dict.fromkeys(name for feature in features for name in feature.targets))

@@ -11,7 +11,7 @@ import numpy as np
 
 from headstart.contract import Json, Score
 from headstart.data import feature_cache
-from headstart.data.batches import choose_batcher, collate, costs, micro, planned, within
+from headstart.data.batches import choose_batcher, collate, costs, micro, parted, planned, within
 from headstart.data.features import Features
 from headstart.evaluation.evaluate import measure, scores
 from headstart.evaluation.predict import predict
@@ -139,11 +139,12 @@ def first_batch(fit: Fit) -> dict[str, Json]:
     batch = fit.make(updates[0], fit.state.micro)[0]
     tokenizer = fit.prepared.model.tokenizer
     rows: list[Json] = []
+    targets = {name: parted(batch, name) for name in batch.targets}
     for n, (row, start, end) in enumerate(batch.segments.tolist()):
         ids = batch.ids[row, start:end].tolist()
         rows.append({"row": row, "begin": start, "end": end, "tokens": tokenizer.held.convert_ids_to_tokens(ids), "ids": ids,
                      "weight": float(batch.weights[n]),
-                     "targets": {name: values[n].tolist() for name, values in batch.targets.items()}})
+                     "targets": {name: values[n].tolist() for name, values in targets.items()}})
     return {"packed": fit.packed, "shape": list(batch.ids.shape), "features": rows}
 
 

@@ -60,7 +60,7 @@ def read_texts(source: Path, names: list[Path]) -> Mapping[Path, str]:
         try:
             found[name] = (source / name).read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
-            faults.append(Finding("E103", f"the text cannot be read as UTF-8: {error}.", "Save it as UTF-8.", str(source / name), row=number))
+            faults.append(Finding("E103", f"it is no text in UTF-8: {error}.", "Save it as UTF-8.", str(source / name), row=number))
             continue
         if not found[name].strip():
             faults.append(Finding("E201", "the text is empty.", "Fill it in, or take the file away.", file=str(source / name), row=number))

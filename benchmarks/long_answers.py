@@ -92,11 +92,10 @@ def timed(words: str, begun: float) -> None:
 
 def search_side(given: argparse.Namespace, files: dict[str, str], place: Path) -> None:
     """The index, the retriever, the re-ranker; one table of all ways to search on the test questions."""
-    from headstart.retrieval.build import build
-    from headstart.retrieval.index import Index
-
     import headstart
     from headstart.retrieval import measuring
+    from headstart.retrieval.build import build
+    from headstart.retrieval.index import Index
     from headstart.retrieval.index_scores import reranked, searching
     from headstart.retrieval.questions import read_questions
     from headstart.retrieval.reranking import Reranker
@@ -154,9 +153,8 @@ def by_page(asked: Any) -> Any:
 
 def answer_side(given: argparse.Namespace, files: dict[str, str], place: Path) -> None:
     """The writer, and its answers from found and from random passages."""
-    from headstart.retrieval.index import Index
-
     import headstart
+    from headstart.retrieval.index import Index
     from headstart.retrieval.index_scores import Wanted, index_scores
     from headstart.runs.voice import Terminal
     from headstart.settings import Data, Evaluation

@@ -7,9 +7,8 @@
 import argparse
 from pathlib import Path
 
-from headstart.retrieval.index import Index
-
 import headstart
+from headstart.retrieval.index import Index
 from headstart.retrieval.index_scores import Wanted, index_scores
 from headstart.runs.voice import Terminal
 from headstart.settings import Data, Evaluation

@@ -27,7 +27,8 @@ def index(source: str | Path, to: str | Path, *, model: str | None = None, devic
     from headstart.runs.prepare import choose_device
 
     made = settings.build({f"index.{name}": value for name, value in more.items()})["index"]
-    return build(str(source), Path(to), settings=made, model=None if model == "none" else model or DEFAULT_MODEL, voice=voice or Silent(), device=choose_device(device))
+    named = None if model == "none" else model or DEFAULT_MODEL
+    return build(str(source), Path(to), settings=made, model=named, voice=voice or Silent(), device=choose_device(device))
 
 
 def ask(place: str | Path, question: str, *, writer: str | Path | None = None, rerank: str | Path | None = None, source: str | None = None,

@@ -127,13 +127,18 @@ class Model:
 
     def predict_file(self, path: str, to: str = "-", *, columns: Mapping[str, str] | None = None,
                      data: settings.Data | None = None, evaluation: settings.Evaluation | None = None,
-                     voice: Voice | None = None, as_training_data: bool = False) -> int:
+                     voice: Voice | None = None, as_training_data: bool = False, overwrite: bool = False) -> int:
         """Predict a file's rows into another file, which appears whole; returns how many.
 
-        With `as_training_data` it is a file to train on: what the task reads, and the predictions as its target.
+        With `as_training_data` it is a file to train on: what the task reads, and the predictions as its target. A task that
+        writes takes a folder of .txt files too, and writes one with the same names (over others with `overwrite` alone).
         """
         from headstart.runs.output import predict_file
+        from headstart.runs.texts import holds_texts, predict_folder
 
+        if holds_texts(self.task, path) and not as_training_data:
+            tokens = (evaluation or settings.Evaluation()).batch_tokens
+            return predict_folder(self.task, self.loaded, path, to, overwrite=overwrite, batch_tokens=tokens, voice=voice or Silent())
         return predict_file(self.task, self.loaded, path, to, settings=data or settings.Data(), given=columns or {},
                             batch_tokens=(evaluation or settings.Evaluation()).batch_tokens, voice=voice or Silent(),
                             as_training_data=as_training_data)
@@ -177,7 +182,9 @@ class Model:
         if self.loaded.facts.row.rewrite is not None:
             from headstart.runs.rewriting import written_for
 
-            return written_for(self.task, self.loaded, prompts, settings, more, seed=seed)
+            if steer:
+                raise UserError("Only a language model that goes on with a text can be steered.", fix="Leave --steer out.")
+            return written_for(self.task, self.loaded, prompts, settings, more, seed=seed, stop=stop)
         own = settings_of(settings, more)
         if steer:
             from headstart.evaluation.side_by_side import generate as both
@@ -209,18 +216,18 @@ class Model:
 
 
 def load(reference: str | Path, task: str | None = None, *, device: str = "auto", allow_pickle: bool = False,
-         language: str | None = None) -> Model:
-    """A run folder, a model folder, a hub name or pip:PACKAGE, ready to predict; `language` for an XLM of several."""
+         language: str | None = None, target_language: str | None = None) -> Model:
+    """A run folder, a model folder, a hub name or pip:PACKAGE, ready to predict; languages for an XLM or mBART of several."""
     from headstart.runs import artifact
     from headstart.runs.prepare import choose_device
 
     made, loaded = artifact.load(str(reference), task_name=task, device=choose_device(device), allow_pickle=allow_pickle,
-                                 language=language)
+                                 language=language, target_language=target_language)
     return Model(made, loaded, str(reference))
 
 
 def load_writer(reference: str | Path, *, device: str = "auto", allow_pickle: bool = False, prompts: Sequence[str] | None = None,
-                generation: settings.Generation | None = None) -> Model:
+                generation: settings.Generation | None = None, data: settings.Data | None = None) -> Model:
     """A model that writes; one that cannot, or cannot after these prompts, is refused before its weights are read.
 
     Raises UserError (2, 78).
@@ -233,7 +240,8 @@ def load_writer(reference: str | Path, *, device: str = "auto", allow_pickle: bo
     refuse_unfit(known)
     if prompts is not None:
         refuse_prompts(known, prompts, settings_of(generation, {}))
-    return load(reference, device=device, allow_pickle=allow_pickle)
+    told = {} if data is None or known.row.rewrite is None else {"language": data.language, "target_language": data.target_language}
+    return load(reference, device=device, allow_pickle=allow_pickle, **told)
 
 
 def settings_of(given: settings.Generation | None, more: Mapping[str, Any]) -> settings.Generation:

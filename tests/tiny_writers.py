@@ -1,4 +1,4 @@
-"""Tiny models that write a text for a text, made in memory: T5, BART, Pegasus."""
+"""Tiny models that write a text for a text, made in memory: T5, BART and its kin, pairs of BERT and RoBERTa."""
 
 from __future__ import annotations
 
@@ -8,39 +8,70 @@ from typing import Any
 import tiny
 
 WRITERS = ("t5", "bart", "pegasus")
+MORE = ("marian", "mbart", "mbart50", "led", "bert2bert", "roberta2roberta")
 POSITIONS = tiny.POSITIONS
+LANGUAGES = {"data.language": "en_XX", "data.target_language": "ro_RO"}
 
 
 def tokenizer(family: str) -> Any:
     import transformers
 
-    if family == "bart":
+    if family in ("bert2bert", "roberta2roberta"):
+        return tiny.tokenizer(family.split("2")[0])
+    if family in ("bart", "led"):
         vocab, merges = tiny.byte_vocabulary()
-        return transformers.BartTokenizer(vocab=dict(vocab), merges=list(merges), model_max_length=POSITIONS)
+        kind = transformers.BartTokenizer if family == "bart" else transformers.LEDTokenizer
+        return kind(vocab=dict(vocab), merges=list(merges), model_max_length=POSITIONS)
     plain = tiny.unigram_vocabulary()[len(tiny.SENTENCES):]
-    if family == "t5":
+    if family in ("mbart", "mbart50"):
+        module = getattr(transformers.models, family)
+        codes = __import__(f"{module.__name__}.tokenization_{family}", fromlist=["x"]).FAIRSEQ_LANGUAGE_CODES
+        vocab = [*((one, 0.0) for one in ("<s>", "<pad>", "</s>", "<unk>")), *plain, *((code, 0.0) for code in codes), ("<mask>", 0.0)]
+        kind = transformers.MBartTokenizer if family == "mbart" else transformers.MBart50Tokenizer
+        return kind(vocab=vocab, model_max_length=POSITIONS)
+    if family in ("t5", "marian"):  # Marian's own class needs sentencepiece; see marian_folder
         vocab = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), *plain]
         return transformers.T5Tokenizer(vocab=vocab, extra_ids=0, model_max_length=POSITIONS)
     vocab = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("<mask_1>", 0.0), ("<mask_2>", 0.0), *plain]
     return transformers.PegasusTokenizer(vocab=vocab, offset=0, model_max_length=POSITIONS)
 
 
+CONFIGS = {"bart": "BartConfig", "pegasus": "PegasusConfig", "marian": "MarianConfig", "mbart": "MBartConfig", "mbart50": "MBartConfig",
+           "led": "LEDConfig"}
+
+
 def config(family: str, held: Any, **changes: Any) -> Any:
     import transformers
 
+    if family in ("bert2bert", "roberta2roberta"):
+        one = family.split("2")[0]
+        return transformers.EncoderDecoderConfig.from_encoder_decoder_configs(
+            tiny.config(one, held), tiny.config(one, held, num_hidden_layers=3), **changes)
     shape = {"vocab_size": len(held), "pad_token_id": held.pad_token_id, "eos_token_id": held.eos_token_id, "d_model": 32}
     if family == "t5":
         return transformers.T5Config(**shape | {"d_kv": 8, "d_ff": 64, "num_layers": 2, "num_decoder_layers": 3, "num_heads": 4,
                                                 "decoder_start_token_id": held.pad_token_id} | changes)
-    kind = transformers.BartConfig if family == "bart" else transformers.PegasusConfig
-    start = held.eos_token_id if family == "bart" else held.pad_token_id
-    more = {"bos_token_id": held.bos_token_id, "forced_eos_token_id": held.eos_token_id} if family == "bart" else {}
-    return kind(**shape | more | {
+    start = held.pad_token_id if family in ("pegasus", "marian") else held.eos_token_id
+    more = {"bos_token_id": held.bos_token_id, "forced_eos_token_id": held.eos_token_id} if family in ("bart", "led", "mbart", "mbart50") else {}
+    if family == "mbart":
+        start = None
+    if family == "marian":
+        more = {"forced_eos_token_id": held.eos_token_id, "static_position_embeddings": True, "bad_words_ids": [[held.pad_token_id]]}
+    places = {"max_encoder_position_embeddings": POSITIONS, "max_decoder_position_embeddings": POSITIONS // 2,
+              "attention_window": [8, 8]} if family == "led" else {"max_position_embeddings": POSITIONS}
+    return getattr(transformers, CONFIGS[family])(**shape | more | places | {
         "encoder_layers": 2, "decoder_layers": 3, "encoder_attention_heads": 4, "decoder_attention_heads": 4, "encoder_ffn_dim": 64,
-        "decoder_ffn_dim": 64, "max_position_embeddings": POSITIONS, "decoder_start_token_id": start} | changes)
+        "decoder_ffn_dim": 64, "decoder_start_token_id": start} | changes)
 
 
-CLASSES = {"t5": "T5ForConditionalGeneration", "bart": "BartForConditionalGeneration", "pegasus": "PegasusForConditionalGeneration"}
+CLASSES = {"t5": "T5ForConditionalGeneration", "bart": "BartForConditionalGeneration", "pegasus": "PegasusForConditionalGeneration",
+           "marian": "MarianMTModel", "mbart": "MBartForConditionalGeneration", "mbart50": "MBartForConditionalGeneration",
+           "led": "LEDForConditionalGeneration", "bert2bert": "EncoderDecoderModel", "roberta2roberta": "EncoderDecoderModel"}
+
+
+def languages(family: str) -> dict[str, str]:
+    """What `load` must be told of a family."""
+    return {"language": "en_XX", "target_language": "ro_RO"} if family in ("mbart", "mbart50") else {}
 
 
 def folder(family: str, place: Path, seed: int = 0, **changes: Any) -> Path:

@@ -34,7 +34,7 @@ def columns(parser: argparse.ArgumentParser) -> None:
 
 def common(parser: argparse.ArgumentParser, *, training: bool, groups: tuple[str, ...] = ("data.", "evaluation.")) -> None:
     """Settings, files, and how much is said."""
-    known = [line for line in all_lines() if not line.key.startswith("index.")] if training else [line for line in all_lines() if line.key.startswith(groups)]
+    known = [line for line in all_lines() if (not line.key.startswith("index.") if training else line.key.startswith(groups))]
     group = parser.add_argument_group("settings")
     for flag, key in SHORT.items():
         if any(line.key == key for line in known):

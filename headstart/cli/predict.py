@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 
 from headstart.cli import _flags
 from headstart.errors import UserError
@@ -21,6 +22,7 @@ def add(parser: argparse.ArgumentParser) -> None:
                         help="one row without a file; NAME=@FILE reads the text from a file")
     parser.add_argument("--as-training-data", action="store_true",
                         help="write what the task reads and the predictions as its target: a file for finetune (pseudo-labels)")
+    parser.add_argument("--overwrite", action="store_true", help="of a folder of .txt files: write over those in the folder --to")
     _flags.columns(parser)
     _flags.common(parser, training=False)
 
@@ -40,7 +42,8 @@ def run(given: argparse.Namespace) -> int:
     groups = _flags.groups(values)
     row = _flags.one_off(given.value)
     model = api.load(given.model, given.task, device=given.device or own.get("device", "auto"),
-                     allow_pickle=bool(given.allow_pickle), language=groups["data"].language)
+                     allow_pickle=bool(given.allow_pickle), language=groups["data"].language,
+                     target_language=groups["data"].target_language)
     model.set({key: value for key, value in values.items() if key.startswith(("task.", "generation."))})
     voice.say(model.words())
     if row:
@@ -48,9 +51,10 @@ def run(given: argparse.Namespace) -> int:
             print(json.dumps(prediction, ensure_ascii=False))
         return 0
     rows = model.predict_file(given.input, given.to, columns=columns, data=groups["data"],
-                              evaluation=groups["evaluation"], voice=voice, as_training_data=given.as_training_data)
+                              evaluation=groups["evaluation"], voice=voice, as_training_data=given.as_training_data,
+                              overwrite=given.overwrite)
     if given.to != "-":
-        voice.say(f"wrote {rows:,} rows to {given.to}")
+        voice.say(f"wrote {rows:,} {'texts' if os.path.isdir(given.to) else 'rows'} to {given.to}")
         if given.json:
             print(json.dumps({"rows": rows, "to": given.to}))
     return 0

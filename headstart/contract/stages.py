@@ -195,6 +195,10 @@ class Tokenizer(Protocol):
     def summary_place(self, length: int) -> int:
         """The place of the token that stands for a feature of this many tokens: the first, for a decoder the last."""
 
+    @property
+    def target(self) -> Tokenizer:
+        """The same for texts that an encoder-decoder writes."""
+
     def lay_out(self, *parts: Sequence[int]) -> tuple[list[int], list[int]]:
         """Ids and segment numbers of one feature, special tokens added."""
 
@@ -341,13 +345,9 @@ class Rival(Protocol):
 
 @dataclass(frozen=True)
 class Baseline:
-    """A cheap rival on the same split: `fit(examples, states, seed)` gives something that predicts.
-
-    With `needs_states` the machinery hands in the pooled states of the untrained model, (M, W); with `needs_features` each
-    example's features in the place of states, with the same draws as the model's own (masked words); else None.
-    """
+    """A cheap rival on the same split: `fit(examples, states, seed)` gives something that predicts."""
 
     name: str
     fit: Callable[[Sequence[Any], Any, int], Rival]
-    needs_states: bool = False
-    needs_features: bool = False
+    needs_states: bool = False  # states are the pooled ones of the untrained model, (M, W)
+    needs_features: bool = False  # in their place each example's features, with the model's own draws (masked words); else None

@@ -87,6 +87,10 @@ class Task(ABC, Generic[E]):
     def read(self, row: Row) -> E:
         """The row as an example; raises RowFault."""
 
+    def again(self, example: E, pieces: Sequence[Any]) -> E | None:
+        """For a task that writes: what is to be written for once more, after these pieces; None when they are the answer."""
+        return None
+
     @abstractmethod
     def subject(self, example: E) -> str:
         """The text that must not stand in two splits: what leak and duplicate checks compare."""

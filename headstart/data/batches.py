@@ -14,6 +14,8 @@ from headstart.contract import Batch, Feature, Kind, Layout, Per
 
 if TYPE_CHECKING:
     from headstart.contract import Ints
+    from headstart.data.features import Features
+    from headstart.settings import Training
 
 CHUNK = 50  # batches whose examples are sorted by length together: order stays random on the scale of a chunk
 NONE = -100  # a token or row without a target
@@ -50,6 +52,14 @@ def collate(features: Sequence[Feature], layout: Layout) -> Batch:
                  np.asarray([len(held) for held in places], dtype=np.int64), {name: per_of(name, features) for name in targets})
 
 
+def parted(batch: Batch, name: str) -> Sequence[Any]:
+    """A target of each feature of a batch: a number, or one for each of its tokens, or for each that is asked for."""
+    values = batch.targets[name]
+    if batch.per[name] == "feature":
+        return list(values)
+    return np.split(values, np.cumsum(batch.lengths if batch.per[name] == "token" else batch.asked)[:-1])
+
+
 def target_names(features: Sequence[Feature]) -> list[str]:
     """Every target that some feature has, in order."""
     return list(dict.fromkeys(name for feature in features for name in feature.targets))
@@ -76,25 +86,64 @@ def gathered(name: str, features: Sequence[Feature]) -> Any:
     return np.concatenate(parts)
 
 
-def plan(lengths: Ints, *, batch_size: int, seed: int, epoch: int, bucketed: bool, in_order: bool = False) -> list[Ints]:
+def plan(lengths: Ints, *, batch_size: int, seed: int, epoch: int, bucketed: bool, written: Ints | None = None,
+         tokens: int | None = None, in_order: bool = False) -> list[Ints]:
     """The updates of an epoch: arrays of example places, every example once.
 
-    In order: as they stand. Not bucketed: a plain shuffle. Bucketed: within chunks of 50 batches examples are sorted by
-    length, then batches are shuffled, the one with the longest example first so that too little memory shows at once.
+    In order: as they stand. Not bucketed: a plain shuffle. Bucketed: within chunks of 50 batches examples are sorted by length
+    (of like ones those for which like texts are `written` together), then batches are shuffled, the one with the longest example first so that
+    too little memory shows at once. With `tokens`, a batch holds as many examples as this budget in the place of `batch_size`.
     """
     draw = np.random.default_rng([seed, epoch])
     order = np.arange(len(lengths)) if in_order else draw.permutation(len(lengths))
+    others = np.zeros_like(lengths) if written is None else written
+
+    def parts(chunk: Ints) -> list[Ints]:
+        if tokens is not None:
+            return within_budget(chunk, lengths, others, tokens, padded=bucketed)
+        return [chunk[at:at + batch_size] for at in range(0, len(chunk), batch_size)]
+
     if not bucketed or in_order:
-        return [order[begin:begin + batch_size] for begin in range(0, len(order), batch_size)]
+        return parts(order)
     batches: list[Ints] = []
-    for begin in range(0, len(order), CHUNK * batch_size):
-        chunk = order[begin:begin + CHUNK * batch_size]
-        chunk = chunk[np.argsort(-lengths[chunk], kind="stable")]
-        batches += [chunk[at:at + batch_size] for at in range(0, len(chunk), batch_size)]
+    mean = float((lengths + others).mean()) if len(lengths) else 1.0
+    size = CHUNK * (batch_size if tokens is None else max(1, int(tokens / max(1.0, mean))))
+    for begin in range(0, len(order), size):
+        chunk = order[begin:begin + size]
+        batches += parts(chunk[np.lexsort((-others[chunk], -lengths[chunk]))])
     shuffled = [batches[place] for place in draw.permutation(len(batches))]
     longest = max(range(len(shuffled)), key=lambda place: lengths[shuffled[place]].max(), default=0)
     shuffled[:1], shuffled[longest:longest + 1] = shuffled[longest:longest + 1], shuffled[:1]
     return shuffled
+
+
+def planned(kind: Kind, features: Features, training: Training, seed: int, epoch: int, *, packed: bool,
+            in_order: bool = False) -> list[Ints]:
+    """The updates of an epoch of these features, as they were asked for."""
+    written = features.asked_lengths if kind == "encoder-decoder" else None
+    return plan(features.example_lengths, batch_size=training.batch_size, seed=seed, epoch=epoch, bucketed=not packed,
+                written=written, tokens=training.batch_tokens, in_order=in_order)
+
+
+def costs(kind: Kind, features: Features) -> Ints:
+    """Tokens that each example takes in the model: what is read, and what an encoder-decoder writes."""
+    return features.example_lengths + features.asked_lengths if kind == "encoder-decoder" else features.example_lengths
+
+
+def within_budget(order: Ints, lengths: Ints, written: Ints, tokens: int, *, padded: bool) -> list[Ints]:
+    """Consecutive examples whose tokens fit a budget, padding included: rows x (longest source + longest text to write).
+
+    An example that is longer by itself stands alone.
+    """
+    found, begin, source, target, held = [], 0, 0, 0, 0
+    for at, place in enumerate(order.tolist()):
+        source, target = max(source, int(lengths[place])), max(target, int(written[place]))
+        held += int(lengths[place] + written[place])
+        if at > begin and (held if not padded else (at - begin + 1) * (source + target)) > tokens:
+            found.append(order[begin:at])
+            begin, source, target = at, int(lengths[place]), int(written[place])
+            held = source + target
+    return [*found, order[begin:]] if len(order) else []
 
 
 def micro(update: Ints, lengths: Ints, size: int) -> list[Ints]:

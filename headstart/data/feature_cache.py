@@ -19,7 +19,7 @@ import numpy as np
 from headstart.contract import Example, Json, Target, Task
 from headstart.data.features import Features
 
-ARRAYS = ("tokens", "kinds", "ends", "borders", "weight_of", "cut_of")
+ARRAYS = ("tokens", "kinds", "ends", "borders", "weight_of", "cut_of", "asked_of")
 SOURCES = ("contract", "tasks", "text", "data")  # whose code decides what a feature is
 
 
@@ -47,6 +47,7 @@ def key(task: Task[Any], examples: Sequence[Example], tokenizer: Any, seed: int 
     known = task.learned.json() if task.learned is not None else None
     made.update(repr((type(task).__qualname__, task.settings, known, seed, epoch)).encode())
     made.update(tokenizer.backend.to_str().encode())
+    made.update(repr((tokenizer.target.longest, tokenizer.target.single)).encode())
     made.update(repr((tokenizer.longest, tokenizer.summary, tokenizer.single, tokenizer.double, tokenizer.part_types,
                       tokenizer.mask_id, tokenizer.end_id, tokenizer.start_id, tokenizer.held.chat_template, tokenizer.continues)).encode())
     for example in examples:

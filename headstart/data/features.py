@@ -65,7 +65,7 @@ class Features(Sequence[Feature]):
         self.tokens, self.kinds = array("i"), array("b")
         self.ends = array("q", [0])  # where each feature's tokens end
         self.borders = array("q", [0])  # where each example's features end
-        self.weight_of, self.cut_of = array("d"), array("q")
+        self.weight_of, self.cut_of, self.asked_of = array("d"), array("q"), array("q")
         self.targets: list[Any] = []
         self.extra: dict[int, tuple[dict[str, Json], Any, str, Any]] = {}  # info, group, role, asks where there are any
 
@@ -94,6 +94,7 @@ class Features(Sequence[Feature]):
             made.borders.extend(array("q", (features + border for border in part.borders[1:])))
             made.weight_of.extend(part.weight_of)
             made.cut_of.extend(part.cut_of)
+            made.asked_of.extend(part.asked_of)
             made.targets += part.targets
             made.extra |= {features + place: held for place, held in part.extra.items()}
         return made
@@ -110,6 +111,7 @@ class Features(Sequence[Feature]):
             self.weight_of.append(feature.weight)
             self.targets.append(feature.targets)
         self.cut_of.append(max((feature.cut for feature in features), default=0))
+        self.asked_of.append(sum(len(feature.asks) for feature in features if feature.asks is not None))
         self.borders.append(len(self.targets))
 
     def __len__(self) -> int:
@@ -132,6 +134,11 @@ class Features(Sequence[Feature]):
         ends = np.asarray(self.ends, dtype=np.int64)
         borders = ends[np.asarray(self.borders, dtype=np.int64)]
         return borders[1:] - borders[:-1]
+
+    @property
+    def asked_lengths(self) -> Ints:
+        """Tokens of each example that are asked for: what an encoder-decoder writes, (M,)."""
+        return np.asarray(self.asked_of, dtype=np.int64)
 
     @property
     def weights(self) -> Floats:

@@ -96,6 +96,11 @@ class Unlimited:
         """As the tokenizer says."""
         return self.held.summary_place(length)
 
+    @property
+    def target(self) -> Tokenizer:
+        """As the tokenizer's: what is written is cut as ever."""
+        return self.held.target
+
     def lay_out(self, *parts: Sequence[int]) -> tuple[list[int], list[int]]:
         """As the tokenizer does."""
         return self.held.lay_out(*parts)

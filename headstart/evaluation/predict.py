@@ -18,6 +18,7 @@ from headstart.data.features import Draws
 if TYPE_CHECKING:
     from headstart.models.model import Model
 
+WRITTEN = 256  # the same for texts that are written: what an interrupted prediction may have to write again
 CHUNK = 2048  # rows whose features are sorted by length together: padding and attention fall, memory stays flat
 
 
@@ -29,7 +30,7 @@ def predict(task: Task[Any], model: Model, examples: Iterable[Example], *, batch
     """
     source = iter(examples)
     draws = Draws(f"{seed}:fixed") if seed is not None and task.draws else None
-    while chunk := list(islice(source, CHUNK)):
+    while chunk := list(islice(source, WRITTEN if task.writes else CHUNK)):
         yield from predict_chunk(task, model, chunk, batch_tokens, draws)
 
 
@@ -69,20 +70,25 @@ def predict_chunk(task: Task[Any], model: Model, chunk: Sequence[Example], batch
 
 
 def write_chunk(task: Task[Any], model: Model, chunk: Sequence[Example]) -> list[Prediction]:
-    """Predictions of a task that writes: a piece is {"text", "log_probability", "tokens", "ended", "cut"} of each feature."""
+    """Predictions of a task that writes; a text in parts may be written for once more, as the task says."""
+    pieces = written_pieces(task, model, chunk)
+    again = {place: more for place, (example, held) in enumerate(zip(chunk, pieces, strict=True))
+             if (more := task.again(example, held)) is not None}
+    for place, held in zip(again, written_pieces(task, model, list(again.values())), strict=True):
+        pieces[place] = held
+    return [task.decode(example, held) for example, held in zip(chunk, pieces, strict=True)]
+
+
+def written_pieces(task: Task[Any], model: Model, examples: Sequence[Example]) -> list[list[dict[str, Any]]]:
+    """Each example's pieces: {"text", "log_probability", "tokens", "ended", "cut"} of each feature."""
     from headstart.evaluation.rewrite import settings_of
     from headstart.evaluation.write import write
 
-    features = [task.encode(example, model.tokenizer) for example in chunk]
+    features = [task.encode(example, model.tokenizer) for example in examples]
     settings = settings_of(model, task.known.values.get("generation") or {})
     made = iter(write(model, [one for held in features for one in held], settings, seed=0))
-    found = []
-    for example, held in zip(chunk, features, strict=True):
-        pieces = [{"text": one.text, "log_probability": sum(one.log_probabilities), "tokens": len(one.ids), "ended": one.ended,
-                   "cut": feature.cut}
-                  for feature in held for one in next(made)[:1]]
-        found.append(task.decode(example, pieces))
-    return found
+    return [[{"text": one.text, "log_probability": sum(one.log_probabilities), "tokens": len(one.ids), "ended": one.ended,
+              "cut": feature.cut} for feature in held for one in next(made)[:1]] for held in features]
 
 
 def by_length(features: Sequence[Feature], batch_tokens: int) -> Iterator[list[int]]:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.contract import Feature, Json, Layout, Target
 from headstart.data.batches import collate
+from headstart.errors import Exit, UserError
 from headstart.evaluation.generate import Stream, Written, config
 from headstart.models.cache_name import with_cache
 from headstart.models.memory import check_room
-from headstart.models.rewriting import start_id
+from headstart.models.rewriting import start_id, written_positions
 from headstart.models.weights import quiet
 from headstart.settings import Generation
 
@@ -81,14 +82,19 @@ def written(model: Model, sources: Sequence[Sequence[int]], settings: Generation
     for row, source in enumerate(sources):
         ids[row, :len(source)] = torch.tensor(list(source))
         mask[row, :len(source)] = 1
-    most = model.module.config.max_position_embeddings - 1 if hasattr(model.module.config, "max_position_embeddings") else 10**9
+    most = (written_positions(model.module.config) or 10**9) - 1
     new = min(most, settings.new_tokens if settings.new_tokens != -1 else min(most, 512))
     check_room(model, rows=len(sources) * max(settings.beams, settings.answers), tokens=width + new)
-    more: dict[str, Any] = {}
+    more: dict[str, Any] = model.facts.row.beside(ids.to(model.device))
     if stream is not None and len(sources) == settings.beams == settings.answers == 1:
         more["streamer"] = Stream(model, stream, ())
-    made = model.module.generate(input_ids=ids.to(model.device), attention_mask=mask.to(model.device),
-                                 generation_config=own_config(model, settings, new), **with_cache(cache()), **more)
+    try:
+        made = model.module.generate(input_ids=ids.to(model.device), attention_mask=mask.to(model.device),
+                                     generation_config=own_config(model, settings, new), **with_cache(cache()), **more)
+    except RuntimeError as error:
+        if "probability tensor contains" in str(error):  # torch's words while it draws
+            raise no_number(model) from error
+        raise
     rows = [row[1:] for row in made.tolist()]  # without what the decoder begins with
     each = settings.answers
     texts = [ended(model, row) for row in rows]
@@ -145,7 +151,34 @@ def log_probabilities(model: Model, sources: Sequence[Sequence[int]], texts: Seq
     features = [Feature(list(sources[place]), None, {"label": Target(list(texts[place]), "asked")}, asks=[0] * len(texts[place]))
                 for place in asked]
     surprise = model.surprises(collate(features, Layout(packed=False, pad_id=model.tokenizer.pad_id)))["surprise"]
+    if not bool(surprise.isfinite().all()):
+        raise no_number(model)
     parts = np.split(-surprise.cpu().numpy(), np.cumsum([len(texts[place]) for place in asked])[:-1])
     for place, part in zip(asked, parts, strict=True):
         found[place] = [float(value) for value in part]
     return found
+
+
+def no_number(model: Model) -> UserError:
+    """The error for a model whose scores are NaN or infinite."""
+    return UserError(f"The scores of {model.facts.reference} are no numbers (NaN or infinity): nothing that it writes means anything.",
+                     fix="Its weights are damaged or its training went wrong; go back to an earlier checkpoint or a fresh copy.",
+                     exit=Exit.DATA)
+
+
+def check_length(model: Model, new_tokens: int) -> None:
+    """Refuse longer texts than the model has positions for; raises UserError (78)."""
+    most = written_positions(model.module.config)
+    if most is not None and new_tokens >= most:
+        raise UserError(f"generation.new_tokens is {new_tokens:,}, but {model.facts.reference} writes at most {most - 1:,}.",
+                        fix=f"Ask for {most - 1:,} or fewer, or for -1: as many as it can.", exit=Exit.SETTINGS)
+
+
+def until(model: Model, one: Written, stop: Sequence[str]) -> Written:
+    """The text exactly up to the first stop string, with the tokens that it takes."""
+    places = [one.text.find(word) for word in stop if word and word in one.text]
+    if not places:
+        return one
+    text = one.text[:min(places)].rstrip()
+    count = next(count for count in range(len(one.ids) + 1) if len(text_of(model, one.ids[:count])) >= len(text))
+    return Written(text, one.ids[:count], one.log_probabilities[:count], "stop", one.cut)

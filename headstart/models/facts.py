@@ -66,8 +66,7 @@ def facts(reference: str, *, allow_pickle: bool = False) -> Facts:
     integrity.check_sizes(config, family.names, reference)
     weights, files = integrity.check_weights(folder, reference, allow_pickle=allow_pickle)
     shapes = integrity.shapes(files) if weights == "safetensors" else {}
-    defaults = None if all(config.get(key) for key in family.names.values()) else default_config(family)
-    sizes = {role: int(config.get(key) or getattr(defaults, key)) for role, key in family.names.items()}
+    sizes = sizes_of(config, family)
     return Facts(reference, folder, family, config, sizes["width"], sizes["layers"], sizes.get("positions", family.longest),
                  integrity.parameters(shapes) if shapes else None, weights, tuple(files), shapes, source.sums,
                  licence(folder))
@@ -82,6 +81,20 @@ def licence(folder: Path) -> str | None:
         return None
     found = re.search(r"\A---\n(?:.*\n)*?license:\s*([\w.+-]+)", head)
     return found.group(1) if found else None
+
+
+def sizes_of(config: Mapping[str, Any], family: Family) -> dict[str, int]:
+    """Width, layers and positions as a config tells them, else as the family has them by itself."""
+    found = {role: integrity.value_at(config, key) for role, key in family.names.items()}
+    defaults = None if all(found.values()) else default_config(family)
+    return {role: int(found[role] or inner_value(defaults, key)) for role, key in family.names.items()}
+
+
+def inner_value(config: Any, path: str) -> Any:
+    """An attribute of a config, or of its part."""
+    for name in path.split("."):
+        config = getattr(config, name)
+    return config
 
 
 def default_config(family: Family) -> Any:

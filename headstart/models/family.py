@@ -87,6 +87,11 @@ def by_last(config: Any) -> str:
     return "last"
 
 
+def nothing_beside(ids: Tensor) -> dict[str, Tensor]:
+    """The encoder is given ids and mask alone."""
+    return {}
+
+
 def no_mask() -> Any:
     """No mask: packed rows are taken apart by the attention function."""
     return None
@@ -118,7 +123,7 @@ class Family:
     """One family: its heads' classes by head kind, its positions, and how its classification head reads states.
 
     `layers` is the path of the layer list inside the backbone (several where a layer's parts lie apart), `dropouts` and
-    `attention_dropouts` are the config keys.
+    `attention_dropouts` are the config keys ("decoder.dropout" is a key of the config's part).
     `lacks` gives the reason for every head that the family could have and has not.
     """
 
@@ -134,6 +139,9 @@ class Family:
     layers: str = "encoder.layer"
     longest: int = 0  # tokens of one input where the config sets no limit
     rewrite: Callable[[Any, dict[str, Tensor]], Tensor] | None = None  # an encoder-decoder's last states, (N, L, W)
+    beside: Callable[[Tensor], dict[str, Tensor]] = nothing_beside  # what else its encoder is given for such ids, (N, S)
+    speaks: bool = False  # whether tokens say which language is read and which is written
+    layer_drops: tuple[str, ...] = ()  # config keys of the share of layers that are left out in training
     decodes: dict[str, Any] = field(default_factory=dict)  # what its config says when it goes on with a text
     ragged: bool = True  # whether it writes after prompts of unlike length side by side
     passage: str = ""  # what it reads before a prompt: it was trained on long texts and writes badly after a few words
@@ -210,11 +218,6 @@ def together(module: Any, states: Tensor) -> Tensor:
 def rewritten(cls: str, apply: Callable[[Any, Tensor], Tensor]) -> Head:
     """An encoder-decoder's head over the vocabulary: scores of the token after each one that is written, (A, W) -> (A, V)."""
     return Head(cls, {"logits": Output("asked", apply)}, keeps=("",), continues=True)
-
-
-def written(cls: str) -> Head:
-    """A head that writes a text for a text; it has no outputs here yet, so it cannot be loaded."""
-    return Head(cls, {}, keeps=("",), continues=True)
 
 
 def embedded(cls: str) -> Head:

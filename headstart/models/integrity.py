@@ -7,7 +7,7 @@ import json
 import math
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,9 @@ def config_of(place: Path, reference: str) -> dict[str, Any]:
     if not (place / "config.json").exists():
         raise damaged(f"{reference} has no config.json.", "A model is a folder with config.json, model.safetensors and a tokenizer.")
     held = read_json(place / "config.json", reference)
-    for key in REACH_CODE:
-        held.pop(key, None)
+    for part in (held, *(one for one in held.values() if isinstance(one, dict))):  # a pair's configs stand in the config
+        for key in REACH_CODE:
+            part.pop(key, None)
     if held.get("quantization_config"):
         raise damaged(f"{reference} has quantized weights, which headstart does not train.", "Choose the model it was made from.")
     writes = (held.get("architectures") or [""])[0].endswith(("ForCausalLM", "LMHeadModel"))
@@ -81,6 +82,23 @@ def label_names(config: Mapping[str, Any], reference: str) -> dict[str, str]:
     return {str(number): str(held[str(number)]) for number in range(len(held))}
 
 
+def value_at(config: Mapping[str, Any], key: str) -> Any:
+    """The value of a key; "decoder.hidden_size" is one of the config's part."""
+    part, _, name = key.rpartition(".")
+    held = config.get(part) if part else config
+    return held.get(name) if isinstance(held, Mapping) else None
+
+
+def put(config: dict[str, Any], keys: Iterable[str], value: Any) -> None:
+    """Set keys of a config, those of its parts too."""
+    for key in keys:
+        part, _, name = key.rpartition(".")
+        if part:
+            config[part] = dict(config[part]) | {name: value}
+        else:
+            config[name] = value
+
+
 def check_sizes(config: Mapping[str, Any], names: Mapping[str, str], reference: str) -> None:
     """Refuse a config whose sizes no real model has, before memory is asked for."""
     bounds = {"layers": MOST_LAYERS, "positions": MOST_ROWS}
@@ -88,7 +106,7 @@ def check_sizes(config: Mapping[str, Any], names: Mapping[str, str], reference: 
     widths = (names["width"], "hidden_dim", "intermediate_size", "embedding_size", "num_attention_heads", "n_heads",
               "type_vocab_size", "local_attention")
     for key, bound in (dict.fromkeys(widths, MOST_WIDTH) | bounds).items():
-        value = config.get(key)
+        value = value_at(config, key)
         low = 0 if key == "type_vocab_size" else 1
         if value is not None and (not isinstance(value, int) or isinstance(value, bool) or not low <= value <= bound):
             raise damaged(f"config.json of {reference} says {key} = {value!r}; a whole number from {low} to {bound:,} was "

@@ -6,8 +6,8 @@ import dataclasses
 from typing import Any
 
 from headstart.contract import HeadSpec
-from headstart.errors import UserError
-from headstart.models import attention, catalogue, first_tokens, integrity, languages, weights
+from headstart.errors import Exit, UserError
+from headstart.models import attention, catalogue, first_tokens, integrity, languages, rewriting, weights
 from headstart.models.dropout import replace_dropout
 from headstart.models.facts import Facts, facts
 from headstart.models.family import as_they_are, inner
@@ -25,7 +25,7 @@ OURS = ("transformers_version", "dtype", "return_dict", "output_hidden_states", 
 
 def load(reference: str, head: HeadSpec | None, *, seed: int, device: str = "cpu", allow_pickle: bool = False,
          dropout: float | None = None, attention_dropout: float | None = None, longest: int | None = None, closes: bool = True,
-         language: str | None = None) -> Model:
+         language: str | None = None, target_language: str | None = None, layer_drop: float | None = None) -> Model:
     """A model ready to train or predict.
 
     With `head`, a fresh head is drawn from the seed before anything else draws; without, the folder's own head is
@@ -44,17 +44,23 @@ def load(reference: str, head: HeadSpec | None, *, seed: int, device: str = "cpu
                         fix="Leave task.order out, or choose an XLNet.")
     attention.register()
     cls = head_class(known.row.heads[kind].cls)
-    config = make_config(known, head, dropout, attention_dropout, decodes=known.row.heads[kind].continues)
-    if (named := languages.chosen(known, language)) is not None:
+    config = make_config(known, head, dropout, attention_dropout, layer_drop, decodes=known.row.heads[kind].continues)
+    with weights.quiet():
+        spoken = languages.spoken(known, language, target_language)
+    if spoken is None and (named := languages.chosen(known, language)) is not None:
         config.language, config.lang_id = named, languages.languages(known)[named]
+    fresh = head is not None and known.row.rewrite is None  # what writes has its head from pretraining
     with weights.generator_kept():
-        weights.check_names(known, cls, config, fresh_head=head is not None)
+        weights.check_names(known, cls, config, fresh_head=fresh)
         integrity.check_sums(known.folder, list(known.files), known.sums)
         module, missing = weights.read_weights(known, cls, config)
-        weights.check_loaded(known, module, missing, fresh_head=head is not None)
-    drawn = weights.draw_head(module, missing, known.row.heads[kind].keeps, seed) if head is not None else []
+        weights.check_loaded(known, module, missing, fresh_head=fresh)
+    drawn = weights.draw_head(module, missing, known.row.heads[kind].keeps, seed) if fresh else []
     with weights.quiet():
-        tokenizer = FamilyTokenizer(load_tokenizer(str(known.folder), known.unnamed), 1, known.row.surface)
+        held = load_tokenizer(str(known.folder), known.unnamed) if spoken is None else spoken.held
+        tokenizer = FamilyTokenizer(held, 1, known.row.surface)
+    if spoken is not None:
+        spoken.tell(module)
     replace_dropout(module)
     if head is not None:
         tokenizer = tokenizer.for_training(module.config, closed=closes and not known.row.heads[kind].continues)
@@ -68,13 +74,15 @@ def fit_out(module: Any, tokenizer: FamilyTokenizer, known: Facts, config: Any, 
     """A module with its tokenizer as a Model on its device."""
     if known.row.first_only and not known.row.heads[kind].continues:
         getattr(first_tokens, known.row.first_only)(inner(module.base_model, known.row.layers)[-1])
-    if known.row.rewrite is not None and getattr(config, "decoder_start_token_id", None) is None:  # T5's class has no such field
-        module.config.decoder_start_token_id = known.config.get("decoder_start_token_id", module.generation_config.decoder_start_token_id)
+    if known.row.rewrite is not None:
+        rewriting.settle(module, tokenizer, known)
     module.to(device)
     limit, told = longest_of(known, tokenizer, config), getattr(config, languages.KEY, None)
     tokenizer = tokenizer.with_types(known.row.has_types).with_summary(known.row.pooling(module.config))
     tokenizer = tokenizer.with_memory(bool(known.row.memory and module.config.mem_len))
     tokenizer = tokenizer.with_head(known.row.rewrite is None and known.row.heads[kind].continues)
+    if known.row.rewrite is not None:
+        tokenizer = tokenizer.with_writer(rewriting.written_positions(module.config) or max(limit, known.row.longest))
     made = Model(module, tokenizer.with_longest(min(limit, longest or limit)), known, kind, drawn,
                  language=None if told is None else languages.languages(known)[told])
     made.check_vocabulary()
@@ -101,8 +109,8 @@ def own_head(known: Facts) -> str:
                     fix=f"Train one first: headstart finetune FILE --model {known.reference}")
 
 
-def make_config(known: Facts, head: HeadSpec | None, dropout: float | None, attention_dropout: float | None, *,
-                decodes: bool = False) -> Any:
+def make_config(known: Facts, head: HeadSpec | None, dropout: float | None, attention_dropout: float | None,
+                layer_drop: float | None = None, *, decodes: bool = False) -> Any:
     """The library's config with the task's labels and the user's dropouts; only fields of its class are taken over."""
     from transformers import CONFIG_MAPPING
 
@@ -120,9 +128,13 @@ def make_config(known: Facts, head: HeadSpec | None, dropout: float | None, atte
     else:
         held["id2label"] = {int(number): name for number, name in known.config["id2label"].items()}
     held["label2id"] = {label: number for number, label in held["id2label"].items()}
-    for names, value in ((known.row.dropouts, dropout), (known.row.attention_dropouts, attention_dropout)):
+    if layer_drop is not None and not known.row.layer_drops:
+        raise UserError(f"{known.reference} ({known.family}) cannot leave layers out in training (training.layer_drop).",
+                        fix="Leave it out; training.dropout is there for every family.", exit=Exit.SETTINGS)
+    for names, value in ((known.row.dropouts, dropout), (known.row.attention_dropouts, attention_dropout),
+                         (known.row.layer_drops, layer_drop)):
         if value is not None:
-            held |= dict.fromkeys(names, value)
+            integrity.put(held, names, value)
     try:
         return kind.from_dict(held)
     except Exception as error:  # the library checks types and raises many kinds

@@ -32,9 +32,12 @@ def memory_free(device: str) -> int:
 def writing_takes(model: Model, *, rows: int, tokens: int) -> int:
     """Bytes beside the weights at the least: keys and values of every layer, and the scores of one step."""
     config = model.module.config
+    config = getattr(config, "decoder", None) or config  # of a pair, the one that writes
+    layers = next((found for name in ("decoder_layers", "num_decoder_layers", "num_hidden_layers")
+                   if model.facts.row.rewrite is not None and (found := getattr(config, name, None))), model.facts.layers)
     heads = getattr(config, "num_attention_heads", 1)
     shared = (getattr(config, "num_key_value_heads", None) or heads) / heads
-    kept = 2 * model.facts.layers * model.facts.width * tokens * shared
+    kept = 2 * layers * model.facts.width * tokens * shared
     return int(rows * NUMBER * (kept + SCORES * config.vocab_size))
 
 

@@ -181,9 +181,11 @@ class Model:
         """The weights that the head's layers use, the embeddings where they are turned round."""
         if self.scorer is not None:
             return list(self.scorer.parameters())
-        turned = self.module.get_output_embeddings()
         if self.facts.row.rewrite is not None:
-            return list(turned.parameters())
+            from headstart.models.rewriting import head_weights
+
+            return head_weights(self.module)
+        turned = self.module.get_output_embeddings()
         prefix = f"{self.module.base_model_prefix}."
         own = [weight for name, weight in self.module.named_parameters() if not name.startswith(prefix)]
         return own + [weight for weight in turned.parameters() if not any(weight is one for one in own)] if turned is not None else own

@@ -17,9 +17,12 @@ from headstart.models.parts import mask
 
 if TYPE_CHECKING:
     from headstart.contract import Batch
+    from headstart.models.facts import Facts
     from headstart.models.model import Model
+    from headstart.models.tokenizer import FamilyTokenizer
 
-LAYER = r"(?:model\.|transformer\.)?(encoder|decoder)\.(?:block|layers)\.(\d+)\."
+LAYER = r"(?:model\.|led\.)?(encoder|decoder)\.(?:\w+\.)*?(?:block|layers|layer)\.(\d+)\."
+SIDE = r"(?:model\.|led\.)?(encoder|decoder|enc_to_dec_proj)\."
 
 
 def start_id(model: Model) -> int:
@@ -29,6 +32,44 @@ def start_id(model: Model) -> int:
         raise UserError(f"{model.facts.reference} does not say what its decoder begins with (decoder_start_token_id).",
                         fix="Add it to config.json, as the family's published checkpoints have it.", exit=Exit.UNAVAILABLE)
     return int(found)
+
+
+def written_positions(config: Any) -> int | None:
+    """The most tokens of a text that the model writes; None where it knows no limit (T5)."""
+    decoder = getattr(config, "decoder", None)
+    if decoder is not None:  # a pair of models
+        offset = decoder.pad_token_id + 1 if decoder.model_type in ("roberta", "xlm-roberta") else 0
+        return int(decoder.max_position_embeddings) - offset
+    found = next((value for name in ("max_decoder_position_embeddings", "max_position_embeddings")
+                  if (value := getattr(config, name, None))), None)
+    return None if found is None else int(found)
+
+
+def head_weights(module: Any) -> list[Tensor]:
+    """The weights that give scores to pieces, the output's own first: of a pair, the whole head of its decoder."""
+    turned = list(module.get_output_embeddings().parameters())
+    if getattr(module.config, "decoder", None) is None:
+        return turned
+    prefix = f"{module.decoder.base_model_prefix}."
+    own = [weight for name, weight in module.decoder.named_parameters() if not name.startswith(prefix)]
+    return turned + [weight for weight in own if not any(weight is one for one in turned)]
+
+
+def settle(module: Any, tokenizer: FamilyTokenizer, known: Facts) -> None:
+    """Say what a text begins and ends with where the folder does not: T5's class has no field for it, pairs are often saved without."""
+    config, said = module.config, module.generation_config
+    if getattr(config, "decoder_start_token_id", None) is None:
+        config.decoder_start_token_id = known.config.get("decoder_start_token_id", said.decoder_start_token_id)
+    if getattr(config, "decoder", None) is None:
+        return
+    if config.decoder_start_token_id is None:
+        config.decoder_start_token_id = tokenizer.start_id
+    for name, value in (("pad_token_id", tokenizer.pad_id), ("eos_token_id", tokenizer.end_id)):
+        if getattr(config, name, None) is None:
+            setattr(config, name, value)
+    for name in ("decoder_start_token_id", "pad_token_id", "eos_token_id"):
+        if getattr(said, name, None) is None:
+            setattr(said, name, getattr(config, name))
 
 
 def states(model: Model, batch: Batch) -> Tensor:
@@ -51,20 +92,20 @@ def states(model: Model, batch: Batch) -> Tensor:
 def groups_by_depth(model: Model) -> list[tuple[str, list[str]]]:
     """Parameter names from the bottom up: embeddings, the encoder's layers, the decoder's, head."""
     found: dict[str, list[str]] = {"embeddings": []}
-    held = [(name, re.match(LAYER, name)) for name, _ in model.module.named_parameters()]
-    for side in ("encoder", "decoder"):
-        last = max((int(seen[2]) for _, seen in held if seen and seen[1] == side), default=-1)
-        found |= {f"{side} layer {number + 1}": [] for number in range(last + 1)}
-        for name, seen in held:
-            if seen and seen[1] == side:
-                found[f"{side} layer {int(seen[2]) + 1}"].append(name)
-            elif re.search(rf"(^|\.){side}\.", name) and "embed" not in name and last >= 0:
-                found[f"{side} layer {last + 1}"].append(name)  # the norm above the last layer
-    known = {name for names in found.values() for name in names}
-    turned = {id(weight) for weight in model.module.get_output_embeddings().parameters()}
-    shared = {id(weight) for weight in model.module.get_input_embeddings().parameters()}
+    seen = {name: re.match(LAYER, name) for name, _ in model.module.named_parameters()}
+    last = {side: max((int(one[2]) for one in seen.values() if one and one[1] == side), default=-1) for side in ("encoder", "decoder")}
+    found |= {f"{side} layer {number + 1}": [] for side in last for number in range(last[side] + 1)}
     found["head"] = []
+    shared = {id(weight) for weight in model.module.get_input_embeddings().parameters()}
+    own = {id(weight) for weight in head_weights(model.module)} - shared
     for name, weight in model.module.named_parameters():
-        if name not in known:
-            found["head" if id(weight) in turned - shared else "embeddings"].append(name)
+        layer, side = seen[name], re.match(SIDE, name)
+        if layer:
+            found[f"{layer[1]} layer {int(layer[2]) + 1}"].append(name)
+        elif "embed" in name or id(weight) in shared:
+            found["embeddings"].append(name)
+        elif id(weight) in own or not side:
+            found["head"].append(name)
+        else:  # the norm above the last layer, a bridge between unlike widths
+            found[f"{side[1]} layer {last[side[1]] + 1}" if side[1] in last else f"encoder layer {last['encoder'] + 1}"].append(name)
     return list(found.items())

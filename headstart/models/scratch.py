@@ -10,7 +10,7 @@ from headstart.contract import HeadSpec
 from headstart.errors import Exit, UserError
 from headstart.models import attention, catalogue, integrity, weights
 from headstart.models.dropout import replace_dropout
-from headstart.models.facts import Facts, default_config
+from headstart.models.facts import Facts, sizes_of
 from headstart.models.load import fit_out, make_config
 from headstart.models.model import Model
 from headstart.models.tokenizer import FamilyTokenizer, first_line, load_tokenizer
@@ -27,14 +27,13 @@ def scratch_facts(config: str, tokenizer: str) -> Facts:
     held = integrity.config_of(folder, config)
     family = catalogue.find(str(held.get("model_type", "")), config)
     integrity.check_sizes(held, family.names, config)
-    defaults = None if all(held.get(key) for key in family.names.values()) else default_config(family)
-    sizes = {role: int(held.get(key) or getattr(defaults, key)) for role, key in family.names.items()}
+    sizes = sizes_of(held, family)
     return Facts(config, Path(tokenizer), family, held, sizes["width"], sizes["layers"],
                  sizes.get("positions", family.longest), None, "none", (), {}, {})
 
 
 def load_scratch(known: Facts, head: HeadSpec, *, seed: int, device: str = "cpu", dropout: float | None = None,
-                 attention_dropout: float | None = None) -> Model:
+                 attention_dropout: float | None = None, layer_drop: float | None = None) -> Model:
     """A model whose weights are all drawn from the seed, with as many embeddings as the tokenizer has pieces."""
     import torch
 
@@ -42,7 +41,7 @@ def load_scratch(known: Facts, head: HeadSpec, *, seed: int, device: str = "cpu"
 
     catalogue.check_head(known.row, head.kind, known.reference)
     attention.register()
-    config = make_config(known, head, dropout, attention_dropout, decodes=known.row.heads[head.kind].continues)
+    config = make_config(known, head, dropout, attention_dropout, layer_drop, decodes=known.row.heads[head.kind].continues)
     with weights.quiet():
         tokenizer = FamilyTokenizer(load_tokenizer(str(known.folder), known.unnamed), 1, known.row.surface)
         config.vocab_size = len(tokenizer.held)

@@ -22,6 +22,22 @@ class Encoded:
 
 
 @dataclass(frozen=True)
+class WritingBackend:
+    """A tokenizer's part while it reads texts that the model is to write (`text_target` in plain transformers)."""
+
+    inner: Any
+    held: Any
+
+    def encode(self, *texts: str, add_special_tokens: bool) -> Any:
+        """As the inner one does, in the language or vocabulary of the target."""
+        self.held._switch_to_target_mode()
+        try:
+            return (self.held.backend_tokenizer if self.held.is_fast else self.inner).encode(*texts, add_special_tokens=add_special_tokens)
+        finally:
+            self.held._switch_to_input_mode()
+
+
+@dataclass(frozen=True)
 class SlowBackend:
     """The library's Python tokenizer; `surface` says which characters a piece stands for."""
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from headstart.contract import Tokens
 from headstart.errors import Exit, UserError
-from headstart.models.slow_tokenizer import SlowBackend
+from headstart.models.slow_tokenizer import SlowBackend, WritingBackend
 
 LONG, RECENT = 300, 64  # characters of a text whose tokens are kept, and how many such texts
 
@@ -30,6 +30,7 @@ class FamilyTokenizer:
         self.recent: dict[str, Tokens] = {}
         self.ordinary: list[int] = []
         self.summary = "first"
+        self.writer: Self | None = None  # the same for texts that are written, where they are not laid out as those that are read
         self.remembers = False  # whether its model carries what it read from one feature of a text to the next
         self.continues = False  # whether its model goes on with a text, so that source and target are one
         self.backend: Any = held.backend_tokenizer if fast or surface is None else SlowBackend(held, surface)
@@ -136,6 +137,22 @@ class FamilyTokenizer:
     def summary_place(self, length: int) -> int:
         """The place of the token that stands for a feature of this many tokens: the first, for a decoder the last."""
         return length - 1 if self.summary == "last" else 0
+
+    @property
+    def target(self) -> Self:
+        """The same for texts that are written: another language, vocabulary or limit where the model has two."""
+        return self if self.writer is None else self.writer
+
+    def with_writer(self, longest: int) -> Self:
+        """The same for an encoder-decoder, whose own texts have at most so many tokens."""
+        other = copy.copy(self)
+        other.longest, other.recent = longest, {}
+        if "_switch_to_target_mode" in vars(type(self.held)):  # Marian has two vocabularies, mBART two languages
+            other.backend = WritingBackend(self.backend, self.held)
+            other.single = other.template(("x",))
+        made = copy.copy(self)
+        made.writer = other
+        return made
 
     def with_longest(self, longest: int) -> Self:
         """The same tokenizer with another longest feature."""

@@ -31,10 +31,11 @@ def check_names(known: Facts, cls: Any, config: Any, *, fresh_head: bool) -> Non
     except Exception as error:  # the library does not check every value
         raise damaged(f"config.json of {known.reference} does not fit its family: {first_line(error)}") from None
     prefix = f"{module.base_model_prefix}."
+    unsaved = set(getattr(module, "_keys_to_ignore_on_save", None) or ())  # Marian's positions are worked out, not learned
     have = {current_name(name): shape for name, shape in known.shapes.items()}
     wrong = []
     for name, weight in module.named_parameters():
-        if fresh_head and (not name.startswith(prefix) or ".pooler." in name):
+        if (fresh_head and (not name.startswith(prefix) or ".pooler." in name)) or name in unsaved:
             continue
         name = tied(module).get(name, name)
         same = [name, *(other for other, held in tied(module).items() if held == name)]  # the file may have it under any of them

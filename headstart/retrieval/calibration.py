@@ -40,8 +40,8 @@ class Calibrated:
             said += f" ({self.unanswerable:,} questions have no answer in the index)"
         if self.choice is None:
             return said + f"; no threshold brings it to {RISK:.0%}"
-        return said + (f"; with the threshold {self.choice.threshold:.4f}, {self.choice.coverage:.1%} of the questions are answered at a risk of "
-                       f"{self.choice.risk:.1%} (at most {self.choice.risk_high:.1%} with 95 % certainty)")
+        return said + (f"; with the threshold {self.choice.threshold:.4f}, {self.choice.coverage:.1%} of the questions are answered at a "
+                       f"risk of {self.choice.risk:.1%} (at most {self.choice.risk_high:.1%} with 95 % certainty)")
 
 
 def calibrate(index: Index, asked: Asked, listed: Sequence[Sequence[Found]], *, passages: int) -> Calibrated:

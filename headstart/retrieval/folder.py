@@ -65,7 +65,8 @@ def locked(path: Path) -> Iterator[None]:
 
 def ours(name: str) -> bool:
     """Whether a name in an index's folder is the index's own."""
-    return name in (FILE, BUILDING, JOURNAL, LOCK, THRESHOLD) or name.startswith((f".{FILE}", f".{THRESHOLD}")) or VERSION.fullmatch(name) is not None
+    named = name in (FILE, BUILDING, JOURNAL, LOCK, THRESHOLD) or name.startswith((f".{FILE}", f".{THRESHOLD}"))
+    return named or VERSION.fullmatch(name) is not None
 
 
 def read(path: Path) -> dict[str, Any]:

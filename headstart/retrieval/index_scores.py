@@ -39,7 +39,8 @@ def index_scores(index: Index, path: str, wanted: Wanted, *, data: Data, given: 
     reranker = None if wanted.reranker is None else Reranker.load(wanted.reranker, device=device)
     questions = read_questions(path, data, given, answered=False)  # some may have no answer: that they are not answered counts
     asked = measuring.with_answers(index, questions, answer_score=wanted.answer_score)
-    voice.say(f"{len(questions):,} questions; {asked.left_out:,} of them are answered by no passage of the index and take part in abstention alone")
+    voice.say(f"{len(questions):,} questions; {asked.left_out:,} of them are answered by no passage of the index and take part in "
+              "abstention alone")
     ways = measured(index, asked, reranker, evaluation, seed, voice)
     gaps = differences(ways, asked, evaluation, seed)
     scores: dict[str, Json] = {"retrieval": {one.name: one.json() for one in ways}, "differences": gaps}

@@ -71,7 +71,7 @@ def described(model: Model, task: Task[Any], facts: Mapping[str, Json]) -> dict[
 
 
 def load(reference: str, *, task_name: str | None = None, device: str = "cpu",
-         allow_pickle: bool = False, language: str | None = None) -> tuple[Task[Any], Model]:
+         allow_pickle: bool = False, language: str | None = None, target_language: str | None = None) -> tuple[Task[Any], Model]:
     """A run folder, a model folder, a hub name or pip:PACKAGE, ready to predict, with its task.
 
     The task comes from headstart.json, else from the config of a published model. Raises UserError: 66 or 69 when it
@@ -89,7 +89,7 @@ def load(reference: str, *, task_name: str | None = None, device: str = "cpu",
     task = from_held(held) if held is not None else from_config(str(place), known.config, task_name)
     longest = int(held["longest"]) if held is not None else None
     model = load_model(str(place), None, seed=0, device=device, allow_pickle=allow_pickle, longest=longest,
-                       language=language)
+                       language=language, target_language=target_language)
     return task, model
 
 

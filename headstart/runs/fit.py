@@ -11,7 +11,7 @@ import numpy as np
 
 from headstart.contract import Json, Score
 from headstart.data import feature_cache
-from headstart.data.batches import choose_batcher, collate, micro, plan, within
+from headstart.data.batches import choose_batcher, collate, costs, micro, parted, planned, within
 from headstart.data.features import Features
 from headstart.evaluation.evaluate import measure, scores
 from headstart.evaluation.predict import predict
@@ -81,9 +81,8 @@ class Fit:
 
         def updates(epoch: int) -> list[Ints]:
             self.draw(epoch)
-            lengths = self.features.example_lengths
-            return plan(lengths, batch_size=request.training.batch_size, seed=request.seed, epoch=epoch,
-                        bucketed=not self.packed, in_order=self.prepared.task.in_order(epoch))
+            return planned(self.prepared.model.kind, self.features, request.training, request.seed, epoch, packed=self.packed,
+                           in_order=self.prepared.task.in_order(epoch))
 
         return updates
 
@@ -92,7 +91,7 @@ class Fit:
         layout = self.prepared.model.layout(packed=self.packed)
         most = TOKENS["cuda" if self.prepared.request.device.startswith("cuda") else "cpu"]
         if self.prepared.request.training.micro_batch is None:
-            size = within(examples, self.features.example_lengths, size, most)
+            size = within(examples, costs(self.prepared.model.kind, self.features), size, most)
         parts = micro(examples, self.features.example_lengths, size)
         return [collate(self.features.of_examples(part), layout) for part in parts]
 
@@ -106,6 +105,10 @@ def begin(folder: RunFolder, prepared: Prepared, log: Log, voice: Voice, interru
     if request.training.gradient_checkpointing:
         model.checkpoint_gradients()
     state = State.fresh(model, request.training, precision=number, device=request.device)
+    if training_tokens := request.training.batch_tokens:
+        largest = max(map(len, planned(model.kind, prepared.features, request.training, request.seed, 0, packed=name == "packed")))
+        state.micro = request.training.micro_batch or largest
+        voice.say(f"updates of at most {training_tokens:,} tokens, padding included: up to {largest:,} examples")
     seen_rows.trim(state.optimizer, model.module, prepared.features.token_ids())
     score, higher = task.best
     fit = Fit(folder, prepared, log, voice, interrupts, state, Progress(score, higher), number, name == "packed")
@@ -125,11 +128,13 @@ def tell_estimate(fit: Fit) -> None:
     """Measure the longest batch and say what the run will take; raises UserError when it cannot fit."""
     prepared = fit.prepared
     request = prepared.request
-    lengths = fit.features.example_lengths
-    longest = np.argsort(-lengths, kind="stable")[:request.training.batch_size]
+    lengths, updates = fit.features.example_lengths, fit.plan()(0)
+    taken = costs(prepared.model.kind, fit.features)
+    longest = (max(updates, key=lambda update: int(taken[update].max())) if request.training.batch_tokens else
+               np.argsort(-taken, kind="stable")[:request.training.batch_size])
     found = estimate.measure(
         prepared.model, fit.make(longest, fit.state.micro), fit.goal(), updates=prepared.total_updates,
-        mean_tokens=float(lengths.mean()) * request.training.batch_size, precision=fit.precision, device=request.device,
+        mean_tokens=float(lengths.sum()) / len(updates), precision=fit.precision, device=request.device,
         folder=fit.folder.path, kept=request.training.keep)
     fit.voice.say(found.words())
     fit.log.write("estimate", **found.json())
@@ -141,11 +146,12 @@ def first_batch(fit: Fit) -> dict[str, Json]:
     batch = fit.make(updates[0], fit.state.micro)[0]
     tokenizer = fit.prepared.model.tokenizer
     rows: list[Json] = []
+    targets = {name: parted(batch, name) for name in batch.targets}
     for n, (row, start, end) in enumerate(batch.segments.tolist()):
         ids = batch.ids[row, start:end].tolist()
         rows.append({"row": row, "begin": start, "end": end, "tokens": tokenizer.held.convert_ids_to_tokens(ids), "ids": ids,
                      "weight": float(batch.weights[n]),
-                     "targets": {name: values[n].tolist() for name, values in batch.targets.items()}})
+                     "targets": {name: values[n].tolist() for name, values in targets.items()}})
     return {"packed": fit.packed, "shape": list(batch.ids.shape), "features": rows}
 
 
@@ -195,7 +201,8 @@ def tell_step(fit: Fit, step: Step, total: int) -> None:
         fit.log.write("warning", update=step.update, words="a scaled overflow: this update was left out")
     if step.update % EVERY == 0 or step.update in (1, total):
         fit.log.write("update", update=step.update, epoch=step.epoch, loss=round(step.loss, 6), learning_rate=step.learning_rate,
-                      gradient_norm=round(step.gradient_norm, 6), tokens=fit.tokens, seconds=round(fit.seconds, 3))
+                      gradient_norm=round(step.gradient_norm, 6), tokens=fit.tokens, seconds=round(fit.seconds, 3),
+                      **({"padding": step.padding} if step.padding else {}))
     best = "" if fit.progress.value is None else f", {fit.progress.score} {fit.progress.value:.4f}"
     fit.voice.progress(step.update, total, f"updates, loss {step.loss:.3f}{best}")
 

@@ -9,6 +9,7 @@ from headstart.contract import Example, Json, Prediction, Task
 from headstart.data.writers import writing
 from headstart.errors import UserError
 from headstart.evaluation.predict import predict
+from headstart.runs.journal import Journal, journalled, key_of
 from headstart.runs.reading import Reading, read_examples, stop_on_faults
 from headstart.runs.voice import Voice
 from headstart.settings import Data
@@ -31,7 +32,11 @@ def predict_file(task: Task[Any], model: Model, path: str, to: str, *, settings:
     voice.say(f"{reading.table.path}: {len(reading.examples):,} rows; {reading.table.format}")
     if skipped:
         voice.say(f"left out {skipped:,} rows that cannot be used")
-    answers = predict(task, model, reading.examples, batch_tokens=batch_tokens)
+    journal = Journal(to, key_of(task, model, f"{reading.table.sha256} {reading.columns} {settings}")) if (
+        task.writes and "-" not in (path, to) and reading.table.sha256) else None
+    answers = (predict(task, model, reading.examples, batch_tokens=batch_tokens) if journal is None else
+               journalled(journal, task, model, reading.examples, batch_tokens=batch_tokens, voice=voice))
+    answers = cut_told(answers, voice) if task.writes else answers
     rows = labelled(reading, answers, target, voice) if target else joined(reading, answers, voice)
     first = next(rows, None)
     form = reading.table.format.split(",")[0].strip()
@@ -40,7 +45,19 @@ def predict_file(task: Task[Any], model: Model, path: str, to: str, *, settings:
             out.write(first)
         for row in rows:
             out.write(row)
+    if journal is not None:
+        journal.end()
     return len(reading.examples)
+
+
+def cut_told(predictions: Iterable[Prediction], voice: Voice) -> Iterator[Prediction]:
+    """The predictions, and at their end how many sources did not fit."""
+    cut = 0
+    for prediction in predictions:
+        cut += bool(prediction.detail.get("cut"))
+        yield prediction
+    if cut:
+        voice.say(f"{cut:,} sources are longer than the model takes: their ends were left out (--set task.long=chunks reads them in parts)")
 
 
 def joined(reading: Reading, predictions: Iterable[Prediction], voice: Voice) -> Iterator[dict[str, Json]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from headstart.contract import Example, HeadSpec, Json, Task
-from headstart.data import checks, feature_cache, lengths, splits
+from headstart.data import batches, checks, feature_cache, lengths, splits
 from headstart.data.features import Features
 from headstart.data.table import locate, open_table
 from headstart.errors import DataError, Exit, Finding, UserError, told
@@ -223,7 +224,7 @@ def choose_model(request: Request, task: Task[Any], device: str, voice: Voice) -
     from headstart.models.scratch import load_scratch, scratch_facts
 
     training, scratch = request.training, request.from_scratch
-    dropouts: Any = {"dropout": training.dropout, "attention_dropout": training.attention_dropout}
+    dropouts: Any = {"dropout": training.dropout, "attention_dropout": training.attention_dropout, "layer_drop": training.layer_drop}
     if scratch is not None:
         folder = Path(scratch) if Path(scratch).is_dir() else Path(scratch).parent
         facts = scratch_facts(scratch, str(folder if request.model is None else request.model))
@@ -240,7 +241,8 @@ def choose_model(request: Request, task: Task[Any], device: str, voice: Voice) -
     language = request.data.language
     if (word := words(facts, language)) is not None:
         voice.say(word)
-    model = load(reference, head, seed=request.seed, device=device, allow_pickle=request.allow_pickle, language=language, **dropouts)
+    model = load(reference, head, seed=request.seed, device=device, allow_pickle=request.allow_pickle, language=language,
+                 target_language=request.data.target_language, **dropouts)
     if model.drawn:
         voice.say(f"drawn from the seed, as no file gives them: {len(model.drawn)} weights of the head")
     return model
@@ -269,13 +271,13 @@ def prepare(request: Request, voice: Voice, listed: Path | None) -> Prepared:
     model.tokenizer = model.tokenizer.with_longest(limit.longest)
     features = feature_cache.encode(task, data.splits["train"], model.tokenizer, seed=request.seed, workers=request.data.workers,
                                     folder=request.data.cache)
-    task = rewriting.lengthened(task, features, request.generation, voice)
+    task = rewriting.lengthened(task, model, features, request.generation, voice)
     rate = defaults.learning_rate(training, model.facts.width)
     epochs = defaults.epochs(training, features.examples, len(task.known.labels))
-    per_epoch = -(-features.examples // training.batch_size)
-    total = training.updates or max(1, round(epochs.value * per_epoch))
+    total = training.updates or max(1, updates_of(task, model, features, request, epochs.value))
     voice.say(f"learning rate {rate.value:g}: {rate.reason}")
-    voice.say(f"{total:,} updates of {training.batch_size}" + ("" if training.updates else
+    size = training.batch_size if training.batch_tokens is None else f"{training.batch_tokens:,} tokens"
+    voice.say(f"{total:,} updates of {size}" + ("" if training.updates else
               f", {epochs.value:g} epochs: {epochs.reason}"))
     filled = resolved(
         request, task=task.name, device=device,
@@ -286,6 +288,17 @@ def prepare(request: Request, voice: Voice, listed: Path | None) -> Prepared:
                                      epochs=None if training.updates else epochs.value),
         task_settings=vars(task.settings))
     return Prepared(filled, data, task, model, features, limit, total, teacher=teacher)
+
+
+def updates_of(task: Task[Any], model: Model, features: Features, request: Request, epochs: float) -> int:
+    """How many updates so many epochs have; by a budget of tokens, each epoch has its own number."""
+    training = request.training
+    if training.batch_tokens is None:
+        return round(epochs * -(-features.examples // training.batch_size))
+    packed = batches.choose_batcher(training.batcher, kind=model.kind, can_pack=model.can_pack)[0] == "packed"
+    counts = [len(batches.planned(model.kind, features, training, request.seed, epoch, packed=packed, in_order=task.in_order(epoch)))
+              for epoch in range(math.ceil(epochs))]
+    return round(sum(counts[:int(epochs)]) + (epochs - int(epochs)) * counts[-1])
 
 
 def choose_longest(task: Task[Any], rows: Examples, model: Model, request: Request) -> lengths.LengthChoice:

@@ -31,15 +31,19 @@ def prefixed(task: Task[Any], model: Model, voice: Voice) -> Task[Any]:
     return task.knowing(Learned(task.known.labels, task.known.counts, dict(task.known.values) | {"prefix": prefix}))
 
 
-def lengthened(task: Task[Any], features: Features, generation: Generation, voice: Voice) -> Task[Any]:
+def lengthened(task: Task[Any], model: Model, features: Features, generation: Generation, voice: Voice) -> Task[Any]:
     """The task with the settings that its texts are written by: the user's, with a length that training targets need."""
+    from headstart.evaluation.rewrite import check_length
+
     if not task.writes:
         return task
     chosen = generation
     cut = sum("target_cut" in features[place].info for place in range(len(features)))
     if cut:
         voice.say(f"{cut:,} of {len(features):,} training targets are longer than what is learned of them; their ends are left out")
-    if generation.new_tokens == Generation().new_tokens:
+    if generation.new_tokens != Generation().new_tokens:
+        check_length(model, generation.new_tokens)
+    else:
         sizes = np.asarray([len(features[place].targets["label"].value) for place in range(len(features))])
         size = int(-(-int(np.quantile(sizes, COVER, method="higher")) // STEP) * STEP)
         chosen = dataclasses.replace(generation, new_tokens=size)
@@ -52,20 +56,22 @@ def lengthened(task: Task[Any], features: Features, generation: Generation, voic
 def chosen(task: Task[Any], model: Model, values: Mapping[str, Any]) -> Generation:
     """The settings that a model writes by, with some changed (`generation.beams`: 4); raises UserError (2, 78)."""
     from headstart import settings
-    from headstart.evaluation.rewrite import settings_of
+    from headstart.evaluation.rewrite import check_length, settings_of
 
     if not task.writes:
         raise UserError(f"{task.name} does not write: there is nothing that {next(iter(values))} could change.", fix="Leave it out.")
     checked = settings.build(dict(values))["generation"]
     names = [key.removeprefix("generation.") for key in values]
     held = settings_of(model, task.known.values.get("generation") or {})
+    if "new_tokens" in names:
+        check_length(model, checked.new_tokens)
     return dataclasses.replace(held, **{name: getattr(checked, name) for name in names})
 
 
 def written_for(task: Task[Any], model: Model, sources: Sequence[str], given: Generation | None, more: Mapping[str, Any], *,
-                seed: int) -> list[dict[str, Json]]:
+                seed: int, stop: Sequence[str] = ()) -> list[dict[str, Json]]:
     """What an encoder-decoder writes for each source, in the form of Model.generate; by the model's own settings unless changed."""
-    from headstart.evaluation.rewrite import rewrite, settings_of
+    from headstart.evaluation.rewrite import rewrite, settings_of, until
 
     changed = {f"generation.{name}": value for name, value in more.items()}
     if given is not None:
@@ -79,4 +85,4 @@ def written_for(task: Task[Any], model: Model, sources: Sequence[str], given: Ge
              "tokens": [{"token": piece, "log_probability": value} for piece, value in
                         zip(tokenizer.pieces(one.ids), one.log_probabilities, strict=True)],
              "ended": one.ended, "cut_tokens": max(0, len(ids) - room)}
-            for source, ids, texts in zip(sources, rows, made, strict=True) for one in texts]
+            for source, ids, texts in zip(sources, rows, made, strict=True) for one in (until(model, text, stop) for text in texts)]

@@ -19,7 +19,8 @@ class Data:
     by: Annotated[str, Note("a column of the dev and test rows (a language, a source): each of its values is scored by itself too; a,b two such columns, a+b their pairs")] = ""
     choose_by: Annotated[str, Note("dev rows of this value of data.by alone choose the checkpoint")] = ""
     longest: Annotated[Count, Note("tokens of one model input; from the data's lengths and the model's limit when not given", low=8)] = None
-    language: Annotated[str | None, Note("language of the texts, for an XLM of several: en, fr …; left out when not given")] = None
+    language: Annotated[str | None, Note("language of the texts, for an XLM of several: en, fr …; of the sources, for an mBART: en_XX")] = None
+    target_language: Annotated[str | None, Note("language that is written, for an mBART: ro_RO …")] = None
     split: Annotated[str, Note("shares of train/dev/test when one file is given")] = "80/10/10"
     workers: Annotated[int, Note("processes that make the training rows' features; 0: this one (quickest below some 100,000 rows)", low=0, high=256)] = 0
     cache: Annotated[str, Note("folder where the training rows' features are kept by a hash of all that they are made from; none when empty")] = ""
@@ -35,6 +36,7 @@ class Training:
     epochs: Annotated[float | None, Note("times through the training rows; from the data's size when not given", above=0)] = None
     updates: Annotated[Count, Note("stop after this many updates instead", low=1)] = None
     batch_size: Annotated[int, Note("examples of one update", low=1)] = 32
+    batch_tokens: Annotated[Count, Note("tokens of one update, padding and what is written included, in the place of batch_size; off when not given", low=16)] = None
     micro_batch: Annotated[Count, Note("examples that go through the model at once; as many as 8,192 tokens (65,536 on a GPU) when not given", low=1)] = None
     learning_rate: Annotated[float | None, Note("peak; from the model's width and the data's size when not given", above=0, below=1)] = None
     schedule: Annotated[Literal["linear", "cosine", "cosine-restarts", "polynomial", "constant"], Note("how the learning rate falls after the warm-up")] = "linear"
@@ -49,10 +51,11 @@ class Training:
     epsilon: Annotated[float, Note("added to the root of the square", above=0)] = 1e-8
     clip: Annotated[float | None, Note("longest gradient; none when 0", low=0)] = 1.0
     layer_decay: Annotated[float, Note("learning rate of each layer as a share of the one above it", above=0, high=1)] = 1.0
-    freeze: Annotated[str, Note("'embeddings', 'layers:N' (embeddings and the first N layers) or 'backbone'; nothing when empty")] = ""
+    freeze: Annotated[str, Note("'embeddings', 'layers:N' (embeddings and the first N layers), 'encoder' (where another part writes) or 'backbone'; nothing when empty")] = ""
     adapter: Annotated[Literal["none", "lora"], Note("train small matrices beside the model's layers instead of the layers (adapter.*; needs peft)")] = "none"
     dropout: Annotated[float | None, Note("of hidden states; the model's own when not given", low=0, below=1)] = None
     attention_dropout: Annotated[float | None, Note("of attention weights; the model's own when not given", low=0, below=1)] = None
+    layer_drop: Annotated[float | None, Note("share of the layers that each batch leaves out (BART and its kin); the model's own when not given", low=0, below=1)] = None
     label_smoothing: Annotated[float, Note("share of the target spread over all classes", low=0, below=1)] = 0.0
     class_weights: Annotated[Literal["none", "balanced"], Note("'balanced' weighs a class by 1 / its share")] = "none"
     focal_gamma: Annotated[float, Note("focal loss: how much sure examples count less; 0 is cross-entropy", low=0)] = 0.0

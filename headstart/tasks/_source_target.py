@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from headstart.contract import (
     Column,
@@ -32,6 +32,7 @@ from headstart.contract import (
 from headstart.errors import Finding
 from headstart.settings import Count, Note
 from headstart.tasks._columns import named
+from headstart.text.chunks import chunks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,6 +52,8 @@ class Settings:
     prefix: Annotated[str, Note("text before each source; auto: what the model's config names for the task, else nothing")] = AUTO
     longest_target: Annotated[Count, Note("tokens of a target that are learned; as many as the model takes when not given", low=4)] = None
     join_target: Annotated[bool, Note("a list in the target is one text in parts, not several right answers")] = False
+    long: Annotated[Literal["cut", "chunks", "chunks-again"], Note("predicting for a source that does not fit: leave its end out, "
+        "or write for each part of whole sentences and join the texts; chunks-again: write once more for what was joined")] = "cut"
     stem: Annotated[bool, Note("compare stems of words (ROUGE)")] = True
 
 
@@ -106,7 +109,7 @@ class SourceTarget(Task[Pair]):
     @classmethod
     def adopt(cls, config: Mapping[str, Json]) -> Learned | None:
         """A published model that writes a text for a text; its config names what stands before a source."""
-        if not (config.get("architectures") or [""])[0].endswith("ForConditionalGeneration"):
+        if not (config.get("architectures") or [""])[0].endswith(("ForConditionalGeneration", "MTModel", "EncoderDecoderModel")):
             return None
         return Learned(values={"prefix": prefix_in(config, cls.name)})
 
@@ -121,15 +124,22 @@ class SourceTarget(Task[Pair]):
         return found
 
     def encode(self, example: Pair, tokenizer: Tokenizer, draw: Random | None = None) -> list[Feature]:
-        """The source, cut at the end where it is too long, and the first target with its end."""
-        ids = list(tokenizer.tokenize(str(self.known.values.get("prefix", "")) + example.source).ids)
-        room = tokenizer.room(1)
+        """The source, cut at the end where it is too long, and the first target with its end.
+
+        When predicting, with `long`, a feature for each part of a long source.
+        """
+        prefix, room = str(self.known.values.get("prefix", "")), tokenizer.room(1)
+        ids = list(tokenizer.tokenize(prefix + example.source).ids)
+        if draw is None and self.settings.long != "cut" and len(ids) > room:
+            parts = chunks(example.source, lambda text: len(tokenizer.tokenize(prefix + text).ids), room)
+            return [Feature(*tokenizer.lay_out(list(tokenizer.tokenize(prefix + part).ids)[:room])) for part in parts]
         (source, types), cut = tokenizer.lay_out(ids[:room]), max(0, len(ids) - room)
         if example.targets is None:
             return [Feature(source, types, cut=cut)]
-        target = list(tokenizer.tokenize(example.targets[0]).ids)
-        most = min(self.settings.longest_target or room, tokenizer.room(1) if room < 10**8 else 10**9)
-        made = tokenizer.lay_out(target[:most])[0]
+        target = list(tokenizer.target.tokenize(example.targets[0]).ids)
+        room = tokenizer.target.room(1)
+        most = min(self.settings.longest_target or room, room)
+        made = tokenizer.target.lay_out(target[:most])[0]
         info = {"target_cut": len(target) - most} if len(target) > most else {}
         return [Feature(source, types, {"label": Target(made, "asked")}, cut=cut, info=info, asks=[0] * len(made))]
 
@@ -142,10 +152,16 @@ class SourceTarget(Task[Pair]):
         raise AssertionError("a task that writes keeps texts")
 
     def decode(self, example: Pair, pieces: Sequence[dict[str, Any]]) -> Prediction:
-        """The text."""
-        (piece,) = pieces
-        return Prediction(example.row, {"prediction": piece["text"], "log_probability": piece["log_probability"]},
-                          {"ended": piece["ended"], "cut": piece["cut"], "tokens": piece["tokens"]})
+        """The text; those of a long source's parts one after the other."""
+        ended = next((piece["ended"] for piece in pieces if piece["ended"] != "end"), "end")
+        text, cut = " ".join(piece["text"] for piece in pieces if piece["text"]), sum(piece["cut"] for piece in pieces)
+        return Prediction(example.row, {"prediction": text, "log_probability": sum(piece["log_probability"] for piece in pieces)},
+                          {"ended": ended, "cut": cut, "tokens": sum(piece["tokens"] for piece in pieces)})
+
+    def again(self, example: Pair, pieces: Sequence[dict[str, Any]]) -> Pair | None:
+        """The texts of a long source's parts as a source, where that is asked for."""
+        together = " ".join(piece["text"] for piece in pieces if piece["text"])
+        return Pair(example.row, together) if self.settings.long == "chunks-again" and len(pieces) > 1 and together else None
 
     def measure(self, example: Pair, prediction: Prediction) -> Mapping[str, Any]:
         """Everything that any of these tasks' scores is made of."""

@@ -46,6 +46,7 @@ class Step:
     slots: int  # tokens and padding
     skipped: bool = False  # a scaled overflow: the weights did not change
     notes: list[str] = field(default_factory=list)
+    padding: dict[str, float] = field(default_factory=dict)  # shares of what is read and what is written, where both are there
 
 
 @dataclass
@@ -118,13 +119,14 @@ def train(state: State, plan: Plan, make: Make, objective: Objective, weigh: Cal
     that an update's loss sum is divided by. Too little memory halves the micro-batch and repeats the update. Raises
     UserError (65) for a loss or gradient that is no number, before any weight changes.
     """
-    per_epoch = len(plan(0))
-    epoch, updates = -1, plan(0)
+    updates = plan(0)
+    epoch, before = (0, 0) if settings.batch_tokens else (state.update // len(updates), state.update // len(updates) * len(updates))
+    updates = plan(epoch) if epoch else updates
     while state.update < total:
-        if state.update // per_epoch != epoch:
-            epoch = state.update // per_epoch
+        while state.update - before >= len(updates):  # by a budget of tokens each epoch has a number of updates of its own
+            epoch, before = epoch + 1, before + len(updates)
             updates = plan(epoch)
-        examples = updates[state.update % per_epoch]
+        examples = updates[state.update - before]
         notes: list[str] = []
         while True:
             try:
@@ -172,7 +174,15 @@ def one_update(state: State, batches: Sequence[Batch], objective: Objective, wei
     state.update += 1
     state.tokens += (tokens := sum(batch.tokens for batch in batches))
     state.skipped += skipped
-    return Step(state.update, 0, loss_sum, rate, norm, tokens, sum(batch.ids.size for batch in batches), skipped)
+    return Step(state.update, 0, loss_sum, rate, norm, tokens, sum(batch.ids.size for batch in batches), skipped,
+                padding=padding(batches) if getattr(module.config, "is_encoder_decoder", False) else {})
+
+
+def padding(batches: Sequence[Batch]) -> dict[str, float]:
+    """The shares of places that hold nothing, on the side that is read and on the side that is written."""
+    read, written = sum(batch.ids.size for batch in batches), sum(len(batch.asked) * int(batch.asked.max()) for batch in batches)
+    return {"source": round(1 - sum(batch.tokens for batch in batches) / read, 4),
+            "target": round(1 - sum(int(batch.asked.sum()) for batch in batches) / written, 4)}
 
 
 def apply(state: State, settings: Training, rate: float) -> tuple[float, bool]:

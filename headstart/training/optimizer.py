@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -64,7 +65,8 @@ def frozen(freeze: str, depths: Depths) -> set[str]:
     elif freeze == "backbone":
         count = len(depths) - 1
     elif freeze == "encoder" and any(name.startswith("encoder") for name, _ in depths):
-        return {held for name, names in depths if name.startswith("encoder") for held in names}
+        return {held for name, names in depths for held in names
+                if name.startswith("encoder") or re.match(r"(model\.|led\.)?encoder\.", held)}  # its own positions and norms too
     elif freeze.startswith("layers:") and freeze[7:].isdigit() and int(freeze[7:]) <= layers:
         count = 1 + int(freeze[7:])
     else:

@@ -9,6 +9,8 @@ from headstart.models.family import READS_NOTHING, Checkpoint, Family, rewritten
 if TYPE_CHECKING:
     from torch import Tensor
 
+LAYER_DROPS = ("encoder_layerdrop", "decoder_layerdrop")
+
 
 def rewrite(module: Any, inputs: dict[str, Tensor]) -> Tensor:
     """The decoder's last states, (N, L, W), for sources and what is written so far."""
@@ -34,6 +36,7 @@ FAMILY = Family(
     first_only="",
     dropouts=("dropout", "activation_dropout", "classifier_dropout"),
     attention_dropouts=("attention_dropout",),
+    layer_drops=LAYER_DROPS,
     names={"width": "d_model", "layers": "encoder_layers", "positions": "max_position_embeddings"},
     lacks=READS_NOTHING,
     checkpoints=(

@@ -1,6 +1,6 @@
 """PEGASUS (Zhang et al. 2019): pretrained on writing the sentences that were left out, for summaries."""
 
-from headstart.models.families.bart import rewrite, words
+from headstart.models.families.bart import LAYER_DROPS, rewrite, words
 from headstart.models.family import READS_NOTHING, Checkpoint, Family, rewritten
 
 FAMILY = Family(
@@ -15,6 +15,7 @@ FAMILY = Family(
     first_only="",
     dropouts=("dropout", "activation_dropout"),
     attention_dropouts=("attention_dropout",),
+    layer_drops=LAYER_DROPS,
     names={"width": "d_model", "layers": "encoder_layers", "positions": "max_position_embeddings"},
     lacks=READS_NOTHING,
     checkpoints=(

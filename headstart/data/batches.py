@@ -91,8 +91,9 @@ def plan(lengths: Ints, *, batch_size: int, seed: int, epoch: int, bucketed: boo
     """The updates of an epoch: arrays of example places, every example once.
 
     In order: as they stand. Not bucketed: a plain shuffle. Bucketed: within chunks of 50 batches examples are sorted by length
-    (of like ones those for which like texts are `written` together), then batches are shuffled, the one with the longest example first so that
-    too little memory shows at once. With `tokens`, a batch holds as many examples as this budget in the place of `batch_size`.
+    (of like ones those for which like texts are `written` together), then batches are shuffled, the one with the longest example
+    first so that too little memory shows at once. With `tokens`, a batch holds as many examples as this budget in the place of
+    `batch_size`.
     """
     draw = np.random.default_rng([seed, epoch])
     order = np.arange(len(lengths)) if in_order else draw.permutation(len(lengths))

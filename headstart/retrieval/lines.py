@@ -8,6 +8,7 @@ from __future__ import annotations
 import array
 import json
 import os
+import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -52,6 +53,7 @@ class Lines:
 
     def __init__(self, path: Path) -> None:
         self.file = path.open("rb")
+        weakref.finalize(self, self.file.close)  # an index is opened and left; its files go with it
         self.borders = np.load(path.with_suffix(".npy"), mmap_mode="r", allow_pickle=False)
 
     def __len__(self) -> int:

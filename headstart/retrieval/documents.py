@@ -65,8 +65,8 @@ def in_folder(place: Path, settings: Data, columns: Mapping[str, str], account: 
         try:
             yield from in_file(str(file), name, settings, columns, account)
         except DataError as error:
-            if any(finding.row is not None or finding.line is not None for finding in error.findings) and settings.bad_rows == "stop":
-                raise
+            if settings.bad_rows == "stop" and any(finding.row is not None for finding in error.findings):
+                raise  # rows that may be mended
             account.leave_out(name, "unreadable", error.findings[0].message)
         except UserError as error:
             account.missing = error.exit if error.exit == Exit.UNAVAILABLE else account.missing

@@ -71,18 +71,19 @@ def ours(name: str) -> bool:
 
 def read(path: Path) -> dict[str, Any]:
     """index.json; raises UserError: 66 where there is none, 65 for one that is damaged or of another format."""
+    held: Any = None
     try:
         held = json.loads((path / FILE).read_text(encoding="utf-8"))
-        whole = isinstance(held, dict) and held["sha256"] == seal(held)
     except FileNotFoundError:
         raise missing(path) from None
     except NotADirectoryError:
         raise UserError(f"{path} is a file; an index is a folder.", fix="Name its folder.", exit=Exit.NO_INPUT) from None
-    except (OSError, ValueError, KeyError, TypeError):
-        whole, held = False, {}
+    except (OSError, ValueError):
+        pass
     if isinstance(held, dict) and held.get("format", FORMAT) != FORMAT:
         raise UserError(f"{path} is an index of format {held['format']}; this headstart reads format {FORMAT}.",
                         fix="Build it again with this headstart.", exit=Exit.DATA)
+    whole = isinstance(held, dict) and held.get("sha256") == seal(held)
     if not whole or not VERSION.fullmatch(str(held.get("version"))):
         raise damaged(path, "index.json is not what was written")
     return dict(held)

@@ -13,6 +13,7 @@ from headstart.retrieval.documents import Account, Document, documents
 from headstart.retrieval.near_duplicates import folds, likeness, shingles, signature
 from headstart.retrieval.passages import STRETCH, WORD, cut, subject
 from headstart.settings import Data
+import itertools
 
 LONG = " ".join(f"Sentence number {number} tells of tea and of the river bank." for number in range(60))
 PAGE = """<html><head><title>Tea &amp; cake</title><script>var x = "<p>never</p>";</script><style>p {}</style></head>
@@ -65,7 +66,7 @@ def test_headings_of_markdown_are_sections_but_not_those_in_code(tmp_path):
 
 def test_passages_are_whole_sentences_with_an_overlap():
     made = cut(Document("d", "t", LONG), words=50, overlap=12)
-    for one, after in zip(made, made[1:], strict=False):
+    for one, after in itertools.pairwise(made):
         assert one.text == LONG[one.begin:one.end] and one.text.endswith(".") and one.text[0] == "S"
         assert len(one.text.split()) <= 50 and one.begin < after.begin < one.end < after.end
         assert 0 < len(LONG[after.begin:one.end].split()) <= 12

@@ -37,12 +37,7 @@ def run(given: argparse.Namespace) -> int:
     voice, source = _flags.voice(given), Path(given.source)
     if is_index(source) and given.model is None:
         raise UserError(f"{source} is an index already.",
-<<<<<<< HEAD
-                        fix=f"Name another model for its vectors (headstart index {source} --model MODEL), or the source that it "
-                            "is made from.")
-=======
                         fix=f"Name another model for its vectors (headstart index {source} --model MODEL), or the source that it is of.")
->>>>>>> index
     to = Path(given.to) if given.to else source if is_index(source) else Path(f"{source.name.split('.')[0] or 'documents'}-index")
     standing = to if is_index(to) else source if is_index(source) else None
     if standing is not None:

@@ -27,7 +27,11 @@ class Known:
     @classmethod
     def of(cls, questions: Sequence[Question], index: Index) -> Known:
         """Questions that have an answer, each once, by the index's own model."""
-        kept = list({one.text: one for one in reversed(questions) if one.answers}.values())[::-1]
+        first: dict[str, Question] = {}
+        for one in questions:
+            if one.answers:
+                first.setdefault(one.text, one)
+        kept = list(first.values())
         return cls(kept, index.vectors([one.text for one in kept]) if kept and index.has_vectors else None, index)
 
     def nearest(self, question: str) -> dict[str, Json] | None:

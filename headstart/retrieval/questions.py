@@ -19,6 +19,7 @@ FIELDS = (
     Field("answers", "several texts that answer it, best first", type="list", required=False),
     Field("document", "the id of the document that answers it", required=False),
 )
+FIX = "Fill it in, or leave such rows out (--bad-rows skip)."
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,13 @@ def read_questions(path: str, data: Data, given: Mapping[str, str], *, answered:
     for row in rows(table, chosen, FIELDS):
         try:
             one = question_of(row)
-            if answered and not one.answers and one.document is None:
-                raise ValueError("there is neither an answer nor a document.")
-            found.append(one)
         except ValueError as error:
-            faults.append(Finding("E201", str(error), "Fill it in, or leave such rows out (--bad-rows skip).", row.file, row.line,
-                                  row=row.id))
+            faults.append(Finding("E201", str(error), FIX, row.file, row.line, row=row.id))
+            continue
+        if answered and not one.answers and one.document is None:
+            faults.append(Finding("E202", "the row has neither an answer nor a document.", FIX, row.file, row.line, row=row.id))
+            continue
+        found.append(one)
     if faults and data.bad_rows != "skip":
         raise DataError(faults)
     if not found:

@@ -34,7 +34,10 @@ def quote(question: str, passages: Sequence[Found], *, count: int = 3, embed: Em
     quotes = [Quote(text, number) for number, one in enumerate(passages[:LOOKED], start=1) for text in sentences(one.passage.text)
               if len(text.split()) >= SHORT]
     quotes = [one for one in quotes if CLOSED.search(one.text)] or quotes
-    quotes = list({" ".join(one.text.lower().split()): one for one in reversed(quotes)}.values())[::-1]  # each sentence at its first place
+    first: dict[str, Quote] = {}
+    for one in quotes:
+        first.setdefault(" ".join(one.text.lower().split()), one)  # each sentence at its first place
+    quotes = list(first.values())
     if not quotes:
         return []
     scores = by_vectors(question, quotes, embed) if embed is not None else [shared(question, one.text) for one in quotes]

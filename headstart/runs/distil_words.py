@@ -24,4 +24,5 @@ def sentences(held: Mapping[str, Any]) -> list[str]:
     return [f"This model is a student of {held['teacher']}: {student['layers']} of {teacher['layers']} layers, "
             f"{student['parameters'] / teacher['parameters']:.0%} of the parameters, {held['speed']:.2f} times as fast "
             f"({student['milliseconds']:.3g} against {teacher['milliseconds']:.3g} ms an example). "
-            f"{name.replace('_', ' ')} on {held['split']}: teacher {shown(teacher['scores'][name])}, student minus teacher {signed(held['difference'][name])}."]
+            f"{name.replace('_', ' ')} on {held['split']}: teacher {shown(teacher['scores'][name])}, "
+            f"student minus teacher {signed(held['difference'][name])}."]

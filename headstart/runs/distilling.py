@@ -201,11 +201,12 @@ def around(own: Objective, asked: Request, task: Task[Any], teacher: Teacher | N
 
 
 def side_by_side(fit: Fit, ours: Evaluated, split: str) -> dict[str, Json]:
-    """scores.json's "distillation": parameters, milliseconds and first score of both, and the student's minus the teacher's."""
+    """{"distillation": parameters, milliseconds and scores of both, the student's minus the teacher's}; {} without a teacher."""
     from headstart.evaluation.pace import milliseconds
 
     prepared, teacher = fit.prepared, fit.prepared.teacher
-    assert teacher is not None
+    if teacher is None:
+        return {}
     request, examples = prepared.request, ours.examples
     told, model = request.evaluation, teacher.model
     model.tokenizer = model.tokenizer.with_longest(min(model.tokenizer.longest, prepared.model.tokenizer.longest))
@@ -217,7 +218,8 @@ def side_by_side(fit: Fit, ours: Evaluated, split: str) -> dict[str, Json]:
     rows = {who: {"parameters": sum(weight.numel() for weight in one.module.parameters()), "layers": sum(layers_of(one).values()),
                   "milliseconds": round(spent, 4), "scores": {key: score.json() for key, score in done.scores.items()}}
             for who, one, spent, done in (("teacher", model, times[0], theirs), ("student", prepared.model, times[1], ours))}
-    return {"teacher": request.teacher, "teacher_sum": request.teacher_sum, "split": split, "score": name,
+    held = {"teacher": request.teacher, "teacher_sum": request.teacher_sum, "split": split, "score": name,
             "kept": {stack or "layers": list(kept) for stack, kept in teacher.kept.items()}, "with_teacher": request.distil.with_teacher,
             "models": rows, "difference": differences(prepared.task, ours, theirs, resamples=told.resamples, seed=request.seed),
             "speed": round(times[0] / max(1e-9, times[1]), 3)}
+    return {"distillation": held}

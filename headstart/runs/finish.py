@@ -45,9 +45,7 @@ def finish(fit: Fit, command: str) -> None:
         official(fit, split, task.official(examples, answers))
     judged = "test" if "test" in done else "dev"
     rivals = baselines(fit, done[judged], judged) if request.evaluation.baselines else []
-    scores = as_json(fit, done, parts, rivals, seconds)
-    if prepared.teacher is not None:
-        scores["distillation"] = distilling.side_by_side(fit, done[judged], judged)
+    scores = as_json(fit, done, parts, rivals, seconds) | distilling.side_by_side(fit, done[judged], judged)
     numbers, samples = written(task, prepared.model, prepared.measured(judged), data.splits["train"], request.generation,
                                count=request.evaluation.samples, seed=request.seed, voice=fit.voice)
     scores["tables"][judged] |= numbers

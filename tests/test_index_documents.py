@@ -148,7 +148,7 @@ def test_rows_are_documents(tmp_path):
     found, account = held(tmp_path / "rows.csv", columns={"text": "body", "title": "head", "id": "name"})
     assert {name: (one.title, one.text) for name, one in found.items()} == {"a": ("Tea", "Drink it."), "a#2": ("Cake", "Eat it.")}
     assert account.renamed == 1 and account.reasons == {"without words": 1} and "ID#2" in "\n".join(account.words())
-    with pytest.raises(UserError, match="did you mean|no column|there is no"):
+    with pytest.raises(UserError, match=r"did you mean|no column|there is no"):
         held(tmp_path / "rows.csv", columns={"text": "bodi"})
 
 
@@ -160,7 +160,7 @@ def test_rows_of_parquet_are_documents(tmp_path):
 
 def test_faulty_rows_stop_or_are_counted(tmp_path):
     (tmp_path / "rows.jsonl").write_text('{"text": "One."}\nno json\n{"text": "\\ud800 Two."}\n', encoding="utf-8")
-    with pytest.raises(DataError, match="rows.jsonl:2"):
+    with pytest.raises(DataError, match=r"rows.jsonl:2"):
         held(tmp_path / "rows.jsonl")
     found, account = held(tmp_path / "rows.jsonl", settings=Data(bad_rows="skip"))
     assert [one.text for one in found.values()] == ["One.", "? Two."] and account.reasons == {"faulty rows": 1}

@@ -176,6 +176,19 @@ def test_parts_stay_as_they_are_when_frozen(family, freeze, folders, tmp_path, h
     assert moved and bool(moved & layers) == (freeze == "embeddings") and bool(moved & words) == (freeze == "encoder")
 
 
+@pytest.mark.parametrize("family", ["t5", "mbart", "led", "bert2bert"])
+def test_an_adapter_stands_beside_the_layers_of_both_parts(family, folders, tmp_path, headstart):
+    pytest.importorskip("peft")
+    place = folders.get(family) or tiny_writers.folder(family, tmp_path / family)
+    code, _, err = headstart("finetune", jsonl(tmp_path / "rows.jsonl", rows(16)), "--task", "text-to-text", "--model", place,
+                             "--to", tmp_path / "run", *QUICK, *told(family), "--set", "training.adapter=lora")
+    assert code == 0, err
+    kind = getattr(transformers, tiny_writers.CLASSES[family])
+    before, after = (dict(kind.from_pretrained(one).named_parameters()) for one in (place, tmp_path / "run" / "model"))
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert any("decoder" in name for name in moved) and any("decoder" not in name for name in moved)
+
+
 @pytest.mark.parametrize(("more", "code", "words"), [
     ([], 2, "language of the sources was not said"), (["data.language=en_XX"], 2, "none was chosen to write"),
     (["data.language=en_XX", "data.target_language=ro_R"], 78, "did you mean ro_RO?"),

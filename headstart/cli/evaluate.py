@@ -49,7 +49,8 @@ def run(given: argparse.Namespace) -> int:
         given.data = presets.measured(given.preset, given.data, columns, values)
     groups = _flags.groups(values)
     model = api.load(given.model, given.task, device=given.device or own.get("device", "auto"),
-                     allow_pickle=bool(given.allow_pickle), language=groups["data"].language)
+                     allow_pickle=bool(given.allow_pickle), language=groups["data"].language,
+                     target_language=groups["data"].target_language)
     model.set({key: value for key, value in values.items() if key.startswith(("task.", "generation."))})
     voice.say(model.words())
     if given.all_checkpoints:

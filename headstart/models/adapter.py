@@ -5,12 +5,14 @@ A layer y = W x becomes y = W x + (alpha / rank) · B A x; merged, W + (alpha / 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from headstart.errors import Exit, UserError, nearest
 from headstart.models.model import Model
+from headstart.models.rewriting import LAYER
 from headstart.models.weights import checksum, quiet
 from headstart.settings import Adapter
 
@@ -60,9 +62,10 @@ def layers(model: Model) -> tuple[list[str], list[str]]:
     import torch
     from transformers.pytorch_utils import Conv1D
 
-    paths = tuple(f"{model.module.base_model_prefix}.{path}." for path in model.facts.row.layer_paths)
-    linear = {name: part for name, part in model.module.named_modules()
-              if name.startswith(paths) and isinstance(part, torch.nn.Linear | Conv1D)}
+    row = model.facts.row
+    paths = tuple(f"{model.module.base_model_prefix}.{path}." for path in row.layer_paths)
+    linear = {name: part for name, part in model.module.named_modules() if isinstance(part, torch.nn.Linear | Conv1D)
+              and (name.startswith(paths) if row.rewrite is None else re.match(LAYER, name))}
     called: set[str] = set()
     hooks = [part.register_forward_hook(lambda *_, name=name: called.add(name)) for name, part in linear.items()]
     ids = torch.tensor([[0, 1, 2]], device=model.device)
@@ -70,7 +73,11 @@ def layers(model: Model) -> tuple[list[str], list[str]]:
     model.module.eval()
     try:
         with torch.no_grad(), quiet():
-            model.module.base_model(input_ids=ids, attention_mask=torch.ones_like(ids), **model.facts.row.inputs)
+            inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+            if row.rewrite is not None:
+                row.rewrite(model.module, inputs | {"decoder_input_ids": ids, "decoder_attention_mask": inputs["attention_mask"]})
+            else:
+                model.module.base_model(**inputs, **row.inputs)
     finally:
         model.module.train(training)
         for hook in hooks:

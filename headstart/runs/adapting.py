@@ -57,6 +57,6 @@ def beside_base(run: Path, task: Task[Any], model: Model) -> Model:
         return model
     head = task.head_for(model.facts.row.kinds[0])
     base = load(str(asked.model), head, seed=asked.seed, device=model.device.type, allow_pickle=asked.allow_pickle,
-                longest=model.tokenizer.longest)
+                longest=model.tokenizer.longest, language=asked.data.language, target_language=asked.data.target_language)
     put_on(base, asked)
     return base

@@ -10,7 +10,7 @@ import numpy as np
 
 from headstart.contract import Json, Learned, Task
 from headstart.data.features import Features
-from headstart.errors import UserError
+from headstart.errors import Exit, UserError
 from headstart.models.model import Model
 from headstart.runs.voice import Voice
 from headstart.settings import Generation
@@ -63,6 +63,10 @@ def chosen(task: Task[Any], model: Model, values: Mapping[str, Any]) -> Generati
     checked = settings.build(dict(values))["generation"]
     names = [key.removeprefix("generation.") for key in values]
     held = settings_of(model, task.known.values.get("generation") or {})
+    if foreign := [name for name in names if name in ("chat", "passage", "language", "control_code") and getattr(checked, name)]:
+        raise UserError(f"generation.{foreign[0]} is for models that go on with a text; {model.facts.reference} writes a text for a text.",
+                        fix="Leave it out." + (" Languages are data.language and data.target_language." if "language" in foreign else ""),
+                        exit=Exit.SETTINGS)
     if "new_tokens" in names:
         check_length(model, checked.new_tokens)
     return dataclasses.replace(held, **{name: getattr(checked, name) for name in names})

@@ -120,11 +120,14 @@ def train(state: State, plan: Plan, make: Make, objective: Objective, weigh: Cal
     UserError (65) for a loss or gradient that is no number, before any weight changes.
     """
     updates = plan(0)
-    epoch, before = (0, 0) if settings.batch_tokens else (state.update // len(updates), state.update // len(updates) * len(updates))
-    updates = plan(epoch) if epoch else updates
+    fixed = None if settings.batch_tokens else len(updates)  # by a budget of tokens each epoch has a number of updates of its own
+    epoch = before = 0
+    if fixed is not None and state.update >= fixed:
+        epoch = state.update // fixed
+        before, updates = epoch * fixed, plan(epoch)
     while state.update < total:
-        while state.update - before >= len(updates):  # by a budget of tokens each epoch has a number of updates of its own
-            epoch, before = epoch + 1, before + len(updates)
+        while state.update - before >= (fixed or len(updates)):
+            epoch, before = epoch + 1, before + (fixed or len(updates))
             updates = plan(epoch)
         examples = updates[state.update - before]
         notes: list[str] = []
@@ -138,7 +141,7 @@ def train(state: State, plan: Plan, make: Make, objective: Objective, weigh: Cal
                     raise memory_error(error, state.micro) from error
                 state.micro = max(1, state.micro // 2)
                 notes.append(f"memory was too small: {state.micro} examples go through the model at once from here on; "
-                             f"updates stay at {settings.batch_size}")
+                             f"updates stay {'as they are' if settings.batch_tokens else f'at {settings.batch_size}'}")
         step.epoch, step.notes = epoch, notes
         yield step
 

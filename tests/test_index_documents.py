@@ -1,6 +1,7 @@
 """Documents of every kind become passages with their places; nothing is lost in silence."""
 
 import gzip
+import itertools
 import sys
 import time
 
@@ -13,7 +14,6 @@ from headstart.retrieval.documents import Account, Document, documents
 from headstart.retrieval.near_duplicates import folds, likeness, shingles, signature
 from headstart.retrieval.passages import STRETCH, WORD, cut, subject
 from headstart.settings import Data
-import itertools
 
 LONG = " ".join(f"Sentence number {number} tells of tea and of the river bank." for number in range(60))
 PAGE = """<html><head><title>Tea &amp; cake</title><script>var x = "<p>never</p>";</script><style>p {}</style></head>

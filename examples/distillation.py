@@ -31,14 +31,15 @@ def main() -> None:
     parser.add_argument("--to", default="distilled", help="a folder for the runs")
     given = parser.parse_args()
     columns = {name: value for name, value in (("text", given.text), ("label", given.label)) if value}
-    place, more = Path(given.to), {} if given.epochs is None else {"epochs": given.epochs}
+    place = Path(given.to)
+    more = {"evaluation": {"baselines": False}, "training": {} if given.epochs is None else {"epochs": given.epochs}}
     teacher = given.teacher
     if teacher is None:
         run = headstart.finetune(given.file, columns=columns, model=given.model, to=place / "teacher", voice=Terminal(), **more)
         teacher = str(run.path)
     for name, taught in (("taught", True), ("alone", False)):
         run = headstart.distil(teacher, given.file, columns=columns, layers=given.layers, with_teacher=taught, to=place / name,
-                               baselines=False, voice=Terminal(), **more)
+                               voice=Terminal(), **more)
         show(name, run)
     row = run.model.predict(["How do I renew a book?"])[0]
     print(f"\nstudent: {row['prediction']} ({row['probability']:.3f}); an ordinary folder: {run.path / 'model'}")

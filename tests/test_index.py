@@ -200,7 +200,11 @@ def test_every_damaged_part_is_told(made, tmp_path):
         file.write_bytes(whole)
     file = next((tmp_path / "index").glob("*/vectors.npy"))
     file.unlink()
+<<<<<<< HEAD
     with pytest.raises(UserError, match=r"vectors.npy is missing"):
+=======
+    with pytest.raises(UserError, match=r"vectors\.npy is missing"):
+>>>>>>> index
         Index.open(tmp_path / "index")
 
 
@@ -275,7 +279,7 @@ def test_sources_that_give_nothing_leave_nothing_behind(source, code, tmp_path, 
         (tmp_path / name).mkdir()
     (tmp_path / "bare" / "a.txt").write_text("...", encoding="utf-8")
     assert headstart("index", tmp_path / source, "--to", tmp_path / "i", "--model", "none")[0] == code
-    assert not (tmp_path / "i").exists() or sorted(one.name for one in (tmp_path / "i").iterdir()) == [".lock", "building"]
+    assert not (tmp_path / "i").exists()
 
 
 def test_settings_have_bounds(notes, tmp_path, headstart):

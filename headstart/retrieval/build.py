@@ -83,7 +83,11 @@ def build(source: str, to: Path, *, settings: Settings | None = None, model: str
         work = Work(source, to, settings, named, voice, device, batch_tokens, allow_pickle, standing(to, voice))
         shutil.rmtree(work.building, ignore_errors=True)
         work.building.mkdir()
-        facts = taken_over(work) if again else read(work, data or Data(), columns or {}, overwrite)
+        try:
+            facts = taken_over(work) if again else read(work, data or Data(), columns or {}, overwrite)
+        except UserError:
+            shutil.rmtree(work.building)
+            raise
         if named is not None:
             make_vectors(work, facts["settings"])
         changed = folder.switch(to, facts | {"model": named})
@@ -111,7 +115,6 @@ def read(work: Work, data: Data, columns: Mapping[str, str], overwrite: bool) ->
     """Passages, documents and words of a source; what index.json says of them."""
     place = str(Path(work.source).resolve())
     if work.before is not None and work.before["source"] != place and not overwrite:
-        shutil.rmtree(work.building)
         raise UserError(f"{work.to} is the index of {work.before['source']}, not of {place}.",
                         fix="Choose another folder with --to; --overwrite makes it the index of the new source.", exit=Exit.EXISTS)
     begun = time.monotonic()
@@ -125,7 +128,6 @@ def read(work: Work, data: Data, columns: Mapping[str, str], overwrite: bool) ->
     for line in work.account.words():
         work.voice.say(line)
     if not counted[0]:
-        shutil.rmtree(work.building)
         raise UserError(f"{work.source} holds no document with words.", fix="Look at what was left out above, and why.",
                         exit=work.account.missing or Exit.DATA)
     into = store.fold(work.building, work.settings)

@@ -60,13 +60,8 @@ def dense(count, form):
             held.search(question, k=100)
             seconds.append(time.perf_counter() - begun)
         cpu = (time.process_time() - cpu) / len(questions)
-<<<<<<< HEAD
-        return {"rows": count, "form": form, "cpu_ms_a_question": round(1000 * cpu, 1), "ms_a_question": round(1000 * median(seconds), 1),
-                "best_ms": round(1000 * min(seconds), 1), **memory()}
-=======
         return {"rows": count, "form": form, "cpu_ms_a_question": round(1000 * cpu, 1),
                 "ms_a_question": round(1000 * median(seconds), 1), "best_ms": round(1000 * min(seconds), 1), **memory()}
->>>>>>> index
 
 
 def sparse(count):
@@ -96,14 +91,9 @@ def sparse(count):
             held.search([question], k=100)
             seconds.append(time.perf_counter() - begun)
         cpu = (time.process_time() - cpu) / len(questions)
-<<<<<<< HEAD
-        return {"rows": count, "cpu_ms_a_question": round(1000 * cpu, 2), "ms_a_question": round(1000 * median(seconds), 2),
-                "best_ms": round(1000 * min(seconds), 2), "build_seconds": round(built, 1), **memory()}
-=======
         return {"rows": count, "cpu_ms_a_question": round(1000 * cpu, 2),
                 "ms_a_question": round(1000 * median(seconds), 2), "best_ms": round(1000 * min(seconds), 2),
                 "build_seconds": round(built, 1), **memory()}
->>>>>>> index
 
 
 def speed(texts, model):

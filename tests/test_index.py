@@ -200,11 +200,7 @@ def test_every_damaged_part_is_told(made, tmp_path):
         file.write_bytes(whole)
     file = next((tmp_path / "index").glob("*/vectors.npy"))
     file.unlink()
-<<<<<<< HEAD
-    with pytest.raises(UserError, match=r"vectors.npy is missing"):
-=======
     with pytest.raises(UserError, match=r"vectors\.npy is missing"):
->>>>>>> index
         Index.open(tmp_path / "index")
 
 

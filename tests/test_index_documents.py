@@ -1,7 +1,6 @@
 """Documents of every kind become passages with their places; nothing is lost in silence."""
 
 import gzip
-import itertools
 import sys
 import time
 from itertools import pairwise
@@ -67,11 +66,7 @@ def test_headings_of_markdown_are_sections_but_not_those_in_code(tmp_path):
 
 def test_passages_are_whole_sentences_with_an_overlap():
     made = cut(Document("d", "t", LONG), words=50, overlap=12)
-<<<<<<< HEAD
-    for one, after in itertools.pairwise(made):
-=======
     for one, after in pairwise(made):
->>>>>>> index
         assert one.text == LONG[one.begin:one.end] and one.text.endswith(".") and one.text[0] == "S"
         assert len(one.text.split()) <= 50 and one.begin < after.begin < one.end < after.end
         assert 0 < len(LONG[after.begin:one.end].split()) <= 12
@@ -153,11 +148,7 @@ def test_rows_are_documents(tmp_path):
     found, account = held(tmp_path / "rows.csv", columns={"text": "body", "title": "head", "id": "name"})
     assert {name: (one.title, one.text) for name, one in found.items()} == {"a": ("Tea", "Drink it."), "a#2": ("Cake", "Eat it.")}
     assert account.renamed == 1 and account.reasons == {"without words": 1} and "ID#2" in "\n".join(account.words())
-<<<<<<< HEAD
-    with pytest.raises(UserError, match=r"did you mean|no column|there is no"):
-=======
     with pytest.raises(UserError, match="there is no column"):
->>>>>>> index
         held(tmp_path / "rows.csv", columns={"text": "bodi"})
 
 
@@ -169,11 +160,7 @@ def test_rows_of_parquet_are_documents(tmp_path):
 
 def test_faulty_rows_stop_or_are_counted(tmp_path):
     (tmp_path / "rows.jsonl").write_text('{"text": "One."}\nno json\n{"text": "\\ud800 Two."}\n', encoding="utf-8")
-<<<<<<< HEAD
-    with pytest.raises(DataError, match=r"rows.jsonl:2"):
-=======
     with pytest.raises(DataError, match=r"rows\.jsonl:2"):
->>>>>>> index
         held(tmp_path / "rows.jsonl")
     found, account = held(tmp_path / "rows.jsonl", settings=Data(bad_rows="skip"))
     assert [one.text for one in found.values()] == ["One.", "? Two."] and account.reasons == {"faulty rows": 1}

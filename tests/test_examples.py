@@ -61,7 +61,7 @@ def example(desk, monkeypatch, capsys, tiny_bert):
 def told(command, model, headstart, example, writer=None, rewriter=None):
     """What a command of the page says, with a tiny model in the place of the named one."""
     words = shlex.split(command)
-    if "minutes.csv" in words or {"summarization", "translation", "text-to-text"} & set(words):
+    if "minutes.csv" in words or {"summarization", "translation", "text-to-text", "long-answer"} & set(words):
         model = rewriter
     elif "language-model" in words:
         model = writer
@@ -163,6 +163,14 @@ def test_the_language_model_example_trains_and_writes(words, example, tiny_write
 def test_the_summarization_example_trains_and_writes(example, tiny_rewriter, tmp_path):
     said = example("summarization.py", "minutes.csv", "--to", tmp_path / "run", "--epochs", 1, "--write", "The mill stands.", model=tiny_rewriter)
     assert "first sentences" in said and "rouge2" in said and "The mill stands.\n" in said
+
+
+def test_the_long_answers_example_goes_from_documents_to_answers_with_citations(example, tiny_bert, tiny_rewriter, tmp_path):
+    data = ROOT / "examples" / "data"
+    said = example("longform_qa.py", data / "library", data / "library_questions.jsonl", "--writer", tiny_rewriter, "--writer-epochs", 1,
+                   "--to", tmp_path / "all", "--ask", "Why do leaves turn red?", model=tiny_bert)
+    assert "mixed minus" in said and "found minus random passages" in said and "why-leaves-turn-red.html: " in said
+    assert "\nWhy do leaves turn red?\n-> " in said and "[1]" in said
 
 
 def test_the_generation_example_writes_and_steers(example, tiny_writer, tmp_path):

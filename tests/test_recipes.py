@@ -1,6 +1,5 @@
 """docs/recipes.md cannot rot: every command of it parses, and every setting, task and preset in it is known."""
 
-import argparse
 import re
 import shlex
 from pathlib import Path
@@ -8,35 +7,19 @@ from pathlib import Path
 import pytest
 
 from headstart import settings, tasks
-from headstart.cli.main import Parser, find, names
+from headstart.cli.main import Parser, find
 from headstart.runs import presets
 from headstart.runs.request import task_settings
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
 COMMANDS = [line for block in re.findall(r"^```\n(.*?)```", PAGE, re.S | re.M) for line in block.splitlines()]
-LATER = {"distil", "index", "ask", "long-answer"}  # not there yet
-
-
-def waits_for(words):
-    """What of a command is not there yet: it is tried from the day on which it is."""
-    task = words[words.index("--task") + 1] if "--task" in words else None
-    missing = [word for word in (words[1],) if word not in names()] + [word for word in (task,) if word and word not in tasks.names()]
-    if words[1] in names():
-        parser = argparse.ArgumentParser()
-        find(words[1]).add(parser)
-        flags = [flag for action in parser._actions for flag in action.option_strings]
-        missing += [word for word in words if word.startswith("--") and word in LATER and word not in flags]
-    assert set(missing) <= LATER, missing
-    return missing
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_recipe_parses(command):
     words = shlex.split(command)
     assert words[0] == "headstart"
-    if missing := waits_for(words):
-        pytest.skip(f"{', '.join(missing)}: not there yet")
     parser = Parser(prog=f"headstart {words[1]}", allow_abbrev=False)
     find(words[1]).add(parser)
     given, unknown = parser.parse_known_intermixed_args(words[2:])

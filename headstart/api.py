@@ -22,6 +22,7 @@ from headstart.runs.distil_words import table as distil_table
 from headstart.runs.request import Request, request
 from headstart.runs.score_words import score_table
 from headstart.runs.voice import Silent, Voice
+from headstart.settings import generation_of, keyed, steering_of
 
 if TYPE_CHECKING:
     from headstart.contract import Tokens
@@ -185,7 +186,7 @@ class Model:
             if steer:
                 raise UserError("Only a language model that goes on with a text can be steered.", fix="Leave --steer out.")
             return written_for(self.task, self.loaded, prompts, settings, more, seed=seed, stop=stop)
-        own = settings_of(settings, more)
+        own = generation_of(settings, more)
         if steer:
             from headstart.evaluation.side_by_side import generate as both
 
@@ -239,25 +240,9 @@ def load_writer(reference: str | Path, *, device: str = "auto", allow_pickle: bo
     known = facts(model_folder(str(reference)), allow_pickle=allow_pickle)
     refuse_unfit(known)
     if prompts is not None:
-        refuse_prompts(known, prompts, settings_of(generation, {}))
+        refuse_prompts(known, prompts, generation_of(generation, {}))
     told = {} if data is None or known.row.rewrite is None else {"language": data.language, "target_language": data.target_language}
     return load(reference, device=device, allow_pickle=allow_pickle, **told)
-
-
-def settings_of(given: settings.Generation | None, more: Mapping[str, Any]) -> settings.Generation:
-    """Generation settings from keyword arguments, checked; raises UserError (78)."""
-    if not more:
-        return given or settings.Generation()
-    made: settings.Generation = settings.build({f"generation.{name}": value for name, value in more.items()})["generation"]
-    return made
-
-
-def steering_of(given: settings.Steering | Mapping[str, Any] | None) -> settings.Steering:
-    """Steering settings, checked; raises UserError (78)."""
-    if isinstance(given, settings.Steering):
-        return given
-    made: settings.Steering = settings.build({f"steering.{name}": value for name, value in (given or {}).items()})["steering"]
-    return made
 
 
 def inspect(reference: str | Path, text: str, pair: str | None = None, *, layers: Sequence[int] | None = None,
@@ -305,21 +290,6 @@ def distil(teacher: str | Path, train: str | Path, dev: str | Path | None = None
 def text(path: str | Path | None) -> str | None:
     """A path as text."""
     return None if path is None else str(path)
-
-
-def keyed(values: Mapping[str, Any]) -> dict[str, Any]:
-    """`epochs=3` or `training={"epochs": 3}` as {"training.epochs": 3}."""
-    homes: dict[str, str] = {}
-    for group, holder in settings.RUN_GROUPS.items():
-        for line in settings.lines(group, holder):
-            homes.setdefault(line.key.split(".")[1], line.key)  # `dropout` is training's, not the adapter's
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            found |= {f"{name}.{key}": held for key, held in value.items()}
-        else:
-            found[homes.get(name, name)] = value
-    return found
 
 
 def finetune_request(own: Mapping[str, Any], columns: Mapping[str, str], values: Mapping[str, Any], *,

@@ -139,7 +139,7 @@ def test_an_example_trains_and_tells(name, words, wanted, example, tmp_path):
 
 def test_every_example_is_run():
     run = {name for name, *_ in TRAINED} | {"bert_pretraining.py", "embeddings.py", "language_model.py", "six_steps.py",
-                                            "summarization.py", "text_generation.py"}
+                                            "distillation.py", "longform_qa.py", "summarization.py", "text_generation.py"}
     assert run == {file.name for file in (ROOT / "examples").glob("*.py")}
 
 

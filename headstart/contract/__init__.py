@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from headstart.contract.results import Doubt, Figure, Json, Score
 from headstart.contract.stages import (
     Baseline,
     Batch,
     Column,
     Detection,
-    Doubt,
     E,
     Example,
     Feature,
     Field,
-    Figure,
     HeadSpec,
-    Json,
     Kind,
     Layout,
     Learned,
@@ -26,7 +24,6 @@ from headstart.contract.stages import (
     Rival,
     Row,
     RowFault,
-    Score,
     Target,
     Tokenizer,
     Tokens,

@@ -9,11 +9,12 @@ numpy arrays; this file knows neither torch nor transformers.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+
+from headstart.contract.results import Json as Json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float64]
 
-Json = Any  # str, int, float, bool, None, and lists and dicts of them
 Kind = Literal["encoder", "decoder", "encoder-decoder"]
 Per = Literal["feature", "token", "asked"]
 Measures = Mapping[str, "NDArray[Any]"]
@@ -253,63 +253,6 @@ class Prediction:
     row: int
     values: Mapping[str, Json]
     detail: Mapping[str, Any] = field(default_factory=dict, compare=False)
-
-
-@dataclass(frozen=True)
-class Score:
-    """One number about a model, with its 95 % interval; an undefined one is None with a reason."""
-
-    value: float | None
-    low: float | None
-    high: float | None
-    n: int
-    signature: str
-    higher_is_better: bool
-    reason: str | None = None
-
-    def json(self) -> dict[str, Json]:
-        """The same as scores.json holds it."""
-        data = dataclasses.asdict(self)
-        if self.reason is None:
-            del data["reason"]
-        return data
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One picture or table of the report; `data` is JSON whose form follows from `kind`.
-
-    table   {"columns": [str], "rows": [[cell]]}                 a cell is str, int, float or None
-    matrix  {"rows": [str], "columns": [str], "values": [[number]], "row_title": str, "column_title": str}
-    bars    {"labels": [str], "series": {name: [number or None]}, "unit": str}
-    curve   {"x_title": str, "y_title": str, "series": {name: [[x, y]]}, "diagonal": bool}
-    scatter {"x_title": str, "y_title": str, "points": [[x, y]], "diagonal": bool}
-    texts   {"items": [{"text": str, "title": str, "fields": {name: cell}}]}
-    words   {"items": [{"words": [[what stands before, str, number from -1 to 1]], "title": str, "fields": {name: cell}}]}
-    """
-
-    name: str
-    title: str
-    kind: Literal["table", "matrix", "bars", "curve", "scatter", "texts", "words"]
-    data: Mapping[str, Json]
-    caption: str = ""
-
-
-@dataclass(frozen=True)
-class Doubt:
-    """A wrong answer whose words the report weighs: the text (and pair) as the model read it, and the output that said it.
-
-    Either a `column` of the feature's output, or `places`: characters of the last part, each with a column of the output of
-    the token that holds it.
-    """
-
-    row: int
-    text: str
-    pair: str | None
-    said: str
-    gold: str
-    column: int | None = None
-    places: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -12,17 +12,15 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
 
+from headstart.contract.results import Doubt, Figure, Json
 from headstart.contract.stages import (
     Baseline,
     Column,
     Detection,
-    Doubt,
     E,
     Feature,
     Field,
-    Figure,
     HeadSpec,
-    Json,
     Kind,
     Learned,
     Measures,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from headstart.errors import Exit, UserError, nearest
-from headstart.settings.groups import GROUPS
+from headstart.settings.groups import GROUPS, RUN_GROUPS, Generation, Steering
 from headstart.settings.note import Note
 
 
@@ -154,3 +154,34 @@ def load(path: Path) -> dict[str, Any]:
 def flat(groups: Mapping[str, Any]) -> dict[str, Any]:
     """Built settings back as {"group.name": value}."""
     return {f"{group}.{name}": value for group, held in groups.items() for name, value in vars(held).items()}
+
+
+def generation_of(given: Generation | None, more: Mapping[str, Any]) -> Generation:
+    """Generation settings from keyword arguments, checked; raises UserError (78)."""
+    if not more:
+        return given or Generation()
+    made: Generation = build({f"generation.{name}": value for name, value in more.items()})["generation"]
+    return made
+
+
+def steering_of(given: Steering | Mapping[str, Any] | None) -> Steering:
+    """Steering settings, checked; raises UserError (78)."""
+    if isinstance(given, Steering):
+        return given
+    made: Steering = build({f"steering.{name}": value for name, value in (given or {}).items()})["steering"]
+    return made
+
+
+def keyed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`epochs=3` or `training={"epochs": 3}` as {"training.epochs": 3}."""
+    homes: dict[str, str] = {}
+    for group, holder in RUN_GROUPS.items():
+        for line in lines(group, holder):
+            homes.setdefault(line.key.split(".")[1], line.key)  # `dropout` is training's, not the adapter's
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            found |= {f"{name}.{key}": held for key, held in value.items()}
+        else:
+            found[homes.get(name, name)] = value
+    return found

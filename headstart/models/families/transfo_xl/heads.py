@@ -15,6 +15,7 @@ from transformers import GenerationMixin
 from transformers.utils.generic import ModelOutput, can_return_tuple
 
 from headstart.errors import Exit, UserError
+from headstart.models.cache_name import with_cache
 from headstart.models.families.transfo_xl.adaptive_softmax import AdaptiveSoftmax
 from headstart.models.families.transfo_xl.config import TransfoXLConfig
 from headstart.models.families.transfo_xl.model import TransfoXLModel, TransfoXLOutput, TransfoXLPreTrainedModel
@@ -149,8 +150,9 @@ class TransfoXLLMHeadModel(TransfoXLPreTrainedModel, GenerationMixin):
         """The last word and the memory so far; all words again after the memory given at first, where none is kept."""
         made: dict[str, Any] = {key: kwargs[key] for key in ("output_attentions", "output_hidden_states", "logits_to_keep")
                                 if key in kwargs}
-        if past_key_values is not None and kwargs.get("use_cache") is not False:
-            return {**made, "input_ids": input_ids[:, -1:], "mems": past_key_values}
+        kept = kwargs.get("cache", past_key_values)  # the library's 5.24 renamed it
+        if kept is not None and kwargs.get("use_cache") is not False:
+            return {**made, "input_ids": input_ids[:, -1:], "mems": kept}
         mems: Sequence[Tensor] | None = kwargs.get("mems")
         if mems is not None and mems[0].shape[1] != len(input_ids):  # several answers to each prompt
             mems = [memory.repeat_interleave(len(input_ids) // memory.shape[1], dim=1) for memory in mems]
@@ -158,8 +160,16 @@ class TransfoXLLMHeadModel(TransfoXLPreTrainedModel, GenerationMixin):
             return {**made, "inputs_embeds": inputs_embeds, "attention_mask": attention_mask, "mems": mems}
         return {**made, "input_ids": input_ids, "attention_mask": attention_mask, "mems": mems}
 
+    def _update_model_kwargs_for_generation(self, outputs: Any, model_kwargs: dict[str, Any], *given: Any, **named: Any) -> dict[str, Any]:
+        made: dict[str, Any] = super()._update_model_kwargs_for_generation(outputs, model_kwargs, *given, **named)
+        if model_kwargs.get("use_cache") is not False and outputs.get("mems") is not None:
+            made |= with_cache(outputs["mems"])
+        return made
+
     @staticmethod
-    def _reorder_cache(mems: Sequence[Tensor], beam_idx: Tensor) -> list[Tensor]:
+    def _reorder_cache(mems: Sequence[Tensor], beam_idx: Tensor) -> Sequence[Tensor]:
+        if mems[0].shape[1] != len(beam_idx):  # given at first: the same for all beams of a prompt
+            return mems
         return [memory.index_select(1, beam_idx.to(memory.device)) for memory in mems]
 
 

@@ -1,0 +1,67 @@
+"""What is told of a model: scores, pictures and tables, answers to look into."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Json = Any  # str, int, float, bool, None, and lists and dicts of them
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number about a model, with its 95 % interval; an undefined one is None with a reason."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    signature: str
+    higher_is_better: bool
+    reason: str | None = None
+
+    def json(self) -> dict[str, Json]:
+        """The same as scores.json holds it."""
+        data = dataclasses.asdict(self)
+        if self.reason is None:
+            del data["reason"]
+        return data
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One picture or table of the report; `data` is JSON whose form follows from `kind`.
+
+    table   {"columns": [str], "rows": [[cell]]}                 a cell is str, int, float or None
+    matrix  {"rows": [str], "columns": [str], "values": [[number]], "row_title": str, "column_title": str}
+    bars    {"labels": [str], "series": {name: [number or None]}, "unit": str}
+    curve   {"x_title": str, "y_title": str, "series": {name: [[x, y]]}, "diagonal": bool}
+    scatter {"x_title": str, "y_title": str, "points": [[x, y]], "diagonal": bool}
+    texts   {"items": [{"text": str, "title": str, "fields": {name: cell}}]}
+    words   {"items": [{"words": [[what stands before, str, number from -1 to 1]], "title": str, "fields": {name: cell}}]}
+    """
+
+    name: str
+    title: str
+    kind: Literal["table", "matrix", "bars", "curve", "scatter", "texts", "words"]
+    data: Mapping[str, Json]
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A wrong answer whose words the report weighs: the text (and pair) as the model read it, and the output that said it.
+
+    Either a `column` of the feature's output, or `places`: characters of the last part, each with a column of the output of
+    the token that holds it.
+    """
+
+    row: int
+    text: str
+    pair: str | None
+    said: str
+    gold: str
+    column: int | None = None
+    places: tuple[tuple[int, int], ...] = ()

@@ -110,6 +110,7 @@ def written(made: Any) -> str:
 
 
 def shown_passage(number: int, one: Any) -> str:
-    """A passage as text."""
-    place = " › ".join(part for part in (one.passage.title, one.passage.section) if part)
-    return f"[{number}] {place or one.passage.document} ({one.passage.document}, {one.score:.3f})\n    {one.passage.text}"
+    """A passage as text on one line, under where it stands."""
+    title, section = one.passage.title, one.passage.section
+    place = section if section.startswith(title) else " > ".join(part for part in (title, section) if part)
+    return f"[{number}] {place or one.passage.document} ({one.passage.document}, {one.score:.3f})\n    {' '.join(one.passage.text.split())}"

@@ -12,6 +12,7 @@ from headstart.search.sparse import tokenize
 from headstart.text.sentences import sentences
 
 LOOKED = 5  # passages whose sentences are weighed
+NEAR = 0.6  # a sentence that is nearer to the question than this share of the nearest one's nearness is quoted, too
 SHORT = 4  # words below which a sentence says nothing by itself
 CLOSED = re.compile(r"[.!?…。！？]\W*$")  # how a sentence ends, and a heading does not
 
@@ -27,7 +28,8 @@ class Quote:
 
 
 def quote(question: str, passages: Sequence[Found], *, count: int = 3, embed: Embed | None = None) -> list[Quote]:
-    """The `count` sentences nearest to the question, in the order of their passages and of the text.
+    """The `count` sentences nearest to the question, in the order of their passages and of the text; fewer where others are much
+    farther from it than the nearest one.
 
     Nearness is the cosine of vectors where `embed` is given, else the share of the question's words that stand in the sentence.
     """
@@ -41,7 +43,8 @@ def quote(question: str, passages: Sequence[Found], *, count: int = 3, embed: Em
     if not quotes:
         return []
     scores = by_vectors(question, quotes, embed) if embed is not None else [shared(question, one.text) for one in quotes]
-    best = sorted(range(len(quotes)), key=lambda place: (-scores[place], place))[:count]
+    least = NEAR * max(scores)
+    best = [place for place in sorted(range(len(quotes)), key=lambda place: (-scores[place], place)) if scores[place] >= least][:count]
     return [quotes[place] for place in sorted(best)]
 
 

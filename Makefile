@@ -34,17 +34,23 @@ check: $(VENV)/tools
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_floors.py
 
-# Slow checks: kill -9, a million rows, a big file, the report in a real browser where chromium is installed.
+# DATA is a folder with banking77/, hatespeech_davidson/, medquad/, scitldr/, wnut17/; MODEL a DistilBERT for wnut17; WRITER a T5.
+DATA ?= data
+
+# Slow checks: kill -9, a million rows, a big file, pages in a real browser where chromium is installed, long answers where their data is.
 verify: $(VENV)/tools
 	$(BIN)/python -m pytest -m slow
 	$(BIN)/python benchmarks/kill.py --times 40
+	test ! -d $(DATA)/medquad || $(BIN)/python benchmarks/long_answers.py --data $(DATA) $(if $(WRITER),--writer-model $(WRITER),--only search)
 
-# Side by side with the peer in one run; DATA is a folder with banking77/, hatespeech_davidson/, wnut17/; MODEL a DistilBERT for wnut17.
-DATA ?= data
+# Side by side with the peer in one run.
 bench: $(VENV)/bench
 	$(BIN)/python benchmarks/speed.py --data $(DATA)
 	$(BIN)/python benchmarks/quality.py --data $(DATA)
+	$(BIN)/python benchmarks/distillation.py --data $(DATA)
+	$(BIN)/python benchmarks/index.py
 	test -z "$(MODEL)" || $(BIN)/python benchmarks/tagging.py --data $(DATA) --model $(MODEL)
+	test -z "$(WRITER)" || $(BIN)/python benchmarks/summarization.py --data $(DATA) --model $(WRITER)
 
 clean:
 	rm -rf $(VENV) runs build *.egg-info

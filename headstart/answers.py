@@ -21,13 +21,17 @@ def index(source: str | Path, to: str | Path, *, model: str | None = None, devic
           **more: Any) -> Index:
     """An index of a folder or file of documents; settings of the group `index` are keyword arguments (`words=80`).
 
-    With the index itself as `source` and another `model` its vectors are made anew. Raises UserError.
+    An index that stands there keeps its settings and its model unless others are given; with the index itself as `source` and
+    another `model` its vectors are made anew. Raises UserError.
     """
     from headstart.retrieval.build import DEFAULT_MODEL, build
+    from headstart.retrieval.index import standing
     from headstart.runs.prepare import choose_device
 
-    made = settings.build({f"index.{name}": value for name, value in more.items()})["index"]
-    named = None if model == "none" else model or DEFAULT_MODEL
+    before, reference = standing(Path(source), Path(to))
+    made = settings.build(before | {f"index.{name}": value for name, value in more.items()})["index"]
+    chosen = model or reference or DEFAULT_MODEL
+    named = None if chosen == "none" else chosen
     return build(str(source), Path(to), settings=made, model=named, voice=voice or Silent(), device=choose_device(device))
 
 
@@ -46,4 +50,4 @@ def ask(place: str | Path, question: str, *, writer: str | Path | None = None, r
     asking = Asking.of(Index.open(Path(place)), writer=None if writer is None else str(writer),
                        reranker=None if rerank is None else str(rerank), device=choose_device(device))
     found = asking.passages(question, source=source, k=passages)
-    return asking.row(question, found, asking.answer(question, found, generation, seed=seed))
+    return asking.row(question, found, asking.answer(question, found, generation, seed=seed, from_memory=source == "none"))

@@ -137,7 +137,10 @@ class Model:
         from headstart.runs.output import predict_file
         from headstart.runs.texts import holds_texts, predict_folder
 
-        if holds_texts(self.task, path) and not as_training_data:
+        if holds_texts(self.task, path) and as_training_data:
+            raise UserError(f"{path} is a folder of texts; a file to train on is made of a file.",
+                            fix="Give a csv or jsonl file of the texts.")
+        if holds_texts(self.task, path):
             tokens = (evaluation or settings.Evaluation()).batch_tokens
             return predict_folder(self.task, self.loaded, path, to, overwrite=overwrite, batch_tokens=tokens, voice=voice or Silent())
         return predict_file(self.task, self.loaded, path, to, settings=data or settings.Data(), given=columns or {},

@@ -1,5 +1,6 @@
 """Questions put to an index: rows mined from it, what is relevant, what is quoted, what is measured, what the command prints."""
 
+import io
 import json
 from pathlib import Path
 
@@ -205,7 +206,9 @@ def test_the_nearest_known_question_is_the_same_one(made, questions):
 def test_an_answer_without_passages_is_none_and_a_way_that_is_missing_is_refused(made):
     asking = Asking(made["words"])
     assert asking.sources == ["sparse", "none"]
-    assert asking.answer("Why?", asking.passages("Why?", source="none")).abstained
+    assert asking.answer("Zzz qqq?", asking.passages("Zzz qqq?")).abstained
+    with pytest.raises(UserError, match="nothing to quote"):
+        asking.passages("Why?", source="none")
     with pytest.raises(UserError, match="cannot be searched by dense"):
         asking.passages("Why?", source="dense")
     with pytest.raises(UserError, match="no words"):
@@ -281,7 +284,7 @@ def test_a_writer_is_measured_from_found_and_from_random_passages(made, runs):
                         voice=Silent())
     answers = held["scores"]["answers"]
     assert {"found passages", "random passages", "differences"} <= set(answers) and answers["found passages"]["rougeL"]["value"] is not None
-    assert "found minus random passages" in answers["differences"] and answers["training_overlap"]["near_duplicates"] == 26
+    assert "found minus random passages" in answers["differences"] and 20 <= answers["training_overlap"]["near_duplicates"] < 26
     assert "mixed + re-ranked" in held["scores"]["retrieval"] and json.dumps(held["scores"])
     with pytest.raises(UserError, match="not a writer"):
         index_scores(made["both"], str(QUESTIONS), Wanted(writer=str(runs / "retriever")), data=Data(), given={}, evaluation=Evaluation(),
@@ -292,6 +295,55 @@ def test_a_trained_writer_answers_in_python_with_citations(made, runs):
     answer = headstart.ask(made["place"] / "both", "Why do leaves turn red?", writer=runs / "writer", passages=2, device="cpu")
     assert len(answer["passages"]) == 2 and {"prediction", "sentences", "citations", "abstained", "note"} <= set(answer)
     assert headstart.ask(made["place"] / "both", "Why do leaves turn red?", writer=runs / "writer", passages=2, device="cpu") == answer
+
+
+def test_a_writer_is_silent_where_nothing_is_found_and_writes_from_memory_only_when_asked(made, runs):
+    asking = Asking.of(made["words"], writer=str(runs / "writer"))
+    assert asking.answer("Zzz qqq?", asking.passages("Zzz qqq?")).abstained
+    answer = asking.answer("Zzz qqq?", asking.passages("Zzz qqq?", source="none"), from_memory=True)
+    assert not answer.abstained and "memory" in answer.note
+
+
+def test_all_pairs_of_a_question_stand_in_one_split(runs):
+    texts = {name: {json.loads(line)["text"] for line in (runs / "reranker" / file).read_text().splitlines()}
+             for name, file in (("train", "mined.jsonl"), ("dev", "mined-dev.jsonl"), ("test", "mined-test.jsonl"))}
+    assert all(texts.values()) and not texts["train"] & texts["dev"] and not texts["train"] & texts["test"] and not texts["dev"] & texts["test"]
+
+
+def test_marks_of_a_document_cite_nothing_in_a_quoted_answer():
+    (one,) = quote("Who built the mill?", found("The mill was built by Ann Reed.[7] Apples[12] ripen in autumn here."), count=1)
+    assert one.text == "The mill was built by Ann Reed." and quote("Zzz?", found("Nothing of that kind stands here."), count=1) == []
+
+
+def test_blank_lines_of_standard_input_are_no_questions_and_wrong_counts_are_refused(made, headstart, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("How do I dry seeds?\n\nWhen is it open?\n"))
+    code, out, _ = headstart("ask", made["place"] / "words", "-", "--json")
+    assert code == 0 and len(out.splitlines()) == 2
+    for words in (["--top", "-3"], ["--search-by", "dense"], ["--task", "retrieval"]):
+        assert headstart("evaluate", made["place"] / "words", QUESTIONS, *words)[0] == 2
+    file = made["place"] / "a-file"
+    file.write_text("x")
+    assert headstart("evaluate", made["place"] / "words", QUESTIONS, "--to", file)[0] == 73 and file.read_text() == "x"
+
+
+def test_a_run_that_was_to_be_replaced_stays_where_the_new_one_never_begins(made, runs, headstart, tmp_path):
+    import shutil
+
+    shutil.copytree(runs / "reranker", tmp_path / "run")
+    before = {path.relative_to(tmp_path): path.read_bytes() for path in sorted((tmp_path / "run").rglob("*")) if path.is_file()}
+    (tmp_path / "faulty.csv").write_text("text,label\na,b,c\n")
+    for words in (["nowhere.csv"], [tmp_path / "faulty.csv"], [QUESTIONS, "--index", tmp_path / "none", "--task", "retrieval"],
+                  [QUESTIONS, "--index", made["place"] / "both", "--task", "retrieval", "--model", tmp_path / "no-model"]):
+        code = headstart("finetune", *words, "--to", tmp_path / "run", "--overwrite")[0]
+        after = {path.relative_to(tmp_path): path.read_bytes() for path in sorted((tmp_path / "run").rglob("*")) if path.is_file()}
+        assert code in (65, 66, 69) and {name: held for name, held in after.items() if name.name != ".lock"} == {
+            name: held for name, held in before.items() if name.name != ".lock"}, words
+
+
+def test_an_index_built_again_in_python_keeps_its_settings_and_model(made, tmp_path):
+    headstart.index(DATA / "library", tmp_path / "i", model="none", device="cpu", words=40, overlap=5)
+    again = headstart.index(DATA / "library", tmp_path / "i", device="cpu")
+    assert again.facts["settings"]["words"] == 40 and again.model_reference is None
 
 
 def test_an_index_needs_a_task_that_it_makes_rows_for(made, headstart, tmp_path):

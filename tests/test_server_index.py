@@ -43,7 +43,7 @@ def asked(port, **body):
 
 def test_the_page_is_told_what_the_index_has(page):
     about = json.loads(call(page[1], "GET", "/about")[2])
-    assert about["documents"] == 9 and about["passages"] > 9 and about["sources"] == ["sparse", "none"] and about["options"]["source"] == "sparse"
+    assert about["documents"] == 9 and about["passages"] > 9 and about["sources"] == ["sparse"] and about["options"]["source"] == "sparse"
     assert about["canned"][0] == "When does the library open on Saturday?" and "word for word" in about["disclaimer"] and about["quotes"]
 
 

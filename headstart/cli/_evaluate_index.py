@@ -15,30 +15,37 @@ def run(given: argparse.Namespace) -> int:
     """Measure; prints tables, or JSON."""
     from headstart.retrieval.index import Index
     from headstart.retrieval.index_scores import Wanted, index_scores
-    from headstart.runs.folder import write_whole
+    from headstart.runs.folder import disk_words, write_whole
     from headstart.runs.prepare import choose_device
 
     own, columns, values = _flags.values(given)
     groups, voice = _flags.groups(values), _flags.voice(given)
     wanted = Wanted(given.writer, given.rerank, given.search_by, given.top, given.calibrate, answer_score=groups["mining"].answer_score)
     place = Path(given.to) if given.to else None
-    if place is not None and (place / "scores.json").exists():
-        refuse(place)
+    check(given, place)
     device = choose_device(given.device or own.get("device", "auto"))
     made = index_scores(Index.open(Path(given.model)), given.data, wanted, data=groups["data"], given=columns,
                         evaluation=groups["evaluation"], seed=given.seed, device=device, voice=voice)
     if place is not None:
-        place.mkdir(parents=True, exist_ok=True)
+        with disk_words(place):
+            place.mkdir(parents=True, exist_ok=True)
         write_whole(place / "scores.json", json.dumps(made["scores"], ensure_ascii=False, indent=2, allow_nan=False) + "\n")
     print(json.dumps({"scores": made["scores"]}, ensure_ascii=False) if given.json else made["words"])
     return 0
 
 
-def refuse(place: Path) -> None:
-    """Scores are never written over."""
+def check(given: argparse.Namespace, place: Path | None) -> None:
+    """Refuse what cannot be before anything is measured; scores are never written over. Raises UserError (2, 73)."""
     from headstart.errors import Exit, UserError
 
-    raise UserError(f"{place} already holds scores.json.", fix="Choose another folder with --to.", exit=Exit.EXISTS)
+    if place is not None and ((place / "scores.json").exists() or (place.exists() and not place.is_dir())):
+        raise UserError(f"{place} {'already holds scores.json' if place.is_dir() else 'is a file'}.", exit=Exit.EXISTS,
+                        fix="Choose another folder with --to.")
+    if not 1 <= given.top <= 50:
+        raise UserError(f"--top takes a whole number from 1 to 50, but it is {given.top}.")
+    for name in ("task", "preset", "search"):
+        if getattr(given, name) is not None or given.all_checkpoints:
+            raise UserError(f"--{name if not given.all_checkpoints else 'all-checkpoints'} does not go with an index.", fix="Leave it out.")
 
 
 def add(parser: argparse.ArgumentParser) -> None:

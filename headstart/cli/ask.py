@@ -59,7 +59,7 @@ def run(given: argparse.Namespace) -> int:
         voice.say(f"it says so where no passage reaches {asking.threshold:.3f}, the calibrated threshold")
     if given.serve:
         return page(given, asking, voice)
-    questions = [line.rstrip("\n") for line in sys.stdin] if given.questions == ["-"] else given.questions
+    questions = [line.strip() for line in sys.stdin if line.strip()] if given.questions == ["-"] else given.questions
     for question in questions:
         answered(given, asking, question, settings)
     return 0
@@ -89,7 +89,7 @@ def measured_grounding(writer: str | None) -> float | None:
 def answered(given: argparse.Namespace, asking: Asking, question: str, settings: Any) -> None:
     """One question: passages, then the answer, as text or JSON."""
     found = asking.passages(question, source=given.source, k=given.passages)
-    made = None if given.passages_only else asking.answer(question, found, settings, seed=given.seed)
+    made = None if given.passages_only else asking.answer(question, found, settings, seed=given.seed, from_memory=given.source == "none")
     if given.json:
         print(json.dumps(asking.row(question, found, made), ensure_ascii=False))
         return

@@ -31,7 +31,7 @@ def run(given: argparse.Namespace) -> int:
     """Build; prints what was read, left out and made."""
     from headstart.retrieval.build import DEFAULT_MODEL, build
     from headstart.retrieval.folder import is_index
-    from headstart.retrieval.index import kept
+    from headstart.retrieval.index import standing
 
     own, columns, values = _flags.values(given)
     voice, source = _flags.voice(given), Path(given.source)
@@ -39,13 +39,8 @@ def run(given: argparse.Namespace) -> int:
         raise UserError(f"{source} is an index already.",
                         fix=f"Name another model for its vectors (headstart index {source} --model MODEL), or the source that it is of.")
     to = Path(given.to) if given.to else source if is_index(source) else Path(f"{source.name.split('.')[0] or 'documents'}-index")
-    standing = to if is_index(to) else source if is_index(source) else None
-    if standing is not None:
-        try:
-            before, reference = kept(standing)
-            values, given.model = before | values, given.model or reference or "none"
-        except UserError:  # damaged: the build says so
-            pass
+    before, reference = standing(source, to)
+    values, given.model = before | values, given.model or reference
     model = given.model or DEFAULT_MODEL
     voice.say(f"model of the vectors: {model}" + ("" if given.model else " (the default; --model chooses another, none does without)"))
     groups = _flags.groups(values)

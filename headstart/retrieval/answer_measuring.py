@@ -69,10 +69,10 @@ def open_writer(reference: str, *, device: str) -> tuple[Task[Any], Model]:
 
 
 def measure(index: Index, writer: tuple[Task[Any], Model], questions: Sequence[Question], listed: Sequence[Sequence[Found]], *,
-            evaluation: Evaluation, seed: int, voice: Voice) -> Answers:
+            right: Sequence[Sequence[int]], evaluation: Evaluation, seed: int, voice: Voice) -> Answers:
     """Answers to all questions from what was found for each, and the controls."""
     task, model = writer
-    ways = {"found": listed, "random": random_passages(index.passages, listed, seed=seed)}
+    ways = {"found": listed, "random": random_passages(index.passages, listed, seed=seed, never=right)}
     made: dict[str, Evaluated] = {}
     for name, passages in ways.items():
         examples = examples_of(task, questions, passages)
@@ -99,9 +99,11 @@ def examples_of(task: Task[Any], questions: Sequence[Question], listed: Sequence
 
 def learned_by_heart(writer: str, questions: Sequence[Question]) -> Overlap | None:
     """Near duplicates of the questions among those that a writer's run was trained on; None where its run does not tell them."""
-    place = Path(writer) / "mined.jsonl"
-    if not place.is_file():
+    try:
+        data = json.loads((Path(writer) / "data.json").read_text(encoding="utf-8"))
+        rows, place = set(data["splits"]["train"]["rows"]), Path(data["splits"]["train"]["file"])
+        with place.open(encoding="utf-8") as lines:
+            known = [str(json.loads(line)["question"]) for number, line in enumerate(lines) if number in rows]
+    except (OSError, ValueError, KeyError):
         return None
-    with place.open(encoding="utf-8") as lines:
-        known = [str(json.loads(line)["question"]) for line in lines]
     return overlap(known, [one.text for one in questions])

@@ -55,8 +55,10 @@ class Asking:
         way = source or self.sources[0]
         if way not in self.sources:
             raise UserError(f"This index cannot be searched by {way}; it has {', '.join(self.sources)}.", fix="Choose one of those.")
-        if not question.strip():
-            raise UserError("The question has no words.", fix="Write a question.")
+        if not any(mark.isalnum() for mark in question):
+            raise UserError(f"The question has no words: {question[:40]!r}.", fix="Write a question.")
+        if way == "none" and self.writer is None:
+            raise UserError("Without passages there is nothing to quote.", fix="Name a --writer, or search: --source mixed.")
         if way == "none":
             return []
         by = cast("Source", way)
@@ -71,22 +73,22 @@ class Asking:
         return listed[0].score if listed else 0.0
 
     def answer(self, question: str, passages: Sequence[Found], settings: Generation | None = None, *, seed: int = 0,
-               stream: Callable[[str], None] | None = None) -> Answer:
+               stream: Callable[[str], None] | None = None, from_memory: bool = False) -> Answer:
         """What is written from passages, or quoted; or that nothing answers, where none is near enough.
 
-        Without passages the writer writes from memory, and the note says so. `settings` are the writer's own unless given.
+        With `from_memory` a writer writes without passages, and the note says so. `settings` are the writer's own unless given.
         """
         if passages and self.threshold is not None and self.confidence(question) < self.threshold:
             return nothing(f"No passage is near enough to the question (below {self.threshold:.3f}, the calibrated threshold).")
         if self.writer is not None:
-            return self.writer.answer(question, passages, settings, seed=seed, stream=stream, from_memory=not passages)
+            return self.writer.answer(question, passages, settings, seed=seed, stream=stream, from_memory=from_memory)
         return self.quoted(question, passages, stream)
 
     def quoted(self, question: str, passages: Sequence[Found], stream: Callable[[str], None] | None) -> Answer:
         """The nearest sentences, word for word."""
         held = quote(question, passages, count=QUOTED, embed=self.index.vectors if self.index.has_vectors else None)
         if not held:
-            return nothing("There are no passages to quote.")
+            return nothing("No sentence of the passages is near to the question." if passages else "No passage was found.")
         text = " ".join(one.text for one in held)
         if stream is not None:
             stream(text)
@@ -121,7 +123,7 @@ def open_known(path: str | None, index: Index, given: Mapping[str, str]) -> Know
     from headstart.retrieval.questions import read_questions
     from headstart.settings import Data
 
-    return None if path is None else Known.of(read_questions(path, Data(), given), index)
+    return None if path is None else Known.of(read_questions(path, Data(), given, answered=False), index)
 
 
 def is_index(path: str) -> bool:

@@ -21,14 +21,16 @@ ALIKE = 0.5  # Jaccard from which two questions are near duplicates
 COMMON = 200  # a shingle that more training questions have tells nothing ("what is"), and would make the search slow
 
 
-def random_passages(passages: Sequence[Passage], lists: Sequence[Sequence[Found]], *, seed: int) -> list[list[Found]]:
-    """As many random passages in the place of each question's own, never one of its own; scores stay, so that thresholds do.
+def random_passages(passages: Sequence[Passage], lists: Sequence[Sequence[Found]], *, seed: int,
+                    never: Sequence[Sequence[int]] = ()) -> list[list[Found]]:
+    """As many random passages in the place of each question's own, never one of its own, nor one of the rows `never` that answer
+    it; scores stay, so that thresholds do.
 
     Where the index has too few others, a question gets those there are. The same seed gives the same.
     """
     made = []
     for place, held in enumerate(lists):
-        own, draw = {one.row for one in held}, random.Random(f"{seed}:random-passages:{place}")
+        own, draw = {one.row for one in held} | set(never[place] if never else ()), random.Random(f"{seed}:random-passages:{place}")
         wanted = min(len(held), len(passages) - len(own))
         chosen: list[int] = []
         while len(chosen) < wanted and len(own) + len(chosen) <= len(passages) // 2:

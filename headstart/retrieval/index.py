@@ -215,6 +215,18 @@ def listed(hits: Hits) -> list[list[tuple[int, float]]]:
             for rows, scores in zip(hits.rows.tolist(), hits.scores.tolist(), strict=True)]
 
 
+def standing(source: Path, to: Path) -> tuple[dict[str, Any], str | None]:
+    """The settings and the model ("none" for words alone) of the index that is built again; nothing of a damaged one or where none is."""
+    place = to if folder.is_index(to) else source if folder.is_index(source) else None
+    if place is None:
+        return {}, None
+    try:
+        before, reference = kept(place)
+    except UserError:  # damaged: the build says so
+        return {}, None
+    return before, reference or "none"
+
+
 def kept(path: Path) -> tuple[dict[str, Any], str | None]:
     """The settings ("index.words" …) and the model of an index, for one that is built again."""
     facts = folder.read(path)

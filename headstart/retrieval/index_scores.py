@@ -37,6 +37,8 @@ def index_scores(index: Index, path: str, wanted: Wanted, *, data: Data, given: 
     """{"scores": JSON, "words": text} of the questions in a file; raises UserError, DataError."""
     writer = None if wanted.writer is None else answer_measuring.open_writer(wanted.writer, device=device)
     reranker = None if wanted.reranker is None else Reranker.load(wanted.reranker, device=device)
+    if wanted.source is not None and wanted.source != "sparse" and not index.has_vectors:
+        raise UserError(f"This index cannot be searched by {wanted.source}: it has no vectors.", fix="Leave --search-by out.")
     questions = read_questions(path, data, given, answered=False)  # some may have no answer: that they are not answered counts
     asked = measuring.with_answers(index, questions, answer_score=wanted.answer_score)
     voice.say(f"{len(questions):,} questions; {asked.left_out:,} of them are answered by no passage of the index and take part in "
@@ -53,7 +55,7 @@ def index_scores(index: Index, path: str, wanted: Wanted, *, data: Data, given: 
         calibration.keep(index, found)
     if writer is not None:
         made = answer_measuring.measure(index, writer, asked.questions, [held[:wanted.passages] for held in way.listed],
-                                        evaluation=evaluation, seed=seed, voice=voice)
+                                        right=asked.right, evaluation=evaluation, seed=seed, voice=voice)
         scores["answers"] = {"search": way.name, **made.json()}
         words.append(f"passages by {way.name}\n{made.words()}")
         known = answer_measuring.learned_by_heart(wanted.writer or "", asked.questions)

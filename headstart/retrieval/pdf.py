@@ -28,7 +28,8 @@ def read(path: str, name: str, settings: Data) -> Document:
             held = file.read()
         opened = pypdf.PdfReader(io.BytesIO(gzip.decompress(held) if held[:2] == b"\x1f\x8b" else held))
         text, begins = pages(opened)
-        title = str((opened.metadata or {}).get("/Title") or "").strip()
+        about: Any = opened.metadata or {}
+        title = str(about.get("/Title") or "").strip()
     except Exception as error:  # pypdf raises many kinds
         words = " ".join(str(error).split())[:120] or type(error).__name__
         raise DataError([Finding("E113", f"the PDF is damaged or locked ({words}).", "Open it and save it again.", path)]) from None

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from headstart.metrics import grounding
 from headstart.retrieval.passage import Found
 from headstart.search.sparse import tokenize
 from headstart.text.sentences import sentences
@@ -33,8 +34,9 @@ def quote(question: str, passages: Sequence[Found], *, count: int = 3, embed: Em
 
     Nearness is the cosine of vectors where `embed` is given, else the share of the question's words that stand in the sentence.
     """
-    quotes = [Quote(text, number) for number, one in enumerate(passages[:LOOKED], start=1) for text in sentences(one.passage.text)
-              if len(text.split()) >= SHORT]
+    # A passage's own marks ("[7]") cite nothing here.
+    quotes = [Quote(text, number) for number, one in enumerate(passages[:LOOKED], start=1)
+              for text in sentences(grounding.MARK.sub("", one.passage.text)) if len(text.split()) >= SHORT]
     quotes = [one for one in quotes if CLOSED.search(one.text)] or quotes
     first: dict[str, Quote] = {}
     for one in quotes:
@@ -43,6 +45,8 @@ def quote(question: str, passages: Sequence[Found], *, count: int = 3, embed: Em
     if not quotes:
         return []
     scores = by_vectors(question, quotes, embed) if embed is not None else [shared(question, one.text) for one in quotes]
+    if max(scores) <= 0:
+        return []
     least = NEAR * max(scores)
     best = [place for place in sorted(range(len(quotes)), key=lambda place: (-scores[place], place)) if scores[place] >= least][:count]
     return [quotes[place] for place in sorted(best)]

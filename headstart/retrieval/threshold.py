@@ -1,4 +1,4 @@
-"""The nearness below which an index says that it does not know; it belongs to the vectors that it was measured with."""
+"""The nearness below which an index says that it does not know; it belongs to the passages and vectors that it was measured with."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 def threshold_of(index: Index) -> float | None:
-    """The kept threshold; None where none was calibrated, or for other vectors than these. Raises UserError (65): damaged."""
+    """The kept threshold; None where none was calibrated, or on another version of the index. Raises UserError (65): damaged."""
     place = index.path / THRESHOLD
     if not place.is_file():
         return None
     try:
         held = json.loads(place.read_text(encoding="utf-8"))
-        return float(held["threshold"]) if held["vectors"] == index.identity and held["threshold"] is not None else None
+        return float(held["threshold"]) if held["version"] == index.facts["version"] and held["threshold"] is not None else None
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{place} is damaged ({error}).", exit=Exit.DATA,
                         fix="Remove it, or calibrate again: headstart evaluate INDEX questions.jsonl --calibrate") from None
@@ -31,4 +31,4 @@ def threshold_of(index: Index) -> float | None:
 
 def keep(index: Index, found: Mapping[str, Json]) -> None:
     """Keep what was calibrated beside the index."""
-    write_whole(index.path / THRESHOLD, json.dumps({"vectors": index.identity, **found}, indent=2, allow_nan=False) + "\n")
+    write_whole(index.path / THRESHOLD, json.dumps({"version": index.facts["version"], **found}, indent=2, allow_nan=False) + "\n")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.contract import Json, Learned, Task
@@ -62,6 +64,22 @@ def opened(asked: Request, device: str, voice: Voice) -> tuple[Request, Teacher]
     own = vars(task.settings) | dict(asked.task_settings)
     return resolved(asked, task=task.name, model=asked.model or asked.teacher, teacher_sum=found, task_settings=own, device=device,
                     **changes), Teacher(task, model, kept)
+
+
+def seen(asked: Request, data: Mapping[str, Any]) -> str | None:
+    """A warning where dev or test rows of the student are rows that its teacher, a run, was trained on; None where none is."""
+    try:
+        before = json.loads((Path(str(asked.teacher)) / "data.json").read_text(encoding="utf-8"))
+        sums = {one["file"]: one["sha256"] for one in before["files"]}
+        learned, learned_sum = set(before["splits"]["train"]["rows"]), sums[before["splits"]["train"]["file"]]
+    except (OSError, ValueError, KeyError):
+        return None
+    own = {one["file"]: one["sha256"] for one in data["files"]}
+    counts = {name: len(learned & set(held["rows"])) for name, held in data["splits"].items()
+              if name != "train" and own.get(held["file"]) == learned_sum}
+    told = ", ".join(f"{count:,} {name} rows" for name, count in counts.items() if count)
+    return None if not told else (f"the teacher was trained on {told} of the student's, which flatters the teacher: give the seed and "
+                                  f"data.split of its run ({asked.teacher}/settings.toml), or files of your own")
 
 
 def layers_of(model: Model) -> dict[str, int]:

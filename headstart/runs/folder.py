@@ -18,8 +18,9 @@ from headstart.errors import Exit, UserError
 OURS = (
     "settings.toml", "scores.json", "report.html", "report.md", "log.jsonl", "data.json", "predictions.jsonl",
     "checkpoints", "official", "first_batch.json", "environment.json", "adapter", "model", "data_errors.jsonl", ".lock",
-    "mined.jsonl", "mined-dev.jsonl", "mined-test.jsonl", "mined.json",
+    "mined.jsonl", "mined-dev.jsonl", "mined-test.jsonl", "mined.json", ".replaced",
 )
+REPLACED = ".replaced"  # a run that is to be replaced waits here until the new one has begun
 MINED = ("mined.jsonl", "mined-dev.jsonl", "mined-test.jsonl", "mined.json")
 LEFT_OVER = ("data_errors.jsonl", ".lock", *MINED)  # what a run that never began may leave
 
@@ -73,8 +74,12 @@ class RunFolder:
         """Whether there is a run, finished or not."""
         return (self.path / "settings.toml").exists()
 
-    def claim(self, *, overwrite: bool) -> None:
-        """Make the folder ready for a new run; what it holds is removed only when it is a run and `overwrite` is set."""
+    def claim(self, *, overwrite: bool, mines: bool = False) -> None:
+        """Make the folder ready for a new run; what it holds is put aside only when it is a run and `overwrite` is set.
+
+        `recover` brings it back unless the new run begins. With `mines` the new run makes its own mined rows.
+        """
+        self.recover()
         held = {entry.name for entry in self.path.iterdir()} - set(LEFT_OVER)
         if not held:
             return
@@ -85,13 +90,24 @@ class RunFolder:
             way = "" if self.finished else f" or go on with it: headstart resume {self.path};"
             raise UserError(f"{self.path} already holds {'a finished' if self.finished else 'an unfinished'} run.",
                             fix=f"Choose another folder with --to,{way} --overwrite replaces it.", exit=Exit.EXISTS)
-        # The report goes first: a half-removed run must not look finished.
-        for name in ("report.html", *sorted(held - {"report.html"})):
-            place = self.path / name
-            if place.is_dir():
-                shutil.rmtree(place)
-            else:
-                place.unlink(missing_ok=True)
+        aside = self.path / REPLACED
+        aside.mkdir()
+        # The report goes first: a half-moved run must not look finished.
+        for name in ("report.html", *sorted(held - {"report.html"}), *(MINED if mines else ())):
+            if (self.path / name).exists():
+                (self.path / name).rename(aside / name)
+
+    def recover(self) -> None:
+        """Let the run that was replaced go where the new one has begun; else put it back as it was."""
+        aside = self.path / REPLACED
+        if not aside.is_dir():
+            return
+        if not (self.path / "data.json").exists():
+            for name in (*sorted({one.name for one in aside.iterdir()} | {"settings.toml"}), "data_errors.jsonl"):
+                remove(self.path / name)
+            for one in sorted(aside.iterdir(), key=lambda place: place.name == "report.html"):  # the report comes last
+                one.rename(self.path / one.name)
+        shutil.rmtree(aside)
 
     def write(self, name: str, text: str) -> None:
         """Write a file whole: beside its place first, then renamed."""
@@ -104,6 +120,14 @@ class RunFolder:
     def read_json(self, name: str) -> Any:
         """Read a JSON file of the run."""
         return json.loads((self.path / name).read_text(encoding="utf-8"))
+
+
+def remove(place: Path) -> None:
+    """Take a file or a folder away, where it is there."""
+    if place.is_dir():
+        shutil.rmtree(place)
+    else:
+        place.unlink(missing_ok=True)
 
 
 def write_whole(place: Path, text: str) -> None:

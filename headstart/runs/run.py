@@ -29,11 +29,14 @@ def finetune(asked: Request, to: str | None, *, overwrite: bool, voice: Voice, b
     """
     place = Path(to) if to is not None else default_folder(asked.train)
     with RunFolder(place) as folder, Interrupts(place) as interrupts:
-        folder.claim(overwrite=overwrite)
-        if before is not None:
-            asked = before(folder.path, asked)
-        folder.write("settings.toml", asked.toml())  # from here on the run can be resumed
-        return work(folder, asked, interrupts, voice, fresh=True)
+        folder.claim(overwrite=overwrite, mines=before is not None)
+        try:
+            if before is not None:
+                asked = before(folder.path, asked)
+            folder.write("settings.toml", asked.toml())  # from here on the run can be resumed
+            return work(folder, asked, interrupts, voice, fresh=True)
+        finally:
+            folder.recover()
 
 
 def resume(place: Path, *, voice: Voice) -> Path:
@@ -41,6 +44,7 @@ def resume(place: Path, *, voice: Voice) -> Path:
     if not (place / "settings.toml").exists():
         raise UserError(f"{place} holds no run (no settings.toml).", fix="Check the path.", exit=Exit.NO_INPUT)
     with RunFolder(place) as folder, Interrupts(place) as interrupts:
+        folder.recover()
         if folder.finished:
             voice.say(f"{place} is finished already")
             return place
@@ -70,6 +74,7 @@ def work(folder: RunFolder, asked: Request, interrupts: Interrupts, voice: Voice
         folder.write_json("environment.json", environment(prepared.request.device))
         folder.write_json("first_batch.json", first_batch(fit))
         folder.write_json("data.json", found)  # last: from here on the preparation is known to be done
+        folder.recover()
     fit_all(fit)
     finish(fit, command_of(folder, prepared.request))
     voice.say(f"report: {folder / 'report.html'}")

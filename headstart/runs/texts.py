@@ -34,8 +34,9 @@ def predict_folder(task: Task[Any], model: Model, path: str, to: str, *, overwri
         raise UserError(f"{path} is a folder of texts, and no folder was named for what is written.", fix="Name one with --to.")
     names = [file.relative_to(source) for file in sorted(source.rglob(TEXTS))]
     taken = [name for name in names if (place / name).exists()]
-    if place.is_file() or (taken and not overwrite) or place.resolve() == source.resolve():
-        what = (f"{to} is a file" if place.is_file() else f"{to} is the folder of the texts" if place.resolve() == source.resolve() else
+    inside = source.resolve() in (place.resolve(), *place.resolve().parents)  # what is written would be read the next time
+    if place.is_file() or (taken and not overwrite) or inside:
+        what = (f"{to} is a file" if place.is_file() else f"{to} is in the folder of the texts" if inside else
                 f"{place / taken[0]} is there already")
         raise UserError(f"{what}; nothing was written over.", fix="Name another folder with --to, or pass --overwrite.", exit=Exit.EXISTS)
     texts = read_texts(source, names)

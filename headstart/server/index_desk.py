@@ -29,9 +29,13 @@ class IndexDesk:
         """What the page shows at first."""
         held = self.asking.index.about()
         known = [] if self.asking.known is None else [one.text for one in self.asking.known.questions[:CANNED]]
-        return {"name": self.name, "documents": held["documents"], "passages": held["passages"], "sources": self.asking.sources,
+        return {"name": self.name, "documents": held["documents"], "passages": held["passages"], "sources": self.sources(),
                 "writer": self.writer or "quotes", "quotes": self.asking.writer is None, "canned": known, "disclaimer": self.disclaimer(),
                 "options": dataclasses.asdict(Options(source=self.asking.sources[0]))}
+
+    def sources(self) -> list[str]:
+        """The ways to search; none at all only where a writer can do without passages."""
+        return [one for one in self.asking.sources if one != "none" or self.asking.writer is not None]
 
     def disclaimer(self) -> str:
         """How far answers can be trusted, by what was measured."""
@@ -54,7 +58,7 @@ class IndexDesk:
         """What is written or quoted, sentence by sentence with its citations."""
         index = self.asking.index
         found = [Found(index.passages[int(one["row"])], int(one["row"]), float(one["score"])) for one in passages]
-        made = self.asking.answer(question, found, generation(options), seed=self.seed, stream=stream)
+        made = self.asking.answer(question, found, generation(options), seed=self.seed, stream=stream, from_memory=options.source == "none")
         return {"prediction": made.prediction, "sentences": list(made.sentences), "abstained": made.abstained, "note": made.note}
 
     def nearest(self, question: str) -> Mapping[str, Json] | None:

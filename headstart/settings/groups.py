@@ -166,7 +166,7 @@ class Distil:
 class Mining:
     """What is made of questions and an index (--index)."""
 
-    negatives: Annotated[int, Note("hard negatives of each question, for a retriever or a re-ranker", low=0, high=100)] = 3
+    negatives: Annotated[int, Note("hard negatives of each question, for a re-ranker or a retriever (which takes the first task.negatives of them)", low=0, high=100)] = 3
     positives: Annotated[int, Note("passages that answer a question which are learned, those first that a search finds first", low=1, high=100)] = 2
     depth: Annotated[int, Note("passages that each search lists, among which negatives are looked for", low=1, high=1000)] = 50
     margin: Annotated[float, Note("a passage nearer to the question than this share of the right one's nearness may be right, too: no negative", above=0)] = 0.95

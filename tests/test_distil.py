@@ -491,3 +491,11 @@ def test_python_says_the_same(teacher, rows, headstart, tmp_path):
     assert weights(tmp_path / "a") == weights(tmp_path / "b")
     assert run.scores["distillation"]["models"]["student"]["layers"] == 2
     assert "student minus teacher" in run.words()
+
+
+def test_rows_that_the_teacher_was_trained_on_are_told(tiny_bert, rows, headstart, tmp_path):
+    quick = ["--epochs", 1, "--set", "evaluation.resamples=0", "--set", "evaluation.baselines=false", "--set", "evaluation.explained=0"]
+    assert headstart("finetune", rows, "--model", tiny_bert, "--seed", 3, "--to", tmp_path / "teacher", *quick)[0] == 0
+    for seed, told in ((0, True), (3, False)):
+        code, _, words = headstart("distil", tmp_path / "teacher", rows, "--layers", 1, "--seed", seed, "--to", tmp_path / f"s{seed}", *quick)
+        assert code == 0 and ("the teacher was trained on" in words) == told

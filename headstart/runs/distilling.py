@@ -66,20 +66,22 @@ def opened(asked: Request, device: str, voice: Voice) -> tuple[Request, Teacher]
                     **changes), Teacher(task, model, kept)
 
 
-def seen(asked: Request, data: Mapping[str, Any]) -> str | None:
-    """A warning where dev or test rows of the student are rows that its teacher, a run, was trained on; None where none is."""
+def tell_seen(asked: Request, dataset: Dataset, voice: Voice) -> None:
+    """Say how many dev and test rows of the student are rows that its teacher, a run, was trained on."""
+    data = dataset.json()
     try:
         before = json.loads((Path(str(asked.teacher)) / "data.json").read_text(encoding="utf-8"))
         sums = {one["file"]: one["sha256"] for one in before["files"]}
         learned, learned_sum = set(before["splits"]["train"]["rows"]), sums[before["splits"]["train"]["file"]]
     except (OSError, ValueError, KeyError):
-        return None
+        return
     own = {one["file"]: one["sha256"] for one in data["files"]}
     counts = {name: len(learned & set(held["rows"])) for name, held in data["splits"].items()
               if name != "train" and own.get(held["file"]) == learned_sum}
     told = ", ".join(f"{count:,} {name} rows" for name, count in counts.items() if count)
-    return None if not told else (f"the teacher was trained on {told} of the student's, which flatters the teacher: give the seed and "
-                                  f"data.split of its run ({asked.teacher}/settings.toml), or files of your own")
+    if told:
+        voice.say(f"the teacher was trained on {told} of the student's, which flatters the teacher: give the seed and data.split of its "
+                  f"run ({asked.teacher}/settings.toml), or files of your own")
 
 
 def layers_of(model: Model) -> dict[str, int]:

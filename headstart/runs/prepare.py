@@ -256,8 +256,7 @@ def prepare(request: Request, voice: Voice, listed: Path | None) -> Prepared:
     data = read_dataset(request, voice, listed)
     if teacher is not None:
         data = distilling.agreed(teacher, data)
-        if (seen := distilling.seen(request, data.json())) is not None:
-            voice.say(seen)
+        distilling.tell_seen(request, data, voice)
     task, training = data.task, request.training
     if teacher is not None and teacher.kept:
         model = distilling.student(request, teacher, voice)

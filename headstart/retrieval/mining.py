@@ -105,7 +105,10 @@ def mined(index: Index, questions: Sequence[Question], task: str, answering: Map
             continue
         best = positives(one, right, by_words, by_vectors, settings)
         wrong = negatives(index, right, by_words, by_vectors, settings, done)
-        yield from paired(index, one, best, wrong) if task == "text-classification" else [retrieved(index, one, best, wrong)]
+        if task == "text-classification":  # a re-ranker sees all that a search lists, not its first places alone
+            yield from paired(index, one, best, spread(wrong, settings.negatives))
+        else:
+            yield retrieved(index, one, best, wrong[:settings.negatives])
 
 
 def positives(question: Question, right: set[int], by_words: Sequence[Found], by_vectors: Sequence[Found], settings: Mining) -> list[int]:
@@ -118,7 +121,7 @@ def positives(question: Question, right: set[int], by_words: Sequence[Found], by
 
 def negatives(index: Index, right: set[int], by_words: Sequence[Found], by_vectors: Sequence[Found], settings: Mining,
               done: Mined) -> list[int]:
-    """Passages that words or vectors take for right and that are not: in turn from both searches, best first.
+    """All passages listed that words or vectors take for right and that are not: in turn from both searches, best first.
 
     What says the same as a right passage is none, nor what lies almost as near to the question as the nearest right one
     (Moreira et al. 2024, NV-Retriever, section 3.3): it may answer, too.
@@ -135,7 +138,14 @@ def negatives(index: Index, right: set[int], by_words: Sequence[Found], by_vecto
                 done.filtered += 1
                 continue
             found[row] = None
-    return list(found)[:settings.negatives]
+    return list(found)
+
+
+def spread(rows: Sequence[int], count: int) -> list[int]:
+    """So many of the rows, evenly from the first to the last."""
+    if len(rows) <= count:
+        return list(rows)
+    return [rows[round(place * (len(rows) - 1) / max(1, count - 1))] for place in range(count)]
 
 
 def retrieved(index: Index, question: Question, right: Sequence[int], wrong: Sequence[int]) -> dict[str, Json]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from headstart.contract import Json
@@ -124,8 +123,3 @@ def open_known(path: str | None, index: Index, given: Mapping[str, str]) -> Know
     from headstart.settings import Data
 
     return None if path is None else Known.of(read_questions(path, Data(), given, answered=False), index)
-
-
-def is_index(path: str) -> bool:
-    """Whether a path is an index's folder."""
-    return (Path(path) / "index.json").is_file()

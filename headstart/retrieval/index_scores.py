@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -110,4 +109,4 @@ def chosen(ways: list[Measured], source: str | None) -> Measured:
     found = next((one for one in ways if one.name == source), None)
     if found is None:
         raise UserError(f"This index cannot be searched by {source}.", fix=f"It has {', '.join(one.name for one in ways)}.")
-    return dataclasses.replace(found)
+    return found

@@ -60,8 +60,8 @@ def write(index: Index, questions: Sequence[Question], task: str, to: Path, sett
     if task not in TASKS:
         raise UserError(f"An index gives rows for {', '.join(TASKS)}, not for {task}.",
                         fix="Name one of them with --task, or leave --index out.")
-    done, relevance = Mined(len(questions)), Relevance(index)
-    answering = equal_questions(questions, relevance, settings)
+    done = Mined(len(questions))
+    answering = {} if task == "long-answer" else equal_questions(questions, Relevance(index), settings)  # a writer is given what is found
     lines: list[str] = []
     for begin in range(0, len(questions), BLOCK):
         part = questions[begin:begin + BLOCK]

@@ -164,7 +164,8 @@ def answer_side(given: argparse.Namespace, files: dict[str, str], place: Path) -
         headstart.finetune(files["writer"], files["writer-dev"], task="long-answer", model=given.writer_model,
                            index=place / "index-trained", to=place / "writer-run", epochs=given.writer_epochs, batch_size=8,
                            learning_rate=5e-4, longest=384, seed=given.seed, voice=voice,
-                           **{"generation.new_tokens": 96, "evaluation.baselines": False, "evaluation.samples": 0, "mining.passages": 3, "task.longest_target": 96})
+                           **{"generation.new_tokens": 96, "evaluation.baselines": False, "evaluation.samples": 0, "mining.passages": 3,
+                              "task.longest_target": 96})
     timed("writer", begun)
     begun = time.perf_counter()
     wanted = Wanted(writer=str(place / "writer-run"), passages=3, source="mixed")

@@ -3,7 +3,8 @@
     python benchmarks/language_model.py --data FOLDER --model SMOLLM2 [--tokens 100000]
 
 FOLDER/wikitext2/{train,test}.raw.gz. Both take the same blocks of 256 tokens (the first --tokens of train), updates of 8 blocks
-(1 epoch, 5e-5, linear to 0; each shuffles by its own seed), bf16, and are measured by the same code: perplexity of the first
+(1 epoch, 5e-5, linear to 0; each shuffles by its own seed), the peer in bf16 (--peer-precision fp32 on a processor that is slow at it),
+headstart as it chooses, and are measured by the same code: perplexity of the first
 --tokens / 2 tokens of test in blocks of 256. Each way is a process of its own:
 training tokens per second (the first updates not counted), peak memory.
 """
@@ -37,11 +38,11 @@ def headstart(parts: list[list[int]], model: str, warmup: int, adapter: bool) ->
     import numpy as np
 
     from headstart.contract import Feature, HeadSpec, Target
-    from headstart.data.batches import choose_batcher, collate, plan
+    from headstart.data.batches import choose_batcher, collate, micro, plan, within
     from headstart.models.load import load
     from headstart.runs.prepare import set_up_process
     from headstart.settings import Adapter, Training
-    from headstart.training import objective, precision
+    from headstart.training import estimate, objective, precision
     from headstart.training.loop import State, train
 
     set_up_process()
@@ -56,18 +57,23 @@ def headstart(parts: list[list[int]], model: str, warmup: int, adapter: bool) ->
     way, _ = choose_batcher("auto", kind=loaded.kind, can_pack=loaded.can_pack)
     layout = loaded.layout(packed=way == "packed")
     state = State.fresh(loaded, settings, precision=precision.choose("auto", "cpu")[0], device="cpu")
+    most = estimate.tokens_at_once(loaded.module, layers=loaded.facts.layers, width=loaded.facts.width, device="cpu")
+
+    def make(update: Any, size: int) -> list[Any]:  # as a run makes it
+        size = within(update, lengths, size, most)
+        return [collate([features[place] for place in part], layout) for part in micro(update, lengths, size)]
+
     tokens, begun = 0, time.perf_counter()
     for step in train(state, lambda epoch: plan(lengths, batch_size=BATCH, seed=0, epoch=epoch, bucketed=False),
-                      lambda update, size: [collate([features[place] for place in update], layout)],
-                      objective.objective(spec, settings, ()), objective.total_weight, settings, total=-(-len(parts) // BATCH), seed=0,
-                      precision=precision.choose("auto", "cpu")[0], device="cpu"):
+                      make, objective.objective(spec, settings, ()), objective.total_weight, settings,
+                      total=-(-len(parts) // BATCH), seed=0, precision=precision.choose("auto", "cpu")[0], device="cpu"):
         tokens += step.tokens
         if step.update <= warmup:
             tokens, begun = 0, time.perf_counter()
     return loaded.module, {"tokens": tokens, "seconds": time.perf_counter() - begun}
 
 
-def trainer(parts: list[list[int]], model: str, warmup: int) -> tuple[Any, dict[str, float]]:
+def trainer(parts: list[list[int]], model: str, warmup: int, precision: str) -> tuple[Any, dict[str, float]]:
     import tempfile
 
     from transformers import AutoModelForCausalLM, Trainer, TrainerCallback, TrainingArguments, default_data_collator
@@ -81,8 +87,9 @@ def trainer(parts: list[list[int]], model: str, warmup: int) -> tuple[Any, dict[
 
     module = AutoModelForCausalLM.from_pretrained(model, dtype="float32")
     with tempfile.TemporaryDirectory() as out:
-        arguments = TrainingArguments(out, per_device_train_batch_size=BATCH, learning_rate=RATE, use_cpu=True, bf16=True, report_to=[],
-                                      save_strategy="no", num_train_epochs=1, logging_steps=10_000, disable_tqdm=True, seed=0)
+        arguments = TrainingArguments(out, per_device_train_batch_size=BATCH, learning_rate=RATE, use_cpu=True, report_to=[],
+                                      bf16=precision == "bf16", save_strategy="no", num_train_epochs=1, logging_steps=10_000,
+                                      disable_tqdm=True, seed=0)
         rows = [{"input_ids": part, "labels": part} for part in parts]
         Trainer(module, arguments, train_dataset=rows, data_collator=default_data_collator, callbacks=[Clock()]).train()
     return module, {"tokens": len(parts) * BLOCK - seen["after"], "seconds": time.perf_counter() - seen["begun"]}
@@ -104,7 +111,8 @@ def perplexity(module: Any, parts: list[list[int]]) -> float:
 def one(way: str, given: argparse.Namespace) -> dict[str, float]:
     parts = blocks(given.data, given.model, "train", given.tokens)
     warmup = min(2, max(0, len(parts) // BATCH - 1))
-    module, found = (headstart(parts, given.model, warmup, given.adapter) if way == "headstart" else trainer(parts, given.model, warmup))
+    module, found = (headstart(parts, given.model, warmup, given.adapter) if way == "headstart" else
+                     trainer(parts, given.model, warmup, given.peer_precision))
     found["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return found | {"perplexity": perplexity(module, blocks(given.data, given.model, "test", given.tokens // 2))}
 
@@ -115,6 +123,7 @@ def main() -> None:
     parser.add_argument("--model", required=True, help="a folder with SmolLM2-135M, or another decoder")
     parser.add_argument("--tokens", type=int, default=100_000, help="of train; half as many of test")
     parser.add_argument("--adapter", action="store_true", help="headstart trains LoRA instead of all weights")
+    parser.add_argument("--peer-precision", choices=("bf16", "fp32"), default="bf16")
     parser.add_argument("--one", choices=WAYS, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one:

@@ -15,6 +15,8 @@ from torch.autograd.function import once_differentiable
 
 from headstart.models.dropout import multiplier
 
+KEPT = 2**18  # weights of a group that are kept for the gradient; more are worked out again (SmolLM, 8 blocks of 256: 19 MB a layer)
+
 if TYPE_CHECKING:
     from headstart.models.attention import Packing
 
@@ -40,18 +42,15 @@ class SmallAttention(torch.autograd.Function):
         with torch.autocast("cpu", enabled=False):
             biases = pack.biases(window, causal, q.dtype)
             for (one, out, two, three), bias in zip(parts(pack, heads, (q, mixed), (k, v), firsts), biases, strict=True):
-                scores = torch.bmm(one, two.transpose(1, 2)).mul_(scaling)  # (X, Q, L)
-                if bias is not None:
-                    scores.view(-1, heads, *scores.shape[1:]).add_(bias)
-                weights = torch.softmax(scores, dim=-1)
-                kept.append(weights)
+                weights = softmax(one, two, bias, heads, scaling)
+                kept.append(weights if weights.numel() <= KEPT else weights.new_empty(0))
                 if dropout:
                     factor = multiplier(weights.shape, dropout, weights.dtype)
                     kept.append(factor)
                     weights = weights * factor
                 torch.bmm(weights, three, out=out)
         ctx.save_for_backward(q, k, v, scatter, *kept)
-        ctx.pack, ctx.heads, ctx.dropout, ctx.scaling, ctx.firsts = pack, heads, bool(dropout), scaling, firsts
+        ctx.pack, ctx.heads, ctx.dropout, ctx.scaling, ctx.firsts, ctx.biases = pack, heads, bool(dropout), scaling, firsts, biases
         return mixed.index_select(0, scatter)
 
     @staticmethod
@@ -65,6 +64,8 @@ class SmallAttention(torch.autograd.Function):
         groups = parts(ctx.pack, ctx.heads, (q, laid, all_q), (k, v, all_k, all_v), ctx.firsts)
         for number, (one, above, to_q, two, three, to_k, to_v) in enumerate(groups):
             weights = kept[number * step]
+            if not weights.numel():
+                weights = softmax(one, two, ctx.biases[number], ctx.heads, ctx.scaling)
             factor = kept[number * step + 1] if ctx.dropout else None
             torch.bmm((weights if factor is None else weights * factor).transpose(1, 2), above, out=to_v)
             to_weights = torch.bmm(above, three.transpose(1, 2))  # (X, Q, L)
@@ -76,6 +77,14 @@ class SmallAttention(torch.autograd.Function):
         tokens = ctx.pack.by_head(ctx.heads)[1]
         return (all_q.index_select(0, scatter), all_k.index_select(0, tokens), all_v.index_select(0, tokens),
                 None, None, None, None, None, None, None)
+
+
+def softmax(query: Tensor, key: Tensor, bias: Tensor | None, heads: int, scaling: float) -> Tensor:
+    """What each query takes of each key: (X, Q, D), (X, L, D), (n or 1, 1, 1 or L, L) -> (X, Q, L)."""
+    scores = torch.bmm(query, key.transpose(1, 2)).mul_(scaling)
+    if bias is not None:
+        scores.view(-1, heads, *scores.shape[1:]).add_(bias)
+    return torch.softmax(scores, dim=-1)
 
 
 def parts(pack: Packing, heads: int, queries: Sequence[Tensor], keys: Sequence[Tensor],

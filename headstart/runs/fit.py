@@ -27,7 +27,6 @@ from headstart.training.progress import Progress
 if TYPE_CHECKING:
     from headstart.contract import Batch, Ints
 
-TOKENS = {"cpu": 8192, "cuda": 65536}  # that go through the model at once, where nobody chose; more is not quicker
 EVERY = 10  # updates between log lines
 
 
@@ -89,9 +88,11 @@ class Fit:
     def make(self, examples: Ints, size: int) -> list[Batch]:
         """An update's examples as micro-batches."""
         layout = self.prepared.model.layout(packed=self.packed)
-        most = TOKENS["cuda" if self.prepared.request.device.startswith("cuda") else "cpu"]
+        model = self.prepared.model
         if self.prepared.request.training.micro_batch is None:
-            size = within(examples, costs(self.prepared.model.kind, self.features), size, most)
+            most = estimate.tokens_at_once(model.module, layers=model.facts.layers, width=model.facts.width,
+                                           device=self.prepared.request.device)
+            size = within(examples, costs(model.kind, self.features), size, most)
         parts = micro(examples, self.features.example_lengths, size)
         return [collate(self.features.of_examples(part), layout) for part in parts]
 

@@ -37,7 +37,7 @@ class Training:
     updates: Annotated[Count, Note("stop after this many updates instead", low=1)] = None
     batch_size: Annotated[int, Note("examples of one update", low=1)] = 32
     batch_tokens: Annotated[Count, Note("tokens of one update, padding and what is written included, in the place of batch_size; off when not given", low=16)] = None
-    micro_batch: Annotated[Count, Note("examples that go through the model at once; as many as 8,192 tokens (65,536 on a GPU) when not given", low=1)] = None
+    micro_batch: Annotated[Count, Note("examples that go through the model at once; when not given, 1,024 to 8,192 tokens by the model's size (65,536 on a GPU)", low=1)] = None
     learning_rate: Annotated[float | None, Note("peak; from the model's width and the data's size when not given", above=0, below=1)] = None
     schedule: Annotated[Literal["linear", "cosine", "cosine-restarts", "polynomial", "constant"], Note("how the learning rate falls after the warm-up")] = "linear"
     warmup: Annotated[float, Note("share of all updates, 0 to 1", low=0, high=1)] = 0.1

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from headstart.contract import Batch, Json
 from headstart.errors import Exit, UserError
@@ -18,6 +18,8 @@ from headstart.training.precision import autocast
 if TYPE_CHECKING:
     from headstart.training.optimizer import Trainable
 
+CELLS = 20  # numbers of four bytes that a layer keeps for the gradient, for each token and unit of its width (SmolLM 21, BERT 18)
+FEWEST, MOST, MOST_GPU = 1024, 8192, 65536  # tokens: fewer are slower on two cores, more are not quicker
 MEMORIES = 2  # of the size of the weights that move, in every checkpoint
 
 
@@ -73,6 +75,16 @@ def measure(model: Trainable, longest: Sequence[Batch], objective: Objective, *,
                         exit=Exit.UNAVAILABLE)
     assert time.perf_counter() >= begun
     return made
+
+
+def tokens_at_once(module: Any, *, layers: int, width: int, device: str) -> int:
+    """How many tokens go through a model at once where nobody chose: on a processor so many that what their gradient needs
+    takes no more memory than weights, gradients and AdamW's state. Adding up the gradients of parts costs a pass over the
+    weights each, which is little beside their products with a thousand tokens."""
+    if device.startswith("cuda"):
+        return MOST_GPU
+    weights = sum(4 * weight.numel() * (4 if weight.requires_grad else 1) for weight in module.parameters())
+    return int(min(MOST, max(FEWEST, weights / (4 * CELLS * max(1, layers) * max(1, width)))))
 
 
 def timed(work: Callable[[], None]) -> float:

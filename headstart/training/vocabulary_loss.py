@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-CELLS = 2**25  # scores that are held at once
+CELLS = 2**24  # scores that are held at once
 
 
 class VocabularyLoss(torch.autograd.Function):

@@ -54,7 +54,7 @@ def headstart(parts: list[list[int]], model: str, warmup: int, adapter: bool) ->
         print(adapters.apply(loaded, Adapter(), seed=0), file=sys.stderr)
     features = [Feature(part, [0] * BLOCK, {"label": Target(part[1:], "asked")}, asks=list(range(BLOCK - 1))) for part in parts]
     lengths, settings = np.full(len(parts), BLOCK), Training(learning_rate=RATE, batch_size=BATCH, warmup=0.0, weight_decay=0.0)
-    way, _ = choose_batcher("auto", kind=loaded.kind, can_pack=loaded.can_pack)
+    way, _ = choose_batcher("auto", can_pack=loaded.can_pack)
     layout = loaded.layout(packed=way == "packed")
     state = State.fresh(loaded, settings, precision=precision.choose("auto", "cpu")[0], device="cpu")
     most = estimate.tokens_at_once(loaded.module, layers=loaded.facts.layers, width=loaded.facts.width, device="cpu")

@@ -50,7 +50,7 @@ def headstart(texts: list[str], labels: list[str], warmup: int, batch: int) -> d
     model.tokenizer = model.tokenizer.with_longest(128)
     features = Features.encode(task, examples, model.tokenizer, seed=0)
     settings = Training(learning_rate=2e-4, batch_size=batch)
-    way, _ = choose_batcher("auto", kind=model.kind, can_pack=model.can_pack)
+    way, _ = choose_batcher("auto", can_pack=model.can_pack)
     number, _ = precision.choose("auto", "cpu")
     layout = model.layout(packed=way == "packed")
     state = State.fresh(model, settings, precision=number, device="cpu")

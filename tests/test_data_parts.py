@@ -169,10 +169,10 @@ def test_epochs_differ_and_buckets_save_padding():
 
 
 def test_the_batcher_follows_a_rule():
-    assert choose_batcher("auto", kind="encoder", can_pack=True)[0] == "packed"
-    assert choose_batcher("auto", kind="encoder", can_pack=False)[0] == "bucketed"
-    assert choose_batcher("bucketed", kind="encoder", can_pack=True)[0] == "bucketed"
-    assert choose_batcher("packed", kind="encoder", can_pack=False)[0] == "bucketed"
+    assert choose_batcher("auto", can_pack=True)[0] == "packed"
+    assert choose_batcher("auto", can_pack=False)[0] == "bucketed"
+    assert choose_batcher("bucketed", can_pack=True)[0] == "bucketed"
+    assert choose_batcher("packed", can_pack=False)[0] == "bucketed"
 
 
 def test_features_are_stored_flat():

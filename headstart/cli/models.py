@@ -22,7 +22,7 @@ def run(given: argparse.Namespace) -> int:
         return 0
     for entry in CATALOGUE:
         print(f"{entry.family}: {', '.join(entry.kinds)}; heads {', '.join(entry.heads)}; "
-              f"{'packed or padded' if entry.packs else 'padded'} batches")
+              f"{'packed or padded' if entry.packs or entry.packed_pairs else 'padded'} batches")
         for reason in dict.fromkeys(entry.lacks.values()):
             print(f"  lacks {', '.join(head for head, why in entry.lacks.items() if why == reason)}: {reason}")
         if entry.codes:

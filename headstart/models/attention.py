@@ -31,11 +31,16 @@ SMALL_TRAINED = 256  # the same where gradients are wanted: torch's own is slow 
 
 @dataclass(frozen=True)
 class Group:
-    """Segments of like length, laid side by side; which places are real, (n, L), or None when all are."""
+    """Segments of like length, laid side by side; which of their places are real, (n, L), or None when all are."""
 
     count: int
     longest: int
     real: Tensor | None
+    written: int | None = None  # places of the segments that ask, where those are of another row
+
+    def places(self, firsts: bool) -> int:
+        """The queries of each segment."""
+        return 1 if firsts else self.longest if self.written is None else self.written
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,7 @@ class Packing:
     order: Tensor  # (N,) segment of each member of the groups
     firsts: Tensor  # (N,) first token of each segment
     first_only: bool  # whether the states of other tokens are not wanted
+    asking: tuple[Tensor, Tensor] | None = None  # `gather` and `scatter` of the segments that ask, where those are of another row
     held: dict[Any, Any] = field(default_factory=dict, repr=False)  # what the first layer worked out for the others
 
     @property
@@ -58,18 +64,19 @@ class Packing:
     def by_head(self, heads: int) -> tuple[Tensor, Tensor]:
         """`gather` and `scatter` for rows of one head each: tokens as (T·H), places as (n·H·L) of each group."""
         if heads not in self.held:
-            head = torch.arange(heads, device=self.gather.device)
-            gathers, places, begin = [], [], 0
-            for group in self.groups:
-                size = group.count * group.longest
-                tokens = self.gather[begin:begin + size].view(group.count, 1, group.longest)
-                gathers.append((tokens * heads + head[None, :, None]).reshape(-1))
-                numbers = torch.arange(size * heads, device=head.device) + begin * heads
-                places.append(numbers.view(group.count, heads, group.longest).transpose(1, 2).reshape(size, heads))
-                begin += size
-            scatter = torch.cat(places).index_select(0, self.scatter).reshape(-1)
-            self.held[heads] = torch.cat(gathers), scatter
+            self.held[heads] = laid(self.gather, self.scatter, [(group.count, group.longest) for group in self.groups], heads)
         found: tuple[Tensor, Tensor] = self.held[heads]
+        return found
+
+    def asked_by_head(self, heads: int, firsts: bool) -> tuple[Tensor, Tensor]:
+        """The same for the rows that ask: as those that are asked, the first token of each segment, or of another row."""
+        if firsts:
+            return self.firsts_by_head(heads)
+        if self.asking is None:
+            return self.by_head(heads)
+        if ("asking", heads) not in self.held:
+            self.held["asking", heads] = laid(*self.asking, [(group.count, group.places(False)) for group in self.groups], heads)
+        found: tuple[Tensor, Tensor] = self.held["asking", heads]
         return found
 
     def firsts_by_head(self, heads: int) -> tuple[Tensor, Tensor]:
@@ -99,6 +106,20 @@ class Packing:
         return found
 
 
+def laid(gather: Tensor, scatter: Tensor, sizes: list[tuple[int, int]], heads: int) -> tuple[Tensor, Tensor]:
+    """`gather` and `scatter` of groups of (segments, places of each) for rows of one head each."""
+    head = torch.arange(heads, device=gather.device)
+    gathers, places, begin = [], [], 0
+    for count, longest in sizes:
+        size = count * longest
+        tokens = gather[begin:begin + size].view(count, 1, longest)
+        gathers.append((tokens * heads + head[None, :, None]).reshape(-1))
+        numbers = torch.arange(size * heads, device=gather.device) + begin * heads
+        places.append(numbers.view(count, heads, longest).transpose(1, 2).reshape(size, heads))
+        begin += size
+    return torch.cat(gathers), torch.cat(places).index_select(0, scatter).reshape(-1)
+
+
 def mask(group: Group, window: int | None, causal: bool, device: torch.device) -> Tensor | None:
     """What tokens of a group may see: real ones, with `window` those fewer than `window` places away, not later ones."""
     seen = None if group.real is None else group.real[:, None, None, :]
@@ -121,23 +142,43 @@ def packing(segments: Ints, device: torch.device, *, first_only: bool = False) -
     """
     lengths = (segments[:, 2] - segments[:, 1]).tolist()
     order = sorted(range(len(lengths)), key=lengths.__getitem__)
-    scatter = torch.zeros(int(segments[:, 2].max()), dtype=torch.long)
-    groups, gathers, base = [], [], 0
     runs = grouped(order, lengths)
+    gather, scatter, masks = side_by_side(runs, segments)
+    groups = tuple(Group(len(members), lengths[members[-1]], None if bool(real.all()) else real.to(device))
+                   for members, real in zip(runs, masks, strict=True))
+    return Packing(groups, gather.to(device), scatter.to(device), torch.tensor(order).to(device),
+                   torch.from_numpy(segments[:, 1].copy()).to(device), first_only)
+
+
+def crossing(read: Ints, written: Ints, device: torch.device) -> Packing:
+    """The same where segments of one row, `written` (N, 3), ask those of another, `read` (N, 3), each its own."""
+    lengths, asked = (read[:, 2] - read[:, 1]).tolist(), (written[:, 2] - written[:, 1]).tolist()
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    runs = grouped(order, lengths)
+    gather, scatter, masks = side_by_side(runs, read)
+    groups = tuple(Group(len(members), lengths[members[-1]], None if bool(real.all()) else real.to(device),
+                         max(asked[member] for member in members)) for members, real in zip(runs, masks, strict=True))
+    asking = side_by_side(runs, written)
+    return Packing(groups, gather.to(device), scatter.to(device), torch.tensor(order).to(device),
+                   torch.from_numpy(read[:, 1].copy()).to(device), False, (asking[0].to(device), asking[1].to(device)))
+
+
+def side_by_side(runs: list[list[int]], segments: Ints) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """The token of each place of the groups, the place of each token, and which places of a group are real, (n, L)."""
+    scatter = torch.zeros(int(segments[:, 2].max()), dtype=torch.long)
+    gathers, masks, base = [], [], 0
     for members in runs:
-        longest = lengths[members[-1]]
-        begins = torch.from_numpy(segments[members, 1])
-        sizes = torch.tensor([lengths[n] for n in members])
+        begins, ends = (torch.from_numpy(segments[members, side]) for side in (1, 2))
+        longest = int((ends - begins).max())
         steps = torch.arange(longest)
-        real = steps[None, :] < sizes[:, None]  # (n, L)
+        real = steps[None, :] < (ends - begins)[:, None]  # (n, L)
         gather = torch.where(real, begins[:, None] + steps[None, :], 0)
         places = torch.arange(len(members) * longest).view(len(members), longest) + base
         scatter[gather[real]] = places[real]
         base += len(members) * longest
         gathers.append(gather.view(-1))
-        groups.append(Group(len(members), longest, None if bool(real.all()) else real.to(device)))
-    return Packing(tuple(groups), torch.cat(gathers).to(device), scatter.to(device), torch.tensor(order).to(device),
-                   torch.from_numpy(segments[:, 1].copy()).to(device), first_only)
+        masks.append(real)
+    return torch.cat(gathers), scatter, masks
 
 
 def grouped(order: list[int], lengths: list[int]) -> list[list[int]]:
@@ -160,34 +201,42 @@ def grouped(order: list[int], lengths: list[int]) -> list[list[int]]:
     return [order[begin:end] for begin, end in itertools.pairwise(borders)]
 
 
-def packed_attention(query: Tensor, key: Tensor, value: Tensor, pack: Packing, *, dropout: float, scaling: float,
-                     window: int | None = None, causal: bool = False, firsts: bool = False) -> Tensor:
+def packed_attention(query: Tensor, key: Tensor, value: Tensor, pack: Packing, *, dropout: float, scaling: float, window: int | None = None,
+                     causal: bool = False, firsts: bool = False, bias: Tensor | None = None) -> Tensor:
     """Attention inside each segment of a packed row: q, k, v (1, H, T, D) -> (1, T, H, D).
 
     With `window`, a token sees those fewer than `window` places away (ModernBERT's local layers); with `causal`, none
     that comes after it (decoders). With `firsts`, the queries are the first tokens of the segments alone:
-    (1, H, N, D) -> (1, N, H, D).
+    (1, H, N, D) -> (1, N, H, D). `bias` (H, L, L) is added to the scores of each segment (T5's distances).
     """
-    assert not (causal and firsts), "the first token of a causal row sees itself alone"
+    assert not (causal and (firsts or pack.asking is not None)), "the first token of a causal row sees itself alone"
     _, heads, asked, width = query.shape
     rows = [states.transpose(1, 2).reshape(-1, width) for states in (query, key, value)]
     trains = torch.is_grad_enabled() and any(states.requires_grad for states in rows)
     if query.device.type == "cpu" and (dropout or pack.longest <= (SMALL_TRAINED if trains else SMALL_ANSWERED)):
         apply: Any = SmallAttention.apply
-        mixed: Tensor = apply(*rows, pack, heads, dropout, scaling, window, causal, firsts)
+        mixed: Tensor = apply(*rows, bias, pack, heads, dropout, scaling, window, causal, firsts)
         return mixed.view(1, asked, heads, width)
-    gather, scatter = pack.by_head(heads)
-    gather_queries, scatter_queries = pack.firsts_by_head(heads) if firsts else (gather, scatter)
+    gather, _ = pack.by_head(heads)
+    gather_queries, scatter_queries = pack.asked_by_head(heads, firsts)
     queries, keys, values = (states.index_select(0, index)
                              for states, index in zip(rows, (gather_queries, gather, gather), strict=True))
     outputs = []
-    plain = causal and window is None  # torch knows this mask by name, and has quicker ways for it
+    plain = causal and window is None and bias is None  # torch knows this mask by name, and has quicker ways for it
     masks = [None] * len(pack.groups) if plain else pack.masks(window, causal)
     for (q, k, v), seen in zip(parts(pack, heads, (queries,), (keys, values), firsts), masks, strict=True):
         q, k, v = (states.view(-1, heads, *states.shape[1:]) for states in (q, k, v))
         outputs.append(torch.nn.functional.scaled_dot_product_attention(
-            q, k, v, attn_mask=seen, dropout_p=dropout, is_causal=plain, scale=scaling).reshape(-1, width))
+            q, k, v, attn_mask=biased(bias, seen, q, k), dropout_p=dropout, is_causal=plain, scale=scaling).reshape(-1, width))
     return torch.cat(outputs).index_select(0, scatter_queries).view(1, asked, heads, width)
+
+
+def biased(bias: Tensor | None, seen: Tensor | None, query: Tensor, key: Tensor) -> Tensor | None:
+    """What torch's own attention is told of a group: what may be seen, with the bias where there is one."""
+    if bias is None:
+        return seen
+    own = bias[None, :, :query.shape[2], :key.shape[2]].to(query.dtype)
+    return own if seen is None else own.masked_fill(~seen, torch.finfo(query.dtype).min)
 
 
 def forward(module: torch.nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None,

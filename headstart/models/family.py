@@ -139,6 +139,7 @@ class Family:
     layers: str = "encoder.layer"
     longest: int = 0  # tokens of one input where the config sets no limit
     rewrite: Callable[[Any, dict[str, Tensor]], Tensor] | None = None  # an encoder-decoder's last states, (N, L, W)
+    packed_pairs: str = ""  # in packed_pairs.py: how an encoder-decoder goes through packed rows; "" where it can't
     beside: Callable[[Tensor], dict[str, Tensor]] = nothing_beside  # what else its encoder is given for such ids, (N, S)
     speaks: bool = False  # whether tokens say which language is read and which is written
     layer_drops: tuple[str, ...] = ()  # config keys of the share of layers that are left out in training
@@ -175,7 +176,8 @@ class Family:
     def json(self) -> dict[str, Any]:
         """A row of the catalogue."""
         return {"family": self.family, "kinds": list(self.kinds), "heads": list(self.heads), "lacks": self.lacks,
-                "packs": self.packs, "checkpoints": [vars(one) for one in self.checkpoints], "aliases": self.aliases, "note": self.note}
+                "packs": self.packs or bool(self.packed_pairs), "checkpoints": [vars(one) for one in self.checkpoints],
+                "aliases": self.aliases, "note": self.note}
 
 
 def pooled(cls: str, apply: Callable[[Any, Tensor], Tensor], keeps: tuple[str, ...] = ()) -> Head:

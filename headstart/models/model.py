@@ -62,6 +62,10 @@ class Model:
     @property
     def can_pack(self) -> bool:
         """Whether several examples can share a row."""
+        if self.facts.row.packed_pairs:
+            from headstart.models.packed_pairs import exact
+
+            return exact(self.module)
         return self.facts.row.packs
 
     def layout(self, *, packed: bool) -> Layout:

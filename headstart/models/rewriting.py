@@ -76,6 +76,8 @@ def states(model: Model, batch: Batch) -> Tensor:
     """The decoder's states from which each target token is scored, feature after feature: (A, W)."""
     rewrite = model.facts.row.rewrite
     assert rewrite is not None, "only encoder-decoders are asked"
+    if model.packs(batch) and model.facts.row.packed_pairs:
+        return packed_states(model, batch)
     real = np.arange(int(batch.asked.max(initial=1)))[None, :] < batch.asked[:, None]  # (N, L)
     written = np.full(real.shape, model.tokenizer.pad_id, dtype=np.int64)
     written[real] = batch.targets["label"]
@@ -87,6 +89,17 @@ def states(model: Model, batch: Batch) -> Tensor:
         "decoder_attention_mask": torch.from_numpy(real.astype(np.int64))}
     held = rewrite(model.module, {name: value.to(model.device) for name, value in inputs.items()})  # (N, L, W)
     return held[torch.from_numpy(real).to(model.device)]
+
+
+def packed_states(model: Model, batch: Batch) -> Tensor:
+    """The same of a batch in one row, (A, W)."""
+    from headstart.models import packed_pairs
+
+    written = np.roll(batch.targets["label"], 1)
+    written[np.cumsum(batch.asked) - batch.asked] = start_id(model)
+    ways = {"t5": packed_pairs.t5, "bart": packed_pairs.bart}
+    return ways[model.facts.row.packed_pairs](model.module, packed_pairs.pairs(
+        batch.ids[0], written, batch.lengths, batch.asked, model.device))
 
 
 def groups_by_depth(model: Model) -> list[tuple[str, list[str]]]:

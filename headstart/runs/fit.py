@@ -18,7 +18,7 @@ from headstart.evaluation.predict import predict
 from headstart.runs import distilling
 from headstart.runs.folder import Log, RunFolder
 from headstart.runs.interrupt import Interrupts
-from headstart.runs.prepare import Prepared
+from headstart.runs.prepare import Prepared, can_pack
 from headstart.runs.voice import Voice
 from headstart.training import checkpoint, estimate, objective, precision, seen_rows
 from headstart.training.loop import Plan, State, Step, load_weights, train
@@ -100,7 +100,7 @@ class Fit:
 def begin(folder: RunFolder, prepared: Prepared, log: Log, voice: Voice, interrupts: Interrupts) -> Fit:
     """Choose batcher and precision by rule, and take up the newest good checkpoint where there is one."""
     request, model, task = prepared.request, prepared.model, prepared.task
-    name, why = choose_batcher(request.training.batcher, kind=model.kind, can_pack=model.can_pack)
+    name, why = choose_batcher(request.training.batcher, can_pack=can_pack(request, model, prepared.teacher))
     number, reason = precision.choose(request.training.precision, request.device)
     voice.say(f"batches: {name}, because {why}; precision {number}, because {reason}")
     if request.training.gradient_checkpointing:

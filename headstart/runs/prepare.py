@@ -275,7 +275,7 @@ def prepare(request: Request, voice: Voice, listed: Path | None) -> Prepared:
     task = rewriting.lengthened(task, model, features, request.generation, voice)
     rate = defaults.learning_rate(training, model.facts.width)
     epochs = defaults.epochs(training, features.examples, len(task.known.labels))
-    total = training.updates or max(1, updates_of(task, model, features, request, epochs.value))
+    total = training.updates or max(1, updates_of(task, model, features, request, epochs.value, teacher))
     voice.say(f"learning rate {rate.value:g}: {rate.reason}")
     size = training.batch_size if training.batch_tokens is None else f"{training.batch_tokens:,} tokens"
     voice.say(f"{total:,} updates of {size}" + ("" if training.updates else
@@ -291,12 +291,23 @@ def prepare(request: Request, voice: Voice, listed: Path | None) -> Prepared:
     return Prepared(filled, data, task, model, features, limit, total, teacher=teacher)
 
 
-def updates_of(task: Task[Any], model: Model, features: Features, request: Request, epochs: float) -> int:
+def can_pack(request: Request, model: Model, teacher: distilling.Teacher | None) -> bool:
+    """Whether rows can be packed in this run: its teacher reads the same batches, and what an encoder-decoder keeps or works out
+    again of its layers (hidden states to compare, checkpoints of gradients) is of padded rows."""
+    told = request.distil
+    compared = teacher is not None and bool(told.alpha_hidden or told.alpha_cosine)
+    if model.kind == "encoder-decoder" and (compared or request.training.gradient_checkpointing):
+        return False
+    return model.can_pack and (teacher is None or teacher.model.can_pack)
+
+
+def updates_of(task: Task[Any], model: Model, features: Features, request: Request, epochs: float,
+               teacher: distilling.Teacher | None) -> int:
     """How many updates so many epochs have; by a budget of tokens, each epoch has its own number."""
     training = request.training
     if training.batch_tokens is None:
         return round(epochs * -(-features.examples // training.batch_size))
-    packed = batches.choose_batcher(training.batcher, kind=model.kind, can_pack=model.can_pack)[0] == "packed"
+    packed = batches.choose_batcher(training.batcher, can_pack=can_pack(request, model, teacher))[0] == "packed"
     counts = [len(batches.planned(model.kind, features, training, request.seed, epoch, packed=packed, in_order=task.in_order(epoch)))
               for epoch in range(math.ceil(epochs))]
     return round(sum(counts[:int(epochs)]) + (epochs - int(epochs)) * counts[-1])

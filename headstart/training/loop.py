@@ -183,7 +183,8 @@ def one_update(state: State, batches: Sequence[Batch], objective: Objective, wei
 
 def padding(batches: Sequence[Batch]) -> dict[str, float]:
     """The shares of places that hold nothing, on the side that is read and on the side that is written."""
-    read, written = sum(batch.ids.size for batch in batches), sum(len(batch.asked) * int(batch.asked.max()) for batch in batches)
+    read = sum(batch.ids.size for batch in batches)
+    written = sum(int(batch.asked.sum()) if len(batch.ids) == 1 else len(batch.asked) * int(batch.asked.max()) for batch in batches)
     return {"source": round(1 - sum(batch.tokens for batch in batches) / read, 4),
             "target": round(1 - sum(int(batch.asked.sum()) for batch in batches) / written, 4)}
 

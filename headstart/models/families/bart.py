@@ -32,6 +32,7 @@ FAMILY = Family(
     has_types=False,
     numbered=False,
     rewrite=rewrite,
+    packed_pairs="bart",
     layers="encoder.layers decoder.layers",
     first_only="",
     dropouts=("dropout", "activation_dropout", "classifier_dropout"),

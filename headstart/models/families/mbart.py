@@ -11,6 +11,7 @@ FAMILY = Family(
     has_types=False,
     numbered=False,
     rewrite=rewrite,
+    packed_pairs="bart",
     speaks=True,
     layers="encoder.layers decoder.layers",
     first_only="",

@@ -33,6 +33,7 @@ FAMILY = Family(
     has_types=False,
     numbered=False,
     rewrite=rewrite,
+    packed_pairs="t5",
     layers="encoder.block decoder.block",
     first_only="",
     longest=512,

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.errors import Exit, UserError
 from headstart.models import attention, weights
-from headstart.models.dropout import replace_dropout
 from headstart.models.family import inner
 from headstart.models.load import fit_out
+from headstart.models.quick_parts import replace_parts
 
 if TYPE_CHECKING:
     from headstart.models.model import Model
@@ -95,7 +95,7 @@ def cut(model: Model, kept: Kept, *, dropout: float | None = None, attention_dro
     module.load_state_dict(carried(model, module, kept))
     if getattr(model.module, "generation_config", None) is not None:
         module.generation_config = copy.deepcopy(model.module.generation_config)
-    replace_dropout(module)
+    replace_parts(module)
     known = dataclasses.replace(model.facts, layers=len(next(iter(kept.values()))), config={**model.facts.config, **changes})
     return fit_out(module, copy.copy(model.tokenizer), known, config, model.head, (), model.device.type, None)
 

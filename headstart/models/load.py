@@ -8,10 +8,10 @@ from typing import Any
 from headstart.contract import HeadSpec
 from headstart.errors import Exit, UserError
 from headstart.models import attention, catalogue, first_tokens, integrity, languages, rewriting, weights
-from headstart.models.dropout import replace_dropout
 from headstart.models.facts import Facts, facts
 from headstart.models.family import as_they_are, inner
 from headstart.models.model import Model
+from headstart.models.quick_parts import replace_parts
 from headstart.models.tokenizer import FamilyTokenizer, first_line, load_tokenizer
 
 NO_LIMIT = 100_000  # tokenizers without a limit of their own say 10^30
@@ -61,7 +61,7 @@ def load(reference: str, head: HeadSpec | None, *, seed: int, device: str = "cpu
         tokenizer = FamilyTokenizer(held, 1, known.row.surface)
     if spoken is not None:
         spoken.tell(module)
-    replace_dropout(module)
+    replace_parts(module)
     if head is not None:
         tokenizer = tokenizer.for_training(module.config, closed=closes and not known.row.heads[kind].continues)
     made = fit_out(module, tokenizer, known, config, kind, tuple(drawn), device, longest)

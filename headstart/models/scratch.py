@@ -9,10 +9,10 @@ from typing import Any, Literal
 from headstart.contract import HeadSpec
 from headstart.errors import Exit, UserError
 from headstart.models import attention, catalogue, integrity, weights
-from headstart.models.dropout import replace_dropout
 from headstart.models.facts import Facts, sizes_of
 from headstart.models.load import fit_out, make_config
 from headstart.models.model import Model
+from headstart.models.quick_parts import replace_parts
 from headstart.models.tokenizer import FamilyTokenizer, first_line, load_tokenizer
 
 SPECIAL = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
@@ -53,7 +53,7 @@ def load_scratch(known: Facts, head: HeadSpec, *, seed: int, device: str = "cpu"
             torch.manual_seed(seed)
             config._attn_implementation = attention.implementation(known.row.packs)
             module = head_class(known.row.heads[head.kind].cls)(config)
-    replace_dropout(module)
+    replace_parts(module)
     tokenizer = tokenizer.for_training(module.config, closed=not known.row.heads[head.kind].continues)
     return fit_out(module, tokenizer, known, config, head.kind, tuple(name for name, _ in module.named_parameters()), device, None)
 

@@ -42,7 +42,7 @@ def page() -> str:
     notes: list[str] = []
     table = [f"| family | kind | {' | '.join(SHORT[head] for head in HEADS)} | batches |", f"|{'---|' * (len(HEADS) + 3)}"]
     table += [f"| [{row.family}](#{row.family}) | {', '.join(row.kinds)} | {' | '.join(cell(row, head, notes) for head in HEADS)} | "
-              f"{'packed' if row.packs else 'padded'} |" for row in CATALOGUE]
+              f"{'packed' if row.packs or row.packed_pairs else 'padded'} |" for row in CATALOGUE]
     lines = [INTRODUCTION, *table, "", *[f"{number}. {reason}" for number, reason in enumerate(notes, 1)]]
     for row in CATALOGUE:
         lines += ["", f"## {row.family}", ""]

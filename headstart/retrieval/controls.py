@@ -8,8 +8,9 @@ from __future__ import annotations
 import hashlib
 import random
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
+from typing import Any
 
 from headstart.contract import Json
 from headstart.retrieval.passage import Found, Passage
@@ -85,7 +86,7 @@ def shingles(text: str, size: int = SIZE) -> frozenset[int]:
     return frozenset(int.from_bytes(hashlib.blake2b(run.encode(), digest_size=8).digest(), "big") for run in runs)
 
 
-def jaccard(first: frozenset[int], second: frozenset[int]) -> float:
+def jaccard(first: Set[Any], second: Set[Any]) -> float:
     """Shared / all; 0 where both are empty."""
     return len(first & second) / len(first | second) if first or second else 0.0
 

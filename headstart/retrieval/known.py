@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from headstart.contract import Json
+from headstart.retrieval.controls import jaccard
 from headstart.retrieval.questions import Question
 from headstart.search.sparse import tokenize
 
@@ -42,14 +43,9 @@ class Known:
             likeness = [float(value) for value in self.vectors @ self.index.vectors([question])[0]]
         else:
             own = set(tokenize(question))
-            likeness = [shared(own, set(tokenize(one.text))) for one in self.questions]
+            likeness = [jaccard(own, set(tokenize(one.text))) for one in self.questions]
         place = max(range(len(likeness)), key=lambda at: (likeness[at], -at))
         if likeness[place] < LEAST:
             return None
         one = self.questions[place]
         return {"question": one.text, "answer": one.answers[0], "similarity": round(likeness[place], 4)}
-
-
-def shared(own: set[str], other: set[str]) -> float:
-    """Words that both have / words that either has (Jaccard)."""
-    return len(own & other) / len(own | other) if own | other else 0.0

@@ -22,6 +22,7 @@ from headstart.metrics.means import known_mean
 from headstart.retrieval.passage import Found
 from headstart.retrieval.questions import Question
 from headstart.retrieval.relevance import Relevance
+from headstart.runs.score_words import interval_words
 from headstart.search.sparse import tokenize
 
 if TYPE_CHECKING:
@@ -157,11 +158,3 @@ def table(found: Sequence[Measured], differences: Mapping[str, Mapping[str, Any]
         cells = [f"{score} {interval_words(held[score], sign='+')}" for score in ("recall_10", "ndcg_10", "mrr")]
         lines.append(f"{name}: {', '.join(cells)}")
     return "\n".join(lines)
-
-
-def interval_words(score: Mapping[str, Any], sign: str = "") -> str:
-    """0.9123 (0.9001 to 0.9240)."""
-    if score["value"] is None:
-        return "undefined"
-    words = f"{score['value']:{sign}.4f}"
-    return words if score["low"] is None else f"{words} ({score['low']:{sign}.4f} to {score['high']:{sign}.4f})"

@@ -36,15 +36,17 @@ def shown(score: Mapping[str, Any]) -> str:
     """A score with its interval."""
     if score["value"] is None:
         return f"undefined: {score.get('reason')}"
-    if score["low"] is None:
-        return f"{score['value']:.4f}"
-    return f"{score['value']:.4f}  ({score['low']:.4f} to {score['high']:.4f})"
+    return interval_words(score, gap="  ")
 
 
 def signed(difference: Mapping[str, Any]) -> str:
     """A difference with its interval."""
-    if difference["value"] is None:
+    return interval_words(difference, sign="+")
+
+
+def interval_words(score: Mapping[str, Any], sign: str = "", gap: str = " ") -> str:
+    """0.9123 (0.9001 to 0.9240)."""
+    if score["value"] is None:
         return "undefined"
-    if difference["low"] is None:
-        return f"{difference['value']:+.4f}"
-    return f"{difference['value']:+.4f} ({difference['low']:+.4f} to {difference['high']:+.4f})"
+    words = f"{score['value']:{sign}.4f}"
+    return words if score["low"] is None else f"{words}{gap}({score['low']:{sign}.4f} to {score['high']:{sign}.4f})"

@@ -5,7 +5,6 @@ M examples, R resamples.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ from headstart.contract import (
 from headstart.errors import Finding
 from headstart.settings import Count, Note
 from headstart.tasks import _long_answer
+from headstart.tasks._answer_lists import good_answers, listed
 from headstart.tasks._columns import named
 from headstart.tasks._long_answer import NOTHING, Asked, Context
 from headstart.tasks._texts import plain
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 
 PIECES = 1.6  # tokens that a word takes, generously: how much room a decoder leaves for its answer
 LIST = 'Write passages as ["…"] or [{"text": "…", "title": "…", "document": "…"}].'
-SCORES = 'Write answers as [{"text": "…", "score": 5}] or ["…"].'
 ABOUT = ("copied", "repetition")
 
 
@@ -103,22 +102,11 @@ class LongAnswer(Task[Asked]):
         passages = tuple(context(one, place) for place, one in enumerate(listed(row, "passages", LIST)))
         first = plain(row, "answer")
         answers = [first] if first is not None and first.strip() else []
-        answers += self.good_answers(row, all_of_them=not answers)
+        answers += good_answers(row, self.settings.answer_score, first=not answers)
         if not answers and any(row.values.get(name) not in (None, "", []) for name in ("answer", "answers")):
             raise RowFault("E201", "the answer is empty.", fix="Fill it in, or leave the row out (--bad-rows skip).", field="answer")
         return Asked(row.id, question, plain(row, "details") or "", passages,
                      tuple(dict.fromkeys(one.strip() for one in answers)) or None, plain(row, "document") or "")
-
-    def good_answers(self, row: Row, *, all_of_them: bool) -> list[str]:
-        """The texts of the field answers: the first as it is where no answer stands alone, others by their score."""
-        found = []
-        for place, one in enumerate(listed(row, "answers", SCORES)):
-            text, score = (one.get("text"), one.get("score")) if isinstance(one, dict) else (one, None)
-            if not isinstance(text, str) or not text.strip():
-                raise RowFault("E332", f"answer {place} is {one!r:.60}, a text was expected.", field="answers", fix=SCORES)
-            if (place == 0 and all_of_them) or (number(score) and score >= self.settings.answer_score):
-                found.append(text)
-        return found
 
     def subject(self, example: Asked) -> str:
         """The question."""
@@ -281,16 +269,3 @@ def context(value: Json, place: int) -> Context:
     score = held.get("score")
     return Context(held["text"], str(held.get("title") or ""), str(held.get("document") or ""),
                    float(score) if score is not None and number(score) else None)
-
-
-def listed(row: Row, field: str, fix: str) -> list[Json]:
-    """A field as a list: a list, JSON, or one text; nothing where it is empty; raises RowFault."""
-    value = row.values.get(field)
-    if isinstance(value, str) and value.strip()[:1] == "[":
-        try:
-            value = json.loads(value)
-        except ValueError:
-            raise RowFault("E330", f"{field} is {value!r:.60}, a list was expected.", field=field, fix=fix) from None
-    if value is None or value == "":
-        return []
-    return value if isinstance(value, list) else [value]

@@ -5,7 +5,6 @@ M examples, R resamples.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -31,6 +30,7 @@ from headstart.contract import (
 )
 from headstart.settings import Note
 from headstart.tasks import _retrieval
+from headstart.tasks._answer_lists import good_answers, listed
 from headstart.tasks._columns import named
 from headstart.tasks._retrieval import Asked, key
 from headstart.tasks._texts import plain
@@ -89,25 +89,13 @@ class Retrieval(Task[Asked]):
             raise RowFault("E201", "the question is empty.", fix="Fill it in, or leave the row out (--bad-rows skip).", field="question")
         first = plain(row, "passage")
         given = [first] if first is not None and first.strip() else []
-        given += self.good_answers(row, all_of_them=not given)
+        given += good_answers(row, self.settings.answer_score, first=not given)
         if not given:
             raise RowFault("E201", "there is no passage that answers the question.", field="passage",
                            fix="Fill in passage or answers, or leave the row out (--bad-rows skip).")
         passages = list(dict.fromkeys(given))
         negatives = [one for one in texts_of(row, "negatives") if _retrieval.same(one) not in {_retrieval.same(held) for held in passages}]
         return Asked(row.id, question, passages[0], tuple(passages[1:]), tuple(negatives))
-
-    def good_answers(self, row: Row, *, all_of_them: bool) -> list[str]:
-        """The texts of the field answers: the first as it is where there is no passage, others by their score."""
-        found = []
-        for place, one in enumerate(listed(row, "answers")):
-            text, score = (one.get("text"), one.get("score")) if isinstance(one, dict) else (one, None)
-            if not isinstance(text, str) or not text.strip():
-                raise RowFault("E332", f"answer {place} is {one!r:.60}, a text was expected.", field="answers",
-                               fix='Write answers as [{"text": "…", "score": 5}] or ["…"].')
-            if (place == 0 and all_of_them) or (isinstance(score, int | float) and score >= self.settings.answer_score):
-                found.append(text)
-        return found
 
     def subject(self, example: Asked) -> str:
         """The question."""
@@ -178,23 +166,9 @@ class Retrieval(Task[Asked]):
         return _retrieval.BASELINES
 
 
-def listed(row: Row, field: str) -> list[Json]:
-    """A field as a list: a list, JSON, or one text; nothing where it is empty."""
-    value = row.values.get(field)
-    if isinstance(value, str) and value.strip()[:1] == "[":
-        try:
-            value = json.loads(value)
-        except ValueError:
-            raise RowFault("E330", f"{field} is {value!r:.60}, a list of texts was expected.", field=field,
-                           fix='Write it as ["…", "…"].') from None
-    if value is None or value == "":
-        return []
-    return value if isinstance(value, list) else [value]
-
-
 def texts_of(row: Row, field: str) -> list[str]:
     """The texts of a list; raises RowFault for what is no text."""
-    found = listed(row, field)
+    found = listed(row, field, 'Write it as ["…", "…"].')
     for place, one in enumerate(found):
         if not isinstance(one, str) or not one.strip():
             raise RowFault("E332", f"{field} {place} is {one!r:.60}, a text was expected.", field=field, fix="Fill it in, or leave it out.")

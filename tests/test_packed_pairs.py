@@ -10,7 +10,7 @@ import torch
 
 from headstart.contract import Feature, HeadSpec, Layout, Target
 from headstart.data.batches import collate
-from headstart.models import attention
+from headstart.models import attention, depths
 from headstart.models.load import load
 from headstart.settings import Training
 from headstart.training.objective import objective, total_weight
@@ -93,6 +93,19 @@ def test_weights_worked_out_again_change_no_gradient(family, folders, monkeypatc
         found.append(gradients(held, made, packed=True))
     assert found[0][0] == found[1][0]
     assert all(torch.equal(theirs, found[1][1][name]) for name, theirs in found[0][1].items())
+
+
+@EVERY
+def test_hidden_states_are_told_of_a_single_text_too(family, folders):
+    """A row without padding could go the packed way, on which no stack is called as a whole."""
+    held, made = opened(folders[family]), features(1)
+    held.module.eval()
+    whole = depths.whole(held)
+    with depths.listening(whole) as found, torch.inference_mode():
+        states = whole.read_states(collate(made, Layout(False, held.tokenizer.pad_id)))["logits"]
+    assert set(found) == {"encoder", "decoder"} and [len(found[name]) for name in ("encoder", "decoder")] == [3, 4]
+    with torch.inference_mode():
+        assert torch.allclose(states, held.read_states(collate(made, Layout(True, held.tokenizer.pad_id)))["logits"], atol=1e-5)
 
 
 def test_dropout_of_packed_rows_keeps_the_mean(folders):

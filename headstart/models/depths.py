@@ -24,8 +24,9 @@ Depths = Mapping[str, tuple[Tensor, ...]]  # by stack: the states after 0, 1, 2 
 
 
 def whole(model: Model) -> Model:
-    """The same model, whose last layer works on all tokens also where its head reads the first alone."""
-    row = dataclasses.replace(model.facts.row, first_only="")
+    """The same model, whose last layer works on all tokens also where its head reads the first alone, and whose stacks are called
+    as a whole, so that they can be listened to, also where both could go through packed rows."""
+    row = dataclasses.replace(model.facts.row, first_only="", packed_pairs="")
     return dataclasses.replace(model, facts=dataclasses.replace(model.facts, row=row))
 
 

@@ -53,7 +53,8 @@ def run(given: argparse.Namespace) -> int:
     prompts = read_prompts(given)
     model = api.load_writer(given.model, device=given.device or own.get("device", "auto"), allow_pickle=bool(given.allow_pickle),
                             prompts=prompts, generation=settings, data=groups["data"])
-    way = f"drawn tokens, seed {given.seed}" if settings.sample else "the likeliest tokens"
+    way = f"drawn tokens, seed {given.seed}" if settings.sample else "contrastive search" if settings.contrast else \
+        f"{settings.beam_groups} groups of beams" if settings.beam_groups > 1 else "the likeliest tokens"
     voice.say(f"model: {given.model} ({model.loaded.facts.family}); {way}")
     if (word := advice(model.loaded.facts, settings)) is not None:
         voice.say(word)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.contract import Feature, Layout, Target
 from headstart.data.batches import collate
 from headstart.errors import Exit, UserError
-from headstart.evaluation import habits
+from headstart.evaluation import habits, unlike
 from headstart.evaluation.afresh import Afresh, without_rules
 from headstart.evaluation.collected import Collected, Stopped
 from headstart.models.load import longest_of
@@ -87,6 +87,7 @@ def check(model: Model, prompts: Sequence[str], settings: Generation) -> None:
         raise UserError(f"generation.answers is {settings.answers}, but the likeliest text is one"
                         + (f" (of {settings.beams} beams)" if settings.beams > 1 else "") + ".",
                         fix="Pass --sample, or as many generation.beams.", exit=Exit.SETTINGS)
+    unlike.check(model.facts, settings)
     habits.refuse_prompts(model.facts, prompts, settings, model.tokenizer.held.get_vocab() if model.facts.row.codes else None)
     if bounded(model) and settings.new_tokens >= longest(model):
         raise UserError(f"generation.new_tokens is {settings.new_tokens:,}, but {model.facts.reference} takes {longest(model):,} tokens in "
@@ -127,10 +128,18 @@ def lay_out(model: Model, prompt: str, settings: Generation) -> tuple[list[int],
 
 
 def write(model: Model, prompts: Sequence[Sequence[int]], settings: Generation, stop: Sequence[str],
-          stream: Callable[[str], None] | None, *, afresh: bool = False) -> list[list[tuple[list[int], list[float] | None]]]:
-    """The new ids after each prompt of a batch, padded on the left, with log p of each where they came one by one."""
+          stream: Callable[[str], None] | None, *, afresh: bool = False,
+          apart: unlike.Unlike | None = None) -> list[list[tuple[list[int], list[float] | None]]]:
+    """The new ids after each prompt of a batch, padded on the left, with log p of each where they came one by one.
+
+    `apart` is what groups of beams before this one took.
+    """
     import torch
 
+    if settings.beam_groups > 1:
+        beams = settings.beams // settings.beam_groups
+        groups = unlike.Unlike(len(prompts), beams, max(map(len, prompts)), settings.diversity, ends(model))
+        return unlike.in_groups(settings, groups, lambda own, held: write(model, prompts, own, stop, None, afresh=afresh, apart=held))
     width = max(map(len, prompts))
     ids = torch.full((len(prompts), width), model.tokenizer.pad_id)
     mask = torch.zeros_like(ids)
@@ -141,19 +150,25 @@ def write(model: Model, prompts: Sequence[Sequence[int]], settings: Generation, 
     new = room if settings.new_tokens == -1 else min(settings.new_tokens, room) if bounded(model) else settings.new_tokens
     if new <= 0:
         return [[([], [])] * settings.answers for _ in prompts]
-    check_room(model, rows=len(prompts) * max(settings.beams, settings.answers), tokens=width + new)
+    check_room(model, rows=len(prompts) * unlike.ways(settings), tokens=width + new)
     more: dict[str, Any] = {}
     if stream is not None and len(prompts) == settings.beams == 1:
         more["streamer"] = Stream(model, stream, prompts[0])
+    if settings.contrast:
+        more |= unlike.searching(settings, more.pop("streamer", None))
     if stop:
         more["stopping_criteria"] = [Stopped(lambda prompt, new: said(model, prompt, new), prompts, stop)]
+    if apart is not None:
+        more["stopping_criteria"] = [*more.get("stopping_criteria", []), apart.listen]
     chosen = without_rules(settings) if afresh else settings
-    rules = [Afresh(settings, width)] if afresh and chosen != settings else []
+    rules: list[Any] = [Afresh(settings, width)] if afresh and chosen != settings else []
+    rules += [] if apart is None else [apart.rule]
+    one_by_one = settings.beams == 1 and not settings.contrast
     with Collected(model.module) as seen:
         made: torch.Tensor = model.module.generate(
             input_ids=ids.to(model.device), attention_mask=mask.to(model.device), generation_config=config(model, chosen, new),
-            logits_processor=[seen, *rules], **more)
-    logs: Sequence[list[float] | None] = seen.rows(made[:, -1]) if settings.beams == 1 else [None] * len(made)
+            logits_processor=[*([seen] if one_by_one else []), *rules], **more)
+    logs: Sequence[list[float] | None] = seen.rows(made[:, -1]) if one_by_one else [None] * len(made)
     rows = list(zip(made[:, width:].tolist(), logs, strict=True))
     return [rows[place:place + settings.answers] for place in range(0, len(rows), settings.answers)]
 
@@ -167,7 +182,8 @@ def config(model: Model, settings: Generation, new: int) -> Any:
     beams: dict[str, Any] = {"length_penalty": settings.length_penalty, "early_stopping": False} if settings.beams > 1 else {}
     made: Any = GenerationConfig
     return made(
-        max_new_tokens=new, min_new_tokens=min(settings.least_tokens, new) or None, do_sample=settings.sample, num_beams=settings.beams,
+        max_new_tokens=new, min_new_tokens=min(settings.least_tokens, new) or None, do_sample=settings.sample,
+        num_beams=unlike.candidates(settings) if settings.contrast else settings.beams,
         num_return_sequences=settings.answers, repetition_penalty=settings.repetition_penalty,
         no_repeat_ngram_size=settings.no_repeat_ngram, pad_token_id=model.tokenizer.pad_id, eos_token_id=ends(model) or None,
         bos_token_id=model.tokenizer.start_id, use_cache=True, **drawing, **beams)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.contract import Feature, Json, Layout, Target
 from headstart.data.batches import collate
 from headstart.errors import Exit, UserError
+from headstart.evaluation import unlike
 from headstart.evaluation.generate import Stream, Written, config
 from headstart.models.cache_name import with_cache
 from headstart.models.memory import check_room
@@ -54,6 +55,7 @@ def rewrite(model: Model, sources: Sequence[Sequence[int]], settings: Generation
     """
     import torch
 
+    unlike.check(model.facts, settings)
     model.module.eval()
     found: list[list[Written]] = [[] for _ in sources]
     for number, places in enumerate(batches(sources, settings)):
@@ -71,11 +73,14 @@ def batches(sources: Sequence[Sequence[int]], settings: Generation) -> Iterator[
         yield order[begin:begin + settings.at_once]
 
 
-def written(model: Model, sources: Sequence[Sequence[int]], settings: Generation,
-            stream: Callable[[str], None] | None = None) -> list[list[Written]]:
-    """One batch: padded on the right, which the encoder does not see."""
+def written(model: Model, sources: Sequence[Sequence[int]], settings: Generation, stream: Callable[[str], None] | None = None,
+            apart: unlike.Unlike | None = None) -> list[list[Written]]:
+    """One batch: padded on the right, which the encoder does not see; `apart` is what groups of beams before this one took."""
     import torch
 
+    if settings.beam_groups > 1:
+        groups = unlike.Unlike(len(sources), settings.beams // settings.beam_groups, 1, settings.diversity, [model.tokenizer.end_id or -1])
+        return unlike.in_groups(settings, groups, lambda own, held: written(model, sources, own, apart=held))
     width = max(map(len, sources))
     ids = torch.full((len(sources), width), model.tokenizer.pad_id)
     mask = torch.zeros_like(ids)
@@ -84,10 +89,14 @@ def written(model: Model, sources: Sequence[Sequence[int]], settings: Generation
         mask[row, :len(source)] = 1
     most = (written_positions(model.module.config) or 10**9) - 1
     new = min(most, settings.new_tokens if settings.new_tokens != -1 else min(most, 512))
-    check_room(model, rows=len(sources) * max(settings.beams, settings.answers), tokens=width + new)
+    check_room(model, rows=len(sources) * unlike.ways(settings), tokens=width + new)
     more: dict[str, Any] = model.facts.row.beside(ids.to(model.device))
     if stream is not None and len(sources) == settings.beams == settings.answers == 1:
         more["streamer"] = Stream(model, stream, ())
+    if settings.contrast:
+        more |= unlike.searching(settings, more.pop("streamer", None))
+    if apart is not None:
+        more |= {"stopping_criteria": [apart.listen], "logits_processor": [apart.rule]}
     try:
         made = model.module.generate(input_ids=ids.to(model.device), attention_mask=mask.to(model.device),
                                      generation_config=own_config(model, settings, new), **with_cache(cache()), **more)

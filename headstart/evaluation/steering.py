@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from headstart.models.model import Model
 
 FAMILIES = ("gpt2", "llama")  # whose caches were tried; others keep none, or another kind
-PLAIN = {"beams": 1, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "typical_p": 1.0, "no_repeat_ngram": 0, "least_tokens": 0}
+PLAIN = {"beams": 1, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "typical_p": 1.0, "no_repeat_ngram": 0, "least_tokens": 0,
+         "beam_groups": 1, "contrast": 0.0}
 SMALL = 1e-15
 Cache = list[tuple[Any, Any]]  # keys and values of each layer, (1, heads, S, width of one)
 

@@ -10,3 +10,10 @@ def with_cache(cache: Any) -> dict[str, Any]:
     from transformers.generation.utils import ALL_CACHE_NAMES
 
     return {"cache" if "cache" in ALL_CACHE_NAMES else "past_key_values": cache}
+
+
+def cache_key(given: dict[str, Any]) -> str | None:
+    """Under which name a step's keyword arguments hold what the model keeps; None where it keeps nothing."""
+    from transformers.generation.utils import ALL_CACHE_NAMES
+
+    return next((name for name in ALL_CACHE_NAMES if name in given), None)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from headstart.models.model import Model
 
 MOST = 500  # combinations
+NAMES = PUBLISHED | {"num_beam_groups": "beam_groups", "diversity_penalty": "diversity", "penalty_alpha": "contrast"}  # the library's
 
 
 def combinations(text: str) -> list[dict[str, Any]]:
@@ -31,7 +32,7 @@ def combinations(text: str) -> list[dict[str, Any]]:
     axes: list[tuple[str, list[Any]]] = []
     for part in filter(str.strip, text.split(";")):
         name, equals, values = part.partition("=")
-        ours = PUBLISHED.get(name.strip(), name.strip())
+        ours = NAMES.get(name.strip(), name.strip())
         if not equals or not values.strip():
             raise UserError(f"--search takes NAME=VALUE,VALUE;NAME=VALUE, but it has {part.strip()!r}.",
                             fix='For example --search "beams=2,4;length_penalty=0.8,1.2"')

@@ -94,6 +94,9 @@ class Generation:
     typical_p: Annotated[float, Note("draw among the tokens of most expected surprise that have this share together", above=0, high=1)] = 1.0
     beams: Annotated[int, Note("ways that are followed side by side", low=1)] = 1
     length_penalty: Annotated[float, Note("of beams: a score is divided by length to this power")] = 1.0
+    beam_groups: Annotated[int, Note("groups of beams that keep away from one another's tokens (diverse beams); answers are the best of each in turn", low=1)] = 1
+    diversity: Annotated[float, Note("what a token's score loses for each beam of an earlier group that took it at the same step", low=0)] = 0.5
+    contrast: Annotated[float, Note("contrastive search: weight of being unlike every token before, among the top_k likeliest (4 when 0); 0.6 is usual", low=0, high=1)] = 0.0
     repetition_penalty: Annotated[float, Note("scores of tokens that stand there already are divided by this", above=0)] = 1.0
     no_repeat_ngram: Annotated[int, Note("no so many tokens come twice; any may when 0", low=0)] = 0
     answers: Annotated[int, Note("texts for each prompt", low=1)] = 1

@@ -95,10 +95,12 @@ def search_side(given: argparse.Namespace, files: dict[str, str], place: Path) -
     import headstart
     from headstart.retrieval import measuring
     from headstart.retrieval.build import build
+    from headstart.retrieval.calibration import mix
     from headstart.retrieval.index import Index
     from headstart.retrieval.index_scores import reranked, searching
     from headstart.retrieval.questions import read_questions
     from headstart.retrieval.reranking import Reranker
+    from headstart.retrieval.threshold import ALIKE
     from headstart.runs.voice import Terminal
     from headstart.settings import Data, Evaluation
 
@@ -126,14 +128,20 @@ def search_side(given: argparse.Namespace, files: dict[str, str], place: Path) -
     asked = measuring.with_answers(after, read_questions(files["test"], Data(), {}), answer_score=3.0)
     asked = by_page(asked)
     frequencies = measuring.document_frequencies(after)
+    on_dev = measuring.with_answers(after, read_questions(files["dev"], Data(), {}), answer_score=3.0)
+    best_mix = mix(after, on_dev)
+    print(best_mix.words(), flush=True)
+    weighed = Index.open(trained)
+    weighed.share, after.share = best_mix.share, ALIKE
     ways = {"BM25": searching(after, "sparse"), "untrained": searching(before, "dense"), "trained": searching(after, "dense"),
-            "mixed": searching(after, "mixed")}
+            "mixed": searching(after, "mixed"), "mixed, weighed on dev": searching(weighed, "mixed")}
     if given.rerank:
-        ways["mixed + re-ranked"] = reranked(after, "mixed", Reranker.load(str(place / "reranker")))
+        ways["weighed + re-ranked"] = reranked(weighed, "mixed", Reranker.load(str(place / "reranker")))
     found = {name: measuring.measure(name, search, asked, frequencies, len(after.passages), resamples=resamples, seed=given.seed)
              for name, search in ways.items()}
     best = max((found[name] for name in ("BM25", "trained")), key=lambda one: one.scores["ndcg_10"].value or 0.0)
-    pairs = [("trained", "untrained"), ("mixed", best.name)] + ([("mixed + re-ranked", "mixed")] if given.rerank else [])
+    pairs = [("trained", "untrained"), ("mixed", best.name), ("mixed, weighed on dev", best.name)]
+    pairs += [("weighed + re-ranked", "mixed, weighed on dev")] if given.rerank else []
     gaps = {f"{one} minus {two}": measuring.difference(found[one], found[two], asked, resamples=resamples, seed=given.seed)
             for one, two in pairs}
     print(f"{len(asked.questions):,} test questions ({asked.left_out} without a passage), {len(after.passages):,} passages")

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from headstart.metrics import ranking
 from headstart.retrieval import measuring, mining, threshold
 from headstart.retrieval.asking import Asking, open_known
 from headstart.retrieval.calibration import calibrate
+from headstart.retrieval.index import Index
 from headstart.retrieval.index_scores import Wanted, index_scores, searching
 from headstart.retrieval.known import Known
 from headstart.retrieval.passage import Found, Passage
@@ -192,6 +194,28 @@ def test_a_threshold_belongs_to_the_vectors_that_it_was_measured_with(made, tmp_
     (tmp_path / "i" / "abstention.json").write_text("{")
     with pytest.raises(UserError, match="damaged"):
         threshold.threshold_of(again)
+
+
+def test_a_mixed_search_is_weighed_as_it_was_calibrated(made, tmp_path, headstart, questions):
+    place = tmp_path / "i"
+    shutil.copytree(made["place"] / "both", place)
+    index, texts = Index.open(place, device="cpu"), [one.text for one in questions]
+
+    def rows(source):
+        return [[one.row for one in held] for held in Index.open(place, device="cpu").search(texts, source=source, k=10)]
+
+    alike = rows("mixed")
+    code, out, _ = headstart("evaluate", place, QUESTIONS, "--calibrate", "--json", "--set", "evaluation.resamples=0")
+    found = json.loads(out)["scores"]
+    assert code == 0 and set(found["mix"]["ndcg_10"]) == {f"{tenth / 10:.1f}" for tenth in range(11)}
+    best = max(found["mix"]["ndcg_10"].values())
+    assert found["mix"]["ndcg_10"][f"{found['mix']['share']:.1f}"] == best == pytest.approx(found["retrieval"]["mixed"]["ndcg_10"]["value"])
+    assert found["mix"]["ndcg_10"]["1.0"] == pytest.approx(found["retrieval"]["dense"]["ndcg_10"]["value"])
+    assert threshold.share_of(index) == found["mix"]["share"]
+    for share, source in ((0.0, "sparse"), (1.0, "dense"), (0.5, None)):
+        threshold.keep(index, {"share": share, "threshold": None})
+        wanted = alike if source is None else rows(source)  # words find few for some questions; meaning fills the rest of the places
+        assert [held[:len(own)] for held, own in zip(rows("mixed"), wanted, strict=True)] == wanted
 
 
 def test_the_nearest_known_question_is_the_same_one(made, questions):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from headstart.contract import Json
-from headstart.metrics import abstention
+from headstart.metrics import abstention, ranking
 from headstart.retrieval import threshold
+from headstart.retrieval.index import FUSED
 from headstart.retrieval.measuring import Asked
 from headstart.retrieval.passage import Found
+from headstart.search.fusion import reciprocal_rank_fusion
 
 if TYPE_CHECKING:
     from headstart.retrieval.index import Index
@@ -56,8 +58,41 @@ def calibrate(index: Index, asked: Asked, listed: Sequence[Sequence[Found]], *, 
     return Calibrated(found, abstention.at_risk(found, RISK), passages, len(asked.foreign))
 
 
-def keep(index: Index, found: Calibrated) -> None:
-    """Keep the threshold in the index."""
-    threshold.keep(index, {"threshold": None if found.choice is None else found.choice.threshold,
-                           **({} if found.choice is None else {"coverage": found.choice.coverage, "risk": found.choice.risk}),
+@dataclass(frozen=True)
+class Mix:
+    """nDCG@10 of mixed searches by the share of meaning in them, and the best share."""
+
+    by_share: Mapping[float, float]
+    share: float
+
+    def json(self) -> dict[str, Json]:
+        """The same as scores.json holds it."""
+        return {"share": self.share, "ndcg_10": {f"{share:.1f}": value for share, value in self.by_share.items()}}
+
+    def words(self) -> str:
+        """In a sentence."""
+        best, alike = self.by_share[self.share], self.by_share[threshold.ALIKE]
+        return (f"in a mixed search meaning weighs {self.share:.0%} from now on: nDCG@10 {best:.4f} on these questions, {alike:.4f} where "
+                "both weigh the same (measure on other questions: it was chosen on these)")
+
+
+def mix(index: Index, asked: Asked) -> Mix | None:
+    """The share of meaning that finds best, among tenths; of equals the one nearest to a half. None without vectors."""
+    if not index.has_vectors:
+        return None
+    rankings = index.rankings([one.text for one in asked.questions], FUSED)
+    gains: list[Mapping[Any, float]] = [dict.fromkeys(rows, 1.0) for rows in asked.right]
+    found = {}
+    for tenth in range(11):
+        weights = [1 - tenth / 10, tenth / 10]
+        rows = [[row for row, _ in reciprocal_rank_fusion(both, weights=weights)[:10]] for both in rankings]
+        found[tenth / 10] = float(ranking.ndcg(rows, gains, k=10).mean())
+    return Mix(found, min(found, key=lambda share: (-round(found[share], 9), abs(share - threshold.ALIKE), share)))
+
+
+def keep(index: Index, found: Calibrated, mixed: Mix | None) -> None:
+    """Keep threshold and share in the index."""
+    choice = {} if found.choice is None else {"coverage": found.choice.coverage, "risk": found.choice.risk}
+    threshold.keep(index, {**({} if mixed is None else {"share": mixed.share}),
+                           "threshold": None if found.choice is None else found.choice.threshold, **choice,
                            "risk_wanted": RISK, "questions": found.curve.count})

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from headstart.errors import Exit, UserError
 from headstart.evaluation.embed import embed
-from headstart.retrieval import folder, store, vectors
+from headstart.retrieval import folder, store, threshold, vectors
 from headstart.retrieval.lines import Lines
 from headstart.retrieval.passage import Found, Passage
 from headstart.retrieval.passages import subject
@@ -71,6 +71,7 @@ class Index:
         self.dense = Dense.open(place / vectors.VECTORS, place / vectors.SCALES if int8 else None) if facts["model"] is not None else None
         self.named = model
         self.loaded: Model | None = None
+        self.share: float | None = None  # of meaning in a mixed search; the calibrated one until it is set
 
     @classmethod
     def open(cls, path: Path, *, model: str | None = None, device: str = "auto", check: bool = True) -> Self:
@@ -132,8 +133,9 @@ class Index:
     def search(self, questions: Sequence[str], *, source: Source = "mixed", k: int = 10) -> list[list[Found]]:
         """The k best passages for each question, best first.
 
-        sparse: by words (BM25); dense: by meaning (cosine); mixed: the best 100 of both by the sum of their reciprocal ranks
-        (words alone where the index has no vectors). Raises UserError: 2, and 65 for a question without a word.
+        sparse: by words (BM25); dense: by meaning (cosine); mixed: the best 100 of both by the sum of their reciprocal ranks,
+        weighed by the share of meaning that was calibrated, else alike (words alone where the index has no vectors).
+        Raises UserError: 2, and 65 for a question without a word.
         """
         if source not in get_args(Source):
             raise UserError(f"An index is searched by {', '.join(get_args(Source))}, not by {source!r}.", fix="Choose one of them.")
@@ -155,11 +157,18 @@ class Index:
 
     def mixed(self, questions: Sequence[str], k: int) -> list[list[Found]]:
         """Reciprocal rank fusion of the best of both."""
-        many = max(FUSED, k)
-        both = [self.sparse.search(questions, k=many).listed()]
+        if self.share is None:
+            self.share = threshold.share_of(self)
+        weights = [2 * (1 - self.share), 2 * self.share] if self.has_vectors else [1.0]
+        return [[self.found(row, score) for row, score in reciprocal_rank_fusion(rankings, weights=weights)[:k]]
+                for rankings in self.rankings(questions, max(FUSED, k))]
+
+    def rankings(self, questions: Sequence[str], k: int) -> list[tuple[list[int], ...]]:
+        """For each question the best rows by words and, where there are vectors, by meaning."""
+        both = [self.sparse.search(questions, k=k).listed()]
         if self.dense is not None:
-            both.append(self.by_meaning(questions, many).listed())
-        return [[self.found(row, score) for row, score in reciprocal_rank_fusion(rankings)[:k]] for rankings in zip(*both, strict=True)]
+            both.append(self.by_meaning(questions, k).listed())
+        return list(zip(*both, strict=True))
 
     def found(self, row: int, score: float) -> Found:
         """A passage as it was found."""

@@ -42,6 +42,9 @@ def index_scores(index: Index, path: str, wanted: Wanted, *, data: Data, given: 
     asked = measuring.with_answers(index, questions, answer_score=wanted.answer_score)
     voice.say(f"{len(questions):,} questions; {asked.left_out:,} of them are answered by no passage of the index and take part in "
               "abstention alone")
+    best_mix = calibration.mix(index, asked) if wanted.calibrate else None
+    if best_mix is not None:
+        index.share = best_mix.share
     ways = measured(index, asked, reranker, evaluation, seed, voice)
     gaps = differences(ways, asked, evaluation, seed)
     scores: dict[str, Json] = {"retrieval": {one.name: one.json() for one in ways}, "differences": gaps}
@@ -51,7 +54,10 @@ def index_scores(index: Index, path: str, wanted: Wanted, *, data: Data, given: 
     scores["abstention"] = found.json()
     words.append(found.words())
     if wanted.calibrate:
-        calibration.keep(index, found)
+        calibration.keep(index, found, best_mix)
+    if best_mix is not None:
+        scores["mix"] = best_mix.json()
+        words.append(best_mix.words())
     if writer is not None:
         made = answer_measuring.measure(index, writer, asked.questions, [held[:wanted.passages] for held in way.listed],
                                         right=asked.right, evaluation=evaluation, seed=seed, voice=voice)

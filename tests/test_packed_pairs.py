@@ -15,7 +15,8 @@ from headstart.models.load import load
 from headstart.settings import Training
 from headstart.training.objective import objective, total_weight
 
-FAMILIES = ("t5", "t5-gated", "bart", "mbart", "pegasus", "marian")
+CHANGES = {"gated": {"feed_forward_proj": "gated-gelu"}, "scaled": {"scale_embedding": True}}  # as published ones are
+FAMILIES = ("t5", "t5-gated", "bart", "bart-scaled", "mbart", "mbart-scaled", "pegasus", "pegasus-scaled", "marian", "marian-scaled")
 EVERY = pytest.mark.parametrize("family", FAMILIES)
 SPEC = HeadSpec("sequence-to-sequence", 0, loss="vocabulary")
 
@@ -24,13 +25,13 @@ SPEC = HeadSpec("sequence-to-sequence", 0, loss="vocabulary")
 def folders(tmp_path_factory):
     place, found = tmp_path_factory.mktemp("writers"), {}
     for family in FAMILIES:
-        name, _, gated = family.partition("-")
-        found[family] = tiny_writers.folder(name, place / family, seed=2, **{"feed_forward_proj": "gated-gelu"} if gated else {})
+        name, _, change = family.partition("-")
+        found[family] = tiny_writers.folder(name, place / family, seed=2, **CHANGES.get(change, {}))
     return found
 
 
 def opened(folder):
-    languages = tiny_writers.languages("mbart") if folder.name == "mbart" else {}
+    languages = tiny_writers.languages("mbart") if folder.name.startswith("mbart") else {}
     return load(str(folder), None, seed=0, **languages)
 
 

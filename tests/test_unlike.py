@@ -1,5 +1,7 @@
 """Diverse beams and contrastive search give the texts of slow ways that read everything anew at every step."""
 
+import json
+import shutil
 from collections import Counter
 
 import pytest
@@ -9,6 +11,7 @@ import torch
 import transformers
 
 import headstart
+import headstart as headstart_package
 from headstart.evaluation.unlike import KEEPS
 
 GOING_ON = ("gpt2", "llama", "openai-gpt", "ctrl")
@@ -115,7 +118,9 @@ def contrastive(slow, weight, count):
     while len(new) < NEW:
         logits, states = slow.read(new)
         logits[slow.banned] = float("-inf")
-        if slow.forced is not None and len(new) == NEW - 1:
+        if slow.forced is not None and len(new) == NEW - 1:  # BART must end now
+            new.append(slow.forced)
+            found.append(1.0)
             break
         values, places = logits.softmax(-1).topk(count)
         scores = []
@@ -141,8 +146,8 @@ def test_contrastive_search_is_that_of_a_slow_way_alone_and_in_a_batch(family, w
         sure = next((place for place, gap in enumerate(gaps) if gap < 1e-5), len(wanted))  # from there on a hair decides
         (alone,) = model.generate([prompt], **asked)
         for one in (row, alone):
-            assert [token for token in text_ids(model, one) if token not in slow.ends][:sure] == [
-                token for token in wanted if token not in slow.ends][:sure]
+            made = text_ids(model, one) + ([] if family in FOR_A_TEXT or one["ended"] != "end" else wanted[-1:])  # there it is left out
+            assert made[:sure] == wanted[:sure]
         assert row["log_probability"] == pytest.approx(alone["log_probability"], abs=1e-3) or sure < len(wanted)
 
 
@@ -153,6 +158,49 @@ def test_with_no_weight_it_is_the_likeliest_text_and_with_some_it_repeats_less(m
     assert plain["prediction"] == almost["prediction"]
     (unlike,) = model.generate(["The gardener"], new_tokens=40, contrast=0.9, top_k=8)
     assert len(set(text_ids(model, unlike))) > len(set(text_ids(model, plain)))
+
+
+def test_what_a_rule_forbids_is_never_taken_however_unlike(models):
+    (row,) = models["gpt2"].generate(["The gardener"], new_tokens=25, contrast=1.0, top_k=10**6, no_repeat_ngram=1)
+    ids = text_ids(models["gpt2"], row)
+    assert len(ids) > 5 and len(set(ids)) == len(ids)
+
+
+def test_beams_of_groups_may_be_one_and_texts_may_end(folders, tmp_path):
+    """Each group by the library's own beams with the same penalty, written out; ends of id 0, as Marian has them, count for none."""
+    for family in ("t5", "marian"):
+        place = shutil.copytree(folders[family], tmp_path / family)
+        for name in ("config.json", "generation_config.json"):
+            held = json.loads((place / name).read_text())
+            (place / name).write_text(json.dumps(held | {"eos_token_id": [1, 7, 9]} if name.startswith("gen") else held))
+        model = headstart.load(place, "text-to-text")
+        for beams, groups in ((3, 3), (4, 2)):
+            rows = model.generate(PROMPTS, new_tokens=12, beams=beams, beam_groups=groups, diversity=1.0, answers=groups)
+            first = model.generate(PROMPTS, new_tokens=12, beams=beams // groups)
+            assert [row["prediction"] for row in rows[::groups]] == [row["prediction"] for row in first]
+            for place_, prompt in enumerate(PROMPTS):
+                alone = model.generate([prompt], new_tokens=12, beams=beams, beam_groups=groups, diversity=1.0, answers=groups)
+                assert [row["prediction"] for row in alone] == [row["prediction"] for row in rows[groups * place_:groups * (place_ + 1)]]
+
+
+def test_settings_that_do_not_go_together_are_refused_before_training(folders, tmp_path, headstart):
+    file = tmp_path / "rows.jsonl"
+    file.write_text("".join(json.dumps({"source": text, "target": text[:9]}) + "\n" for text in tiny.texts(30, seed=1)))
+    for values in ({"generation.beam_groups": 2}, {"generation.contrast": 0.6, "generation.beams": 4}, {"generation.answers": 3}):
+        told = [part for name, value in values.items() for part in ("--set", f"{name}={value}")]
+        code, _, words = headstart("finetune", file, "--task", "text-to-text", "--model", folders["t5"], "--to", tmp_path / "run", *told)
+        assert code == 78 and "update" not in words and not (tmp_path / "run" / "checkpoints").exists(), values
+
+
+def test_a_models_own_beams_do_not_stand_in_the_way_of_contrast(folders, tmp_path, headstart):
+    place = shutil.copytree(folders["bart"], tmp_path / "bart")
+    held = json.loads((place / "generation_config.json").read_text())
+    (place / "generation_config.json").write_text(json.dumps(held | {"num_beams": 4}))
+    code, out, _ = headstart("generate", place, "The roses", "--new-tokens", 8, "--set", "generation.contrast=0.6")
+    (row,) = headstart_package.load(folders["bart"], "text-to-text").generate(["The roses"], new_tokens=8, contrast=0.6)
+    assert code == 0 and out == row["prediction"] + "\n"
+    code, _, words = headstart("generate", folders["t5"], "The roses", "--answers", 3, "--beams", 2)
+    assert code == 78 and "of 2 beams" in words
 
 
 def test_contrastive_text_streams_and_stops(folders, models, headstart):

@@ -83,10 +83,6 @@ def check(model: Model, prompts: Sequence[str], settings: Generation) -> None:
     """Refuse what cannot be; raises UserError."""
     if not habits.can_write(model.facts, model.head):
         raise UserError(f"{model.facts.reference} has a {model.head} head; it does not write.", fix="Choose a language model.")
-    if not settings.sample and settings.beams < settings.answers:
-        raise UserError(f"generation.answers is {settings.answers}, but the likeliest text is one"
-                        + (f" (of {settings.beams} beams)" if settings.beams > 1 else "") + ".",
-                        fix="Pass --sample, or as many generation.beams.", exit=Exit.SETTINGS)
     unlike.check(model.facts, settings)
     habits.refuse_prompts(model.facts, prompts, settings, model.tokenizer.held.get_vocab() if model.facts.row.codes else None)
     if bounded(model) and settings.new_tokens >= longest(model):
@@ -150,12 +146,12 @@ def write(model: Model, prompts: Sequence[Sequence[int]], settings: Generation, 
     new = room if settings.new_tokens == -1 else min(settings.new_tokens, room) if bounded(model) else settings.new_tokens
     if new <= 0:
         return [[([], [])] * settings.answers for _ in prompts]
-    check_room(model, rows=len(prompts) * unlike.ways(settings), tokens=width + new)
+    check_room(model, rows=len(prompts) * unlike.ways(model, settings), tokens=width + new)
     more: dict[str, Any] = {}
     if stream is not None and len(prompts) == settings.beams == 1:
         more["streamer"] = Stream(model, stream, prompts[0])
     if settings.contrast:
-        more |= unlike.searching(settings, more.pop("streamer", None))
+        more |= unlike.searching(model, settings, more.pop("streamer", None))
     if stop:
         more["stopping_criteria"] = [Stopped(lambda prompt, new: said(model, prompt, new), prompts, stop)]
     if apart is not None:
@@ -183,7 +179,7 @@ def config(model: Model, settings: Generation, new: int) -> Any:
     made: Any = GenerationConfig
     return made(
         max_new_tokens=new, min_new_tokens=min(settings.least_tokens, new) or None, do_sample=settings.sample,
-        num_beams=unlike.candidates(settings) if settings.contrast else settings.beams,
+        num_beams=unlike.candidates(model, settings) if settings.contrast else settings.beams,
         num_return_sequences=settings.answers, repetition_penalty=settings.repetition_penalty,
         no_repeat_ngram_size=settings.no_repeat_ngram, pad_token_id=model.tokenizer.pad_id, eos_token_id=ends(model) or None,
         bos_token_id=model.tokenizer.start_id, use_cache=True, **drawing, **beams)

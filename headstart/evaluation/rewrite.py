@@ -13,7 +13,7 @@ from headstart.contract import Feature, Json, Layout, Target
 from headstart.data.batches import collate
 from headstart.errors import Exit, UserError
 from headstart.evaluation import unlike
-from headstart.evaluation.generate import Stream, Written, config
+from headstart.evaluation.generate import Stream, Written, config, ends
 from headstart.models.cache_name import with_cache
 from headstart.models.memory import check_room
 from headstart.models.rewriting import start_id, written_positions
@@ -79,7 +79,7 @@ def written(model: Model, sources: Sequence[Sequence[int]], settings: Generation
     import torch
 
     if settings.beam_groups > 1:
-        groups = unlike.Unlike(len(sources), settings.beams // settings.beam_groups, 1, settings.diversity, [model.tokenizer.end_id or -1])
+        groups = unlike.Unlike(len(sources), settings.beams // settings.beam_groups, 1, settings.diversity, ends(model))
         return unlike.in_groups(settings, groups, lambda own, held: written(model, sources, own, apart=held))
     width = max(map(len, sources))
     ids = torch.full((len(sources), width), model.tokenizer.pad_id)
@@ -89,12 +89,12 @@ def written(model: Model, sources: Sequence[Sequence[int]], settings: Generation
         mask[row, :len(source)] = 1
     most = (written_positions(model.module.config) or 10**9) - 1
     new = min(most, settings.new_tokens if settings.new_tokens != -1 else min(most, 512))
-    check_room(model, rows=len(sources) * unlike.ways(settings), tokens=width + new)
+    check_room(model, rows=len(sources) * unlike.ways(model, settings), tokens=width + new)
     more: dict[str, Any] = model.facts.row.beside(ids.to(model.device))
     if stream is not None and len(sources) == settings.beams == settings.answers == 1:
         more["streamer"] = Stream(model, stream, ())
     if settings.contrast:
-        more |= unlike.searching(settings, more.pop("streamer", None))
+        more |= unlike.searching(model, settings, more.pop("streamer", None))
     if apart is not None:
         more |= {"stopping_criteria": [apart.listen], "logits_processor": [apart.rule]}
     try:

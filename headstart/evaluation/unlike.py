@@ -19,6 +19,7 @@ from headstart.settings import Generation
 
 if TYPE_CHECKING:
     from headstart.models.facts import Facts
+    from headstart.models.model import Model
 
 Text = TypeVar("Text")
 CANDIDATES = 4  # tokens that contrastive search weighs, where top_k does not say (Su et al. 2022, section 5)
@@ -80,6 +81,10 @@ def in_groups(settings: Generation, unlike: Unlike, write: Callable[[Generation,
 
 def check(facts: Facts, settings: Generation) -> None:
     """Refuse settings that do not go together, and families whose states of the past change; raises UserError (78)."""
+    if not settings.sample and settings.beams < settings.answers and not settings.contrast:
+        raise UserError(f"generation.answers is {settings.answers}, but the likeliest text is one"
+                        + (f" (of {settings.beams} beams)" if settings.beams > 1 else "") + ".",
+                        fix="Pass --sample, or as many generation.beams.", exit=Exit.SETTINGS)
     if settings.beam_groups > 1 and (settings.sample or settings.beams % settings.beam_groups):
         raise UserError(f"generation.beam_groups is {settings.beam_groups}, "
                         + ("but with --sample no beams are followed by groups." if settings.sample else
@@ -89,7 +94,7 @@ def check(facts: Facts, settings: Generation) -> None:
         return
     if settings.sample or settings.beams > 1 or settings.answers > 1:
         raise UserError("Contrastive search (generation.contrast) writes one text by one way; --sample, beams and several answers do not "
-                        "go with it.", fix="Leave them out, or generation.contrast.", exit=Exit.SETTINGS)
+                        "go with it.", fix="Leave them out (generation.beams=1), or generation.contrast.", exit=Exit.SETTINGS)
     if facts.family not in KEEPS:
         raise UserError(f"{facts.reference} ({facts.family}) cannot be searched contrastively: headstart knows it of {', '.join(KEEPS)}.",
                         fix="Leave generation.contrast out.", exit=Exit.SETTINGS)
@@ -123,7 +128,8 @@ class Contrastive:
             tokens = top.indices.reshape(-1, 1)  # (P·K, 1)
             logits, new, given = self.step(module, torch.cat([ids, tokens], dim=1), given)
             likeness = torch.nn.functional.cosine_similarity(states, new, dim=-1).masked_fill(real == 0, -1.0).amax(dim=1)  # (P·K,)
-            best = ((1 - self.weight) * top.values - self.weight * likeness.view(-1, self.count)).argmax(dim=1)  # (P,)
+            gained = (1 - self.weight) * top.values - self.weight * likeness.view(-1, self.count)
+            best = gained.masked_fill(top.values == 0, float("-inf")).argmax(dim=1)  # (P,); what a rule forbids is none of them
             taken = torch.where(open_, tokens.view(-1, self.count).gather(1, best[:, None])[:, 0], generation_config._pad_token_tensor)
             if self.streamer is not None:
                 self.streamer.put(taken.cpu())
@@ -158,16 +164,17 @@ class Contrastive:
         return given
 
 
-def candidates(settings: Generation) -> int:
-    """How many likeliest tokens contrastive search weighs."""
-    return settings.top_k or CANDIDATES
+def candidates(model: Model, settings: Generation) -> int:
+    """How many likeliest tokens contrastive search weighs: all where there are no more."""
+    config = model.module.config
+    return int(min(settings.top_k or CANDIDATES, (getattr(config, "decoder", None) or config).vocab_size))
 
 
-def ways(settings: Generation) -> int:
+def ways(model: Model, settings: Generation) -> int:
     """How many rows go through the model for each prompt."""
-    return max(settings.beams, settings.answers, candidates(settings) if settings.contrast else 1)
+    return max(settings.beams, settings.answers, candidates(model, settings) if settings.contrast else 1)
 
 
-def searching(settings: Generation, streamer: Any = None) -> dict[str, Any]:
-    """What the library's generate is told beside its config; nothing where it searches in its own ways."""
-    return {"custom_generate": Contrastive(settings.contrast, candidates(settings), streamer)} if settings.contrast else {}
+def searching(model: Model, settings: Generation, streamer: Any = None) -> dict[str, Any]:
+    """What the library's generate is told beside its config to search contrastively."""
+    return {"custom_generate": Contrastive(settings.contrast, candidates(model, settings), streamer)}

@@ -16,6 +16,11 @@ def rounded(share: float) -> int:
     return min(LEVELS - 1, max(1, round(share * LEVELS)))
 
 
+def scale_of(share: float) -> float:
+    """What is kept is multiplied by this; 0 where nothing is dropped."""
+    return LEVELS / (LEVELS - rounded(share)) if share else 0.0
+
+
 def multiplier(shape: Sequence[int], share: float, dtype: torch.dtype) -> Tensor:
     """0 for what is dropped, 256 / (256 - dropped) for what is kept, so that the mean stays.
 
@@ -27,7 +32,7 @@ def multiplier(shape: Sequence[int], share: float, dtype: torch.dtype) -> Tensor
     drawn = torch.empty((numbers + 7) // 8, dtype=torch.int64).random_(-(2**63), None)
     bytes_ = drawn.view(torch.uint8)[:numbers].view(tuple(shape))
     kept = torch.ge(bytes_, dropped, out=torch.empty(tuple(shape), dtype=dtype))
-    return kept.mul_(LEVELS / (LEVELS - dropped))
+    return kept.mul_(scale_of(share))
 
 
 def cheap_dropout(states: Tensor, share: float) -> Tensor:

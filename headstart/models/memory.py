@@ -47,5 +47,6 @@ def check_room(model: Model, *, rows: int, tokens: int) -> None:
     if needed > free:
         raise UserError(f"Writing {rows:,} texts of {tokens:,} tokens side by side takes at least {needed / 2**30:.1f} GiB of memory, "
                         f"{free / 2**30:.1f} GiB are free.",
-                        fix="Ask for fewer generation.beams or answers, or make generation.at_once or new_tokens smaller.",
+                        fix="Ask for fewer generation.beams or answers (with generation.contrast, a smaller top_k), or make "
+                        "generation.at_once or new_tokens smaller.",
                         exit=Exit.SETTINGS)

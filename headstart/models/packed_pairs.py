@@ -106,7 +106,8 @@ def bart_stack(stack: Any, ids: Tensor, places: Tensor, own: Packing, source: Te
                across: Packing | None = None) -> Tensor:
     """One of its two stacks: norms after every part, or before where one stands at the end (mBART, Pegasus)."""
     table, before = stack.embed_positions, hasattr(stack, "layer_norm")
-    states = stack.embed_tokens(ids) + functional.embedding(places + getattr(table, "offset", 0), table.weight)
+    scale = getattr(stack, "embed_scale", 1.0)  # Pegasus and Marian; BART's embeddings scale by themselves
+    states = stack.embed_tokens(ids) * scale + functional.embedding(places + getattr(table, "offset", 0), table.weight)
     states = stack.layernorm_embedding(states) if hasattr(stack, "layernorm_embedding") else states
     states = dropped(stack, states)
 

@@ -95,6 +95,7 @@ def packed_states(model: Model, batch: Batch) -> Tensor:
     """The same of a batch in one row, (A, W)."""
     from headstart.models import packed_pairs
 
+    assert int(batch.asked.min()) > 0, "an empty text to write is refused when it is read"
     written = np.roll(batch.targets["label"], 1)
     written[np.cumsum(batch.asked) - batch.asked] = start_id(model)
     ways = {"t5": packed_pairs.t5, "bart": packed_pairs.bart}

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from headstart.models.dropout import multiplier
+from headstart.models.dropout import multiplier, scale_of
 
 KEPT = 2**18  # weights of a group that are kept for the gradient; more are worked out again (SmolLM, 8 blocks of 256: 19 MB a layer)
 
@@ -45,11 +45,11 @@ class SmallAttention(torch.autograd.Function):
                 kept.append(weights if weights.numel() <= KEPT else weights.new_empty(0))
                 if dropout:
                     factor = multiplier(weights.shape, dropout, weights.dtype)
-                    kept.append(factor)
+                    kept.append(factor if factor.numel() <= KEPT else factor != 0)  # a byte in the place of four
                     weights = weights * factor
                 torch.bmm(weights, three, out=out)
         ctx.save_for_backward(q, k, v, scatter, distances, *kept)
-        ctx.pack, ctx.heads, ctx.dropout, ctx.scaling, ctx.firsts, ctx.biases = pack, heads, bool(dropout), scaling, firsts, biases
+        ctx.pack, ctx.heads, ctx.dropout, ctx.scaling, ctx.firsts, ctx.biases = pack, heads, scale_of(dropout), scaling, firsts, biases
         return mixed.index_select(0, scatter)
 
     @staticmethod
@@ -67,6 +67,8 @@ class SmallAttention(torch.autograd.Function):
             if not weights.numel():
                 weights = softmax(one, two, ctx.biases[number], distances, ctx.heads, ctx.scaling)
             factor = kept[number * step + 1] if ctx.dropout else None
+            if factor is not None and factor.dtype == torch.bool:
+                factor = factor.to(weights.dtype).mul_(ctx.dropout)
             torch.bmm((weights if factor is None else weights * factor).transpose(1, 2), above, out=to_v)
             to_weights = torch.bmm(above, three.transpose(1, 2))  # (X, Q, L)
             if factor is not None:

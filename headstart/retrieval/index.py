@@ -71,6 +71,7 @@ class Index:
         self.dense = Dense.open(place / vectors.VECTORS, place / vectors.SCALES if int8 else None) if facts["model"] is not None else None
         self.named = model
         self.loaded: Model | None = None
+        self.asked: tuple[tuple[str, ...], NDArray[Any]] | None = None  # the last questions, with their vectors
         self.share: float | None = None  # of meaning in a mixed search; the calibrated one until it is set
 
     @classmethod
@@ -157,9 +158,10 @@ class Index:
 
     def mixed(self, questions: Sequence[str], k: int) -> list[list[Found]]:
         """Reciprocal rank fusion of the best of both."""
-        if self.share is None:
-            self.share = threshold.share_of(self)
-        weights = [2 * (1 - self.share), 2 * self.share] if self.has_vectors else [1.0]
+        weights = [1.0]
+        if self.has_vectors:
+            self.share = threshold.share_of(self) if self.share is None else self.share
+            weights = [2 * (1 - self.share), 2 * self.share]
         return [[self.found(row, score) for row, score in reciprocal_rank_fusion(rankings, weights=weights)[:k]]
                 for rankings in self.rankings(questions, max(FUSED, k))]
 
@@ -194,8 +196,11 @@ class Index:
         return subject(self.passages[row], titles=bool(self.facts["settings"]["titles"]))
 
     def vectors(self, questions: Sequence[str]) -> NDArray[Any]:
-        """Questions as the index's own model has them, 1 long: (Q, W)."""
-        return np.concatenate(list(embed(self.model(), questions, pool="mean", normalise=True)))
+        """Questions as the index's own model has them, 1 long: (Q, W); the last ones asked are not worked out twice."""
+        held = self.asked
+        if held is None or held[0] != tuple(questions):
+            held = self.asked = (tuple(questions), np.concatenate(list(embed(self.model(), questions, pool="mean", normalise=True))))
+        return held[1]
 
     def model(self) -> Model:
         """The model of its vectors, loaded once; raises UserError (65) when it is not the one that made them."""

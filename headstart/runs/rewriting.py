@@ -11,6 +11,7 @@ import numpy as np
 from headstart.contract import Json, Learned, Task
 from headstart.data.features import Features
 from headstart.errors import Exit, UserError
+from headstart.evaluation import unlike
 from headstart.models.model import Model
 from headstart.runs.voice import Voice
 from headstart.settings import Generation
@@ -37,6 +38,7 @@ def lengthened(task: Task[Any], model: Model, features: Features, generation: Ge
 
     if not task.writes:
         return task
+    unlike.check(model.facts, generation)
     chosen = generation
     cut = sum("target_cut" in features[place].info for place in range(len(features)))
     if cut:
@@ -69,7 +71,10 @@ def chosen(task: Task[Any], model: Model, values: Mapping[str, Any]) -> Generati
                         exit=Exit.SETTINGS)
     if "new_tokens" in names:
         check_length(model, checked.new_tokens)
-    return dataclasses.replace(held, **{name: getattr(checked, name) for name in names})
+    alone = {"beams": 1, "answers": 1} if checked.contrast else {}  # a model's own beams do not stand in the way of contrast
+    made = dataclasses.replace(held, **alone | {name: getattr(checked, name) for name in names})
+    unlike.check(model.facts, made)
+    return made
 
 
 def written_for(task: Task[Any], model: Model, sources: Sequence[str], given: Generation | None, more: Mapping[str, Any], *,

@@ -117,3 +117,18 @@ def test_layers_cannot_be_left_out_of_every_family(tmp_path, file, headstart):
     folder = tiny_writers.folder("t5", tmp_path / "t5")
     code, _, err = headstart(*words(folder, file, tmp_path / "run", "--set", "training.layer_drop=0.1"))
     assert code == 78 and "cannot leave layers out" in err
+
+
+def test_a_processor_takes_as_many_tokens_at_once_as_the_models_size_bears():
+    import torch
+
+    from headstart.training.estimate import FEWEST, MOST, MOST_GPU, tokens_at_once
+
+    small, whole = torch.nn.Linear(10, 10), torch.nn.Linear(4000, 5000)
+    told = {"layers": 6, "width": 384}
+    assert tokens_at_once(small, device="cpu", **told) == FEWEST < tokens_at_once(whole, device="cpu", **told) < MOST
+    assert tokens_at_once(whole, device="cpu", layers=1, width=8) == MOST and tokens_at_once(small, device="cuda:0", **told) == MOST_GPU
+    assert tokens_at_once(small, device="cpu", parts_are_read_twice=True, **told) == MOST
+    before = tokens_at_once(whole, device="cpu", **told)
+    whole.requires_grad_(False)  # beside an adapter nothing is kept of their gradients
+    assert tokens_at_once(whole, device="cpu", **told) < before

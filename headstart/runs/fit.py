@@ -91,7 +91,8 @@ class Fit:
         model = self.prepared.model
         if self.prepared.request.training.micro_batch is None:
             most = estimate.tokens_at_once(model.module, layers=model.facts.layers, width=model.facts.width,
-                                           device=self.prepared.request.device)
+                                           device=self.prepared.request.device,
+                                           parts_are_read_twice=self.prepared.task.head().loss == "in-batch")
             size = within(examples, costs(model.kind, self.features), size, most)
         parts = micro(examples, self.features.example_lengths, size)
         return [collate(self.features.of_examples(part), layout) for part in parts]

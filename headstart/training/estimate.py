@@ -77,12 +77,14 @@ def measure(model: Trainable, longest: Sequence[Batch], objective: Objective, *,
     return made
 
 
-def tokens_at_once(module: Any, *, layers: int, width: int, device: str) -> int:
+def tokens_at_once(module: Any, *, layers: int, width: int, device: str, parts_are_read_twice: bool = False) -> int:
     """How many tokens go through a model at once where nobody chose: on a processor so many that what their gradient needs
     takes no more memory than weights, gradients and AdamW's state. Adding up the gradients of parts costs a pass over the
-    weights each, which is little beside their products with a thousand tokens."""
+    weights each, which is little beside their products with a thousand tokens; but not where parts are read twice (retrieval)."""
     if device.startswith("cuda"):
         return MOST_GPU
+    if parts_are_read_twice:
+        return MOST
     weights = sum(4 * weight.numel() * (4 if weight.requires_grad else 1) for weight in module.parameters())
     return int(min(MOST, max(FEWEST, weights / (4 * CELLS * max(1, layers) * max(1, width)))))
 

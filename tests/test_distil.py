@@ -122,7 +122,7 @@ HEADS += [("bert", "token-classification"), ("bert", "question-answering"), ("be
           ("gpt2", "causal-language-model"), ("llama", "causal-language-model"), ("t5", ""), ("bart", "")]
 
 
-def batch_for(model, sizes=(5, 9, 3)):
+def batch_for(model, sizes=(5, 9, 3), packed=None):
     """Some texts with targets that a head of this kind takes."""
     from headstart.contract import Feature, Target
 
@@ -144,7 +144,12 @@ def batch_for(model, sizes=(5, 9, 3)):
         else:
             target = Target(size % 3)
         features.append(Feature(ids, types, {"label": target}, asks=asks))
-    return collate(features, model.layout(packed=model.can_pack))
+    return collate(features, model.layout(packed=can_pack(model) if packed is None else packed))
+
+
+def can_pack(model):
+    """As a run decides it where hidden states are compared: those of an encoder-decoder are of padded rows."""
+    return model.can_pack and model.kind != "encoder-decoder"
 
 
 @pytest.mark.parametrize(("family", "head"), HEADS)
@@ -288,8 +293,28 @@ def test_micro_batches_add_up_to_the_whole_for_every_kind_of_head(family, head, 
         own = batch.asks[asks[n]:asks[n + 1]] - places[n]
         feature = Feature(batch.ids[row, begin:end].tolist(), batch.types[row, begin:end].tolist(), {"label": target},
                           asks=own.tolist() if per == "asked" else None)
-        parts += float(goal(small, collate([feature], small.layout(packed=small.can_pack))).detach())
+        parts += float(goal(small, collate([feature], small.layout(packed=can_pack(small)))).detach())
     assert parts == pytest.approx(float(value.detach()), rel=2e-4)
+
+
+@pytest.mark.parametrize("family", ["t5", "bart"])
+def test_what_a_teacher_says_word_by_word_is_the_same_on_packed_rows(family, tmp_path):
+    model = load(str(made(family, tmp_path, "")), None, seed=0)
+    small = fewer_layers.cut(model, {stack: fewer_layers.spread(2, count) for stack, count in fewer_layers.stacks(model).items()})
+    small.module.eval()
+    goal = taught(small, spec=HeadSpec(model.head, 0, loss="vocabulary"), teacher=model, alpha_soft=1.0, alpha_task=0.5)
+    packed, padded = (float(goal(small, batch_for(small, packed=way)).detach()) for way in (True, False))
+    assert small.packs(batch_for(small, packed=True)) and packed == pytest.approx(padded, rel=1e-4)
+
+
+def test_hidden_states_of_an_encoder_decoder_are_compared_on_padded_rows(tmp_path, headstart):
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(json.dumps({"source": text, "target": text[:15]}) + "\n" for text in tiny.texts(30, seed=2)))
+    teacher = made("t5", tmp_path, "")
+    for way, setting in (("bucketed", "distil.alpha_hidden=1"), ("packed", "distil.alpha_hidden=0")):
+        code, _, words = headstart("distil", teacher, rows, "--task", "text-to-text", "--to", tmp_path / way, "--epochs", 1, "--set", setting,
+                                   "--set", "distil.decoder_layers=2", "--set", "evaluation.baselines=false", "--set", "generation.new_tokens=4")
+        assert code == 0 and f"batches: {way}" in words, words
 
 
 def test_a_vocabulary_is_compared_some_tokens_at_a_time_with_the_same_result(tmp_path, monkeypatch):

@@ -78,6 +78,7 @@ def states(model: Model, batch: Batch) -> Tensor:
     assert rewrite is not None, "only encoder-decoders are asked"
     if model.packs(batch) and model.facts.row.packed_pairs:
         return packed_states(model, batch)
+    assert len(batch.segments) == len(batch.ids), "several texts in a row need packing"
     real = np.arange(int(batch.asked.max(initial=1)))[None, :] < batch.asked[:, None]  # (N, L)
     written = np.full(real.shape, model.tokenizer.pad_id, dtype=np.int64)
     written[real] = batch.targets["label"]

@@ -67,10 +67,10 @@ def quality(given: argparse.Namespace, place: Path) -> None:
 
 
 def interval(values: list[float], sign: str = "") -> str:
-    """The mean × 100 with the percentile interval of 2,000 resamples of the rows."""
+    """The mean with the percentile interval of 2,000 resamples of the rows."""
     import numpy as np
 
-    held = np.asarray(values) * 100
+    held = np.asarray(values)
     draws = held[np.random.default_rng(0).integers(0, len(held), (2000, len(held)))].mean(axis=1)
     low, high = np.quantile(draws, [0.025, 0.975])
     return f"{held.mean():{sign}.2f} ({low:{sign}.2f} to {high:{sign}.2f})"

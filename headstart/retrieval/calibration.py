@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 from headstart.contract import Json
 from headstart.metrics import abstention, ranking
 from headstart.retrieval import threshold
-from headstart.retrieval.index import FUSED
+from headstart.retrieval.index import FUSED, fused
 from headstart.retrieval.measuring import Asked
 from headstart.retrieval.passage import Found
-from headstart.search.fusion import reciprocal_rank_fusion
 
 if TYPE_CHECKING:
     from headstart.retrieval.index import Index
@@ -84,8 +83,7 @@ def mix(index: Index, asked: Asked) -> Mix | None:
     gains: list[Mapping[Any, float]] = [dict.fromkeys(rows, 1.0) for rows in asked.right]
     found = {}
     for tenth in range(11):
-        weights = [1 - tenth / 10, tenth / 10]
-        rows = [[row for row, _ in reciprocal_rank_fusion(both, weights=weights)[:10]] for both in rankings]
+        rows = [[row for row, _ in fused(both, tenth / 10)[:10]] for both in rankings]
         found[tenth / 10] = float(ranking.ndcg(rows, gains, k=10).mean())
     return Mix(found, min(found, key=lambda share: (-round(found[share], 9), abs(share - threshold.ALIKE), share)))
 

@@ -158,11 +158,9 @@ class Index:
 
     def mixed(self, questions: Sequence[str], k: int) -> list[list[Found]]:
         """Reciprocal rank fusion of the best of both."""
-        weights = [1.0]
-        if self.has_vectors:
-            self.share = threshold.share_of(self) if self.share is None else self.share
-            weights = [2 * (1 - self.share), 2 * self.share]
-        return [[self.found(row, score) for row, score in reciprocal_rank_fusion(rankings, weights=weights)[:k]]
+        if self.has_vectors and self.share is None:
+            self.share = threshold.share_of(self)
+        return [[self.found(row, score) for row, score in fused(rankings, self.share)[:k]]
                 for rankings in self.rankings(questions, max(FUSED, k))]
 
     def rankings(self, questions: Sequence[str], k: int) -> list[tuple[list[int], ...]]:
@@ -245,3 +243,9 @@ def kept(path: Path) -> tuple[dict[str, Any], str | None]:
     """The settings ("index.words" …) and the model of an index, for one that is built again."""
     facts = folder.read(path)
     return {f"index.{name}": value for name, value in facts["settings"].items()}, (facts["model"] or {}).get("reference")
+
+
+def fused(rankings: Sequence[Sequence[int]], share: float | None) -> list[tuple[int, float]]:
+    """Rows by words and, where there are two rankings, by meaning, of which this share is the latter's; equal shares weigh 1 each."""
+    weights = None if len(rankings) == 1 or share is None else [2 * (1 - share), 2 * share]
+    return reciprocal_rank_fusion(rankings, weights=weights)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+from typing import Any, TypeGuard
 
 from headstart.contract import Json, Row, RowFault
 
@@ -23,6 +23,11 @@ def listed(row: Row, field: str, fix: str) -> list[Json]:
     return value if isinstance(value, list) else [value]
 
 
+def number(value: Any) -> TypeGuard[int | float]:
+    """Whether a value is a number, and no truth value."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def good_answers(row: Row, least: float, *, first: bool) -> list[str]:
     """The texts of the field answers with a score of at least `least`; with `first`, the first one whatever its score."""
     found = []
@@ -30,7 +35,6 @@ def good_answers(row: Row, least: float, *, first: bool) -> list[str]:
         text, score = (one.get("text"), one.get("score")) if isinstance(one, dict) else (one, None)
         if not isinstance(text, str) or not text.strip():
             raise RowFault("E332", f"answer {place} is {one!r:.60}, a text was expected.", field="answers", fix=ANSWERS)
-        known = isinstance(score, int | float) and not isinstance(score, bool) and math.isfinite(score)
-        if (place == 0 and first) or (known and float(score or 0.0) >= least):
+        if (place == 0 and first) or (number(score) and score >= least):
             found.append(text)
     return found

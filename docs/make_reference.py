@@ -4,7 +4,7 @@ from pathlib import Path
 
 from headstart.cli._flags import all_lines
 from headstart.cli.main import find, names
-from headstart.data.codes import CODES
+from headstart.data.checks.codes import CODES
 from headstart.errors import Exit
 from headstart.settings import shown
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import headstart
 from headstart.cli.main import main as command
-from headstart.runs.voice import Terminal
+from headstart.progress import Terminal
 
 
 def main() -> None:

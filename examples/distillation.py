@@ -12,9 +12,9 @@ import argparse
 from pathlib import Path
 
 import headstart
-from headstart.runs.distil_words import table
-from headstart.runs.score_words import signed
-from headstart.runs.voice import Terminal
+from headstart.progress import Terminal
+from headstart.reports.distillation_table import table
+from headstart.reports.score_table import signed
 
 HERE = Path(__file__).parent
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from headstart.evaluation.embed import embed
-from headstart.runs.embedding import TASK, Texts, bare
-from headstart.runs.reading import read_examples
+from headstart.prediction.embed import embed
+from headstart.prediction.embed_file import TASK, Texts, bare
+from headstart.preparation.examples import read_examples
 from headstart.settings import Data
 from headstart.tasks import find
 

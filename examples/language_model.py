@@ -11,7 +11,7 @@ learned. With --adapter lora small matrices are trained beside the model (RUN/ad
 import argparse
 
 import headstart
-from headstart.runs.voice import Terminal
+from headstart.progress import Terminal
 
 
 def main() -> None:

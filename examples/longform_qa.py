@@ -8,9 +8,9 @@ import argparse
 from pathlib import Path
 
 import headstart
-from headstart.retrieval.index import Index
-from headstart.retrieval.index_scores import Wanted, index_scores
-from headstart.runs.voice import Terminal
+from headstart.progress import Terminal
+from headstart.retrieval.evaluation.evaluate import Wanted, index_scores
+from headstart.retrieval.index.index import Index
 from headstart.settings import Data, Evaluation
 
 

@@ -10,7 +10,7 @@ beginning for a task on texts of the same kind: headstart finetune labelled.csv 
 import argparse
 
 import headstart
-from headstart.runs.voice import Terminal
+from headstart.progress import Terminal
 
 
 def main() -> None:

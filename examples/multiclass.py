@@ -12,8 +12,8 @@ import json
 from pathlib import Path
 
 import headstart
-from headstart.runs.score_words import shown
-from headstart.runs.voice import Terminal
+from headstart.progress import Terminal
+from headstart.reports.score_table import shown
 
 HERE = Path(__file__).parent
 

@@ -11,7 +11,7 @@ A threshold for each label is tuned on dev; the scores at 0.5 stand beside. With
 import argparse
 
 import headstart
-from headstart.runs.voice import Terminal
+from headstart.progress import Terminal
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ Every choice goes through the model beside the context and gets one score; a sof
 import argparse
 
 import headstart
-from headstart.runs.voice import Terminal
+from headstart.progress import Terminal
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ Neighbouring sentences of a document are pairs that follow; every second pair ge
 import argparse
 
 import headstart
-from headstart.runs.voice import Terminal
+from headstart.progress import Terminal
 
 
 def main() -> None:

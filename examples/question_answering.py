@@ -13,12 +13,12 @@ from pathlib import Path
 
 import headstart
 from headstart.contract import Figure
-from headstart.evaluation.predict import predict
-from headstart.runs.figures import escape, render
-from headstart.runs.report import resource
-from headstart.runs.voice import Terminal
-from headstart.tasks._answer_figures import token_scores
-from headstart.tasks.question_answering import best_spans
+from headstart.prediction.predict import predict
+from headstart.progress import Terminal
+from headstart.reports.figures import escape, render
+from headstart.reports.report import resource
+from headstart.tasks.question_answering.figures import token_scores
+from headstart.tasks.question_answering.task import best_spans
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ numbers, in plain transformers too.
 import argparse
 
 import headstart
-from headstart.runs.voice import Terminal
+from headstart.progress import Terminal
 
 
 def main() -> None:

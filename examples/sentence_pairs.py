@@ -9,7 +9,7 @@ Both texts go through the model together, each in its own segment; where they ar
 import argparse
 
 import headstart
-from headstart.runs.voice import Terminal
+from headstart.progress import Terminal
 
 
 def main() -> None:

@@ -10,14 +10,14 @@ import argparse
 import sys
 
 import headstart
+from headstart.artifacts.artifact import model_folder
 from headstart.contract import Feature, HeadSpec, Layout
-from headstart.data.batches import collate
+from headstart.data.features.batches import collate
 from headstart.errors import UserError
-from headstart.models.catalogue import find
-from headstart.models.facts import facts
-from headstart.models.load import load
-from headstart.runs.artifact import model_folder
-from headstart.runs.inspection import opened
+from headstart.models.loading.catalogue import find
+from headstart.models.loading.load import load
+from headstart.models.loading.model_info import facts
+from headstart.prediction.probe_file import opened
 
 TEN = ("bert-base-uncased", "openai-gpt", "gpt2", "ctrl", "transfo-xl-wt103", "xlnet-base-cased", "xlm-mlm-enfr-1024",
        "distilbert-base-cased", "roberta-base", "xlm-roberta-base")

@@ -10,7 +10,7 @@ import argparse
 import math
 
 import headstart
-from headstart.evaluation.side_by_side import words
+from headstart.generation.steering.comparison import words
 
 
 def main() -> None:

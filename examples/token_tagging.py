@@ -9,7 +9,7 @@ Rows are sentences of tokens with tags (CoNLL columns, or lists in jsonl), or te
 import argparse
 
 import headstart
-from headstart.runs.voice import Terminal
+from headstart.progress import Terminal
 
 
 def main() -> None:

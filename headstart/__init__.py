@@ -8,23 +8,23 @@ __version__ = "0.1.0"
 __all__ = ["Model", "Run", "ask", "distil", "finetune", "index", "inspect", "load", "load_bare", "resume"]
 
 if TYPE_CHECKING:
-    from headstart.answers import ask, index
-    from headstart.api import Model, Run, distil, finetune, inspect, load, resume
-    from headstart.bare import load_bare
+    from headstart.api.backbone import load_bare
+    from headstart.api.model import Model, Run, distil, finetune, inspect, load, resume
+    from headstart.api.qa import ask, index
 
 
 def __getattr__(name: str) -> Any:
     """The Python interface, loaded when it is first used so that `import headstart` stays quick."""
     if name == "load_bare":
-        from headstart.bare import load_bare
+        from headstart.api.backbone import load_bare
 
         return load_bare
     if name in ("ask", "index"):
-        from headstart import answers
+        from headstart.api import qa
 
-        return getattr(answers, name)
+        return getattr(qa, name)
     if name in __all__:
-        from headstart import api
+        from headstart.api import model
 
-        return getattr(api, name)
+        return getattr(model, name)
     raise AttributeError(f"module 'headstart' has no attribute {name!r}")

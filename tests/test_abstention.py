@@ -5,7 +5,7 @@ import math
 import pytest
 
 from headstart.metrics.abstention import applied, at_coverage, at_risk, best_area, curve, figure, wilson_high
-from headstart.runs.figures import render
+from headstart.reports.figures import render
 
 SURE = [0.9, 0.8, 0.7, 0.6, 0.5]
 RIGHT = [True, True, False, True, False]

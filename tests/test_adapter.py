@@ -10,9 +10,9 @@ from conftest import write_csv
 
 from headstart.contract import HeadSpec
 from headstart.errors import UserError
-from headstart.models import adapter
-from headstart.models.load import load
-from headstart.models.weights import quiet
+from headstart.models import lora
+from headstart.models.loading.load import load
+from headstart.models.loading.weights import quiet
 from headstart.settings import Adapter
 
 pytest.importorskip("peft", reason="peft is not installed (pip install 'headstart[lora]')")
@@ -34,7 +34,7 @@ def folders(tmp_path_factory):
 def test_every_adapted_layer_moves_the_answer_and_merging_does_not(family, folders):
     model = load(str(folders[family]), spec(family), seed=0)
     before = {name for name, _ in model.module.named_parameters()}
-    words = adapter.apply(model, Adapter(rank=2), seed=0)
+    words = lora.apply(model, Adapter(rank=2), seed=0)
     assert "% of" in words and words.startswith("LoRA of rank 2 beside")
     ids = torch.tensor([model.tokenizer.tokenize("The gardener waters the roses.").ids])
     first = model.module.eval()(input_ids=ids)[0].detach()
@@ -48,7 +48,7 @@ def test_every_adapted_layer_moves_the_answer_and_merging_does_not(family, folde
     ours = [weight for name, weight in trained if "lora_A" in name]
     assert all(weight.grad is not None for weight in ours) and sum(bool(weight.grad.any()) for weight in ours) >= len(ours) - 2  # a key's may cancel
     moved = model.module(input_ids=ids)[0].detach()
-    adapter.merge(model)
+    lora.merge(model)
     merged = model.module(input_ids=ids)[0].detach()
     assert not torch.allclose(first, moved) and torch.allclose(moved, merged, atol=1e-4)
     assert {name for name, _ in model.module.named_parameters()} == before
@@ -119,7 +119,7 @@ def test_a_base_that_changed_is_not_gone_on_with(folders, tmp_path):
 
     def state(seed):
         model = load(str(tiny.model_folder("bert", tmp_path / f"base-{seed}", seed=seed)), CLASSES, seed=0)
-        adapter.apply(model, Adapter(), seed=0)
+        lora.apply(model, Adapter(), seed=0)
         return State.fresh(model, Training(learning_rate=1e-3), precision="fp32", device="cpu")
 
     state(0).save(tmp_path, {})

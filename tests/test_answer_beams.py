@@ -12,9 +12,9 @@ import transformers
 from conftest import QUICK
 
 from headstart.contract import Layout, Learned, Row
-from headstart.data.batches import collate
-from headstart.models.load import load
-from headstart.tasks.question_answering import QuestionAnswering
+from headstart.data.features.batches import collate
+from headstart.models.loading.load import load
+from headstart.tasks.question_answering.task import QuestionAnswering
 
 BEAMS = [("xlnet", "XLNetForQuestionAnswering"), ("xlm", "XLMForQuestionAnswering")]
 

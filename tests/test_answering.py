@@ -7,8 +7,8 @@ import tiny
 import tiny_writers
 
 from headstart.errors import UserError
-from headstart.retrieval.answering import NOTHING, Clean, Writer
-from headstart.retrieval.passage import Found, Passage
+from headstart.retrieval.answering.generator import NOTHING, Clean, Writer
+from headstart.retrieval.documents.passage import Found, Passage
 from headstart.settings import Generation
 
 KINDS = pytest.mark.parametrize("kind", ["t5", "llama", "gpt2"])
@@ -91,7 +91,7 @@ def test_old_options_of_generation_are_there(kind, writers):
 def test_rules_against_repeating_look_at_the_answer_alone():
     import torch
 
-    from headstart.evaluation.afresh import Afresh
+    from headstart.generation.logits_processors import Afresh
 
     ids = torch.tensor([[1, 2, 3, 1, 2, 4, 1, 2]])  # the prompt is 1 2 3; written: 1 2 4 1 2
     made = Afresh(Generation(no_repeat_ngram=3), 3)(ids, torch.zeros(1, 6))

@@ -98,7 +98,7 @@ def test_faults_are_raised_not_printed(run, tmp_path, capsys):
 
 
 def test_a_finished_run_resumes_to_itself_and_is_not_overwritten(run, data):
-    from headstart import api
+    from headstart.api import model as api
 
     assert api.resume(run.path).scores == run.scores
     with pytest.raises(UserError) as told:

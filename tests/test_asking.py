@@ -13,18 +13,20 @@ import tiny_writers
 import headstart
 from headstart.errors import DataError, UserError
 from headstart.metrics import ranking
-from headstart.retrieval import measuring, mining, threshold
-from headstart.retrieval.asking import Asking, open_known
-from headstart.retrieval.calibration import calibrate
-from headstart.retrieval.index import Index
-from headstart.retrieval.index_scores import Wanted, index_scores, searching
-from headstart.retrieval.known import Known
-from headstart.retrieval.passage import Found, Passage
-from headstart.retrieval.questions import Question, question_of, read_questions
-from headstart.retrieval.quoting import quote
-from headstart.retrieval.relevance import Relevance, contained
-from headstart.retrieval.reranking import Reranker
-from headstart.runs.voice import Silent
+from headstart.progress import Silent
+from headstart.retrieval.answering.extractive import quote
+from headstart.retrieval.answering.faq import Known
+from headstart.retrieval.answering.pipeline import Asking, open_known
+from headstart.retrieval.answering.reranker import Reranker
+from headstart.retrieval.documents.passage import Found, Passage
+from headstart.retrieval.evaluation import search
+from headstart.retrieval.evaluation.calibration import calibrate
+from headstart.retrieval.evaluation.evaluate import Wanted, index_scores, searching
+from headstart.retrieval.index import thresholds
+from headstart.retrieval.index.index import Index
+from headstart.retrieval.mining import mine
+from headstart.retrieval.mining.questions import Question, question_of, read_questions
+from headstart.retrieval.mining.relevance import Relevance, contained
 from headstart.settings import Data, Evaluation, Mining
 
 DATA = Path(__file__).parents[1] / "examples" / "data"
@@ -91,7 +93,7 @@ def test_rows_without_a_question_or_an_answer_are_told_by_line(tmp_path):
 
 def test_negatives_never_answer_and_never_say_the_same(made, questions, tmp_path):
     index, settings = made["both"], Mining(negatives=5, margin=1.0)
-    done = mining.write(index, questions, "retrieval", tmp_path / "mined.jsonl", settings, Silent())
+    done = mine.write(index, questions, "retrieval", tmp_path / "mined.jsonl", settings, Silent())
     rows = [json.loads(line) for line in (tmp_path / "mined.jsonl").read_text().splitlines()]
     assert done.rows == len(rows) == len(questions) and done.nowhere == 0
     by_text = {index.subject(row): row for row in range(len(index))}
@@ -100,7 +102,7 @@ def test_negatives_never_answer_and_never_say_the_same(made, questions, tmp_path
         assert by_text[row["passage"]] in right and all(by_text[held["text"]] in right for held in row["answers"])
         assert row["negatives"] and not {by_text[text] for text in row["negatives"]} & right
         assert len(row["negatives"]) <= 5
-    again = mining.write(index, questions, "retrieval", tmp_path / "again.jsonl", settings, Silent())
+    again = mine.write(index, questions, "retrieval", tmp_path / "again.jsonl", settings, Silent())
     assert again.rows == done.rows and (tmp_path / "again.jsonl").read_bytes() == (tmp_path / "mined.jsonl").read_bytes()
 
 
@@ -108,7 +110,7 @@ def test_an_equal_question_of_another_row_lends_its_passages(made, tmp_path):
     index = made["words"]
     first, last = index.passages[0].text, index.passages[len(index) - 1].text
     same = [Question(0, "When is it open?", (first,), None, "", (None,)), Question(1, "When is it OPEN", (last,), None, "", (None,))]
-    mining.write(index, same, "retrieval", tmp_path / "m.jsonl", Mining(negatives=50, positives=1), Silent())
+    mine.write(index, same, "retrieval", tmp_path / "m.jsonl", Mining(negatives=50, positives=1), Silent())
     for line in (tmp_path / "m.jsonl").read_text().splitlines():
         assert not {index.subject(0), index.subject(len(index) - 1)} & set(json.loads(line)["negatives"])
 
@@ -120,21 +122,21 @@ def test_a_passage_almost_as_near_as_the_right_one_is_no_negative():
     class Tale:
         passages = [one.passage for one in listed]
 
-    done = mining.Mined()
-    assert mining.negatives(Tale(), {0}, [], nearness, Mining(margin=0.95), done) == [2] and done.filtered == 1
+    done = mine.Mined()
+    assert mine.negatives(Tale(), {0}, [], nearness, Mining(margin=0.95), done) == [2] and done.filtered == 1
 
 
 def test_a_questions_passages_are_given_to_a_writer_and_pairs_to_a_reranker(made, questions, tmp_path):
-    mining.write(made["words"], questions, "long-answer", tmp_path / "w.jsonl", Mining(passages=2), Silent())
+    mine.write(made["words"], questions, "long-answer", tmp_path / "w.jsonl", Mining(passages=2), Silent())
     row = json.loads((tmp_path / "w.jsonl").read_text().splitlines()[0])
     assert len(row["passages"]) == 2 and row["answers"][0]["text"] == questions[0].answers[0] and row["document"] == "opening-hours.md"
-    mining.write(made["words"], questions, "text-classification", tmp_path / "p.jsonl", Mining(negatives=1, positives=1), Silent())
+    mine.write(made["words"], questions, "text-classification", tmp_path / "p.jsonl", Mining(negatives=1, positives=1), Silent())
     pairs = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]
     assert {one["label"] for one in pairs} == {"relevant", "other"} and pairs[0]["text"] == questions[0].text
     with pytest.raises(UserError):
-        mining.write(made["words"], questions, "regression", tmp_path / "x.jsonl", Mining(), Silent())
+        mine.write(made["words"], questions, "regression", tmp_path / "x.jsonl", Mining(), Silent())
     with pytest.raises(UserError, match="No passage"):
-        mining.write(made["words"], [Question(0, "Why is that?", ("Zzz yyy xxx.",), None, "", (None,))], "retrieval", tmp_path / "x.jsonl", Mining(),
+        mine.write(made["words"], [Question(0, "Why is that?", ("Zzz yyy xxx.",), None, "", (None,))], "retrieval", tmp_path / "x.jsonl", Mining(),
                      Silent())
     assert not (tmp_path / "x.jsonl").exists()
 
@@ -150,14 +152,14 @@ def test_sentences_are_quoted_word_for_word_with_their_passage():
 
 def test_the_measures_of_a_search_are_those_of_its_rankings(made, questions):
     index = made["words"]
-    asked = measuring.with_answers(index, questions, answer_score=3.0)
-    one = measuring.measure("sparse", searching(index, "sparse"), asked, measuring.document_frequencies(index), len(index), resamples=20, seed=0)
+    asked = search.with_answers(index, questions, answer_score=3.0)
+    one = search.measure("sparse", searching(index, "sparse"), asked, search.document_frequencies(index), len(index), resamples=20, seed=0)
     rows = [[held.row for held in listed] for listed in index.search([held.text for held in asked.questions], source="sparse", k=100)]
     gains = [dict.fromkeys(right, 1.0) for right in asked.right]
     assert one.scores["ndcg_10"].value == pytest.approx(float(np.mean(ranking.ndcg(rows, gains, k=10))))
     assert one.scores["recall_10"].value > 0.7 and 0 < one.scores["idf_recall"].value <= 1 and one.milliseconds > 0
     assert asked.groups.max() + 1 == 8  # pages, resampled whole
-    gap = measuring.difference(one, one, asked, resamples=20, seed=0)
+    gap = search.difference(one, one, asked, resamples=20, seed=0)
     assert gap["mrr"] == {"value": 0.0, "low": 0.0, "high": 0.0}
 
 
@@ -165,14 +167,14 @@ def test_the_words_of_an_answer_are_weighed_by_how_rare_they_are():
     listed, frequencies = found("roses bloom"), {"roses": 1, "bloom": 9}
     one = Question(0, "?", ("Roses grow",), None, "", (None,))
     rare, rarer = np.log(11 / 2), np.log(11 / 1)
-    assert measuring.idf_recall(one, listed, frequencies, 10) == pytest.approx(rare / (rare + rarer))
-    assert np.isnan(measuring.idf_recall(Question(0, "?"), listed, frequencies, 10))
+    assert search.idf_recall(one, listed, frequencies, 10) == pytest.approx(rare / (rare + rarer))
+    assert np.isnan(search.idf_recall(Question(0, "?"), listed, frequencies, 10))
 
 
 def test_what_nothing_is_near_to_is_not_answered(made, questions):
     index = made["words"]
     foreign = [Question(90 + place, f"Quasar{word} redshift?") for place, word in enumerate(tuple("abcdefghij"))]
-    asked = measuring.with_answers(index, [*questions, *foreign], answer_score=3.0)
+    asked = search.with_answers(index, [*questions, *foreign], answer_score=3.0)
     assert asked.left_out == 10
     listed = index.search([one.text for one in asked.questions], source="sparse", k=5)
     calibrated = calibrate(index, asked, listed, passages=5)
@@ -186,14 +188,14 @@ def test_what_nothing_is_near_to_is_not_answered(made, questions):
 
 def test_a_threshold_belongs_to_the_vectors_that_it_was_measured_with(made, tmp_path):
     index = headstart.index(DATA / "library", tmp_path / "i", model="none", device="cpu")
-    assert threshold.threshold_of(index) is None
-    threshold.keep(index, {"threshold": 1.5})
-    assert threshold.threshold_of(index) == 1.5
+    assert thresholds.threshold_of(index) is None
+    thresholds.keep(index, {"threshold": 1.5})
+    assert thresholds.threshold_of(index) == 1.5
     again = headstart.index(tmp_path / "i", tmp_path / "i", model=str(made["model"]), device="cpu")
-    assert threshold.threshold_of(again) is None
+    assert thresholds.threshold_of(again) is None
     (tmp_path / "i" / "abstention.json").write_text("{")
     with pytest.raises(UserError, match="damaged"):
-        threshold.threshold_of(again)
+        thresholds.threshold_of(again)
 
 
 def test_a_mixed_search_is_weighed_as_it_was_calibrated(made, tmp_path, headstart, questions):
@@ -211,9 +213,9 @@ def test_a_mixed_search_is_weighed_as_it_was_calibrated(made, tmp_path, headstar
     best = max(found["mix"]["ndcg_10"].values())
     assert found["mix"]["ndcg_10"][f"{found['mix']['share']:.1f}"] == best == pytest.approx(found["retrieval"]["mixed"]["ndcg_10"]["value"])
     assert found["mix"]["ndcg_10"]["1.0"] == pytest.approx(found["retrieval"]["dense"]["ndcg_10"]["value"])
-    assert threshold.share_of(index) == found["mix"]["share"]
+    assert thresholds.share_of(index) == found["mix"]["share"]
     for share, source in ((0.0, "sparse"), (1.0, "dense"), (0.5, None)):
-        threshold.keep(index, {"share": share, "threshold": None})
+        thresholds.keep(index, {"share": share, "threshold": None})
         wanted = alike if source is None else rows(source)  # words find few for some questions; meaning fills the rest of the places
         assert [held[:len(own)] for held, own in zip(rows("mixed"), wanted, strict=True)] == wanted
 
@@ -265,7 +267,7 @@ def test_an_index_is_evaluated_with_intervals_differences_and_a_kept_threshold(m
     assert headstart("evaluate", made["model"], QUESTIONS, "--calibrate")[0] == 2
     words = made["place"] / "words"
     code, out, _ = headstart("evaluate", words, QUESTIONS, "--calibrate", "--json", "--set", "evaluation.resamples=0")
-    assert code == 0 and json.loads(out)["scores"]["abstention"]["threshold"] == threshold.threshold_of(made["words"])
+    assert code == 0 and json.loads(out)["scores"]["abstention"]["threshold"] == thresholds.threshold_of(made["words"])
     (words / "abstention.json").unlink()
 
 
@@ -285,7 +287,7 @@ def test_runs_are_trained_on_mined_rows_that_they_keep_with_their_hash(made, run
     for name in ("retriever", "reranker", "writer"):
         run = runs / name
         told = json.loads((run / "mined.json").read_text())
-        assert told["files"]["train"]["sha256"] == mining.sha256(run / "mined.jsonl") and told["version"] == made["both"].facts["version"]
+        assert told["files"]["train"]["sha256"] == mine.sha256(run / "mined.jsonl") and told["version"] == made["both"].facts["version"]
         assert f'train = "{(run / "mined.jsonl").resolve()}"' in (run / "settings.toml").read_text()
     again = headstart.index(DATA / "library", runs / "again", model=str(runs / "retriever"), device="cpu")
     assert again.identity != made["both"].identity and len(again.search(["Why do leaves turn red?"], source="dense", k=3)[0]) == 3

@@ -3,8 +3,8 @@
 import random
 import time
 
-from headstart.retrieval.controls import copied, jaccard, overlap, random_passages, shingles
-from headstart.retrieval.passage import Found, Passage
+from headstart.retrieval.documents.passage import Found, Passage
+from headstart.retrieval.evaluation.controls import copied, jaccard, overlap, random_passages, shingles
 
 
 def passages(count):

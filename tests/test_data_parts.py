@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headstart.contract import Feature, Field, Layout, Target
-from headstart.data import checks, splits
-from headstart.data.batches import choose_batcher, collate, micro, plan
+from headstart.data import splits
+from headstart.data.checks import checks
 from headstart.data.columns import choose
-from headstart.data.features import Features
-from headstart.data.lengths import choose_longest
+from headstart.data.features.batches import choose_batcher, collate, micro, plan
+from headstart.data.features.features import Features
+from headstart.data.features.lengths import choose_longest
 from headstart.errors import UserError
 from headstart.tasks.text_classification import LabelledText, TextClassification
 from headstart.text.normalise import hash_text, normalised
@@ -188,8 +189,8 @@ def test_features_made_by_several_processes_are_the_same(tmp_path):
     import tiny
 
     from headstart.contract import Row
-    from headstart.data.features import Features
-    from headstart.models.load import load
+    from headstart.data.features.features import Features
+    from headstart.models.loading.load import load
     from headstart.tasks.masked_language_model import MaskedLanguageModel
 
     model = load(str(tiny.model_folder("bert", tmp_path / "m", "masked-language-model")), None, seed=0)

@@ -15,14 +15,14 @@ from conftest import made_rows, write_csv
 
 import headstart as package
 from headstart import settings
+from headstart.artifacts import artifact
 from headstart.contract import HeadSpec
-from headstart.data.batches import collate
+from headstart.data.features.batches import collate
 from headstart.errors import UserError
-from headstart.models import depths, fewer_layers
-from headstart.models.load import load
-from headstart.runs import artifact
-from headstart.training import distillation, objective
-from headstart.training.distillation import Taught
+from headstart.models import hidden_states, layer_pruning
+from headstart.models.loading.load import load
+from headstart.training.losses import distillation, losses
+from headstart.training.losses.distillation import Taught
 
 FLAGS = ["--epochs", "1", "--batch-size", "16", "--quiet", "--set", "evaluation.resamples=10", "--set", "evaluation.baselines=false",
          "--set", "evaluation.explained=0", "--set", "evaluation.samples=0"]
@@ -59,9 +59,9 @@ def scores(run):
 def taught(model, own=None, spec=None, *, teacher, training=None, **told):
     """The objective of a student, with every weight 0 that is not given."""
     told = settings.Distil(**{"alpha_soft": 0.0, "alpha_task": 0.0, "alpha_hidden": 0.0, "alpha_cosine": 0.0} | told)
-    pairs = distillation.matches(told.matched, fewer_layers.stacks(model), fewer_layers.stacks(teacher))
+    pairs = distillation.matches(told.matched, layer_pruning.stacks(model), layer_pruning.stacks(teacher))
     training = training or settings.Training()
-    return Taught(own or objective.objective(spec, training, ()), spec, told, training, teacher, pairs)
+    return Taught(own or losses.objective(spec, training, ()), spec, told, training, teacher, pairs)
 
 
 def number(goal, model, batch):
@@ -77,27 +77,27 @@ def batch_of(task, model, values, packed=False):
 
 
 def test_layers_are_chosen_by_the_published_tables_and_else_evenly():
-    assert fewer_layers.spread(6, 12) == (0, 2, 4, 7, 9, 11)
-    assert fewer_layers.spread(3, 12) == (0, 6, 11)
-    assert fewer_layers.spread(4, 16) == (0, 5, 10, 15)
-    assert fewer_layers.spread(3, 6) == (0, 2, 5)
-    assert fewer_layers.spread(4, 10) == (0, 3, 6, 9)
-    assert fewer_layers.spread(1, 6) == (0,)
+    assert layer_pruning.spread(6, 12) == (0, 2, 4, 7, 9, 11)
+    assert layer_pruning.spread(3, 12) == (0, 6, 11)
+    assert layer_pruning.spread(4, 16) == (0, 5, 10, 15)
+    assert layer_pruning.spread(3, 6) == (0, 2, 5)
+    assert layer_pruning.spread(4, 10) == (0, 3, 6, 9)
+    assert layer_pruning.spread(1, 6) == (0,)
     for total in range(1, 40):
         for count in range(2, total + 1):
-            found = fewer_layers.spread(count, total)
+            found = layer_pruning.spread(count, total)
             assert found[0] == 0 and found[-1] == total - 1 and len(set(found)) == count
-        assert fewer_layers.spread(total, total) == tuple(range(total))
-    assert fewer_layers.choose("", 6, "distil.layers") == (0, 2, 5)
-    assert fewer_layers.choose("0, 1,3", 4, "distil.layers") == (0, 1, 3)
-    assert fewer_layers.choose("3,", 4, "distil.layers") == (3,)
-    assert fewer_layers.choose("", 3, "distil.encoder_layers", whole=True) == (0, 1, 2)
+        assert layer_pruning.spread(total, total) == tuple(range(total))
+    assert layer_pruning.choose("", 6, "distil.layers") == (0, 2, 5)
+    assert layer_pruning.choose("0, 1,3", 4, "distil.layers") == (0, 1, 3)
+    assert layer_pruning.choose("3,", 4, "distil.layers") == (3,)
+    assert layer_pruning.choose("", 3, "distil.encoder_layers", whole=True) == (0, 1, 2)
 
 
 @pytest.mark.parametrize("asked", ["7", "0", "0,6", "2,0", "1,1", "a", "0-2", "-1"])
 def test_layers_that_the_teacher_has_not_are_refused(asked):
     with pytest.raises(UserError, match=r"distil\.layers"):
-        fewer_layers.choose(asked, 6, "distil.layers")
+        layer_pruning.choose(asked, 6, "distil.layers")
 
 
 def test_states_are_matched_evenly_or_as_asked():
@@ -157,14 +157,14 @@ def test_a_student_of_all_layers_is_the_teacher_and_a_smaller_one_is_an_ordinary
     model = load(str(made(family, tmp_path, head)), None, seed=0)
     model.module.eval()
     batch = batch_for(model)
-    counts = fewer_layers.stacks(model)
-    whole = fewer_layers.cut(model, {stack: tuple(range(count)) for stack, count in counts.items()})
+    counts = layer_pruning.stacks(model)
+    whole = layer_pruning.cut(model, {stack: tuple(range(count)) for stack, count in counts.items()})
     whole.module.eval()
     with torch.no_grad():
         expected, found = model.forward(batch)["logits"], whole.forward(batch)["logits"]
         torch.testing.assert_close(found, expected, rtol=0, atol=0)
-        kept = {stack: fewer_layers.spread(2, count) for stack, count in counts.items()}
-        small = fewer_layers.cut(model, kept)
+        kept = {stack: layer_pruning.spread(2, count) for stack, count in counts.items()}
+        small = layer_pruning.cut(model, kept)
         small.module.eval()
         mine = small.forward(batch)["logits"]
         assert not torch.allclose(mine, expected, atol=1e-3)
@@ -172,13 +172,13 @@ def test_a_student_of_all_layers_is_the_teacher_and_a_smaller_one_is_an_ordinary
         again = load(str(tmp_path / "small"), None, seed=0)  # refuses a config that its weights do not fit
         again.module.eval()
         torch.testing.assert_close(again.forward(batch)["logits"], mine, rtol=0, atol=1e-6)
-    assert fewer_layers.stacks(again) == dict.fromkeys(counts, 2)
+    assert layer_pruning.stacks(again) == dict.fromkeys(counts, 2)
     assert sum(one.numel() for one in small.module.parameters()) < sum(one.numel() for one in model.module.parameters()) or family == "albert"
 
 
 def test_the_second_layer_is_the_one_that_was_chosen(teacher):
     model = load(str(teacher), None, seed=0)
-    small = fewer_layers.cut(model, {"": (0, 3)})
+    small = layer_pruning.cut(model, {"": (0, 3)})
     own, theirs = small.module.state_dict(), model.module.state_dict()
     for name, weight in own.items():
         assert torch.equal(weight, theirs[name.replace("encoder.layer.1.", "encoder.layer.3.")]), name
@@ -210,7 +210,7 @@ def pair(teacher):
     """A teacher and its student of two layers, neither dropping."""
     model = load(str(teacher), None, seed=0)
     model.module.eval()
-    small = fewer_layers.cut(model, {"": (0, 3)})
+    small = layer_pruning.cut(model, {"": (0, 3)})
     small.module.eval()
     return model, small
 
@@ -261,7 +261,7 @@ def test_the_cosine_loss_compares_last_states(pair):
     batch = classes_batch(small, packed=True)
     goal = taught(small, spec=HeadSpec("sequence-classification", 3), teacher=model, alpha_cosine=2.0)
     with torch.no_grad():
-        ours, theirs = (depths.whole(one).states(batch)[0] for one in (small, model))
+        ours, theirs = (hidden_states.whole(one).states(batch)[0] for one in (small, model))
     each = 1 - torch.nn.functional.cosine_similarity(ours, theirs)
     expected = sum(float(part.mean()) for part in each.split(batch.lengths.tolist()))
     assert number(goal, small, batch) == pytest.approx(2 * expected, rel=1e-4)
@@ -270,7 +270,7 @@ def test_the_cosine_loss_compares_last_states(pair):
 @pytest.mark.parametrize(("family", "head"), HEADS)
 def test_micro_batches_add_up_to_the_whole_for_every_kind_of_head(family, head, tmp_path):
     model = load(str(made(family, tmp_path, head)), None, seed=0)
-    small = fewer_layers.cut(model, {stack: fewer_layers.spread(2, count) for stack, count in fewer_layers.stacks(model).items()})
+    small = layer_pruning.cut(model, {stack: layer_pruning.spread(2, count) for stack, count in layer_pruning.stacks(model).items()})
     small.module.eval()
     loss = {"question-answering": "span", "causal-language-model": "vocabulary", "sequence-to-sequence": "vocabulary"}.get(model.head, "cross-entropy")
     goal = taught(small, spec=HeadSpec(model.head, 3, loss=loss), teacher=model, alpha_soft=1.0, alpha_task=0.5, alpha_hidden=1.0,
@@ -300,7 +300,7 @@ def test_micro_batches_add_up_to_the_whole_for_every_kind_of_head(family, head, 
 @pytest.mark.parametrize("family", ["t5", "bart"])
 def test_what_a_teacher_says_word_by_word_is_the_same_on_packed_rows(family, tmp_path):
     model = load(str(made(family, tmp_path, "")), None, seed=0)
-    small = fewer_layers.cut(model, {stack: fewer_layers.spread(2, count) for stack, count in fewer_layers.stacks(model).items()})
+    small = layer_pruning.cut(model, {stack: layer_pruning.spread(2, count) for stack, count in layer_pruning.stacks(model).items()})
     small.module.eval()
     goal = taught(small, spec=HeadSpec(model.head, 0, loss="vocabulary"), teacher=model, alpha_soft=1.0, alpha_task=0.5)
     packed, padded = (float(goal(small, batch_for(small, packed=way)).detach()) for way in (True, False))
@@ -318,10 +318,10 @@ def test_hidden_states_of_an_encoder_decoder_are_compared_on_padded_rows(tmp_pat
 
 
 def test_a_vocabulary_is_compared_some_tokens_at_a_time_with_the_same_result(tmp_path, monkeypatch):
-    from headstart.training import vocabulary_loss
+    from headstart.training.losses import chunked_cross_entropy
 
     model = load(str(made("gpt2", tmp_path, "causal-language-model")), None, seed=0)
-    small = fewer_layers.cut(model, {"": (0, 3)})
+    small = layer_pruning.cut(model, {"": (0, 3)})
     for one in (model, small):
         one.module.eval()
     batch = batch_for(small, (40, 50, 30))
@@ -339,7 +339,7 @@ def test_a_vocabulary_is_compared_some_tokens_at_a_time_with_the_same_result(tmp
         return plain(self, states)
 
     monkeypatch.setattr(type(small), "apply_head", seen)
-    monkeypatch.setattr(vocabulary_loss, "CELLS", 1)
+    monkeypatch.setattr(chunked_cross_entropy, "CELLS", 1)
     assert number(goal, small, batch) == pytest.approx(float(expected), rel=1e-4)
     assert max(sizes) == 64 < len(gold)
 
@@ -357,7 +357,7 @@ def test_labels_by_themselves_and_numbers_have_a_form_of_their_own():
 
 def test_outputs_of_the_teacher_that_are_no_numbers_are_refused(teacher):
     model = load(str(teacher), None, seed=0)
-    small = fewer_layers.cut(model, {"": (0, 3)})
+    small = layer_pruning.cut(model, {"": (0, 3)})
     with torch.no_grad():
         model.module.classifier.weight.fill_(float("inf"))
     goal = taught(small, spec=HeadSpec("sequence-classification", 3), teacher=model, alpha_soft=1.0)

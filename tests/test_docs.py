@@ -39,7 +39,7 @@ def test_the_add_a_task_page_adds_a_task(tmp_path):
 
 def test_every_setting_and_code_stands_in_the_reference():
     from headstart.cli._flags import all_lines
-    from headstart.data.codes import CODES
+    from headstart.data.checks.codes import CODES
 
     text = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
     for line in all_lines():

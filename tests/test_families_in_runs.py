@@ -12,8 +12,8 @@ import transformers
 from conftest import QUICK
 
 from headstart.contract import HeadSpec, Row
-from headstart.models.load import load
-from headstart.models.own_heads import head_class
+from headstart.models.heads.custom_heads import head_class
+from headstart.models.loading.load import load
 from headstart.tasks import find
 
 NOUNS = ["roses", "apples", "tables", "card"]

@@ -13,9 +13,9 @@ import torch
 import transformers
 
 from headstart.contract import Feature, HeadSpec, Layout
-from headstart.data.batches import collate
+from headstart.data.features.batches import collate
 from headstart.errors import UserError
-from headstart.models.load import load
+from headstart.models.loading.load import load
 
 SPEC = HeadSpec("sequence-classification", 3, ("no", "maybe", "yes"))
 FAMILIES = pytest.mark.parametrize("family", tiny.FAMILIES)

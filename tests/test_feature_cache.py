@@ -3,7 +3,7 @@
 import json
 
 import headstart
-from headstart.data.feature_cache import read
+from headstart.data.features.cache import read
 
 
 def run(folder, file, cache, to, **more):

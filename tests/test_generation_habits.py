@@ -10,8 +10,8 @@ import transformers
 import headstart
 from headstart.contract import HeadSpec, Row
 from headstart.errors import UserError
-from headstart.evaluation.predict import predict
-from headstart.models.load import load
+from headstart.models.loading.load import load
+from headstart.prediction.predict import predict
 from headstart.tasks.language_model import LanguageModel
 
 WRITER = "causal-language-model"
@@ -175,7 +175,7 @@ def test_an_encoder_is_refused_although_its_family_can_be_taught(place, tiny_ber
 
 
 def load_masked(place):
-    from headstart.api import load_writer
+    from headstart.api.model import load_writer
 
     load_writer(tiny.model_folder("bert", place("bert").parent / "masked", "masked-language-model"), prompts=["x"])
 
@@ -231,7 +231,7 @@ def test_inspecting_a_decoder_made_of_an_encoder_shows_one_side_alone(place):
 
 def test_xlnet_learns_in_drawn_orders_when_told(place, tmp_path, headstart):
     from headstart.contract import Feature, Target
-    from headstart.data.batches import collate
+    from headstart.data.features.batches import collate
 
     model = load(str(place("xlnet")), HeadSpec(WRITER, 0, loss="vocabulary", drawn_order=True), seed=0, dropout=0.0)
     ids = model.tokenizer.tokenize("The gardener waters the roses.").ids

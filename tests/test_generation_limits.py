@@ -10,7 +10,7 @@ import tiny
 import headstart as package
 from headstart.contract import HeadSpec
 from headstart.errors import UserError
-from headstart.models.load import load
+from headstart.models.loading.load import load
 
 WRITER = "causal-language-model"
 

@@ -11,13 +11,13 @@ import tiny
 from test_runs import wait_for
 
 from headstart.errors import Exit, UserError
-from headstart.evaluation.embed import embed
-from headstart.retrieval import build as building
-from headstart.retrieval import folder, vectors
-from headstart.retrieval.build import build
-from headstart.retrieval.index import Index
-from headstart.retrieval.passages import subject
-from headstart.runs.embedding import bare
+from headstart.prediction.embed import embed
+from headstart.prediction.embed_file import bare
+from headstart.retrieval.documents.chunking import subject
+from headstart.retrieval.index import build as building
+from headstart.retrieval.index import folder, vectors
+from headstart.retrieval.index.build import build
+from headstart.retrieval.index.index import Index
 from headstart.search.fusion import reciprocal_rank_fusion
 from headstart.search.sparse import Sparse
 from headstart.settings import Index as Settings
@@ -107,7 +107,7 @@ def test_only_what_is_new_goes_through_the_model(made, notes, tmp_path, model, m
     before = parts(tmp_path / "index")
     build(str(notes), tmp_path / "index", settings=SMALL, model=model)
     assert not seen and parts(tmp_path / "index") == before
-    monkeypatch.setattr("headstart.retrieval.store.tokenize", lambda text, real=building.store.tokenize: seen.append("words") or real(text))
+    monkeypatch.setattr("headstart.retrieval.index.storage.tokenize", lambda text, real=building.store.tokenize: seen.append("words") or real(text))
     (notes / "05.txt").unlink()
     (notes / "03.txt").write_text("Every teacher counts café tables in 1984.", encoding="utf-8")
     again = build(str(notes), tmp_path / "index", settings=SMALL, model=model)

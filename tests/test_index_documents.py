@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headstart.errors import DataError, Exit, UserError
-from headstart.retrieval.documents import Account, Document, documents
-from headstart.retrieval.near_duplicates import folds, likeness, shingles, signature
-from headstart.retrieval.passages import STRETCH, WORD, cut, subject
+from headstart.retrieval.documents.chunking import STRETCH, WORD, cut, subject
+from headstart.retrieval.documents.near_duplicates import folds, likeness, shingles, signature
+from headstart.retrieval.documents.walk import Account, Document, documents
 from headstart.settings import Data
 
 LONG = " ".join(f"Sentence number {number} tells of tea and of the river bank." for number in range(60))

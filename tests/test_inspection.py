@@ -8,10 +8,10 @@ import tiny
 
 import headstart
 from headstart.errors import Exit, UserError
-from headstart.inspection.attention import NAMES, patterns
 from headstart.inspection.encode import encode, words
-from headstart.inspection.inspection import inspect
-from headstart.runs.inspection import opened
+from headstart.inspection.head_patterns import NAMES, patterns
+from headstart.inspection.inspect import inspect
+from headstart.prediction.probe_file import opened
 
 TEXT, PAIR = "The gardener can't find seven green apples.", "A young doctor forgets the café tables!"
 
@@ -127,7 +127,7 @@ def test_empty_and_long_texts_are_refused_with_the_numbers(bert):
 
 
 def test_attentions_too_large_to_hold_are_refused(bert, monkeypatch):
-    monkeypatch.setattr("headstart.inspection.inspection.MOST_BYTES", 1000)
+    monkeypatch.setattr("headstart.inspection.inspect.MOST_BYTES", 1000)
     with pytest.raises(UserError, match="too much to hold"):
         inspect(bert, TEXT)
     assert inspect(bert, TEXT, attentions=False).hidden_states.size

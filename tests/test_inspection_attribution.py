@@ -8,7 +8,7 @@ import tiny
 
 from headstart.errors import UserError
 from headstart.inspection.attribution import METHODS, attribute
-from headstart.runs.inspection import opened
+from headstart.prediction.probe_file import opened
 
 TEXT, PAIR = "The gardener can't find seven green apples.", "A young doctor forgets the café tables!"
 LABELS = ["bad", "good", "mixed"]

@@ -16,10 +16,10 @@ import tiny
 
 from headstart.errors import UserError
 from headstart.inspection.encode import Encoded, Token
-from headstart.inspection.geometry import flat_maps, kept, similarities
-from headstart.inspection.inspection import Inspection, inspect
-from headstart.inspection.view import render
-from headstart.runs.inspection import opened
+from headstart.inspection.html_page import render
+from headstart.inspection.inspect import Inspection, inspect
+from headstart.inspection.projection import flat_maps, kept, similarities
+from headstart.prediction.probe_file import opened
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",

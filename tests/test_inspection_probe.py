@@ -10,7 +10,7 @@ from conftest import made_rows, write_csv
 from headstart.contract import Feature
 from headstart.errors import UserError
 from headstart.inspection.probe import layer_states, probe
-from headstart.runs.inspection import opened
+from headstart.prediction.probe_file import opened
 
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)
@@ -110,10 +110,10 @@ def test_the_page_draws_the_layers_and_tells_them_in_numbers(tiny_bert, headstar
 
 
 def test_a_long_file_is_probed_in_part_and_a_long_text_is_cut_and_told(tiny_bert, headstart, tmp_path, monkeypatch):
-    monkeypatch.setattr("headstart.runs.inspection.MOST_ROWS", 60)
+    monkeypatch.setattr("headstart.prediction.probe_file.MOST_ROWS", 60)
     rows = [*made_rows(90), ("roses " * 300, "good")]
     code, out, err = headstart("inspect", tiny_bert, "--probe", write_csv(tmp_path / "a.csv", rows), "--set", "evaluation.resamples=0")
     assert code == 0 and "probing with 60 of them" in err and "learned from 4" in out
-    monkeypatch.setattr("headstart.runs.inspection.MOST_ROWS", 500)
+    monkeypatch.setattr("headstart.prediction.probe_file.MOST_ROWS", 500)
     code, out, err = headstart("inspect", tiny_bert, "--probe", tmp_path / "a.csv", "--set", "evaluation.resamples=0")
     assert code == 0 and "longer than 128 tokens, whose rest is not read: 1" in err

@@ -11,12 +11,12 @@ import transformers
 from hypothesis import given, settings, strategies
 
 from headstart.contract import HeadSpec, Layout, Row
-from headstart.data.batches import collate
-from headstart.evaluation.predict import predict
-from headstart.models.load import load
+from headstart.data.features.batches import collate
+from headstart.models.loading.load import load
+from headstart.prediction.predict import predict
 from headstart.settings import Training
 from headstart.tasks.language_model import LanguageModel
-from headstart.training.objective import cross_entropy, objective, total_weight
+from headstart.training.losses.losses import cross_entropy, objective, total_weight
 
 DECODERS = pytest.mark.parametrize("family", tiny.DECODERS)
 
@@ -82,7 +82,7 @@ def test_a_long_text_in_overlapping_windows_is_scored_with_context(family, model
 
 @DECODERS
 def test_the_loss_in_parts_has_the_same_value_and_gradient(family, models, monkeypatch):
-    from headstart.training import vocabulary_loss
+    from headstart.training.losses import chunked_cross_entropy
 
     model = models[family]
     features = [feature for one in examples([{"text": text} for text in tiny.texts(5)]) for feature in LanguageModel().encode(one, model.tokenizer)]
@@ -90,7 +90,7 @@ def test_the_loss_in_parts_has_the_same_value_and_gradient(family, models, monke
     model.module.eval()
     found = []
     for cells in (1, 2**25):
-        monkeypatch.setattr(vocabulary_loss, "CELLS", cells)
+        monkeypatch.setattr(chunked_cross_entropy, "CELLS", cells)
         model.module.zero_grad()
         loss = objective(HeadSpec("causal-language-model", 0, loss="vocabulary"), Training(label_smoothing=0.1), ())(model, batch)
         (loss / total_weight([batch])).backward()

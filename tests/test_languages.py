@@ -11,9 +11,9 @@ from conftest import QUICK, made_rows, write_csv
 
 import headstart
 from headstart.contract import Feature, HeadSpec
-from headstart.data.batches import collate
+from headstart.data.features.batches import collate
 from headstart.errors import Exit, UserError
-from headstart.models.load import load
+from headstart.models.loading.load import load
 
 LANGUAGES = {"n_langs": 3, "lang2id": {"en": 0, "fr": 1, "de": 2}, "id2lang": {"0": "en", "1": "fr", "2": "de"}, "use_lang_emb": True}
 SPEC = HeadSpec("sequence-classification", 3, ("bad", "good", "mixed"))

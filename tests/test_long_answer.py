@@ -8,10 +8,10 @@ import tiny
 import tiny_writers
 
 from headstart.contract import Learned, Row, RowFault
-from headstart.evaluation.write import prompt_of
-from headstart.models.load import load
-from headstart.tasks import _long_answer
-from headstart.tasks.long_answer import LongAnswer, Settings
+from headstart.generation.dispatch import prompt_of
+from headstart.models.loading.load import load
+from headstart.tasks.long_answer import prompts
+from headstart.tasks.long_answer.task import LongAnswer, Settings
 
 KINDS = pytest.mark.parametrize("family", ["t5", "gpt2", "llama"])
 TEXTS = tiny.texts(60, seed=5)
@@ -69,7 +69,7 @@ def test_a_faulty_row_is_told(values, code):
 def test_passages_stand_in_their_order_and_the_last_is_cut_at_a_sentence(family, folders):
     task, _, tokenizer = opened(family, folders)
     example = read(task, question="Who waters the roses?", passages=LONG, answer=TEXTS[40])
-    whole = _long_answer.parted(example, "plain")
+    whole = prompts.parted(example, "plain")
     (feature,) = task.encode(example, tokenizer)
     text = tokenizer.held.decode(given(family, feature), skip_special_tokens=True)
     assert feature.cut > 0 and "[1]" in text and "[4]" not in text and len(feature) <= tokenizer.longest
@@ -125,7 +125,7 @@ def test_a_threshold_keeps_it_silent(folders):
     piece = {"text": "It rains.", "log_probability": -1.0, "ended": "end", "cut": 0, "tokens": 3}
     for score, silent in ((0.4, True), (0.6, False)):
         made = task.decode(read(task, question="Why?", passages=[{"text": "It rains.", "score": score}]), [piece])
-        assert made.values["abstained"] == silent and (made.values["prediction"] == _long_answer.NOTHING) == silent
+        assert made.values["abstained"] == silent and (made.values["prediction"] == prompts.NOTHING) == silent
     said = task.decode(read(task, question="Why?", passages=["It rains."]), [piece | {"text": "Nothing in these documents answers this"}])
     assert said.values["abstained"] and said.values["citations"] == []
 
@@ -144,7 +144,7 @@ def test_scores_of_rows_are_worked_out(folders):
 def test_a_curriculum_learns_the_first_epoch_in_the_files_order():
     import numpy as np
 
-    from headstart.data.batches import plan
+    from headstart.data.features.batches import plan
 
     task, lengths = LongAnswer(Settings(curriculum=True)), np.array([5, 9, 1, 7, 3])
     assert task.in_order(0) and not task.in_order(1) and not LongAnswer().in_order(0)
@@ -162,8 +162,8 @@ def rows(count):
 
 @pytest.mark.parametrize("family", ["t5", "gpt2"])
 def test_a_run_trains_writes_scores_and_is_asked(family, folders, tmp_path, headstart):
-    from headstart.retrieval.answering import Writer
-    from headstart.retrieval.passage import Found, Passage
+    from headstart.retrieval.answering.generator import Writer
+    from headstart.retrieval.documents.passage import Found, Passage
 
     file = tmp_path / "rows.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows(40)), encoding="utf-8")

@@ -57,7 +57,7 @@ def test_texts_of_parts_are_joined_and_written_for_once_more_when_asked(folder):
 
 def alone_of_the_beginning(held, tokenizer):
     """What is written for the tokens that fit, the others cut."""
-    from headstart.evaluation.rewrite import rewrite
+    from headstart.generation.encoder_decoder import rewrite
 
     ids = tokenizer.lay_out(list(tokenizer.tokenize(TEXT).ids)[:tokenizer.room(1)])[0]
     return rewrite(held.loaded, [ids], held.loaded.writing, seed=0)[0][0].text

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from headstart.models import attention
-from headstart.models.attention import packed_attention, packing
-from headstart.models.dropout import Dropout, cheap_dropout, multiplier, replace_dropout
+from headstart.models.packing import attention
+from headstart.models.packing.attention import packed_attention, packing
+from headstart.models.packing.dropout import Dropout, cheap_dropout, multiplier, replace_dropout
 
 HEADS, WIDTH = 3, 4
 CPU = torch.device("cpu")

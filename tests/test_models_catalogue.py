@@ -6,8 +6,8 @@ import pytest
 import tiny
 
 from headstart.errors import Exit, UserError
-from headstart.models.catalogue import CATALOGUE, ELSEWHERE, find, hub_names
-from headstart.models.tokenizer import FamilyTokenizer, load_tokenizer
+from headstart.models.loading.catalogue import CATALOGUE, ELSEWHERE, find, hub_names
+from headstart.models.tokenizers.tokenizer import FamilyTokenizer, load_tokenizer
 
 
 def test_every_family_has_a_row_with_checkpoints_licences_and_heads():
@@ -23,7 +23,7 @@ def test_every_class_and_config_key_of_the_catalogue_is_the_librarys():
 
     import transformers
 
-    from headstart.models.own_heads import head_class
+    from headstart.models.heads.custom_heads import head_class
 
     for row in CATALOGUE:
         config = transformers.CONFIG_MAPPING[row.model_type]
@@ -38,8 +38,8 @@ def test_every_class_and_config_key_of_the_catalogue_is_the_librarys():
 def test_every_dropout_of_a_family_is_named_in_the_catalogue(family, tmp_path):
     """Setting training.dropout leaves none behind."""
     from headstart.contract import HeadSpec
-    from headstart.models.dropout import Dropout
-    from headstart.models.load import load
+    from headstart.models.loading.load import load
+    from headstart.models.packing.dropout import Dropout
 
     spec = HeadSpec("sequence-classification", 2, ("no", "yes"))
     folder = tiny.model_folder(family, tmp_path)
@@ -61,7 +61,7 @@ def test_every_hole_has_a_reason(row):
 
 def test_a_head_that_a_family_lacks_is_refused_with_the_reason_before_weights_are_read(tmp_path):
     from headstart.contract import HeadSpec
-    from headstart.models.load import load
+    from headstart.models.loading.load import load
 
     folder = tiny.model_folder("gpt2", tmp_path)
     weights = folder / "model.safetensors"
@@ -80,7 +80,7 @@ WRITERS = [row for row in CATALOGUE if row.kinds == ("encoder-decoder",)]
 def test_encoder_decoders_are_known_and_refused_for_every_task_before_weights_are_read(row, tmp_path):
     """Their weights are not even looked for here: the files are empty."""
     from headstart.contract import HeadSpec
-    from headstart.models.catalogue import check_head
+    from headstart.models.loading.catalogue import check_head
 
     with pytest.raises(UserError) as caught:
         check_head(row, HeadSpec("sequence-classification", 2).kind, "some/model")
@@ -97,7 +97,7 @@ def test_a_folder_of_an_encoder_decoder_is_refused_before_its_weights_are_read(t
     from safetensors.torch import save_file
 
     from headstart.contract import HeadSpec
-    from headstart.models.load import load
+    from headstart.models.loading.load import load
 
     config = {"model_type": "t5", "architectures": ["T5ForConditionalGeneration"], "d_model": 32, "num_layers": 2}
     (tmp_path / "config.json").write_text(json.dumps(config))

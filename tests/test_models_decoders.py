@@ -13,8 +13,8 @@ import transformers
 from conftest import QUICK
 
 from headstart.contract import Feature, HeadSpec, Layout
-from headstart.data.batches import collate
-from headstart.models.load import load
+from headstart.data.features.batches import collate
+from headstart.models.loading.load import load
 
 SPEC = HeadSpec("sequence-classification", 3, ("no", "maybe", "yes"))
 

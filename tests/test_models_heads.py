@@ -12,12 +12,12 @@ import tiny
 import torch
 
 from headstart.contract import Feature, HeadSpec, Layout, Target
-from headstart.data.batches import collate
-from headstart.models import catalogue
-from headstart.models.load import load
-from headstart.models.own_heads import head_class
+from headstart.data.features.batches import collate
+from headstart.models.heads.custom_heads import head_class
+from headstart.models.loading import catalogue
+from headstart.models.loading.load import load
 from headstart.settings import Training
-from headstart.training.objective import objective, total_weight
+from headstart.training.losses.losses import objective, total_weight
 
 SIZES = {"multiple-choice": 1, "question-answering": 2, "question-answering-beams": 2, "next-sentence": 2, "pre-training": 2, "replaced-token": 1}
 PAIRS = [(family, head) for family in tiny.FAMILIES for head in catalogue.find(family, "tests").heads]

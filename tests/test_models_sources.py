@@ -19,8 +19,8 @@ import torch
 
 from headstart.contract import HeadSpec
 from headstart.errors import Exit, UserError
-from headstart.models.facts import facts
-from headstart.models.load import load
+from headstart.models.loading.load import load
+from headstart.models.loading.model_info import facts
 
 SPEC = HeadSpec("sequence-classification", 2, ("no", "yes"))
 WAYS = ("folder", "pip:", "cache")
@@ -88,7 +88,7 @@ def test_odd_references_are_refused_in_words(reference, monkeypatch):
 
 def test_a_hub_name_that_cannot_be_had_names_the_three_other_ways_within_seconds(tmp_path):
     """Nobody listens on the port: as without network."""
-    code = ("from headstart.models.facts import facts\nfrom headstart.errors import UserError\n"
+    code = ("from headstart.models.loading.model_info import facts\nfrom headstart.errors import UserError\n"
             "try:\n    facts('some-owner/some-model')\nexcept UserError as error:\n"
             "    print(int(error.exit)); print(error)\n")
     start = time.monotonic()
@@ -118,7 +118,7 @@ def hub_cache(home: Path, name: str, source: Path, commit: str = "0" * 40, witho
 
 def in_cache(home: Path, reference: str, more: str = "") -> subprocess.CompletedProcess[str]:
     """What facts says in a process of its own, where the network is off and the cache is at HF_HOME."""
-    code = (f"from headstart.models.facts import facts\nfrom headstart.errors import UserError\n"
+    code = (f"from headstart.models.loading.model_info import facts\nfrom headstart.errors import UserError\n"
             f"try:\n    known = facts({reference!r}, {more})\n    print(known.family, known.labels)\n"
             "except UserError as error:\n    print(int(error.exit), error)\n")
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60,
@@ -137,12 +137,12 @@ TEN = ("bert-base-uncased", "openai-gpt", "gpt2", "ctrl", "transfo-xl-wt103", "x
 
 def test_the_ten_names_of_2020_are_found_in_the_offline_cache(tmp_path):
     """Each under its present name, as the hub's cache lays folders out."""
-    from headstart.models.catalogue import CATALOGUE
+    from headstart.models.loading.catalogue import CATALOGUE
 
     rows = {old: row for row in CATALOGUE for old in row.aliases}
     for name in TEN:
         hub_cache(tmp_path, rows[name].aliases[name], tiny.model_folder(rows[name].family, tmp_path / "made" / name))
-    code = (f"from headstart.models.facts import facts\nfor name in {TEN!r}:\n    print(name, facts(name).family)\n")
+    code = (f"from headstart.models.loading.model_info import facts\nfor name in {TEN!r}:\n    print(name, facts(name).family)\n")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60,
                           env={**os.environ, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"})
     assert done.stdout.split("\n")[:-1] == [f"{name} {rows[name].family}" for name in TEN], done.stdout + done.stderr
@@ -475,7 +475,7 @@ def test_names_of_norms_from_before_2020_are_understood(folder, original):
 @pytest.mark.parametrize("family", ["bert", "openai-gpt", "gpt2", "ctrl", "transfo-xl", "xlnet", "xlm", "distilbert", "roberta", "xlm-roberta"])
 def test_a_folder_as_it_was_written_in_2019_is_understood(family, tmp_path):
     """No model_type, vocab_size under another name, switches that mean nothing now, pickled weights with buffers of that time."""
-    from headstart.models.catalogue import find
+    from headstart.models.loading.catalogue import find
 
     head = "masked-language-model" if "masked-language-model" in find(family, family).heads else "causal-language-model"
     today = tiny.model_folder(family, tmp_path / "today", head)
@@ -560,7 +560,7 @@ def test_a_hub_name_is_fetched_once_and_only_the_files_that_are_needed(original,
     for name in ("tf_model.h5", "pytorch_model.bin", "modeling_own.py", "onnx.bin"):
         (shown / name).write_bytes(b"never asked for")
     log = tmp_path / "log"
-    code = "from headstart.models.facts import facts; known = facts('owner/tiny'); print(known.family, known.folder)"
+    code = "from headstart.models.loading.model_info import facts; known = facts('owner/tiny'); print(known.family, known.folder)"
     asked = []
     with hub_of_our_own(shown, log, tmp_path / "home") as env:
         for _ in range(2):
@@ -577,10 +577,10 @@ def test_pickled_weights_are_not_even_fetched_without_a_yes(original, tmp_path):
     shown, log = Path(shutil.copytree(original, tmp_path / "shown")), tmp_path / "log"
     pickled(shown)
     with hub_of_our_own(shown, log, tmp_path / "home") as env:
-        code = ("from headstart.models.facts import facts\nfrom headstart.errors import UserError\n"
+        code = ("from headstart.models.loading.model_info import facts\nfrom headstart.errors import UserError\n"
                 "try:\n    facts('owner/tiny')\nexcept UserError as error:\n    print(int(error.exit), error)\n")
         said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=env).stdout
         assert said.startswith("77 ") and "--allow-pickle" in said
         assert "resolve" in log.read_text() and not any("/resolve/" in line and ".bin" in line for line in log.read_text().splitlines())
-        code = "from headstart.models.facts import facts; print(facts('owner/tiny', allow_pickle=True).weights)"
+        code = "from headstart.models.loading.model_info import facts; print(facts('owner/tiny', allow_pickle=True).weights)"
         assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=env).stdout == "pickle\n"

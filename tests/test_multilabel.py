@@ -16,10 +16,10 @@ from headstart.data.columns import rows
 from headstart.data.table import open_table
 from headstart.metrics import multilabel as metrics
 from headstart.settings import Data
-from headstart.tasks import _label_lists
-from headstart.tasks._labels import as_prediction, baselines
-from headstart.tasks.multilabel_classification import LabelledText, MultilabelClassification
-from headstart.tasks.multilabel_classification import Settings as Own
+from headstart.tasks.multilabel_classification.predictions import as_prediction, baselines
+from headstart.tasks.multilabel_classification.task import LabelledText, MultilabelClassification
+from headstart.tasks.multilabel_classification.task import Settings as Own
+from headstart.tasks.shared import label_lists
 from headstart.tasks.text_classification import Settings, TextClassification
 
 
@@ -207,7 +207,7 @@ def test_thresholds_are_tuned_on_dev_and_only_for_labels_that_stand_there():
 
 def test_the_check_tells_what_labels_cannot_be_learned():
     def told(train, dev=()):
-        return [(one.code, one.message) for one in _label_lists.check({"train": train, "dev": dev})]
+        return [(one.code, one.message) for one in label_lists.check({"train": train, "dev": dev})]
 
     common = [("a",), ("b",)] * 6
     assert told(common) == []

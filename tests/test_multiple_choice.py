@@ -58,8 +58,8 @@ def test_swag_is_trained_and_predicted(tiny_bert, tmp_path, headstart):
 
 def double_heads(place, family):
     """A tiny decoder with both heads, two rows of three choices with their targets, and what they lose together."""
-    from headstart.data.features import Features
-    from headstart.models.load import load
+    from headstart.data.features.features import Features
+    from headstart.models.loading.load import load
 
     held = load(str(tiny.model_folder(family, place, "multiple-choice", ["a"], seed=4)), None, seed=0)
     task = MultipleChoice(MultipleChoice.Settings(words_share=0.5))
@@ -75,9 +75,9 @@ def test_both_heads_lose_what_transformers_says(family, tmp_path):
     import transformers
 
     from headstart.contract import Layout
-    from headstart.data.batches import collate
+    from headstart.data.features.batches import collate
     from headstart.settings import Training
-    from headstart.training.objective import objective, total_weight
+    from headstart.training.losses.losses import objective, total_weight
 
     held, task, features = double_heads(tmp_path / "m", family)
     held.module.eval()
@@ -110,7 +110,7 @@ def test_both_heads_lose_what_transformers_says(family, tmp_path):
 def test_decoders_choose_and_those_with_two_heads_learn_the_words_too(family, tmp_path, headstart):
     import transformers
 
-    from headstart.models.own_heads import head_class
+    from headstart.models.heads.custom_heads import head_class
 
     rows = [(text, "She counts roses.", "She waters seven green apples.", number % 2) for number, text in enumerate(tiny.texts(60, seed=6))]
     data = write_csv(tmp_path / "rows.csv", rows, ("context", "choice0", "choice1", "answer"))

@@ -9,11 +9,12 @@ import tiny_writers
 import torch
 
 from headstart.contract import Feature, HeadSpec, Layout, Target
-from headstart.data.batches import collate
-from headstart.models import attention, depths
-from headstart.models.load import load
+from headstart.data.features.batches import collate
+from headstart.models import hidden_states
+from headstart.models.loading.load import load
+from headstart.models.packing import attention
 from headstart.settings import Training
-from headstart.training.objective import objective, total_weight
+from headstart.training.losses.losses import objective, total_weight
 
 CHANGES = {"gated": {"feed_forward_proj": "gated-gelu"}, "scaled": {"scale_embedding": True}}  # as published ones are
 FAMILIES = ("t5", "t5-gated", "bart", "bart-scaled", "mbart", "mbart-scaled", "pegasus", "pegasus-scaled", "marian", "marian-scaled")
@@ -84,12 +85,12 @@ def test_surprises_of_every_written_token_are_those_of_one_text_a_row(family, fo
 
 @EVERY
 def test_weights_worked_out_again_change_no_gradient(family, folders, monkeypatch):
-    from headstart.models import small_attention
+    from headstart.models.packing import segment_attention
 
     held, made, found = opened(folders[family]), features(), []
     held.module.train()
     for kept in (2**18, 0):
-        monkeypatch.setattr(small_attention, "KEPT", kept)
+        monkeypatch.setattr(segment_attention, "KEPT", kept)
         torch.manual_seed(5)  # the same dropout
         found.append(gradients(held, made, packed=True))
     assert found[0][0] == found[1][0]
@@ -101,8 +102,8 @@ def test_hidden_states_are_told_of_a_single_text_too(family, folders):
     """A row without padding could go the packed way, on which no stack is called as a whole."""
     held, made = opened(folders[family]), features(1)
     held.module.eval()
-    whole = depths.whole(held)
-    with depths.listening(whole) as found, torch.inference_mode():
+    whole = hidden_states.whole(held)
+    with hidden_states.listening(whole) as found, torch.inference_mode():
         states = whole.read_states(collate(made, Layout(False, held.tokenizer.pad_id)))["logits"]
     assert set(found) == {"encoder", "decoder"} and [len(found[name]) for name in ("encoder", "decoder")] == [3, 4]
     with torch.inference_mode():

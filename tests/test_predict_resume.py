@@ -4,8 +4,8 @@ import pytest
 import tiny
 import tiny_writers
 
-from headstart.evaluation import predict as predicting
-from headstart.runs import journal
+from headstart.prediction import journal
+from headstart.prediction import predict as predicting
 
 WRITE = predicting.write_chunk
 

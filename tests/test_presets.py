@@ -5,7 +5,7 @@ import json
 import pytest
 import tiny
 
-from headstart.runs import presets
+from headstart.preparation import benchmarks
 
 TEXTS = tiny.texts(60, seed=9)
 PAIRS = list(zip(TEXTS, reversed(TEXTS), strict=True))
@@ -76,9 +76,9 @@ def test_unknown_presets_and_folders_are_told(tmp_path, headstart):
 
 
 def test_every_glue_task_has_a_preset():
-    held = {name.split("/")[1] for name in presets.PRESETS if name.startswith("glue/")}
+    held = {name.split("/")[1] for name in benchmarks.PRESETS if name.startswith("glue/")}
     assert held == {"cola", "sst-2", "mrpc", "sts-b", "qqp", "mnli", "qnli", "rte", "wnli"}
-    assert presets.submission([5.4, -1.0]) == "index\tprediction\n0\t5.000\n1\t0.000\n"
+    assert benchmarks.submission([5.4, -1.0]) == "index\tprediction\n0\t5.000\n1\t0.000\n"
 
 
 def xnli(folder):
@@ -141,7 +141,7 @@ def test_a_column_that_parts_the_scores_must_be_there(reviews, tiny_bert, tmp_pa
 
 @pytest.mark.parametrize(("name", "task"), [("jigsaw", "multilabel-classification"), ("jigsaw/rarest", "text-classification")])
 def test_jigsaw_as_it_comes_and_by_its_rarest_label(name, task, tiny_bert, tmp_path, headstart):
-    lines = ["id,comment_text," + presets.JIGSAW]
+    lines = ["id,comment_text," + benchmarks.JIGSAW]
     lines += [f'{n},"{text}",' + ",".join(str(int(n % step == 0)) for step in (2, 3, 5, 7, 3, 11)) for n, text in enumerate(tiny.texts(80, seed=4))]
     (tmp_path / "jigsaw").mkdir()
     (tmp_path / "jigsaw" / "train.csv").write_text("\n".join(lines) + "\n")

@@ -8,11 +8,11 @@ import pytest
 import tiny
 
 from headstart.contract import Row
-from headstart.data.features import Features
-from headstart.models.load import load
-from headstart.tasks import _documents
+from headstart.data.features.features import Features
+from headstart.models.loading.load import load
 from headstart.tasks.masked_language_model import MaskedLanguageModel
 from headstart.tasks.next_sentence import NextSentence
+from headstart.tasks.shared import sentence_pairs
 from headstart.text.masking import masked, words
 
 
@@ -77,7 +77,7 @@ def test_half_of_the_next_sentences_are_random_and_as_many_each_epoch(model):
     assert len(first) == len(second) and [one.follows for one in first] != [one.follows for one in second]
     assert abs(sum(one.follows for one in first) / len(first) - 0.5) < 0.15
     for one in first:
-        here = _documents.sentences(texts[one.row])
+        here = sentence_pairs.sentences(texts[one.row])
         assert one.text in here
         assert (one.pair == here[here.index(one.text) + 1]) if one.follows == 0 else one.pair not in here or texts.count(one.pair) == 0
 
@@ -85,7 +85,7 @@ def test_half_of_the_next_sentences_are_random_and_as_many_each_epoch(model):
 def test_documents_of_several_rows_stay_together():
     rows = [("One.", "a"), ("Two.", "a"), ("Three.", "b"), ("Four.", "b")]
     held = [NextSentence().read(Row(n, {"text": text, "document": name})) for n, (text, name) in enumerate(rows)]
-    assert [parts for _, parts in _documents.documents(held)] == [["One.", "Two."], ["Three.", "Four."]]
+    assert [parts for _, parts in sentence_pairs.documents(held)] == [["One.", "Two."], ["Three.", "Four."]]
 
 
 @pytest.mark.parametrize(("task", "head"), [("masked-language-model", "masked-language-model"), ("bert-pretraining", "pre-training"),

@@ -12,9 +12,9 @@ import tiny
 from headstart.contract import Row, RowFault
 from headstart.errors import Finding
 from headstart.metrics import answers as metrics
-from headstart.tasks import _answers
-from headstart.tasks.question_answering import QuestionAnswering, best_spans
-from headstart.text.answers import locate
+from headstart.tasks.question_answering import reading
+from headstart.tasks.question_answering.task import QuestionAnswering, best_spans
+from headstart.text.answer_spans import locate
 
 PASSAGE = "The old captain counts seven green apples. Nobody here forgets the river bank.\nThe gardener counts café tables 😀 before noon."
 
@@ -163,7 +163,7 @@ def test_answers_from_a_long_document_say_where_they_stand(tmp_path, headstart):
 
 
 def test_an_answer_at_a_windows_border_is_found_in_the_other_window(tmp_path):
-    from headstart.models.load import load
+    from headstart.models.loading.load import load
 
     model = load(str(tiny.model_folder("bert", tmp_path / "m", "question-answering", ["a", "b"])), None, seed=0)
     short, task = model.tokenizer.with_longest(32), QuestionAnswering(QuestionAnswering.Settings(overlap=8))
@@ -189,7 +189,7 @@ def test_repairs_and_double_ids_are_counted():
     task = QuestionAnswering()
     held = [task.read(Row(n, {"question": "What?", "passage": PASSAGE, "answer": answer, "start": start, "id": "same"}))
             for n, (answer, start) in enumerate((("apples", 1), ("noon", 2), ("counts", None), ("", None)))]
-    found: list[Finding] = _answers.check({"train": held})
+    found: list[Finding] = reading.check({"train": held})
     assert [one.code for one in found] == ["W220", "W221", "W223", "N220"] and "2 answers" in found[0].message
 
 

@@ -10,8 +10,8 @@ from transformers.activations import ACT2FN
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 from transformers.models.t5.modeling_t5 import T5LayerNorm
 
-from headstart.models.load import load
-from headstart.models.quick_parts import Gelu, RootMeanSquare, replace_parts
+from headstart.models.loading.load import load
+from headstart.models.packing.fused_layers import Gelu, RootMeanSquare, replace_parts
 
 
 @pytest.mark.parametrize("kind", [T5LayerNorm, LlamaRMSNorm])

@@ -10,8 +10,8 @@ import tiny
 from conftest import QUICK
 
 from headstart.contract import Doubt
-from headstart.inspection.doubts import weigh
-from headstart.models.load import load
+from headstart.inspection.error_attribution import weigh
+from headstart.models.loading.load import load
 
 NOUNS = ["roses", "apples", "tables", "card"]
 

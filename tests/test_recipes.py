@@ -8,8 +8,8 @@ import pytest
 
 from headstart import settings, tasks
 from headstart.cli.main import Parser, find
-from headstart.runs import presets
-from headstart.runs.request import task_settings
+from headstart.preparation import benchmarks
+from headstart.runs.run_config import task_settings
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
@@ -27,7 +27,7 @@ def test_a_recipe_parses(command):
     values = settings.assignments(getattr(given, "set", []))
     settings.build({key: value for key, value in values.items() if not key.startswith("task.")})
     preset = getattr(given, "preset", None)
-    task = getattr(given, "task", None) or (presets.find(preset).task if preset else None)
+    task = getattr(given, "task", None) or (benchmarks.find(preset).task if preset else None)
     own = {key.removeprefix("task."): value for key, value in values.items() if key.startswith("task.")}
     assert task or not own
     if task:

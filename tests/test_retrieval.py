@@ -9,15 +9,15 @@ import torch
 
 from headstart import tasks
 from headstart.contract import Layout, Prediction, Row, RowFault
-from headstart.data.batches import collate
-from headstart.evaluation.predict import predict
-from headstart.models.load import load
+from headstart.data.features.batches import collate
+from headstart.models.loading.load import load
+from headstart.prediction.predict import predict
 from headstart.settings import Training
-from headstart.tasks import _retrieval
-from headstart.tasks._retrieval import Asked
-from headstart.training.in_batch import InBatch, related
+from headstart.tasks.retrieval import examples as _retrieval
+from headstart.tasks.retrieval.examples import Asked
 from headstart.training.loop import State, one_update
-from headstart.training.objective import objective, total_weight
+from headstart.training.losses.contrastive import InBatch, related
+from headstart.training.losses.losses import objective, total_weight
 
 TASK = tasks.find("retrieval")
 TEXTS = tiny.texts(24, seed=5)

@@ -11,14 +11,14 @@ import transformers
 
 import headstart as product
 from headstart.contract import Feature, HeadSpec, Layout, Row, Target
-from headstart.data.batches import collate
-from headstart.evaluation.rewrite import cache, rewrite
-from headstart.models.cache_name import with_cache
-from headstart.models.load import load
+from headstart.data.features.batches import collate
+from headstart.generation.encoder_decoder import cache, rewrite
+from headstart.models.loading.cache_name import with_cache
+from headstart.models.loading.load import load
 from headstart.settings import Generation, Training
 from headstart.tasks.summarization import Summarization
 from headstart.tasks.text_to_text import TextToText
-from headstart.training.objective import objective, total_weight
+from headstart.training.losses.losses import objective, total_weight
 
 EVERY = pytest.mark.parametrize("family", tiny_writers.WRITERS)
 SPEC = HeadSpec("sequence-to-sequence", 0, loss="vocabulary")
@@ -248,7 +248,7 @@ def run(folders, tmp_path_factory):
 def test_a_grid_is_measured_resumed_sorted_and_its_best_is_kept(run, tmp_path, headstart, monkeypatch):
     import shutil
 
-    from headstart.runs import grid
+    from headstart.prediction import generation_search
 
     mine, file = tmp_path / "run", run[1]
     shutil.copytree(run[0], mine)
@@ -263,7 +263,7 @@ def test_a_grid_is_measured_resumed_sorted_and_its_best_is_kept(run, tmp_path, h
     kept = json.loads((mine / "model" / "headstart.json").read_text())["learned"]["values"]["generation"]
     best = max(rows_, key=lambda row: row["scores"]["rouge2"]["value"])["settings"]
     assert kept.get("beams", 1) == best["beams"] and kept.get("length_penalty", 1.0) == best["length_penalty"]
-    monkeypatch.setattr(grid, "evaluate_file", lambda *_, **__: pytest.fail("it was measured again"))
+    monkeypatch.setattr(generation_search, "evaluate_file", lambda *_, **__: pytest.fail("it was measured again"))
     assert headstart(*words)[0] == 0
 
 

@@ -10,12 +10,12 @@ import torch
 import transformers
 
 from headstart.contract import Feature, HeadSpec, Layout, Target
-from headstart.data.batches import collate
-from headstart.evaluation.rewrite import cache, rewrite
-from headstart.models.cache_name import with_cache
-from headstart.models.load import load
+from headstart.data.features.batches import collate
+from headstart.generation.encoder_decoder import cache, rewrite
+from headstart.models.loading.cache_name import with_cache
+from headstart.models.loading.load import load
 from headstart.settings import Generation, Training
-from headstart.training.objective import objective, total_weight
+from headstart.training.losses.losses import objective, total_weight
 
 pytestmark = pytest.mark.filterwarnings("ignore:Version v4.12.0:FutureWarning")  # of pairs: labels are worked out inside
 EVERY = pytest.mark.parametrize("family", tiny_writers.MORE)

@@ -215,16 +215,16 @@ def test_changed_data_is_not_resumed(tiny_bert, headstart, tmp_path, reviews, mo
 
 
 def test_a_nan_loss_ends_with_65_and_is_never_best(tiny_bert, headstart, tmp_path, reviews, monkeypatch):
-    from headstart.training import objective
+    from headstart.training.losses import losses
 
-    plain = objective.cross_entropy
+    plain = losses.cross_entropy
     calls = []
 
     def breaks(*rest, **more):
         calls.append(1)
         return plain(*rest, **more) * (float("nan") if len(calls) > 8 else 1)
 
-    monkeypatch.setattr(objective, "cross_entropy", breaks)
+    monkeypatch.setattr(losses, "cross_entropy", breaks)
     code, _, words = headstart("finetune", reviews, "--model", tiny_bert, "--to", tmp_path / "run", *QUICK)
     assert code == 65 and "loss" in words and "nan" in words
     assert not (tmp_path / "run" / "model").exists()
@@ -288,7 +288,7 @@ def test_the_best_checkpoints_are_kept_and_scored_as_a_table(reviews, tiny_bert,
 def test_bars_of_negative_numbers_go_left_of_zero():
     import re
 
-    from headstart.runs.figures import bars
+    from headstart.reports.figures import bars
 
     drawn = bars({"labels": ["a", "b", "c"], "series": {"start": [-3.0, 1.0, None]}, "unit": "score"}, "scores")
     assert re.findall(r"--m:([\d.]+);--w:([\d.]+)", drawn) == [("0.0000", "0.7500"), ("0.7500", "0.2500"), ("0.7500", "0.0000")]

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 import headstart
-from headstart.retrieval.asking import Asking
-from headstart.retrieval.known import Known
-from headstart.retrieval.questions import read_questions
-from headstart.server.index_desk import IndexDesk
+from headstart.retrieval.answering.faq import Known
+from headstart.retrieval.answering.pipeline import Asking
+from headstart.retrieval.mining.questions import read_questions
+from headstart.serving.index_backend import IndexDesk
 from headstart.settings import Data
 from tests.chromium import CHROMIUM, Browser
 from tests.test_server import call, served

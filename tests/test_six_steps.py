@@ -36,7 +36,7 @@ def walk(monkeypatch, capsys):
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)
 def test_the_six_steps_are_walked_on_every_family(family, folders, walk):
-    from headstart.models.catalogue import find
+    from headstart.models.loading.catalogue import find
 
     code, out, err = walk("--model", folders[family], "--text", TEXT)
     assert code == 0, err
@@ -83,7 +83,7 @@ def test_the_page_of_families_is_current():
 
 
 def test_the_ten_names_of_2020_have_homes():
-    from headstart.models.catalogue import hub_names
+    from headstart.models.loading.catalogue import hub_names
 
     names = runpy.run_path(str(ROOT / "examples" / "six_steps.py"))["TEN"]
     assert len(names) == 10

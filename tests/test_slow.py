@@ -59,8 +59,8 @@ PUBLISHED = """
 import resource
 import sys
 import torch
-from headstart.models.families.transfo_xl.config import TransfoXLConfig
-from headstart.models.families.transfo_xl.heads import TransfoXLLMHeadModel
+from headstart.models.transfo_xl.config import TransfoXLConfig
+from headstart.models.transfo_xl.heads import TransfoXLLMHeadModel
 
 torch.manual_seed(0)
 model = TransfoXLLMHeadModel(TransfoXLConfig()).eval()

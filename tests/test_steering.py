@@ -10,18 +10,18 @@ from conftest import made_rows, write_csv
 
 import headstart
 from headstart.errors import UserError
-from headstart.evaluation import attribute, side_by_side, steering
-from headstart.models.weights import checksum
+from headstart.generation.steering import attributes, comparison, pplm
+from headstart.models.loading.weights import checksum
 from headstart.settings import Generation, Steering
 
-FAMILIES = pytest.mark.parametrize("family", steering.FAMILIES)
+FAMILIES = pytest.mark.parametrize("family", pplm.FAMILIES)
 PROMPTS = ["The gardener waters", "Nobody here"]
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     return {family: tiny.model_folder(family, tmp_path_factory.mktemp("lm") / family, "causal-language-model", seed=4)
-            for family in (*steering.FAMILIES, "openai-gpt")}
+            for family in (*pplm.FAMILIES, "openai-gpt")}
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +54,11 @@ def test_the_unsteered_text_is_that_of_generate(family, models, words):
 @pytest.mark.parametrize("more", [{}, {"window_length": 2, "decay": True}, {"gamma": 1.0, "kl_scale": 0.1}])
 def test_a_bags_words_become_likelier(family, more, models, words):
     model = models[family].loaded
-    (bag,) = attribute.read(model, [words])
+    (bag,) = attributes.read(model, [words])
     asked = Steering(stepsize=0.3, gm_scale=1.0, num_iterations=4, **more)
     for prompt in PROMPTS:
-        ids, _ = steering.lay_out(model, prompt, Generation())
-        plain, moved = (steering.distribution(steering.Writer(model, asked, held, list(ids)), Generation()).detach() for held in ((), (bag,)))
+        ids, _ = pplm.lay_out(model, prompt, Generation())
+        plain, moved = (pplm.distribution(pplm.Writer(model, asked, held, list(ids)), Generation()).detach() for held in ((), (bag,)))
         assert float(moved[list(bag.ids)].sum()) > 1.1 * float(plain[list(bag.ids)].sum()) and abs(float(moved.sum()) - 1) < 1e-5
 
 
@@ -87,16 +87,16 @@ def test_an_attribute_head_learns_steers_and_is_bound_to_its_model(family, model
     model = models[family]
     facts = model.learn_attribute(rows_file(tmp_path / "rows.csv"), tmp_path / "mood")
     assert facts["labels"] == ["bad", "good"] and facts["accuracy"] > 0.75 > facts["majority"]
-    held = attribute.read(model.loaded, [f"{tmp_path / 'mood'}=good"])
+    held = attributes.read(model.loaded, [f"{tmp_path / 'mood'}=good"])
     for prompt in PROMPTS:  # a small step lowers the attribute's loss
-        ids, _ = steering.lay_out(model.loaded, prompt, Generation())
-        writer = steering.Writer(model.loaded, Steering(stepsize=0.02, gamma=1.0, horizon_length=2, kl_scale=0.0), held, list(ids))
-        steering.distribution(writer, Generation())
+        ids, _ = pplm.lay_out(model.loaded, prompt, Generation())
+        writer = pplm.Writer(model.loaded, Steering(stepsize=0.02, gamma=1.0, horizon_length=2, kl_scale=0.0), held, list(ids))
+        pplm.distribution(writer, Generation())
         writer.cache = [(keys[:, :, :len(ids) - 1], values[:, :, :len(ids) - 1]) for keys, values in writer.plain]
         none = torch.empty(0)
-        moved = steering.steered(writer, none)
+        moved = pplm.steered(writer, none)
         with torch.no_grad():
-            assert float(steering.loss(writer, moved, none)) < float(steering.loss(writer, writer.cache, none))
+            assert float(pplm.loss(writer, moved, none)) < float(pplm.loss(writer, writer.cache, none))
     rows = model.generate(PROMPTS, new_tokens=4, steer=[f"{tmp_path / 'mood'}=good"])
     assert all(0 <= held["attributes"]["mood=good"] <= 1 for row in rows for held in (row, row["unsteered"]))
     other = headstart.load(tiny.model_folder(family, tmp_path / "other", "causal-language-model", seed=9))
@@ -109,25 +109,25 @@ def test_an_attribute_head_learns_steers_and_is_bound_to_its_model(family, model
 def test_a_head_parts_what_can_be_parted():
     states = torch.randn(60, 8, generator=torch.Generator().manual_seed(1)) * 5 + 3
     gold = (states[:, 2] > 3).long() + 2 * (states[:, 5] > 3).long()
-    weight, bias = attribute.fit(states, gold, 4)
+    weight, bias = attributes.fit(states, gold, 4)
     assert float(((states @ weight.T + bias).argmax(1) == gold).float().mean()) > 0.95
 
 
 def test_mean_states_are_those_of_one_text_alone(models):
     model = models["llama"].loaded
     ids = [list(model.tokenizer.tokenize(text).ids) for text in tiny.texts(5, seed=2)]
-    together = attribute.mean_states(model, ids)
+    together = attributes.mean_states(model, ids)
     for one, mean in zip(ids, together, strict=True):
         with torch.no_grad():
             assert torch.allclose(model.module.base_model(torch.tensor([one]))[0][0].mean(0), mean, atol=1e-4)
 
 
 def test_marks_and_colours_stand_where_the_words_stand():
-    bag = attribute.Bag("sea", ("ship", "ships"), (1,))
+    bag = attributes.Bag("sea", ("ship", "ships"), (1,))
     text = "Ships! A ship of shipping."
     marks = bag.marks(text)
     assert [text[one["start"]:one["end"]] for one in marks] == ["Ships", "ship"]
-    assert side_by_side.coloured(text, marks) == "\x1b[31mShips\x1b[0m! A \x1b[31mship\x1b[0m of shipping."
+    assert comparison.coloured(text, marks) == "\x1b[31mShips\x1b[0m! A \x1b[31mship\x1b[0m of shipping."
 
 
 def test_the_commands_train_a_head_and_show_both_texts(folders, words, tmp_path, headstart, monkeypatch):
@@ -161,7 +161,7 @@ def test_what_cannot_be_is_refused(folders, words, tmp_path, headstart):
 
 
 def test_the_bags_of_headstart_are_lists_of_plain_words():
-    assert attribute.bag_names() == ["kitchen", "science", "sea"]
-    for name in attribute.bag_names():
-        held = (attribute.BAGS / f"{name}.txt").read_text(encoding="utf-8").split()
+    assert attributes.bag_names() == ["kitchen", "science", "sea"]
+    for name in attributes.bag_names():
+        held = (attributes.BAGS / f"{name}.txt").read_text(encoding="utf-8").split()
         assert held == sorted(set(held)) and len(held) > 30

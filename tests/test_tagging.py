@@ -15,16 +15,16 @@ import pytest
 import tiny
 
 from headstart.contract import Row, RowFault, Tokens
+from headstart.data.readers.conll_format import looks_like
 from headstart.data.table import open_table
-from headstart.data.word_columns import looks_like
 from headstart.errors import DataError, UserError
 from headstart.metrics import spans
-from headstart.models import catalogue
-from headstart.models.tokenizer import FamilyTokenizer
+from headstart.models.loading import catalogue
+from headstart.models.tokenizers.tokenizer import FamilyTokenizer
 from headstart.settings import Data
-from headstart.tasks import _tag_decoding as decoding
-from headstart.tasks import _tag_windows as tag_windows
 from headstart.tasks import detect, find
+from headstart.tasks.token_tagging import decoding
+from headstart.tasks.token_tagging import windows as tag_windows
 from headstart.text.alignment import align, joined, words_in, words_of
 from headstart.text.tags import Entity, ambiguous, as_bio, entities, parts, repairs, scheme, signs
 from headstart.text.windows import windows
@@ -577,7 +577,7 @@ def test_every_faulty_conll_file_is_told_with_its_line(tmp_path, name):
 
 
 def test_a_faulty_tag_has_the_line_of_its_sentence(tmp_path):
-    from headstart.runs.reading import read_examples
+    from headstart.preparation.examples import read_examples
 
     reading = read_examples(TASK(), str(write(tmp_path, GOOD.replace("B-L", "b-L"))), Data(), given={}, training=True)
     (fault,) = reading.findings
@@ -596,8 +596,8 @@ def test_an_empty_conll_file_is_told(tmp_path):
 
 @pytest.mark.parametrize("family", ["bert", "roberta"])
 def test_texts_get_spans_of_their_characters(family, tmp_path):
-    from headstart.api import Model
-    from headstart.models.load import load
+    from headstart.api.model import Model
+    from headstart.models.loading.load import load
 
     task = TASK()
     rows = [{"text": text, "spans": [{"start": found.start(), "end": found.end(), "type": "thing"} for found in re.finditer("roses|card|bill", text)]}

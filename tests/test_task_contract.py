@@ -9,15 +9,15 @@ import tiny
 import tiny_writers
 
 from headstart import tasks
+from headstart.artifacts.artifact import from_held
 from headstart.contract import Column, Feature, Layout, Learned, Row, RowFault
-from headstart.data import feature_cache
-from headstart.data.batches import collate
-from headstart.data.features import Draws, Features
+from headstart.data.features import cache
+from headstart.data.features.batches import collate
+from headstart.data.features.features import Draws, Features
 from headstart.errors import UserError
 from headstart.evaluation.evaluate import evaluate
-from headstart.evaluation.predict import drawn_features, predict
-from headstart.models.load import load
-from headstart.runs.artifact import from_held
+from headstart.models.loading.load import load
+from headstart.prediction.predict import drawn_features, predict
 
 
 @dataclass(frozen=True)
@@ -177,11 +177,11 @@ def test_windows_hold_every_token(name, folder):
 
 @EVERY
 def test_saving_and_loading_change_no_prediction(name, folder, tmp_path):
-    from headstart.runs import artifact, card
+    from headstart.artifacts import artifact, model_card
 
     task, examples, model = made(name, folder)
     before = answers(task, model, examples)
-    artifact.save(tmp_path / "model", model, task, card.plain(task, "tiny"), {})
+    artifact.save(tmp_path / "model", model, task, model_card.plain(task, "tiny"), {})
     again, loaded = artifact.load(str(tmp_path / "model"))
     assert again == task.knowing(task.shipped()[0])
     assert all(map(close, before, answers(again, loaded, examples)))
@@ -213,10 +213,10 @@ def test_features_are_stored_without_loss(name, folder):
 def test_features_that_were_kept_are_the_same_features(name, folder, tmp_path, monkeypatch):
     task, examples, model = made(name, folder)
     fresh = Features.encode(task, examples, model.tokenizer, seed=1)
-    first = feature_cache.encode(task, examples, model.tokenizer, seed=1, folder=str(tmp_path / "kept"))
+    first = cache.encode(task, examples, model.tokenizer, seed=1, folder=str(tmp_path / "kept"))
     assert not hasattr(model.tokenizer.backend, "to_str") or len(list((tmp_path / "kept").iterdir())) == 1
     monkeypatch.setattr(Features, "encode", lambda *args, **more: pytest.fail("they were made again"))
-    again = feature_cache.encode(task, examples, model.tokenizer, seed=1, folder=str(tmp_path / "kept"))
+    again = cache.encode(task, examples, model.tokenizer, seed=1, folder=str(tmp_path / "kept"))
     assert repr(list(fresh)) == repr(list(first)) == repr(list(again))
     assert fresh.example_lengths.tolist() == again.example_lengths.tolist() and fresh.cut.tolist() == again.cut.tolist()
 
@@ -230,7 +230,7 @@ def test_scores_come_with_the_one_that_chooses_first(name, folder):
         assert (score.value is None) == (score.reason is not None) or score.low is None
         assert score.value is None or np.isfinite(score.value)
     for figure in task.figures(examples, done.predictions, done.measures):
-        from headstart.runs.figures import render
+        from headstart.reports.figures import render
 
         assert render(figure).startswith("<figure")
 

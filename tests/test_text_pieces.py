@@ -9,9 +9,9 @@ import tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headstart.models import catalogue
-from headstart.models.tokenizer import FamilyTokenizer
-from headstart.text.pieces import align_pieces
+from headstart.models.loading import catalogue
+from headstart.models.tokenizers.tokenizer import FamilyTokenizer
+from headstart.text.token_offsets import align_pieces
 
 SLOW = [row.family for row in catalogue.CATALOGUE if row.surface is not None]
 ODD = "é e\u0301 naïve Ångström ﬁn ½ … „so“ ‘x’ 👩\u200d👩\u200d👧 👍🏽 a\u200bb \ufeffx Straße İstanbul ΣΑΣ שָׁלוֹם नमस्ते 東京 한국어 \u00a0z\u2028w"

@@ -8,7 +8,7 @@ import pytest
 import tiny
 import tiny_writers
 
-from headstart.data.batches import plan, within_budget
+from headstart.data.features.batches import plan, within_budget
 
 DRAW = np.random.default_rng(5)
 SOURCES, TARGETS = DRAW.integers(3, 60, 400), DRAW.integers(1, 30, 400)
@@ -94,8 +94,8 @@ def test_a_classifier_takes_a_budget_too(tiny_bert, tmp_path, headstart):
 
 def test_micro_batches_count_what_is_written_too():
     from headstart.contract import Feature, Target
-    from headstart.data.batches import costs
-    from headstart.data.features import Features
+    from headstart.data.features.batches import costs
+    from headstart.data.features.features import Features
 
     made = Features()
     made.add([Feature([1, 2, 3], targets={"label": Target([4] * 50, "asked")}, asks=[0] * 50)])

@@ -9,16 +9,16 @@ import torch
 from conftest import made_rows
 
 from headstart.contract import Row
-from headstart.data.batches import collate
-from headstart.data.features import Features
+from headstart.data.features.batches import collate
+from headstart.data.features.features import Features
 from headstart.errors import UserError
-from headstart.models.load import load
+from headstart.models.loading.load import load
 from headstart.settings import Training
 from headstart.tasks.text_classification import TextClassification
 from headstart.training import checkpoint, loop, optimizer, precision
+from headstart.training.early_stopping import Progress
 from headstart.training.loop import State
-from headstart.training.objective import balanced, cross_entropy, objective, total_weight
-from headstart.training.progress import Progress
+from headstart.training.losses.losses import balanced, cross_entropy, objective, total_weight
 from headstart.training.schedule import schedule
 
 

@@ -8,11 +8,11 @@ import tiny
 import torch
 
 from headstart.contract import Feature, HeadSpec, Layout, Target
-from headstart.data.batches import collate
-from headstart.models.load import load
+from headstart.data.features.batches import collate
+from headstart.models.loading.load import load
 from headstart.settings import Training
 from headstart.training import optimizer as optimizers
-from headstart.training.seen_rows import trim
+from headstart.training.sparse_embeddings import trim
 
 SPEC = HeadSpec("sequence-classification", 2, ("no", "yes"))
 SETTINGS = Training(learning_rate=1e-3, weight_decay=0.0)

@@ -11,14 +11,14 @@ from transfo_xl_oracle import Oracle
 
 import headstart.models.register
 from headstart.errors import UserError
-from headstart.models.families.transfo_xl.config import TransfoXLConfig
-from headstart.models.families.transfo_xl.heads import (
+from headstart.models.transfo_xl.config import TransfoXLConfig
+from headstart.models.transfo_xl.heads import (
     TransfoXLForQuestionAnswering,
     TransfoXLForSequenceClassification,
     TransfoXLForTokenClassification,
     TransfoXLLMHeadModel,
 )
-from headstart.models.families.transfo_xl.model import TransfoXLModel
+from headstart.models.transfo_xl.model import TransfoXLModel
 
 BASE = {"vocab_size": 43, "cutoffs": [11, 20], "d_model": 16, "d_embed": 16, "n_head": 2, "d_head": 6, "d_inner": 20,
         "div_val": 2, "n_layer": 2, "mem_len": 5, "clamp_len": 4, "same_length": True}
@@ -437,8 +437,8 @@ def test_half_precision_stays_near():
 def test_the_published_size_runs_within_8_gigabytes():
     code = """
 import resource, torch
-from headstart.models.families.transfo_xl.config import TransfoXLConfig
-from headstart.models.families.transfo_xl.heads import TransfoXLLMHeadModel
+from headstart.models.transfo_xl.config import TransfoXLConfig
+from headstart.models.transfo_xl.heads import TransfoXLLMHeadModel
 module = TransfoXLLMHeadModel(TransfoXLConfig()).eval()
 ids = torch.arange(0, 267735, 2100)[None]
 with torch.no_grad():

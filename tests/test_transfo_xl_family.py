@@ -13,10 +13,10 @@ from conftest import QUICK, made_rows, write_csv
 
 import headstart
 from headstart.contract import Feature, HeadSpec, Layout, Target
-from headstart.data.batches import collate
+from headstart.data.features.batches import collate
 from headstart.errors import UserError
-from headstart.models.load import load
-from headstart.models.sources import resolve
+from headstart.models.loading.load import load
+from headstart.models.loading.sources import resolve
 
 WRITER = "causal-language-model"
 
@@ -115,7 +115,7 @@ def test_a_question_with_choices_is_answered_as_the_plain_class_does(tmp_path):
 
 def test_a_long_text_is_scored_piece_by_piece_with_what_was_read_before_in_memory(writer):
     from headstart.contract import Row
-    from headstart.evaluation.predict import predict
+    from headstart.prediction.predict import predict
     from headstart.tasks.language_model import LanguageModel
 
     model, task = load(str(writer), None, seed=0, longest=16), LanguageModel()
@@ -135,7 +135,7 @@ def test_blocks_of_one_long_text_are_read_in_their_order_with_memory(writer):
     from random import Random
 
     from headstart.contract import Row
-    from headstart.evaluation.predict import predict
+    from headstart.prediction.predict import predict
     from headstart.tasks.language_model import LanguageModel
 
     model, task = load(str(writer), None, seed=0, longest=24), LanguageModel(LanguageModel.Settings(blocks=True))

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 import headstart.models.register  # noqa: F401 - AutoTokenizer must know the class
 from headstart.errors import UserError
-from headstart.models.families.transfo_xl.moses import Moses
-from headstart.models.families.transfo_xl.tokenizer import TransfoXLTokenizer
-from headstart.models.families.transfo_xl.vocabulary import TORCH_MAGIC, read_words
+from headstart.models.transfo_xl.moses import Moses
+from headstart.models.transfo_xl.tokenizer import TransfoXLTokenizer
+from headstart.models.transfo_xl.vocabulary import TORCH_MAGIC, read_words
 
 WORDS = ["<eos>", "the", "<unk>", ",", ".", "@-@", "@,@", "@.@", "<formula>", "well", "known", "23", "000", "people", "are", "1",
          "80m", "tall", "-", '"', "don", "'t", "don't", "café", "naïve", "“", "东京", "🙂", "Well", "..."]
@@ -92,7 +92,7 @@ def test_each_word_knows_its_characters(tokenizer, text, expected):
 
 
 def test_the_example_in_the_file_is_true(tokenizer):
-    import headstart.models.families.transfo_xl.moses as file
+    import headstart.models.transfo_xl.moses as file
 
     text, words, characters = file.__doc__.split("\n\n")[1].strip().split("\n")
     assert tokenizer.tokenize(text) == words.split()[1:]
@@ -137,7 +137,7 @@ def test_offsets_and_words_are_of_one_cut_for_any_text(tokenizer, text):
 @settings(max_examples=200, deadline=None)
 @given(ODD)
 def test_following_the_normaliser_gives_what_the_normaliser_gives(text):
-    from headstart.models.families.transfo_xl.moses import Tracked
+    from headstart.models.transfo_xl.moses import Tracked
 
     moses = Moses(["<eos>"])
     tracked = Tracked(text, [(place, place + 1) for place in range(len(text))])

@@ -12,7 +12,7 @@ import transformers
 
 import headstart
 import headstart as headstart_package
-from headstart.evaluation.unlike import KEEPS
+from headstart.generation.decoding_strategies import KEEPS
 
 GOING_ON = ("gpt2", "llama", "openai-gpt", "ctrl")
 FOR_A_TEXT = ("t5", "bart", "pegasus", "marian")

@@ -181,8 +181,8 @@ def transfo_xl_tokenizer() -> Any:
     """As Transformer-XL is published: whole words; the rarer ones come later."""
     import tempfile
 
-    from headstart.models.families.transfo_xl.moses import Moses
-    from headstart.models.families.transfo_xl.tokenizer import TransfoXLTokenizer
+    from headstart.models.transfo_xl.moses import Moses
+    from headstart.models.transfo_xl.tokenizer import TransfoXLTokenizer
 
     counts = Counter(word for text in sentences() for word in Moses([]).words(text, lower=False))
     with tempfile.TemporaryDirectory() as place:
@@ -248,7 +248,7 @@ def config(family: str, held: Any, **changes: Any) -> Any:
         more = {"dff": 64} if family == "ctrl" else {}
         return kind(**shape | more | {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": POSITIONS} | changes)
     if family == "transfo-xl":
-        from headstart.models.families.transfo_xl.config import TransfoXLConfig
+        from headstart.models.transfo_xl.config import TransfoXLConfig
 
         return TransfoXLConfig(**shape | {"cutoffs": [40, 90], "d_model": 32, "d_embed": 32, "n_head": 4, "d_head": 8, "d_inner": 64,
                                           "div_val": 2, "n_layer": 2, "mem_len": 20, "clamp_len": 30} | changes)
@@ -338,7 +338,7 @@ def model_folder(family: str, folder: Path, head: str | None = None, labels: Seq
     import torch
     import transformers
 
-    from headstart.models.own_heads import head_class
+    from headstart.models.heads.custom_heads import head_class
 
     transformers.utils.logging.disable_progress_bar()
     held = tokenizer(family)

@@ -13,8 +13,8 @@ from headstart.cli import _flags
 
 def run(given: argparse.Namespace) -> int:
     """Measure; prints tables, or JSON."""
-    from headstart.retrieval.index import Index
-    from headstart.retrieval.index_scores import Wanted, index_scores
+    from headstart.retrieval.evaluation.evaluate import Wanted, index_scores
+    from headstart.retrieval.index.index import Index
     from headstart.runs.folder import disk_words, write_whole
     from headstart.runs.prepare import choose_device
 

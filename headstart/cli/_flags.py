@@ -10,7 +10,7 @@ from typing import Any
 
 from headstart import settings, tasks
 from headstart.errors import Exit, UserError
-from headstart.runs.voice import Silent, Terminal, Voice
+from headstart.progress import Silent, Terminal, Voice
 
 SHORT = {  # the common settings' own flags
     "--epochs": "training.epochs",
@@ -66,7 +66,7 @@ def setting(line: settings.Line) -> str:
 
 def values(given: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str], dict[str, Any]]:
     """run.*, columns.* and settings: flag beats --set beats file beats default."""
-    from headstart.runs.request import from_file
+    from headstart.runs.run_config import from_file
 
     own: dict[str, Any] = {}
     named: dict[str, str] = {}

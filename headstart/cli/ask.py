@@ -12,8 +12,8 @@ from headstart.cli import _flags
 from headstart.errors import UserError
 
 if TYPE_CHECKING:
-    from headstart.retrieval.asking import Asking
-    from headstart.runs.voice import Voice
+    from headstart.progress import Voice
+    from headstart.retrieval.answering.pipeline import Asking
 
 SUMMARY = "an answer from your own documents, with the passages it stands on"
 
@@ -37,8 +37,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Answer; answers go to standard output, words to standard error."""
-    from headstart.retrieval.asking import Asking, open_known
-    from headstart.retrieval.index import Index
+    from headstart.retrieval.answering.pipeline import Asking, open_known
+    from headstart.retrieval.index.index import Index
     from headstart.runs.prepare import choose_device
 
     own, _, values = _flags.values(given)
@@ -67,8 +67,8 @@ def run(given: argparse.Namespace) -> int:
 
 def page(given: argparse.Namespace, asking: Asking, voice: Voice) -> int:
     """The question page until Ctrl-C."""
-    from headstart.server.index_desk import IndexDesk
-    from headstart.server.serve import serve
+    from headstart.serving.index_backend import IndexDesk
+    from headstart.serving.serve import serve
 
     desk = IndexDesk(asking, Path(given.index).name, given.writer, measured_grounding(given.writer), given.seed)
     serve(desk, port=given.port, ready=lambda address: voice.say(f"ask at {address} (this machine only; Ctrl-C ends it)"))

@@ -25,12 +25,12 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Check; prints what was found."""
-    from headstart import api
+    from headstart.api import model
 
     own, columns, values = _flags.values(given)
     for name in ("train", "dev", "test", "task", "model", "seed", "strict", "allow_pickle"):
         if getattr(given, name) is not None:
             own[name] = getattr(given, name)
-    found = api.check(own, columns, values, voice=_flags.voice(given))
+    found = model.check(own, columns, values, voice=_flags.voice(given))
     print(json.dumps(found, ensure_ascii=False) if given.json else "\n".join(found["words"]))
     return 0

@@ -31,7 +31,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Cut, train, compare with the teacher; prints the scores and the comparison."""
-    from headstart import api
+    from headstart.api import model
 
     own, columns, values = _flags.values(given)
     for name in ("teacher", "train", "dev", "test", "task", "seed", "strict", "allow_pickle", "device"):
@@ -46,6 +46,6 @@ def run(given: argparse.Namespace) -> int:
     if not own.get("teacher") or not own.get("train"):
         raise UserError("distil takes a teacher and training rows.", fix="For example: headstart distil reviews-run reviews.csv --layers 3",
                         exit=Exit.USAGE)
-    done = api.finetune_request(own, columns, values, to=given.to, overwrite=given.overwrite, voice=_flags.voice(given))
+    done = model.finetune_request(own, columns, values, to=given.to, overwrite=given.overwrite, voice=_flags.voice(given))
     print(json.dumps({"run": str(done.path), "scores": done.scores}, ensure_ascii=False) if given.json else done.words())
     return 0

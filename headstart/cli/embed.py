@@ -23,7 +23,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Embed; vectors go to --to, words to standard error."""
-    from headstart.runs.embedding import bare, compares, embed_file
+    from headstart.prediction.embed_file import bare, compares, embed_file
     from headstart.runs.prepare import choose_device
 
     own, columns, values = _flags.values(given)

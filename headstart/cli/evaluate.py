@@ -10,7 +10,7 @@ from typing import Any
 
 from headstart.cli import _evaluate_index, _flags
 from headstart.errors import UserError
-from headstart.runs.score_words import checkpoint_table, score_table
+from headstart.reports.score_table import checkpoint_table, score_table
 
 SUMMARY = "scores with intervals on labelled data"
 
@@ -34,7 +34,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Evaluate; prints the scores."""
-    from headstart import api
+    from headstart.api import model as api
 
     if (Path(given.model) / "index.json").is_file():
         return _evaluate_index.run(given)
@@ -44,9 +44,9 @@ def run(given: argparse.Namespace) -> int:
     own, columns, values = _flags.values(given)
     voice = _flags.voice(given)
     if given.preset is not None:
-        from headstart.runs import presets
+        from headstart.preparation import benchmarks
 
-        given.data = presets.measured(given.preset, given.data, columns, values)
+        given.data = benchmarks.measured(given.preset, given.data, columns, values)
     groups = _flags.groups(values)
     model = api.load(given.model, given.task, device=given.device or own.get("device", "auto"),
                      allow_pickle=bool(given.allow_pickle), language=groups["data"].language,
@@ -68,10 +68,10 @@ def run(given: argparse.Namespace) -> int:
 
 def searched(given: argparse.Namespace, model: Any, groups: Mapping[str, Any], columns: Mapping[str, str], voice: Any) -> int:
     """A grid over settings of writing, best first."""
-    from headstart.runs import grid
+    from headstart.prediction import generation_search
 
-    rows = grid.search(model.task, model.loaded, given.model, given.data, grid.combinations(given.search), settings=groups["data"],
+    rows = generation_search.search(model.task, model.loaded, given.model, given.data, generation_search.combinations(given.search), settings=groups["data"],
                        given=columns, evaluation=groups["evaluation"], seed=given.seed,
                        to=Path(given.to or f"{given.model.rstrip('/')}-search"), voice=voice)
-    print(json.dumps({"search": rows}, ensure_ascii=False) if given.json else grid.table(rows))
+    print(json.dumps({"search": rows}, ensure_ascii=False) if given.json else generation_search.table(rows))
     return 0

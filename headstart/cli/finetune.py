@@ -34,17 +34,17 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Train, evaluate, report; prints the scores."""
-    from headstart import api
+    from headstart.api import model
 
     own, columns, values = _flags.values(given)
     if given.preset is not None:
-        from headstart.runs import presets
+        from headstart.preparation import benchmarks
 
-        presets.apply(given.preset, given.train or ".", own, columns, values)
+        benchmarks.apply(given.preset, given.train or ".", own, columns, values)
         given.train = None
     for name in ("train", "dev", "test", "task", "model", "from_scratch", "index", "seed", "strict", "allow_pickle", "device"):
         if getattr(given, name) is not None:
             own[name] = getattr(given, name)
-    done = api.finetune_request(own, columns, values, to=given.to, overwrite=given.overwrite, voice=_flags.voice(given))
+    done = model.finetune_request(own, columns, values, to=given.to, overwrite=given.overwrite, voice=_flags.voice(given))
     print(json.dumps({"run": str(done.path), "scores": done.scores}, ensure_ascii=False) if given.json else done.words())
     return 0

@@ -37,8 +37,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Write; texts go to standard output, words to standard error."""
-    from headstart import api
-    from headstart.evaluation.habits import advice
+    from headstart.api import model as api
+    from headstart.generation.family_inputs import advice
 
     own, _, values = _flags.values(given)
     voice = _flags.voice(given)
@@ -90,7 +90,7 @@ def steered(given: argparse.Namespace, model: Any, prompts: list[str], groups: M
     """Unsteered and steered texts side by side, the bags' words in colour on a terminal."""
     import os
 
-    from headstart.evaluation.side_by_side import words
+    from headstart.generation.steering.comparison import words
 
     rows = model.generate(prompts, settings=groups["generation"], seed=given.seed, stop=given.stop, steer=given.steer,
                           steering=groups["steering"])

@@ -29,9 +29,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Build; prints what was read, left out and made."""
-    from headstart.retrieval.build import DEFAULT_MODEL, build
-    from headstart.retrieval.folder import is_index
-    from headstart.retrieval.index import standing
+    from headstart.retrieval.index.build import DEFAULT_MODEL, build
+    from headstart.retrieval.index.folder import is_index
+    from headstart.retrieval.index.index import standing
 
     own, columns, values = _flags.values(given)
     voice, source = _flags.voice(given), Path(given.source)

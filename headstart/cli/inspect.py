@@ -12,11 +12,11 @@ from headstart.errors import UserError
 
 if TYPE_CHECKING:
     from headstart.inspection.attribution import Attribution
-    from headstart.inspection.inspection import Inspection
+    from headstart.inspection.inspect import Inspection
     from headstart.inspection.probe import Probe
     from headstart.metrics.intervals import Interval
     from headstart.models.model import Model
-    from headstart.runs.voice import Voice
+    from headstart.progress import Voice
 
 SUMMARY = "a look inside: tokens, hidden states, attentions, as a table, a file or a page"
 
@@ -45,8 +45,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Inspect; tokens go to standard output, words to standard error."""
-    from headstart.inspection.inspection import inspect
-    from headstart.runs.inspection import opened
+    from headstart.inspection.inspect import inspect
+    from headstart.prediction.probe_file import opened
     from headstart.runs.prepare import choose_device
 
     own, _, values = _flags.values(given)
@@ -71,7 +71,7 @@ def run(given: argparse.Namespace) -> int:
 
 def run_probe(model: Model, given: argparse.Namespace, groups: dict[str, Any], voice: Voice) -> int:
     """Probe; scores go to standard output."""
-    from headstart.runs.inspection import probe_file
+    from headstart.prediction.probe_file import probe_file
 
     columns = {name: value for name, value in (("text", given.text), ("pair", given.pair), ("label", given.label)) if value}
     found = probe_file(model, given.probe, settings=groups["data"], given=columns, evaluation=groups["evaluation"], seed=given.seed,
@@ -79,7 +79,7 @@ def run_probe(model: Model, given: argparse.Namespace, groups: dict[str, Any], v
     print(json.dumps(found.json(), ensure_ascii=False) if given.json else probe_table(found))
     voice.say(found.sentence())
     if given.page:
-        from headstart.runs import probe_page
+        from headstart.reports import probe_page
 
         voice.say(f"wrote {probe_page.write(found, Path(given.page), given.model, given.probe)}")
     return 0
@@ -136,7 +136,7 @@ def word_table(scored: Attribution) -> str:
 
 def check_words(given: argparse.Namespace) -> None:
     """Refuse what cannot work before a model is read."""
-    from headstart.inspection.save import ending
+    from headstart.inspection.export import ending
 
     if given.probe and (given.texts or given.to or given.attribute):
         raise UserError("--probe takes a file of labelled rows and no text, --to or --attribute.", fix="Run inspect twice.")

@@ -15,7 +15,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Print the catalogue."""
-    from headstart.models.catalogue import CATALOGUE
+    from headstart.models.loading.catalogue import CATALOGUE
 
     if given.json:
         print(json.dumps([entry.json() for entry in CATALOGUE], ensure_ascii=False))

@@ -29,7 +29,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Predict; rows go to --to, words to standard error."""
-    from headstart import api
+    from headstart.api import model as api
 
     if bool(given.value) == bool(given.input):
         raise UserError("predict takes a file of rows, or one row by --value; it got " + ("both." if given.input else "neither."),

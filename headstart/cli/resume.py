@@ -19,8 +19,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Finish the run; prints the scores."""
-    from headstart import api
+    from headstart.api import model
 
-    done = api.resume(given.folder, voice=_flags.voice(given))
+    done = model.resume(given.folder, voice=_flags.voice(given))
     print(json.dumps({"run": str(done.path), "scores": done.scores}, ensure_ascii=False) if given.json else done.words())
     return 0

@@ -22,7 +22,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Train the head; prints what it learned."""
-    from headstart import api
+    from headstart.api import model as api
 
     own, _, values = _flags.values(given)
     voice = _flags.voice(given)

@@ -26,9 +26,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> int:
     """Train; prints how many pieces there are."""
     from headstart import tasks
-    from headstart.models.scratch import train_tokenizer
-    from headstart.runs.embedding import TASK, Texts
-    from headstart.runs.reading import read_examples, stop_on_faults
+    from headstart.models.loading.scratch import train_tokenizer
+    from headstart.prediction.embed_file import TASK, Texts
+    from headstart.preparation.examples import read_examples, stop_on_faults
 
     if given.size < 300:
         raise UserError(f"--size takes 300 or more, but it is {given.size}.", fix="30,000 suits a language; 8,000 a small collection.")

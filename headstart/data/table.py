@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import overload
 
 from headstart.contract import Column
-from headstart.data.raw import SUFFIXES, Raw, check_path
-from headstart.data.readers import conll, delimited, folder, hub, line_pairs, lines, objects, parquet, text
-from headstart.data.sheet import Sheet
-from headstart.data.store import SPILL, Record
+from headstart.data.readers import class_folders, conll, delimited, hub, json_file, jsonl, parallel_lines, parquet, plain_text
+from headstart.data.readers.source_file import SUFFIXES, Raw, check_path
+from headstart.data.readers.table_builder import Sheet
+from headstart.data.row_store import SPILL, Record
 from headstart.errors import Exit, Finding, UserError, nearest
 from headstart.settings import Data
 
-READERS = {"csv": delimited.read, "tsv": delimited.read, "jsonl": lines.read, "json": objects.read, "parquet": parquet.read,
-           "conll": conll.read, "text": text.read, "source": line_pairs.read}
+READERS = {"csv": delimited.read, "tsv": delimited.read, "jsonl": jsonl.read, "json": json_file.read, "parquet": parquet.read,
+           "conll": conll.read, "text": plain_text.read, "source": parallel_lines.read}
 SPLITS = {"train": "train", "training": "train", "dev": "dev", "valid": "dev", "validation": "dev", "val": "dev",
           "eval": "dev", "test": "test", "testing": "test"}
 
@@ -77,9 +77,9 @@ def open_table(path: str, settings: Data, *, spill: int = SPILL) -> Table:
         return Table(sheet.name, sheet, "", 0)
     sheet = Sheet(shown(path), spill)
     if Path(path).is_dir():
-        if not folder.labels_in(Path(path)):
+        if not class_folders.labels_in(Path(path)):
             check_path(path)
-        sha256, size = folder.read(Path(path), sheet)
+        sha256, size = class_folders.read(Path(path), sheet)
         sheet.finish()
         return Table(sheet.name, sheet, sha256, size)
     return from_file(path, sheet, settings)
@@ -93,7 +93,7 @@ def from_file(path: str, sheet: Sheet, settings: Data) -> Table:
     READERS[form](raw, sheet, settings, start, form)
     sheet.words = [form, *(word for word in sheet.words if word != form)]
     sheet.finish()
-    sha256, size = line_pairs.sha256(raw) if form == "source" else (raw.sha256(), raw.size)
+    sha256, size = parallel_lines.sha256(raw) if form == "source" else (raw.sha256(), raw.size)
     return Table(sheet.name, sheet, sha256, size)
 
 
@@ -137,12 +137,12 @@ def locate(path: str, settings: Data) -> dict[str, str]:
 
 def in_folder(place: Path) -> dict[str, str]:
     """The splits in a folder."""
-    if folder.labels_in(place) and not any(split_name(one.name) for one in place.iterdir() if one.is_dir()):
+    if class_folders.labels_in(place) and not any(split_name(one.name) for one in place.iterdir() if one.is_dir()):
         return {"train": str(place)}
     found: dict[str, str] = {}
     for one in sorted(place.iterdir()):
         parts = one.name.split(".")
-        data = (one.is_dir() and folder.labels_in(one)) or (one.is_file() and set(parts[1:]) & set(SUFFIXES))
+        data = (one.is_dir() and class_folders.labels_in(one)) or (one.is_file() and set(parts[1:]) & set(SUFFIXES))
         name = split_name(parts[0])
         if data and name is not None:
             if name in found:

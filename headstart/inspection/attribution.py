@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from headstart.contract import Feature, Layout
-from headstart.data.batches import collate
+from headstart.data.features.batches import collate
 from headstart.errors import UserError, nearest
 from headstart.inspection.encode import Encoded, Word, encode, words
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.contract import Feature
-from headstart.data.batches import collate
+from headstart.data.features.batches import collate
 from headstart.data.splits import split
 from headstart.errors import Exit, UserError
 from headstart.inspection.states import watched

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from headstart.contract import Feature, Layout
-from headstart.data.batches import collate
-from headstart.models.weights import quiet
+from headstart.data.features.batches import collate
+from headstart.models.loading.weights import quiet
 
 if TYPE_CHECKING:
     from headstart.models.model import Model

@@ -28,7 +28,7 @@ from headstart.metrics.means import known_mean
 from headstart.metrics.writing import copied_share, unsupported_names, unsupported_numbers
 from headstart.text.sentences import sentence_spans
 from headstart.text.stems import stem
-from headstart.text.usual import USUAL
+from headstart.text.stopwords import USUAL
 from headstart.text.words import words
 
 Judge = Callable[[Sequence[tuple[str, str]]], Sequence[float]]  # (passage, sentence) pairs -> support of each, 0 to 1

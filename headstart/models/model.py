@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.contract import Batch, HeadSpec, Kind, Layout
 from headstart.errors import Exit, UserError
-from headstart.models import sentence_layout
-from headstart.models.attention import Packing, packing
-from headstart.models.facts import Facts
 from headstart.models.family import inner, unread_mask
-from headstart.models.parts import folded, last_linear, mask, mean
-from headstart.models.tokenizer import FamilyTokenizer
-from headstart.models.weights import quiet, tied
+from headstart.models.heads.pooling import folded, last_linear, mask, mean
+from headstart.models.loading import sentence_transformers_files
+from headstart.models.loading.model_info import Facts
+from headstart.models.loading.weights import quiet, tied
+from headstart.models.packing.attention import Packing, packing
+from headstart.models.tokenizers.tokenizer import FamilyTokenizer
 
 if TYPE_CHECKING:
     import torch
@@ -63,7 +63,7 @@ class Model:
     def can_pack(self) -> bool:
         """Whether several examples can share a row."""
         if self.facts.row.packed_pairs:
-            from headstart.models.packed_pairs import exact
+            from headstart.models.packing.encoder_decoder import exact
 
             return exact(self.module)
         return self.facts.row.packs
@@ -141,7 +141,7 @@ class Model:
         """The head's outputs in the order of the features: {"logits": (N, C), (T, C) or (A, V)}."""
         head = self.facts.row.heads[self.head]
         if head.beams is not None:
-            from headstart.models.answer_beams import search
+            from headstart.models.heads.beam_span import search
 
             return search(self, batch)
         outputs = head.outputs
@@ -149,9 +149,9 @@ class Model:
 
     def own_losses(self, batch: Batch, spec: HeadSpec, choose: Any) -> Tensor:
         """The loss of each feature, (N,), where it is not one of outputs alone: answers with beams, choices with their words."""
-        from headstart.models import answer_beams, double_heads
+        from headstart.models.heads import beam_span, double_heads
 
-        return answer_beams.losses(self, batch) if spec.loss == "beam-span" else double_heads.losses(self, batch, spec.words, choose)
+        return beam_span.losses(self, batch) if spec.loss == "beam-span" else double_heads.losses(self, batch, spec.words, choose)
 
     def surprises(self, batch: Batch) -> dict[str, Tensor]:
         """-log p of each asked target, and whether it was likeliest, worked out some at a time: (A,), (A,)."""
@@ -186,7 +186,7 @@ class Model:
         if self.scorer is not None:
             return list(self.scorer.parameters())
         if self.facts.row.rewrite is not None:
-            from headstart.models.rewriting import head_weights
+            from headstart.models.encoder_decoder import head_weights
 
             return head_weights(self.module)
         turned = self.module.get_output_embeddings()
@@ -199,7 +199,7 @@ class Model:
         import torch
 
         if self.facts.row.rewrite is not None:
-            from headstart.models.rewriting import states as rewritten
+            from headstart.models.encoder_decoder import states as rewritten
 
             return {"logits": rewritten(self, batch)}
         outputs = self.facts.row.heads[self.head].outputs
@@ -293,7 +293,7 @@ class Model:
             self.module.save_pretrained(folder)
             self.tokenizer.held.save_pretrained(folder)
         if self.head == "embedding":
-            sentence_layout.write(folder, width=self.facts.width, longest=self.tokenizer.longest)
+            sentence_transformers_files.write(folder, width=self.facts.width, longest=self.tokenizer.longest)
 
     def checkpoint_gradients(self) -> None:
         """Keep no states of layers for the backward pass but work them out again; raises UserError (2)."""
@@ -307,7 +307,7 @@ class Model:
     def parameter_groups_by_depth(self) -> list[tuple[str, list[str]]]:
         """Parameter names from the bottom up: embeddings, each layer (ALBERT has one for all), head."""
         if self.facts.row.rewrite is not None:
-            from headstart.models.rewriting import groups_by_depth
+            from headstart.models.encoder_decoder import groups_by_depth
 
             return groups_by_depth(self)
         prefix = self.module.base_model_prefix

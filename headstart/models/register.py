@@ -13,8 +13,8 @@ def register() -> None:
     """Make transformers know Transformer-XL, and our heads on its own families; again and again does no harm."""
     import transformers
 
-    from headstart.models import own_heads
-    from headstart.models.families.transfo_xl import config, heads, model, tokenizer
+    from headstart.models.heads import custom_heads
+    from headstart.models.transfo_xl import config, heads, model, tokenizer
 
     kind = config.TransfoXLConfig
     transformers.AutoConfig.register(kind.model_type, kind, exist_ok=True)
@@ -30,8 +30,8 @@ def register() -> None:
         for auto, ending in ((transformers.AutoModelForTokenClassification, "ForTokenClassification"),
                              (transformers.AutoModelForQuestionAnswering, "ForQuestionAnswering"),
                              (transformers.AutoModelForMultipleChoice, "ForMultipleChoice")):
-            if hasattr(own_heads, f"{name}{ending}"):
-                auto.register(known, getattr(own_heads, f"{name}{ending}"), exist_ok=True)
+            if hasattr(custom_heads, f"{name}{ending}"):
+                auto.register(known, getattr(custom_heads, f"{name}{ending}"), exist_ok=True)
     transformers.AutoTokenizer.register(kind, tokenizer.TransfoXLTokenizer, exist_ok=True)
 
 

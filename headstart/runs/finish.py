@@ -8,16 +8,19 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from headstart.artifacts import artifact, model_card
 from headstart.contract import Figure, Json, Prediction, Score, Task
 from headstart.evaluation.compare import Compared, compare
 from headstart.evaluation.evaluate import Evaluated, evaluate
-from headstart.evaluation.predict import drawn_features, pooled_states, predict
-from headstart.runs import adapting, artifact, card, distil_words, distilling, presets, reasons, report, subsets
+from headstart.prediction.evaluate_file import golden, told, write_predictions
+from headstart.prediction.predict import drawn_features, pooled_states, predict
+from headstart.preparation import benchmarks, slices
+from headstart.preparation.examples import read_examples, stop_on_faults
+from headstart.reports import distillation_table, error_words, report
+from headstart.reports.generated_samples import written
 from headstart.runs.fit import Fit
 from headstart.runs.prepare import unique
-from headstart.runs.reading import read_examples, stop_on_faults
-from headstart.runs.samples import written
-from headstart.runs.scoring import golden, told, write_predictions
+from headstart.runs.variants import distillation, lora
 
 
 def finish(fit: Fit, command: str) -> None:
@@ -25,7 +28,7 @@ def finish(fit: Fit, command: str) -> None:
     prepared = fit.prepared
     task, data, request = prepared.task, prepared.data, prepared.request
     if prepared.model.adapter is not None:
-        adapting.merge(fit)
+        lora.merge(fit)
     done: dict[str, Evaluated] = {}
     parts: dict[str, Evaluated] = {}
     seconds: dict[str, float] = {"training": fit.seconds}
@@ -40,25 +43,25 @@ def finish(fit: Fit, command: str) -> None:
         seconds[f"predict_{split}"] = time.perf_counter() - begun
         examples = prepared.measured(split)
         done[split] = evaluate(task, examples, answers, resamples=request.evaluation.resamples, seed=request.seed)
-        parts |= subsets.evaluated(task, split, data.splits[split], done[split], request.data.by,
+        parts |= slices.evaluated(task, split, data.splits[split], done[split], request.data.by,
                                    resamples=request.evaluation.resamples, seed=request.seed)
         official(fit, split, task.official(examples, answers))
     judged = "test" if "test" in done else "dev"
     rivals = baselines(fit, done[judged], judged) if request.evaluation.baselines else []
-    scores = as_json(fit, done, parts, rivals, seconds) | distilling.side_by_side(fit, done[judged], judged)
+    scores = as_json(fit, done, parts, rivals, seconds) | distillation.side_by_side(fit, done[judged], judged)
     numbers, samples = written(task, prepared.model, prepared.measured(judged), data.splits["train"], request.generation,
                                count=request.evaluation.samples, seed=request.seed, voice=fit.voice)
     scores["tables"][judged] |= numbers
     if request.preset is not None:
-        scores["official"] = presets.official(request.preset, scores)
+        scores["official"] = benchmarks.official(request.preset, scores)
         submit(fit, task)
     fit.folder.write_json("scores.json", scores)
     write_predictions(fit.folder / "predictions.jsonl", task, done)
     facts: dict[str, Json] = {"scores": {split: scores[split] for split in done}, "golden": golden(task, done["dev"]),
                               "model": request.model}
-    artifact.save(fit.folder / "model", prepared.model, task, card.render(card_of(fit, scores)), facts)
+    artifact.save(fit.folder / "model", prepared.model, task, model_card.render(card_of(fit, scores)), facts)
     figures = {split: task.figures(one.examples, one.predictions, one.measures) for split, one in done.items()}
-    figures[judged] = [*samples, *figures[judged], *reasons.figures(task, prepared.model, done[judged], request.evaluation.explained)]
+    figures[judged] = [*samples, *figures[judged], *error_words.figures(task, prepared.model, done[judged], request.evaluation.explained)]
     write_report(fit, command, scores, figures)
 
 
@@ -72,12 +75,12 @@ def official(fit: Fit, split: str, files: Mapping[str, str]) -> None:
 def submit(fit: Fit, task: Task[Any]) -> None:
     """A preset's rows without labels, answered in the dataset's own layout: official/glue/NAME.tsv."""
     request = fit.prepared.request
-    for name, path, columns in presets.unlabelled(str(request.preset), request.train):
+    for name, path, columns in benchmarks.unlabelled(str(request.preset), request.train):
         reading = read_examples(task, str(path), dataclasses.replace(request.data, header=True), given=columns, training=False)
         stop_on_faults([reading], request.data, None)
         fit.voice.say(f"answering {path.name} for {name}.tsv ({len(reading.examples):,} rows)")
         answers = predict(task, fit.prepared.model, reading.examples, batch_tokens=request.evaluation.batch_tokens)
-        text = presets.submission([one.values["prediction"] for one in answers])
+        text = benchmarks.submission([one.values["prediction"] for one in answers])
         (fit.folder / "official" / "glue").mkdir(parents=True, exist_ok=True)
         fit.folder.write(f"official/glue/{name}.tsv", text)
 
@@ -93,7 +96,7 @@ def answered(fit: Fit, task: Task[Any], split: str) -> list[Prediction]:
 
 def baselines(fit: Fit, ours: Evaluated, split: str) -> list[Compared]:
     """Every baseline of the task on the split that ours was judged on; one that cannot be fitted is told, not hidden."""
-    from headstart.models.load import load
+    from headstart.models.loading.load import load
 
     prepared = fit.prepared
     request, task = prepared.request, prepared.task
@@ -152,14 +155,14 @@ def as_json(fit: Fit, done: Mapping[str, Evaluated], parts: Mapping[str, Evaluat
     }
 
 
-def card_of(fit: Fit, scores: Mapping[str, Any]) -> card.Card:
+def card_of(fit: Fit, scores: Mapping[str, Any]) -> model_card.Card:
     """What the model card says of this run."""
     prepared = fit.prepared
     data, task = prepared.data, prepared.task
     files = [{"file": one.table.path, "sha256": one.table.sha256} for one in unique(data.readings)]
     held = {split: scores[split] for split in data.splits if split in scores}
-    return card.Card(task.name, str(prepared.request.model), task.known.labels, held, scores["baselines"], files,
-                     {split: len(examples) for split, examples in data.splits.items()}, card.only_here(task, prepared.model))
+    return model_card.Card(task.name, str(prepared.request.model), task.known.labels, held, scores["baselines"], files,
+                     {split: len(examples) for split, examples in data.splits.items()}, model_card.only_here(task, prepared.model))
 
 
 def write_report(fit: Fit, command: str, scores: Mapping[str, Json], figures: Mapping[str, list[Figure]]) -> None:
@@ -170,7 +173,7 @@ def write_report(fit: Fit, command: str, scores: Mapping[str, Json], figures: Ma
         title=fit.folder.path.name, task=prepared.task.name, model=str(request.model),
         created=datetime.datetime.now().astimezone().isoformat(timespec="minutes"), command=command,
         findings=[finding for finding in data.findings if finding.level != "note"],
-        summary=distil_words.sentences(scores["distillation"]) if "distillation" in scores else (),
+        summary=distillation_table.sentences(scores["distillation"]) if "distillation" in scores else (),
         splits=[{"name": split, "rows": len(examples), "file": data.readings[split].table.path,
                  "sha256": data.readings[split].table.sha256} for split, examples in data.splits.items()],
         data_words=[*data.words(), prepared.lengths.reason], log=fit.log.events(), scores=scores,

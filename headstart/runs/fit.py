@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.contract import Json, Score
-from headstart.data import feature_cache
-from headstart.data.batches import choose_batcher, collate, costs, micro, parted, planned, within
-from headstart.data.features import Features
+from headstart.data.features import cache
+from headstart.data.features.batches import choose_batcher, collate, costs, micro, parted, planned, within
+from headstart.data.features.features import Features
 from headstart.evaluation.evaluate import measure, scores
-from headstart.evaluation.predict import predict
-from headstart.runs import distilling
+from headstart.prediction.predict import predict
+from headstart.progress import Voice
 from headstart.runs.folder import Log, RunFolder
-from headstart.runs.interrupt import Interrupts
 from headstart.runs.prepare import Prepared, can_pack
-from headstart.runs.voice import Voice
-from headstart.training import checkpoint, estimate, objective, precision, seen_rows
+from headstart.runs.signals import Interrupts
+from headstart.runs.variants import distillation
+from headstart.training import checkpoint, estimate, precision, sparse_embeddings
+from headstart.training.early_stopping import Progress
 from headstart.training.loop import Plan, State, Step, load_weights, train
-from headstart.training.progress import Progress
+from headstart.training.losses import losses
 
 if TYPE_CHECKING:
     from headstart.contract import Batch, Ints
@@ -59,15 +60,15 @@ class Fit:
         prepared = self.prepared
         if prepared.task.draws and epoch != self.epoch:
             data = prepared.request.data
-            prepared.features = feature_cache.encode(prepared.task, prepared.data.splits["train"], prepared.model.tokenizer,
+            prepared.features = cache.encode(prepared.task, prepared.data.splits["train"], prepared.model.tokenizer,
                                                      seed=prepared.request.seed, epoch=epoch, workers=data.workers, folder=data.cache)
             self.epoch = epoch
 
-    def goal(self) -> objective.Objective:
+    def goal(self) -> losses.Objective:
         """What training makes small."""
         prepared = self.prepared
-        own = objective.objective(prepared.task.head(), prepared.request.training, prepared.task.known.counts)
-        return distilling.around(own, prepared.request, prepared.task, prepared.teacher, prepared.model)
+        own = losses.objective(prepared.task.head(), prepared.request.training, prepared.task.known.counts)
+        return distillation.around(own, prepared.request, prepared.task, prepared.teacher, prepared.model)
 
     @property
     def checkpoints(self) -> Any:
@@ -111,7 +112,7 @@ def begin(folder: RunFolder, prepared: Prepared, log: Log, voice: Voice, interru
         largest = max(map(len, planned(model.kind, prepared.features, request.training, request.seed, 0, packed=name == "packed")))
         state.micro = request.training.micro_batch or largest
         voice.say(f"updates of at most {training_tokens:,} tokens, padding included: up to {largest:,} examples")
-    seen_rows.trim(state.optimizer, model.module, prepared.features.token_ids())
+    sparse_embeddings.trim(state.optimizer, model.module, prepared.features.token_ids())
     score, higher = task.best
     fit = Fit(folder, prepared, log, voice, interrupts, state, Progress(score, higher), number, name == "packed")
     newest, passed = checkpoint.newest_valid(fit.checkpoints)
@@ -166,13 +167,13 @@ def fit_all(fit: Fit) -> None:
     training, total = request.training, prepared.total_updates
     counts = prepared.task.known.counts
     goal = fit.goal()
-    class_weights = objective.balanced(counts) if training.class_weights == "balanced" else None
+    class_weights = losses.balanced(counts) if training.class_weights == "balanced" else None
     per_epoch = len(fit.plan()(0))
     evaluate_every = training.evaluate_every or per_epoch
     fit.interrupts.waiting = True
     begun = time.perf_counter()
     if not fit.progress.exhausted(training.patience):
-        for step in train(fit.state, fit.plan(), fit.make, goal, lambda batches: objective.total_weight(batches, class_weights),
+        for step in train(fit.state, fit.plan(), fit.make, goal, lambda batches: losses.total_weight(batches, class_weights),
                           training, total=total, seed=request.seed, precision=fit.precision, device=request.device):
             fit.slots, fit.tokens = fit.slots + step.slots, fit.tokens + step.tokens
             fit.seconds, begun = fit.seconds + time.perf_counter() - begun, time.perf_counter()

@@ -11,19 +11,24 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from headstart.contract import Example, HeadSpec, Json, Task
-from headstart.data import batches, checks, feature_cache, lengths, splits
-from headstart.data.features import Features
+from headstart.data import splits
+from headstart.data.checks import checks
+from headstart.data.features import batches, cache, lengths
+from headstart.data.features.features import Features
 from headstart.data.table import locate, open_table
 from headstart.errors import DataError, Exit, Finding, UserError, told
-from headstart.evaluation.predict import measured
-from headstart.runs import adapting, defaults, distilling, presets, rewriting, subsets
-from headstart.runs.reading import Examples, Reading, as_json, find_task, read_examples, stop_on_faults
-from headstart.runs.request import Request, resolved, task_settings
-from headstart.runs.voice import Voice
+from headstart.generation import task_settings as rewriting
+from headstart.prediction.predict import measured
+from headstart.preparation import benchmarks, slices
+from headstart.preparation.examples import Examples, Reading, as_json, find_task, read_examples, stop_on_faults
+from headstart.progress import Voice
+from headstart.runs import defaults
+from headstart.runs.run_config import Request, resolved, task_settings
+from headstart.runs.variants import distillation, lora
 from headstart.text.normalise import hash_text
 
 if TYPE_CHECKING:
-    from headstart.models.facts import Facts
+    from headstart.models.loading.model_info import Facts
     from headstart.models.model import Model
 
 
@@ -75,7 +80,7 @@ class Prepared:
     lengths: lengths.LengthChoice
     total_updates: int
     composed: dict[str, Sequence[Example]] = field(default_factory=dict)
-    teacher: distilling.Teacher | None = None
+    teacher: distillation.Teacher | None = None
 
     def measured(self, split: str) -> Sequence[Example]:
         """What a split is measured on."""
@@ -94,9 +99,9 @@ def read_dataset(request: Request, voice: Voice, listed: Path | None, *, whole: 
     fault."""
     places = locate(request.train, request.data)
     places |= {name: path for name, path in (("dev", request.dev), ("test", request.test)) if path is not None}
-    places |= presets.further(request.preset, request.train)
+    places |= benchmarks.further(request.preset, request.train)
     tables = {name: open_table(path, request.data) for name, path in places.items()}
-    subsets.check_columns(request.data.by, tables)
+    slices.check_columns(request.data.by, tables)
     first = tables["train"]
     kind, _, reason = find_task(first, request.task, request.columns)
     task = kind(task_settings(kind.Settings, request.task_settings))
@@ -180,7 +185,7 @@ def make_splits(task: Task[Any], readings: Mapping[str, Reading], request: Reque
         whole = found["train"]
         found |= {name: whole.part(piece) for name, piece in zip(wanted, pieces, strict=True)}
     if request.data.choose_by and "dev" in found:
-        found["dev"] = subsets.chosen(found["dev"], request.data)
+        found["dev"] = slices.chosen(found["dev"], request.data)
     amounts = {"train": request.data.train_rows, "dev": request.data.dev_rows, "test": request.data.test_rows}
     for name, held in found.items():
         amount = amounts.get(name.split("/")[0])
@@ -207,7 +212,7 @@ def columns_of(task: Task[Any], examples: Examples) -> tuple[Any, Any]:
 
 def check_fit(facts: Facts, head: HeadSpec, task: Task[Any]) -> None:
     """Refuse a model that cannot carry the task's head, before any weight is read."""
-    from headstart.models.catalogue import check_head
+    from headstart.models.loading.catalogue import check_head
 
     try:
         check_head(facts.row, head.kind, facts.reference)
@@ -218,10 +223,10 @@ def check_fit(facts: Facts, head: HeadSpec, task: Task[Any]) -> None:
 
 def choose_model(request: Request, task: Task[Any], device: str, voice: Voice) -> Model:
     """The model with the head that the task needs; what was chosen is said."""
-    from headstart.models.facts import facts as read_facts
-    from headstart.models.languages import words
-    from headstart.models.load import load
-    from headstart.models.scratch import load_scratch, scratch_facts
+    from headstart.models.loading.languages import words
+    from headstart.models.loading.load import load
+    from headstart.models.loading.model_info import facts as read_facts
+    from headstart.models.loading.scratch import load_scratch, scratch_facts
 
     training, scratch = request.training, request.from_scratch
     dropouts: Any = {"dropout": training.dropout, "attention_dropout": training.attention_dropout, "layer_drop": training.layer_drop}
@@ -252,25 +257,25 @@ def prepare(request: Request, voice: Voice, listed: Path | None) -> Prepared:
     """Everything before the first update."""
     device, teacher = choose_device(request.device), None
     if request.teacher is not None:
-        request, teacher = distilling.opened(request, device, voice)
+        request, teacher = distillation.opened(request, device, voice)
     data = read_dataset(request, voice, listed)
     if teacher is not None:
-        data = distilling.agreed(teacher, data)
-        distilling.tell_seen(request, data, voice)
+        data = distillation.agreed(teacher, data)
+        distillation.tell_seen(request, data, voice)
     task, training = data.task, request.training
     if teacher is not None and teacher.kept:
-        model = distilling.student(request, teacher, voice)
+        model = distillation.student(request, teacher, voice)
     else:
         model = choose_model(request, task, device, voice)
     if teacher is not None:
-        request = distilling.weighed(request, teacher.model, model)
+        request = distillation.weighed(request, teacher.model, model)
     if training.adapter != "none":
-        voice.say(adapting.put_on(model, request))
+        voice.say(lora.put_on(model, request))
     task = rewriting.prefixed(task, model, voice)
     limit = choose_longest(task, data.splits["train"], model, request)
     voice.say(limit.reason)
     model.tokenizer = model.tokenizer.with_longest(limit.longest)
-    features = feature_cache.encode(task, data.splits["train"], model.tokenizer, seed=request.seed, workers=request.data.workers,
+    features = cache.encode(task, data.splits["train"], model.tokenizer, seed=request.seed, workers=request.data.workers,
                                     folder=request.data.cache)
     task = rewriting.lengthened(task, model, features, request.generation, voice)
     rate = defaults.learning_rate(training, model.facts.width)
@@ -291,7 +296,7 @@ def prepare(request: Request, voice: Voice, listed: Path | None) -> Prepared:
     return Prepared(filled, data, task, model, features, limit, total, teacher=teacher)
 
 
-def can_pack(request: Request, model: Model, teacher: distilling.Teacher | None) -> bool:
+def can_pack(request: Request, model: Model, teacher: distillation.Teacher | None) -> bool:
     """Whether rows can be packed in this run: its teacher reads the same batches, and what an encoder-decoder keeps or works out
     again of its layers (hidden states to compare, checkpoints of gradients) is of padded rows."""
     told = request.distil
@@ -302,7 +307,7 @@ def can_pack(request: Request, model: Model, teacher: distilling.Teacher | None)
 
 
 def updates_of(task: Task[Any], model: Model, features: Features, request: Request, epochs: float,
-               teacher: distilling.Teacher | None) -> int:
+               teacher: distillation.Teacher | None) -> int:
     """How many updates so many epochs have; by a budget of tokens, each epoch has its own number."""
     training = request.training
     if training.batch_tokens is None:
@@ -337,7 +342,7 @@ def set_up_process() -> None:
     """Once for the process: quiet libraries, and memory that is kept between updates."""
     import os
 
-    from headstart.training import speed
+    from headstart.training import process_setup
 
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    speed.set_up()
+    process_setup.set_up()

@@ -9,14 +9,14 @@ from typing import Any
 
 from headstart.contract import Json
 from headstart.errors import Exit, UserError
+from headstart.progress import Voice
 from headstart.runs.environment import environment
 from headstart.runs.finish import finish
 from headstart.runs.fit import begin, first_batch, fit_all, tell_estimate
 from headstart.runs.folder import Log, RunFolder, default_folder
-from headstart.runs.interrupt import Interrupts
 from headstart.runs.prepare import prepare, set_up_process
-from headstart.runs.request import Request, from_file, request
-from headstart.runs.voice import Voice
+from headstart.runs.run_config import Request, from_file, request
+from headstart.runs.signals import Interrupts
 
 Before = Callable[[Path, Request], Request]
 

@@ -1,4 +1,5 @@
-"""The tasks; the folder is the registry: `text_classification.py` is the task "text-classification"."""
+"""The tasks; the folder is the registry: `text_classification.py` is the task "text-classification", and so is a folder
+with a `task.py`."""
 
 from __future__ import annotations
 
@@ -14,7 +15,17 @@ from headstart.errors import UserError, nearest
 
 def names() -> list[str]:
     """Every task there is, in alphabetical order."""
-    return sorted(path.stem.replace("_", "-") for path in Path(__file__).parent.glob("*.py") if path.stem[0] != "_")
+    here = Path(__file__).parent
+    modules = [path.stem for path in here.glob("*.py") if path.stem != "__init__"]
+    modules += [path.parent.name for path in here.glob("*/task.py")]
+    return sorted(module.replace("_", "-") for module in modules)
+
+
+def module_name(name: str) -> str:
+    """The module that holds this task: a file of the folder, or task.py of a folder in it."""
+    stem = name.replace("-", "_")
+    folder = Path(__file__).parent / stem
+    return f"headstart.tasks.{stem}.task" if folder.is_dir() else f"headstart.tasks.{stem}"
 
 
 def find(name: str) -> type[Task[Any]]:
@@ -23,7 +34,7 @@ def find(name: str) -> type[Task[Any]]:
         near = nearest(name, names())
         advice = f"Did you mean {near}?" if near else f"The tasks are {', '.join(names())}."
         raise UserError(f"There is no task {name!r}.", fix=advice)
-    module = importlib.import_module(f"headstart.tasks.{name.replace('-', '_')}")
+    module = importlib.import_module(module_name(name))
     found = [held for held in vars(module).values()
              if inspect.isclass(held) and issubclass(held, Task) and held.__module__ == module.__name__]
     assert len(found) == 1, f"{module.__name__} must hold exactly one Task"

@@ -28,10 +28,10 @@ from headstart.contract import (
 )
 from headstart.errors import Finding
 from headstart.settings import Note
-from headstart.tasks import _documents
-from headstart.tasks._documents import LABELS, Segments
-from headstart.tasks._masking import hidden, reduced
-from headstart.tasks._texts import truncated
+from headstart.tasks.shared import sentence_pairs
+from headstart.tasks.shared.masking import hidden, reduced
+from headstart.tasks.shared.sentence_pairs import LABELS, Segments
+from headstart.tasks.shared.text_pairs import truncated
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,7 +55,7 @@ class BertPretraining(Task[Segments]):
 
     name: ClassVar[str] = "bert-pretraining"
     summary: ClassVar[str] = "masked words and next sentence from documents, as BERT was made"
-    fields: ClassVar[tuple[Field, ...]] = _documents.FIELDS
+    fields: ClassVar[tuple[Field, ...]] = sentence_pairs.FIELDS
     kinds: ClassVar[tuple[Kind, ...]] = ("encoder",)
     best: ClassVar[tuple[str, bool]] = ("loss", False)
     default_model: ClassVar[str] = "bert-base-cased"
@@ -69,7 +69,7 @@ class BertPretraining(Task[Segments]):
 
     def read(self, row: Row) -> Segments:
         """A document, or a pair; raises RowFault."""
-        return _documents.read(row)
+        return sentence_pairs.read(row)
 
     def subject(self, example: Segments) -> str:
         """The text, with its pair."""
@@ -98,11 +98,11 @@ class BertPretraining(Task[Segments]):
 
     def check(self, splits: Mapping[str, Sequence[Segments]]) -> list[Finding]:
         """Documents of two sentences, and more than one of them."""
-        return _documents.check(splits)
+        return sentence_pairs.check(splits)
 
     def compose(self, examples: Sequence[Segments], tokenizer: Tokenizer, draw: Random) -> Sequence[Segments]:
         """Pairs of segments as long as the input, half of them with a random second."""
-        return _documents.pairs(examples, tokenizer, draw, short=self.settings.short, single=False)
+        return sentence_pairs.pairs(examples, tokenizer, draw, short=self.settings.short, single=False)
 
     def encode(self, example: Segments, tokenizer: Tokenizer, draw: Random | None = None) -> list[Feature]:
         """Both segments; with a draw some tokens are hidden, else the masks in the texts are asked."""
@@ -138,7 +138,7 @@ class BertPretraining(Task[Segments]):
 
     def decode(self, example: Segments, pieces: Sequence[dict[str, Any]]) -> Prediction:
         """Whether the second follows the first, and the guesses for each mask."""
-        from headstart.tasks._classification_baselines import softmax_prediction
+        from headstart.tasks.shared.classification import softmax_prediction
 
         found = softmax_prediction(example.row, LABELS, pieces[0]["next"])
         return Prediction(example.row, {**found.values, "fills": pieces[0]["fills"]},

@@ -34,9 +34,9 @@ from headstart.contract import (
     Tokenizer,
 )
 from headstart.settings import Note
-from headstart.tasks._blocks import blocks
-from headstart.tasks._columns import named
-from headstart.tasks._texts import TEXT_NAMES, plain
+from headstart.tasks.shared.column_detection import named
+from headstart.tasks.shared.text_blocks import blocks
+from headstart.tasks.shared.text_pairs import TEXT_NAMES, plain
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -245,7 +245,7 @@ class LanguageModel(Task[Passage]):
 
     def baselines(self) -> tuple[Baseline, ...]:
         """Counting what follows the two tokens before."""
-        from headstart.tasks._counting import fit_ngrams
+        from headstart.tasks.shared.ngram_baseline import fit_ngrams
 
         return (Baseline("3-gram with back-off", fit_ngrams, needs_features=True),)
 

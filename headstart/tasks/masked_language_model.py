@@ -31,9 +31,9 @@ from headstart.contract import (
     Tokenizer,
 )
 from headstart.settings import Note
-from headstart.tasks._blocks import blocks
-from headstart.tasks._masking import fit_neighbours, hidden, reduced
-from headstart.tasks._texts import TEXT_NAMES, plain
+from headstart.tasks.shared.masking import fit_neighbours, hidden, reduced
+from headstart.tasks.shared.text_blocks import blocks
+from headstart.tasks.shared.text_pairs import TEXT_NAMES, plain
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

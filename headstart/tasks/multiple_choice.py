@@ -33,8 +33,8 @@ from headstart.contract import (
     Tokenizer,
 )
 from headstart.settings import Note
-from headstart.tasks._columns import named
-from headstart.tasks._texts import plain, truncated
+from headstart.tasks.shared.column_detection import named
+from headstart.tasks.shared.text_pairs import plain, truncated
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

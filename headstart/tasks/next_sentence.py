@@ -27,9 +27,9 @@ from headstart.contract import (
     Tokenizer,
 )
 from headstart.errors import Finding
-from headstart.tasks import _documents
-from headstart.tasks._documents import LABELS, Segments
-from headstart.tasks._texts import truncated
+from headstart.tasks.shared import sentence_pairs
+from headstart.tasks.shared.sentence_pairs import LABELS, Segments
+from headstart.tasks.shared.text_pairs import truncated
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,7 +48,7 @@ class NextSentence(Task[Segments]):
 
     name: ClassVar[str] = "next-sentence"
     summary: ClassVar[str] = "whether a text follows another, learned from documents"
-    fields: ClassVar[tuple[Field, ...]] = _documents.FIELDS
+    fields: ClassVar[tuple[Field, ...]] = sentence_pairs.FIELDS
     kinds: ClassVar[tuple[Kind, ...]] = ("encoder",)
     best: ClassVar[tuple[str, bool]] = ("accuracy", True)
     default_model: ClassVar[str] = "bert-base-cased"
@@ -62,7 +62,7 @@ class NextSentence(Task[Segments]):
 
     def read(self, row: Row) -> Segments:
         """A document, or a pair; raises RowFault."""
-        return _documents.read(row)
+        return sentence_pairs.read(row)
 
     def subject(self, example: Segments) -> str:
         """The text, with its pair."""
@@ -91,11 +91,11 @@ class NextSentence(Task[Segments]):
 
     def check(self, splits: Mapping[str, Sequence[Segments]]) -> list[Finding]:
         """Documents of two sentences, and more than one of them."""
-        return _documents.check(splits)
+        return sentence_pairs.check(splits)
 
     def compose(self, examples: Sequence[Segments], tokenizer: Tokenizer, draw: Random) -> Sequence[Segments]:
         """Neighbouring sentences of each document, half of them with a random second."""
-        return _documents.pairs(examples, tokenizer, draw, short=0.0, single=True)
+        return sentence_pairs.pairs(examples, tokenizer, draw, short=0.0, single=True)
 
     def encode(self, example: Segments, tokenizer: Tokenizer, draw: Random | None = None) -> list[Feature]:
         """Both texts, the longer cut first."""
@@ -115,7 +115,7 @@ class NextSentence(Task[Segments]):
 
     def decode(self, example: Segments, pieces: Sequence[Any]) -> Prediction:
         """The likelier answer."""
-        from headstart.tasks._classification_baselines import softmax_prediction
+        from headstart.tasks.shared.classification import softmax_prediction
 
         return softmax_prediction(example.row, LABELS, pieces[0])
 

@@ -32,8 +32,8 @@ from headstart.contract import (
     Tokenizer,
 )
 from headstart.errors import Finding
-from headstart.tasks._columns import distinct_labels, few_labels, longest_text, named, number
-from headstart.tasks._texts import FIRST_NAMES, PAIR_NAMES, TEXT_FIELDS, TEXT_NAMES, LongTexts, Texts, features, texts_of
+from headstart.tasks.shared.column_detection import distinct_labels, few_labels, longest_text, named, number
+from headstart.tasks.shared.text_pairs import FIRST_NAMES, PAIR_NAMES, TEXT_FIELDS, TEXT_NAMES, LongTexts, Texts, features, texts_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

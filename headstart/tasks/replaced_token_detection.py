@@ -31,7 +31,7 @@ from headstart.contract import (
     Tokenizer,
 )
 from headstart.settings import Note
-from headstart.tasks._texts import TEXT_NAMES, plain
+from headstart.tasks.shared.text_pairs import TEXT_NAMES, plain
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

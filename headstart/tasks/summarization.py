@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from headstart.contract import Baseline, Column, Detection
-from headstart.tasks._source_rivals import SUMMARIES
-from headstart.tasks._source_target import SourceTarget, columns_of
+from headstart.tasks.shared.sequence_to_sequence import SourceTarget, columns_of
+from headstart.tasks.shared.sequence_to_sequence_baselines import SUMMARIES
 
 
 @dataclass(frozen=True)

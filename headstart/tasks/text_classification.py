@@ -34,10 +34,10 @@ from headstart.contract import (
 )
 from headstart.errors import Exit, UserError
 from headstart.settings import Note
-from headstart.tasks._classification_baselines import baselines, class_of, softmax_prediction
-from headstart.tasks._columns import few_labels, longest_text, named, only_label
-from headstart.tasks._label_lists import labels_of, rarest
-from headstart.tasks._texts import FIRST_NAMES, PAIR_NAMES, TEXT_FIELDS, TEXT_NAMES, LongTexts, Texts, features, plain, texts_of
+from headstart.tasks.shared.classification import baselines, class_of, softmax_prediction
+from headstart.tasks.shared.column_detection import few_labels, longest_text, named, only_label
+from headstart.tasks.shared.label_lists import labels_of, rarest
+from headstart.tasks.shared.text_pairs import FIRST_NAMES, PAIR_NAMES, TEXT_FIELDS, TEXT_NAMES, LongTexts, Texts, features, plain, texts_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -234,7 +234,7 @@ class TextClassification(Task[LabelledText]):
     def figures(self, examples: Sequence[LabelledText], predictions: Sequence[Prediction],
                 measures: Measures) -> list[Figure]:
         """Per-class table, confusion matrix, reliability diagram, confident errors."""
-        from headstart.tasks._classification_figures import figures
+        from headstart.tasks.shared.classification_figures import figures
 
         texts = [self.subject(example) for example in examples]
         gold = [example.label or "" for example in examples]
@@ -242,7 +242,7 @@ class TextClassification(Task[LabelledText]):
 
     def doubts(self, examples: Sequence[LabelledText], predictions: Sequence[Prediction], measures: Measures, count: int) -> list[Doubt]:
         """The wrong answers that it was surest of."""
-        from headstart.tasks._classification_figures import sure_and_wrong
+        from headstart.tasks.shared.classification_figures import sure_and_wrong
 
         gold = [example.label or "" for example in examples]
         return [Doubt(examples[at].row, examples[at].text, examples[at].pair, str(predictions[at].values["prediction"]), gold[at],

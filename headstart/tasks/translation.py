@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from headstart.contract import Baseline, Column, Detection, Measures, Prediction
-from headstart.tasks._source_rivals import COPY
-from headstart.tasks._source_target import Pair, SourceTarget
+from headstart.tasks.shared.sequence_to_sequence import Pair, SourceTarget
+from headstart.tasks.shared.sequence_to_sequence_baselines import COPY
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.contract import Batch, Json
 from headstart.errors import Exit, UserError
-from headstart.models.memory import memory_free
-from headstart.training.objective import Objective
+from headstart.generation.memory import memory_free
+from headstart.training.losses.losses import Objective
 from headstart.training.precision import autocast
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from headstart.contract import Batch
 from headstart.errors import Exit, UserError
 from headstart.settings import Training
 from headstart.training import optimizer as optimizers
-from headstart.training.in_batch import shared_out
-from headstart.training.objective import Objective
+from headstart.training.losses.contrastive import shared_out
+from headstart.training.losses.losses import Objective
 from headstart.training.precision import autocast
 from headstart.training.schedule import schedule
 

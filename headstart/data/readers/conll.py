@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from headstart.data.raw import Raw, damaged, encoding_of
+from headstart.data.readers.conll_format import Form, blank, find, of_line
 from headstart.data.readers.delimited import Line, lines
-from headstart.data.sheet import SKIP, Sheet
-from headstart.data.word_columns import Form, blank, find, of_line
+from headstart.data.readers.source_file import Raw, damaged, encoding_of
+from headstart.data.readers.table_builder import SKIP, Sheet
 from headstart.settings import Data
 
 

@@ -7,9 +7,9 @@ from collections import deque
 from collections.abc import Iterator
 from itertools import islice
 
-from headstart.data.dialect import Dialect, Fields, fields, find, looks_like_data
-from headstart.data.raw import Raw, damaged, encoding_of
-from headstart.data.sheet import SKIP, Sheet
+from headstart.data.readers.csv_dialect import Dialect, Fields, fields, find, looks_like_data
+from headstart.data.readers.source_file import Raw, damaged, encoding_of
+from headstart.data.readers.table_builder import SKIP, Sheet
 from headstart.settings import Data
 
 LOOK = 500  # lines that the dialect is found from

@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from headstart.data.readers.parquet import plain
-from headstart.data.sheet import Sheet
+from headstart.data.readers.table_builder import Sheet
 from headstart.errors import Exit, UserError
 
 WAYS = "Download it as csv, jsonl or parquet and give the file; or fill the offline cache (HF_HOME) on a machine with network."

@@ -10,8 +10,8 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
-from headstart.data.raw import Raw, damaged
-from headstart.data.sheet import Sheet
+from headstart.data.readers.source_file import Raw, damaged
+from headstart.data.readers.table_builder import Sheet
 from headstart.errors import Exit, UserError
 from headstart.settings import Data
 

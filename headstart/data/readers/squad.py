@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from headstart.data.sheet import SKIP, Sheet
+from headstart.data.readers.table_builder import SKIP, Sheet
 
 
 def is_squad(value: Any) -> bool:

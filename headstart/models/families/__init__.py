@@ -10,11 +10,9 @@ from headstart.models.family import Family
 
 def families() -> dict[str, Family]:
     """Every family by its model_type in config.json."""
-    found = {}
-    here = Path(__file__).parent
-    for path in sorted([*here.glob("*.py"), *here.glob("*/row.py")]):  # a folder where the model is our own
+    catalogue = {}
+    for path in sorted(Path(__file__).parent.glob("*.py")):
         if path.stem != "__init__":
-            name = ".".join(path.relative_to(here).with_suffix("").parts)
-            family: Family = importlib.import_module(f"headstart.models.families.{name}").FAMILY
-            found[family.model_type] = family
-    return found
+            family: Family = importlib.import_module(f"headstart.models.families.{path.stem}").FAMILY
+            catalogue[family.model_type] = family
+    return catalogue

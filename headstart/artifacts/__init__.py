@@ -1,0 +1,1 @@
+"""What is shipped: the model folder, its card, its predictions."""

@@ -1,0 +1,1 @@
+"""Features of examples, their cache, batches and lengths."""

@@ -1,0 +1,1 @@
+"""Text from a model: decoding strategies, logits processors, decoders and encoder-decoders."""

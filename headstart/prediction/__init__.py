@@ -1,0 +1,1 @@
+"""Predictions for many rows: files in, files out, embeddings, timing."""

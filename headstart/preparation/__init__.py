@@ -1,0 +1,1 @@
+"""The user's rows as checked splits of examples."""

@@ -1,0 +1,1 @@
+"""What a run reports: figures, tables, sentences, and the page."""

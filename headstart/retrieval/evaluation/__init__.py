@@ -1,0 +1,1 @@
+"""What search and answers are worth, and the controls they are compared with."""

@@ -1,0 +1,1 @@
+"""Training rows for retrieval tasks, made from an index."""

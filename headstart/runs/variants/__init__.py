@@ -1,0 +1,1 @@
+"""Ways to train beside the plain one: LoRA and distillation."""

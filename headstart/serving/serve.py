@@ -1,0 +1,54 @@
+"""Serve the question page on this machine until Ctrl-C."""
+
+from __future__ import annotations
+
+import socket
+import tempfile
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headstart.errors import Exit, UserError
+
+if TYPE_CHECKING:
+    from headstart.serving.qa_backend import Desk
+
+HOST, PORT = "127.0.0.1", 8777
+
+
+def serve(desk: Desk, *, port: int = PORT, ready: Callable[[str], None] = lambda address: None) -> None:
+    """Answer until stopped; `ready` gets the address once it listens. Port 0 takes a free one.
+
+    Raises UserError: 69 where FastAPI is missing or the port is taken.
+    """
+    try:
+        import uvicorn
+
+        from headstart.serving.qa_app import make
+    except ImportError:
+        raise UserError("The page needs FastAPI and uvicorn.", fix="pip install 'headstart[serve]'", exit=Exit.UNAVAILABLE) from None
+    with listening(port) as held:
+        server = uvicorn.Server(uvicorn.Config(make(desk, bug=kept), log_level="error", access_log=False, server_header=False))
+        ready(f"http://{HOST}:{held.getsockname()[1]}/")
+        server.run(sockets=[held])
+
+
+def listening(port: int) -> socket.socket:
+    """A socket bound to this machine alone; raises UserError (69)."""
+    held = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        held.bind((HOST, port))
+    except OSError as error:
+        held.close()
+        raise UserError(f"Port {port} of {HOST} cannot be had ({error.strerror}).", exit=Exit.UNAVAILABLE,
+                        fix="Choose another with --port, or 0 for any free one.") from None
+    return held
+
+
+def kept(error: Exception) -> str:
+    """Write a fault of our own to a file, and say where it is."""
+    with tempfile.NamedTemporaryFile("w", prefix="headstart-", suffix=".txt", delete=False, encoding="utf-8") as file:
+        file.write("".join(traceback.format_exception(error)))
+    return f"Please report it with {Path(file.name)}."

@@ -1,0 +1,1 @@
+"""Long-form question answering: read, prompt, write, cite."""

@@ -1,0 +1,1 @@
+"""Questions and the passages that answer them, as vectors near each other."""

@@ -1,0 +1,1 @@
+"""What several tasks use: columns, texts, figures, baselines."""

@@ -1,0 +1,1 @@
+"""Losses: one number to lower, and the weight it counts with."""

@@ -32,7 +32,7 @@ test: $(VENV)/tools
 check: $(VENV)/tools
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
-	$(BIN)/python -m pytest tests/test_floors.py
+	$(BIN)/python -m pytest tests/promises/test_floors.py
 
 # DATA is a folder with banking77/, hatespeech_davidson/, medquad/, scitldr/, wnut17/; MODEL a DistilBERT for wnut17; WRITER a T5.
 DATA ?= data

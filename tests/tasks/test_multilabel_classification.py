@@ -268,7 +268,7 @@ def jigsaw(place):
 
 
 def test_the_multilabel_example_runs_on_sets_and_on_rarest_labels(tiny_bert, tmp_path):
-    data, script = jigsaw(tmp_path), Path(__file__).parents[1] / "examples" / "multilabel.py"
+    data, script = jigsaw(tmp_path), Path(__file__).parents[2] / "examples" / "multilabel.py"
     for more, words in (([], ("micro_f1_at_half", "threshold")), (["--rarest"], ("accuracy", "none"))):
         place = tmp_path / f"run{len(more)}"
         done = subprocess.run([sys.executable, str(script), str(data), "--text", "comment_text", "--labels", "toxic,insult", "--model", str(tiny_bert), "--to",

@@ -29,7 +29,7 @@ from headstart.text.alignment import align, joined, words_in, words_of
 from headstart.text.tags import Entity, ambiguous, as_bio, entities, parts, repairs, scheme, signs
 from headstart.text.windows import windows
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TASK = find("token-tagging")
 
 

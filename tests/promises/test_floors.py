@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "headstart"
-FLOORS = [{"errors"}, {"settings"}, {"contract"}, {"text"}, {"data", "models", "metrics", "search", "baselines"},
-          {"tasks", "training", "evaluation", "inspection"}, {"runs"}, {"retrieval"}, {"api", "answers", "bare"}, {"server"},
-          {"cli"}, {"__main__"}]
+FLOORS = [{"errors", "version", "files", "progress"}, {"settings"}, {"contract"}, {"text"}, {"data", "metrics", "search", "baselines"},
+          {"tasks", "models"}, {"generation", "training"}, {"preparation", "inspection"}, {"prediction"},
+          {"evaluation", "reports", "artifacts"}, {"runs", "tracking"}, {"tuning"}, {"retrieval"}, {"api"}, {"serving"}, {"cli"}, {"__main__"}]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -29,7 +29,7 @@ from headstart.retrieval.mining.questions import Question, question_of, read_que
 from headstart.retrieval.mining.relevance import Relevance, contained
 from headstart.settings import Data, Evaluation, Mining
 
-DATA = Path(__file__).parents[1] / "examples" / "data"
+DATA = Path(__file__).parents[2] / "examples" / "data"
 QUESTIONS = DATA / "library_questions.jsonl"
 
 

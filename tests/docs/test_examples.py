@@ -13,7 +13,7 @@ import tiny_writers
 
 from headstart import tasks
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## ([\w-]+)\n(.*?)(?=^## |\Z)", PAGE, re.S | re.M))
 ROWS = {cells[0]: cells[1:] for line in PAGE.splitlines() if line.startswith("| [")

@@ -11,7 +11,7 @@ import tiny
 
 import headstart
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TEXT = "The gardener can't find seven green apples."
 
 

@@ -125,7 +125,7 @@ def test_the_command_tells_what_the_page_of_families_tells(headstart):
     import json
     from pathlib import Path
 
-    page = (Path(__file__).parents[1] / "docs" / "families.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "families.md").read_text(encoding="utf-8")
     (_, out, _), (_, data, _) = headstart("models"), headstart("models", "--json")
     held = {row["family"]: row for row in json.loads(data)}
     for row in CATALOGUE:

@@ -11,7 +11,7 @@ from headstart.cli.main import Parser, find
 from headstart.preparation import benchmarks
 from headstart.runs.run_config import task_settings
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
 COMMANDS = [line for block in re.findall(r"^```\n(.*?)```", PAGE, re.S | re.M) for line in block.splitlines()]
 

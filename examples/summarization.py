@@ -1,13 +1,13 @@
-"""Train a model that sums texts up, look at its scores beside cheap rivals, then let it write.
+"""Train a model that sums texts up, look at its scores beside those of baselines, then let it write.
 
     python examples/summarization.py articles.jsonl --model google-t5/t5-small
-    python examples/summarization.py talks.csv --source dialogue --target notes --beams 4 --write "Anna: We meet at nine. Ben: Fine."
+    python examples/summarization.py talks.csv --source dialogue --target notes --num-beams 4 --write "Anna: We meet at nine. Ben: Fine."
 """
 
 import argparse
 
 import headstart
-from headstart.progress import Terminal
+from headstart.progress import console_reporter
 
 
 def main() -> None:
@@ -20,14 +20,14 @@ def main() -> None:
     parser.add_argument("--model", default="google-t5/t5-small")
     parser.add_argument("--to", help="the run folder")
     parser.add_argument("--epochs", type=float)
-    parser.add_argument("--beams", type=int, default=1, help="of every text that is written")
+    parser.add_argument("--num-beams", type=int, default=1, help="of every text that is written")
     parser.add_argument("--write", action="append", default=[], help="a text that is summed up afterwards; may be given often")
-    given = parser.parse_args()
-    columns = {name: column for name in ("source", "target") if (column := getattr(given, name))}
-    run = headstart.finetune(given.train, given.dev, given.test, task="summarization", columns=columns, model=given.model, to=given.to,
-                             epochs=given.epochs, voice=Terminal(), **{"generation.beams": given.beams})
-    print(f"\n{run.words()}")
-    for text, row in zip(given.write, run.model.predict([{"source": text} for text in given.write]), strict=True):
+    args = parser.parse_args()
+    columns = {name: column for name in ("source", "target") if (column := getattr(args, name))}
+    run = headstart.finetune(args.train, args.dev, args.test, task="summarization", columns=columns, model=args.model, to=args.to,
+                             epochs=args.epochs, reporter=console_reporter(), **{"generation.num_beams": args.num_beams})
+    print(f"\n{run.summary()}")
+    for text, row in zip(args.write, run.model.predict([{"source": text} for text in args.write]), strict=True):
         print(f"\n{text}\n-> {row['prediction']}")
 
 

@@ -9,7 +9,7 @@ Rows are sentences of tokens with tags (CoNLL columns, or lists in jsonl), or te
 import argparse
 
 import headstart
-from headstart.progress import Terminal
+from headstart.progress import console_reporter
 
 
 def main() -> None:
@@ -21,28 +21,29 @@ def main() -> None:
     parser.add_argument("--to", help="the run folder")
     parser.add_argument("--epochs", type=float)
     parser.add_argument("--learning-rate", type=float)
-    parser.add_argument("--labelled", choices=["first", "all"], default="first", help="which pieces of a word learn its tag")
+    parser.add_argument("--labelled", choices=["first", "all"], default="first", help="which tokens of a word get its tag")
     parser.add_argument("--text", default="Ada Lovelace met Charles Babbage in London.", help="a text to tag at the end")
-    given = parser.parse_args()
-    run = headstart.finetune(given.train, given.dev, given.test, task="token-tagging", model=given.model, to=given.to, epochs=given.epochs,
-                             learning_rate=given.learning_rate, voice=Terminal(), **{"task.labelled": given.labelled})
-    show(run, given.text)
+    args = parser.parse_args()
+    run = headstart.finetune(args.train, args.dev, args.test, task="token-tagging", model=args.model, to=args.to, epochs=args.epochs,
+                             learning_rate=args.learning_rate, reporter=console_reporter(), **{"task.label_subwords": args.labelled})
+    show(run, args.text)
 
 
 def show(run: headstart.Run, text: str) -> None:
     scores = run.scores
     split = "test" if "test" in scores else "dev"
     print(f"\n{split}")
-    for name, one in scores[split].items():
-        low, high = (one[side] if one[side] is not None else float("nan") for side in ("low", "high"))
-        print(f"{name:<12} {'undefined' if one['value'] is None else format(one['value'], '.4f')}  ({low:.4f} to {high:.4f})")
-    for name, held in scores["baselines"].items():
-        value = held["scores"]["f1"]["value"]
+    for name, score in scores[split].items():
+        low, high = (score[side] if score[side] is not None else float("nan") for side in ("low", "high"))
+        print(f"{name:<12} {'undefined' if score['value'] is None else format(score['value'], '.4f')}  ({low:.4f} to {high:.4f})")
+    for name, baseline in scores["baselines"].items():
+        value = baseline["scores"]["f1"]["value"]
         print(f"{'  f1 of ' + name:<24} {'undefined' if value is None else format(value, '.4f')}")
     tables = scores["tables"][split]
     print("\ntype, entities, precision, recall, F1")
-    for name, held in tables["per_type"].items():
-        print(f"  {name:<20} {held['support']:>6} {held['precision']:.3f} {held['recall']:.3f} {held['f1']:.3f}")
+    for entity_type, type_scores in tables["per_type"].items():
+        print(f"  {entity_type:<20} {type_scores['support']:>6} " + " ".join(
+            f"{type_scores[name]:.3f}" for name in ("precision", "recall", "f1")))
     print("errors: " + ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in tables["errors"].items()))
     (row,) = run.model.predict([{"text": text}])
     print(f"\n{text}")

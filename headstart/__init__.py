@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
-__all__ = ["Model", "Run", "ask", "distil", "finetune", "index", "inspect", "load", "load_bare", "resume"]
+from headstart.version import __version__
+
+__all__ = ["Model", "Run", "__version__", "ask", "distil", "finetune", "index", "inspect", "load", "load_backbone", "resume"]
 
 if TYPE_CHECKING:
-    from headstart.api.backbone import load_bare
-    from headstart.api.model import Model, Run, distil, finetune, inspect, load, resume
+    from headstart.api.backbone import load_backbone
+    from headstart.api.finetune import Run, distil, finetune, resume
+    from headstart.api.inspect import inspect
+    from headstart.api.model import Model, load
     from headstart.api.qa import ask, index
+
+MODULES = {"Model": "model", "Run": "finetune", "ask": "qa", "distil": "finetune", "finetune": "finetune", "index": "qa",
+           "inspect": "inspect", "load": "model", "load_backbone": "backbone", "resume": "finetune"}
 
 
 def __getattr__(name: str) -> Any:
-    """The Python interface, loaded when it is first used so that `import headstart` stays quick."""
-    if name == "load_bare":
-        from headstart.api.backbone import load_bare
-
-        return load_bare
-    if name in ("ask", "index"):
-        from headstart.api import qa
-
-        return getattr(qa, name)
-    if name in __all__:
-        from headstart.api import model
-
-        return getattr(model, name)
-    raise AttributeError(f"module 'headstart' has no attribute {name!r}")
+    """The Python interface, imported when it is first used so that `import headstart` stays quick."""
+    if name not in MODULES:
+        raise AttributeError(f"module 'headstart' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"headstart.api.{MODULES[name]}"), name)

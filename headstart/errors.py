@@ -11,7 +11,7 @@ from typing import Literal
 class Exit(IntEnum):
     """How a command ended; the same numbers in every command (after sysexits.h where it has one)."""
 
-    DONE = 0
+    SUCCESS = 0
     USAGE = 2
     DATA = 65
     NO_INPUT = 66
@@ -73,10 +73,10 @@ class Finding:
         return f"{head}\n  {self.fix}" if self.fix else head
 
 
-def told(findings: Iterable[Finding], where: str = "", counts: Mapping[str, int] | None = None) -> str:
+def findings_text(findings: Iterable[Finding], errors_file: str = "", counts: Mapping[str, int] | None = None) -> str:
     """All findings, one text for each code: the first in full, the others counted.
 
-    `where` names the file that lists them ("RUN/data_errors.jsonl"); "" when there is none. `counts` holds the true
+    `errors_file` names the file that lists them ("RUN/data_errors.jsonl"); "" when there is none. `counts` holds the true
     number of each code where only the first ones were kept.
     """
     groups: dict[str, list[Finding]] = {}
@@ -87,8 +87,8 @@ def told(findings: Iterable[Finding], where: str = "", counts: Mapping[str, int]
         text = group[0].text()
         count = max(len(group), (counts or {}).get(group[0].code, 0))
         if count > 1:
-            listed = f"; the first 100 are in {where}" if where else ""
-            text += f"\n  + {count - 1:,} more like it{listed}"
+            list_note = f"; the first 100 are in {errors_file}" if errors_file else ""
+            text += f"\n  + {count - 1:,} more like it{list_note}"
         texts.append(text)
     return "\n".join(texts)
 
@@ -96,21 +96,21 @@ def told(findings: Iterable[Finding], where: str = "", counts: Mapping[str, int]
 class DataError(UserError):
     """The user's data has faults; all of them are told at once, with file, line and column."""
 
-    def __init__(self, findings: Sequence[Finding], *, where: str = "", counts: Mapping[str, int] | None = None,
+    def __init__(self, findings: Sequence[Finding], *, errors_file: str = "", counts: Mapping[str, int] | None = None,
                  exit: Exit = Exit.DATA) -> None:
-        super().__init__(told(findings, where, counts), exit=exit)
-        self.findings, self.where, self.counts = tuple(findings), where, counts
+        super().__init__(findings_text(findings, errors_file, counts), exit=exit)
+        self.findings, self.errors_file, self.counts = tuple(findings), errors_file, counts
 
-    def more(self, findings: Sequence[Finding]) -> DataError:
+    def with_findings(self, findings: Sequence[Finding]) -> DataError:
         """The same with further findings after its own."""
-        return DataError([*self.findings, *findings], where=self.where, counts=self.counts, exit=self.exit)
+        return DataError([*self.findings, *findings], errors_file=self.errors_file, counts=self.counts, exit=self.exit)
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
+def nearest(word: str, candidates: Iterable[str]) -> str | None:
     """The known word that is most like this one, for "did you mean"; None when nothing is near."""
     import difflib
 
-    choices = list(known)
+    choices = list(candidates)
     lowered = {choice.lower(): choice for choice in reversed(choices)}
-    found = difflib.get_close_matches(word.lower(), list(lowered), n=1, cutoff=0.6)
-    return lowered[found[0]] if found else None
+    matches = difflib.get_close_matches(word.lower(), list(lowered), n=1, cutoff=0.6)
+    return lowered[matches[0]] if matches else None

@@ -1,4 +1,4 @@
-"""A headless Chromium that a test types and clicks in, spoken to through its debugging pipe (no websocket library)."""
+"""A headless Chromium that a test types and clicks in, driven through its debugging pipe (no websocket library)."""
 
 import base64
 import json
@@ -14,68 +14,68 @@ KEYS = {"Enter": (13, "\r"), "Tab": (9, ""), "Escape": (27, ""), "Space": (32, "
 
 
 class Browser:
-    """One page; faults of its console and refused loads are in `faults`."""
+    """One page; errors of its console and refused loads are in `console_errors`."""
 
-    def __init__(self, profile, *more):
-        begin, end = os.pipe(), os.pipe()
-        os.set_inheritable(begin[0], True)
-        os.set_inheritable(end[1], True)
+    def __init__(self, profile, *flags):
+        command_pipe, reply_pipe = os.pipe(), os.pipe()
+        os.set_inheritable(command_pipe[0], True)
+        os.set_inheritable(reply_pipe[1], True)
 
-        def wire():
-            os.dup2(begin[0], 3)
-            os.dup2(end[1], 4)
+        def connect_pipes():
+            os.dup2(command_pipe[0], 3)
+            os.dup2(reply_pipe[1], 4)
 
-        first, last = os.dup(begin[0]), os.dup(end[1])  # 3 and 4 may be in use here
-        os.close(first), os.close(last)
-        self.process = subprocess.Popen([CHROMIUM, *FLAGS, f"--user-data-dir={profile}", *more, "about:blank"], pass_fds=(3, 4),
-                                        preexec_fn=wire, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        os.close(begin[0]), os.close(end[1])
-        self.out, self.back, self.number, self.session = os.fdopen(begin[1], "wb"), os.fdopen(end[0], "rb"), 0, None
-        self.faults, self.rest = [], b""
+        command_copy, reply_copy = os.dup(command_pipe[0]), os.dup(reply_pipe[1])  # 3 and 4 may be in use here
+        os.close(command_copy), os.close(reply_copy)
+        self.process = subprocess.Popen([CHROMIUM, *FLAGS, f"--user-data-dir={profile}", *flags, "about:blank"], pass_fds=(3, 4),
+                                        preexec_fn=connect_pipes, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        os.close(command_pipe[0]), os.close(reply_pipe[1])
+        self.commands, self.replies, self.message_id, self.session_id = os.fdopen(command_pipe[1], "wb"), os.fdopen(reply_pipe[0], "rb"), 0, None
+        self.console_errors, self.buffer = [], b""
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        for part in ("Page", "Runtime", "Log", "Network"):
-            self.call(f"{part}.enable")
+        self.session_id = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.call(f"{domain}.enable")
 
     def call(self, method, **params):
-        self.number += 1
-        message = {"id": self.number, "method": method, "params": params}
-        if self.session:
-            message["sessionId"] = self.session
-        self.out.write(json.dumps(message).encode() + b"\0")
-        self.out.flush()
+        self.message_id += 1
+        message = {"id": self.message_id, "method": method, "params": params}
+        if self.session_id:
+            message["sessionId"] = self.session_id
+        self.commands.write(json.dumps(message).encode() + b"\0")
+        self.commands.flush()
         while True:
-            held = self.read()
-            if held.get("id") == self.number:
-                assert "error" not in held, held
-                return held["result"]
-            self.note(held)
+            reply = self.read()
+            if reply.get("id") == self.message_id:
+                assert "error" not in reply, reply
+                return reply["result"]
+            self.record_event(reply)
 
     def read(self):
-        while b"\0" not in self.rest:
-            more = os.read(self.back.fileno(), 1 << 20)
-            assert more, "the browser has gone"
-            self.rest += more
-        one, _, self.rest = self.rest.partition(b"\0")
-        return json.loads(one)
+        while b"\0" not in self.buffer:
+            data = os.read(self.replies.fileno(), 1 << 20)
+            assert data, "the browser has gone"
+            self.buffer += data
+        message, _, self.buffer = self.buffer.partition(b"\0")
+        return json.loads(message)
 
-    def note(self, held):
-        if held.get("method") == "Runtime.exceptionThrown":
-            self.faults.append(str(held["params"]["exceptionDetails"]))
-        if held.get("method") == "Log.entryAdded" and held["params"]["entry"]["level"] == "error":
-            self.faults.append(held["params"]["entry"]["text"])
+    def record_event(self, event):
+        if event.get("method") == "Runtime.exceptionThrown":
+            self.console_errors.append(str(event["params"]["exceptionDetails"]))
+        if event.get("method") == "Log.entryAdded" and event["params"]["entry"]["level"] == "error":
+            self.console_errors.append(event["params"]["entry"]["text"])
 
     def run(self, script):
-        found = self.call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
-        assert "exceptionDetails" not in found, found
-        return found["result"].get("value")
+        reply = self.call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
+        assert "exceptionDetails" not in reply, reply
+        return reply["result"].get("value")
 
     def until(self, script, seconds=30.0):
-        end = time.monotonic() + seconds
-        while not (found := self.run(script)):
-            assert time.monotonic() < end, f"never: {script}; faults: {self.faults}"
+        deadline = time.monotonic() + seconds
+        while not (value := self.run(script)):
+            assert time.monotonic() < deadline, f"never: {script}; console errors: {self.console_errors}"
             time.sleep(0.05)
-        return found
+        return value
 
     def open(self, address):
         self.call("Page.navigate", url=address)
@@ -84,17 +84,17 @@ class Browser:
     def press(self, key):
         code, text = KEYS[key]
         for kind in ("keyDown", "keyUp"):
-            more = {"text": text} if text and kind == "keyDown" else {}
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **more)
+            text_parameter = {"text": text} if text and kind == "keyDown" else {}
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **text_parameter)
 
     def type(self, text):
         self.call("Input.insertText", text=text)
 
     def click(self, selector):
-        place = self.run(f"(() => {{ const e = document.querySelector({selector!r}); e.scrollIntoView({{block: 'center'}});"
-                         " const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; })()")
+        center = self.run(f"(() => {{ const e = document.querySelector({selector!r}); e.scrollIntoView({{block: 'center'}});"
+                          " const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; })()")
         for kind in ("mousePressed", "mouseReleased"):
-            self.call("Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1], button="left", clickCount=1)
+            self.call("Input.dispatchMouseEvent", type=kind, x=center[0], y=center[1], button="left", clickCount=1)
 
     def screenshot(self, path):
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
@@ -102,4 +102,4 @@ class Browser:
     def close(self):
         self.process.kill()
         self.process.wait()
-        self.out.close(), self.back.close()
+        self.commands.close(), self.replies.close()

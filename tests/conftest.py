@@ -11,7 +11,7 @@ import hypothesis
 import pytest
 import tiny
 
-from headstart.cli.main import guarded
+from headstart.cli.main import run_guarded
 from headstart.models.register import register
 
 hypothesis.settings.register_profile("same", derandomize=True)  # a run of the tests says the same twice
@@ -21,17 +21,17 @@ register()  # plain transformers knows Transformer-XL
 WORDS = {"good": ["roses"], "bad": ["broken"], "mixed": ["apples"]}  # the tiny tokenizers know these
 
 
-def made_rows(count: int = 90, seed: int = 0, labels=("good", "bad", "mixed")) -> list[tuple[str, str]]:
+def review_rows(count: int = 90, seed: int = 0, labels=("good", "bad", "mixed")) -> list[tuple[str, str]]:
     """Texts whose label follows from one of their words."""
-    draw = random.Random(seed)
+    rng = random.Random(seed)
     filler = "the tea was and then we sat near an old river while music played softly over many small houses".split()
-    found = []
-    for number in range(count):
-        label = labels[number % len(labels)]
-        words = [*draw.choices(filler, k=draw.randint(1, 8)), *2 * draw.choices(WORDS[label])]
-        draw.shuffle(words)
-        found.append((f"{' '.join(words)} {number}", label))
-    return found
+    rows = []
+    for index in range(count):
+        label = labels[index % len(labels)]
+        words = [*rng.choices(filler, k=rng.randint(1, 8)), *2 * rng.choices(WORDS[label])]
+        rng.shuffle(words)
+        rows.append((f"{' '.join(words)} {index}", label))
+    return rows
 
 
 def write_csv(path, rows, header=("text", "label")):
@@ -48,33 +48,33 @@ def tiny_bert(tmp_path_factory):
 
 @pytest.fixture
 def reviews(tmp_path):
-    return write_csv(tmp_path / "reviews.csv", made_rows())
+    return write_csv(tmp_path / "reviews.csv", review_rows())
 
 
-QUICK = ["--epochs", "2", "--batch-size", "16", "--set", "evaluation.resamples=20", "--set", "evaluation.baselines=false"]
+QUICK_FLAGS = ["--epochs", "2", "--batch-size", "16", "--set", "evaluation.resamples=20", "--set", "evaluation.baselines=false"]
 
 
 @pytest.fixture
 def headstart(capsys):
     """Runs a command: exit code, standard output, standard error."""
-    def run(*words):
-        code = guarded([str(word) for word in words])
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
-        return code, out, err
+    def run(*arguments):
+        code = run_guarded([str(argument) for argument in arguments])
+        stdout, stderr = capsys.readouterr()
+        assert "Traceback" not in stderr
+        return code, stdout, stderr
 
     return run
 
 
 @pytest.fixture(scope="session")
-def trained(tiny_bert, tmp_path_factory):
+def trained_run(tiny_bert, tmp_path_factory):
     """A finished run on 90 rows, and its training file."""
-    place = tmp_path_factory.mktemp("trained")
-    path = write_csv(place / "reviews.csv", made_rows(240))
-    code = guarded(["finetune", str(path), "--model", str(tiny_bert), "--to", str(place / "run"), "--quiet", "--epochs", "8",
-                    "--batch-size", "16", "--learning-rate", "2e-3", "--set", "evaluation.resamples=50"])
+    folder = tmp_path_factory.mktemp("trained")
+    path = write_csv(folder / "reviews.csv", review_rows(240))
+    code = run_guarded(["finetune", str(path), "--model", str(tiny_bert), "--to", str(folder / "run"), "--quiet", "--epochs", "8",
+                        "--batch-size", "16", "--learning-rate", "2e-3", "--set", "evaluation.resamples=50"])
     assert code == 0
-    return place / "run", path
+    return folder / "run", path
 
 
 @pytest.fixture(scope="session")
@@ -84,9 +84,9 @@ def captum():
     import sys
     from unittest import mock
 
-    parts = ("", ".colors", ".pyplot", ".figure", ".axes", ".image", ".collections")
-    pictures = [] if importlib.util.find_spec("matplotlib") else [*(f"matplotlib{part}" for part in parts), "mpl_toolkits", "mpl_toolkits.axes_grid1"]
+    submodules = ("", ".colors", ".pyplot", ".figure", ".axes", ".image", ".collections")
+    plotting_modules = [] if importlib.util.find_spec("matplotlib") else [*(f"matplotlib{submodule}" for submodule in submodules), "mpl_toolkits", "mpl_toolkits.axes_grid1"]
     if importlib.util.find_spec("captum") is None:
         pytest.skip("needs captum")
-    with mock.patch.dict(sys.modules, {name: mock.MagicMock() for name in pictures}):
+    with mock.patch.dict(sys.modules, {name: mock.MagicMock() for name in plotting_modules}):
         yield importlib.import_module("captum.attr")

@@ -28,20 +28,20 @@ SENTENCES = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 
 def sentences() -> list[str]:
     """A few hundred plain sentences: what the tiny tokenizers learn from, and what tests may feed to models."""
-    who = ["the gardener", "a young doctor", "my sister", "the old captain", "nobody here", "every teacher"]
-    does = ["waters", "forgets", "counts", "would sell", "never paints", "is looking for", "can't find"]
-    what = ["the roses", "seven green apples", "a broken card", "the river bank", "café tables", "an unpaid bill"]
-    ends = [".", " before noon!", ", doesn't it?", " in 1984."]
-    made = [f"{a} {b} {c}{d}" for a, b, c, d in itertools.product(who, does, what, ends)]
-    return [text[0].upper() + text[1:] for text in made]
+    subjects = ["the gardener", "a young doctor", "my sister", "the old captain", "nobody here", "every teacher"]
+    verbs = ["waters", "forgets", "counts", "would sell", "never paints", "is looking for", "can't find"]
+    objects = ["the roses", "seven green apples", "a broken card", "the river bank", "café tables", "an unpaid bill"]
+    endings = [".", " before noon!", ", doesn't it?", " in 1984."]
+    texts = [f"{subject} {verb} {object_}{ending}" for subject, verb, object_, ending in itertools.product(subjects, verbs, objects, endings)]
+    return [text[0].upper() + text[1:] for text in texts]
 
 
 def texts(count: int, seed: int = 0) -> list[str]:
     """Texts of mixed lengths, from one sentence to several."""
     import random
 
-    draw, known = random.Random(seed), sentences()
-    return [" ".join(draw.sample(known, draw.choice([1, 1, 1, 2, 3]))) for _ in range(count)]
+    rng, pool = random.Random(seed), sentences()
+    return [" ".join(rng.sample(pool, rng.choice([1, 1, 1, 2, 3]))) for _ in range(count)]
 
 
 @functools.cache
@@ -56,17 +56,17 @@ def pieces() -> tuple[list[str], list[str], list[str]]:
 def wordpiece_vocabulary() -> dict[str, int]:
     """WordPiece: every word of plain letters can be spelled. (The library's trainer differs from run to run.)"""
     letters, begins, ends = pieces()
-    made = [*WORDPIECE.values(), *letters, *(f"##{one}" for one in letters), *begins, *(f"##{one}" for one in ends),
-            *sorted({one.lower() for one in begins})]
-    return {piece: number for number, piece in enumerate(dict.fromkeys(made))}
+    vocabulary = [*WORDPIECE.values(), *letters, *(f"##{letter}" for letter in letters), *begins, *(f"##{end}" for end in ends),
+                  *sorted({begin.lower() for begin in begins})]
+    return {piece: index for index, piece in enumerate(dict.fromkeys(vocabulary))}
 
 
 @functools.cache
 def unigram_vocabulary() -> list[tuple[str, float]]:
     """Unigram pieces with log-probabilities: long pieces are likelier than their letters."""
     letters, begins, ends = pieces()
-    held = {"▁": -4.0} | dict.fromkeys(letters, -9.0) | {f"▁{one}": -6.0 for one in begins} | dict.fromkeys(ends, -7.0)
-    return [*((piece, 0.0) for piece in SENTENCES), *held.items()]
+    scores = {"▁": -4.0} | dict.fromkeys(letters, -9.0) | {f"▁{begin}": -6.0 for begin in begins} | dict.fromkeys(ends, -7.0)
+    return [*((piece, 0.0) for piece in SENTENCES), *scores.items()]
 
 
 def renamed_unigram(family: str) -> list[tuple[str, float]]:
@@ -81,13 +81,13 @@ def byte_vocabulary(size: int = 400) -> tuple[dict[str, int], list[tuple[str, st
     """Byte BPE trained on `sentences()`: pieces and merges."""
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-    made = Tokenizer(models.BPE())
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    made.train_from_iterator(sentences(), trainers.BpeTrainer(
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.train_from_iterator(sentences(), trainers.BpeTrainer(
         vocab_size=size, special_tokens=list(SENTENCES), show_progress=False,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
-    held = json.loads(made.to_str())["model"]
-    return held["vocab"], [tuple(pair) for pair in held["merges"]]
+    model = json.loads(tokenizer.to_str())["model"]
+    return model["vocab"], [tuple(pair) for pair in model["merges"]]
 
 
 def tokenizer(family: str) -> Any:
@@ -106,12 +106,12 @@ def tokenizer(family: str) -> Any:
         return kinds[family](vocab=renamed_unigram(family), model_max_length=POSITIONS)
     if family == "mpnet":
         renamed = dict(zip(WORDPIECE.values(), ("<pad>", "[UNK]", "<s>", "</s>", "<mask>"), strict=True))
-        vocab = {renamed.get(piece, piece): number for piece, number in wordpiece_vocabulary().items()}
+        vocab = {renamed.get(piece, piece): index for piece, index in wordpiece_vocabulary().items()}
         vocab |= {"[UNK]": vocab["<pad>"], "<pad>": vocab["[UNK]"]}  # MPNet's padding is 1, in its code
         return transformers.MPNetTokenizer(vocab=vocab, model_max_length=POSITIONS)
     if family == "gpt2":
         vocab, merges = byte_vocabulary()
-        renamed = {{"</s>": "<|endoftext|>"}.get(piece, piece): number for piece, number in vocab.items()}
+        renamed = {{"</s>": "<|endoftext|>"}.get(piece, piece): index for piece, index in vocab.items()}
         return transformers.GPT2Tokenizer(vocab=renamed, merges=list(merges), model_max_length=POSITIONS)
     if family == "llama":
         return llama_tokenizer()
@@ -137,13 +137,13 @@ def metaspace_vocabulary(size: int = 400) -> tuple[dict[str, int], list[tuple[st
     """BPE over letters with bytes to fall back on, as sentencepiece makes it: pieces and merges."""
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-    made = Tokenizer(models.BPE())
-    made.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     special = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
-    made.train_from_iterator(sentences(), trainers.BpeTrainer(
+    tokenizer.train_from_iterator(sentences(), trainers.BpeTrainer(
         vocab_size=size + 256, special_tokens=special, show_progress=False, initial_alphabet=pieces()[0]))
-    held = json.loads(made.to_str())["model"]
-    return held["vocab"], [tuple(pair) for pair in held["merges"]]
+    model = json.loads(tokenizer.to_str())["model"]
+    return model["vocab"], [tuple(pair) for pair in model["merges"]]
 
 
 @functools.cache
@@ -151,15 +151,15 @@ def word_end_vocabulary(size: int = 400, lowercase: bool = True) -> tuple[dict[s
     """BPE whose pieces tell where a word ends ("roses</w>"), as GPT, CTRL and XLM have it: pieces and merges."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
-    made = Tokenizer(models.BPE(unk_token="<unk>", end_of_word_suffix="</w>"))
-    made.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
-    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer() if lowercase else pre_tokenizers.WhitespaceSplit()
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>", end_of_word_suffix="</w>"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer() if lowercase else pre_tokenizers.WhitespaceSplit()
     letters = sorted({letter for letter in pieces()[0] if not lowercase or letter == letter.lower()} - {"é"})
-    made.train_from_iterator(sentences(), trainers.BpeTrainer(
+    tokenizer.train_from_iterator(sentences(), trainers.BpeTrainer(
         vocab_size=size, special_tokens=["<unk>"], show_progress=False, initial_alphabet=letters, end_of_word_suffix="</w>"))
-    held = json.loads(made.to_str())["model"]
-    vocab = dict.fromkeys([*held["vocab"], *letters, *(f"{letter}</w>" for letter in letters)])
-    return {piece: number for number, piece in enumerate(vocab)}, [tuple(pair) for pair in held["merges"]]
+    model = json.loads(tokenizer.to_str())["model"]
+    vocab = dict.fromkeys([*model["vocab"], *letters, *(f"{letter}</w>" for letter in letters)])
+    return {piece: index for index, piece in enumerate(vocab)}, [tuple(pair) for pair in model["merges"]]
 
 
 def ctrl_tokenizer() -> Any:
@@ -170,9 +170,9 @@ def ctrl_tokenizer() -> Any:
 
     vocab, merges = word_end_vocabulary(lowercase=False)
     names = [piece.removesuffix("</w>") if piece.endswith("</w>") or piece == "<unk>" else f"{piece}@@" for piece in vocab]
-    with tempfile.TemporaryDirectory() as place:
-        files = Path(place, "vocab.json"), Path(place, "merges.txt")
-        files[0].write_text(json.dumps({piece: number for number, piece in enumerate(dict.fromkeys(names))}), encoding="utf-8")
+    with tempfile.TemporaryDirectory() as folder:
+        files = Path(folder, "vocab.json"), Path(folder, "merges.txt")
+        files[0].write_text(json.dumps({piece: index for index, piece in enumerate(dict.fromkeys(names))}), encoding="utf-8")
         files[1].write_text("\n".join(["#version: 0.2", *(" ".join(pair) for pair in merges), ""]), encoding="utf-8")
         return transformers.CTRLTokenizer(*map(str, files), model_max_length=POSITIONS)
 
@@ -185,8 +185,8 @@ def transfo_xl_tokenizer() -> Any:
     from headstart.models.transfo_xl.tokenizer import TransfoXLTokenizer
 
     counts = Counter(word for text in sentences() for word in Moses([]).words(text, lower=False))
-    with tempfile.TemporaryDirectory() as place:
-        file = Path(place, "vocab.txt")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "vocab.txt")
         words = dict.fromkeys(["<eos>", "<unk>", *(word for word, _ in counts.most_common()), *pieces()[1], *pieces()[0]])
         file.write_text("".join(f"{word}\n" for word in words), encoding="utf-8")
         return TransfoXLTokenizer(str(file), model_max_length=POSITIONS)
@@ -199,12 +199,12 @@ def xlm_tokenizer() -> Any:
     import transformers
 
     vocab, merges = word_end_vocabulary()
-    special = ["<s>", "</s>", "<pad>", "<unk>", *(f"<special{number}>" for number in range(10))]
-    with tempfile.TemporaryDirectory() as place:
-        files = Path(place, "vocab.json"), Path(place, "merges.txt")
+    special = ["<s>", "</s>", "<pad>", "<unk>", *(f"<special{index}>" for index in range(10))]
+    with tempfile.TemporaryDirectory() as folder:
+        files = Path(folder, "vocab.json"), Path(folder, "merges.txt")
         names = dict.fromkeys([*special, *vocab])
-        files[0].write_text(json.dumps({piece: number for number, piece in enumerate(names)}), encoding="utf-8")
-        files[1].write_text("".join(f"{one} {two} 1\n" for one, two in merges), encoding="utf-8")
+        files[0].write_text(json.dumps({piece: index for index, piece in enumerate(names)}), encoding="utf-8")
+        files[1].write_text("".join(f"{first} {second} 1\n" for first, second in merges), encoding="utf-8")
         return transformers.XLMTokenizer(*map(str, files), model_max_length=POSITIONS)
 
 
@@ -214,10 +214,10 @@ def llama_tokenizer() -> Any:
     from tokenizers import processors
 
     vocab, merges = metaspace_vocabulary()
-    held = transformers.LlamaTokenizer(vocab=dict(vocab), merges=list(merges), model_max_length=POSITIONS)
-    held.backend_tokenizer.post_processor = processors.TemplateProcessing(
+    tokenizer = transformers.LlamaTokenizer(vocab=dict(vocab), merges=list(merges), model_max_length=POSITIONS)
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A", pair="<s> $A <s> $B", special_tokens=[("<s>", vocab["<s>"])])
-    return held
+    return tokenizer
 
 
 def modernbert_tokenizer() -> Any:
@@ -227,26 +227,26 @@ def modernbert_tokenizer() -> Any:
 
     vocab, merges = byte_vocabulary()
     renamed = dict(zip(SENTENCES, ("[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]"), strict=True))
-    ids = {renamed.get(piece, piece): number for piece, number in vocab.items()}
-    made = Tokenizer(models.BPE(vocab=ids, merges=list(merges)))
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    made.decoder = decoders.ByteLevel()
-    made.post_processor = processors.TemplateProcessing(
+    ids = {renamed.get(piece, piece): index for piece, index in vocab.items()}
+    backend = Tokenizer(models.BPE(vocab=ids, merges=list(merges)))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    backend.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]",
         special_tokens=[("[CLS]", ids["[CLS]"]), ("[SEP]", ids["[SEP]"])])
-    return PreTrainedTokenizerFast(tokenizer_object=made, model_max_length=POSITIONS,
+    return PreTrainedTokenizerFast(tokenizer_object=backend, model_max_length=POSITIONS,
                                    model_input_names=["input_ids", "attention_mask"], **WORDPIECE)
 
 
-def config(family: str, held: Any, **changes: Any) -> Any:
+def config(family: str, tokenizer: Any, **changes: Any) -> Any:
     """A config of two (ModernBERT: three) layers of width 32 for this tokenizer."""
     import transformers
 
-    shape = {"vocab_size": len(held), "pad_token_id": held.pad_token_id}
+    shape = {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id}
     if family in ("openai-gpt", "ctrl"):
         kind = transformers.OpenAIGPTConfig if family == "openai-gpt" else transformers.CTRLConfig
-        more = {"dff": 64} if family == "ctrl" else {}
-        return kind(**shape | more | {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": POSITIONS} | changes)
+        family_settings = {"dff": 64} if family == "ctrl" else {}
+        return kind(**shape | family_settings | {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": POSITIONS} | changes)
     if family == "transfo-xl":
         from headstart.models.transfo_xl.config import TransfoXLConfig
 
@@ -259,22 +259,22 @@ def config(family: str, held: Any, **changes: Any) -> Any:
             **shape | {"emb_dim": 32, "n_layers": 2, "n_heads": 4, "max_position_embeddings": POSITIONS} | changes)
     if family == "gpt2":
         return transformers.GPT2Config(
-            **shape | {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": POSITIONS, "eos_token_id": held.eos_token_id,
-                       "bos_token_id": held.bos_token_id} | changes)
+            **shape | {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": POSITIONS, "eos_token_id": tokenizer.eos_token_id,
+                       "bos_token_id": tokenizer.bos_token_id} | changes)
     if family == "distilbert":
         return transformers.DistilBertConfig(
             **shape | {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64, "max_position_embeddings": POSITIONS}
             | changes)
     shape |= {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
     if family == "modernbert":
-        special = {"cls_token_id": held.cls_token_id, "sep_token_id": held.sep_token_id,
-                   "bos_token_id": held.cls_token_id, "eos_token_id": held.sep_token_id}
+        special = {"cls_token_id": tokenizer.cls_token_id, "sep_token_id": tokenizer.sep_token_id,
+                   "bos_token_id": tokenizer.cls_token_id, "eos_token_id": tokenizer.sep_token_id}
         # A window of 8 tokens is shorter than most texts, so that local attention is seen to work.
         return transformers.ModernBertConfig(
             **shape | special | {"num_hidden_layers": 3, "max_position_embeddings": POSITIONS, "local_attention": 8}
             | changes)
     if family in ("roberta", "xlm-roberta"):
-        special = {"bos_token_id": held.bos_token_id, "eos_token_id": held.eos_token_id}
+        special = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
         kind = transformers.RobertaConfig if family == "roberta" else transformers.XLMRobertaConfig
         # Position numbers begin at padding_idx + 1 = 2.
         return kind(**shape | special | {"max_position_embeddings": POSITIONS + 2, "type_vocab_size": 1} | changes)
@@ -298,33 +298,33 @@ def config(family: str, held: Any, **changes: Any) -> Any:
     return transformers.BertConfig(**shape | {"max_position_embeddings": POSITIONS} | changes)
 
 
-BASES = {"bert": "BertModel", "distilbert": "DistilBertModel", "roberta": "RobertaModel",
-         "xlm-roberta": "XLMRobertaModel", "electra": "ElectraModel", "modernbert": "ModernBertModel", "albert": "AlbertModel",
-         "mpnet": "MPNetModel", "deberta-v2": "DebertaV2Model", "gpt2": "GPT2Model", "llama": "LlamaModel",
-         "openai-gpt": "OpenAIGPTModel", "ctrl": "CTRLModel", "xlnet": "XLNetModel", "xlm": "XLMModel",
-         "transfo-xl": "TransfoXLModel"}
-HEADS = {"sequence-classification": "ForSequenceClassification", "token-classification": "ForTokenClassification",
-         "question-answering": "ForQuestionAnswering", "multiple-choice": "ForMultipleChoice",
-         "masked-language-model": "ForMaskedLM", "next-sentence": "ForNextSentencePrediction",
-         "pre-training": "ForPreTraining", "embedding": "ForEmbedding", "replaced-token": "ForPreTraining", "causal-language-model": "ForCausalLM"}
-OWN_NAMES = {(family, "causal-language-model"): f"{name}LMHeadModel"  # classes that do not follow the rule
-             for family, name in (("gpt2", "GPT2"), ("openai-gpt", "OpenAIGPT"), ("ctrl", "CTRL"),
-                                  ("transfo-xl", "TransfoXL"))}
-OWN_NAMES |= {("xlnet", "question-answering-beams"): "XLNetForQuestionAnswering",
-              ("xlm", "question-answering-beams"): "XLMForQuestionAnswering",
-              ("gpt2", "multiple-choice"): "GPT2DoubleHeadsModel", ("openai-gpt", "multiple-choice"): "OpenAIGPTDoubleHeadsModel",
-              ("xlnet", "question-answering"): "XLNetForQuestionAnsweringSimple",
-              ("xlm", "question-answering"): "XLMForQuestionAnsweringSimple",
-              ("xlm", "masked-language-model"): "XLMWithLMHeadModel", ("xlm", "causal-language-model"): "XLMWithLMHeadModel",
-              ("xlnet", "causal-language-model"): "XLNetLMHeadModel", ("bert", "causal-language-model"): "BertLMHeadModel"}
-DECODES = {"xlm": {"causal": True}} | {family: {"is_decoder": True} for family in ("bert", "roberta", "xlm-roberta", "electra")}
+BACKBONE_CLASSES = {"bert": "BertModel", "distilbert": "DistilBertModel", "roberta": "RobertaModel",
+                    "xlm-roberta": "XLMRobertaModel", "electra": "ElectraModel", "modernbert": "ModernBertModel", "albert": "AlbertModel",
+                    "mpnet": "MPNetModel", "deberta-v2": "DebertaV2Model", "gpt2": "GPT2Model", "llama": "LlamaModel",
+                    "openai-gpt": "OpenAIGPTModel", "ctrl": "CTRLModel", "xlnet": "XLNetModel", "xlm": "XLMModel",
+                    "transfo-xl": "TransfoXLModel"}
+HEAD_SUFFIXES = {"sequence-classification": "ForSequenceClassification", "token-classification": "ForTokenClassification",
+                 "question-answering": "ForQuestionAnswering", "multiple-choice": "ForMultipleChoice",
+                 "masked-language-model": "ForMaskedLM", "next-sentence": "ForNextSentencePrediction",
+                 "pre-training": "ForPreTraining", "embedding": "ForEmbedding", "replaced-token": "ForPreTraining", "causal-language-model": "ForCausalLM"}
+EXCEPTIONAL_CLASSES = {(family, "causal-language-model"): f"{name}LMHeadModel"  # classes that do not follow the rule
+                       for family, name in (("gpt2", "GPT2"), ("openai-gpt", "OpenAIGPT"), ("ctrl", "CTRL"),
+                                            ("transfo-xl", "TransfoXL"))}
+EXCEPTIONAL_CLASSES |= {("xlnet", "question-answering-beams"): "XLNetForQuestionAnswering",
+                        ("xlm", "question-answering-beams"): "XLMForQuestionAnswering",
+                        ("gpt2", "multiple-choice"): "GPT2DoubleHeadsModel", ("openai-gpt", "multiple-choice"): "OpenAIGPTDoubleHeadsModel",
+                        ("xlnet", "question-answering"): "XLNetForQuestionAnsweringSimple",
+                        ("xlm", "question-answering"): "XLMForQuestionAnsweringSimple",
+                        ("xlm", "masked-language-model"): "XLMWithLMHeadModel", ("xlm", "causal-language-model"): "XLMWithLMHeadModel",
+                        ("xlnet", "causal-language-model"): "XLNetLMHeadModel", ("bert", "causal-language-model"): "BertLMHeadModel"}
+DECODER_SETTINGS = {"xlm": {"causal": True}} | {family: {"is_decoder": True} for family in ("bert", "roberta", "xlm-roberta", "electra")}
 
 
 def class_name(family: str, head: str | None) -> str:
     """The class of transformers that has a head; of the bare backbone without one."""
     if head is None:
-        return BASES[family]
-    return OWN_NAMES.get((family, head)) or BASES[family].removesuffix("Model") + HEADS[head]
+        return BACKBONE_CLASSES[family]
+    return EXCEPTIONAL_CLASSES.get((family, head)) or BACKBONE_CLASSES[family].removesuffix("Model") + HEAD_SUFFIXES[head]
 
 
 def model_folder(family: str, folder: Path, head: str | None = None, labels: Sequence[str] | None = None,
@@ -341,19 +341,19 @@ def model_folder(family: str, folder: Path, head: str | None = None, labels: Seq
     from headstart.models.heads.custom_heads import head_class
 
     transformers.utils.logging.disable_progress_bar()
-    held = tokenizer(family)
+    family_tokenizer = tokenizer(family)
     if head == "causal-language-model":
-        changes = DECODES.get(family, {}) | changes
+        changes = DECODER_SETTINGS.get(family, {}) | changes
     if head is not None:
-        if held.pad_token_id is None:
-            held.pad_token = held.eos_token or held.unk_token
+        if family_tokenizer.pad_token_id is None:
+            family_tokenizer.pad_token = family_tokenizer.eos_token or family_tokenizer.unk_token
         names = list(labels or ("no", "yes"))
-        changes |= {"id2label": dict(enumerate(names)), "label2id": {name: n for n, name in enumerate(names)}}
-    made = config(family, held, **changes)
-    kind = head_class(class_name(family, head))
+        changes |= {"id2label": dict(enumerate(names)), "label2id": {name: index for index, name in enumerate(names)}}
+    model_config = config(family, family_tokenizer, **changes)
+    model_class = head_class(class_name(family, head))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = kind(made)
+        model = model_class(model_config)
         for weight in model.parameters():
             # Ten times the usual spread: predictions of a random model then differ from text to text.
             if weight.dim() > 1:
@@ -361,5 +361,5 @@ def model_folder(family: str, folder: Path, head: str | None = None, labels: Seq
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)
-    held.save_pretrained(folder)
+    family_tokenizer.save_pretrained(folder)
     return folder

@@ -1,1 +1,1 @@
-"""The Python interface: finetune, load, Model, Run; questions on documents; bare backbones."""
+"""The Python interface: finetune, load, Model, Run; questions on documents; backbones without a head."""

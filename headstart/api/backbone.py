@@ -1,6 +1,6 @@
-"""A model without a head, in Python: its tokens, its vectors, everything inside.
+"""A model without a head, in Python: its tokens, its vectors, its hidden states.
 
-    model = headstart.load_bare("bert-base-uncased")
+    model = headstart.load_backbone("bert-base-uncased")
     model.encode(["a fine day"], add_special_tokens=True)
     model.embed(["a fine day"])                # (1, width)
     model.inspect("a fine day").hidden_states  # (layers + 1, tokens, width)
@@ -15,33 +15,33 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from headstart.api.inspect import SavableInspection
     from headstart.contract import Tokens
-    from headstart.inspection.inspect import Inspection
     from headstart.models.model import Model
 
 
-class Bare:
-    """A pretrained backbone and its tokenizer; whatever head its folder has is left aside."""
+class Backbone:
+    """A pretrained backbone and its tokenizer; a head that its folder may have is not loaded."""
 
-    def __init__(self, loaded: Model, reference: str) -> None:
-        self.loaded, self.reference = loaded, reference
+    def __init__(self, transformer: Model, reference: str) -> None:
+        self.transformer, self.reference = transformer, reference
 
-    def words(self) -> str:
-        """What was loaded."""
-        facts = self.loaded.facts
-        return f"model: {self.reference} ({facts.family}, {facts.layers} layers of width {facts.width})"
+    def summary(self) -> str:
+        """One line: the reference, the family, the size."""
+        info = self.transformer.info
+        return f"model: {self.reference} ({info.family_name}, {info.layers} layers of width {info.width})"
 
     def encode(self, texts: Sequence[str], *, add_special_tokens: bool = False) -> list[Tokens]:
-        """Token ids and character offsets of each text; special tokens, where they are wanted, have the offset (0, 0)."""
-        tokenizer = self.loaded.tokenizer
-        return [tokenizer.tokenize_whole(text) if add_special_tokens else tokenizer.tokenize(text) for text in texts]
+        """Token ids and character offsets of each text; special tokens, if added, have the offset (0, 0)."""
+        tokenizer = self.transformer.tokenizer
+        return [tokenizer.tokenize_with_special_tokens(text) if add_special_tokens else tokenizer.tokenize(text) for text in texts]
 
     def inspect(self, text: str, pair: str | None = None, *, layers: Sequence[int] | None = None,
-                heads: Sequence[int] | None = None, attentions: bool = True) -> Inspection:
+                heads: Sequence[int] | None = None, attentions: bool = True) -> SavableInspection:
         """Tokens, hidden states and attentions of a text or pair; raises UserError."""
-        from headstart.inspection.inspect import inspect
+        from headstart.api.inspect import inspect_transformer
 
-        return inspect(self.loaded, text, pair, layers=layers, heads=heads, attentions=attentions)
+        return inspect_transformer(self.transformer, text, pair, layers=layers, heads=heads, attentions=attentions)
 
     def embed(self, texts: Sequence[str], *, pool: Literal["mean", "first", "max"] = "mean", normalise: bool = False) -> NDArray[Any]:
         """A vector for each text, (texts, width) float32: the mean, first or largest of its token states."""
@@ -49,13 +49,13 @@ class Bare:
 
         from headstart.prediction.embed import embed
 
-        parts = list(embed(self.loaded, texts, pool=pool, normalise=normalise))
-        return np.concatenate(parts) if parts else np.zeros((0, self.loaded.facts.width), dtype=np.float32)
+        chunks = list(embed(self.transformer, texts, pool=pool, normalise=normalise))
+        return np.concatenate(chunks) if chunks else np.zeros((0, self.transformer.info.width), dtype=np.float32)
 
 
-def load_bare(reference: str | Path, *, device: str = "auto", allow_pickle: bool = False) -> Bare:
+def load_backbone(reference: str | Path, *, device: str = "auto", allow_pickle: bool = False) -> Backbone:
     """A run, a model folder, a hub name or pip:PACKAGE without its head; raises UserError (66, 69, 77)."""
-    from headstart.prediction.embed_file import bare
-    from headstart.runs.prepare import choose_device
+    from headstart.models.loading.device import choose_device
+    from headstart.prediction.embed_file import load_headless
 
-    return Bare(bare(str(reference), device=choose_device(device), allow_pickle=allow_pickle), str(reference))
+    return Backbone(load_headless(str(reference), device=choose_device(device), allow_pickle=allow_pickle), str(reference))

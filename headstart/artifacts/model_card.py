@@ -1,18 +1,14 @@
-"""The model card: README.md of a model folder, with the front matter that the hub reads."""
+"""The model card: README.md of a model folder, with the front matter that the hub reads (tag, base model, licence, results)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import headstart
 from headstart.contract import Json, Task
-
-if TYPE_CHECKING:
-    from headstart.models.model import Model
-
-TAGS = {"text-classification": "text-classification"}  # task -> pipeline tag of the hub, where it has one
+from headstart.models.model import Model
+from headstart.version import __version__
 
 
 @dataclass(frozen=True)
@@ -20,67 +16,97 @@ class Card:
     """What a card says."""
 
     task: str
-    model: str
+    base_model: str
+    pipeline_tag: str = ""
+    licence: str | None = None  # of the base model; None where its folder does not say
+    languages: Sequence[str] = ()
+    transformers_class: str | None = None  # that loads the folder without headstart; None where there is none
     labels: Sequence[str] = ()
     scores: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)  # split -> score -> Score JSON
     baselines: Mapping[str, Any] = field(default_factory=dict)
-    files: Sequence[Mapping[str, Json]] = ()
+    files: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)  # split -> its file: name, format and SHA-256
     rows: Mapping[str, int] = field(default_factory=dict)
-    only_headstart: Sequence[str] = ()  # what plain transformers does not do
+    transformers_gaps: Sequence[str] = ()  # what plain transformers does not do with this model
+
+
+def card_of(task: Task[Any], model: Model, base_model: str, **details: Any) -> Card:
+    """A card with what task and model say of themselves; `details` are further fields of Card."""
+    return Card(task.name, base_model, task.pipeline_tag, model.info.licence, transformers_class=transformers_class(model),
+                labels=task.learned.labels, transformers_gaps=transformers_gaps(task, model), **details)
 
 
 def render(card: Card) -> str:
     """The card as Markdown with YAML front matter."""
-    import yaml
+    from huggingface_hub import ModelCard
 
-    front: dict[str, Any] = {"library_name": "transformers", "tags": ["headstart", card.task]}
-    if not card.model.startswith(("pip:", "/", ".")):
-        front["base_model"] = card.model
-    if card.task in TAGS:
-        front["pipeline_tag"] = TAGS[card.task]
-    parts = [f"---\n{yaml.safe_dump(front, sort_keys=False, allow_unicode=True)}---\n", f"# A model for {card.task}\n",
-             f"Made by headstart {headstart.__version__} from `{escaped(card.model)}`.\n", "## Use\n", usage(card)]
+    sections = [f"# A model for {card.task}\n", f"Made by headstart {__version__} from `{escaped(card.base_model)}`.\n", "## Use\n", usage(card)]
     if card.labels:
-        shown = ", ".join(f"`{escaped(label)}`" for label in card.labels)
-        parts.append(f"## Labels\n\n{shown}\n")
+        label_list = ", ".join(f"`{escaped(label)}`" for label in card.labels)
+        sections.append(f"## Labels\n\n{label_list}\n")
     if card.scores:
-        parts += ["## Scores\n", score_table(card)]
+        sections += ["## Scores\n", score_table(card)]
     if card.rows:
-        parts += ["## Data\n", data_words(card)]
-    parts.append("## Limits\n\n" + "\n".join(f"- {line}" for line in limits(card)) + "\n")
-    return "\n".join(parts)
+        sections += ["## Data\n", data_section(card)]
+    sections.append("## Limits\n\n" + "\n".join(f"- {line}" for line in limits(card)) + "\n")
+    text = "\n".join(sections)
+    return str(ModelCard(f"---\n{front_matter(card).to_yaml()}\n---\n\n{text}", ignore_metadata_errors=True))
+
+
+def front_matter(card: Card) -> Any:
+    """The card's metadata as the hub reads it: huggingface_hub's ModelCardData."""
+    from huggingface_hub import ModelCardData
+
+    on_hub = not card.base_model.startswith(("pip:", "/", "."))
+    results = eval_results(card)
+    return ModelCardData(
+        library_name="transformers", tags=["headstart", card.task], pipeline_tag=card.pipeline_tag or None,
+        base_model=card.base_model if on_hub else None, license=card.licence, language=list(card.languages) or None,
+        model_name=f"headstart {card.task}" if results else None, eval_results=results or None)
+
+
+def eval_results(card: Card) -> list[Any]:
+    """Each score of each split for the front matter's model-index, with its interval and the SHA-256 of the file it is from."""
+    from huggingface_hub import EvalResult
+
+    return [EvalResult(task_type=card.pipeline_tag or card.task, task_name=card.task, dataset_type=str(file.get("format", "file")),
+                       dataset_name=str(file.get("file", split)), dataset_split=split, dataset_revision=file.get("sha256"),
+                       metric_type=name, metric_name=name, metric_value=score["value"],
+                       metric_args={key: score[key] for key in ("low", "high", "n") if score.get(key) is not None} or None)
+            for split, scores in card.scores.items() for file in [card.files.get(split, {})]
+            for name, score in scores.items() if score["value"] is not None]
 
 
 def usage(card: Card) -> str:
     """How to load it, here and in plain transformers."""
-    lines = ["```", "headstart predict THIS_FOLDER new.csv --to answers.csv", "```", ""]
-    if card.task == "text-classification":
-        lines += ["```python", "from transformers import AutoModelForSequenceClassification, AutoTokenizer",
-                  'model = AutoModelForSequenceClassification.from_pretrained("THIS_FOLDER")',
-                  'tokenizer = AutoTokenizer.from_pretrained("THIS_FOLDER")', "```", ""]
-    return "\n".join(lines)
+    lines = ["```", "headstart predict THIS_FOLDER new.csv --to predictions.csv", "```", "",
+             "```python", "import headstart", "", 'model = headstart.load("THIS_FOLDER")', "```", ""]
+    if card.transformers_class is None:
+        return "\n".join([*lines, "transformers has no class for this model: it needs headstart.", ""])
+    return "\n".join([*lines, "Without headstart:", "", "```python", f"from transformers import AutoTokenizer, {card.transformers_class}", "",
+                      f'model = {card.transformers_class}.from_pretrained("THIS_FOLDER")',
+                      'tokenizer = AutoTokenizer.from_pretrained("THIS_FOLDER")', "```", ""])
 
 
 def score_table(card: Card) -> str:
     """Scores with intervals, and each baseline's first."""
     lines = ["| rows | score | value | 95 % interval |", "|---|---|---|---|"]
-    for split, held in card.scores.items():
-        for name, score in held.items():
+    for split, scores in card.scores.items():
+        for name, score in scores.items():
             if score["value"] is not None:
-                span = f"{score['low']:.4f} to {score['high']:.4f}" if score["low"] is not None else ""
-                lines.append(f"| {escaped(split)} | {name} | {score['value']:.4f} | {span} |")
-    for name, held in card.baselines.items():
-        first, score = next(iter(held["scores"].items()))
+                interval = f"{score['low']:.4f} to {score['high']:.4f}" if score["low"] is not None else ""
+                lines.append(f"| {escaped(split)} | {name} | {score['value']:.4f} | {interval} |")
+    for name, baseline in card.baselines.items():
+        score_name, score = next(iter(baseline["scores"].items()))
         if score["value"] is not None:
-            lines.append(f"| {escaped(held['split'])}, baseline {escaped(name)} | {first} | {score['value']:.4f} | |")
+            lines.append(f"| {escaped(baseline['split'])}, baseline {escaped(name)} | {score_name} | {score['value']:.4f} | |")
     return "\n".join(lines) + "\n"
 
 
-def data_words(card: Card) -> str:
+def data_section(card: Card) -> str:
     """How many rows there were, from which files."""
-    rows = ", ".join(f"{split} {count:,}" for split, count in card.rows.items())
-    files = "".join(f"- `{escaped(str(held['file']))}`, SHA-256 `{held['sha256']}`\n" for held in card.files)
-    return f"Rows: {rows}.\n\n{files}"
+    row_counts = ", ".join(f"{split} {count:,}" for split, count in card.rows.items())
+    files = {str(file["file"]): file["sha256"] for file in card.files.values()}
+    return f"Rows: {row_counts}.\n\n" + "".join(f"- `{escaped(name)}`, SHA-256 `{digest}`\n" for name, digest in files.items())
 
 
 def limits(card: Card) -> list[str]:
@@ -90,26 +116,28 @@ def limits(card: Card) -> list[str]:
              "What is unfair or wrong in the training rows, or in the pretrained model, is likely in this model too."]
     if card.labels:
         lines.append("It always gives one of its labels, also for a text that fits none.")
-    return [*lines, *card.only_headstart]
+    return [*lines, *card.transformers_gaps]
 
 
-def plain(task: Task[Any], reference: str, model: Model | None = None) -> str:
-    """The card of a model that is saved outside a run."""
-    return render(Card(task.name, reference, task.known.labels, only_headstart=only_here(task, model)))
+def transformers_class(model: Model) -> str | None:
+    """The class of transformers that loads the model's folder; None where the class is headstart's own."""
+    model_class = type(model.module)
+    return model_class.__name__ if model_class.__module__.startswith("transformers.") else None
 
 
-def only_here(task: Task[Any], model: Model | None) -> list[str]:
+def transformers_gaps(task: Task[Any], model: Model) -> list[str]:
     """What plain transformers does not do with this model."""
-    found = [] if model is None else list(model.only_here)
+    gaps = list(model.transformers_gaps)
     if getattr(task.settings, "long_texts", "") == "windows":
-        found.append("Long texts are read in windows whose logits are averaged; this happens through headstart only.")
-    if model is not None and not model.can_fold and task.shipped()[1] is not None:
-        scale, shift = task.shipped()[1] or (1.0, 0.0)
-        found.append(f"Its last layer has no bias: plain transformers answers x, and the number meant is {scale:.6g} · x + {shift:.6g}.")
-    return found
+        gaps.append("Long texts are read in windows whose logits are averaged; this happens through headstart only.")
+    fold = task.export_state()[1]
+    if not model.can_fold and fold is not None:
+        scale, shift = fold
+        gaps.append(f"Its last layer has no bias: plain transformers gives x, and the number meant is {scale:.6g} · x + {shift:.6g}.")
+    return gaps
 
 
 def escaped(text: str) -> str:
     """Text that is safe in Markdown."""
-    flat = " ".join(text.split())
-    return "".join("\\" + mark if mark in "\\`*_{}[]<>|#" else mark for mark in flat)
+    one_line = " ".join(text.split())
+    return "".join("\\" + character if character in "\\`*_{}[]<>|#" else character for character in one_line)

@@ -1,1 +1,1 @@
-"""Cheap rivals on texts and arrays; a task names its own."""
+"""Cheap baselines on texts and arrays, beside which a model is scored; a task names its own."""

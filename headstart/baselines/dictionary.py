@@ -1,4 +1,4 @@
-"""A tagger that knows by heart: the entities of the training sentences, wherever their words stand again."""
+"""A dictionary tagger: the entities of the training sentences, wherever their words occur again."""
 
 from __future__ import annotations
 
@@ -10,44 +10,45 @@ Span = tuple[int, int, str]
 
 
 @dataclass(frozen=True)
-class Dictionary:
-    """Words of entities, and the type that they had most often."""
+class EntityDictionary:
+    """The words of each training entity, and its most frequent type."""
 
-    known: dict[tuple[str, ...], str]
-    longest: int
+    types: dict[tuple[str, ...], str]
+    max_words: int
 
     @classmethod
-    def fit(cls, sentences: Iterable[tuple[Sequence[str], Sequence[Span]]]) -> Dictionary:
-        """Learn from words and entities; words that are more often none than one are left out."""
-        held = list(sentences)
-        types: dict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
-        for words, spans in held:
-            for begin, end, kind in spans:
-                types[tuple(words[begin:end])][kind] += 1
-        longest = max((len(one) for one in types), default=0)
-        seen: Counter[tuple[str, ...]] = Counter()
-        for words, _ in held:
-            for begin in range(len(words)):
-                for size in range(1, min(longest, len(words) - begin) + 1):
-                    if (one := tuple(words[begin:begin + size])) in types:
-                        seen[one] += 1
-        known = {one: kinds.most_common(1)[0][0] for one, kinds in types.items() if 2 * kinds.total() >= seen[one]}
-        return cls(known, longest)
+    def fit(cls, sentences: Iterable[tuple[Sequence[str], Sequence[Span]]]) -> EntityDictionary:
+        """Learn from words and entities; words that are more often no entity than one are left out."""
+        rows = list(sentences)
+        type_counts: dict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
+        for words, spans in rows:
+            for start, end, kind in spans:
+                type_counts[tuple(words[start:end])][kind] += 1
+        max_words = max((len(phrase) for phrase in type_counts), default=0)
+        occurrences: Counter[tuple[str, ...]] = Counter()
+        for words, _ in rows:
+            for start in range(len(words)):
+                for size in range(1, min(max_words, len(words) - start) + 1):
+                    if (phrase := tuple(words[start:start + size])) in type_counts:
+                        occurrences[phrase] += 1
+        phrase_types = {phrase: kinds.most_common(1)[0][0] for phrase, kinds in type_counts.items()
+                        if 2 * kinds.total() >= occurrences[phrase]}
+        return cls(phrase_types, max_words)
 
     def find(self, words: Sequence[str]) -> list[Span]:
-        """The longest known entities from left to right."""
-        found, at = [], 0
-        while at < len(words):
-            for size in range(min(self.longest, len(words) - at), 0, -1):
-                kind = self.known.get(tuple(words[at:at + size]))
+        """The longest entities of the dictionary, from left to right."""
+        entities, start = [], 0
+        while start < len(words):
+            for size in range(min(self.max_words, len(words) - start), 0, -1):
+                kind = self.types.get(tuple(words[start:start + size]))
                 if kind is not None:
-                    found.append((at, at + size, kind))
-                    at += size - 1
+                    entities.append((start, start + size, kind))
+                    start += size - 1
                     break
-            at += 1
-        return found
+            start += 1
+        return entities
 
     @property
     def size_bytes(self) -> int:
         """Of its words."""
-        return sum(sum(len(word) + 1 for word in one) + 8 for one in self.known) + 1
+        return sum(sum(len(word) + 1 for word in phrase) + 8 for phrase in self.types) + 1

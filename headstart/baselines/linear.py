@@ -1,4 +1,4 @@
-"""Logistic regression that chooses its own strength and class weights on a part of the training rows."""
+"""Logistic regression that selects its regularization and class weights on a part of the training rows."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-STRENGTHS = (1.0, 10.0)
-CHOOSE_ROWS = 4_000  # the choice is made on at most this many rows
-CHOOSE_CELLS = 120_000  # rows · classes beyond which only the default is fitted
+C_VALUES = (1.0, 10.0)  # inverse regularization strengths
+SELECTION_ROWS = 4_000  # hyperparameters are selected on at most this many rows
+SELECTION_CELLS = 120_000  # rows · classes beyond which only the default is fitted
 
 
 @dataclass(frozen=True)
-class Linear:
+class LogisticClassifier:
     """A fitted logistic regression over all classes; ones absent from training have probability 0."""
 
     model: Any
     classes: int
-    choice: str
+    hyperparameters: str
 
     @property
     def size(self) -> int:
@@ -29,52 +29,53 @@ class Linear:
 
     def probabilities(self, matrix: Any) -> NDArray[np.float64]:
         """(M, C)."""
-        found = np.zeros((matrix.shape[0], self.classes))
-        found[:, self.model.classes_] = self.model.predict_proba(matrix)
-        return found
+        probabilities = np.zeros((matrix.shape[0], self.classes))
+        probabilities[:, self.model.classes_] = self.model.predict_proba(matrix)
+        return probabilities
 
 
-def fit_logistic(matrix: Any, gold: NDArray[np.int64], classes: int, seed: int) -> Linear:
+def fit_logistic(matrix: Any, gold: NDArray[np.int64], classes: int, seed: int) -> LogisticClassifier:
     """Choose C from 1 and 10 and class weights from none and balanced by macro F1 on a fifth, then fit on all rows."""
     if len(np.unique(gold)) < 2:
-        return Linear(Constant(int(gold[0])), classes, "one class")
-    best = choose(matrix, gold, seed)
-    return Linear(fitted(matrix, gold, *best), classes, f"C={best[0]:g}, class weight {best[1] or 'none'}")
+        return LogisticClassifier(ConstantClassifier(int(gold[0])), classes, "one class")
+    strength, class_weight = select_hyperparameters(matrix, gold, seed)
+    model = fit_sklearn(matrix, gold, strength, class_weight)
+    return LogisticClassifier(model, classes, f"C={strength:g}, class weight {class_weight or 'none'}")
 
 
-def choose(matrix: Any, gold: NDArray[np.int64], seed: int) -> tuple[float, str | None]:
-    """The best pair on a seeded, stratified part."""
+def select_hyperparameters(matrix: Any, gold: NDArray[np.int64], seed: int) -> tuple[float, str | None]:
+    """The pair (C, class weight) with the best macro F1 on a seeded, stratified fifth."""
     from sklearn.metrics import f1_score
     from sklearn.model_selection import train_test_split
 
     rows = np.arange(len(gold))
     counts = np.bincount(gold)
-    if counts[counts > 0].min() < 2 or len(gold) < 5 * len(counts) or len(gold) * len(counts) > CHOOSE_CELLS:
+    if counts[counts > 0].min() < 2 or len(gold) < 5 * len(counts) or len(gold) * len(counts) > SELECTION_CELLS:
         return 10.0, None
-    if len(rows) > CHOOSE_ROWS:
-        rows, _ = train_test_split(rows, train_size=CHOOSE_ROWS, random_state=seed, stratify=gold)
+    if len(rows) > SELECTION_ROWS:
+        rows, _ = train_test_split(rows, train_size=SELECTION_ROWS, random_state=seed, stratify=gold)
         if np.bincount(gold[rows])[np.unique(gold[rows])].min() < 2:
             return 10.0, None
-    learn, judge = train_test_split(rows, test_size=0.2, random_state=seed, stratify=gold[rows])
-    scored = []
-    for strength in STRENGTHS:
-        for weight in (None, "balanced"):
-            answers = fitted(matrix[learn], gold[learn], strength, weight).predict(matrix[judge])
-            scored.append((f1_score(gold[judge], answers, average="macro", zero_division=0), strength, weight))
-    _, strength, weight = max(scored, key=lambda one: one[0])
-    return strength, weight
+    fit_rows, validation_rows = train_test_split(rows, test_size=0.2, random_state=seed, stratify=gold[rows])
+    candidates = []
+    for strength in C_VALUES:
+        for class_weight in (None, "balanced"):
+            predicted = fit_sklearn(matrix[fit_rows], gold[fit_rows], strength, class_weight).predict(matrix[validation_rows])
+            candidates.append((f1_score(gold[validation_rows], predicted, average="macro", zero_division=0), strength, class_weight))
+    _, strength, class_weight = max(candidates, key=lambda candidate: candidate[0])
+    return strength, class_weight
 
 
-def fitted(matrix: Any, gold: NDArray[np.int64], strength: float, weight: str | None) -> Any:
+def fit_sklearn(matrix: Any, gold: NDArray[np.int64], strength: float, class_weight: str | None) -> Any:
     """One fit; that it may stop before it has converged is part of being cheap."""
     from sklearn.linear_model import LogisticRegression
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return LogisticRegression(C=strength, class_weight=weight, max_iter=200, tol=1e-3).fit(matrix, gold)
+        return LogisticRegression(C=strength, class_weight=class_weight, max_iter=200, tol=1e-3).fit(matrix, gold)
 
 
-class Constant:
+class ConstantClassifier:
     """The only class there is, for rows of one class."""
 
     def __init__(self, index: int) -> None:

@@ -1,4 +1,4 @@
-"""What is right by always giving the most frequent answer."""
+"""The majority baseline: how frequent each class is in training."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def majority(gold: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
+def class_frequencies(gold: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
     """The share of each class in the training rows, (C,)."""
     return np.bincount(gold, minlength=classes) / max(1, len(gold))

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from headstart import settings, tasks
 from headstart.errors import Exit, UserError
-from headstart.progress import Silent, Terminal, Voice
+from headstart.progress import Reporter, console_reporter
 
-SHORT = {  # the common settings' own flags
+SHORT_FLAGS = {  # the common settings' own flags
     "--epochs": "training.epochs",
     "--batch-size": "training.batch_size",
     "--learning-rate": "training.learning_rate",
@@ -21,23 +20,24 @@ SHORT = {  # the common settings' own flags
 }
 
 
-def columns(parser: argparse.ArgumentParser) -> None:
+def add_columns(parser: argparse.ArgumentParser) -> None:
     """A flag for each field of each task: it names the user's column."""
     group = parser.add_argument_group("columns", "which column of the file is what (several, joined by a comma, become one text)")
-    helps: dict[str, str] = {}
+    help_texts: dict[str, str] = {}
     for name in tasks.names():
-        for held in tasks.find(name).fields:
-            helps.setdefault(held.name, held.help)
-    for name, words in helps.items():
-        group.add_argument(f"--{name}", metavar="COLUMN", dest=f"column_{name}", help=words)
+        for field in tasks.find(name).fields:
+            help_texts.setdefault(field.name, field.help)
+    for name, help_text in help_texts.items():
+        group.add_argument(f"--{name}", metavar="COLUMN", dest=f"column_{name}", help=help_text)
 
 
-def common(parser: argparse.ArgumentParser, *, training: bool, groups: tuple[str, ...] = ("data.", "evaluation.")) -> None:
-    """Settings, files, and how much is said."""
-    known = [line for line in all_lines() if (not line.key.startswith("index.") if training else line.key.startswith(groups))]
+def add_common(parser: argparse.ArgumentParser, *, training: bool, groups: tuple[str, ...] = ("data.", "evaluation.")) -> None:
+    """Flags for settings, files, and how much is printed."""
+    help_settings = [setting for setting in all_settings()
+                     if (not setting.key.startswith("index.") if training else setting.key.startswith(groups))]
     group = parser.add_argument_group("settings")
-    for flag, key in SHORT.items():
-        if any(line.key == key for line in known):
+    for flag, key in SHORT_FLAGS.items():
+        if any(setting.key == key for setting in help_settings):
             group.add_argument(flag, metavar=key.rsplit(".", 1)[1].upper(), help=f"the same as --set {key}=…")
     group.add_argument("--no-header", action="store_true", help="the first line is data; columns are called 0, 1, 2 …")
     group.add_argument("--settings", metavar="FILE.toml", help="read settings from a file (RUN/settings.toml repeats a run)")
@@ -45,62 +45,59 @@ def common(parser: argparse.ArgumentParser, *, training: bool, groups: tuple[str
     group.add_argument("--device", default=None, help="auto, cpu, cuda, cuda:1 …")
     group.add_argument("--allow-pickle", action="store_true", default=None,
                        help="read old pytorch_model.bin weights (weights-only reading)")
-    group.add_argument("--quiet", action="store_true", help="say nothing but errors and results")
+    group.add_argument("--quiet", action="store_true", help="print only errors and results")
     group.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.epilog = "settings (--set GROUP.NAME=VALUE, or a [GROUP] in --settings):\n" + "\n".join(map(setting, known))
+    parser.epilog = "settings (--set GROUP.NAME=VALUE, or a [GROUP] in --settings):\n" + "\n".join(map(setting_help, help_settings))
 
 
-def all_lines() -> list[settings.Line]:
-    """Every setting of the machinery and of the tasks."""
-    found = [line for group, holder in settings.GROUPS.items() for line in settings.lines(group, holder)]
+def all_settings() -> list[settings.Setting]:
+    """Every setting of the groups and of the tasks."""
+    every_setting = [setting for group, group_class in settings.GROUPS.items() for setting in settings.list_settings(group, group_class)]
     for name in tasks.names():
-        found += settings.lines("task", tasks.find(name).Settings)
-    return found
+        every_setting += settings.list_settings("task", tasks.find(name).Settings)
+    return every_setting
 
 
-def setting(line: settings.Line) -> str:
+def setting_help(setting: settings.Setting) -> str:
     """A setting as help shows it: name, type, default, bounds, meaning."""
-    bounds = f", {line.note.bounds()}" if line.note.bounds() else ""
-    return f"  {line.key} = {settings.shown(line.default)}  ({line.type_name}{bounds})\n      {line.note.help}".replace("%", "%%")
+    bounds = f", {setting.note.bounds()}" if setting.note.bounds() else ""
+    default = settings.default_text(setting.default)
+    return f"  {setting.key} = {default}  ({setting.type_name}{bounds})\n      {setting.note.help}".replace("%", "%%")
 
 
-def values(given: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str], dict[str, Any]]:
-    """run.*, columns.* and settings: flag beats --set beats file beats default."""
-    from headstart.runs.run_config import from_file
+def read_values(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str], dict[str, Any]]:
+    """run.*, columns.* and settings: a flag overrides --set, which overrides the file, which overrides the default."""
+    from headstart.settings.run_settings import read_settings_file
 
-    own: dict[str, Any] = {}
-    named: dict[str, str] = {}
-    found: dict[str, Any] = {}
-    if given.settings:
-        own, named, found = from_file(Path(given.settings))
-    found |= settings.assignments(given.set)
-    for flag, key in SHORT.items():
-        value = getattr(given, flag.removeprefix("--").replace("-", "_"), None)
+    run_values: dict[str, Any] = {}
+    columns: dict[str, str] = {}
+    values: dict[str, Any] = {}
+    if arguments.settings:
+        run_values, columns, values = read_settings_file(Path(arguments.settings))
+    values |= settings.parse_assignments(arguments.set)
+    for flag, key in SHORT_FLAGS.items():
+        value = getattr(arguments, flag.removeprefix("--").replace("-", "_"), None)
         if value is not None:
-            found[key] = value
-    if given.no_header:
-        found["data.header"] = False
-    own |= {key.removeprefix("run."): found.pop(key) for key in list(found) if key.startswith("run.")}
-    named |= {name.removeprefix("column_"): value for name, value in vars(given).items()
-              if name.startswith("column_") and value is not None}
-    return own, named, found
+            values[key] = value
+    if arguments.no_header:
+        values["data.header"] = False
+    run_values |= {key.removeprefix("run."): values.pop(key) for key in list(values) if key.startswith("run.")}
+    columns |= {name.removeprefix("column_"): value for name, value in vars(arguments).items()
+                if name.startswith("column_") and value is not None}
+    return run_values, columns, values
 
 
-def groups(found: Mapping[str, Any]) -> dict[str, Any]:
-    """The machinery's settings alone, checked."""
-    return settings.build({key: value for key, value in found.items() if not key.startswith("task.")})
+def build_groups(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of every group, without the task's, checked."""
+    return settings.build({key: value for key, value in values.items() if not key.startswith("task.")})
 
 
-def voice(given: argparse.Namespace) -> Voice:
-    """Who listens: standard error, unless --quiet."""
-    import os
-
-    if given.quiet:
-        return Silent()
-    return Terminal(moving=sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb")
+def make_reporter(arguments: argparse.Namespace) -> Reporter:
+    """Reports on standard error, unless --quiet."""
+    return Reporter() if arguments.quiet else console_reporter()
 
 
-def one_off(texts: list[str]) -> dict[str, str]:
+def parse_row(texts: list[str]) -> dict[str, str]:
     """`--value question=… --value passage=@FILE` as a row; raises UserError (2, 66)."""
     row = {}
     for text in texts:

@@ -1,4 +1,4 @@
-"""`headstart ask INDEX QUESTION…`: an answer from the user's own documents, with the passages that it stands on."""
+"""`headstart ask INDEX QUESTION…`: an answer from the user's own documents, with the passages that support it."""
 
 from __future__ import annotations
 
@@ -12,105 +12,109 @@ from headstart.cli import _flags
 from headstart.errors import UserError
 
 if TYPE_CHECKING:
-    from headstart.progress import Voice
-    from headstart.retrieval.answering.pipeline import Asking
+    from headstart.progress import Reporter
+    from headstart.retrieval.answering.pipeline import QAPipeline
 
-SUMMARY = "an answer from your own documents, with the passages it stands on"
+SUMMARY = "an answer from your own documents, with the passages it is based on"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
     parser.add_argument("index", metavar="INDEX", help="folder that headstart index made")
-    parser.add_argument("questions", metavar="QUESTION", nargs="*", help="what is asked; - reads one a line from standard input")
-    parser.add_argument("--writer", metavar="MODEL", help="a long-answer run, or another model that writes; else sentences are quoted")
-    parser.add_argument("--rerank", metavar="RUN", help="a text-classification run on pairs that puts the passages in a better order")
+    parser.add_argument("questions", metavar="QUESTION", nargs="*", help="the question; - reads one per line from standard input")
+    parser.add_argument("--writer", metavar="MODEL",
+                        help="a long-answer run or another generative model; without one, sentences are quoted")
+    parser.add_argument("--rerank", metavar="RUN", help="a text-classification run on pairs that re-ranks the passages")
     parser.add_argument("--source", choices=("mixed", "sparse", "dense", "none"),
                         help="search by words, by vectors, by both (default), or not at all")
-    parser.add_argument("--passages", type=int, default=5, metavar="N", help="passages that are shown and written from (default 5)")
-    parser.add_argument("--passages-only", action="store_true", help="show passages, write nothing")
-    parser.add_argument("--known", metavar="FILE", help="questions with answers: the one most like yours is shown, too")
-    parser.add_argument("--serve", action="store_true", help="a page on this machine (127.0.0.1) in the place of questions here")
-    parser.add_argument("--port", type=int, default=8777, metavar="N", help="of the page; 0 takes a free one (default 8777)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the draws (with generation.sample=true)")
-    _flags.common(parser, training=False, groups=("generation.",))
+    parser.add_argument("--passages", type=int, default=5, metavar="N", help="passages shown and given to the writer (default 5)")
+    parser.add_argument("--passages-only", action="store_true", help="show passages, generate no answer")
+    parser.add_argument("--known", metavar="FILE", help="questions with answers: the most similar one is shown, too")
+    parser.add_argument("--serve", action="store_true", help="serve a web page on this machine (127.0.0.1) instead")
+    parser.add_argument("--port", type=int, default=8777, metavar="N", help="port of the page; 0: any free one (default 8777)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="random seed of sampling (with generation.do_sample=true)")
+    _flags.add_common(parser, training=False, groups=("generation.",))
 
 
-def run(given: argparse.Namespace) -> int:
-    """Answer; answers go to standard output, words to standard error."""
-    from headstart.retrieval.answering.pipeline import Asking, open_known
+def run(arguments: argparse.Namespace) -> int:
+    """Answer; answers go to standard output, messages to standard error."""
+    from headstart.models.loading.device import choose_device
+    from headstart.retrieval.answering.pipeline import QAPipeline, load_faq
     from headstart.retrieval.index.index import Index
-    from headstart.runs.prepare import choose_device
 
-    own, _, values = _flags.values(given)
-    voice = _flags.voice(given)
-    settings = _flags.groups(values)["generation"] if values else None  # else the writer's own
-    if not 1 <= given.passages <= 50:
-        raise UserError(f"--passages takes a whole number from 1 to 50, but it is {given.passages}.")
-    if not given.questions and not given.serve:
+    run_values, _, values = _flags.read_values(arguments)
+    reporter = _flags.make_reporter(arguments)
+    settings = _flags.build_groups(values)["generation"] if values else None  # else the generator's own
+    if not 1 <= arguments.passages <= 50:
+        raise UserError(f"--passages takes a whole number from 1 to 50, but it is {arguments.passages}.")
+    if not arguments.questions and not arguments.serve:
         raise UserError("There is no question.", fix='For example: headstart ask INDEX "why do leaves turn red?"')
-    index = Index.open(Path(given.index), device=given.device or own.get("device", "auto"))
-    asking = Asking.of(index, writer=given.writer, reranker=given.rerank, known=open_known(given.known, index, {}),
-                       device=choose_device(given.device or own.get("device", "auto")))
-    held = index.about()
-    voice.say(f"index: {given.index}, {held['documents']:,} documents, {held['passages']:,} passages; search by "
-              f"{given.source or asking.sources[0]}; " + (f"writer: {given.writer}" if given.writer else
-                                                          "answers are quoted, as no --writer was named"))
-    if asking.threshold is not None:
-        voice.say(f"it says so where no passage reaches {asking.threshold:.3f}, the calibrated threshold")
-    if given.serve:
-        return page(given, asking, voice)
-    questions = [line.strip() for line in sys.stdin if line.strip()] if given.questions == ["-"] else given.questions
+    index = Index.open(Path(arguments.index), device=arguments.device or run_values.get("device", "auto"))
+    pipeline = QAPipeline.load(index, writer=arguments.writer, reranker=arguments.rerank, faq=load_faq(arguments.known, index, {}),
+                               device=choose_device(arguments.device or run_values.get("device", "auto")))
+    index_summary = index.summary()
+    reporter.info(f"index: {arguments.index}, {index_summary['documents']:,} documents, "
+                  f"{index_summary['passages']:,} passages; search by "
+                  f"{arguments.source or pipeline.sources[0]}; "
+                  + (f"writer: {arguments.writer}" if arguments.writer else "answers are quoted, as no --writer was named"))
+    if pipeline.threshold is not None:
+        reporter.info(f"no answer where no passage reaches {pipeline.threshold:.3f}, the calibrated threshold")
+    if arguments.serve:
+        return serve_page(arguments, pipeline, reporter)
+    questions = [line.strip() for line in sys.stdin if line.strip()] if arguments.questions == ["-"] else arguments.questions
     for question in questions:
-        answered(given, asking, question, settings)
+        print_answer(arguments, pipeline, question, settings)
     return 0
 
 
-def page(given: argparse.Namespace, asking: Asking, voice: Voice) -> int:
+def serve_page(arguments: argparse.Namespace, pipeline: QAPipeline, reporter: Reporter) -> int:
     """The question page until Ctrl-C."""
-    from headstart.serving.index_backend import IndexDesk
+    from headstart.serving.index_backend import IndexBackend
     from headstart.serving.serve import serve
 
-    desk = IndexDesk(asking, Path(given.index).name, given.writer, measured_grounding(given.writer), given.seed)
-    serve(desk, port=given.port, ready=lambda address: voice.say(f"ask at {address} (this machine only; Ctrl-C ends it)"))
+    desk = IndexBackend(pipeline, Path(arguments.index).name, arguments.writer, measured_grounding(arguments.writer), arguments.seed)
+    serve(desk, port=arguments.port, ready=lambda address: reporter.info(f"ask at {address} (this machine only; Ctrl-C ends it)"))
     return 0
 
 
 def measured_grounding(writer: str | None) -> float | None:
     """The grounding of a writer's run on its test rows; None where it was not measured."""
-    place = Path(writer or "") / "scores.json"
-    if writer is None or not place.is_file():
+    path = Path(writer or "") / "scores.json"
+    if writer is None or not path.is_file():
         return None
-    scores = json.loads(place.read_text(encoding="utf-8"))
-    held = (scores.get("test") or scores.get("dev") or {}).get("grounding") or {}
-    value: float | None = held.get("value")
+    scores = json.loads(path.read_text(encoding="utf-8"))
+    grounding = (scores.get("test") or scores.get("dev") or {}).get("grounding") or {}
+    value: float | None = grounding.get("value")
     return value
 
 
-def answered(given: argparse.Namespace, asking: Asking, question: str, settings: Any) -> None:
+def print_answer(arguments: argparse.Namespace, pipeline: QAPipeline, question: str, settings: Any) -> None:
     """One question: passages, then the answer, as text or JSON."""
-    found = asking.passages(question, source=given.source, k=given.passages)
-    made = None if given.passages_only else asking.answer(question, found, settings, seed=given.seed, from_memory=given.source == "none")
-    if given.json:
-        print(json.dumps(asking.row(question, found, made), ensure_ascii=False))
+    hits = pipeline.passages(question, source=arguments.source, k=arguments.passages)
+    answer = None if arguments.passages_only else pipeline.answer(question, hits, settings, seed=arguments.seed,
+                                                                  from_memory=arguments.source == "none")
+    if arguments.json:
+        print(json.dumps(pipeline.to_json(question, hits, answer), ensure_ascii=False))
         return
-    near = asking.nearest(question)
-    if len(given.questions) > 1 or given.questions == ["-"]:
+    similar = pipeline.nearest(question)
+    if len(arguments.questions) > 1 or arguments.questions == ["-"]:
         print(f"? {question}")
-    if made is not None:
-        print(written(made) + "\n")
-    if near is not None:
-        print(f"a known question like it ({near['similarity']:.2f}): {near['question']}\n    {near['answer'][:300]}\n")
-    print("\n".join(shown_passage(number, one) for number, one in enumerate(found, start=1)) or "(no passages)")
+    if answer is not None:
+        print(answer_text(answer) + "\n")
+    if similar is not None:
+        print(f"a similar known question ({similar['similarity']:.2f}): {similar['question']}\n    {similar['answer'][:300]}\n")
+    print("\n".join(passage_text(number, hit) for number, hit in enumerate(hits, start=1)) or "(no passages)")
 
 
-def written(made: Any) -> str:
+def answer_text(answer: Any) -> str:
     """An answer as text: each sentence with the numbers of its passages."""
-    text = " ".join(one["text"] + "".join(f"[{number}]" for number in one["citations"]) for one in made.sentences)
-    return (text or made.prediction) + (f"\n({made.note})" if made.note else "")
+    text = " ".join(sentence["text"] + "".join(f"[{number}]" for number in sentence["citations"]) for sentence in answer.sentences)
+    return (text or answer.prediction) + (f"\n({answer.note})" if answer.note else "")
 
 
-def shown_passage(number: int, one: Any) -> str:
-    """A passage as text on one line, under where it stands."""
-    title, section = one.passage.title, one.passage.section
-    place = section if section.startswith(title) else " > ".join(part for part in (title, section) if part)
-    return f"[{number}] {place or one.passage.document} ({one.passage.document}, {one.score:.3f})\n    {' '.join(one.passage.text.split())}"
+def passage_text(number: int, hit: Any) -> str:
+    """A passage as text on one line, under its number, heading and score."""
+    title, section = hit.passage.title, hit.passage.section
+    heading = section if section.startswith(title) else " > ".join(part for part in (title, section) if part)
+    text = " ".join(hit.passage.text.split())
+    return f"[{number}] {heading or hit.passage.document} ({hit.passage.document}, {hit.score:.3f})\n    {text}"

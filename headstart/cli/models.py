@@ -13,20 +13,20 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print as JSON")
 
 
-def run(given: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Print the catalogue."""
     from headstart.models.loading.catalogue import CATALOGUE
 
-    if given.json:
+    if arguments.json:
         print(json.dumps([entry.json() for entry in CATALOGUE], ensure_ascii=False))
         return 0
     for entry in CATALOGUE:
-        print(f"{entry.family}: {', '.join(entry.kinds)}; heads {', '.join(entry.heads)}; "
-              f"{'packed or padded' if entry.packs or entry.packed_pairs else 'padded'} batches")
-        for reason in dict.fromkeys(entry.lacks.values()):
-            print(f"  lacks {', '.join(head for head, why in entry.lacks.items() if why == reason)}: {reason}")
-        if entry.codes:
-            print(f"  a prompt begins with one of its control codes: {', '.join(entry.codes)}")
+        print(f"{entry.name}: {', '.join(entry.kinds)}; heads {', '.join(entry.heads)}; "
+              f"{'packed or padded' if entry.packs or entry.packed_forward else 'padded'} batches")
+        for reason in dict.fromkeys(entry.missing_heads.values()):
+            print(f"  lacks {', '.join(head for head, lack in entry.missing_heads.items() if lack == reason)}: {reason}")
+        if entry.control_codes:
+            print(f"  a prompt begins with one of its control codes: {', '.join(entry.control_codes)}")
         if entry.note:
             print(f"  {entry.note}")
         for checkpoint in entry.checkpoints:

@@ -15,18 +15,18 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print as JSON")
 
 
-def run(given: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Print every task."""
-    found = []
+    entries = []
     for name in tasks.names():
         task = tasks.find(name)
-        columns = [held.name if held.required else f"[{held.name}]" for held in task.fields]
-        found.append({"task": name, "summary": task.summary, "columns": columns, "first_score": task.best[0],
+        columns = [field.name if field.required else f"[{field.name}]" for field in task.fields]
+        entries.append({"task": name, "summary": task.summary, "columns": columns, "first_score": task.selection_score[0],
                       "kinds": list(task.kinds), "default_model": task.default_model})
-    if given.json:
-        print(json.dumps(found, ensure_ascii=False))
+    if arguments.json:
+        print(json.dumps(entries, ensure_ascii=False))
         return 0
-    for one in found:
-        print(f"{one['task']}: {one['summary']}\n  columns {', '.join(one['columns'])}; chosen by {one['first_score']}; "
-              f"default model {one['default_model']}")
+    for entry in entries:
+        print(f"{entry['task']}: {entry['summary']}\n  columns {', '.join(entry['columns'])}; chosen by {entry['first_score']}; "
+              f"default model {entry['default_model']}")
     return 0

@@ -1,4 +1,4 @@
-"""What is told of a model: scores, pictures and tables, answers to look into."""
+"""What a report says of a model: scores, figures, and errors to explain."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Score:
     reason: str | None = None
 
     def json(self) -> dict[str, Json]:
-        """The same as scores.json holds it."""
+        """The same as in scores.json."""
         data = dataclasses.asdict(self)
         if self.reason is None:
             del data["reason"]
@@ -40,7 +40,7 @@ class Figure:
     curve   {"x_title": str, "y_title": str, "series": {name: [[x, y]]}, "diagonal": bool}
     scatter {"x_title": str, "y_title": str, "points": [[x, y]], "diagonal": bool}
     texts   {"items": [{"text": str, "title": str, "fields": {name: cell}}]}
-    words   {"items": [{"words": [[what stands before, str, number from -1 to 1]], "title": str, "fields": {name: cell}}]}
+    words   {"items": [{"words": [[text before, word, number from -1 to 1]], "title": str, "fields": {name: cell}}]}
     """
 
     name: str
@@ -51,17 +51,17 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Doubt:
-    """A wrong answer whose words the report weighs: the text (and pair) as the model read it, and the output that said it.
+class ErrorToExplain:
+    """A wrong prediction to attribute to words: the text (and pair) as the model read it, and the output that gave it.
 
-    Either a `column` of the feature's output, or `places`: characters of the last part, each with a column of the output of
-    the token that holds it.
+    Either a `column` of the feature's output, or `position_columns`: characters of the last segment, each with a column of
+    the output of the token that contains it.
     """
 
     row: int
     text: str
     pair: str | None
-    said: str
+    predicted: str
     gold: str
     column: int | None = None
-    places: tuple[tuple[int, int], ...] = ()
+    position_columns: tuple[tuple[int, int], ...] = ()

@@ -1,9 +1,9 @@
-"""One frozen type for each stage of a row's way.
+"""One frozen type for each stage of the data.
 
-    row -> Example -> [Feature] -> Batch -> outputs -> [Piece] -> Prediction -> scores
+    row -> Example -> [Feature] -> Batch -> outputs -> reduced outputs -> Prediction -> scores
 
 Shapes: N features of a batch, B rows of a batch, S tokens of a row, L tokens of a feature, T tokens of all features
-of a batch one after the other, A of them that are asked, C classes, M examples of a split, R resamples. Arrays are
+of a batch one after the other, A of them label positions, C classes, M examples of a split, R resamples. Arrays are
 numpy arrays; this file knows neither torch nor transformers.
 """
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 Kind = Literal["encoder", "decoder", "encoder-decoder"]
-Per = Literal["feature", "token", "asked"]
+TargetLevel = Literal["feature", "token", "position"]
 Measures = Mapping[str, "NDArray[Any]"]
 
 
@@ -37,8 +37,8 @@ class Field:
     type: Literal["text", "label", "number", "list"] = "text"
     required: bool = True  # to train; a target may be missing when predicting
     target: bool = False
-    usual: tuple[str, ...] = ()  # other names that such a column often has, best first
-    empty: bool = False  # whether an empty value is an answer (no label applies, nothing answers the question)
+    aliases: tuple[str, ...] = ()  # other names that such a column often has, best first
+    may_be_empty: bool = False  # whether an empty value is an answer (no label applies, nothing answers the question)
 
 
 @dataclass(frozen=True)
@@ -68,33 +68,33 @@ class Example:
 
 @dataclass(frozen=True)
 class Target:
-    """What the model should answer, and what the answer belongs to: the feature, each token, or each asked token.
+    """What the model should predict, and at which level: for the feature, each token, or each label position.
 
-    -100 stands where there is none. A place in the feature (where an answer begins) is an answer of the feature.
+    -100 stands where there is none. A position in the feature (where an answer begins) is a target of the feature.
     """
 
     value: Any
-    per: Per = "feature"
+    level: TargetLevel = "feature"
 
 
 @dataclass(frozen=True)
 class Feature:
     """One piece of model input made from an example: L token ids, their segment numbers, its targets.
 
-    An example of k windows has k features of weight 1/k, so that a long text counts once. `cut` is how many tokens
-    of the text no feature holds.
+    An example of k windows has k features of weight 1/k, so that a long text counts once. `truncated_tokens` is how many
+    tokens of the text are in no feature.
     """
 
     ids: Sequence[int]
     types: Sequence[int] | None = None
     targets: Mapping[str, Target] = field(default_factory=dict)
     weight: float = 1.0
-    cut: int = 0
+    truncated_tokens: int = 0
     info: Mapping[str, Any] = field(default_factory=dict)  # the task's own: window borders, offsets
-    asks: Sequence[int] | None = None  # places, ascending, that a head over the vocabulary answers; None for all
+    label_positions: Sequence[int] | None = None  # tokens, ascending, where a head over the vocabulary predicts; None for all
     group: Hashable = None  # features of one group are never split by a batcher (choices of one question)
     role: str = ""
-    stream: Hashable = None  # features of one stream are read in their order by a model that remembers what it read
+    stream: Hashable = None  # features of one stream are read in their order by a model with memory
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -104,10 +104,10 @@ class Feature:
 class Batch:
     """Features side by side, padded or packed. Arrays: ids and types (B, S); segments (N, 3) = row, begin, end.
 
-    Segment n holds feature n. Targets stand by name: (N, …) per feature, (T,) per token, (A,) per asked token, in the
+    Segment n holds feature n. Targets stand by name: (N, …) per feature, (T,) per token, (A,) per label position, in the
     order of the features (-100 where there is none). `weights` is (N,); `groups` (N,) numbers what belongs together
-    (choices of one question); `asks` (A,) are places in T, `asked` (N,) how many each feature has; `per` says what each
-    target belongs to. Tokens outside every segment are padding.
+    (choices of one question); `label_positions` (A,) index T, `label_counts` (N,) says how many each feature has;
+    `target_levels` gives each target's level. Tokens outside every segment are padding.
     """
 
     ids: Ints
@@ -116,9 +116,9 @@ class Batch:
     targets: Mapping[str, NDArray[Any]]
     weights: Floats
     groups: Ints
-    asks: Ints
-    asked: Ints
-    per: Mapping[str, Per]
+    label_positions: Ints
+    label_counts: Ints
+    target_levels: Mapping[str, TargetLevel]
 
     @property
     def lengths(self) -> Ints:
@@ -127,7 +127,7 @@ class Batch:
 
     @property
     def tokens(self) -> int:
-        """Real tokens, padding left out."""
+        """How many tokens there are, without padding."""
         return int((self.segments[:, 2] - self.segments[:, 1]).sum())
 
 
@@ -142,38 +142,38 @@ class Layout:
 
 @dataclass(frozen=True)
 class Tokens:
-    """A text as token ids with the characters that each came from: offsets (L, 2), None where not to be had."""
+    """A text as token ids with the characters that each came from: offsets (L, 2), None where unknown."""
 
     ids: Sequence[int]
     offsets: Sequence[tuple[int, int]] | None = None
 
 
 class Tokenizer(Protocol):
-    """How a task sees any family's tokenizer: text to pieces, and pieces laid out the way its kind wants them."""
+    """How a task sees any family's tokenizer: text to ids, and ids with the special tokens that its kind wants."""
 
-    longest: int  # tokens of one feature, special tokens included
+    max_length: int  # tokens of one feature, special tokens included
 
     def tokenize(self, text: str) -> Tokens:
         """Ids and offsets of a text, without special tokens and without cutting."""
 
-    def pieces(self, ids: Sequence[int]) -> list[str]:
-        """Each id as the tokenizer writes it."""
+    def pieces(self, token_ids: Sequence[int]) -> list[str]:
+        """Each id as the subword piece it stands for."""
 
     @property
-    def remembers(self) -> bool:
-        """Whether the model that it belongs to carries what it read from one feature of a stream to the next."""
+    def has_memory(self) -> bool:
+        """Whether its model carries memory from one feature of a stream to the next."""
 
     @property
-    def continues(self) -> bool:
-        """Whether the model that it belongs to goes on with a text: then source and target are one text."""
+    def causal(self) -> bool:
+        """Whether its model continues a text: then source and target are one text."""
 
     @property
     def unknown_id(self) -> int | None:
-        """The id that stands for what the vocabulary cannot spell; None where it can spell all."""
+        """The id for what the vocabulary cannot spell; None where it can spell everything."""
 
     @property
     def mask_id(self) -> int | None:
-        """The id that stands for a hidden token; None where there is none."""
+        """The id of the mask token; None where there is none."""
 
     @property
     def end_id(self) -> int | None:
@@ -181,26 +181,26 @@ class Tokenizer(Protocol):
 
     @property
     def start_id(self) -> int | None:
-        """The id that begins a text for a model that writes."""
+        """The id that begins a text for a generative model."""
 
     def as_prompt(self, text: str, *, chat: bool) -> str:
-        """A prompt as the model's chat template lays it out up to where the response begins; else with a line's end."""
+        """A prompt in the model's chat template, up to where the response begins; else with a newline."""
 
-    def any_piece(self, draw: Random) -> int:
-        """The id of an ordinary piece, drawn."""
+    def random_token_id(self, rng: Random) -> int:
+        """A random id that is no special token's."""
 
-    def room(self, parts: int) -> int:
-        """How many tokens of the user's own fit into one feature of this many parts."""
+    def max_content_length(self, segment_count: int) -> int:
+        """How many tokens fit into one feature of this many segments, beside its special tokens."""
 
-    def summary_place(self, length: int) -> int:
-        """The place of the token that stands for a feature of this many tokens: the first, for a decoder the last."""
+    def pooled_position(self, length: int) -> int:
+        """The position of the pooled token in a feature of this many tokens: the first, for a decoder the last."""
 
     @property
     def target(self) -> Tokenizer:
-        """The same for texts that an encoder-decoder writes."""
+        """The same for the target texts of an encoder-decoder."""
 
-    def lay_out(self, *parts: Sequence[int]) -> tuple[list[int], list[int]]:
-        """Ids and segment numbers of one feature, special tokens added."""
+    def with_special_tokens(self, *segments: Sequence[int]) -> tuple[list[int], list[int]]:
+        """Ids and token types of one feature, special tokens added."""
 
 
 @dataclass(frozen=True)
@@ -208,11 +208,11 @@ class HeadSpec:
     """Which head a task needs; models/ builds it, and refuses a model that cannot carry it before reading weights.
 
     `kind` is the field's name of the head ("sequence-classification"); `size` its outputs; `loss` what it is
-    trained on: "cross-entropy", "binary" (each label by itself), "squared", "span" (begin and end), "beam-span" (begin, end
-    after a begin, whether there is one), "choice" (one of a group), "choice+words" (and the right one's own words),
-    "token-binary" (each token by itself), "pretraining", "vocabulary" (the token at each asked place, where scores of all
-    pieces are too many to keep), "in-batch" (a question's own passage among all of the batch). A joint head sees all of one
-    update at once.
+    trained on: "cross-entropy", "binary" (each label by itself), "squared", "span" (start and end), "beam-span" (start, end
+    given a start, whether there is an answer), "choice" (one of a group), "choice+lm" (and a language model of the right
+    one), "token-binary" (each token by itself), "pretraining", "vocabulary" (the token at each label position, where the
+    logits of the whole vocabulary are too many to keep), "in-batch" (a question's passage among all of the batch). A joint
+    head sees all of one step at once.
     """
 
     kind: str
@@ -220,9 +220,9 @@ class HeadSpec:
     labels: tuple[str, ...] = ()
     loss: str = "cross-entropy"
     joint: bool = False
-    temperature: float = 0.05  # that similarities are divided by in the loss "in-batch"
-    words: float = 0.0  # the share of the right choice's own words in the loss "choice+words"
-    drawn_order: bool = False  # train on tokens in drawn orders (XLNet), not from left to right
+    temperature: float = 0.05  # divides the similarities in the loss "in-batch"
+    lm_weight: float = 0.0  # of the language-model loss on the right choice in "choice+lm"
+    permutation_order: bool = False  # train on tokens in random orders (XLNet), not from left to right
 
 
 @dataclass(frozen=True)
@@ -230,7 +230,7 @@ class Learned:
     """What a task learned from data, beside the weights; it is JSON and travels in headstart.json."""
 
     labels: tuple[str, ...] = ()
-    counts: tuple[int, ...] = ()  # how often each label stood in the training rows
+    counts: tuple[int, ...] = ()  # training rows of each label
     values: Mapping[str, Json] = field(default_factory=dict)
 
     def json(self) -> dict[str, Json]:
@@ -245,7 +245,7 @@ class Learned:
 
 @dataclass(frozen=True)
 class Prediction:
-    """An answer in the user's terms: `values` are the columns that are added to the row (prediction, probability …).
+    """A prediction in the user's terms: `values` are the columns that are added to the row (prediction, probability …).
 
     `detail` is what only the task's own figures, official files and calibration need; it is not written beside the row.
     """
@@ -275,22 +275,22 @@ class Detection:
 E = TypeVar("E", bound=Example)
 
 
-class Rival(Protocol):
+class FittedBaseline(Protocol):
     """A fitted baseline."""
 
     @property
     def size_bytes(self) -> int:
-        """How much it takes to keep."""
+        """Memory that it takes."""
 
     def predict(self, examples: Sequence[Any], states: Any) -> list[Prediction]:
-        """One prediction an example, in the task's own form; `states` (M, W), or features, where the baseline needs them."""
+        """One prediction for each example, in the task's form; `states` (M, W), or features, where the baseline needs them."""
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """A cheap rival on the same split: `fit(examples, states, seed)` gives something that predicts."""
+    """A simple baseline on the same split: `fit(examples, states, seed)` gives the fitted baseline."""
 
     name: str
-    fit: Callable[[Sequence[Any], Any, int], Rival]
+    fit: Callable[[Sequence[Any], Any, int], FittedBaseline]
     needs_states: bool = False  # states are the pooled ones of the untrained model, (M, W)
-    needs_features: bool = False  # in their place each example's features, with the model's own draws (masked words); else None
+    needs_features: bool = False  # instead each example's features, with the same masked tokens as the model; else None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
 
-from headstart.contract.results import Doubt, Figure, Json
+from headstart.contract.results import ErrorToExplain, Figure, Json
 from headstart.contract.stages import (
     Baseline,
     Column,
@@ -40,41 +40,42 @@ if TYPE_CHECKING:
 class Task(ABC, Generic[E]):
     """One kind of problem, answered in the order the data travels. Tasks are immutable and final.
 
-    `settings` is the task's own frozen dataclass (keys `task.*`); `learned` is None until `learn` has seen the
+    `settings` is the task's own frozen dataclass (keys `task.*`); `state` is None until `learn` has seen the
     training rows. Targets are None when predicting.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
+    pipeline_tag: ClassVar[str] = ""  # the hub's name for such a model ("text-classification"); "" where it has none
     fields: ClassVar[tuple[Field, ...]]
     kinds: ClassVar[tuple[Kind, ...]]
-    best: ClassVar[tuple[str, bool]]  # the score that chooses the checkpoint, and whether higher is better
+    selection_score: ClassVar[tuple[str, bool]]  # the score that selects the checkpoint, and whether higher is better
     default_model: ClassVar[str]
     Settings: ClassVar[type]
-    writes: ClassVar[bool] = False  # whether it answers with a text that the model writes: then pieces are texts
-    draws: ClassVar[bool] = False  # whether `encode` draws: then features are made anew for each epoch
+    generative: ClassVar[bool] = False  # whether the prediction is generated text: then outputs are texts
+    random_encoding: ClassVar[bool] = False  # whether `encode` uses random numbers: then each epoch encodes anew
 
-    settings: Any = None  # the task's own defaults when not given
-    learned: Learned | None = None
+    settings: Any = None  # the task's own defaults when None
+    state: Learned | None = None
 
     def __post_init__(self) -> None:
         if self.settings is None:
             object.__setattr__(self, "settings", self.Settings())
 
-    def knowing(self, learned: Learned) -> Self:
+    def with_learned(self, state: Learned) -> Self:
         """The same task with what it learned."""
-        return dataclasses.replace(self, learned=learned)
+        return dataclasses.replace(self, state=state)
 
     @property
-    def known(self) -> Learned:
-        """What was learned; asking before `learn` is our own mistake."""
-        assert self.learned is not None, f"{self.name} was asked before it learned"
-        return self.learned
+    def learned(self) -> Learned:
+        """What was learned; reading it before `learn` is our own mistake."""
+        assert self.state is not None, f"{self.name} has learned nothing yet"
+        return self.state
 
     @property
-    def answers(self) -> tuple[str, ...]:
-        """The labels that it can answer with."""
-        return self.known.labels
+    def answer_labels(self) -> tuple[str, ...]:
+        """The labels that it can predict."""
+        return self.learned.labels
 
     @classmethod
     @abstractmethod
@@ -85,24 +86,24 @@ class Task(ABC, Generic[E]):
     def read(self, row: Row) -> E:
         """The row as an example; raises RowFault."""
 
-    def again(self, example: E, pieces: Sequence[Any]) -> E | None:
-        """For a task that writes: what is to be written for once more, after these pieces; None when they are the answer."""
+    def second_pass(self, example: E, outputs: Sequence[Any]) -> E | None:
+        """For a generative task: what to generate for once more, given these outputs; None when they are the answer."""
         return None
 
     @abstractmethod
-    def subject(self, example: E) -> str:
-        """The text that must not stand in two splits: what leak and duplicate checks compare."""
+    def dedup_key(self, example: E) -> str:
+        """The text that must not be in two splits: what leak and duplicate checks compare."""
 
-    def unit(self, example: E) -> str:
-        """What a split never parts: the text, or the passage that several questions share."""
-        return self.subject(example)
+    def split_key(self, example: E) -> str:
+        """What splitting keeps together: rows of the same text, or on the same passage."""
+        return self.dedup_key(example)
 
     def stratum(self, example: E) -> str | None:
-        """What splits and samples keep the shares of (the label); None when there is no such thing."""
+        """What splits and samples are stratified by (the label); None when there is no such thing."""
         return None
 
     def gold(self, example: E) -> Json:
-        """What the row gives as its answer, for predictions.jsonl."""
+        """The row's gold answer, for predictions.jsonl."""
         return self.stratum(example)
 
     def group(self, example: E) -> Hashable:
@@ -111,28 +112,28 @@ class Task(ABC, Generic[E]):
 
     @abstractmethod
     def learn(self, examples: Iterable[E]) -> Learned:
-        """What the training rows teach beside weights: labels, scales."""
+        """What is learned from the training rows beside weights: labels, scales."""
 
     @classmethod
-    def adopt(cls, config: Mapping[str, Json]) -> Learned | None:
-        """What a published model's config says that it learned for this task; None when it is not this task's."""
+    def from_model_config(cls, config: Mapping[str, Json]) -> Learned | None:
+        """What a published model's config says of labels and scales; None when the model is not for this task."""
         return None
 
     def check(self, splits: Mapping[str, Sequence[E]]) -> list[Finding]:
         """Faults and warnings that only this task can see."""
         return []
 
-    def compose(self, examples: Sequence[E], tokenizer: Tokenizer, draw: Random) -> Sequence[E]:
-        """What is trained and measured on, made from the examples that were read; as many whatever is drawn."""
+    def compose(self, examples: Sequence[E], tokenizer: Tokenizer, rng: Random) -> Sequence[E]:
+        """What is trained and evaluated on, made from the examples that were read; as many whatever the random numbers."""
         return examples
 
-    def in_order(self, epoch: int) -> bool:
-        """Whether an epoch (from 0) learns the rows in the order of their file, not in a drawn one."""
+    def in_file_order(self, epoch: int) -> bool:
+        """Whether an epoch (from 0) takes the rows in the order of their file, not shuffled."""
         return False
 
     @abstractmethod
-    def encode(self, example: E, tokenizer: Tokenizer, draw: Random | None = None) -> list[Feature]:
-        """The example as model input. `draw` is seeded in training, fixed on dev and test, None in prediction."""
+    def encode(self, example: E, tokenizer: Tokenizer, rng: Random | None = None) -> list[Feature]:
+        """The example as model input. `rng` is seeded in training, fixed on dev and test, None in prediction."""
 
     @abstractmethod
     def head(self) -> HeadSpec:
@@ -144,14 +145,14 @@ class Task(ABC, Generic[E]):
 
     @abstractmethod
     def reduce(self, feature: Feature, output: Mapping[str, NDArray[Any]]) -> Any:
-        """What is kept of one feature's output (a Piece), small enough for millions of rows."""
+        """One feature's output, reduced to what `decode` needs, small enough for millions of rows."""
 
     @abstractmethod
-    def decode(self, example: E, pieces: Sequence[Any]) -> Prediction:
-        """All pieces of one example as one prediction."""
+    def decode(self, example: E, outputs: Sequence[Any]) -> Prediction:
+        """The reduced outputs of one example's features as one prediction."""
 
-    def together(self, examples: Sequence[E], predictions: Sequence[Prediction]) -> Sequence[Prediction]:
-        """Predictions that know of one another (places among all passages of a split); the same where they already do."""
+    def join_predictions(self, examples: Sequence[E], predictions: Sequence[Prediction]) -> Sequence[Prediction]:
+        """Predictions that depend on one another (ranks among all passages of a split); unchanged where they are joined already."""
         return predictions
 
     @abstractmethod
@@ -166,8 +167,8 @@ class Task(ABC, Generic[E]):
     def describe(self, name: str, measures: Measures) -> tuple[str, bool, str]:
         """Definition of a score, whether higher is better, and why it is undefined when it is."""
 
-    def opening(self, example: E, tokenizer: Tokenizer) -> tuple[str, str] | None:
-        """For a task that writes, where a sample takes a text up: what comes first, and how it goes on in the data."""
+    def sample_prompt(self, example: E, tokenizer: Tokenizer) -> tuple[str, str] | None:
+        """For a language model's samples: a prompt from the data, and how the data continues it."""
         return None
 
     def tables(self, measures: Measures) -> dict[str, Json]:
@@ -175,33 +176,34 @@ class Task(ABC, Generic[E]):
         return {}
 
     def figures(self, examples: Sequence[E], predictions: Sequence[Prediction], measures: Measures) -> list[Figure]:
-        """Pictures and tables for the report."""
+        """Figures and tables for the report."""
         return []
 
-    def doubts(self, examples: Sequence[E], predictions: Sequence[Prediction], measures: Measures, count: int) -> list[Doubt]:
-        """The worst wrong answers, whose words the report weighs; none for a task whose answers do not rest on words."""
+    def errors_to_explain(self, examples: Sequence[E], predictions: Sequence[Prediction], measures: Measures,
+                          count: int) -> list[ErrorToExplain]:
+        """The worst errors, to be attributed to words in the report; none for a task whose predictions do not rest on words."""
         return []
 
     def calibrate(self, examples: Sequence[E], predictions: Sequence[Prediction]) -> Learned:
-        """What dev teaches after the best checkpoint is loaded: thresholds, temperature."""
-        return self.known
+        """What is tuned on dev after the best checkpoint is loaded: thresholds, temperature."""
+        return self.learned
 
-    def shipped(self) -> tuple[Learned, tuple[float, float] | None]:
-        """What travels with the model, and the (scale, shift) that is folded into its last layer on saving."""
-        return self.known, None
+    def export_state(self) -> tuple[Learned, tuple[float, float] | None]:
+        """What is saved with the model, and the (scale, shift) that is folded into its last layer on saving."""
+        return self.learned, None
 
-    def official(self, examples: Sequence[E], predictions: Sequence[Prediction]) -> dict[str, str]:
+    def official_files(self, examples: Sequence[E], predictions: Sequence[Prediction]) -> dict[str, str]:
         """Files that the field's own scripts read: name -> text."""
         return {}
 
-    def cuts(self) -> bool:
+    def truncates(self) -> bool:
         """Whether tokens that do not fit into the model are lost (windows lose nothing)."""
         return getattr(self.settings, "long_texts", "") != "windows"
 
     def baselines(self) -> tuple[Baseline, ...]:
-        """Cheap rivals on the same split, cheapest first."""
+        """Simple baselines on the same split, cheapest first."""
         return ()
 
-    def warn(self, measures: Measures) -> str | None:
-        """A word about a model that went wrong ("it answers always …"), told at the first evaluation that shows it."""
+    def collapse_warning(self, measures: Measures) -> str | None:
+        """A warning of a collapsed model ("it answers always …"), printed at the first evaluation that shows it."""
         return None

@@ -1,4 +1,4 @@
-"""Train, dev and test parts of one file: seeded, stratified, equal texts on one side."""
+"""Train, dev and test splits of one file: seeded, stratified, equal texts in one split."""
 
 from __future__ import annotations
 
@@ -15,59 +15,59 @@ if TYPE_CHECKING:
 def parse_shares(text: str) -> tuple[float, float, float]:
     """"80/10/10" as shares of 1; raises UserError (78)."""
     try:
-        numbers = [float(part) for part in text.split("/")]
+        shares = [float(share) for share in text.split("/")]
     except ValueError:
-        numbers = []
-    if len(numbers) != 3 or min(numbers) < 0 or sum(numbers) <= 0 or numbers[0] == 0 or not np.isfinite(numbers).all():
+        shares = []
+    if len(shares) != 3 or min(shares) < 0 or sum(shares) <= 0 or shares[0] == 0 or not np.isfinite(shares).all():
         raise UserError(f"data.split takes train/dev/test shares, but it is {text!r}.", fix="For example 80/10/10.",
                         exit=Exit.SETTINGS)
-    whole = sum(numbers)
-    return numbers[0] / whole, numbers[1] / whole, numbers[2] / whole
+    total = sum(shares)
+    return shares[0] / total, shares[1] / total, shares[2] / total
 
 
-def split(subjects: Ints, strata: Ints, shares: tuple[float, ...], seed: int) -> list[Ints]:
-    """Places of the rows of each part, in file order.
+def split_rows(dedup_hashes: Ints, strata: Ints, shares: tuple[float, ...], seed: int) -> list[Ints]:
+    """Indices of the rows of each split, in file order.
 
-    Rows with equal subjects (hashes) go to one part. Within each stratum, groups in seeded order go to the part that
-    is furthest below its share; the first group of a stratum goes to the first part, so a class is never without
+    Rows with equal dedup keys (hashes) go to one split. Within each stratum, groups in seeded order go to the split that
+    is furthest below its share; the first group of a stratum goes to the first split, so a class is never without
     training rows.
     """
-    count = len(subjects)
-    _, group_of = np.unique(subjects, return_inverse=True)
+    count = len(dedup_hashes)
+    _, group_of = np.unique(dedup_hashes, return_inverse=True)
     groups = int(group_of.max()) + 1 if count else 0
-    first = np.full(groups, count, dtype=np.int64)
-    np.minimum.at(first, group_of, np.arange(count))
+    first_rows = np.full(groups, count, dtype=np.int64)
+    np.minimum.at(first_rows, group_of, np.arange(count))
     sizes = np.bincount(group_of, minlength=groups)
-    stratum = strata[first] if count else strata
-    part = np.zeros(groups, dtype=np.int64)
+    stratum = strata[first_rows] if count else strata
+    split_of_group = np.zeros(groups, dtype=np.int64)
     order = np.random.default_rng([seed, 7]).permutation(groups)
     order = order[np.argsort(stratum[order], kind="stable")]
     borders = np.flatnonzero(np.diff(stratum[order])) + 1
-    aims = np.asarray(shares)
-    owed = np.zeros(len(shares))  # what rounding in earlier strata left over
+    target_shares = np.asarray(shares)
+    deficits = np.zeros(len(shares))  # what rounding in earlier strata left over
     for members in np.split(order, borders):
         total = sizes[members].sum()
-        targets = aims * total + owed
-        filled = np.zeros(len(shares))
-        for at, group in enumerate(members.tolist()):
-            chosen = 0 if at == 0 else int(np.argmax(targets - filled))
-            part[group] = chosen
-            filled[chosen] += sizes[group]
-        owed = targets - filled
-    chosen_of = part[group_of] if count else part
-    return [np.flatnonzero(chosen_of == number) for number in range(len(shares))]
+        targets = target_shares * total + deficits
+        sizes_so_far = np.zeros(len(shares))
+        for position, group in enumerate(members.tolist()):
+            split = 0 if position == 0 else int(np.argmax(targets - sizes_so_far))
+            split_of_group[group] = split
+            sizes_so_far[split] += sizes[group]
+        deficits = targets - sizes_so_far
+    split_of_row = split_of_group[group_of] if count else split_of_group
+    return [np.flatnonzero(split_of_row == index) for index in range(len(shares))]
 
 
-def part(indices: Ints, strata: Ints, amount: float, seed: int) -> Ints:
-    """A seeded, stratified part: a count (1 or more) or a share below 1; at least one row, in the order given."""
+def sample_rows(indices: Ints, strata: Ints, amount: float, seed: int) -> Ints:
+    """A seeded, stratified sample: a count (1 or more) or a share below 1; at least one row, in the order given."""
     count = len(indices)
-    wanted = round(amount * count) if isinstance(amount, float) and amount < 1 else int(amount)
-    wanted = max(1, min(count, wanted))
-    if wanted == count:
+    sample_size = round(amount * count) if isinstance(amount, float) and amount < 1 else int(amount)
+    sample_size = max(1, min(count, sample_size))
+    if sample_size == count:
         return indices
-    draw = np.random.default_rng([seed, 11])
-    order = draw.permutation(count)
+    rng = np.random.default_rng([seed, 11])
+    order = rng.permutation(count)
     order = order[np.argsort(strata[order], kind="stable")]
     # Every k-th row of the rows sorted by stratum keeps the shares to within one row.
-    places = np.floor((np.arange(wanted) + draw.random()) * count / wanted).astype(np.int64) % count
-    return indices[np.sort(order[places])]
+    positions = np.floor((np.arange(sample_size) + rng.random()) * count / sample_size).astype(np.int64) % count
+    return indices[np.sort(order[positions])]

@@ -1,4 +1,4 @@
-"""Was it worth it? Cheap baselines on the same split, and the paired difference to ours."""
+"""Cheap baselines on the same split, and the model's paired difference from each."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from headstart.contract import Baseline, Example, Feature, Json, Task
-from headstart.evaluation.evaluate import Evaluated, differences, evaluate
+from headstart.evaluation.evaluate import SplitEvaluation, differences, evaluate
 
 if TYPE_CHECKING:
     from headstart.contract import Floats
 
 
 @dataclass(frozen=True)
-class Compared:
-    """One baseline's scores beside ours; `seconds` fits and predicts."""
+class BaselineComparison:
+    """One baseline's scores, and the model's minus them; `seconds` is the time to fit and predict."""
 
     name: str
     split: str
-    evaluated: Evaluated
+    evaluated: SplitEvaluation
     difference: Mapping[str, Json]
     seconds: float
     size_bytes: int
 
     def json(self) -> dict[str, Json]:
-        """The same as scores.json holds it."""
+        """The comparison as in scores.json."""
         return {
             "split": self.split,
             "scores": {name: score.json() for name, score in self.evaluated.scores.items()},
@@ -36,30 +36,31 @@ class Compared:
         }
 
 
-def compare(task: Task[Any], baseline: Baseline, train: Sequence[Example], ours: Evaluated, *, split: str,
-            states: Callable[[Sequence[Example]], Floats], resamples: int, seed: int,
-            features: Callable[[Sequence[Example]], Sequence[Sequence[Feature]]] | None = None) -> Compared:
-    """Fit one baseline on the training rows and score it on the rows that ours was scored on.
+def compare_baseline(task: Task[Any], baseline: Baseline, train: Sequence[Example], evaluation: SplitEvaluation, *, split: str,
+                     states: Callable[[Sequence[Example]], Floats], resamples: int, seed: int,
+                     features: Callable[[Sequence[Example]], Sequence[Sequence[Feature]]] | None = None) -> BaselineComparison:
+    """Fit one baseline on the training rows and score it on the rows that the model was scored on.
 
-    `states` gives the untrained backbone's pooled states of examples, `features` what the model saw of them; asked only
-    by baselines that need them.
+    `states` gives the untrained backbone's pooled states of examples, `features` their features; called only for baselines
+    that need them.
     """
-    def more(examples: Sequence[Example]) -> Any:
+    def inputs_of(examples: Sequence[Example]) -> Any:
         if baseline.needs_features:
             assert features is not None, f"{baseline.name} needs features"
             return features(examples)
         return states(examples) if baseline.needs_states else None
 
-    begun = time.perf_counter()
-    rival = baseline.fit(train, more(train), seed)
-    answers = rival.predict(ours.examples, more(ours.examples))
-    seconds = time.perf_counter() - begun
-    theirs = evaluate(task, ours.examples, answers, resamples=resamples, seed=seed)
-    difference = differences(task, ours, theirs, resamples=resamples, seed=seed)
-    return Compared(baseline.name, split, theirs, difference, seconds, rival.size_bytes)
+    start = time.perf_counter()
+    fitted = baseline.fit(train, inputs_of(train), seed)
+    predictions = fitted.predict(evaluation.examples, inputs_of(evaluation.examples))
+    seconds = time.perf_counter() - start
+    baseline_evaluation = evaluate(task, evaluation.examples, predictions, resamples=resamples, seed=seed)
+    difference = differences(task, evaluation, baseline_evaluation, resamples=resamples, seed=seed)
+    return BaselineComparison(baseline.name, split, baseline_evaluation, difference, seconds, fitted.size_bytes)
 
 
-def compared(task: Task[Any], train: Sequence[Example], ours: Evaluated, **options: Any) -> Iterator[Compared]:
+def compare_baselines(task: Task[Any], train: Sequence[Example], evaluation: SplitEvaluation,
+                      **options: Any) -> Iterator[BaselineComparison]:
     """Every baseline of the task, cheapest first."""
     for baseline in task.baselines():
-        yield compare(task, baseline, train, ours, **options)
+        yield compare_baseline(task, baseline, train, evaluation, **options)

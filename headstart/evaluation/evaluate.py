@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Evaluated:
-    """A model's (or baseline's) answers on one split, and what they are worth."""
+class SplitEvaluation:
+    """A model's (or baseline's) predictions on one split, with their scores."""
 
     examples: Sequence[Example]
     predictions: Sequence[Prediction]
@@ -28,19 +28,19 @@ class Evaluated:
 
 
 def evaluate(task: Task[Any], examples: Sequence[Example], predictions: Iterable[Prediction], *, resamples: int,
-             seed: int) -> Evaluated:
+             seed: int) -> SplitEvaluation:
     """Scores on the labelled examples, the task's first score first; 95 % intervals unless resamples is 0."""
-    kept = list(task.together(examples, list(predictions)))
-    measures = measure(task, examples, kept)
-    groups = group_numbers(task, examples)
-    return Evaluated(examples, kept, measures, groups, scores(task, measures, groups, resamples=resamples, seed=seed))
+    joined_predictions = list(task.join_predictions(examples, list(predictions)))
+    measures = measure(task, examples, joined_predictions)
+    groups = group_indices_of(task, examples)
+    return SplitEvaluation(examples, joined_predictions, measures, groups, scores(task, measures, groups, resamples=resamples, seed=seed))
 
 
 def measure(task: Task[Any], examples: Sequence[Example], predictions: Iterable[Prediction]) -> Measures:
-    """What every example adds to the scores, stacked: name -> (M, …)."""
+    """The measures of every example, stacked: name -> (M, …)."""
     import numpy as np
 
-    predictions = task.together(examples, list(predictions))
+    predictions = task.join_predictions(examples, list(predictions))
 
     columns: dict[str, list[Any]] = {}
     for example, prediction in zip(examples, predictions, strict=True):
@@ -49,35 +49,36 @@ def measure(task: Task[Any], examples: Sequence[Example], predictions: Iterable[
     return {name: np.asarray(values) for name, values in columns.items()}
 
 
-def group_numbers(task: Task[Any], examples: Iterable[Example]) -> Ints | None:
-    """The number of each example's group; None when every example stands alone."""
+def group_indices_of(task: Task[Any], examples: Iterable[Example]) -> Ints | None:
+    """The index of each example's group; None when every example is a group of its own."""
     import numpy as np
 
-    numbers: dict[Any, int] = {}
-    groups = [numbers.setdefault(task.group(example), len(numbers)) for example in examples]
-    return None if len(numbers) == len(groups) else np.asarray(groups, dtype=np.int64)
+    group_indices: dict[Any, int] = {}
+    groups = [group_indices.setdefault(task.group(example), len(group_indices)) for example in examples]
+    return None if len(group_indices) == len(groups) else np.asarray(groups, dtype=np.int64)
 
 
 def scores(task: Task[Any], measures: Measures, groups: Ints | None, *, resamples: int, seed: int) -> dict[str, Score]:
     """Every score of the task with interval, number of rows and signature."""
     rows = len(next(iter(measures.values())))
-    held = intervals.bootstrap(lambda weights: task.score(measures, weights), rows, resamples, seed, groups)
-    found = {}
-    for name, interval in held.items():
+    score_intervals = intervals.bootstrap(lambda weights: task.score(measures, weights), rows, resamples, seed, groups)
+    scores = {}
+    for name, interval in score_intervals.items():
         definition, higher, reason = task.describe(name, measures)
         signature = intervals.signature(name, definition, rows, resamples, seed, groups)
-        why = (reason if interval.value is None else None) or interval.reason
-        found[name] = Score(interval.value, interval.low, interval.high, rows, signature, higher, why)
-    return found
+        undefined_reason = (reason if interval.value is None else None) or interval.reason
+        scores[name] = Score(interval.value, interval.low, interval.high, rows, signature, higher, undefined_reason)
+    return scores
 
 
-def differences(task: Task[Any], ours: Evaluated, theirs: Evaluated, *, resamples: int, seed: int) -> dict[str, Json]:
-    """Ours minus theirs for each score, on the same resamples of the same rows, with interval."""
+def differences(task: Task[Any], evaluation: SplitEvaluation, baseline: SplitEvaluation, *, resamples: int, seed: int) -> dict[str, Json]:
+    """An evaluation's scores minus those of a baseline, on the same resamples of the same rows, with intervals."""
     def scorer(measures: Measures) -> Any:
         def score(weights: Floats) -> Mapping[str, Any]:
             return task.score(measures, weights)
         return score
 
-    rows = len(ours.predictions)
-    held = intervals.paired(scorer(ours.measures), scorer(theirs.measures), rows, resamples, seed, ours.groups)
-    return {name: {"value": one.value, "low": one.low, "high": one.high} for name, one in held.items()}
+    rows = len(evaluation.predictions)
+    score_intervals = intervals.paired_bootstrap(scorer(evaluation.measures), scorer(baseline.measures), rows, resamples, seed,
+                                                 evaluation.groups)
+    return {name: {"value": interval.value, "low": interval.low, "high": interval.high} for name, interval in score_intervals.items()}

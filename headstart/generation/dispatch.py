@@ -1,4 +1,4 @@
-"""What a model writes for features of a task that writes, whatever its kind: it reads a source, or goes on after a prompt."""
+"""Generation for the features of a task, whatever the model's kind: from a source, or after a prompt."""
 
 from __future__ import annotations
 
@@ -6,26 +6,27 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from headstart.contract import Feature
-from headstart.generation.encoder_decoder import rewrite
-from headstart.generation.generate import Written, go_on
+from headstart.generation.encoder_decoder import generate_targets
+from headstart.generation.generate import GeneratedText, continue_prompts
 
 if TYPE_CHECKING:
     from headstart.models.model import Model
     from headstart.settings import Generation
 
 
-def write(model: Model, features: Sequence[Feature], settings: Generation, *, seed: int,
-          stream: Callable[[str], None] | None = None) -> list[list[Written]]:
-    """The texts for each feature, `settings.answers` of them, in their order; the same seed writes the same.
+def generate_for_features(model: Model, features: Sequence[Feature], settings: Generation, *, seed: int,
+                          stream: Callable[[str], None] | None = None) -> list[list[GeneratedText]]:
+    """The texts for each feature, `settings.num_return_sequences` of them, in their order; the same seed gives the same texts.
 
-    `stream` hears the text of a single feature while it is written, without beams.
+    `stream` gets the text of a single feature while it is generated, without beams.
     """
-    if model.facts.row.rewrite is not None:
-        return rewrite(model, [list(one.ids) for one in features], settings, seed=seed, stream=stream)
-    return go_on(model, [(prompt_of(one), one.cut) for one in features], settings, seed=seed, stream=stream, afresh=True)
+    if model.info.family.seq2seq_forward is not None:
+        return generate_targets(model, [list(feature.ids) for feature in features], settings, seed=seed, stream=stream)
+    prompts = [(prompt_ids(feature), feature.truncated_tokens) for feature in features]
+    return continue_prompts(model, prompts, settings, seed=seed, stream=stream, new_text_penalties=True)
 
 
-def prompt_of(feature: Feature) -> list[int]:
-    """What a model that goes on is given: the ids up to the first token that is asked, which is a target's and not shown."""
+def prompt_ids(feature: Feature) -> list[int]:
+    """A decoder's prompt: the ids up to the first label, which is the target's and left out."""
     ids = list(feature.ids)
-    return ids if not feature.asks else ids[:feature.asks[0] + 1]
+    return ids if not feature.label_positions else ids[:feature.label_positions[0] + 1]

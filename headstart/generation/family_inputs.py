@@ -1,4 +1,4 @@
-"""What is peculiar to how some families write: what stands before a prompt, languages, control codes, positions.
+"""What is peculiar to how some families generate: a prefix before prompts, languages, control codes, positions.
 
 B prompts, S tokens.
 """
@@ -12,135 +12,134 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from headstart.errors import Exit, UserError, nearest
-from headstart.models.loading.languages import chosen, languages
+from headstart.models.loading.catalogue import CATALOGUE
+from headstart.models.loading.languages import ids_by_language, resolve_language
+from headstart.models.loading.load import trained_head
+from headstart.models.tokenizers.tokenizer import load_tokenizer
 from headstart.settings import Generation
 
 if TYPE_CHECKING:
-    from headstart.models.loading.model_info import Facts
+    from headstart.models.loading.model_info import ModelInfo
     from headstart.models.model import Model
 
 AUTO, NONE = "auto", "none"
-WRITES = "causal-language-model"
+CAUSAL_LM = "causal-language-model"
 
 
-def refuse_unfit(facts: Facts) -> None:
-    """Refuse a model that cannot write, before its weights are read; raises UserError (2)."""
-    from headstart.models.loading.catalogue import CATALOGUE
-    from headstart.models.loading.load import trained_head
-
-    if facts.row.rewrite is not None:
+def check_model(info: ModelInfo) -> None:
+    """Refuse a model that cannot generate text, before its weights are read; raises UserError (2)."""
+    if info.family.seq2seq_forward is not None:
         return
-    kind = trained_head(facts)
-    if WRITES in facts.row.heads and (facts.row.kinds[0] == "decoder" or can_write(facts, kind)):
+    head = trained_head(info)
+    if CAUSAL_LM in info.family.heads and (info.family.kinds[0] == "decoder" or can_generate(info, head)):
         return
-    able = ", ".join(row.family for row in CATALOGUE if WRITES in row.heads and row.kinds[0] == "decoder")
-    taught = " or teach it: headstart finetune FILE --task language-model;" if WRITES in facts.row.heads else ""
-    raise UserError(f"{facts.reference} ({facts.family}) cannot write: it sees both sides of every token.",
-                    fix=f"Choose a model of: {able};{taught} for hidden words use headstart predict with a masked language model.")
+    families = ", ".join(family.name for family in CATALOGUE if CAUSAL_LM in family.heads and family.kinds[0] == "decoder")
+    finetune_hint = " or fine-tune this one: headstart finetune FILE --task language-model;" if CAUSAL_LM in info.family.heads else ""
+    raise UserError(f"{info.reference} ({info.family_name}) cannot generate text: it sees both sides of every token.",
+                    fix=f"Choose a model of: {families};{finetune_hint} for masked words use headstart predict with a masked language "
+                        "model.")
 
 
-def can_write(facts: Facts, kind: str | None) -> bool:
-    """Whether a head kind of this family goes on with a text."""
-    return kind is not None and (facts.row.heads[kind].continues or facts.row.heads[kind].by_mask)
+def can_generate(info: ModelInfo, head: str | None) -> bool:
+    """Whether a model of this family with such a head can continue a text."""
+    return head is not None and (info.family.heads[head].causal or info.family.heads[head].fills_masks)
 
 
-def refuse_prompts(facts: Facts, prompts: Sequence[str], settings: Generation, pieces: Mapping[str, int] | None = None) -> None:
+def check_prompts(info: ModelInfo, prompts: Sequence[str], settings: Generation, vocab: Mapping[str, int] | None = None) -> None:
     """Refuse an unknown language and prompts without a control code, before weights are read; raises UserError (2, 78).
 
-    `pieces` is the vocabulary, where the tokenizer has been read already.
+    `vocab` is the vocabulary, where the tokenizer has been read already.
     """
-    language_id(facts, settings.language)
-    if facts.row.codes and pieces is None:
-        pieces = vocabulary(facts)
-    known = [code for code in facts.row.codes if pieces is not None and code in pieces]
-    if settings.control_code not in ("", NONE) and not facts.row.codes:
-        raise UserError(f"{facts.reference} ({facts.family}) has no control codes.", fix="Leave generation.control_code out.",
+    language_id(info, settings.language)
+    if info.family.control_codes and vocab is None:
+        vocab = vocabulary(info)
+    codes = [code for code in info.family.control_codes if vocab is not None and code in vocab]
+    if settings.control_code not in ("", NONE) and not info.family.control_codes:
+        raise UserError(f"{info.reference} ({info.family_name}) has no control codes.", fix="Leave generation.control_code out.",
                         exit=Exit.SETTINGS)
-    if not known or settings.control_code == NONE:
+    if not codes or settings.control_code == NONE:
         return
     for prompt in [settings.control_code] if settings.control_code else prompts:
-        first = (re.findall(r"\w+", prompt) or [""])[0]
-        if first not in known or not prompt.lstrip().startswith(first):
-            near = nearest(first, known) or nearest(first.capitalize(), known)
-            raise UserError(f"A prompt for {facts.reference} begins with a control code, but {prompt[:40]!r} begins with {first!r}"
-                            f"{f'; did you mean {near}?' if near else '.'}",
-                            fix=f"Begin it with one of {', '.join(sorted(known))}, or pass --set generation.control_code=Links "
-                            "(none: write without one).")
+        first_word = (re.findall(r"\w+", prompt) or [""])[0]
+        if first_word not in codes or not prompt.lstrip().startswith(first_word):
+            suggestion = nearest(first_word, codes) or nearest(first_word.capitalize(), codes)
+            raise UserError(f"A prompt for {info.reference} begins with a control code, but {prompt[:40]!r} begins with {first_word!r}"
+                            f"{f'; did you mean {suggestion}?' if suggestion else '.'}",
+                            fix=f"Begin it with one of {', '.join(sorted(codes))}, or pass --set generation.control_code=Links "
+                            "(none: generate without one).")
 
 
-def vocabulary(facts: Facts) -> dict[str, int]:
+def vocabulary(info: ModelInfo) -> dict[str, int]:
     """The pieces of a model's tokenizer, read without its weights."""
-    from headstart.models.tokenizers.tokenizer import load_tokenizer
-
-    found: dict[str, int] = load_tokenizer(str(facts.folder), facts.unnamed).get_vocab()
-    return found
+    vocab: dict[str, int] = load_tokenizer(str(info.folder), info.assumed_model_type).get_vocab()
+    return vocab
 
 
-def language_id(facts: Facts, name: str | None) -> int | None:
-    """The number of the language to write in; None for a model of one. Raises UserError (2, 78): not given, unknown."""
-    known, name = languages(facts), chosen(facts, name)
-    if known and name is None:
-        raise UserError(f"{facts.reference} writes in several languages, and none was chosen.",
-                        fix=f"Pass --set generation.language=…, one of {', '.join(known)}.")
-    return None if name is None else known[name]
+def language_id(info: ModelInfo, name: str | None) -> int | None:
+    """The number of the language to generate; None for a model of one. Raises UserError (2, 78): not given, unknown."""
+    language_ids, name = ids_by_language(info), resolve_language(info, name)
+    if language_ids and name is None:
+        raise UserError(f"{info.reference} has several languages, and none was chosen.",
+                        fix=f"Pass --set generation.language=…, one of {', '.join(language_ids)}.")
+    return None if name is None else language_ids[name]
 
 
-def before(model: Model, settings: Generation) -> list[int]:
-    """The ids of what is read before every prompt, and left out of what is written."""
-    row = model.facts.row
-    text = row.passage if settings.passage == AUTO else "" if settings.passage == NONE else settings.passage
-    found: list[int] = list(model.tokenizer.tokenize(text).ids) if text else []
-    return found
+def prefix_ids(model: Model, settings: Generation) -> list[int]:
+    """The ids of the text that is read before every prompt, and left out of the generated text."""
+    family = model.info.family
+    text = family.generation_prefix if settings.prefix == AUTO else "" if settings.prefix == NONE else settings.prefix
+    ids: list[int] = list(model.tokenizer.tokenize(text).ids) if text else []
+    return ids
 
 
-def opened(model: Model, prompt: str, settings: Generation) -> str:
-    """A prompt with the control code that was chosen for all."""
+def with_control_code(model: Model, prompt: str, settings: Generation) -> str:
+    """A prompt with the control code of the settings before it."""
     return prompt if settings.control_code in ("", NONE) else f"{settings.control_code} {prompt}".rstrip()
 
 
-def advice(facts: Facts, settings: Generation) -> str | None:
-    """A word about settings that suit a family badly."""
-    low = settings.temperature <= 0.7 and settings.repetition_penalty > 1
-    return facts.row.advice if facts.row.advice and settings.sample and not low else None
+def sampling_hint(info: ModelInfo, settings: Generation) -> str | None:
+    """Advice where the sampling settings suit a family badly."""
+    is_cautious = settings.temperature <= 0.7 and settings.repetition_penalty > 1
+    return info.family.sampling_hint if info.family.sampling_hint and settings.do_sample and not is_cautious else None
 
 
 @contextlib.contextmanager
-def habitual(model: Model, settings: Generation) -> Iterator[None]:
-    """For a while the model's own way to lay out each step is the family's right one.
+def family_step_inputs(model: Model, settings: Generation) -> Iterator[None]:
+    """For a while `prepare_inputs_for_generation` gives the inputs that the family was trained with.
 
     RoBERTa counts positions from padding_idx + 1, while the library's steps count from 0. A causal XLM reads the scores of
-    the next word at the last one; the library appends a mask, which such a model never saw there. An XLM that hides words
-    has its own mask appended.
+    the next word at the last one; the library appends a mask, which such a model never saw there. A masked XLM has its own mask
+    token appended.
     """
-    module, row = model.module, model.facts.row
-    step = module.prepare_inputs_for_generation
-    offset = row.position_offset(module.config)
-    language = language_id(model.facts, settings.language)
+    module, family = model.module, model.info.family
+    library_inputs = module.prepare_inputs_for_generation
+    offset = family.position_offset(module.config)
+    language_number = language_id(model.info, settings.language)
 
-    @functools.wraps(step)
-    def prepared(input_ids: Any, *given: Any, **named: Any) -> dict[str, Any]:
+    @functools.wraps(library_inputs)
+    def step_inputs(input_ids: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """The inputs of one step."""
-        if row.model_type == "xlm":
-            return xlm_step(model, input_ids, language)
-        made: dict[str, Any] = step(input_ids, *given, **named)
-        if offset and made.get("position_ids") is not None:
-            made["position_ids"] = made["position_ids"] + offset
-        return made
+        if family.model_type == "xlm":
+            return xlm_step_inputs(model, input_ids, language_number)
+        inputs: dict[str, Any] = library_inputs(input_ids, *args, **kwargs)
+        if offset and inputs.get("position_ids") is not None:
+            inputs["position_ids"] = inputs["position_ids"] + offset
+        return inputs
 
-    if row.model_type != "xlm" and not offset:
+    if family.model_type != "xlm" and not offset:
         yield
         return
-    module.prepare_inputs_for_generation = prepared
+    module.prepare_inputs_for_generation = step_inputs
     try:
         yield
     finally:
         del module.prepare_inputs_for_generation
 
 
-def xlm_step(model: Model, ids: Any, language: int | None) -> dict[str, Any]:
+def xlm_step_inputs(model: Model, ids: Any, language_number: int | None) -> dict[str, Any]:
     """The inputs of one step of an XLM: (B, S), with a mask at the end where it sees both sides."""
     import torch
 
-    if model.facts.row.heads[model.head].by_mask:
+    if model.info.family.heads[model.head].fills_masks:
         ids = torch.nn.functional.pad(ids, (0, 1), value=model.tokenizer.mask_id)
-    return {"input_ids": ids, "langs": None if language is None else torch.full_like(ids, language)}
+    return {"input_ids": ids, "langs": None if language_number is None else torch.full_like(ids, language_number)}

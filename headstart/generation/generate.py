@@ -1,10 +1,11 @@
-"""Text that a model writes on after a prompt.
+"""Text that a model generates after a prompt.
 
 P prompts, S tokens of the longest prompt, V pieces of the vocabulary.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,265 +13,293 @@ from typing import TYPE_CHECKING, Any
 from headstart.contract import Feature, Layout, Target
 from headstart.data.features.batches import collate
 from headstart.errors import Exit, UserError
-from headstart.generation import decoding_strategies, family_inputs
-from headstart.generation.log_probabilities import Collected, Stopped
-from headstart.generation.logits_processors import Afresh, without_rules
-from headstart.generation.memory import check_room
-from headstart.models.loading.load import longest_of
+from headstart.generation import contrastive_search, diverse_beams, family_inputs
+from headstart.generation.log_probabilities import LogProbabilityRecorder, StopStrings
+from headstart.generation.logits_processors import NewTextPenalties, without_penalties
+from headstart.generation.memory import check_memory
+from headstart.models.loading.load import max_length_of
 from headstart.models.loading.weights import quiet
 from headstart.settings import Generation
-
-TAIL = 16  # tokens of a prompt beside which the text is decoded
 
 if TYPE_CHECKING:
     import torch
 
+    from headstart.models.loading.model_info import ModelInfo
     from headstart.models.model import Model
 
+CONTEXT_TOKENS = 16  # last tokens of a prompt with which the text is decoded
 
 
 @dataclass(frozen=True)
-class Written:
-    """What was written after one prompt: its tokens, -log p of each under the model as it is, and why it ended.
+class GeneratedText:
+    """The text after one prompt: its tokens, log p of each under the model as it is, and why it ended.
 
-    `ended` is "end" (the end token came), "stop" (a stop string came, and is not part of the text) or "length". `cut` is how
-    many tokens of the prompt's beginning did not fit.
+    `finish_reason` is "end" (the end token came), "stop" (a stop string came, and is not part of the text) or "length".
+    `cut_tokens` is how many tokens of the prompt's beginning did not fit.
     """
 
     text: str
     ids: tuple[int, ...]
     log_probabilities: tuple[float, ...]
-    ended: str
-    cut: int = 0
+    finish_reason: str
+    cut_tokens: int = 0
 
 
 def generate(model: Model, prompts: Sequence[str], settings: Generation, *, seed: int, stop: Sequence[str] = (),
-             stream: Callable[[str], None] | None = None) -> list[list[Written]]:
-    """The texts written after each prompt, `settings.answers` of them; the same seed writes the same.
+             stream: Callable[[str], None] | None = None) -> list[list[GeneratedText]]:
+    """The texts after each prompt, `settings.num_return_sequences` of them; the same seed gives the same texts.
 
-    Raises UserError (2, 78) for a model that cannot write, and for settings that do not go together.
+    Raises UserError (2, 78) for a model that cannot generate, and for settings that do not go together.
     """
-    check(model, prompts, settings)
-    return go_on(model, [lay_out(model, prompt, settings) for prompt in prompts], settings, seed=seed, stop=stop, stream=stream)
+    check_prompts(model, prompts, settings)
+    encoded = [encode_prompt(model, prompt, settings) for prompt in prompts]
+    return continue_prompts(model, encoded, settings, seed=seed, stop=stop, stream=stream)
 
 
-def go_on(model: Model, laid: Sequence[tuple[Sequence[int], int]], settings: Generation, *, seed: int, stop: Sequence[str] = (),
-          stream: Callable[[str], None] | None = None, afresh: bool = False) -> list[list[Written]]:
-    """The same after prompts that are laid out already: their ids, and how many tokens of each were cut.
+def continue_prompts(model: Model, prompts: Sequence[tuple[Sequence[int], int]], settings: Generation, *, seed: int,
+                     stop: Sequence[str] = (), stream: Callable[[str], None] | None = None,
+                     new_text_penalties: bool = False) -> list[list[GeneratedText]]:
+    """The same after prompts that are encoded already: their ids, and how many tokens of each were cut.
 
-    With `afresh` a prompt's own words may be said again, whatever the rules against repeating.
+    With `new_text_penalties` the penalties for repeating look at the new text alone, so that it may repeat the prompt's words.
     """
     import torch
 
     model.module.eval()
-    order = sorted(range(len(laid)), key=lambda place: len(laid[place][0]))
-    found: list[list[Written]] = [[] for _ in laid]
-    begin = 0
-    while begin < len(order):
-        places = [place for place in order[begin:begin + settings.at_once]
-                  if model.facts.row.ragged or len(laid[place][0]) == len(laid[order[begin]][0])]
-        with torch.random.fork_rng(devices=[]), torch.inference_mode(), quiet(), family_inputs.habitual(model, settings):
-            torch.manual_seed(seed * 1_000_003 + begin)
-            rows = write(model, [laid[place][0] for place in places], settings, stop, stream, afresh=afresh)
-            for place, texts in zip(places, rows, strict=True):
-                ids, cut = laid[place]
-                found[place] = [finished(model, ids, new, logs, stop, cut) for new, logs in texts]
-        begin += len(places)
-    return found
+    order = sorted(range(len(prompts)), key=lambda index: len(prompts[index][0]))
+    generations: list[list[GeneratedText]] = [[] for _ in prompts]
+    start = 0
+    while start < len(order):
+        indices = [index for index in order[start:start + settings.batch_size]
+                   if model.info.family.left_pads or len(prompts[index][0]) == len(prompts[order[start]][0])]
+        with torch.random.fork_rng(devices=[]), torch.inference_mode(), quiet(), family_inputs.family_step_inputs(model, settings):
+            torch.manual_seed(seed * 1_000_003 + start)
+            rows = generate_batch(model, [prompts[index][0] for index in indices], settings, stop, stream,
+                                  new_text_penalties=new_text_penalties)
+            for prompt_index, sequences in zip(indices, rows, strict=True):
+                ids, cut_tokens = prompts[prompt_index]
+                generations[prompt_index] = [generated_text(model, ids, new_ids, values, stop, cut_tokens)
+                                             for new_ids, values in sequences]
+        start += len(indices)
+    return generations
 
 
-def check(model: Model, prompts: Sequence[str], settings: Generation) -> None:
-    """Refuse what cannot be; raises UserError."""
-    if not family_inputs.can_write(model.facts, model.head):
-        raise UserError(f"{model.facts.reference} has a {model.head} head; it does not write.", fix="Choose a language model.")
-    decoding_strategies.check(model.facts, settings)
-    family_inputs.refuse_prompts(model.facts, prompts, settings, model.tokenizer.held.get_vocab() if model.facts.row.codes else None)
-    if bounded(model) and settings.new_tokens >= longest(model):
-        raise UserError(f"generation.new_tokens is {settings.new_tokens:,}, but {model.facts.reference} takes {longest(model):,} tokens in "
-                        "all, the prompt included.", fix=f"Ask for fewer than {longest(model):,}, or for -1: as many as fit.",
+def check_prompts(model: Model, prompts: Sequence[str], settings: Generation) -> None:
+    """Refuse prompts and settings that the model cannot generate from; raises UserError."""
+    if not family_inputs.can_generate(model.info, model.head):
+        raise UserError(f"{model.info.reference} has a {model.head} head; it generates no text.", fix="Choose a language model.")
+    check_decoding(model.info, settings)
+    vocab = model.tokenizer.hf_tokenizer.get_vocab() if model.info.family.control_codes else None
+    family_inputs.check_prompts(model.info, prompts, settings, vocab)
+    if has_position_limit(model) and settings.max_new_tokens >= max_total_tokens(model):
+        raise UserError(f"generation.max_new_tokens is {settings.max_new_tokens:,}, but {model.info.reference} takes "
+                        f"{max_total_tokens(model):,} tokens in all, the prompt included.",
+                        fix=f"Ask for fewer than {max_total_tokens(model):,}, or for -1: as many as fit.",
                         exit=Exit.SETTINGS)
 
 
-def bounded(model: Model) -> bool:
-    """Whether the model has so many positions and no more."""
-    return "positions" in model.facts.row.names
+def check_decoding(info: ModelInfo, settings: Generation) -> None:
+    """Refuse decoding settings that do not go together; raises UserError (78)."""
+    diverse_beams.check(settings)
+    contrastive_search.check(info, settings)
 
 
-def longest(model: Model) -> int:
+def rows_per_prompt(model: Model, settings: Generation) -> int:
+    """How many rows go through the model for each prompt."""
+    candidates = contrastive_search.candidate_count(model, settings) if settings.penalty_alpha else 1
+    return max(settings.num_beams, settings.num_return_sequences, candidates)
+
+
+def has_position_limit(model: Model) -> bool:
+    """Whether the model has a fixed number of positions."""
+    return "positions" in model.info.family.size_keys
+
+
+def max_total_tokens(model: Model) -> int:
     """The most tokens of prompt and text together, however few the model was trained on."""
-    return longest_of(model.facts, model.tokenizer, model.module.config)
+    return max_length_of(model.info, model.tokenizer, model.module.config)
 
 
-def lay_out(model: Model, prompt: str, settings: Generation) -> tuple[list[int], int]:
-    """A prompt as ids, its beginning cut where the model could not write on, and how many tokens were cut."""
-    tokenizer, prompt = model.tokenizer, family_inputs.opened(model, prompt, settings)
-    text = tokenizer.as_prompt(prompt, chat=True) if settings.chat and tokenizer.held.chat_template else prompt
-    if settings.chat and not tokenizer.held.chat_template:
-        raise UserError(f"The tokenizer of {model.facts.reference} has no chat template.", fix="Leave --chat out.", exit=Exit.SETTINGS)
+def encode_prompt(model: Model, prompt: str, settings: Generation) -> tuple[list[int], int]:
+    """A prompt as ids, its beginning cut where no positions would be left, and how many tokens were cut."""
+    tokenizer, prompt = model.tokenizer, family_inputs.with_control_code(model, prompt, settings)
+    text = tokenizer.as_prompt(prompt, chat=True) if settings.chat and tokenizer.hf_tokenizer.chat_template else prompt
+    if settings.chat and not tokenizer.hf_tokenizer.chat_template:
+        raise UserError(f"The tokenizer of {model.info.reference} has no chat template.", fix="Leave --chat out.", exit=Exit.SETTINGS)
     ids = list(tokenizer.tokenize(text).ids)
-    before = [token for token, _ in tokenizer.single[0]]  # what this family begins every text with
-    if ids[:len(before)] != before:  # a chat template has it already
-        ids = [*before, *ids]
+    start_ids = [token for token, _ in tokenizer.single_template[0]]  # what this family begins every text with
+    if ids[:len(start_ids)] != start_ids:  # a chat template has it already
+        ids = [*start_ids, *ids]
     if not ids:
         if tokenizer.start_id is None:
-            raise UserError("The prompt is empty, and this model has no token to begin a text with.", fix="Give a prompt.")
+            raise UserError("The prompt is empty, and this model has no start token.", fix="Give a prompt.")
         ids = [tokenizer.start_id]
-    room = max(1, longest(model) - max(1, settings.new_tokens))
-    if not bounded(model) and settings.new_tokens != -1:
-        return [*family_inputs.before(model, settings), *ids], 0
-    left = room - len(ids)
-    passage = family_inputs.before(model, settings)[-left:] if left > 0 else []  # it gives way to the prompt
-    return [*passage, *ids[-room:]], max(0, -left)
+    max_tokens = max(1, max_total_tokens(model) - max(1, settings.max_new_tokens))
+    if not has_position_limit(model) and settings.max_new_tokens != -1:
+        return [*family_inputs.prefix_ids(model, settings), *ids], 0
+    free_tokens = max_tokens - len(ids)
+    passage = family_inputs.prefix_ids(model, settings)[-free_tokens:] if free_tokens > 0 else []  # it gives way to the prompt
+    return [*passage, *ids[-max_tokens:]], max(0, -free_tokens)
 
 
-def write(model: Model, prompts: Sequence[Sequence[int]], settings: Generation, stop: Sequence[str],
-          stream: Callable[[str], None] | None, *, afresh: bool = False,
-          apart: decoding_strategies.Unlike | None = None) -> list[list[tuple[list[int], list[float] | None]]]:
+def generate_batch(model: Model, prompts: Sequence[Sequence[int]], settings: Generation, stop: Sequence[str],
+                   stream: Callable[[str], None] | None, *, new_text_penalties: bool = False,
+                   diversity: diverse_beams.HammingDiversity | None = None) -> list[list[tuple[list[int], list[float] | None]]]:
     """The new ids after each prompt of a batch, padded on the left, with log p of each where they came one by one.
 
-    `apart` is what groups of beams before this one took.
+    `diversity` keeps a group of beams away from the tokens of earlier groups.
     """
     import torch
 
-    if settings.beam_groups > 1:
-        beams = settings.beams // settings.beam_groups
-        groups = decoding_strategies.Unlike(len(prompts), beams, max(map(len, prompts)), settings.diversity, ends(model))
-        return decoding_strategies.in_groups(settings, groups, lambda own, held: write(model, prompts, own, stop, None, afresh=afresh, apart=held))
     width = max(map(len, prompts))
+    if settings.num_beam_groups > 1:
+        group_beams = settings.num_beams // settings.num_beam_groups
+        group_diversity = diverse_beams.HammingDiversity(len(prompts), group_beams, width, settings.diversity_penalty, end_token_ids(model))
+        return diverse_beams.search_groups(settings, group_diversity, lambda group_settings, diversity: generate_batch(
+            model, prompts, group_settings, stop, None, new_text_penalties=new_text_penalties, diversity=diversity))
     ids = torch.full((len(prompts), width), model.tokenizer.pad_id)
     mask = torch.zeros_like(ids)
     for row, prompt in enumerate(prompts):
         ids[row, width - len(prompt):] = torch.tensor(prompt)
         mask[row, width - len(prompt):] = 1
-    room = longest(model) - width
-    new = room if settings.new_tokens == -1 else min(settings.new_tokens, room) if bounded(model) else settings.new_tokens
-    if new <= 0:
-        return [[([], [])] * settings.answers for _ in prompts]
-    check_room(model, rows=len(prompts) * decoding_strategies.ways(model, settings), tokens=width + new)
-    more: dict[str, Any] = {}
-    if stream is not None and len(prompts) == settings.beams == 1:
-        more["streamer"] = Stream(model, stream, prompts[0])
-    if settings.contrast:
-        more |= decoding_strategies.searching(model, settings, more.pop("streamer", None))
+    max_new_tokens = new_token_limit(model, settings, width)
+    if max_new_tokens <= 0:
+        return [[([], [])] * settings.num_return_sequences for _ in prompts]
+    check_memory(model, rows=len(prompts) * rows_per_prompt(model, settings), tokens=width + max_new_tokens)
+    arguments: dict[str, Any] = {}
+    if stream is not None and len(prompts) == settings.num_beams == 1:
+        arguments["streamer"] = Stream(model, stream, prompts[0])
+    if settings.penalty_alpha:
+        arguments |= contrastive_search.generate_arguments(model, settings, arguments.pop("streamer", None))
     if stop:
-        more["stopping_criteria"] = [Stopped(lambda prompt, new: said(model, prompt, new), prompts, stop)]
-    if apart is not None:
-        more["stopping_criteria"] = [*more.get("stopping_criteria", []), apart.listen]
-    chosen = without_rules(settings) if afresh else settings
-    rules: list[Any] = [Afresh(settings, width)] if afresh and chosen != settings else []
-    rules += [] if apart is None else [apart.rule]
-    one_by_one = settings.beams == 1 and not settings.contrast
-    with Collected(model.module) as seen:
-        made: torch.Tensor = model.module.generate(
-            input_ids=ids.to(model.device), attention_mask=mask.to(model.device), generation_config=config(model, chosen, new),
-            logits_processor=[*([seen] if one_by_one else []), *rules], **more)
-    logs: Sequence[list[float] | None] = seen.rows(made[:, -1]) if one_by_one else [None] * len(made)
-    rows = list(zip(made[:, width:].tolist(), logs, strict=True))
-    return [rows[place:place + settings.answers] for place in range(0, len(rows), settings.answers)]
+        arguments["stopping_criteria"] = [StopStrings(functools.partial(continuation_text, model), prompts, stop)]
+    if diversity is not None:
+        arguments["stopping_criteria"] = [*arguments.get("stopping_criteria", []), diversity.record]
+    library_settings = without_penalties(settings) if new_text_penalties else settings
+    processors: list[Any] = [NewTextPenalties(settings, width)] if new_text_penalties and library_settings != settings else []
+    processors += [] if diversity is None else [diversity.penalize]
+    is_incremental = settings.num_beams == 1 and not settings.penalty_alpha
+    with LogProbabilityRecorder(model.module) as recorder:
+        output_ids: torch.Tensor = model.module.generate(
+            input_ids=ids.to(model.device), attention_mask=mask.to(model.device),
+            generation_config=generation_config(model, library_settings, max_new_tokens),
+            logits_processor=[*([recorder] if is_incremental else []), *processors], **arguments)
+    row_log_probabilities: Sequence[list[float] | None] = recorder.rows(output_ids[:, -1]) if is_incremental else [None] * len(output_ids)
+    rows = list(zip(output_ids[:, width:].tolist(), row_log_probabilities, strict=True))
+    return [rows[start:start + settings.num_return_sequences] for start in range(0, len(rows), settings.num_return_sequences)]
 
 
-def config(model: Model, settings: Generation, new: int) -> Any:
-    """Our settings in the library's words."""
+def new_token_limit(model: Model, settings: Generation, prompt_length: int) -> int:
+    """The most new tokens after prompts of this length."""
+    free_positions = max_total_tokens(model) - prompt_length
+    if settings.max_new_tokens == -1:
+        return free_positions
+    return min(settings.max_new_tokens, free_positions) if has_position_limit(model) else settings.max_new_tokens
+
+
+def generation_config(model: Model, settings: Generation, max_new_tokens: int) -> Any:
+    """Our settings as the library's GenerationConfig."""
     from transformers import GenerationConfig
 
-    drawing: dict[str, Any] = {"temperature": settings.temperature, "top_k": settings.top_k, "top_p": settings.top_p,
-                               "typical_p": settings.typical_p, "min_p": settings.min_p or None} if settings.sample else {}
-    beams: dict[str, Any] = {"length_penalty": settings.length_penalty, "early_stopping": False} if settings.beams > 1 else {}
-    made: Any = GenerationConfig
-    return made(
-        max_new_tokens=new, min_new_tokens=min(settings.least_tokens, new) or None, do_sample=settings.sample,
-        num_beams=decoding_strategies.candidates(model, settings) if settings.contrast else settings.beams,
-        num_return_sequences=settings.answers, repetition_penalty=settings.repetition_penalty,
-        no_repeat_ngram_size=settings.no_repeat_ngram, pad_token_id=model.tokenizer.pad_id, eos_token_id=ends(model) or None,
-        bos_token_id=model.tokenizer.start_id, use_cache=True, **drawing, **beams)
+    sampling: dict[str, Any] = {"temperature": settings.temperature, "top_k": settings.top_k, "top_p": settings.top_p,
+                                "typical_p": settings.typical_p, "min_p": settings.min_p or None} if settings.do_sample else {}
+    beams: dict[str, Any] = {"length_penalty": settings.length_penalty, "early_stopping": False} if settings.num_beams > 1 else {}
+    config_class: Any = GenerationConfig
+    return config_class(
+        max_new_tokens=max_new_tokens, min_new_tokens=min(settings.min_new_tokens, max_new_tokens) or None, do_sample=settings.do_sample,
+        num_beams=contrastive_search.candidate_count(model, settings) if settings.penalty_alpha else settings.num_beams,
+        num_return_sequences=settings.num_return_sequences, repetition_penalty=settings.repetition_penalty,
+        no_repeat_ngram_size=settings.no_repeat_ngram_size, pad_token_id=model.tokenizer.pad_id, eos_token_id=end_token_ids(model) or None,
+        bos_token_id=model.tokenizer.start_id, use_cache=True, **sampling, **beams)
 
 
-def ends(model: Model) -> list[int]:
+def end_token_ids(model: Model) -> list[int]:
     """Every token that ends a text: the tokenizer's, and those that the published generation config names."""
-    held = getattr(model.module, "generation_config", None)
-    own = getattr(held, "eos_token_id", None)
-    found = [] if own is None else own if isinstance(own, list) else [own]
-    return sorted({*found, *([model.tokenizer.end_id] if model.tokenizer.end_id is not None else [])})
+    config = getattr(model.module, "generation_config", None)
+    config_ids = getattr(config, "eos_token_id", None)
+    config_end_ids = [] if config_ids is None else config_ids if isinstance(config_ids, list) else [config_ids]
+    return sorted({*config_end_ids, *([model.tokenizer.end_id] if model.tokenizer.end_id is not None else [])})
 
 
-def finished(model: Model, prompt: Sequence[int], new: Sequence[int], logs: Sequence[float] | None, stop: Sequence[str],
-             cut: int) -> Written:
+def generated_text(model: Model, prompt: Sequence[int], new_ids: Sequence[int], token_log_probabilities: Sequence[float] | None,
+                   stop: Sequence[str], cut_tokens: int) -> GeneratedText:
     """New ids as text: without what follows the end token, cut exactly before the first stop string."""
-    last = set(ends(model))
-    length = next((place for place, token in enumerate(new) if token in last), len(new))
-    ended = "end" if length < len(new) else "length"
-    ids = list(new[:length])
-    text = said(model, prompt, ids)
-    places = [text.find(word) for word in stop if word in text]
-    if places:
-        text, ended = text[:min(places)], "stop"
-        ids = ids[:next(count for count in range(len(ids) + 1) if len(said(model, prompt, ids[:count])) >= len(text))]
+    end_ids = set(end_token_ids(model))
+    length = next((position for position, token in enumerate(new_ids) if token in end_ids), len(new_ids))
+    finish_reason = "end" if length < len(new_ids) else "length"
+    ids = list(new_ids[:length])
+    text = continuation_text(model, prompt, ids)
+    stop_starts = [text.find(stop_string) for stop_string in stop if stop_string in text]
+    if stop_starts:
+        text, finish_reason = text[:min(stop_starts)], "stop"
+        ids = ids[:next(size for size in range(len(ids) + 1) if len(continuation_text(model, prompt, ids[:size])) >= len(text))]
         length = len(ids)
-    values = log_probabilities(model, prompt, ids) if logs is None else logs[:length]
-    return Written(text, tuple(ids), tuple(values), ended, cut)
+    values = log_probabilities(model, prompt, ids) if token_log_probabilities is None else token_log_probabilities[:length]
+    return GeneratedText(text, tuple(ids), tuple(values), finish_reason, cut_tokens)
 
 
-def said(model: Model, prompt: Sequence[int], new: Sequence[int]) -> str:
-    """New ids as the text that goes on after the prompt, with the blank between them where there is one."""
-    def text(ids: Sequence[int]) -> str:
-        found: str = model.tokenizer.held.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        return found
+def continuation_text(model: Model, prompt: Sequence[int], new_ids: Sequence[int]) -> str:
+    """New ids as the text that follows the prompt, with the blank between them where there is one."""
+    def decode(ids: Sequence[int]) -> str:
+        text: str = model.tokenizer.hf_tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return text
 
-    start = text(prompt[-TAIL:])
-    whole = text([*prompt[-TAIL:], *new])
-    return whole[len(start):] if whole.startswith(start) and not start.endswith("\ufffd") else text(new)
+    prompt_text = decode(prompt[-CONTEXT_TOKENS:])
+    full_text = decode([*prompt[-CONTEXT_TOKENS:], *new_ids])
+    return full_text[len(prompt_text):] if full_text.startswith(prompt_text) and not prompt_text.endswith("\ufffd") else decode(new_ids)
 
 
-def log_probabilities(model: Model, prompt: Sequence[int], new: Sequence[int]) -> list[float]:
+def log_probabilities(model: Model, prompt: Sequence[int], new_ids: Sequence[int]) -> list[float]:
     """log p of each new token under the model as it is, without temperature or penalties."""
-    if not new:
+    if not new_ids:
         return []
-    ids = [*prompt, *new]
-    asks = list(range(len(prompt) - 1, len(ids) - 1))
-    batch = collate([Feature(ids, [0] * len(ids), {"label": Target(list(new), "asked")}, asks=asks)], Layout(packed=model.can_pack))
-    if model.facts.row.heads[model.head].by_mask or model.facts.family == "xlnet":
-        return read_anew(model, prompt, new)
-    found: list[float] = (-model.surprises(batch)["surprise"]).tolist()
-    return found
+    ids = [*prompt, *new_ids]
+    label_positions = list(range(len(prompt) - 1, len(ids) - 1))
+    feature = Feature(ids, [0] * len(ids), {"label": Target(list(new_ids), "position")}, label_positions=label_positions)
+    batch = collate([feature], Layout(packed=model.can_pack))
+    if model.info.family.heads[model.head].fills_masks or model.info.family_name == "xlnet":
+        return log_probabilities_stepwise(model, prompt, new_ids)
+    values: list[float] = (-model.surprisals(batch)["surprise"]).tolist()
+    return values
 
 
-def read_anew(model: Model, prompt: Sequence[int], new: Sequence[int]) -> list[float]:
-    """The same of a model whose every step reads all over again."""
+def log_probabilities_stepwise(model: Model, prompt: Sequence[int], new_ids: Sequence[int]) -> list[float]:
+    """The same of a model without a cache: every step reads all tokens again."""
     import torch
 
-    found = []
-    for place, token in enumerate(new):
-        ids = torch.tensor([[*prompt, *new[:place]]], device=model.device)
+    values = []
+    for position, token in enumerate(new_ids):
+        ids = torch.tensor([[*prompt, *new_ids[:position]]], device=model.device)
         scores = model.module(**model.module.prepare_inputs_for_generation(ids)).logits[0, -1]
-        found.append(float(scores.float().log_softmax(-1)[token]))
-    return found
+        values.append(float(scores.float().log_softmax(-1)[token]))
+    return values
 
 
 class Stream:
-    """Hands text on as it is written, whole characters at a time."""
+    """Hands text on while it is generated, whole characters at a time."""
 
-    def __init__(self, model: Model, hear: Callable[[str], None], before: Sequence[int]) -> None:
-        self.model, self.hear, self.before = model, hear, before
+    def __init__(self, model: Model, on_text: Callable[[str], None], prompt_ids: Sequence[int]) -> None:
+        self.model, self.on_text, self.prompt_ids = model, on_text, prompt_ids
         self.ids: list[int] = []
-        self.said, self.prompt = "", True
+        self.emitted, self.awaits_prompt = "", True
 
     def put(self, ids: Any) -> None:
         """The prompt first, then each new token."""
-        if self.prompt:
-            self.prompt = False
+        if self.awaits_prompt:
+            self.awaits_prompt = False
             return
         self.ids += ids.reshape(-1).tolist()
-        self.tell(whole=False)
+        self.emit(is_last=False)
 
     def end(self) -> None:
         """Nothing more comes."""
-        self.tell(whole=True)
+        self.emit(is_last=True)
 
-    def tell(self, *, whole: bool) -> None:
-        """What was not yet said; half a character, and all after it, waits: with what follows it may read otherwise."""
-        text = said(self.model, self.before, self.ids)
-        if not whole:
+    def emit(self, *, is_last: bool) -> None:
+        """Hand on the text that is new; half a character, and all after it, waits: with what follows it may read otherwise."""
+        text = continuation_text(self.model, self.prompt_ids, self.ids)
+        if not is_last:
             text = text.partition("\ufffd")[0]
-        if text.startswith(self.said) and text != self.said:
-            self.hear(text[len(self.said):])
-            self.said = text
+        if text.startswith(self.emitted) and text != self.emitted:
+            self.on_text(text[len(self.emitted):])
+            self.emitted = text

@@ -1,6 +1,6 @@
-"""What is heard while a model writes: how likely each token was, and whether a text may end.
+"""What is recorded while a model generates: log p of each token, and whether a text may end.
 
-B texts side by side, V pieces of the vocabulary, S tokens.
+B texts of a batch, V pieces of the vocabulary, S tokens.
 """
 
 from __future__ import annotations
@@ -12,65 +12,66 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Collected:
-    """Listens to a model that writes one token after another (not to beams, which change places).
+class LogProbabilityRecorder:
+    """Records log p of each token that a model generates, one after another (not with beams, whose rows are reordered).
 
-        with Collected(module) as seen:
-            ids = module.generate(…, logits_processor=[seen])
-        seen.rows(ids[:, -1])   log p of each new token of each text, without temperature and penalties
+        with LogProbabilityRecorder(module) as recorder:
+            ids = module.generate(…, logits_processor=[recorder])
+        recorder.rows(ids[:, -1])   log p of each new token of each text, without temperature and penalties
     """
 
     def __init__(self, module: Any) -> None:
         self.module = module
-        self.logs: Tensor | None = None  # (B, V) of the token that is chosen next
+        self.next_log_probabilities: Tensor | None = None  # (B, V)
         self.values: list[Tensor] = []
 
     def __enter__(self) -> Self:
-        self.hook = self.module.register_forward_hook(self.hear)
+        self.hook = self.module.register_forward_hook(self.keep_scores)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.hook.remove()
 
-    def hear(self, _: Any, __: Any, output: Any) -> None:
+    def keep_scores(self, _: Any, __: Any, output: Any) -> None:
         """Scores as the model gives them."""
         self.scores = output.logits[:, -1]
 
     def __call__(self, ids: Tensor, scores: Tensor) -> Tensor:
-        """Between two tokens: the last one is known now; changes nothing."""
-        self.take(ids[:, -1])
-        self.logs = self.scores.float().log_softmax(-1)
+        """As a logits processor: record the last token, and change nothing."""
+        self.record(ids[:, -1])
+        self.next_log_probabilities = self.scores.float().log_softmax(-1)
         return scores
 
-    def take(self, chosen: Tensor) -> None:
-        """Keep the log-probability of what was chosen, (B,)."""
-        if self.logs is not None:
-            self.values.append(self.logs.gather(1, chosen[:, None])[:, 0])
-        self.logs = None
+    def record(self, tokens: Tensor) -> None:
+        """Record the log-probability of these tokens, (B,)."""
+        if self.next_log_probabilities is not None:
+            self.values.append(self.next_log_probabilities.gather(1, tokens[:, None])[:, 0])
+        self.next_log_probabilities = None
 
-    def rows(self, last: Tensor) -> list[list[float]]:
-        """Each text's log-probabilities, when the last chosen tokens are these (B,)."""
+    def rows(self, last_tokens: Tensor) -> list[list[float]]:
+        """Each text's log-probabilities, where its last token is this one, (B,)."""
         import torch
 
-        self.take(last)
-        found: list[list[float]] = torch.stack(self.values, 1).tolist() if self.values else [[] for _ in last]
-        return found
+        self.record(last_tokens)
+        rows: list[list[float]] = torch.stack(self.values, 1).tolist() if self.values else [[] for _ in last_tokens]
+        return rows
 
 
-class Stopped:
-    """Whether each text holds one of the strings that end it; it is cut exactly later.
+class StopStrings:
+    """A stopping criterion: whether each text contains a stop string; it is cut exactly later.
 
-    The library's own criterion knows tokenizers of bytes and of sentencepiece alone.
+    The library's own criterion works for byte-level and sentencepiece tokenizers alone.
     """
 
-    def __init__(self, said: Callable[[Sequence[int], Sequence[int]], str], prompts: Sequence[Sequence[int]], stop: Sequence[str]) -> None:
-        self.said, self.prompts, self.stop = said, prompts, stop
+    def __init__(self, to_text: Callable[[Sequence[int], Sequence[int]], str], prompts: Sequence[Sequence[int]],
+                 stop_strings: Sequence[str]) -> None:
+        self.to_text, self.prompts, self.stop_strings = to_text, prompts, stop_strings
         self.width = max(map(len, prompts))
 
     def __call__(self, ids: Tensor, scores: Any, **_: Any) -> Tensor:
         """True for each text that may end, (B, S) -> (B,)."""
         import torch
 
-        each = len(ids) // len(self.prompts)  # beams or answers of one prompt
-        texts = [self.said(self.prompts[row // each], new) for row, new in enumerate(ids[:, self.width:].tolist())]
-        return torch.tensor([any(word in text for word in self.stop) for text in texts], device=ids.device)
+        rows_per_prompt = len(ids) // len(self.prompts)  # its beams or texts
+        texts = [self.to_text(self.prompts[row // rows_per_prompt], new_ids) for row, new_ids in enumerate(ids[:, self.width:].tolist())]
+        return torch.tensor([any(stop_string in text for stop_string in self.stop_strings) for text in texts], device=ids.device)

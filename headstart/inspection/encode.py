@@ -1,4 +1,4 @@
-"""A text, or a pair, as the model reads it: each token with its piece, characters, segment and owner."""
+"""A text, or a pair, as the model reads it: each token with its piece, characters, segment and part (text or pair)."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from headstart.contract import Json
     from headstart.models.model import Model
 
-# A word is a run of letters and digits, or one sign; scripts without spaces count by the character.
-ALONE = r"\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
-WORD = re.compile(rf"[{ALONE}]|[^\W{ALONE}]+|[^\w\s]")
+# A word is a run of letters and digits, or one sign; in scripts without spaces each character is a word.
+UNSPACED = r"\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+WORD = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+|[^\w\s]")
 
 
 @dataclass(frozen=True)
 class Token:
     """One token of the model's input.
 
-    `part` says whose it is: "text", "pair", or None for what the model's own form adds ([CLS], </s> …). `begin` and
-    `end` are characters of that part; None where there are none. `segment` is the segment number that the model sees.
+    `part` is the text that it belongs to: "text", "pair", or None for a special token ([CLS], </s> …). `begin` and `end`
+    are characters of that part; None where there are none. `segment` is the segment number that the model sees.
     """
 
     id: int
@@ -36,7 +36,7 @@ class Token:
 
     @property
     def special(self) -> bool:
-        """Whether the model's form added it."""
+        """Whether it belongs to neither text."""
         return self.part is None
 
     def json(self) -> dict[str, Json]:
@@ -46,7 +46,7 @@ class Token:
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedText:
     """A text (and its pair) with its tokens, special ones included."""
 
     text: str
@@ -60,82 +60,83 @@ class Encoded:
 
     def source(self, token: Token) -> str:
         """The characters that a token came from; "" where none did."""
-        held = self.pair if token.part == "pair" else self.text
-        return "" if held is None or token.begin is None else held[token.begin:token.end]
+        text = self.pair if token.part == "pair" else self.text
+        return "" if text is None or token.begin is None else text[token.begin:token.end]
 
 
 @dataclass(frozen=True)
 class Word:
-    """A word of the text or of its pair, and the places of its tokens."""
+    """A word of the text or of its pair, and the indices of its tokens."""
 
     text: str
     part: Literal["text", "pair"]
     begin: int
     end: int
-    places: tuple[int, ...]
+    token_indices: tuple[int, ...]
 
 
-def encode(model: Model, text: str, pair: str | None = None) -> Encoded:
-    """The tokens of a text or a pair, whole; raises UserError (65) for one without characters or too long to read at once."""
+def encode(model: Model, text: str, pair: str | None = None) -> EncodedText:
+    """The tokens of a text or a pair, uncut; raises UserError (65) for one without characters or longer than the model reads."""
     names: tuple[Literal["text", "pair"], ...] = ("text", "pair") if pair is not None else ("text",)
-    given = [text] if pair is None else [text, pair]
-    for name, held in zip(names, given, strict=True):
-        if not held.strip():
-            raise UserError(f"The {name} needs at least one character, but it is {'empty' if not held else 'only space'}.",
+    texts = [text] if pair is None else [text, pair]
+    for name, part_text in zip(names, texts, strict=True):
+        if not part_text.strip():
+            raise UserError(f"The {name} needs at least one character, but it is {'empty' if not part_text else 'only space'}.",
                             fix="Give a text.", exit=Exit.DATA)
-    held_tokens = [model.tokenizer.tokenize(held) for held in given]
-    # Laid out with marks in the place of ids, every family's own form shows whose each place is.
-    marks, segments = model.tokenizer.lay_out(*([-1 - number] * len(held.ids) for number, held in enumerate(held_tokens)))
-    ids, _ = model.tokenizer.lay_out(*(held.ids for held in held_tokens))
-    if len(ids) > model.tokenizer.longest:
-        raise UserError(f"{model.facts.reference} reads at most {model.tokenizer.longest:,} tokens at once, but the text has "
+    tokenized = [model.tokenizer.tokenize(part_text) for part_text in texts]
+    # With markers instead of ids, the family's own template shows which part each token belongs to.
+    part_markers = [[-1 - part] * len(tokens.ids) for part, tokens in enumerate(tokenized)]
+    markers, segments = model.tokenizer.with_special_tokens(*part_markers)
+    ids, _ = model.tokenizer.with_special_tokens(*(tokens.ids for tokens in tokenized))
+    if len(ids) > model.tokenizer.max_length:
+        raise UserError(f"{model.info.reference} reads at most {model.tokenizer.max_length:,} tokens at once, but the text has "
                         f"{len(ids):,} (special tokens included).", fix="Inspect a part of it.", exit=Exit.DATA)
     offsets: list[tuple[int | None, int | None]] = []
-    for one in held_tokens:
-        offsets += one.offsets if one.offsets is not None else [(None, None)] * len(one.ids)
+    for text_tokens in tokenized:
+        offsets += text_tokens.offsets if text_tokens.offsets is not None else [(None, None)] * len(text_tokens.ids)
     characters = iter(offsets)
-    found = []
-    for number, piece, mark, segment in zip(ids, model.tokenizer.pieces(ids), marks, segments, strict=True):
-        begin, end = next(characters) if mark < 0 else (None, None)
-        seen = int(segment) if model.facts.row.has_types else 0
-        found.append(Token(int(number), piece, begin, end, seen, names[-1 - mark] if mark < 0 else None))
-    return Encoded(text, pair, tuple(found))
+    encoded_tokens = []
+    for token_id, piece, marker, segment_id in zip(ids, model.tokenizer.pieces(ids), markers, segments, strict=True):
+        begin, end = next(characters) if marker < 0 else (None, None)
+        segment = int(segment_id) if model.info.family.has_token_types else 0
+        encoded_tokens.append(Token(int(token_id), piece, begin, end, segment, names[-1 - marker] if marker < 0 else None))
+    return EncodedText(text, pair, tuple(encoded_tokens))
 
 
-def words(encoded: Encoded) -> list[Word]:
+def split_words(encoded: EncodedText) -> list[Word]:
     """The words of the text, then of the pair, each with its tokens; a token of several words goes to the first one.
 
     Where the tokenizer knows no characters, each token is a word.
     """
-    found = []
+    words = []
     parts: list[tuple[Literal["text", "pair"], str | None]] = [("text", encoded.text), ("pair", encoded.pair)]
-    for part, held in parts:
-        if held is None:
+    for part, text in parts:
+        if text is None:
             continue
-        places = [place for place, token in enumerate(encoded.tokens) if token.part == part]
-        if any(encoded.tokens[place].begin is None for place in places):
-            found += [Word(encoded.tokens[place].piece, part, 0, 0, (place,)) for place in places]
+        token_indices = [index for index, token in enumerate(encoded.tokens) if token.part == part]
+        if any(encoded.tokens[index].begin is None for index in token_indices):
+            words += [Word(encoded.tokens[index].piece, part, 0, 0, (index,)) for index in token_indices]
             continue
-        borders = [match.span() for match in WORD.finditer(held)]
-        owner = owners(encoded, places, borders, held)
-        for number, (begin, end) in enumerate(borders):
-            mine = tuple(place for place in places if owner[place] == number)
-            if mine:
-                last = max(end, *(encoded.tokens[place].end or 0 for place in mine))  # "'t" may be one token
-                found.append(Word(held[begin:last], part, begin, last, mine))
-    return found
+        spans = [match.span() for match in WORD.finditer(text)]
+        word_indices = word_of_token(encoded, token_indices, spans, text)
+        for word_index, (begin, end) in enumerate(spans):
+            word_tokens = tuple(index for index in token_indices if word_indices[index] == word_index)
+            if word_tokens:
+                word_end = max(end, *(encoded.tokens[index].end or 0 for index in word_tokens))  # "'t" may be one token
+                words.append(Word(text[begin:word_end], part, begin, word_end, word_tokens))
+    return words
 
 
-def owners(encoded: Encoded, places: Sequence[int], borders: Sequence[tuple[int, int]], held: str) -> dict[int, int]:
+def word_of_token(encoded: EncodedText, token_indices: Sequence[int], spans: Sequence[tuple[int, int]], text: str) -> dict[int, int]:
     """The word of each token: the one that holds its first character that is no space, else the nearest before."""
     import bisect
 
-    begins = [begin for begin, _ in borders]
-    found = {}
-    for place in places:
-        token = encoded.tokens[place]
+    word_starts = [begin for begin, _ in spans]
+    word_indices = {}
+    for index in token_indices:
+        token = encoded.tokens[index]
         assert token.begin is not None and token.end is not None
-        inside = held[token.begin:token.end]
-        at = token.begin + len(inside) - len(inside.lstrip())
-        found[place] = max(0, bisect.bisect_right(begins, at) - 1)
-    return found
+        token_text = text[token.begin:token.end]
+        first_character = token.begin + len(token_text) - len(token_text.lstrip())
+        word_indices[index] = max(0, bisect.bisect_right(word_starts, first_character) - 1)
+    return word_indices

@@ -1,4 +1,4 @@
-"""Which words of a text a wrong answer rests on: integrated gradients of the output that gave it.
+"""Attribution of wrong predictions to the words of their texts: integrated gradients of the output that gave them.
 
 K points of a path, T tokens, C columns of an output.
 """
@@ -8,50 +8,53 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from headstart.contract import Doubt
+from headstart.contract import ErrorToExplain
 from headstart.errors import UserError
-from headstart.inspection.attribution import Scorer, integrated
-from headstart.inspection.encode import Encoded, Word, encode, words
+from headstart.inspection.attribution import Scorer, integrated_gradients
+from headstart.inspection.encode import EncodedText, Word, encode, split_words
 
 if TYPE_CHECKING:
     from headstart.models.model import Model
 
-STEPS, MORE = 16, 32  # points of the path, and where the shares miss much: five rows of MiniLM miss 2 % at most, 24 for all missed 15 %
-MISSED = 0.05  # of what is explained; the error is told beside it
+# Points of the path at first, and where the scores miss much: five rows of MiniLM miss 2 % at most, with 24 for all they missed 15 %.
+STEPS, MAX_STEPS = 16, 32
+MAX_ERROR = 0.05  # as a share of the difference that is explained; the report shows the error
 
 
 @dataclass(frozen=True)
-class Weighed:
-    """Words with their scores for the answer, and what the scores miss of the output's difference from an empty text."""
+class ErrorAttribution:
+    """Words with their scores for the prediction, and what the scores miss of the output's difference from the baseline."""
 
     words: tuple[tuple[Word, float], ...]
     difference: float
     error: float
 
 
-def weigh(model: Model, doubt: Doubt) -> Weighed | None:
-    """How much each word spoke for a wrong answer; None where its text is longer than the model reads at once."""
+def explain_error(model: Model, error: ErrorToExplain) -> ErrorAttribution | None:
+    """How much each word supported a wrong prediction; None where its text is longer than the model reads at once."""
     try:
-        encoded = encode(model, doubt.text, doubt.pair)
+        encoded = encode(model, error.text, error.pair)
     except UserError:
         return None
-    index = doubt.column if doubt.column is not None else [(place_of(encoded, doubt, at), column) for at, column in doubt.places]
+    index = error.column if error.column is not None else [
+        (token_position(encoded, error, character), column) for character, column in error.position_columns]
     scorer = Scorer(model, encoded, "pad")
-    value, base = (scorer.value(ids, index) for ids in (list(encoded.feature.ids), scorer.plain))
-    scores, _ = integrated(scorer, index, value - base, STEPS)
-    if abs(float(scores.sum()) - (value - base)) > MISSED * abs(value - base):
-        scores, _ = integrated(scorer, index, value - base, MORE)
-    held = tuple((word, float(sum(scores[place] for place in word.places))) for word in words(encoded))
-    return Weighed(held, value - base, float(scores.sum()) - (value - base))
+    value, baseline_value = (scorer.value(ids, index) for ids in (list(encoded.feature.ids), scorer.baseline_ids))
+    difference = value - baseline_value
+    scores, _ = integrated_gradients(scorer, index, difference, STEPS)
+    if abs(float(scores.sum()) - difference) > MAX_ERROR * abs(difference):
+        scores, _ = integrated_gradients(scorer, index, difference, MAX_STEPS)
+    word_scores = tuple((word, float(sum(scores[token] for token in word.token_indices))) for word in split_words(encoded))
+    return ErrorAttribution(word_scores, difference, float(scores.sum()) - difference)
 
 
-def place_of(encoded: Encoded, doubt: Doubt, at: int) -> int:
-    """The token of the last part that holds this character, or the nearest one."""
-    part = "text" if doubt.pair is None else "pair"
-    known = [(place, token) for place, token in enumerate(encoded.tokens) if token.part == part and token.begin is not None]
-    return min(known, key=lambda pair: distance(pair[1].begin or 0, pair[1].end or 0, at))[0] if known else 0
+def token_position(encoded: EncodedText, error: ErrorToExplain, character: int) -> int:
+    """The position of the token of the last part that has this character, or of the nearest one."""
+    part = "text" if error.pair is None else "pair"
+    tokens = [(position, token) for position, token in enumerate(encoded.tokens) if token.part == part and token.begin is not None]
+    return min(tokens, key=lambda pair: distance(pair[1].begin or 0, pair[1].end or 0, character))[0] if tokens else 0
 
 
-def distance(begin: int, end: int, at: int) -> int:
-    """How far a character is from a token."""
-    return max(begin - at, at - end + 1, 0)
+def distance(begin: int, end: int, character: int) -> int:
+    """How many characters a character is away from a token's."""
+    return max(begin - character, character - end + 1, 0)

@@ -1,4 +1,4 @@
-"""What heads look at, in a word: the token before, the token after, itself, the first token, separators, or no one thing.
+"""Attention patterns of heads: the token before, the token after, itself, the first token, separators, or mixed.
 
 Shapes: L layers, H heads, T tokens.
 """
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
     from headstart.inspection.encode import Token
 
-NAMES = ("the token before", "the token after", "itself", "the first token", "the other special tokens", "the same word elsewhere")
-CLEAR = 0.4  # the mean share from which a head is called after what it looks at
+PATTERN_NAMES = ("the token before", "the token after", "itself", "the first token", "the other special tokens", "the same word elsewhere")
+MIN_SHARE = 0.4  # the mean share of attention from which a pattern gives a head its name
 
 
 @dataclass(frozen=True)
-class Pattern:
-    """A head's habit on one text: the mean share of attention that goes to each of NAMES, and how broadly it spreads.
+class HeadPattern:
+    """A head's pattern on one text: the mean share of attention that each of PATTERN_NAMES gets, and how broadly it spreads.
 
-    `breadth` is e to the mean entropy: 1 when every token looks at one token alone, T when at all alike.
+    `breadth` is e to the mean entropy: 1 when every token attends to a single token, T when to all equally.
     """
 
     layer: int
@@ -32,45 +32,45 @@ class Pattern:
 
     @property
     def name(self) -> str:
-        """What it mostly looks at; "broad" or "mixed" where it is no one thing."""
-        share, name = max(zip(self.shares, NAMES, strict=True))
-        if share >= CLEAR:
+        """The pattern that gets most of the attention; "mixed" where none gets much."""
+        share, name = max(zip(self.shares, PATTERN_NAMES, strict=True))
+        if share >= MIN_SHARE:
             return name
         return "mixed"
 
-    def words(self) -> str:
-        """One line: its habit with the share."""
+    def text(self) -> str:
+        """The name with its share, or with the breadth of a mixed head."""
         share = max(self.shares)
         if self.name == "mixed":
             return f"mixed, about {self.breadth:.1f} tokens at once"
         return f"{self.name} ({100 * share:.0f} %)"
 
 
-def patterns(attentions: NDArray[Any], tokens: Sequence[Token], layers: Sequence[int], heads: Sequence[int]) -> list[Pattern]:
-    """The habit of every head (L, H, T, T), after the measures of Clark et al. 2019 (section 3)."""
+def head_patterns(attentions: NDArray[Any], tokens: Sequence[Token], layers: Sequence[int], heads: Sequence[int]) -> list[HeadPattern]:
+    """The pattern of every head, (L, H, T, T), after the measures of Clark et al. 2019 (section 3)."""
     import numpy as np
 
-    masks = masks_of(tokens)
-    found = []
-    for row, layer in enumerate(layers):
-        for column, head in enumerate(heads):
-            weights = attentions[row, column].astype(np.float64)
+    masks = pattern_masks(tokens)
+    patterns = []
+    for layer_index, layer in enumerate(layers):
+        for head_index, head in enumerate(heads):
+            weights = attentions[layer_index, head_index].astype(np.float64)
             shares = tuple(float((weights * mask).sum(axis=1)[mask.any(axis=1)].mean()) if mask.any() else 0.0 for mask in masks)
             entropy = -(weights * np.log(np.maximum(weights, 1e-12))).sum(axis=1).mean()
-            found.append(Pattern(layer, head, shares, float(np.exp(entropy))))
-    return found
+            patterns.append(HeadPattern(layer, head, shares, float(np.exp(entropy))))
+    return patterns
 
 
-def masks_of(tokens: Sequence[Token]) -> list[NDArray[Any]]:
-    """For each of NAMES which token may be looked at from which, (T, T); none counts twice but by being special."""
+def pattern_masks(tokens: Sequence[Token]) -> list[NDArray[Any]]:
+    """For each of PATTERN_NAMES the pairs of tokens that count for it, (T, T); only special tokens may count twice."""
     import numpy as np
 
     count = len(tokens)
     special = np.asarray([token.special for token in tokens])
-    first = np.zeros(count, dtype=bool)
-    first[0] = True  # where many heads rest, special or not
+    first_token = np.zeros(count, dtype=bool)
+    first_token[0] = True  # on which many heads rest, special or not
     ids = np.asarray([token.id for token in tokens])
-    every = np.ones((count, 1), dtype=bool)
-    same = (ids[:, None] == ids[None, :]) & ~np.eye(count, dtype=bool) & ~special[:, None]
-    return [np.eye(count, k=-1, dtype=bool), np.eye(count, k=1, dtype=bool), np.eye(count, dtype=bool), every & first,
-            every & (special & ~first), same]
+    any_token = np.ones((count, 1), dtype=bool)
+    same_word = (ids[:, None] == ids[None, :]) & ~np.eye(count, dtype=bool) & ~special[:, None]
+    return [np.eye(count, k=-1, dtype=bool), np.eye(count, k=1, dtype=bool), np.eye(count, dtype=bool), any_token & first_token,
+            any_token & (special & ~first_token), same_word]

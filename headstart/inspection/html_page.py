@@ -16,73 +16,71 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.errors import Exit, UserError
-from headstart.inspection.export import whole
-from headstart.inspection.head_patterns import NAMES, Pattern, patterns
-from headstart.inspection.projection import flat_maps, kept, similarities
+from headstart.files import write_text
+from headstart.inspection.head_patterns import PATTERN_NAMES, HeadPattern, head_patterns
+from headstart.inspection.projection import layer_similarities, principal_maps, similarities
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headstart.inspection.attribution import Attribution
-    from headstart.inspection.inspect import Inspection
+    from headstart.inspection.inspection import Inspection
 
-MOST_BYTES = 24_000_000  # a page beyond this opens slowly
-TELLING = (0, 1, 5)  # of attention.NAMES: before, after, same word; the page opens at the head with most of one of these
+MAX_PAGE_BYTES = 24_000_000  # a page beyond this opens slowly
+TELLING_PATTERNS = (0, 1, 5)  # of PATTERN_NAMES: before, after, same word; the page opens at the head with most of one of these
 
 
-def write(inspection: Inspection, path: Path, attribution: Attribution | None = None) -> Path:
+def write_page(inspection: Inspection, path: Path, attribution: Attribution | None = None) -> Path:
     """Write the page whole or not at all; raises UserError (65 for more numbers than a page can show, 74)."""
-    text = render(inspection, attribution)
-    with whole(path) as staging:
-        staging.write_text(text, encoding="utf-8")
+    write_text(path, render_page(inspection, attribution), "Choose another place.")
     return path
 
 
-def render(inspection: Inspection, attribution: Attribution | None = None) -> str:
+def render_page(inspection: Inspection, attribution: Attribution | None = None) -> str:
     """The whole page."""
     check_size(inspection)
     style, script = resource("inspect.css"), resource("inspect.js")
-    policy = (f"default-src 'none'; style-src '{digest(style)}'; script-src '{digest(script)}'; base-uri 'none'; form-action 'none'")
-    habits = patterns(inspection.attentions, inspection.tokens, inspection.attention_layers, inspection.heads)
-    held = json.dumps(payload(inspection, habits, attribution), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    held = held.replace("<", "\\u003c")  # so that nothing can end the script
-    parts = [("prediction", "What the prediction rests on", prediction_part(attribution)) if attribution is not None else None,
+    policy = (f"default-src 'none'; style-src '{csp_digest(style)}'; script-src '{csp_digest(script)}'; base-uri 'none'; form-action 'none'")
+    patterns = head_patterns(inspection.attentions, inspection.tokens, inspection.attention_layers, inspection.heads)
+    data = json.dumps(payload(inspection, patterns, attribution), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    data = data.replace("<", "\\u003c")  # so that nothing can end the script
+    parts = [("prediction", "Attribution of the prediction", prediction_part(attribution)) if attribution is not None else None,
              ("attention", "Attention", ATTENTION) if inspection.attentions.size else None,
-             ("states", "Hidden states", STATES), ("tables", "In tables", tables_part(inspection, habits))]
+             ("states", "Hidden states", STATES), ("tables", "In tables", tables_part(inspection, patterns))]
     sections = [part for part in parts if part is not None]
     links = "".join(f'<a href="#{name}">{title}</a>' for name, title, _ in sections)
-    body = "".join(f'<section id="{name}"><h2>{title}</h2>{inside}</section>' for name, title, inside in sections)
-    size = len(inspection.tokens)
+    body = "".join(f'<section id="{name}"><h2>{title}</h2>{content}</section>' for name, title, content in sections)
+    token_count = len(inspection.tokens)
     return (f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy}">'
             f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>A look inside {escape(inspection.model)}</title>'
-            f'<style>{style}</style></head><body><header><h1>A look inside</h1><p class="meta">{escape(inspection.model)} · {size} tokens · '
-            f'layers {escape(runs(inspection.layers))} · heads {escape(runs(inspection.heads))}</p>'
+            f'<style>{style}</style></head><body><header><h1>A look inside</h1><p class="meta">{escape(inspection.model)} · {token_count} tokens · '
+            f'layers {escape(number_ranges(inspection.layers))} · heads {escape(number_ranges(inspection.heads))}</p>'
             f'<div class="chips" id="chips" role="group" aria-label="Tokens: choose one to follow it"></div><nav aria-label="Parts">{links}</nav></header>'
             f'<main>{body}</main><p class="quiet" id="live" aria-live="polite"></p><footer>Made by headstart. Attention is drawn on a square-root '
             f'scale in 256 steps; the exact numbers: headstart inspect … --to F.npz.</footer>'
-            f'<script type="application/json" id="data">{held}</script><script>{script}</script></body></html>\n')
+            f'<script type="application/json" id="data">{data}</script><script>{script}</script></body></html>\n')
 
 
-ATTENTION = """<p>Each square is one head: rows are tokens, columns what they look at; the stronger the colour, the more. Choose a head, then a token.</p>
+ATTENTION = """<p>Each square is one head: rows are tokens, columns the tokens they attend to; a stronger colour is a larger weight. Choose a head, then a token.</p>
 <div class="bar"><label>Layer <select id="layer"></select></label><label>Head <select id="head"></select></label></div>
 <div class="two"><div class="left"><div class="card"><h3>All heads</h3><div class="heads" id="heads" role="grid" aria-label="All heads; arrow keys move"></div>
 <div class="legend"><span>0</span><canvas data-ramp="ramp" width="256" height="1" aria-hidden="true"></canvas><span>1, square-root scale</span></div></div>
-<div class="card"><h3>Lines from each token to what it looks at</h3><div class="scroll" id="lines" tabindex="0"></div></div></div>
+<div class="card"><h3>Lines from each token to those it attends to</h3><div class="scroll" id="lines" tabindex="0"></div></div></div>
 <div class="card"><h3 id="head-name"></h3><div class="scroll"><canvas class="map" id="attention-map" tabindex="0" role="img"
-aria-label="Attention of the chosen head; arrow keys read its cells"></canvas></div><p class="said" id="said" aria-live="polite"></p></div></div>"""
+aria-label="Attention of the chosen head; arrow keys read its cells"></canvas></div><p class="reading" id="attention-text" aria-live="polite"></p></div></div>"""
 
 STATES = """<p>Where the tokens lie after each layer, and how alike their states are.</p>
 <div class="bar"><label>After <input type="range" id="depth" min="0" step="1" aria-describedby="depth-name"></label><b id="depth-name" aria-live="polite"></b>
 <label><input type="checkbox" id="special"> show special tokens</label></div>
 <div class="two even"><div class="card"><h3>Map of the tokens</h3><svg id="scatter" viewBox="0 0 620 460" role="img"
-aria-label="Tokens on the two principal components of this layer"></svg><p class="note" id="spread"></p><p class="said" id="near"></p></div>
+aria-label="Tokens on the two principal components of this layer"></svg><p class="note" id="spread"></p><p class="reading" id="nearest"></p></div>
 <div class="card"><h3>Similarity of every two tokens</h3><div class="scroll"><canvas class="map" id="similarity-map" tabindex="0" role="img"
 aria-label="Cosine of every two tokens; arrow keys read its cells"></canvas></div>
 <div class="legend"><span id="low"></span><canvas data-ramp="ramp" width="256" height="1" aria-hidden="true"></canvas><span>1, cosine</span></div></div></div>
-<div class="card" id="kept"><h3>What each layer leaves of a token</h3><p class="note">Cosine of a token's state before and after each layer; where the colour is weak,
-the layer changed it much.</p><div class="scroll"><canvas class="map" id="kept-map" tabindex="0" role="img"
+<div class="card" id="layer-similarity"><h3>How much each layer changes a token</h3><p class="note">Cosine of a token's state before and after each layer; where the colour is weak,
+the layer changed it much.</p><div class="scroll"><canvas class="map" id="layer-similarity-map" tabindex="0" role="img"
 aria-label="Cosine of each token's state before and after each layer; arrow keys read its cells"></canvas></div>
-<div class="legend"><span id="kept-low"></span><canvas data-ramp="ramp" width="256" height="1" aria-hidden="true"></canvas><span>1, cosine</span></div></div>"""
+<div class="legend"><span id="layer-similarity-low"></span><canvas data-ramp="ramp" width="256" height="1" aria-hidden="true"></canvas><span>1, cosine</span></div></div>"""
 
 
 def resource(name: str) -> str:
@@ -90,8 +88,8 @@ def resource(name: str) -> str:
     return files("headstart.inspection").joinpath("page", name).read_text(encoding="utf-8")
 
 
-def digest(text: str) -> str:
-    """What the page's policy calls this text, and nothing else, by."""
+def csp_digest(text: str) -> str:
+    """The hash by which the page's policy allows this text and no other."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
@@ -100,46 +98,48 @@ def escape(value: object) -> str:
     return html.escape(str(value), quote=True)
 
 
-def runs(numbers: tuple[int, ...]) -> str:
+def number_ranges(numbers: tuple[int, ...]) -> str:
     """(0, 1, 2, 5) as "0–2, 5"."""
-    found: list[list[int]] = []
+    ranges: list[list[int]] = []
     for number in numbers:
-        if found and number == found[-1][1] + 1:
-            found[-1][1] = number
+        if ranges and number == ranges[-1][1] + 1:
+            ranges[-1][1] = number
         else:
-            found.append([number, number])
-    return ", ".join(str(first) if first == last else f"{first}–{last}" for first, last in found)
+            ranges.append([number, number])
+    return ", ".join(str(first) if first == last else f"{first}–{last}" for first, last in ranges)
 
 
 def check_size(inspection: Inspection) -> None:
     """Refuse a page that no browser would open soon, with what would help."""
-    size = len(inspection.tokens)
-    need = (inspection.attentions.size + len(inspection.layers) * size * size) * 4 / 3
-    if need > MOST_BYTES:
-        raise UserError(f"The page would have {need / 1e6:.0f} MB ({size} tokens, {inspection.attentions.shape[0]} x {inspection.attentions.shape[1]} "
-                        f"heads); it can have {MOST_BYTES / 1e6:.0f}.", fix="Choose fewer layers or heads (--layers 1,6,12), or a shorter text.", exit=Exit.DATA)
+    token_count = len(inspection.tokens)
+    page_bytes = (inspection.attentions.size + len(inspection.layers) * token_count * token_count) * 4 / 3
+    if page_bytes > MAX_PAGE_BYTES:
+        raise UserError(f"The page would have {page_bytes / 1e6:.0f} MB ({token_count} tokens, {inspection.attentions.shape[0]} x {inspection.attentions.shape[1]} "
+                        f"heads); it can have {MAX_PAGE_BYTES / 1e6:.0f}.", fix="Choose fewer layers or heads (--layers 1,6,12), or a shorter text.", exit=Exit.DATA)
 
 
-def payload(inspection: Inspection, habits: list[Pattern], attribution: Attribution | None) -> dict[str, Any]:
-    """What the page's script draws from."""
+def payload(inspection: Inspection, patterns: list[HeadPattern], attribution: Attribution | None) -> dict[str, Any]:
+    """The data of the page's script."""
     ordinary = np.asarray([not token.special for token in inspection.tokens])
-    maps, spread = flat_maps(inspection.hidden_states, ordinary)
-    levels = np.rint(np.sqrt(np.clip(inspection.attentions, 0, 1)) * 255).astype(np.uint8)
+    maps, variance_shares = principal_maps(inspection.hidden_states, ordinary)
+    attention_levels = np.rint(np.sqrt(np.clip(inspection.attentions, 0, 1)) * 255).astype(np.uint8)
     cosines = np.clip(similarities(inspection.hidden_states), -1, 1)
     low = np.minimum(np.floor(cosines.min(axis=(1, 2)) * 100) / 100, 0.99)  # (N,): each layer's map uses all its colours
-    alike = np.rint((cosines - low[:, None, None]) / (1 - low[:, None, None]) * 255).astype(np.uint8)
-    telling = [max(habit.shares[place] for place in TELLING) for habit in habits]
-    first = divmod(int(np.argmax(telling)), len(inspection.heads)) if telling else (0, 0)
+    similarity_levels = np.rint((cosines - low[:, None, None]) / (1 - low[:, None, None]) * 255).astype(np.uint8)
+    position_shares = [max(pattern.shares[index] for index in TELLING_PATTERNS) for pattern in patterns]
+    opening_head = divmod(int(np.argmax(position_shares)), len(inspection.heads)) if position_shares else (0, 0)
     return {
         "tokens": [{"piece": token.piece, "part": token.part or "", "special": token.special} for token in inspection.tokens],
         "layers": list(inspection.layers), "attentionLayers": list(inspection.attention_layers), "heads": list(inspection.heads),
-        "depth": max(inspection.layers), "weights": coded(levels), "similar": coded(alike), "low": low.tolist(), "habits": [habit.words() for habit in habits], "first": first,
-        "maps": np.round(maps, 3).tolist(), "spread": np.round(spread.sum(axis=1), 4).tolist(), "kept": np.round(kept(inspection.hidden_states), 3).tolist(),
+        "depth": max(inspection.layers), "weights": base64_bytes(attention_levels), "similar": base64_bytes(similarity_levels),
+        "low": low.tolist(), "patterns": [pattern.text() for pattern in patterns], "first": opening_head,
+        "maps": np.round(maps, 3).tolist(), "spread": np.round(variance_shares.sum(axis=1), 4).tolist(),
+        "layerSimilarity": np.round(layer_similarities(inspection.hidden_states), 3).tolist(),
         "attribution": None if attribution is None else {"words": [{"score": round(score, 5)} for _, score in attribution.words]},
     }
 
 
-def coded(levels: NDArray[np.uint8]) -> str:
+def base64_bytes(levels: NDArray[np.uint8]) -> str:
     """Bytes as base64."""
     return base64.b64encode(levels.tobytes()).decode()
 
@@ -147,35 +147,35 @@ def coded(levels: NDArray[np.uint8]) -> str:
 def prediction_part(attribution: Attribution) -> str:
     """The words, to be tinted by the script, and their scores as a table."""
     rows = "".join(f'<tr><th scope="row">{escape(word.text)}</th><td>{word.part}</td><td class="n">{score:+.4f}</td></tr>'
-                   for word, score in sorted(attribution.words, key=lambda one: -abs(one[1])))
-    return (f'<p>{escape(attribution.sentence())}</p><p class="words">{marked(attribution)}</p><p class="note">Blue words speak for the label, red ones against it. '
-            f'{escape(attribution.accuracy())}</p><details><summary>All words</summary><table><thead><tr><th scope="col">word</th><th scope="col">of</th>'
+                   for word, score in sorted(attribution.words, key=lambda word_score: -abs(word_score[1])))
+    return (f'<p>{escape(attribution.sentence())}</p><p class="words">{text_with_words(attribution)}</p><p class="note">Blue words support the label, red ones oppose it. '
+            f'{escape(attribution.method_sentence())}</p><details><summary>All words</summary><table><thead><tr><th scope="col">word</th><th scope="col">of</th>'
             f'<th scope="col" class="n">score</th></tr></thead><tbody>{rows}</tbody></table></details>')
 
 
-def marked(attribution: Attribution) -> str:
-    """The text, and its pair on a line of its own, with each word marked for the script to tint."""
-    made, part, at = [], "text", 0
+def text_with_words(attribution: Attribution) -> str:
+    """The text, and its pair on a line of its own, with each word in an element for the script to tint."""
+    parts, part, position = [], "text", 0
     for word, _ in attribution.words:
-        held = attribution.encoded.text if word.part == "text" else attribution.encoded.pair or ""
+        text = attribution.encoded.text if word.part == "text" else attribution.encoded.pair or ""
         if word.part != part:
-            made.append("<br>")
-            part, at = word.part, 0
-        known = word.end > word.begin  # else the tokenizer knows no characters
-        before = held[at:word.begin] if known else " "
-        made.append(f"{escape(before)}<span data-word>{escape(held[max(at, word.begin):word.end] if known else word.text)}</span>")
-        at = word.end
-    return "".join(made)
+            parts.append("<br>")
+            part, position = word.part, 0
+        has_characters = word.end > word.begin  # else the tokenizer knows no characters
+        gap = text[position:word.begin] if has_characters else " "
+        parts.append(f"{escape(gap)}<span data-word>{escape(text[max(position, word.begin):word.end] if has_characters else word.text)}</span>")
+        position = word.end
+    return "".join(parts)
 
 
-def tables_part(inspection: Inspection, habits: list[Pattern]) -> str:
-    """Tokens and heads for those who do not see pictures."""
-    tokens = "".join(f'<tr><td class="n">{place}</td><th scope="row">{escape(token.piece)}</th><td class="n">{token.id}</td><td>{escape(inspection.encoded.source(token))}'
-                     f'</td><td class="n">{token.segment}</td><td>{token.part or "special"}</td></tr>' for place, token in enumerate(inspection.tokens))
-    shares = "".join(f'<th scope="col" class="n">{name}</th>' for name in NAMES)
-    heads = "".join(f'<tr><td class="n">{habit.layer}</td><td class="n">{habit.head}</td><td>{habit.name}</td>'
-                    + "".join(f'<td class="n">{share:.2f}</td>' for share in habit.shares) + f'<td class="n">{habit.breadth:.1f}</td></tr>' for habit in habits)
-    listed = (f'<details><summary>What each head looks at</summary><table><thead><tr><th scope="col" class="n">layer</th><th scope="col" class="n">head</th>'
-              f'<th scope="col">mostly</th>{shares}<th scope="col" class="n">tokens at once</th></tr></thead><tbody>{heads}</tbody></table></details>') if habits else ""
-    return (f'<details><summary>Tokens</summary><table><thead><tr><th scope="col" class="n">place</th><th scope="col">piece</th><th scope="col" class="n">id</th>'
-            f'<th scope="col">characters</th><th scope="col" class="n">segment</th><th scope="col">of</th></tr></thead><tbody>{tokens}</tbody></table></details>{listed}')
+def tables_part(inspection: Inspection, patterns: list[HeadPattern]) -> str:
+    """Tokens and heads as tables, for readers who do not see pictures."""
+    tokens = "".join(f'<tr><td class="n">{index}</td><th scope="row">{escape(token.piece)}</th><td class="n">{token.id}</td><td>{escape(inspection.encoded.source(token))}'
+                     f'</td><td class="n">{token.segment}</td><td>{token.part or "special"}</td></tr>' for index, token in enumerate(inspection.tokens))
+    shares = "".join(f'<th scope="col" class="n">{name}</th>' for name in PATTERN_NAMES)
+    heads = "".join(f'<tr><td class="n">{pattern.layer}</td><td class="n">{pattern.head}</td><td>{pattern.name}</td>'
+                    + "".join(f'<td class="n">{share:.2f}</td>' for share in pattern.shares) + f'<td class="n">{pattern.breadth:.1f}</td></tr>' for pattern in patterns)
+    head_table = (f'<details><summary>What each head attends to</summary><table><thead><tr><th scope="col" class="n">layer</th><th scope="col" class="n">head</th>'
+                  f'<th scope="col">mostly</th>{shares}<th scope="col" class="n">tokens at once</th></tr></thead><tbody>{heads}</tbody></table></details>') if patterns else ""
+    return (f'<details><summary>Tokens</summary><table><thead><tr><th scope="col" class="n">index</th><th scope="col">piece</th><th scope="col" class="n">id</th>'
+            f'<th scope="col">characters</th><th scope="col" class="n">segment</th><th scope="col">of</th></tr></thead><tbody>{tokens}</tbody></table></details>{head_table}')

@@ -1,4 +1,4 @@
-"""What a model did with a text: tokens, hidden states, attentions.
+"""A look inside a model while it reads a text: tokens, hidden states, attentions.
 
 Shapes: N chosen layers (0 the embeddings), M chosen layers from 1 on, H chosen heads, T tokens, W width.
 """
@@ -6,75 +6,17 @@ Shapes: N chosen layers (0 the embeddings), M chosen layers from 1 on, H chosen 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from headstart.errors import Exit, UserError
-from headstart.inspection.encode import Encoded, Token, encode
-from headstart.inspection.states import look
+from headstart.inspection.encode import encode
+from headstart.inspection.inspection import Inspection
+from headstart.inspection.states import states_and_attentions
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from headstart.contract import Json
     from headstart.models.model import Model
 
-MOST_BYTES = 8e9  # of attention weights; they are held all at once
-
-
-@dataclass(frozen=True)
-class Inspection:
-    """One text inside one model.
-
-    `layers` are the layers of `hidden_states` (N, T, W) float32: 0 is what goes into the first layer, n what comes out
-    of layer n. `attentions` (M, H, T, T) float32 are the weights of the layers from 1 on among them and of `heads`
-    (numbered from 1): row i holds what token i looks at, and sums to 1 (to less in Transformer-XL, which looks at an empty
-    memory too). Empty where they were not wanted.
-    """
-
-    model: str
-    encoded: Encoded
-    layers: tuple[int, ...]
-    heads: tuple[int, ...]
-    hidden_states: NDArray[Any]
-    attentions: NDArray[Any]
-
-    @property
-    def tokens(self) -> tuple[Token, ...]:
-        """The tokens, special ones included."""
-        return self.encoded.tokens
-
-    @property
-    def attention_layers(self) -> tuple[int, ...]:
-        """The layers of `attentions`: the embeddings have none."""
-        return tuple(layer for layer in self.layers if layer > 0) if self.attentions.size else ()
-
-    def as_2020(self) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-        """(hidden_states, attentions) as `model(ids)[-2:]` gave them in 2020: tensors (1, T, W) and (1, H, T, T)."""
-        import torch
-
-        return (tuple(torch.from_numpy(one[None].copy()) for one in self.hidden_states),
-                tuple(torch.from_numpy(one[None].copy()) for one in self.attentions))
-
-    def save(self, path: str | Path) -> Path:
-        """Write everything to F.npz, F.safetensors or F.parquet (long form), whole or not at all; raises UserError."""
-        from headstart.inspection.export import save
-
-        return save(self, Path(path))
-
-    def page(self, path: str | Path, attribution: Any = None) -> Path:
-        """Write the page: one html file to open in a browser, without network."""
-        from headstart.inspection.html_page import write
-
-        return write(self, Path(path), attribution)
-
-    def json(self) -> dict[str, Json]:
-        """Tokens and shapes, without the numbers."""
-        pair: dict[str, Json] = {} if self.encoded.pair is None else {"pair": self.encoded.pair}
-        return {"model": self.model, "text": self.encoded.text, **pair, "tokens": [token.json() for token in self.tokens],
-                "layers": list(self.layers), "heads": list(self.heads), "hidden_states": list(self.hidden_states.shape),
-                "attentions": list(self.attentions.shape)}
+MAX_ATTENTION_BYTES = 8e9  # all attentions are in memory at once
 
 
 def inspect(model: Model, text: str, pair: str | None = None, *, layers: Sequence[int] | None = None,
@@ -87,38 +29,41 @@ def inspect(model: Model, text: str, pair: str | None = None, *, layers: Sequenc
     import numpy as np
 
     encoded = encode(model, text, pair)
-    chosen = checked(layers, range(model.facts.layers + 1), "layer", model.facts.reference)
-    count = heads_of(model)
-    wanted = checked(heads, range(1, count + 1), "head", model.facts.reference)
-    size = len(encoded.tokens)
-    if attentions and 4.0 * model.facts.layers * count * size * size > MOST_BYTES:
-        raise UserError(f"The attentions of {size:,} tokens in {model.facts.layers} layers of {count} heads are "
-                        f"{4 * model.facts.layers * count * size * size / 1e9:.0f} GB of numbers; that is too much to hold.",
+    layer_numbers = checked_numbers(layers, range(model.info.layers + 1), "layer", model.info.reference)
+    head_count = heads_per_layer(model)
+    head_numbers = checked_numbers(heads, range(1, head_count + 1), "head", model.info.reference)
+    token_count = len(encoded.tokens)
+    attention_bytes = 4 * model.info.layers * head_count * token_count * token_count
+    if attentions and attention_bytes > MAX_ATTENTION_BYTES:
+        raise UserError(f"The attentions of {token_count:,} tokens in {model.info.layers} layers of {head_count} heads are "
+                        f"{attention_bytes / 1e9:.0f} GB of numbers; that is too much to hold.",
                         fix="Inspect a shorter text, or leave attentions out (--no-attentions).", exit=Exit.DATA)
-    states, weights = look(model, encoded.feature, attentions=attentions)
-    assert len(states) == model.facts.layers + 1, "a hidden state for the embeddings and for each layer"
-    held = np.stack([states[layer].float().cpu().numpy() for layer in chosen])
-    picked = [number - 1 for number in wanted]
-    maps = [weights[layer - 1][picked].float().cpu().numpy() for layer in chosen if layer > 0] if attentions else []
-    table = np.stack(maps) if maps else np.zeros((0, len(wanted), size, size), dtype=np.float32)
-    return Inspection(model.facts.reference, encoded, chosen, wanted, held, table)
+    states, weights = states_and_attentions(model, encoded.feature, attentions=attentions)
+    assert len(states) == model.info.layers + 1, "a hidden state for the embeddings and for each layer"
+    hidden_states = np.stack([states[layer].float().cpu().numpy() for layer in layer_numbers])
+    head_indices = [head - 1 for head in head_numbers]
+    attention_layers = [layer for layer in layer_numbers if layer > 0] if attentions else []
+    all_attentions = np.zeros((0, len(head_numbers), token_count, token_count), dtype=np.float32)
+    if attention_layers:
+        all_attentions = np.stack([weights[layer - 1][head_indices].float().cpu().numpy() for layer in attention_layers])
+    return Inspection(model.info.reference, encoded, layer_numbers, head_numbers, hidden_states, all_attentions)
 
 
-def heads_of(model: Model) -> int:
+def heads_per_layer(model: Model) -> int:
     """Attention heads of a layer."""
     config = model.module.config
     return int(getattr(config, "num_attention_heads", None) or config.n_heads)
 
 
-def checked(given: Sequence[int] | None, known: range, word: str, reference: str) -> tuple[int, ...]:
-    """The chosen numbers, ascending and each once; raises UserError for one that is not there."""
-    if given is None:
-        return tuple(known)
-    for number in given:
-        if number not in known:
-            note = " (0 is the embeddings)" if word == "layer" else ""
-            raise UserError(f"{reference} has {word}s {known[0]} to {known[-1]}{note}, but {word} {number} was asked for.",
-                            fix=f"Choose among {known[0]} to {known[-1]}.")
-    if not given:
-        raise UserError(f"At least one {word} is needed, but none was named.", fix=f"Choose among {known[0]} to {known[-1]}.")
-    return tuple(sorted(set(given)))
+def checked_numbers(numbers: Sequence[int] | None, valid: range, kind: str, reference: str) -> tuple[int, ...]:
+    """The chosen layers or heads, ascending and without repeats; raises UserError for one that is not there."""
+    if numbers is None:
+        return tuple(valid)
+    for number in numbers:
+        if number not in valid:
+            note = " (0 is the embeddings)" if kind == "layer" else ""
+            raise UserError(f"{reference} has {kind}s {valid[0]} to {valid[-1]}{note}, but {kind} {number} was asked for.",
+                            fix=f"Choose among {valid[0]} to {valid[-1]}.")
+    if not numbers:
+        raise UserError(f"At least one {kind} is needed, but none was named.", fix=f"Choose among {valid[0]} to {valid[-1]}.")
+    return tuple(sorted(set(numbers)))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from headstart.models.model import Model
 
 
-def look(model: Model, feature: Feature, *, attentions: bool) -> tuple[list[Any], list[Any]]:
+def states_and_attentions(model: Model, feature: Feature, *, attentions: bool) -> tuple[list[Any], list[Any]]:
     """Every hidden state (T, W) from the embeddings up, and every layer's attention weights (H, T, T), as tensors.
 
     Exact: transformers' own eager attention, fp32, one text, no padding. Without `attentions` the second list is empty.
@@ -26,49 +26,49 @@ def look(model: Model, feature: Feature, *, attentions: bool) -> tuple[list[Any]
 
     batch = collate([feature], Layout(packed=False, pad_id=model.tokenizer.pad_id))
     model.module.eval()
-    with torch.inference_mode(), watched(model, attentions=attentions) as seen:
+    with torch.inference_mode(), record_outputs(model, attentions=attentions) as outputs:
         model.backbone(batch, None)
-    output = seen[0]
+    output = outputs[0]
     # A Transformer-XL has columns for its memory before those of the tokens; the memory is empty here.
-    weights = [one[0][..., -len(feature):] for one in output.attentions] if attentions else []
-    return [one[0] for one in output.hidden_states], weights
+    weights = [layer_weights[0][..., -len(feature):] for layer_weights in output.attentions] if attentions else []
+    return [states[0] for states in output.hidden_states], weights
 
 
 @contextlib.contextmanager
-def watched(model: Model, *, attentions: bool) -> Iterator[list[Any]]:
-    """For a while the backbone hands out all its states (and attentions); what it gave stands in the list.
+def record_outputs(model: Model, *, attentions: bool) -> Iterator[list[Any]]:
+    """For a while the backbone returns all its states (and attentions); its outputs are added to the list.
 
-    The inputs stay those that the model builds for a prediction: hooks add the wish on the way in and keep a copy on
-    the way out. Attention functions that never form their weights (ours, torch's own) give way to the eager one.
+    The inputs stay those that the model builds for a prediction: one hook adds the flags to the arguments, another keeps the
+    output. Attention functions that never form their weights (ours, torch's own) give way to the eager one.
     """
-    seen: list[Any] = []
+    outputs: list[Any] = []
     backbone = model.module.base_model
 
-    def ask(_: Any, given: tuple[Any, ...], named: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """On the way in."""
-        return given, named | {"output_hidden_states": True, "output_attentions": attentions, "return_dict": True}
+    def request_outputs(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """A forward pre-hook."""
+        return args, kwargs | {"output_hidden_states": True, "output_attentions": attentions, "return_dict": True}
 
-    def keep(_: Any, __: Any, output: Any) -> None:
-        """On the way out."""
-        seen.append(output)
+    def record_output(_: Any, __: Any, output: Any) -> None:
+        """A forward hook."""
+        outputs.append(output)
 
-    hooks = [backbone.register_forward_pre_hook(ask, with_kwargs=True), backbone.register_forward_hook(keep)]
+    hooks = [backbone.register_forward_pre_hook(request_outputs, with_kwargs=True), backbone.register_forward_hook(record_output)]
     try:
-        with eager(model.module) if attentions else contextlib.nullcontext():
-            yield seen
+        with eager_attention(model.module) if attentions else contextlib.nullcontext():
+            yield outputs
     finally:
         for hook in hooks:
             hook.remove()
 
 
 @contextlib.contextmanager
-def eager(module: Any) -> Iterator[None]:
+def eager_attention(module: Any) -> Iterator[None]:
     """For a while attention forms its weights; then the implementation is what it was."""
-    before = module.config._attn_implementation
+    implementation = module.config._attn_implementation
     with quiet():
         module.set_attn_implementation("eager")
     try:
         yield
     finally:
         with quiet():
-            module.set_attn_implementation(before)
+            module.set_attn_implementation(implementation)

@@ -1,8 +1,8 @@
-"""When to keep silent: risk and coverage of answers by confidence, and the confidence from which on it is worth answering.
+"""When to abstain: risk and coverage of answers by confidence, and the confidence threshold from which on to answer.
 
 Of M answers, the k with the highest confidence are given: coverage is k / M, risk the share of wrong ones among the k
 (El-Yaniv and Wiener 2010, section 2; the area under risk over coverage is Geifman et al. 2019's AURC). Answers of equal
-confidence are given or kept back together.
+confidence are given or withheld together.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from headstart.contract import Figure, Json
 
 Floats = NDArray[np.float64]
-SURE = 1.96  # standard deviations of a two-sided 95 % interval
-SHOWN = 400  # points of the curve in a figure
+Z_95 = 1.96  # standard deviations of a two-sided 95 % interval
+CURVE_POINTS = 400  # points of the curve in a figure
 
 
 @dataclass(frozen=True)
-class Curve:
-    """Each confidence from which on answers could be given, highest first, with coverage and risk from there: (K,) each."""
+class RiskCoverageCurve:
+    """Every confidence threshold, highest first, with coverage and risk from there on: (K,) each."""
 
     thresholds: Floats
     coverage: Floats
@@ -33,7 +33,7 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Choice:
+class OperatingPoint:
     """A threshold with its coverage and risk on the answers that it was chosen on; `risk_high` is the risk's upper 95 % bound (Wilson)."""
 
     threshold: float
@@ -47,71 +47,76 @@ class Choice:
         return dict(vars(self))
 
 
-def curve(confidences: Sequence[float], right: Sequence[bool | float]) -> Curve:
-    """Risk over coverage of answers; `right` is whether each is, or how far (0 to 1). Raises ValueError for none, or for NaN."""
-    sure, good = np.asarray(confidences, dtype=np.float64), np.asarray(right, dtype=np.float64)
-    if not len(sure) or len(sure) != len(good) or np.isnan(sure).any() or np.isnan(good).any():
-        raise ValueError(f"{len(sure)} confidences and {len(good)} answers: as many of each were expected, all numbers, at least one")
-    order = np.argsort(-sure, kind="stable")
-    sure, wrong = sure[order], np.cumsum(1 - good[order])
-    last = np.flatnonzero(np.append(sure[1:] != sure[:-1], True))  # the last of each run of equals
-    given = (last + 1).astype(np.float64)
-    risk = wrong[last] / given
-    return Curve(sure[last], given / len(sure), risk, area(given, wrong[last]), len(sure))
+def risk_coverage_curve(confidences: Sequence[float], correct: Sequence[bool | float]) -> RiskCoverageCurve:
+    """Risk over coverage of answers; `correct` is whether each is right, or how far (0 to 1). Raises ValueError for none, or for NaN."""
+    scores, correctness = np.asarray(confidences, dtype=np.float64), np.asarray(correct, dtype=np.float64)
+    if not len(scores) or len(scores) != len(correctness) or np.isnan(scores).any() or np.isnan(correctness).any():
+        raise ValueError(f"{len(scores)} confidences and {len(correctness)} answers: as many of each were expected, all numbers, "
+                         "at least one")
+    order = np.argsort(-scores, kind="stable")
+    scores, wrong = scores[order], np.cumsum(1 - correctness[order])
+    tie_ends = np.flatnonzero(np.append(scores[1:] != scores[:-1], True))  # the last of each run of equals
+    answer_counts = (tie_ends + 1).astype(np.float64)
+    risk = wrong[tie_ends] / answer_counts
+    area = area_under_risk(answer_counts, wrong[tie_ends])
+    return RiskCoverageCurve(scores[tie_ends], answer_counts / len(scores), risk, area, len(scores))
 
 
-def area(given: Floats, wrong: Floats) -> float:
+def area_under_risk(answer_counts: Floats, wrong_counts: Floats) -> float:
     """The mean risk over k = 1 … M; within a run of equals the wrong ones are spread evenly."""
-    counts = np.arange(1, int(given[-1]) + 1, dtype=np.float64)
-    expected = np.interp(counts, np.concatenate([[0.0], given]), np.concatenate([[0.0], wrong]))
+    counts = np.arange(1, int(answer_counts[-1]) + 1, dtype=np.float64)
+    expected = np.interp(counts, np.concatenate([[0.0], answer_counts]), np.concatenate([[0.0], wrong_counts]))
     return float(np.mean(expected / counts))
 
 
-def best_area(right: Sequence[bool | float]) -> float:
+def oracle_area(correct: Sequence[bool | float]) -> float:
     """The smallest area that any confidence could have on these answers: all right ones before all wrong ones."""
-    return curve([float(one) for one in right], right).area if len(set(right)) > 1 else 1 - float(np.mean(np.asarray(right, dtype=float)))
+    if len(set(correct)) < 2:
+        return 1 - float(np.mean(np.asarray(correct, dtype=float)))
+    return risk_coverage_curve([float(value) for value in correct], correct).area
 
 
-def at_coverage(held: Curve, coverage: float) -> Choice:
+def point_at_coverage(curve: RiskCoverageCurve, coverage: float) -> OperatingPoint:
     """The threshold with the lowest risk that still gives at least this share of the answers; the higher coverage of equals."""
-    able = np.flatnonzero(held.coverage >= min(coverage, 1.0) - 1e-12)
-    lowest = held.risk[able].min()
-    return choice(held, int(able[held.risk[able] <= lowest + 1e-12][-1]))
+    eligible = np.flatnonzero(curve.coverage >= min(coverage, 1.0) - 1e-12)
+    lowest = curve.risk[eligible].min()
+    return operating_point(curve, int(eligible[curve.risk[eligible] <= lowest + 1e-12][-1]))
 
 
-def at_risk(held: Curve, risk: float) -> Choice | None:
+def point_at_risk(curve: RiskCoverageCurve, risk: float) -> OperatingPoint | None:
     """The threshold that gives most answers at this risk or less; None where every threshold has a higher one."""
-    able = np.flatnonzero(held.risk <= risk + 1e-12)
-    return choice(held, int(able[-1])) if len(able) else None
+    eligible = np.flatnonzero(curve.risk <= risk + 1e-12)
+    return operating_point(curve, int(eligible[-1])) if len(eligible) else None
 
 
-def choice(held: Curve, place: int) -> Choice:
+def operating_point(curve: RiskCoverageCurve, index: int) -> OperatingPoint:
     """One point of the curve."""
-    risk, count = float(held.risk[place]), round(held.coverage[place] * held.count)
-    return Choice(float(held.thresholds[place]), float(held.coverage[place]), risk, wilson_high(risk, count), count)
+    risk, count = float(curve.risk[index]), round(curve.coverage[index] * curve.count)
+    return OperatingPoint(float(curve.thresholds[index]), float(curve.coverage[index]), risk, wilson_high(risk, count), count)
 
 
 def wilson_high(share: float, count: int) -> float:
     """The upper end of the 95 % interval of a share of `count` (Wilson 1927)."""
-    square = SURE**2 / count
-    return min(1.0, (share + square / 2 + SURE * math.sqrt(share * (1 - share) / count + square / (4 * count))) / (1 + square))
+    square = Z_95**2 / count
+    return min(1.0, (share + square / 2 + Z_95 * math.sqrt(share * (1 - share) / count + square / (4 * count))) / (1 + square))
 
 
-def applied(threshold: float, confidences: Sequence[float], right: Sequence[bool | float]) -> dict[str, float]:
+def apply_threshold(threshold: float, confidences: Sequence[float], correct: Sequence[bool | float]) -> dict[str, float]:
     """Coverage and risk of a threshold on other answers than it was chosen on; risk is NaN where none is given."""
-    sure, good = np.asarray(confidences, dtype=np.float64), np.asarray(right, dtype=np.float64)
-    given = sure >= threshold
-    return {"coverage": float(given.mean()), "risk": float(1 - good[given].mean()) if given.any() else math.nan}
+    scores, correctness = np.asarray(confidences, dtype=np.float64), np.asarray(correct, dtype=np.float64)
+    is_answered = scores >= threshold
+    return {"coverage": float(is_answered.mean()), "risk": float(1 - correctness[is_answered].mean()) if is_answered.any() else math.nan}
 
 
-def figure(curves: Mapping[str, Curve], *, name: str = "abstention", chosen: Choice | None = None) -> Figure:
+def figure(curves: Mapping[str, RiskCoverageCurve], *, name: str = "abstention", point: OperatingPoint | None = None) -> Figure:
     """Risk over coverage, one line for each kind of confidence."""
     series = {}
-    for word, held in curves.items():
-        places = np.unique(np.linspace(0, len(held.risk) - 1, min(SHOWN, len(held.risk))).round().astype(int))
-        series[f"{word} (area {held.area:.3f})"] = [[float(held.coverage[place]), float(held.risk[place])] for place in places]
-    words = "" if chosen is None else (f" From a confidence of {chosen.threshold:.3f} on {chosen.coverage:.0%} are answered, "
-                                       f"{chosen.risk:.1%} of these wrongly (at most {chosen.risk_high:.1%} with 95 % certainty).")
-    return Figure(name, "Risk of the answers that are given", "curve",
-                  {"x_title": "share of questions answered, the surest first", "y_title": "share of these that are wrong", "series": series,
-                   "diagonal": False}, f"Lower is better; at the right end everything is answered.{words}")
+    for kind, curve in curves.items():
+        indices = np.unique(np.linspace(0, len(curve.risk) - 1, min(CURVE_POINTS, len(curve.risk))).round().astype(int))
+        series[f"{kind} (area {curve.area:.3f})"] = [[float(curve.coverage[index]), float(curve.risk[index])] for index in indices]
+    caption = "" if point is None else (f" At the confidence threshold {point.threshold:.3f}, {point.coverage:.0%} are answered, "
+                                        f"{point.risk:.1%} of these wrongly (at most {point.risk_high:.1%} with 95 % certainty).")
+    return Figure(name, "Risk-coverage curve", "curve",
+                  {"x_title": "coverage: share of questions answered, the most confident first",
+                   "y_title": "risk: share of these that are wrong", "series": series, "diagonal": False},
+                  f"Lower is better; at the right end everything is answered.{caption}")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Scorer = Callable[[Floats], Mapping[str, NDArray[Any]]]
 BLOCK = 64
-UNDEFINED = 0.05  # an interval needs this share of the resamples to be defined
+MAX_UNDEFINED = 0.05  # the largest share of undefined resamples with which an interval is given
 
 
 @dataclass(frozen=True)
@@ -31,28 +31,28 @@ class Interval:
 
 
 def resample_weights(rows: int, resamples: int, seed: int, groups: NDArray[np.int64] | None = None) -> Iterator[Floats]:
-    """How often each row stands in each resample: blocks of (r, M); rows of a group come and go together.
+    """How often each row occurs in each resample: blocks of (r, M); rows of a group come and go together.
 
     Resample k depends on (rows, seed, k, groups) alone.
     """
     count = rows if groups is None else int(groups.max()) + 1
-    for begin in range(0, resamples, BLOCK):
-        block = np.empty((min(BLOCK, resamples - begin), count))
-        for place in range(len(block)):
-            draw = np.random.default_rng([seed, 17, begin + place])
-            block[place] = np.bincount(draw.integers(0, count, count), minlength=count)
+    for start in range(0, resamples, BLOCK):
+        block = np.empty((min(BLOCK, resamples - start), count))
+        for index in range(len(block)):
+            rng = np.random.default_rng([seed, 17, start + index])
+            block[index] = np.bincount(rng.integers(0, count, count), minlength=count)
         yield block if groups is None else block[:, groups]
 
 
 def bootstrap(score: Scorer, rows: int, resamples: int, seed: int, groups: NDArray[np.int64] | None = None) -> dict[str, Interval]:
     """Every score on the rows as they are, with its interval over the resamples (none when `resamples` is 0)."""
     point = score(np.ones((1, rows)))
-    held: dict[str, list[NDArray[Any]]] = {name: [] for name in point}
+    blocks: dict[str, list[NDArray[Any]]] = {name: [] for name in point}
     for weights in resample_weights(rows, resamples, seed, groups):
         for name, values in score(weights).items():
-            held[name].append(values)
+            blocks[name].append(values)
     count = rows if groups is None else int(groups.max()) + 1
-    return {name: interval(float(value[0]), held[name], rows, count) for name, value in point.items()}
+    return {name: interval(float(value[0]), blocks[name], rows, count) for name, value in point.items()}
 
 
 def interval(value: float, blocks: list[NDArray[Any]], rows: int, groups: int) -> Interval:
@@ -65,24 +65,24 @@ def interval(value: float, blocks: list[NDArray[Any]], rows: int, groups: int) -
         return Interval(value, None, None, rows, groups, "a single row, or group of rows, has no interval")
     values = np.concatenate(blocks)
     defined = values[~np.isnan(values)]
-    if len(defined) < (1 - UNDEFINED) * len(values):
+    if len(defined) < (1 - MAX_UNDEFINED) * len(values):
         return Interval(value, None, None, rows, groups, "undefined on too many resamples for an interval")
     low, high = np.quantile(defined, [0.025, 0.975])
     return Interval(value, float(low), float(high), rows, groups)
 
 
-def paired(first: Scorer, second: Scorer, rows: int, resamples: int, seed: int,
-           groups: NDArray[np.int64] | None = None) -> dict[str, Interval]:
+def paired_bootstrap(first: Scorer, second: Scorer, rows: int, resamples: int, seed: int,
+                     groups: NDArray[np.int64] | None = None) -> dict[str, Interval]:
     """first minus second for every score, both on the same resamples of the same rows."""
     def difference(weights: Floats) -> dict[str, NDArray[Any]]:
-        ours, theirs = first(weights), second(weights)
-        return {name: ours[name] - theirs[name] for name in ours}
+        first_scores, second_scores = first(weights), second(weights)
+        return {name: first_scores[name] - second_scores[name] for name in first_scores}
 
     return bootstrap(difference, rows, resamples, seed, groups)
 
 
 def signature(name: str, definition: str, rows: int, resamples: int, seed: int, groups: NDArray[np.int64] | None) -> str:
-    """How a score was made, in one line, so that two can be compared."""
-    by = "" if groups is None else f" over {int(groups.max()) + 1} groups"
-    way = f"bootstrap {resamples} percentile 95%{by} seed {seed}" if resamples else "no interval"
-    return f"{name} | {definition} | rows {rows} | {way} | headstart.metrics 1"
+    """How a score was computed, in one line, so that two can be compared."""
+    grouping = "" if groups is None else f" over {int(groups.max()) + 1} groups"
+    method = f"bootstrap {resamples} percentile 95%{grouping} seed {seed}" if resamples else "no interval"
+    return f"{name} | {definition} | rows {rows} | {method} | headstart.metrics 1"

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 DEFINITIONS = {
     "perplexity": "exp(summed -ln p / tokens); depends on the tokenizer",
-    "word_perplexity": "exp(summed -ln p / words parted by space): comparable over tokenizers",
+    "word_perplexity": "exp(summed -ln p / words separated by spaces): comparable over tokenizers",
     "bits_per_byte": "summed -log2 p / bytes of the text in UTF-8: comparable over tokenizers and languages",
 }
 COUNTS = {"perplexity": "tokens", "word_perplexity": "words", "bits_per_byte": "bytes"}
-LARGEST = math.log(np.finfo(np.float64).max)  # 709.78: exp of more is no number
+MAX_EXPONENT = math.log(np.finfo(np.float64).max)  # 709.78: exp of more is no number
 
 
 def measures(surprise: float, tokens: int, text: str) -> dict[str, float]:
@@ -32,41 +32,41 @@ def scores(measures: Any, weights: Floats) -> dict[str, NDArray[Any]]:
 
     A surprise that is no number makes every score NaN that its document counts for; it is never left out.
     """
-    total = weighted(measures["surprise"], weights)
-    means = {name: divided(total, weights @ np.asarray(measures[count], dtype=np.float64)) for name, count in COUNTS.items()}
+    total = weighted_sum(measures["surprise"], weights)
+    means = {name: divide_or_nan(total, weights @ np.asarray(measures[count], dtype=np.float64)) for name, count in COUNTS.items()}
     with np.errstate(over="ignore"):
         return {"perplexity": np.exp(means["perplexity"]), "word_perplexity": np.exp(means["word_perplexity"]),
                 "bits_per_byte": means["bits_per_byte"] / math.log(2)}
 
 
-def weighted(values: Any, weights: Floats) -> Floats:
+def weighted_sum(values: Any, weights: Floats) -> Floats:
     """Weighted sums, (R,); what weighs 0 adds nothing even when it is infinite or no number."""
     numbers = np.asarray(values, dtype=np.float64)
-    fine = np.isfinite(numbers)
-    found: Floats = weights[:, fine] @ numbers[fine]
-    for place in np.flatnonzero(~fine):
-        found = found + np.where(weights[:, place] > 0, numbers[place], 0.0)
-    return found
+    finite = np.isfinite(numbers)
+    sums: Floats = weights[:, finite] @ numbers[finite]
+    for index in np.flatnonzero(~finite):
+        sums = sums + np.where(weights[:, index] > 0, numbers[index], 0.0)
+    return sums
 
 
-def divided(top: Floats, bottom: Floats) -> Floats:
-    """top / bottom, NaN where bottom is 0."""
-    found: Floats = np.divide(top, bottom, out=np.full(len(top), np.nan), where=bottom > 0)
-    return found
+def divide_or_nan(numerator: Floats, denominator: Floats) -> Floats:
+    """numerator / denominator, NaN where the denominator is 0."""
+    quotient: Floats = np.divide(numerator, denominator, out=np.full(len(numerator), np.nan), where=denominator > 0)
+    return quotient
 
 
-def reason(name: str, measures: Any) -> str:
+def undefined_reason(name: str, measures: Any) -> str:
     """Why a score is infinite or has no value; "" when it is an ordinary number."""
     surprise = np.asarray(measures["surprise"], dtype=np.float64)
-    strange = int(np.isnan(surprise).sum())
-    if strange:
-        return f"the model's surprise is not a number in {strange} of {len(surprise)} documents"
-    endless = int(np.isinf(surprise).sum())
-    if endless:
-        return f"{endless} of {len(surprise)} documents hold a token of probability 0"
+    nan_count = int(np.isnan(surprise).sum())
+    if nan_count:
+        return f"the model's loss is not a number in {nan_count} of {len(surprise)} documents"
+    infinite_count = int(np.isinf(surprise).sum())
+    if infinite_count:
+        return f"{infinite_count} of {len(surprise)} documents hold a token of probability 0"
     count = float(np.asarray(measures[COUNTS[name]], dtype=np.float64).sum())
     if not count:
         return f"there are no {COUNTS[name]}"
-    if name != "bits_per_byte" and surprise.sum() / count > LARGEST:
-        return f"the mean surprise is {surprise.sum() / count:.0f} nats; exp of more than {LARGEST:.0f} is larger than any number here"
+    if name != "bits_per_byte" and surprise.sum() / count > MAX_EXPONENT:
+        return f"the mean loss is {surprise.sum() / count:.0f} nats; exp of more than {MAX_EXPONENT:.0f} is larger than any number here"
     return ""

@@ -1,4 +1,4 @@
-"""Scores of answers that are sets of labels.
+"""Scores of predictions that are sets of labels.
 
 M rows, C labels, R weightings. Each equals scikit-learn's with sample_weight (by test).
 """
@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.metrics.classification import mean_defined, one_curve, safe, whole
+from headstart.metrics.classification import binary_curve_areas, divide_or_zero, integer_weights, nanmean
 
 Floats = NDArray[np.float64]
 
 DEFINITIONS = {
-    "macro_f1": "mean over the labels present (those unseen in training as one, never given) of "
+    "macro_f1": "mean over the labels present (those unseen in training as one, never predicted) of "
                 "2·precision·recall/(precision+recall), at each label's threshold",
-    "micro_f1": "F1 over all rows and labels together (those unseen in training as one, never given), at each label's threshold",
+    "micro_f1": "F1 over all rows and labels together (those unseen in training as one, never predicted), at each label's threshold",
     "average_precision": "mean over the labels present of the area under precision and recall",
     "roc_auc": "mean over the labels present of the area under the ROC curve",
     "subset_accuracy": "share of rows whose whole set of labels is right",
@@ -26,39 +26,40 @@ DEFINITIONS = {
 }
 
 
-def scores(gold: NDArray[np.bool_], given: NDArray[np.bool_], probabilities: Floats, unseen: NDArray[np.bool_],
+def scores(gold: NDArray[np.bool_], predicted: NDArray[np.bool_], probabilities: Floats, unseen: NDArray[np.bool_],
            weights: Floats) -> dict[str, NDArray[Any]]:
-    """Every score, (R,): gold, given (M, C) bool, probabilities (M, C); unseen (M,): a gold label that training never showed."""
+    """Every score, (R,): gold, predicted (M, C) bool, probabilities (M, C); unseen (M,): a gold label that training never showed."""
     total = weights.sum(axis=1)
-    whole_gold, never = np.column_stack([gold, unseen]), np.zeros((len(gold), 1), dtype=bool)
-    macro, micro = f1_scores(whole_gold, np.column_stack([given, never]), weights)
-    half = f1_scores(whole_gold, np.column_stack([probabilities >= 0.5, never]), weights)
+    gold_with_unseen, no_prediction = np.column_stack([gold, unseen]), np.zeros((len(gold), 1), dtype=bool)
+    macro, micro = f1_scores(gold_with_unseen, np.column_stack([predicted, no_prediction]), weights)
+    half = f1_scores(gold_with_unseen, np.column_stack([probabilities >= 0.5, no_prediction]), weights)
     areas, precisions = np.full((gold.shape[1], len(weights)), np.nan), np.full((gold.shape[1], len(weights)), np.nan)
-    times = whole(weights)
+    counts = integer_weights(weights)
     for label in range(gold.shape[1]):
         if gold[:, label].any():
-            areas[label], precisions[label] = one_curve(gold[:, label], probabilities[:, label], times)
-    right = ((gold == given).all(axis=1) & ~unseen).astype(np.float64)
+            areas[label], precisions[label] = binary_curve_areas(gold[:, label], probabilities[:, label], counts)
+    exact = ((gold == predicted).all(axis=1) & ~unseen).astype(np.float64)
     return {
         "macro_f1": macro,
         "micro_f1": micro,
-        "average_precision": mean_defined(precisions),
-        "roc_auc": mean_defined(areas),
-        "subset_accuracy": np.einsum("rm,m->r", weights, right) / np.where(total > 0, total, np.nan),
+        "average_precision": nanmean(precisions),
+        "roc_auc": nanmean(areas),
+        "subset_accuracy": np.einsum("rm,m->r", weights, exact) / np.where(total > 0, total, np.nan),
         "macro_f1_at_half": half[0],
         "micro_f1_at_half": half[1],
     }
 
 
-def f1_scores(gold: NDArray[np.bool_], given: NDArray[np.bool_], weights: Floats) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Macro F1 over labels that stand in gold or answers, and micro F1; NaN where there is no label at all."""
-    hits, support, answered = (np.einsum("rm,mc->rc", weights, held.astype(np.float64)) for held in (gold & given, gold, given))
-    there = (support + answered) > 0
-    each = safe(2 * hits, support + answered)
-    count = there.sum(axis=1)
-    macro = np.divide(each.sum(axis=1), count, out=np.full(len(weights), np.nan), where=count > 0)
-    both = (support + answered).sum(axis=1)
-    micro = np.divide(2 * hits.sum(axis=1), both, out=np.full(len(weights), np.nan), where=both > 0)
+def f1_scores(gold: NDArray[np.bool_], predicted: NDArray[np.bool_], weights: Floats) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Macro F1 over labels that are gold or predicted, and micro F1; NaN where there is no label at all."""
+    hits, support, predicted_counts = (np.einsum("rm,mc->rc", weights, indicators.astype(np.float64))
+                                       for indicators in (gold & predicted, gold, predicted))
+    present = (support + predicted_counts) > 0
+    label_f1 = divide_or_zero(2 * hits, support + predicted_counts)
+    count = present.sum(axis=1)
+    macro = np.divide(label_f1.sum(axis=1), count, out=np.full(len(weights), np.nan), where=count > 0)
+    totals = (support + predicted_counts).sum(axis=1)
+    micro = np.divide(2 * hits.sum(axis=1), totals, out=np.full(len(weights), np.nan), where=totals > 0)
     return macro, micro
 
 
@@ -71,15 +72,15 @@ def best_threshold(gold: NDArray[np.bool_], probabilities: Floats) -> float:
         return 0.5
     order = np.argsort(-probabilities, kind="stable")
     hits = np.cumsum(gold[order])
-    scored = probabilities[order]
-    last = np.append(scored[1:] != scored[:-1], True)
-    value = 2 * hits / (np.arange(1, len(order) + 1) + gold.sum())
-    below = np.append(scored[1:], 0.0)
-    middle = (scored + below) / 2
-    middle = np.where(middle > below, middle, scored)  # between neighbouring floats there is no middle
-    best = value[last].max()
-    ties = np.flatnonzero(last & (value >= best - 1e-12))
-    low, high = below[ties], scored[ties]  # any threshold in (low, high] gives the same answers
+    sorted_probabilities = probabilities[order]
+    is_tie_end = np.append(sorted_probabilities[1:] != sorted_probabilities[:-1], True)
+    f1 = 2 * hits / (np.arange(1, len(order) + 1) + gold.sum())
+    next_probabilities = np.append(sorted_probabilities[1:], 0.0)
+    middle = (sorted_probabilities + next_probabilities) / 2
+    middle = np.where(middle > next_probabilities, middle, sorted_probabilities)  # between neighbouring floats there is no middle
+    best_f1 = f1[is_tie_end].max()
+    ties = np.flatnonzero(is_tie_end & (f1 >= best_f1 - 1e-12))
+    low, high = next_probabilities[ties], sorted_probabilities[ties]  # any threshold in (low, high] gives the same predictions
     nearest = np.where((low < 0.5) & (high >= 0.5), 0.5, middle[ties])
     return float(nearest[np.argmin(np.abs(nearest - 0.5))])
 
@@ -89,12 +90,14 @@ def undefined_reason(name: str, gold: NDArray[np.bool_]) -> str:
     if not len(gold):
         return "there are no rows"
     if name == "roc_auc" and gold.any():
-        return "every label stands in all of these rows or in none"
-    return "no row has a label that was seen in training" if name in ("roc_auc", "average_precision") else "no row has or is given a label"
+        return "every label is in all of these rows or in none"
+    if name in ("roc_auc", "average_precision"):
+        return "no row has a label that was seen in training"
+    return "no row has a label or a predicted one"
 
 
-def per_label(gold: NDArray[np.bool_], given: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
+def per_label(gold: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
     """precision, recall, f1, support and predicted of each label, (C,) each."""
-    hits, support, answered = (gold & given).sum(axis=0), gold.sum(axis=0), given.sum(axis=0)
-    return {"precision": safe(hits, answered), "recall": safe(hits, support), "f1": safe(2 * hits, support + answered),
-            "support": support, "predicted": answered}
+    hits, support, predicted_counts = (gold & predicted).sum(axis=0), gold.sum(axis=0), predicted.sum(axis=0)
+    return {"precision": divide_or_zero(hits, predicted_counts), "recall": divide_or_zero(hits, support),
+            "f1": divide_or_zero(2 * hits, support + predicted_counts), "support": support, "predicted": predicted_counts}

@@ -26,53 +26,56 @@ def scores(gold: Floats, predicted: Floats, weights: Floats) -> dict[str, NDArra
     """Every score, (R,); NaN where gold or predictions are constant."""
     total = weights.sum(axis=1)
     total = np.where(total > 0, total, np.nan)
-    wide = np.broadcast_to(gold, weights.shape), np.broadcast_to(predicted, weights.shape)
-    vary = varied(gold, weights)
-    both = vary & varied(predicted, weights)
+    broadcast = np.broadcast_to(gold, weights.shape), np.broadcast_to(predicted, weights.shape)
+    gold_varies = has_variance(gold, weights)
+    both_vary = gold_varies & has_variance(predicted, weights)
     error = predicted - gold
     squared = np.einsum("rm,m->r", weights, error**2)
-    center = np.einsum("rm,m->r", weights, gold) / total
-    spread = np.einsum("rm,rm->r", weights, (gold[None, :] - center[:, None]) ** 2)
+    mean = np.einsum("rm,m->r", weights, gold) / total
+    total_squares = np.einsum("rm,rm->r", weights, (gold[None, :] - mean[:, None]) ** 2)
     return {
-        "spearman": np.where(both, correlation(ranks(gold, weights), ranks(predicted, weights), weights), np.nan),
-        "pearson": np.where(both, correlation(wide[0], wide[1], weights), np.nan),
+        "spearman": np.where(both_vary, correlation(ranks(gold, weights), ranks(predicted, weights), weights), np.nan),
+        "pearson": np.where(both_vary, correlation(broadcast[0], broadcast[1], weights), np.nan),
         "mse": squared / total,
         "mae": np.einsum("rm,m->r", weights, np.abs(error)) / total,
-        "r2": 1 - np.divide(squared, spread, out=np.full(len(total), np.nan), where=vary & (spread > 0)),
+        "r2": 1 - np.divide(squared, total_squares, out=np.full(len(total), np.nan), where=gold_varies & (total_squares > 0)),
     }
 
 
-def varied(values: Floats, weights: Floats) -> NDArray[np.bool_]:
+def has_variance(values: Floats, weights: Floats) -> NDArray[np.bool_]:
     """Whether rows that count have different numbers, (R,); exact, where a variance of 0 is hidden by rounding."""
-    there = weights > 0
-    low, high = np.where(there, values, np.inf).min(axis=1, initial=np.inf), np.where(there, values, -np.inf).max(axis=1, initial=-np.inf)
-    found: NDArray[np.bool_] = low < high
-    return found
+    counted = weights > 0
+    low = np.where(counted, values, np.inf).min(axis=1, initial=np.inf)
+    high = np.where(counted, values, -np.inf).max(axis=1, initial=-np.inf)
+    varies: NDArray[np.bool_] = low < high
+    return varies
 
 
 def correlation(first: Floats, second: Floats, weights: Floats) -> NDArray[Any]:
     """Weighted Pearson correlation of (R, M) and (R, M)."""
     total = weights.sum(axis=1, keepdims=True)
     total = np.where(total > 0, total, np.nan)
-    one = first - (weights * first).sum(axis=1, keepdims=True) / total
-    two = second - (weights * second).sum(axis=1, keepdims=True) / total
-    both = np.einsum("rm,rm,rm->r", weights, one, two)
-    size = np.sqrt(np.einsum("rm,rm,rm->r", weights, one, one)) * np.sqrt(np.einsum("rm,rm,rm->r", weights, two, two))
-    found: NDArray[Any] = np.divide(both, size, out=np.full(len(both), np.nan), where=size > 1e-300)
-    return np.where(np.isnan(found), np.nan, np.clip(found, -1, 1))
+    centered_first = first - (weights * first).sum(axis=1, keepdims=True) / total
+    centered_second = second - (weights * second).sum(axis=1, keepdims=True) / total
+    covariance = np.einsum("rm,rm,rm->r", weights, centered_first, centered_second)
+    first_norm = np.sqrt(np.einsum("rm,rm,rm->r", weights, centered_first, centered_first))
+    second_norm = np.sqrt(np.einsum("rm,rm,rm->r", weights, centered_second, centered_second))
+    norms = first_norm * second_norm
+    quotient: NDArray[Any] = np.divide(covariance, norms, out=np.full(len(covariance), np.nan), where=norms > 1e-300)
+    return np.where(np.isnan(quotient), np.nan, np.clip(quotient, -1, 1))
 
 
 def ranks(values: Floats, weights: Floats) -> Floats:
-    """Mean rank of every row when each stands as often as it weighs, (R, M)."""
+    """Mean rank of every row when each is repeated as often as it weighs, (R, M)."""
     distinct, group = np.unique(values, return_inverse=True)
     order = np.argsort(group, kind="stable")
     ends = np.searchsorted(group[order], np.arange(len(distinct)), side="right")
     sums = np.zeros((len(weights), len(values) + 1))
     np.cumsum(weights[:, order], axis=1, out=sums[:, 1:])
-    upto = sums[:, ends]  # (R, G)
-    before = np.concatenate([np.zeros((len(weights), 1)), upto[:, :-1]], axis=1)
-    found: Floats = ((before + upto + 1) / 2)[:, group]
-    return found
+    cumulative = sums[:, ends]  # (R, G)
+    preceding = np.concatenate([np.zeros((len(weights), 1)), cumulative[:, :-1]], axis=1)
+    mean_ranks: Floats = ((preceding + cumulative + 1) / 2)[:, group]
+    return mean_ranks
 
 
 def undefined_reason(name: str, gold: Floats, predicted: Floats) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-Place = tuple[int, int, str]  # begin, end, type
+Span = tuple[int, int, str]  # begin, end, type
 
 DEFINITIONS = {
     "f1": "2·precision·recall/(precision+recall) over all entities (micro), borders and type right",
@@ -24,68 +24,75 @@ DEFINITIONS = {
 }
 
 
-def counts(gold: Sequence[Place], predicted: Sequence[Place], types: Sequence[str]) -> dict[str, Any]:
-    """hits, gold and predicted of each type (last: types that training never showed), relaxed matches, errors by kind."""
-    number = {name: place for place, name in enumerate(types)}
-    made: dict[str, Any] = {name: [0] * (len(types) + 1) for name in ("hits", "gold", "predicted")}
-    for one in gold:
-        made["gold"][number.get(one[2], len(types))] += 1
-    for one in predicted:
-        made["predicted"][number.get(one[2], len(types))] += 1
-    for one in set(gold) & set(predicted):
-        made["hits"][number.get(one[2], len(types))] += 1
-    return made | {"relaxed": relaxed(gold, predicted), **errors(gold, predicted)}
+def span_counts(gold: Sequence[Span], predicted: Sequence[Span], types: Sequence[str]) -> dict[str, Any]:
+    """hits, gold and predicted of each type (last: types unseen in training), relaxed matches, errors by kind."""
+    type_index = {name: index for index, name in enumerate(types)}
+    counts: dict[str, Any] = {name: [0] * (len(types) + 1) for name in ("hits", "gold", "predicted")}
+    for span in gold:
+        counts["gold"][type_index.get(span[2], len(types))] += 1
+    for span in predicted:
+        counts["predicted"][type_index.get(span[2], len(types))] += 1
+    for span in set(gold) & set(predicted):
+        counts["hits"][type_index.get(span[2], len(types))] += 1
+    return counts | {"relaxed": relaxed_matches(gold, predicted), **error_counts(gold, predicted)}
 
 
-def relaxed(gold: Sequence[Place], predicted: Sequence[Place]) -> int:
+def relaxed_matches(gold: Sequence[Span], predicted: Sequence[Span]) -> int:
     """Pairs of one type that share a word, each entity in one pair at most, from left to right."""
-    free = sorted(gold)
-    found = 0
-    for one in sorted(predicted):
-        match = next((held for held in free if held[2] == one[2] and held[0] < one[1] and one[0] < held[1]), None)
+    unmatched = sorted(gold)
+    matches = 0
+    for span in sorted(predicted):
+        match = next((candidate for candidate in unmatched if overlaps_with_type(candidate, span)), None)
         if match is not None:
-            free.remove(match)
-            found += 1
-    return found
+            unmatched.remove(match)
+            matches += 1
+    return matches
 
 
-def errors(gold: Sequence[Place], predicted: Sequence[Place]) -> dict[str, int]:
+def overlaps_with_type(first: Span, second: Span) -> bool:
+    """Whether two entities have one type and overlap."""
+    return first[2] == second[2] and first[0] < second[1] and second[0] < first[1]
+
+
+def error_counts(gold: Sequence[Span], predicted: Sequence[Span]) -> dict[str, int]:
     """Wrong type (same borders), wrong border (shared words, same type), missed and spurious: all that are not right."""
-    right = set(gold) & set(predicted)
-    left, extra = sorted(set(gold) - right), sorted(set(predicted) - right)
-    made = Counter({"wrong_type": 0, "wrong_border": 0})
+    exact = set(gold) & set(predicted)
+    missed, spurious = sorted(set(gold) - exact), sorted(set(predicted) - exact)
+    counts = Counter({"wrong_type": 0, "wrong_border": 0})
     for kind in ("wrong_type", "wrong_border"):
-        for one in list(extra):
-            match = next((held for held in left if (held[:2] == one[:2] if kind == "wrong_type" else
-                                                    held[2] == one[2] and held[0] < one[1] and one[0] < held[1])), None)
+        for span in list(spurious):
+            match = next((candidate for candidate in missed
+                          if (candidate[:2] == span[:2] if kind == "wrong_type" else overlaps_with_type(candidate, span))), None)
             if match is not None:
-                left.remove(match)
-                extra.remove(one)
-                made[kind] += 1
-    return {**made, "missed": len(left), "spurious": len(extra)}
+                missed.remove(match)
+                spurious.remove(span)
+                counts[kind] += 1
+    return {**counts, "missed": len(missed), "spurious": len(spurious)}
 
 
 def scores(measures: Any, weights: Floats) -> dict[str, NDArray[Any]]:
     """f1, precision, recall, relaxed_f1 (R,); NaN where there is nothing to find and nothing was found."""
     hits, gold, predicted = (np.einsum("rm,m->r", weights, measures[name].sum(axis=1).astype(np.float64))
                              for name in ("hits", "gold", "predicted"))
-    loose = np.einsum("rm,m->r", weights, measures["relaxed"].astype(np.float64))
-    return {"f1": share(2 * hits, gold + predicted), "precision": share(hits, predicted), "recall": share(hits, gold),
-            "relaxed_f1": share(2 * loose, gold + predicted)}
+    relaxed = np.einsum("rm,m->r", weights, measures["relaxed"].astype(np.float64))
+    return {"f1": divide_or_nan(2 * hits, gold + predicted), "precision": divide_or_nan(hits, predicted),
+            "recall": divide_or_nan(hits, gold), "relaxed_f1": divide_or_nan(2 * relaxed, gold + predicted)}
 
 
-def share(top: NDArray[Any], bottom: NDArray[Any]) -> NDArray[Any]:
-    """top / bottom, NaN where bottom is 0."""
-    found: NDArray[Any] = np.divide(top, bottom, out=np.full(len(top), np.nan), where=bottom > 0)
-    return found
+def divide_or_nan(numerator: NDArray[Any], denominator: NDArray[Any]) -> NDArray[Any]:
+    """numerator / denominator, NaN where the denominator is 0."""
+    quotient: NDArray[Any] = np.divide(numerator, denominator, out=np.full(len(numerator), np.nan), where=denominator > 0)
+    return quotient
 
 
 def per_type(measures: Any, types: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """precision, recall, f1, support and predicted of each type; those that training never showed together at the end."""
+    """precision, recall, f1, support and predicted of each type; those unseen in training together at the end."""
     hits, gold, predicted = (measures[name].sum(axis=0) for name in ("hits", "gold", "predicted"))
-    made = {}
-    for place, name in enumerate([*types, "(unseen in training)"] if gold[-1] or predicted[-1] else types):
-        h, g, p = int(hits[place]), int(gold[place]), int(predicted[place])
-        made[name] = {"precision": h / p if p else 0.0, "recall": h / g if g else 0.0, "f1": 2 * h / (g + p) if g + p else 0.0,
-                      "support": g, "predicted": p}
-    return made
+    rows = {}
+    for index, name in enumerate([*types, "(unseen in training)"] if gold[-1] or predicted[-1] else types):
+        hit_count, gold_count, predicted_count = int(hits[index]), int(gold[index]), int(predicted[index])
+        rows[name] = {"precision": hit_count / predicted_count if predicted_count else 0.0,
+                      "recall": hit_count / gold_count if gold_count else 0.0,
+                      "f1": 2 * hit_count / (gold_count + predicted_count) if gold_count + predicted_count else 0.0,
+                      "support": gold_count, "predicted": predicted_count}
+    return rows

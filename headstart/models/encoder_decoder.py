@@ -1,6 +1,6 @@
-"""An encoder-decoder reads one text and writes another: its inputs from a batch, its states at each written token.
+"""Encoder-decoders: their inputs from a batch, and their decoder's states at each target token.
 
-N features, S tokens of the longest source, L tokens of the longest text to write, A written tokens of all, W width.
+Shapes: N features, S tokens of the longest source, L tokens of the longest target, A target tokens of all, W width.
 """
 
 from __future__ import annotations
@@ -13,53 +13,53 @@ import torch
 from torch import Tensor
 
 from headstart.errors import Exit, UserError
-from headstart.models.heads.pooling import mask
+from headstart.models.heads.pooling import attention_mask
 
 if TYPE_CHECKING:
     from headstart.contract import Batch
-    from headstart.models.loading.model_info import Facts
+    from headstart.models.loading.model_info import ModelInfo
     from headstart.models.model import Model
     from headstart.models.tokenizers.tokenizer import FamilyTokenizer
 
-LAYER = r"(?:model\.|led\.)?(encoder|decoder)\.(?:\w+\.)*?(?:block|layers|layer)\.(\d+)\."
-SIDE = r"(?:model\.|led\.)?(encoder|decoder|enc_to_dec_proj)\."
+LAYER_NAME = r"(?:model\.|led\.)?(encoder|decoder)\.(?:\w+\.)*?(?:block|layers|layer)\.(\d+)\."
+STACK_NAME = r"(?:model\.|led\.)?(encoder|decoder|enc_to_dec_proj)\."
 
 
-def start_id(model: Model) -> int:
-    """What the decoder begins with; raises UserError (69) for a folder that does not say it."""
-    found = getattr(model.module.config, "decoder_start_token_id", None)
-    if found is None:
-        raise UserError(f"{model.facts.reference} does not say what its decoder begins with (decoder_start_token_id).",
+def decoder_start_id(model: Model) -> int:
+    """The id of the decoder's start token; raises UserError (69) for a folder without one."""
+    token_id = getattr(model.module.config, "decoder_start_token_id", None)
+    if token_id is None:
+        raise UserError(f"{model.info.reference} does not say what its decoder begins with (decoder_start_token_id).",
                         fix="Add it to config.json, as the family's published checkpoints have it.", exit=Exit.UNAVAILABLE)
-    return int(found)
+    return int(token_id)
 
 
-def written_positions(config: Any) -> int | None:
-    """The most tokens of a text that the model writes; None where it knows no limit (T5)."""
+def max_target_length(config: Any) -> int | None:
+    """The most tokens of a target text; None where the model has no limit (T5)."""
     decoder = getattr(config, "decoder", None)
     if decoder is not None:  # a pair of models
         offset = decoder.pad_token_id + 1 if decoder.model_type in ("roberta", "xlm-roberta") else 0
         return int(decoder.max_position_embeddings) - offset
-    found = next((value for name in ("max_decoder_position_embeddings", "max_position_embeddings")
-                  if (value := getattr(config, name, None))), None)
-    return None if found is None else int(found)
+    positions = next((value for name in ("max_decoder_position_embeddings", "max_position_embeddings")
+                      if (value := getattr(config, name, None))), None)
+    return None if positions is None else int(positions)
 
 
 def head_weights(module: Any) -> list[Tensor]:
-    """The weights that give scores to pieces, the output's own first: of a pair, the whole head of its decoder."""
-    turned = list(module.get_output_embeddings().parameters())
+    """The weights of the head over the vocabulary, the output embeddings first: of a pair, the whole head of its decoder."""
+    output_weights = list(module.get_output_embeddings().parameters())
     if getattr(module.config, "decoder", None) is None:
-        return turned
+        return output_weights
     prefix = f"{module.decoder.base_model_prefix}."
-    own = [weight for name, weight in module.decoder.named_parameters() if not name.startswith(prefix)]
-    return turned + [weight for weight in own if not any(weight is one for one in turned)]
+    weights = [weight for name, weight in module.decoder.named_parameters() if not name.startswith(prefix)]
+    return output_weights + [weight for weight in weights if not any(weight is output_weight for output_weight in output_weights)]
 
 
-def settle(module: Any, tokenizer: FamilyTokenizer, known: Facts) -> None:
-    """Say what a text begins and ends with where the folder does not: T5's class has no field for it, pairs are often saved without."""
-    config, said = module.config, module.generation_config
+def set_special_ids(module: Any, tokenizer: FamilyTokenizer, info: ModelInfo) -> None:
+    """Set missing ids of start, end and padding: T5's config class has no field for the start, pairs are often saved without."""
+    config, generation_config = module.config, module.generation_config
     if getattr(config, "decoder_start_token_id", None) is None:
-        config.decoder_start_token_id = known.config.get("decoder_start_token_id", said.decoder_start_token_id)
+        config.decoder_start_token_id = info.config.get("decoder_start_token_id", generation_config.decoder_start_token_id)
     if getattr(config, "decoder", None) is None:
         return
     if config.decoder_start_token_id is None:
@@ -68,59 +68,62 @@ def settle(module: Any, tokenizer: FamilyTokenizer, known: Facts) -> None:
         if getattr(config, name, None) is None:
             setattr(config, name, value)
     for name in ("decoder_start_token_id", "pad_token_id", "eos_token_id"):
-        if getattr(said, name, None) is None:
-            setattr(said, name, getattr(config, name))
+        if getattr(generation_config, name, None) is None:
+            setattr(generation_config, name, getattr(config, name))
 
 
-def states(model: Model, batch: Batch) -> Tensor:
-    """The decoder's states from which each target token is scored, feature after feature: (A, W)."""
-    rewrite = model.facts.row.rewrite
-    assert rewrite is not None, "only encoder-decoders are asked"
-    if model.packs(batch) and model.facts.row.packed_pairs:
-        return packed_states(model, batch)
+def target_states(model: Model, batch: Batch) -> Tensor:
+    """The decoder's states that predict each target token, feature after feature: (A, W)."""
+    seq2seq_forward = model.info.family.seq2seq_forward
+    assert seq2seq_forward is not None, "only encoder-decoders have target states"
+    if model.packs(batch) and model.info.family.packed_forward:
+        return packed_target_states(model, batch)
     assert len(batch.segments) == len(batch.ids), "several texts in a row need packing"
-    real = np.arange(int(batch.asked.max(initial=1)))[None, :] < batch.asked[:, None]  # (N, L)
-    written = np.full(real.shape, model.tokenizer.pad_id, dtype=np.int64)
-    written[real] = batch.targets["label"]
-    shifted = np.full_like(written, start_id(model))
-    shifted[:, 1:] = written[:, :-1]
-    shifted[~real] = model.tokenizer.pad_id
+    is_target = np.arange(int(batch.label_counts.max(initial=1)))[None, :] < batch.label_counts[:, None]  # (N, L)
+    target_ids = np.full(is_target.shape, model.tokenizer.pad_id, dtype=np.int64)
+    target_ids[is_target] = batch.targets["label"]
+    decoder_input_ids = np.full_like(target_ids, decoder_start_id(model))
+    decoder_input_ids[:, 1:] = target_ids[:, :-1]
+    decoder_input_ids[~is_target] = model.tokenizer.pad_id
     inputs: dict[str, Any] = {
-        "input_ids": torch.from_numpy(batch.ids), "attention_mask": mask(batch), "decoder_input_ids": torch.from_numpy(shifted),
-        "decoder_attention_mask": torch.from_numpy(real.astype(np.int64))}
-    held = rewrite(model.module, {name: value.to(model.device) for name, value in inputs.items()})  # (N, L, W)
-    return held[torch.from_numpy(real).to(model.device)]
+        "input_ids": torch.from_numpy(batch.ids), "attention_mask": attention_mask(batch),
+        "decoder_input_ids": torch.from_numpy(decoder_input_ids),
+        "decoder_attention_mask": torch.from_numpy(is_target.astype(np.int64))}
+    decoder_states = seq2seq_forward(model.module, {name: value.to(model.device) for name, value in inputs.items()})  # (N, L, W)
+    return decoder_states[torch.from_numpy(is_target).to(model.device)]
 
 
-def packed_states(model: Model, batch: Batch) -> Tensor:
+def packed_target_states(model: Model, batch: Batch) -> Tensor:
     """The same of a batch in one row, (A, W)."""
     from headstart.models.packing import encoder_decoder
 
-    assert int(batch.asked.min()) > 0, "an empty text to write is refused when it is read"
-    written = np.roll(batch.targets["label"], 1)
-    written[np.cumsum(batch.asked) - batch.asked] = start_id(model)
-    ways = {"t5": encoder_decoder.t5, "bart": encoder_decoder.bart}
-    return ways[model.facts.row.packed_pairs](model.module, encoder_decoder.pairs(
-        batch.ids[0], written, batch.lengths, batch.asked, model.device))
+    assert int(batch.label_counts.min()) > 0, "an empty target is refused when it is read"
+    decoder_input_ids = np.roll(batch.targets["label"], 1)
+    decoder_input_ids[np.cumsum(batch.label_counts) - batch.label_counts] = decoder_start_id(model)
+    forwards = {"t5": encoder_decoder.t5, "bart": encoder_decoder.bart}
+    return forwards[model.info.family.packed_forward](model.module, encoder_decoder.pack_pairs(
+        batch.ids[0], decoder_input_ids, batch.lengths, batch.label_counts, model.device))
 
 
 def groups_by_depth(model: Model) -> list[tuple[str, list[str]]]:
     """Parameter names from the bottom up: embeddings, the encoder's layers, the decoder's, head."""
-    found: dict[str, list[str]] = {"embeddings": []}
-    seen = {name: re.match(LAYER, name) for name, _ in model.module.named_parameters()}
-    last = {side: max((int(one[2]) for one in seen.values() if one and one[1] == side), default=-1) for side in ("encoder", "decoder")}
-    found |= {f"{side} layer {number + 1}": [] for side in last for number in range(last[side] + 1)}
-    found["head"] = []
-    shared = {id(weight) for weight in model.module.get_input_embeddings().parameters()}
-    own = {id(weight) for weight in head_weights(model.module)} - shared
+    groups: dict[str, list[str]] = {"embeddings": []}
+    matches = {name: re.match(LAYER_NAME, name) for name, _ in model.module.named_parameters()}
+    last_layers = {stack: max((int(match[2]) for match in matches.values() if match and match[1] == stack), default=-1)
+                   for stack in ("encoder", "decoder")}
+    groups |= {f"{stack} layer {index + 1}": [] for stack in last_layers for index in range(last_layers[stack] + 1)}
+    groups["head"] = []
+    embedding_ids = {id(weight) for weight in model.module.get_input_embeddings().parameters()}
+    head_ids = {id(weight) for weight in head_weights(model.module)} - embedding_ids
     for name, weight in model.module.named_parameters():
-        layer, side = seen[name], re.match(SIDE, name)
-        if layer:
-            found[f"{layer[1]} layer {int(layer[2]) + 1}"].append(name)
-        elif "embed" in name or id(weight) in shared:
-            found["embeddings"].append(name)
-        elif id(weight) in own or not side:
-            found["head"].append(name)
-        else:  # the norm above the last layer, a bridge between unlike widths
-            found[f"{side[1]} layer {last[side[1]] + 1}" if side[1] in last else f"encoder layer {last['encoder'] + 1}"].append(name)
-    return list(found.items())
+        layer_match, stack_match = matches[name], re.match(STACK_NAME, name)
+        if layer_match:
+            groups[f"{layer_match[1]} layer {int(layer_match[2]) + 1}"].append(name)
+        elif "embed" in name or id(weight) in embedding_ids:
+            groups["embeddings"].append(name)
+        elif id(weight) in head_ids or not stack_match:
+            groups["head"].append(name)
+        else:  # the norm above the last layer, a projection between different widths
+            stack = stack_match[1] if stack_match[1] in last_layers else "encoder"
+            groups[f"{stack} layer {last_layers[stack] + 1}"].append(name)
+    return list(groups.items())

@@ -1,6 +1,6 @@
-"""Hidden states after every layer, of real tokens alone, as an ordinary pass through a batch makes them.
+"""Hidden states after every layer, without padding, recorded during an ordinary forward pass.
 
-Shapes: B rows, S tokens of a row, T real tokens of all features, N features, L tokens of the longest, W width.
+Shapes: B rows, S tokens of a row, T tokens of all features, N features, L tokens of the longest, W width.
 """
 
 from __future__ import annotations
@@ -14,59 +14,59 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from headstart.models.family import inner
+from headstart.models.family import submodule
 
 if TYPE_CHECKING:
     from headstart.contract import Batch
     from headstart.models.model import Model
 
-Depths = Mapping[str, tuple[Tensor, ...]]  # by stack: the states after 0, 1, 2 … layers
+LayerStates = Mapping[str, tuple[Tensor, ...]]  # by stack: the states after 0, 1, 2 … layers
 
 
-def whole(model: Model) -> Model:
-    """The same model, whose last layer works on all tokens also where its head reads the first alone, and whose stacks are called
-    as a whole, so that they can be listened to, also where both could go through packed rows."""
-    row = dataclasses.replace(model.facts.row, first_only="", packed_pairs="")
-    return dataclasses.replace(model, facts=dataclasses.replace(model.facts, row=row))
+def without_shortcuts(model: Model) -> Model:
+    """The same model without shortcuts that skip hidden states: its last layer works on all tokens, not on first tokens alone,
+    and the stacks of an encoder-decoder are called as modules, not layer by layer on packed rows."""
+    family = dataclasses.replace(model.info.family, first_token_layer="", packed_forward="")
+    return dataclasses.replace(model, info=dataclasses.replace(model.info, family=family))
 
 
 @contextlib.contextmanager
-def listening(model: Model) -> Iterator[dict[str, tuple[Tensor, ...]]]:
-    """While it is open, every pass leaves its hidden states here by stack ("", or "encoder" and "decoder"): (B, S, W) each."""
-    found: dict[str, tuple[Tensor, ...]] = {}
-    base = model.module.base_model
-    names = [""] if model.facts.row.rewrite is None else [path.split(".")[0] for path in model.facts.row.layer_paths]
+def recorded_hidden_states(model: Model) -> Iterator[dict[str, tuple[Tensor, ...]]]:
+    """Inside, every forward pass puts its hidden states here by stack ("", or "encoder" and "decoder"): (B, S, W) each."""
+    states_by_stack: dict[str, tuple[Tensor, ...]] = {}
+    backbone = model.module.base_model
+    stack_names = [""] if model.info.family.seq2seq_forward is None else [path.split(".")[0] for path in model.info.family.layer_paths]
 
-    def ask(_: Any, given: Any, named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        return given, named | {"output_hidden_states": True}
+    def request_states(_: Any, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        return args, kwargs | {"output_hidden_states": True}
 
     hooks = []
-    for name in names:
-        part = inner(base, name) if name else base
+    for name in stack_names:
+        stack = submodule(backbone, name) if name else backbone
 
-        def keep(_: Any, given: Any, output: Any, name: str = name) -> None:
-            found[name] = output["hidden_states"]
+        def record_states(_: Any, args: Any, output: Any, name: str = name) -> None:
+            states_by_stack[name] = output["hidden_states"]
 
-        hooks += [part.register_forward_pre_hook(ask, with_kwargs=True), part.register_forward_hook(keep)]
+        hooks += [stack.register_forward_pre_hook(request_states, with_kwargs=True), stack.register_forward_hook(record_states)]
     try:
-        yield found
+        yield states_by_stack
     finally:
         for hook in hooks:
             hook.remove()
 
 
-def real(states: Tensor, batch: Batch, stack: str) -> Tensor:
-    """The states of real tokens, feature after feature: (B, S, W) -> (T, W); of a decoder, of what is written."""
+def token_states(states: Tensor, batch: Batch, stack: str) -> Tensor:
+    """States without padding, feature after feature: (B, S, W) -> (T, W); of a decoder, of target tokens."""
     rows, size = states.shape[:2]
     if stack == "decoder":
-        held = np.arange(size)[None, :] < batch.asked[:, None]
-        places = np.flatnonzero(held)
+        is_target = np.arange(size)[None, :] < batch.label_counts[:, None]
+        positions = np.flatnonzero(is_target)
     else:
-        places = np.concatenate([np.arange(begin, end) + row * size for row, begin, end in batch.segments.tolist()])
+        positions = np.concatenate([np.arange(start, end) + row * size for row, start, end in batch.segments.tolist()])
     flat = states.reshape(rows * size, -1)
-    return flat if len(places) == len(flat) else flat.index_select(0, torch.from_numpy(places).to(states.device))
+    return flat if len(positions) == len(flat) else flat.index_select(0, torch.from_numpy(positions).to(states.device))
 
 
-def sizes(batch: Batch, stack: str) -> Any:
+def token_counts(batch: Batch, stack: str) -> Any:
     """How many such tokens each feature has, (N,)."""
-    return batch.asked if stack == "decoder" else batch.lengths
+    return batch.label_counts if stack == "decoder" else batch.lengths

@@ -1,4 +1,4 @@
-"""LoRA (Hu et al. 2021) through peft: small matrices beside the linear layers learn, everything else stays as it is.
+"""LoRA (Hu et al. 2021) through peft: small matrices beside the linear layers are trained, all other weights stay frozen.
 
 A layer y = W x becomes y = W x + (alpha / rank) · B A x; merged, W + (alpha / rank) · B A is an ordinary layer again.
 """
@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from headstart.errors import Exit, UserError, nearest
-from headstart.models.encoder_decoder import LAYER
+from headstart.models.encoder_decoder import LAYER_NAME
 from headstart.models.loading.weights import checksum, quiet
 from headstart.models.model import Model
 from headstart.settings import Adapter
 
-MARK = ".lora_"  # in the names of the small matrices
+LORA_NAME = ".lora_"  # in the parameter names of the small matrices
 
 
 def peft() -> Any:
@@ -30,54 +30,55 @@ def peft() -> Any:
 
 
 def apply(model: Model, settings: Adapter, *, seed: int) -> str:
-    """Put LoRA beside the layers that were asked for, drawn from the seed; says what is trained.
+    """Put LoRA beside the target modules, initialised from the seed; a sentence on what is trained.
 
-    The fresh head is trained whole. Raises UserError: 2 for layers that cannot have it, 69 without peft, 78 for settings.
+    All weights of a fresh head are trained. Raises UserError: 2 for layers that cannot have it, 69 without peft, 78 for settings.
     """
     import torch
 
     library = peft()
-    able, unable = layers(model)
-    targets = chosen(model, settings.targets, able, unable)
-    kinds = {type(model.module.get_submodule(name)).__name__ for name in targets}
+    adaptable, uncalled = linear_layers(model)
+    targets = select_layers(model, settings.target_modules, adaptable, uncalled)
+    layer_types = {type(model.module.get_submodule(name)).__name__ for name in targets}
     with quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        made = library.get_peft_model(model.module, library.LoraConfig(
+        peft_model = library.get_peft_model(model.module, library.LoraConfig(
             r=settings.rank, lora_alpha=settings.alpha, lora_dropout=settings.dropout, target_modules=targets,
-            modules_to_save=fresh(model) or None, fan_in_fan_out=kinds == {"Conv1D"}))
-    model.base = checksum(weight for weight in model.module.parameters() if not weight.requires_grad)
-    model.adapter = made
+            modules_to_save=fresh_modules(model) or None, fan_in_fan_out=layer_types == {"Conv1D"}))
+    model.base_checksum = checksum(weight for weight in model.module.parameters() if not weight.requires_grad)
+    model.adapter = peft_model
     model.module.to(model.device)
-    moved, whole = counts(model)
-    passed = f"; left as they are, since their weights are read without a call: {', '.join(short(unable))}" if unable else ""
-    return (f"LoRA of rank {settings.rank} beside {len(targets)} layers ({', '.join(short(targets))}): "
-            f"{100 * moved / whole:.2g} % of {in_words(whole)} parameters are trained{passed}")
+    trained, total = parameter_counts(model)
+    note = f"; skipped, as their weights are read without a call: {', '.join(short_names(uncalled))}" if uncalled else ""
+    return (f"LoRA of rank {settings.rank} on {len(targets)} layers ({', '.join(short_names(targets))}): "
+            f"{100 * trained / total:.2g} % of {compact_number(total)} parameters are trained{note}")
 
 
-def layers(model: Model) -> tuple[list[str], list[str]]:
-    """Linear layers of the backbone's layers that are called in a forward pass, and such that are not.
+def linear_layers(model: Model) -> tuple[list[str], list[str]]:
+    """Linear layers of the backbone's layers that are called in a forward pass, and those that are not.
 
-    A family may take a layer's weight without calling it; what stands beside it would then do nothing, without a word.
+    A family may read a layer's weight without calling it; LoRA beside it would then silently do nothing.
     """
     import torch
     from transformers.pytorch_utils import Conv1D
 
-    row = model.facts.row
-    paths = tuple(f"{model.module.base_model_prefix}.{path}." for path in row.layer_paths)
-    linear = {name: part for name, part in model.module.named_modules() if isinstance(part, torch.nn.Linear | Conv1D)
-              and (name.startswith(paths) if row.rewrite is None else re.match(LAYER, name))}
+    family = model.info.family
+    paths = tuple(f"{model.module.base_model_prefix}.{path}." for path in family.layer_paths)
+    linear = {name: module for name, module in model.module.named_modules() if isinstance(module, torch.nn.Linear | Conv1D)
+              and (name.startswith(paths) if family.seq2seq_forward is None else re.match(LAYER_NAME, name))}
     called: set[str] = set()
-    hooks = [part.register_forward_hook(lambda *_, name=name: called.add(name)) for name, part in linear.items()]
+    hooks = [module.register_forward_hook(lambda *_, name=name: called.add(name)) for name, module in linear.items()]
     ids = torch.tensor([[0, 1, 2]], device=model.device)
     training = model.module.training
     model.module.eval()
     try:
         with torch.no_grad(), quiet():
-            inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-            if row.rewrite is not None:
-                row.rewrite(model.module, inputs | {"decoder_input_ids": ids, "decoder_attention_mask": inputs["attention_mask"]})
+            mask = torch.ones_like(ids)
+            inputs = {"input_ids": ids, "attention_mask": mask}
+            if family.seq2seq_forward is not None:
+                family.seq2seq_forward(model.module, inputs | {"decoder_input_ids": ids, "decoder_attention_mask": mask})
             else:
-                model.module.base_model(**inputs, **row.inputs)
+                model.module.base_model(**inputs, **family.forward_inputs)
     finally:
         model.module.train(training)
         for hook in hooks:
@@ -85,64 +86,66 @@ def layers(model: Model) -> tuple[list[str], list[str]]:
     return [name for name in linear if name in called], [name for name in linear if name not in called]
 
 
-def chosen(model: Model, asked: str, able: list[str], unable: list[str]) -> list[str]:
-    """The full names of the layers that were asked for; raises UserError (2, 78)."""
-    family = model.facts.family
-    if not able:
-        raise UserError(f"{family} has no linear layer that LoRA could stand beside.", fix="Leave training.adapter out; training.freeze "
+def select_layers(model: Model, target_modules: str, adaptable: list[str], uncalled: list[str]) -> list[str]:
+    """The full names of the layers that match the setting; raises UserError (2, 78)."""
+    family = model.info.family_name
+    if not adaptable:
+        raise UserError(f"{family} has no linear layer that LoRA could adapt.", fix="Leave training.adapter out; training.freeze "
                         "trains a part of the model.")
-    if asked == "all":
-        return able
-    found: list[str] = []
-    for word in [word.strip() for word in asked.split(",") if word.strip()]:
-        mine = [name for name in able if name == word or name.endswith(f".{word}")]
-        if not mine:
-            parts = [name for name, _ in [*model.module.named_modules(), *model.module.named_parameters()]]
-            bare = any(name == word or name.endswith(f".{word}") for name in [*parts, *unable])
-            reason = ("; it is there, but is no linear layer that the model calls" if bare else "")
-            near = nearest(word, short(able))
-            raise UserError(f"adapter.targets names {word!r}, and LoRA cannot stand beside that in {family}{reason}.",
-                            fix=(f"Did you mean {near}? " if near else "") + f"It can beside: {', '.join(short(able))}; or 'all'.",
-                            exit=Exit.SETTINGS)
-        found += [name for name in mine if name not in found]
-    if not found:
-        raise UserError("adapter.targets names no layer.", fix=f"Use 'all', or some of: {', '.join(short(able))}.", exit=Exit.SETTINGS)
-    return found
+    if target_modules == "all":
+        return adaptable
+    names: list[str] = []
+    for word in [word.strip() for word in target_modules.split(",") if word.strip()]:
+        matches = [name for name in adaptable if name == word or name.endswith(f".{word}")]
+        if not matches:
+            module_names = [name for name, _ in [*model.module.named_modules(), *model.module.named_parameters()]]
+            exists = any(name == word or name.endswith(f".{word}") for name in [*module_names, *uncalled])
+            reason = ("; it is there, but is no linear layer that the model calls" if exists else "")
+            suggestion = nearest(word, short_names(adaptable))
+            hint = f"Did you mean {suggestion}? " if suggestion else ""
+            raise UserError(f"adapter.target_modules names {word!r}, which LoRA cannot adapt in {family}{reason}.",
+                            fix=f"{hint}It can adapt: {', '.join(short_names(adaptable))}; or 'all'.", exit=Exit.SETTINGS)
+        names += [name for name in matches if name not in names]
+    if not names:
+        raise UserError("adapter.target_modules names no layer.", fix=f"Use 'all', or some of: {', '.join(short_names(adaptable))}.",
+                        exit=Exit.SETTINGS)
+    return names
 
 
-def fresh(model: Model) -> list[str]:
-    """The parts that were drawn from the seed: they are trained whole, and travel with the adapter.
+def fresh_modules(model: Model) -> list[str]:
+    """Modules that were initialised from the seed: all their weights are trained, and saved with the adapter.
 
-    A missing bias on the embeddings turned round (CTRL's) stays 0: trained, peft would part them from the embeddings.
+    A missing bias on tied output embeddings (CTRL's) stays 0: trained, peft would untie them.
     """
     import torch
 
-    turned = model.module.get_output_embeddings()
-    owners = [owner for owner in dict.fromkeys(name.rpartition(".")[0] for name in model.drawn)
-              if turned is None or model.module.get_submodule(owner) is not turned]
-    lists = torch.nn.ParameterList | torch.nn.ModuleList
-    if "" in owners or any(isinstance(model.module.get_submodule(owner), lists) for owner in owners):
-        raise UserError(f"The head of {model.facts.family} is a bare weight, which peft cannot carry.", fix="Leave training.adapter out.")
-    return owners
+    output_embeddings = model.module.get_output_embeddings()
+    module_names = [module_name for module_name in dict.fromkeys(name.rpartition(".")[0] for name in model.fresh_weights)
+                    if output_embeddings is None or model.module.get_submodule(module_name) is not output_embeddings]
+    list_types = torch.nn.ParameterList | torch.nn.ModuleList
+    if "" in module_names or any(isinstance(model.module.get_submodule(module_name), list_types) for module_name in module_names):
+        raise UserError(f"The head of {model.info.family_name} is a bare weight, which peft cannot adapt.",
+                        fix="Leave training.adapter out.")
+    return module_names
 
 
-def short(names: Iterable[str]) -> list[str]:
-    """Last words of layer names, each once; the two last where the last is a number."""
-    last = [name.split(".") for name in names]
-    return list(dict.fromkeys(".".join(parts[-2:]) if parts[-1].isdigit() else parts[-1] for parts in last))
+def short_names(names: Iterable[str]) -> list[str]:
+    """Last components of layer names, each once; the two last where the last is a number."""
+    split_names = [name.split(".") for name in names]
+    return list(dict.fromkeys(".".join(path[-2:]) if path[-1].isdigit() else path[-1] for path in split_names))
 
 
-def counts(model: Model) -> tuple[int, int]:
-    """Parameters that are trained, and those of the model without the adapter's."""
-    fixed = model.fixed_parameters()
-    held = list(model.module.named_parameters())
-    moved = sum(weight.numel() for name, weight in held if name not in fixed)
-    small = sum(weight.numel() for name, weight in held if MARK in name)
-    copies = sum(weight.numel() for name, weight in held if ".original_module." in name)
-    return moved, sum(weight.numel() for _, weight in held) - small - copies
+def parameter_counts(model: Model) -> tuple[int, int]:
+    """How many parameters are trained, and how many the model has without the adapter."""
+    fixed_names = model.fixed_parameters()
+    weights = list(model.module.named_parameters())
+    trained = sum(weight.numel() for name, weight in weights if name not in fixed_names)
+    adapter_count = sum(weight.numel() for name, weight in weights if LORA_NAME in name)
+    copied_count = sum(weight.numel() for name, weight in weights if ".original_module." in name)
+    return trained, sum(weight.numel() for _, weight in weights) - adapter_count - copied_count
 
 
-def in_words(count: int) -> str:
+def compact_number(count: int) -> str:
     """135 M, 1.2 B, 40 k."""
     for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
         if count >= size:
@@ -151,15 +154,15 @@ def in_words(count: int) -> str:
 
 
 def save(model: Model, folder: Path, reference: str) -> None:
-    """The adapter in peft's own layout; it reads `PeftModel.from_pretrained(base, folder)`."""
-    held = next(iter(model.adapter.peft_config.values()))
-    held.base_model_name_or_path = reference
+    """Save the adapter in peft's own format, for `PeftModel.from_pretrained(base, folder)`."""
+    peft_config = next(iter(model.adapter.peft_config.values()))
+    peft_config.base_model_name_or_path = reference
     with quiet():
         model.adapter.save_pretrained(str(folder), save_embedding_layers=False)
 
 
 def merge(model: Model) -> None:
-    """Add the small matrices to their layers: an ordinary model, of the same answers. Raises UserError (65)."""
+    """Add the small matrices to their layers: an ordinary model with the same outputs. Raises UserError (65)."""
     with quiet():
         try:
             model.module = model.adapter.merge_and_unload(safe_merge=True)

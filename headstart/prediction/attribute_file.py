@@ -1,4 +1,4 @@
-"""Labelled texts of a file, for an attribute head."""
+"""A steering head (PPLM's attribute model) trained on a file's labelled texts."""
 
 from __future__ import annotations
 
@@ -7,31 +7,30 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.data.table import open_table
 from headstart.errors import Exit, UserError, nearest
-from headstart.progress import Voice
+from headstart.generation.steering.attributes import train_head
+from headstart.progress import Reporter
 from headstart.settings import Data
 
 if TYPE_CHECKING:
     from headstart.models.model import Model
 
 
-def learn(model: Model, path: str, to: Path, *, text: str, label: str, data: Data, voice: Voice) -> dict[str, Any]:
-    """Train an attribute head on a file and save it; raises UserError (65, 66, 73)."""
-    from headstart.generation.steering.attributes import train
-
+def train_steering_head(model: Model, path: str, to: Path, *, text: str, label: str, data: Data, reporter: Reporter) -> dict[str, Any]:
+    """Train a steering head on a file and save it; raises UserError (65, 66, 73)."""
     table = open_table(path, data)
     for name, flag in ((text, "--text"), (label, "--label")):
         if name not in table.columns:
-            near = nearest(name, table.columns)
+            suggestion = nearest(name, table.columns)
             raise UserError(f"{path} has no column {name!r}; it has {', '.join(map(repr, table.columns))}.",
-                            fix=f"Name it with {flag}{f' {near}' if near else ''}.", exit=Exit.DATA)
-    places = [list(table.columns).index(name) for name in (text, label)]
-    rows, empty = [], 0
+                            fix=f"Name it with {flag}{f' {suggestion}' if suggestion else ''}.", exit=Exit.DATA)
+    column_indices = [list(table.columns).index(name) for name in (text, label)]
+    rows, skipped = [], 0
     for record in table:
-        values = [str(record.values[place] or "").strip() for place in places]
+        values = [str(record.values[index] or "").strip() for index in column_indices]
         if all(values):
             rows.append((values[0], values[1]))
         else:
-            empty += 1
-    if empty:
-        voice.say(f"left out {empty:,} rows without a text or a label")
-    return train(model, rows, to, voice.say)
+            skipped += 1
+    if skipped:
+        reporter.info(f"skipped {skipped:,} rows without a text or a label")
+    return train_head(model, rows, to, reporter.info)

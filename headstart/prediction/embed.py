@@ -1,4 +1,4 @@
-"""Texts as vectors: the states of the bare model, pooled.
+"""Texts as vectors: the states of the backbone, pooled.
 
 M texts, W width.
 """
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from headstart.contract import Feature
 from headstart.data.features.batches import collate
-from headstart.prediction.predict import CHUNK, by_length
+from headstart.prediction.predict import PREDICTION_CHUNK, length_batches
 
 if TYPE_CHECKING:
     from headstart.models.model import Model
@@ -26,39 +26,40 @@ def embed(model: Model, texts: Sequence[str], *, pool: Pool = "mean", normalise:
     """
     import numpy as np
 
-    for begin in range(0, len(texts), CHUNK):
-        part = [texts[place] for place in range(begin, min(len(texts), begin + CHUNK))]
-        features, owner = windows_of(model, part)
-        table = np.zeros((len(part), model.facts.width))
-        counts, seen = np.zeros(len(part)), np.zeros(len(part), dtype=bool)
-        for batch in by_length(features, batch_tokens):
-            for place, (vector, size) in zip(batch, pooled(model, [features[place] for place in batch], pool), strict=True):
-                row = owner[place]
+    for start in range(0, len(texts), PREDICTION_CHUNK):
+        chunk = [texts[index] for index in range(start, min(len(texts), start + PREDICTION_CHUNK))]
+        features, text_indices = text_windows(model, chunk)
+        table = np.zeros((len(chunk), model.info.width))
+        counts, has_vector = np.zeros(len(chunk)), np.zeros(len(chunk), dtype=bool)
+        for batch in length_batches(features, batch_tokens):
+            vectors_of_batch = pooled_vectors(model, [features[position] for position in batch], pool)
+            for position, (vector, size) in zip(batch, vectors_of_batch, strict=True):
+                row = text_indices[position]
                 if pool == "mean":
                     table[row] += vector * size
                     counts[row] += size
-                elif pool == "max" or place == owner.index(row):
-                    table[row] = np.maximum(table[row], vector) if pool == "max" and seen[row] else vector
-                seen[row] = True
-        found = table / counts[:, None] if pool == "mean" else table
+                elif pool == "max" or position == text_indices.index(row):
+                    table[row] = np.maximum(table[row], vector) if pool == "max" and has_vector[row] else vector
+                has_vector[row] = True
+        vectors = table / counts[:, None] if pool == "mean" else table
         if normalise:
-            found = found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
-        yield found.astype(np.float32)
+            vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        yield vectors.astype(np.float32)
 
 
-def windows_of(model: Model, texts: Sequence[str]) -> tuple[list[Feature], list[int]]:
-    """The features of texts, and whose each is."""
-    features, owner = [], []
-    room = model.tokenizer.room(1)
+def text_windows(model: Model, texts: Sequence[str]) -> tuple[list[Feature], list[int]]:
+    """The features of texts, and the text that each is of."""
+    features, text_indices = [], []
+    max_tokens = model.tokenizer.max_content_length(1)
     for row, text in enumerate(texts):
         ids = model.tokenizer.tokenize(text).ids
-        for begin in range(0, max(1, len(ids)), room):
-            features.append(Feature(*model.tokenizer.lay_out(ids[begin:begin + room])))
-            owner.append(row)
-    return features, owner
+        for start in range(0, max(1, len(ids)), max_tokens):
+            features.append(Feature(*model.tokenizer.with_special_tokens(ids[start:start + max_tokens])))
+            text_indices.append(row)
+    return features, text_indices
 
 
-def pooled(model: Model, features: Sequence[Feature], pool: Pool) -> list[tuple[Any, int]]:
+def pooled_vectors(model: Model, features: Sequence[Feature], pool: Pool) -> list[tuple[Any, int]]:
     """One vector a feature, and its number of tokens."""
     import torch
 
@@ -66,7 +67,8 @@ def pooled(model: Model, features: Sequence[Feature], pool: Pool) -> list[tuple[
     with torch.inference_mode():
         states, borders = model.states(collate(features, model.layout(packed=model.can_pack)))
     table = states.float().cpu().numpy().astype("float64")
-    parts = [table[begin:end] for begin, end in borders.tolist()]
+    states_by_feature = [table[start:end] for start, end in borders.tolist()]
     if pool == "first":
-        return [(one[0], len(one)) for one in parts]
-    return [(one.mean(axis=0) if pool == "mean" else one.max(axis=0), len(one)) for one in parts]
+        return [(token_states[0], len(token_states)) for token_states in states_by_feature]
+    return [(token_states.mean(axis=0) if pool == "mean" else token_states.max(axis=0), len(token_states))
+            for token_states in states_by_feature]

@@ -1,92 +1,88 @@
-"""What a long prediction has written so far, beside its output: an interrupted one goes on from there."""
+"""The predictions made so far, in a file beside the output: an interrupted prediction resumes from there."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import headstart
 from headstart.contract import Example, Prediction, Task
-from headstart.generation.encoder_decoder import settings_of
+from headstart.files import append_line, write_text
+from headstart.generation.encoder_decoder import generation_settings
 from headstart.models.loading.weights import checksum
-from headstart.prediction.predict import WRITTEN, predict
-from headstart.progress import Voice
-from headstart.runs.folder import disk_words
+from headstart.prediction.predict import GENERATION_CHUNK, predict
+from headstart.progress import Reporter
+from headstart.version import __version__
 
 if TYPE_CHECKING:
     from headstart.models.model import Model
 
 
-class Journal:
-    """A file of JSON lines: what the predictions are of, then chunk after chunk; a half line at its end is left out."""
+class PredictionJournal:
+    """A file of JSON lines: a key of the inputs, then chunk after chunk; an incomplete last line is left out."""
 
     def __init__(self, to: str, key: str) -> None:
-        self.place, self.key = Path(to).with_name(f"{Path(to).name}.part"), key
+        self.path, self.key = Path(to).with_name(f"{Path(to).name}.part"), key
 
-    def read(self, voice: Voice) -> list[list[Any]]:
-        """The whole chunks that are there; none for another input, model or settings."""
+    def read(self, reporter: Reporter) -> list[list[Any]]:
+        """The complete chunks that the file holds; none for another input, model or settings."""
         try:
-            lines = self.place.read_bytes().split(b"\n")[:-1]  # what follows the last line's end was cut
-            first, *others = [json.loads(line) for line in lines]
+            lines = self.path.read_bytes().split(b"\n")[:-1]  # what follows the last line's end was cut
+            header, *chunks = [json.loads(line) for line in lines]
         except (OSError, ValueError):
             return []
-        if first != {"of": self.key}:
-            voice.say(f"{self.place} is of another input, model or settings: all is written anew")
+        if header != {"of": self.key}:
+            reporter.info(f"{self.path} is of another input, model or settings: all rows are predicted again")
             return []
-        return others
+        return chunks
 
-    def begin(self, chunks: Sequence[Any]) -> None:
-        """The file anew with these chunks."""
-        lines = [json.dumps(one, ensure_ascii=False) + "\n" for one in [{"of": self.key}, *chunks]]
-        with disk_words(self.place):
-            self.place.write_text("".join(lines), encoding="utf-8")
+    def start(self, chunks: Sequence[Any]) -> None:
+        """Write the file again with these chunks."""
+        lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in [{"of": self.key}, *chunks]]
+        write_text(self.path, "".join(lines))
 
-    def add(self, predictions: Sequence[Prediction]) -> None:
+    def append(self, predictions: Sequence[Prediction]) -> None:
         """One more chunk, on the disk when this returns."""
-        with disk_words(self.place), self.place.open("a", encoding="utf-8") as file:
-            file.write(json.dumps([[one.row, one.values, one.detail] for one in predictions], ensure_ascii=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        records = [[prediction.row, prediction.values, prediction.detail] for prediction in predictions]
+        append_line(self.path, json.dumps(records, ensure_ascii=False))
 
-    def end(self) -> None:
-        """The output is there whole: the journal goes."""
-        self.place.unlink(missing_ok=True)
+    def remove(self) -> None:
+        """Delete the journal once the output is complete."""
+        self.path.unlink(missing_ok=True)
 
 
-def key_of(task: Task[Any], model: Model, source: str) -> str:
-    """A hash of all that the texts follow from: the input's own, the model's weights and every setting."""
-    made = hashlib.sha256(source.encode())
-    writing = settings_of(model, task.known.values.get("generation") or {})
+def journal_key(task: Task[Any], model: Model, source: str) -> str:
+    """A hash of all that the predictions depend on: the input's hash, the model's weights and every setting."""
+    digest = hashlib.sha256(source.encode())
+    generation = generation_settings(model, task.learned.values.get("generation") or {})
     config = model.module.config
-    told = [getattr(config, name, None) for name in ("decoder_start_token_id", "forced_bos_token_id")]
-    made.update(repr((headstart.__version__, task.name, task.settings, task.known.json(), writing, model.tokenizer.longest, told,
-                      model.tokenizer.single, model.tokenizer.target.single)).encode())
-    made.update(checksum(model.module.parameters()).encode())
-    return made.hexdigest()
+    start_ids = [getattr(config, name, None) for name in ("decoder_start_token_id", "forced_bos_token_id")]
+    digest.update(repr((__version__, task.name, task.settings, task.learned.json(), generation, model.tokenizer.max_length, start_ids,
+                        model.tokenizer.single_template, model.tokenizer.target.single_template)).encode())
+    digest.update(checksum(model.module.parameters()).encode())
+    return digest.hexdigest()
 
 
-def journalled(journal: Journal, task: Task[Any], model: Model, examples: Sequence[Example], *, batch_tokens: int,
-               voice: Voice) -> Iterator[Prediction]:
-    """The predictions of a task that writes, in order; those that the journal has are not written again."""
-    held, done = journal.read(voice), 0
-    journal.begin(held)
-    for chunk in held:
-        yield from (Prediction(*one) for one in chunk)
-        done += len(chunk)
-    if done:
-        voice.say(f"going on after row {done:,}: {journal.place} holds what was written before")
-    rest = iter(islice(iter(examples), done, None))
+def predict_with_journal(journal: PredictionJournal, task: Task[Any], model: Model, examples: Sequence[Example], *, batch_tokens: int,
+                         reporter: Reporter) -> Iterator[Prediction]:
+    """The predictions of a generative task, in order; those that the journal holds are not made again."""
+    chunks, count = journal.read(reporter), 0
+    journal.start(chunks)
+    for chunk in chunks:
+        yield from (Prediction(*fields) for fields in chunk)
+        count += len(chunk)
+    if count:
+        reporter.info(f"resuming after row {count:,}: {journal.path} holds the earlier predictions")
+    remaining = iter(islice(iter(examples), count, None))
     try:
-        while part := list(islice(rest, WRITTEN)):
-            made = list(predict(task, model, part, batch_tokens=batch_tokens))
-            journal.add(made)
-            done += len(made)
-            yield from made
+        while batch := list(islice(remaining, GENERATION_CHUNK)):
+            predictions = list(predict(task, model, batch, batch_tokens=batch_tokens))
+            journal.append(predictions)
+            count += len(predictions)
+            yield from predictions
     except KeyboardInterrupt:
-        voice.say(f"interrupted: the same command goes on after row {done:,} (from {journal.place})")
+        reporter.info(f"interrupted: the same command resumes after row {count:,} (from {journal.path})")
         raise

@@ -1,4 +1,4 @@
-"""How long models take for the same rows, measured in turns so that whatever else the machine does hits them alike."""
+"""How long models take for the same rows, measured in turns so that other load on the machine affects all of them equally."""
 
 from __future__ import annotations
 
@@ -8,32 +8,33 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from headstart.contract import Example, Task
-from headstart.prediction.predict import answer, by_length, drawn_features, write_chunk
+from headstart.prediction.predict import feature_outputs, generate_chunk, length_batches, random_features
 
 if TYPE_CHECKING:
     from headstart.models.model import Model
 
-ROWS, WRITTEN = 512, 16  # of a split, at most; texts that are written take longer
+MAX_ROWS, GENERATED_ROWS = 512, 16  # of a split, at most; generating texts takes longer
 
 
-def milliseconds(task: Task[Any], models: Sequence[Model], examples: Sequence[Example], *, batch_tokens: int, seed: int,
-                 rounds: int = 5) -> list[float]:
+def median_milliseconds(task: Task[Any], models: Sequence[Model], examples: Sequence[Example], *, batch_tokens: int, seed: int,
+                        rounds: int = 5) -> list[float]:
     """The median milliseconds an example of each model, all on the same rows and batches; making features is left out.
 
-    Packed where the family packs, as predictions are. A text that is written is timed with its features.
+    Packed where the family packs, as predictions are. Generation is timed with its features.
     """
-    chosen = [examples[place] for place in range(min(len(examples), WRITTEN if task.writes else ROWS))]
-    surprise = task.head().loss == "vocabulary"
-    features = [] if task.writes else [one for held in drawn_features(task, models[0], chosen, seed) for one in held]
-    batches = [[features[place] for place in batch] for batch in by_length(features, batch_tokens)]
-    found: list[list[float]] = [[] for _ in models]
-    for turn in range(rounds + 1):
-        for held, model in zip(found, models, strict=True):
-            begun = time.perf_counter()
-            if task.writes:
-                write_chunk(task, model, chosen)
+    timed_examples = [examples[index] for index in range(min(len(examples), GENERATED_ROWS if task.generative else MAX_ROWS))]
+    surprisals = task.head().loss == "vocabulary"
+    features = [] if task.generative else [feature for example_features in random_features(task, models[0], timed_examples, seed)
+                                           for feature in example_features]
+    batches = [[features[position] for position in batch] for batch in length_batches(features, batch_tokens)]
+    timings_by_model: list[list[float]] = [[] for _ in models]
+    for round_number in range(rounds + 1):
+        for timings, model in zip(timings_by_model, models, strict=True):
+            start = time.perf_counter()
+            if task.generative:
+                generate_chunk(task, model, timed_examples)
             for batch in batches:
-                answer(model, batch, surprise=surprise)
-            if turn:  # the first pays for things that are made once
-                held.append(1000 * (time.perf_counter() - begun) / len(chosen))
-    return [statistics.median(held) for held in found]
+                feature_outputs(model, batch, surprisals=surprisals)
+            if round_number:  # the first round warms up
+                timings.append(1000 * (time.perf_counter() - start) / len(timed_examples))
+    return [statistics.median(timings) for timings in timings_by_model]

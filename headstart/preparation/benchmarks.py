@@ -34,9 +34,9 @@ class Preset:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-def glue(columns: Mapping[str, str], scores: tuple[str, ...], name: str, **more: Any) -> Preset:
+def glue(columns: Mapping[str, str], scores: tuple[str, ...], name: str, **options: Any) -> Preset:
     """A GLUE task whose test.tsv has no labels."""
-    return Preset(columns, scores, {"test.tsv": name}, **more)
+    return Preset(columns, scores, {"test.tsv": name}, **options)
 
 
 PRESETS: dict[str, Preset] = {
@@ -53,10 +53,10 @@ PRESETS: dict[str, Preset] = {
     # Trained in one language, scored in all: the training files call a contradiction "contradictory".
     **{"xnli" if code == "en" else f"xnli/{code}": Preset(
         files={"train": f"multinli.train.{code}.tsv", "dev": "xnli.dev.tsv", "test": "xnli.test.tsv"},
-        settings={"data.by": "language", "data.choose_by": code, "task.merge": "contradictory=contradiction"}) for code in LANGUAGES},
+        settings={"data.slice_by": "language", "data.select_slice": code, "task.merge": "contradictory=contradiction"}) for code in LANGUAGES},
     # Two labels: what is neither entailed nor contradicted is not entailed either.
     "hans": Preset(PAIR | {"label": "gold_label"}, files={"train": "heuristics_train_set.txt", "dev": "heuristics_evaluation_set.txt"},
-                   settings={"data.by": "gold_label+heuristic,subcase", "data.delimiter": "\t",
+                   settings={"data.slice_by": "gold_label+heuristic,subcase", "data.delimiter": "\t",
                              "task.merge": "neutral+contradiction=non-entailment"}),
     "jigsaw": Preset({"text": "comment_text", "labels": JIGSAW}, ("roc_auc",), task="multilabel-classification",
                      files={"train": "train.csv"}),
@@ -65,74 +65,74 @@ PRESETS: dict[str, Preset] = {
 }
 
 
-def find(name: str) -> Preset:
+def find_preset(name: str) -> Preset:
     """The preset of this name; raises UserError."""
     if name.lower() in PRESETS:
         return PRESETS[name.lower()]
-    near = nearest(name, PRESETS)
+    suggestion = nearest(name, PRESETS)
     raise UserError(f"There is no preset {name!r}.",
-                    fix=f"Did you mean {near}?" if near else f"The presets are {', '.join(PRESETS)}.")
+                    fix=f"Did you mean {suggestion}?" if suggestion else f"The presets are {', '.join(PRESETS)}.")
 
 
-def in_folder(name: str, folder: Path, file: str) -> Path:
+def dataset_file(name: str, folder: Path, file: str) -> Path:
     """A file of a dataset's folder, or of a folder in it; raises UserError (66)."""
-    found = sorted(folder.rglob(file), key=lambda path: (len(path.parts), str(path))) if folder.is_dir() else []
-    if not found:
+    paths = sorted(folder.rglob(file), key=lambda path: (len(path.parts), str(path))) if folder.is_dir() else []
+    if not paths:
         raise UserError(f"{name} needs {folder / file}, which is not there.", fix="Name the folder as it was unpacked.", exit=Exit.NO_INPUT)
-    return found[0]
+    return paths[0]
 
 
-def apply(name: str, folder: str, own: dict[str, Any], columns: dict[str, str], values: dict[str, Any]) -> None:
+def apply_preset(name: str, folder: str, run_values: dict[str, Any], columns: dict[str, str], values: dict[str, Any]) -> None:
     """Fill in what a preset says, where the user has not; raises UserError (66) for a folder that is not the dataset's."""
-    preset = find(name)
+    preset = find_preset(name)
     for split, file in preset.files.items():
-        own.setdefault(split, str(in_folder(name, Path(folder), file)))
-    own["preset"] = name.lower()
-    own.setdefault("task", preset.task)
-    fill(preset, columns, values)
+        run_values.setdefault(split, str(dataset_file(name, Path(folder), file)))
+    run_values["preset"] = name.lower()
+    run_values.setdefault("task", preset.task)
+    fill_defaults(preset, columns, values)
 
 
-def fill(preset: Preset, columns: dict[str, str], values: dict[str, Any]) -> None:
+def fill_defaults(preset: Preset, columns: dict[str, str], values: dict[str, Any]) -> None:
     """A preset's columns and settings, where the user gave none."""
-    for field_, column in preset.columns.items():
-        columns.setdefault(field_, column)
+    for field_name, column in preset.columns.items():
+        columns.setdefault(field_name, column)
     for key, value in preset.settings.items():
         values.setdefault(key, value)
 
 
-def measured(name: str, place: str, columns: dict[str, str], values: dict[str, Any]) -> str:
+def evaluation_file(name: str, path: str, columns: dict[str, str], values: dict[str, Any]) -> str:
     """The file that a model is measured on (itself, or the folder's test or dev file); fills in a preset's columns and settings."""
-    preset = find(name)
-    fill(preset, columns, values)
+    preset = find_preset(name)
+    fill_defaults(preset, columns, values)
     file = preset.files.get("test") or preset.files.get("dev", "dev.tsv")
-    return str(in_folder(name, Path(place), file)) if Path(place).is_dir() else place
+    return str(dataset_file(name, Path(path), file)) if Path(path).is_dir() else path
 
 
-def further(name: str | None, train: str) -> dict[str, str]:
+def further_splits(name: str | None, train: str) -> dict[str, str]:
     """More splits of a preset that lie beside its training file."""
     if name is None:
         return {}
-    held = {split: Path(train).parent / file for split, file in find(name).further.items()}
-    return {split: str(path) for split, path in held.items() if path.is_file()}
+    paths = {split: Path(train).parent / file for split, file in find_preset(name).further.items()}
+    return {split: str(path) for split, path in paths.items() if path.is_file()}
 
 
-def official(name: str, scores: Mapping[str, Any]) -> dict[str, Json]:
+def official_scores(name: str, scores: Mapping[str, Any]) -> dict[str, Json]:
     """The dataset's own scores of every split."""
-    found: dict[str, Json] = {}
+    scores_by_split: dict[str, Json] = {}
     for split, tables in scores["tables"].items():
         positive = tables.get("per_class", {}).get("1", {})
-        found[split] = {score: positive.get("f1") if score == "f1" else scores[split][score]["value"] for score in find(name).scores}
-    return found
+        scores_by_split[split] = {score: positive.get("f1") if score == "f1" else scores[split][score]["value"] for score in find_preset(name).scores}
+    return scores_by_split
 
 
-def unlabelled(name: str, train: str) -> list[tuple[str, Path, dict[str, str]]]:
+def unlabelled_files(name: str, train: str) -> list[tuple[str, Path, dict[str, str]]]:
     """Files of rows without labels that are there: name of the submission, path, columns."""
-    preset, folder = find(name), Path(train).parent
-    columns = {field_: column for field_, column in preset.columns.items() if field_ in ("text", "pair")} | dict(preset.unlabelled)
-    return [(out, folder / file, columns) for file, out in preset.submission.items() if (folder / file).is_file()]
+    preset, folder = find_preset(name), Path(train).parent
+    columns = {field_name: column for field_name, column in preset.columns.items() if field_name in ("text", "pair")} | dict(preset.unlabelled)
+    return [(submission_name, folder / file, columns) for file, submission_name in preset.submission.items() if (folder / file).is_file()]
 
 
-def submission(answers: Sequence[Json]) -> str:
+def submission_text(predictions: Sequence[Json]) -> str:
     """GLUE's layout: index and prediction, parted by a tab; numbers within 0 to 5 (STS-B)."""
-    shown = [f"{min(5.0, max(0.0, one)):.3f}" if isinstance(one, float) else str(one) for one in answers]
-    return "\n".join(["index\tprediction", *(f"{place}\t{one}" for place, one in enumerate(shown))]) + "\n"
+    cells = [f"{min(5.0, max(0.0, value)):.3f}" if isinstance(value, float) else str(value) for value in predictions]
+    return "\n".join(["index\tprediction", *(f"{index}\t{cell}" for index, cell in enumerate(cells))]) + "\n"

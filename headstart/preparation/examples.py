@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from headstart import tasks
 from headstart.contract import Detection, Example, RowFault, Task
-from headstart.data.columns import Rows, choose, rows
+from headstart.data.columns import FieldRows, assign_columns, field_rows
 from headstart.data.table import Table, open_table
 from headstart.errors import DataError, Exit, Finding, UserError
 from headstart.settings import Data
@@ -19,13 +19,13 @@ from headstart.settings import Data
 if TYPE_CHECKING:
     from headstart.contract import Ints
 
-KEPT = 100  # findings of each code that are kept in full
+MAX_LISTED = 100  # findings of each code that are kept in full
 
 
 class Examples(Sequence[Example]):
     """Some rows of a file as a task's examples; each is read when it is asked for, so memory stays flat."""
 
-    def __init__(self, task: Task[Any], rows: Rows, indices: Ints) -> None:
+    def __init__(self, task: Task[Any], rows: FieldRows, indices: Ints) -> None:
         self.task, self.rows, self.indices = task, rows, indices
 
     def __len__(self) -> int:
@@ -44,9 +44,9 @@ class Examples(Sequence[Example]):
     def __iter__(self) -> Iterator[Example]:
         return (self[index] for index in range(len(self)))
 
-    def part(self, chosen: Ints) -> Examples:
+    def part(self, positions: Ints) -> Examples:
         """The examples at these places."""
-        return Examples(self.task, self.rows, self.indices[chosen])
+        return Examples(self.task, self.rows, self.indices[positions])
 
     def place(self, index: int) -> tuple[str, int | None]:
         """File and line of an example."""
@@ -69,31 +69,30 @@ class Reading:
     counts: Counter[str] = field(default_factory=Counter)
 
 
-def find_task(table: Table, name: str | None, given: Mapping[str, str]) -> tuple[type[Task[Any]], Detection | None, str]:
+def find_task(table: Table, name: str | None, columns: Mapping[str, str]) -> tuple[type[Task[Any]], Detection | None, str]:
     """The task of a file, how its columns were recognised, and why in words; raises UserError."""
     sample = table.sample()
     if name is not None:
         task = tasks.find(name)
-        check_columns(task, given)
+        check_columns(task, columns)
         return task, task.detect(sample), "you chose it"
-    if given:
-        fitting = [tasks.find(one) for one in tasks.names()]
-        fitting = [one for one in fitting if set(given) <= {held.name for held in one.fields}]
+    if columns:
+        fitting = [task for task in map(tasks.find, tasks.names()) if set(columns) <= {field.name for field in task.fields}]
         if len(fitting) == 1:
-            return fitting[0], fitting[0].detect(sample), f"it is the task with {', '.join('--' + name for name in given)}"
+            return fitting[0], fitting[0].detect(sample), f"it is the task with {', '.join('--' + name for name in columns)}"
     task, detection = tasks.detect(sample, table.path)
     return task, detection, detection.reason
 
 
-def check_columns(task: type[Task[Any]], given: Mapping[str, str]) -> None:
+def check_columns(task: type[Task[Any]], columns: Mapping[str, str]) -> None:
     """Refuse a column flag that the task does not know."""
-    known = {held.name for held in task.fields}
-    if unknown := sorted(set(given) - known):
-        raise UserError(f"{task.name} has no --{unknown[0]}; it has {', '.join('--' + name for name in sorted(known))}.",
+    field_names = {field.name for field in task.fields}
+    if unknown := sorted(set(columns) - field_names):
+        raise UserError(f"{task.name} has no --{unknown[0]}; it has {', '.join('--' + name for name in sorted(field_names))}.",
                         fix="Name the columns with those.")
 
 
-def read_examples(task: Task[Any], path: str, settings: Data, *, given: Mapping[str, str], training: bool,
+def read_examples(task: Task[Any], path: str, settings: Data, *, columns: Mapping[str, str], training: bool,
                   table: Table | None = None) -> Reading:
     """Read a file for a task: every row is tried once, faults are collected with file, line and column.
 
@@ -102,89 +101,89 @@ def read_examples(task: Task[Any], path: str, settings: Data, *, given: Mapping[
     table = table if table is not None else open_table(path, settings)
     detection = type(task).detect(table.sample())
     detected = detection.columns if detection is not None else None
-    chosen = choose(table.columns, task.fields, given, detected, table.path, training)
-    view = rows(table, chosen, task.fields)
-    found = Reading(table, chosen, Examples(task, view, empty()), list(table.findings), Counter(table.counts))
-    found.examples = Examples(task, view, usable(task, view, found, training))
-    return found
+    field_columns = assign_columns(table.columns, task.fields, columns, detected, table.path, training)
+    view = field_rows(table, field_columns, task.fields)
+    reading = Reading(table, field_columns, Examples(task, view, no_rows()), list(table.findings), Counter(table.counts))
+    reading.examples = Examples(task, view, readable_rows(task, view, reading, training))
+    return reading
 
 
-def empty() -> Ints:
+def no_rows() -> Ints:
     """No rows."""
     import numpy as np
 
     return np.zeros(0, dtype=np.int64)
 
 
-def usable(task: Task[Any], view: Rows, found: Reading, training: bool) -> Ints:
+def readable_rows(task: Task[Any], view: FieldRows, reading: Reading, training: bool) -> Ints:
     """Places of the rows that the task can read; the others become findings."""
     import array
 
     import numpy as np
 
-    optional = [held.name for held in task.fields if held.target and not held.required and held.name in found.columns]
-    targets = [held for held in task.fields if held.target and not held.empty and (held.required or optional == [held.name])]
-    kept = array.array("i")
-    for place, row in enumerate(view):
+    optional = [field.name for field in task.fields if field.target and not field.required and field.name in reading.columns]
+    targets = [field for field in task.fields if field.target and not field.may_be_empty and (field.required or optional == [field.name])]
+    indices = array.array("i")
+    for index, row in enumerate(view):
         try:
             task.read(row)
-            missing = next((one for one in targets if training and blank(row.values.get(one.name))), None)
+            missing = next((target for target in targets if training and is_blank(row.values.get(target.name))), None)
             if missing is None:
-                kept.append(place)
+                indices.append(index)
                 continue
-            fault = RowFault("E202", f"the row has no value for {column_words(found, missing.name)}.", field=missing.name,
+            fault = RowFault("E202", f"the row has no value for {quoted_columns(reading, missing.name)}.", field=missing.name,
                              fix="Fill it in, or leave such rows out (--bad-rows skip).")
         except RowFault as error:
             fault = error
-        found.counts[fault.code] += 1
-        if found.counts[fault.code] <= KEPT:
-            column = field_place(found, fault.field)
-            found.findings.append(Finding(fault.code, fault.message, fault.fix, row.file, row.line, column, row.id))
-    return np.frombuffer(kept, dtype=np.int32) if len(kept) else empty()
+        reading.counts[fault.code] += 1
+        if reading.counts[fault.code] <= MAX_LISTED:
+            column = field_column(reading, fault.field)
+            reading.findings.append(Finding(fault.code, fault.message, fault.fix, row.file, row.line, column, row.id))
+    return np.frombuffer(indices, dtype=np.int32) if len(indices) else no_rows()
 
 
-def blank(value: Any) -> bool:
+def is_blank(value: Any) -> bool:
     """Whether a target is missing: null, or nothing but space."""
     return value is None or (isinstance(value, str) and not value.strip())
 
 
-def column_words(found: Reading, name: str) -> str:
+def quoted_columns(reading: Reading, name: str) -> str:
     """The user's column of a field, quoted."""
-    return ", ".join(f'"{column}"' for column in found.columns.get(name, (name,)))
+    return ", ".join(f'"{column}"' for column in reading.columns.get(name, (name,)))
 
 
-def field_place(found: Reading, name: str | None) -> int | None:
+def field_column(reading: Reading, name: str | None) -> int | None:
     """The number of the field's column in the file, from 1."""
-    columns = found.columns.get(name or "", ())
-    return found.table.columns.index(columns[0]) + 1 if columns else None
+    columns = reading.columns.get(name or "", ())
+    return reading.table.columns.index(columns[0]) + 1 if columns else None
 
 
-def stop_on_faults(found: Sequence[Reading], settings: Data, listed: Path | None) -> int:
+def stop_on_faults(readings: Sequence[Reading], settings: Data, errors_file: Path | None) -> int:
     """Raise DataError with all faults, or, with bad_rows="skip", say how many rows were left out.
 
     All faults are written to `listed` (the first 100 of each code), one JSON object a line.
     """
-    findings = [finding for one in found for finding in one.findings if finding.level == "fault"]
-    total = sum((one.counts for one in found), Counter[str]())
+    findings = [finding for reading in readings for finding in reading.findings if finding.level == "fault"]
+    total = sum((reading.counts for reading in readings), Counter[str]())
     faults = sum(count for code, count in total.items() if code[0] == "E")
     if not faults:
         return 0
-    if listed is not None:
-        listed.parent.mkdir(parents=True, exist_ok=True)
-        texts = [json.dumps(as_json(finding), ensure_ascii=False) for finding in findings]
-        listed.write_text("\n".join(texts) + "\n", encoding="utf-8")
-    whole_file = [finding for finding in findings if finding.row is None and finding.line is None]
-    if settings.bad_rows == "skip" and not whole_file:
+    if errors_file is not None:
+        errors_file.parent.mkdir(parents=True, exist_ok=True)
+        texts = [json.dumps(finding_json(finding), ensure_ascii=False) for finding in findings]
+        errors_file.write_text("\n".join(texts) + "\n", encoding="utf-8")
+    file_findings = [finding for finding in findings if finding.row is None and finding.line is None]
+    if settings.bad_rows == "skip" and not file_findings:
         return faults
-    raise DataError(findings, where=str(listed) if listed is not None else "", counts=total)
+    raise DataError(findings, errors_file=str(errors_file) if errors_file is not None else "", counts=total)
 
 
-def as_json(finding: Finding) -> dict[str, Any]:
+def finding_json(finding: Finding) -> dict[str, Any]:
     """A finding as data_errors.jsonl and data.json hold it."""
     return {name: value for name, value in vars(finding).items() if value not in (None, "")}
 
 
-def open_given(path: str, settings: Data) -> Table:
+def open_named_file(path: str, settings: Data) -> Table:
     """Open a file the user named; raises UserError (66) when it is not there."""
     if path != "-" and not Path(path).exists() and Path(path).suffix:
         raise UserError(f"There is no file {path}.", fix="Check the path.", exit=Exit.NO_INPUT)

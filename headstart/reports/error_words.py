@@ -1,57 +1,57 @@
-"""The report's figure of wrong answers and the words that they rest on."""
+"""The report's figure of wrong predictions and the words that caused them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from headstart.contract import Doubt, Figure, Json, Task
-from headstart.evaluation.evaluate import Evaluated
+from headstart.contract import ErrorToExplain, Figure, Json, Task
+from headstart.evaluation.evaluate import SplitEvaluation
+from headstart.inspection.error_attribution import explain_error
 from headstart.models.model import Model
 
 if TYPE_CHECKING:
-    from headstart.inspection.error_attribution import Weighed
+    from headstart.inspection.error_attribution import ErrorAttribution
 
-TITLE = "Which words led it astray"
-MOST_WORDS = 250
+TITLE = "Words that caused the errors"
+MAX_WORDS = 250
 
 
-def gaps(doubt: Doubt, held: Weighed) -> list[str]:
-    """What stands before each word, so that the text reads as it was written; a pair begins a line of its own."""
-    found, part, end = [], "text", 0
-    for word, _ in held.words:
-        source = doubt.text if word.part == "text" else doubt.pair or ""
-        known = word.end > word.begin  # a tokenizer that tells no characters leaves words of length 0
+def text_gaps(error: ErrorToExplain, attribution: ErrorAttribution) -> list[str]:
+    """The characters before each word, so that the text reads as it was written; a pair begins a line of its own."""
+    gaps, part, end = [], "text", 0
+    for word, _ in attribution.words:
+        text = error.text if word.part == "text" else error.pair or ""
+        has_characters = word.end > word.begin  # without offsets from the tokenizer, words have length 0
         if word.part != part:
-            found.append("\n")
+            gaps.append("\n")
         else:
-            found.append(source[end:word.begin] if known else " " if found else "")
+            gaps.append(text[end:word.begin] if has_characters else " " if gaps else "")
         part, end = word.part, word.end
-    return found
+    return gaps
 
 
-def figures(task: Task[Any], model: Model, done: Evaluated, count: int) -> list[Figure]:
-    """One figure, or none where nothing is wrong, nothing is wanted, or the task has no such words."""
-    from headstart.inspection.error_attribution import weigh
-
-    doubts = task.doubts(done.examples, done.predictions, done.measures, count) if count else []
-    if not doubts:
+def error_figures(task: Task[Any], model: Model, evaluation: SplitEvaluation, count: int) -> list[Figure]:
+    """One figure, or none where there are no errors, `count` is 0, or the task explains none."""
+    errors = task.errors_to_explain(evaluation.examples, evaluation.predictions, evaluation.measures, count) if count else []
+    if not errors:
         return []
-    if model.kind != "encoder" or model.facts.row.heads[model.head].beams is not None:
-        return [Figure("reasons", TITLE, "words", {"items": []}, "This is worked out for encoders with one answer; here it is not.")]
+    if model.kind != "encoder" or model.info.family.heads[model.head].beam_module is not None:
+        return [Figure("reasons", TITLE, "words", {"items": []}, "Computed only for encoders with one prediction per text.")]
     items: list[Json] = []
-    long = 0
-    for doubt in doubts:
-        held = weigh(model, doubt)
-        if held is None:
-            long += 1
+    skipped = 0
+    for error in errors:
+        attribution = explain_error(model, error)
+        if attribution is None:
+            skipped += 1
             continue
-        top = max((abs(score) for _, score in held.words), default=0.0) or 1.0
-        facts: dict[str, Json] = {"prediction": doubt.said, "in the file": doubt.gold, "output": held.difference,
-                                  "missed by the words": held.error}
-        shown = [[gap, word.text, score / top] for gap, (word, score) in zip(gaps(doubt, held), held.words, strict=True)]
-        items.append({"title": f"row {doubt.row}", "fields": facts, "words": shown[:MOST_WORDS]})
-    left = f" {long} longer than one model input are left out." if long else ""
+        max_score = max((abs(score) for _, score in attribution.words), default=0.0) or 1.0
+        fields: dict[str, Json] = {"prediction": error.predicted, "in the file": error.gold, "output": attribution.difference,
+                                  "attribution error": attribution.error}
+        words = [[gap, word.text, score / max_score]
+                 for gap, (word, score) in zip(text_gaps(error, attribution), attribution.words, strict=True)]
+        items.append({"title": f"row {error.row}", "fields": fields, "words": words[:MAX_WORDS]})
+    skipped_note = f" {skipped} longer than one model input are skipped." if skipped else ""
     return [Figure("reasons", TITLE, "words", {"items": items},
-                   "Integrated gradients of the output that gave the wrong answer, against a text of padding: words over a full line "
-                   "spoke for it, words over a dotted line against it; the strongest are listed with their shares of the strongest."
-                   f"{left}")]
+                   "Integrated gradients of the wrong output, with a text of padding as baseline: words with a solid underline "
+                   "raised it, words with a dotted underline lowered it; the strongest are listed, as shares of the strongest."
+                   f"{skipped_note}")]

@@ -1,4 +1,4 @@
-"""What a language model writes after training, for the report: samples, how often it ends, repeats itself and copies.
+"""Texts that a language model generates after training, for the report: samples, how often it ends, repeats and copies.
 
 M texts.
 """
@@ -11,70 +11,72 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.contract import Example, Figure, Json, Task
 from headstart.errors import UserError
-from headstart.generation.generate import Written, generate
-from headstart.metrics.writing import DEFINITIONS, measures, ngram_hashes
-from headstart.progress import Voice
+from headstart.generation.generate import GeneratedText, generate
+from headstart.metrics.text_quality import DEFINITIONS, measures, ngram_hashes
+from headstart.progress import Reporter
 from headstart.settings import Generation
 
 if TYPE_CHECKING:
     from headstart.models.model import Model
 
-MOST_TRAINING = 20_000  # training rows whose n-grams are kept to find copies
-SHOWN = ("distinct_1", "distinct_2", "repetition", "training_overlap")
+MAX_TRAINING_ROWS = 20_000  # training rows whose n-grams are kept to find copies
+MEASURES = ("distinct_1", "distinct_2", "repetition", "training_overlap")
 
 
-def written(task: Task[Any], model: Model, examples: Sequence[Example], training: Sequence[Example], settings: Generation, *,
-            count: int, seed: int, voice: Voice) -> tuple[dict[str, Json], list[Figure]]:
-    """Numbers for scores.json and figures about texts written after the openings of `count` rows; ({}, []) for none."""
-    openings = [found for example in spread(examples, count) if (found := task.opening(example, model.tokenizer)) is not None]
-    if not openings or not model.facts.row.heads[model.head].continues:
+def generate_samples(task: Task[Any], model: Model, examples: Sequence[Example], training: Sequence[Example], settings: Generation, *,
+                     count: int, seed: int, reporter: Reporter) -> tuple[dict[str, Json], list[Figure]]:
+    """Numbers for scores.json and figures about texts generated after prompts from `count` rows; ({}, []) for none."""
+    candidates = (task.sample_prompt(example, model.tokenizer) for example in evenly_spaced(examples, count))
+    prompts = [prompt for prompt in candidates if prompt is not None]
+    if not prompts or not model.info.family.heads[model.head].causal:
         return {}, []
-    voice.say(f"writing {len(openings)} samples of at most {settings.new_tokens} tokens")
-    settings = dataclasses.replace(settings, answers=1, chat=False, control_code=settings.control_code or "none")
+    reporter.info(f"generating {len(prompts)} samples of at most {settings.max_new_tokens} tokens")
+    settings = dataclasses.replace(settings, num_return_sequences=1, chat=False, control_code=settings.control_code or "none")
     try:
-        texts = [one[0] for one in generate(model, [before for before, _ in openings], settings, seed=seed)]
+        texts = [generations[0] for generations in generate(model, [prompt_text for prompt_text, _ in prompts], settings, seed=seed)]
     except UserError as error:
-        voice.say(f"no samples: {error.message}")
+        reporter.info(f"no samples: {error.message}")
         return {}, []
-    known = ngram_hashes(task.subject(example) for example in spread(training, MOST_TRAINING))
-    rows = [described("the model", [one.text for one in texts], known) |
-            {"ended": sum(one.ended == "end" for one in texts) / len(texts), "tokens": mean([float(len(one.ids)) for one in texts])},
-            described("the data", [after for _, after in openings], known)]
-    return {"writing": rows}, [compared(rows, settings), shown(openings, texts)]
+    training_hashes = ngram_hashes(task.dedup_key(example) for example in evenly_spaced(training, MAX_TRAINING_ROWS))
+    rows = [mean_measures("the model", [generated.text for generated in texts], training_hashes) |
+            {"ended": sum(generated.finish_reason == "end" for generated in texts) / len(texts),
+             "tokens": mean([float(len(generated.ids)) for generated in texts])},
+            mean_measures("the data", [continuation for _, continuation in prompts], training_hashes)]
+    return {"writing": rows}, [comparison_figure(rows, settings), samples_figure(prompts, texts)]
 
 
-def spread(examples: Sequence[Example], count: int) -> list[Example]:
+def evenly_spaced(examples: Sequence[Example], count: int) -> list[Example]:
     """So many examples, evenly from the first to the last."""
     total = len(examples)
-    return [examples[place * total // min(count, total)] for place in range(min(count, total))]
+    return [examples[index * total // min(count, total)] for index in range(min(count, total))]
 
 
-def described(name: str, texts: Sequence[str], known: Any) -> dict[str, Json]:
-    """The means of what texts are like; None where it has no meaning for any."""
-    each = [measures(text, known=known) for text in texts]
-    return {"texts": name, **{key: mean([one[key] for one in each]) for key in SHOWN}}
+def mean_measures(name: str, texts: Sequence[str], training_hashes: Any) -> dict[str, Json]:
+    """The means of texts' measures; None for a measure that is undefined for all of them."""
+    all_measures = [measures(text, training_hashes=training_hashes) for text in texts]
+    return {"texts": name, **{key: mean([text_measures[key] for text_measures in all_measures]) for key in MEASURES}}
 
 
 def mean(values: Sequence[float]) -> float | None:
     """The mean of the values that are numbers."""
-    real = [value for value in values if value == value]
-    return sum(real) / len(real) if real else None
+    numbers = [value for value in values if value == value]
+    return sum(numbers) / len(numbers) if numbers else None
 
 
-def compared(rows: Sequence[dict[str, Json]], settings: Generation) -> Figure:
-    """A row for the model, a row for how the same texts go on in the data."""
-    columns = ["texts", "ended", "tokens", *SHOWN]
-    how = f"drawn at temperature {settings.temperature:g}" if settings.sample else "the likeliest token each time"
-    caption = (f"ended: share that the model closed by itself within {settings.new_tokens} tokens ({how}). "
-               + " ".join(f"{name}: {DEFINITIONS[name]}." for name in SHOWN))
-    return Figure("writing", "What it writes, beside how the texts go on in the data", "table",
+def comparison_figure(rows: Sequence[dict[str, Json]], settings: Generation) -> Figure:
+    """A row for the model, a row for the continuations of the same prompts in the data."""
+    columns = ["texts", "ended", "tokens", *MEASURES]
+    decoding = f"sampled at temperature {settings.temperature:g}" if settings.do_sample else "greedy decoding"
+    caption = (f"ended: share that the model ended itself within {settings.max_new_tokens} tokens ({decoding}). "
+               + " ".join(f"{name}: {DEFINITIONS[name]}." for name in MEASURES))
+    return Figure("writing", "Generated texts and the continuations in the data", "table",
                   {"columns": columns, "rows": [[row.get(name) for name in columns] for row in rows]}, caption)
 
 
-def shown(openings: Sequence[tuple[str, str]], texts: Sequence[Written]) -> Figure:
-    """Every sample with its opening, and the data's own."""
-    items = [{"text": f"{before.rstrip()} ▸ {one.text.strip()}", "title": f"sample {number}",
-              "fields": {"the data goes on": after[:300], "ended": one.ended,
-                         "mean log-probability of a token": sum(one.log_probabilities) / max(1, len(one.log_probabilities))}}
-             for number, ((before, after), one) in enumerate(zip(openings, texts, strict=True), 1)]
-    return Figure("samples", "Samples", "texts", {"items": items}, "The text before ▸ is from the data, what follows is written.")
+def samples_figure(prompts: Sequence[tuple[str, str]], texts: Sequence[GeneratedText]) -> Figure:
+    """Every sample with its prompt, and the continuation in the data."""
+    items = [{"text": f"{prompt.rstrip()} ▸ {generated.text.strip()}", "title": f"sample {number}",
+              "fields": {"continuation in the data": continuation[:300], "ended": generated.finish_reason,
+                         "mean log-probability of a token": sum(generated.log_probabilities) / max(1, len(generated.log_probabilities))}}
+             for number, ((prompt, continuation), generated) in enumerate(zip(prompts, texts, strict=True), 1)]
+    return Figure("samples", "Samples", "texts", {"items": items}, "The text before ▸ is from the data, what follows is generated.")

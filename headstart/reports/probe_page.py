@@ -1,4 +1,4 @@
-"""What each layer knows of a label, as a page: a curve with its intervals, and the same in a table. No network, all text escaped."""
+"""The page of a layer probe: a curve with its intervals, and the same in a table. No network, all text escaped."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headstart.contract import Figure
-from headstart.inspection.export import whole
+from headstart.files import write_text
 from headstart.reports.figures import escape, render
 from headstart.reports.report import resource
 
@@ -14,34 +14,34 @@ if TYPE_CHECKING:
     from headstart.inspection.probe import Probe
 
 
-def figures(found: Probe) -> list[Figure]:
+def probe_figures(probe: Probe) -> list[Figure]:
     """The curve over the layers, and the table."""
     series: dict[str, list[list[float]]] = {"macro F1": [], "interval, low": [], "interval, high": [],
-                                            "always the majority": [[layer.number, found.majority] for layer in found.layers]}
-    for layer in found.layers:
+                                            "always the majority": [[layer.number, probe.majority] for layer in probe.layers]}
+    for layer in probe.layers:
         for name, value in zip(series, (layer.macro_f1.value, layer.macro_f1.low, layer.macro_f1.high), strict=False):
             if value is not None:
                 series[name].append([layer.number, value])
     columns = ["", "macro F1", "low", "high", "share of the last layer's", "minus the last", "low", "high", "accuracy"]
     rows = [["embeddings" if layer.number == 0 else f"layer {layer.number}", layer.macro_f1.value, layer.macro_f1.low,
-             layer.macro_f1.high, found.share(layer), layer.gap.value, layer.gap.low, layer.gap.high, layer.accuracy.value]
-            for layer in found.layers]
+             layer.macro_f1.high, probe.share(layer), layer.difference_from_last.value, layer.difference_from_last.low,
+             layer.difference_from_last.high, layer.accuracy.value]
+            for layer in probe.layers]
     axes = {"x_title": "layer (0: the embeddings)", "y_title": "macro F1"}
-    return [Figure("layers", "Macro F1 over the layers", "curve", {**axes, "series": series}, found.sentence()),
+    return [Figure("layers", "Macro F1 over the layers", "curve", {**axes, "series": series}, probe.sentence()),
             Figure("scores", "In numbers", "table", {"columns": columns, "rows": rows})]
 
 
-def write(found: Probe, path: Path, model: str, data: str) -> Path:
+def write_probe_page(probe: Probe, path: Path, model: str, data: str) -> Path:
     """Write the page, whole or not at all; raises UserError (74)."""
     policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-    facts = (f"{escape(model)} · {escape(data)} · {len(found.labels)} labels · learned from {found.learned_from:,} rows, "
-             f"judged on {found.judged_on:,} others")
-    drawn = "".join(render(figure) for figure in figures(found))
+    details = (f"{escape(model)} · {escape(data)} · {len(probe.labels)} labels · fitted on {probe.train_rows:,} rows, "
+             f"evaluated on {probe.test_rows:,} others")
+    figure_html = "".join(render(figure) for figure in probe_figures(probe))
     text = (f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" '
             f'content="{policy}"><meta name="viewport" content="width=device-width, initial-scale=1">'
             f'<title>Layers of {escape(model)}</title><style>{resource("report.css")}</style></head><body><header>'
-            f'<h1>What each layer knows</h1><p class="meta">{facts}</p></header><main>{drawn}</main><footer>Made by headstart. '
+            f'<h1>Probing the layers</h1><p class="meta">{details}</p></header><main>{figure_html}</main><footer>Made by headstart. '
             f"A logistic regression on each layer's mean state; every interval is a 95 % bootstrap interval.</footer></body></html>\n")
-    with whole(path) as staging:
-        staging.write_text(text, encoding="utf-8")
+    write_text(path, text, "Choose another place.")
     return path

@@ -1,4 +1,4 @@
-"""A run in a few honest sentences."""
+"""The summary of a run: its first score, how sure it is, and the best baseline."""
 
 from __future__ import annotations
 
@@ -6,77 +6,78 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 NOT_SPLITS = ("baselines", "best", "tables", "learned", "seconds", "training", "official", "distillation")  # of scores.json
-SHARES = {"accuracy", "macro_f1", "weighted_f1"}  # told in per cent
+PERCENT_SCORES = {"accuracy", "macro_f1", "weighted_f1"}  # shown in per cent
 
 
-def judged(scores: Mapping[str, Any]) -> str:
-    """The split that a run is judged on: test, else dev."""
+def evaluation_split(scores: Mapping[str, Any]) -> str:
+    """The split that a run is evaluated on: test, else dev."""
     return "test" if "test" in scores else "dev"
 
 
-def sentences(scores: Mapping[str, Any]) -> list[str]:
-    """What the model can, how sure that is, and whether a cheap baseline would have done."""
-    split = judged(scores)
-    held = scores[split]
-    name = "accuracy" if "accuracy" in held else next(iter(held))
-    first = held[name]
-    if first["value"] is None:
-        return [f"On {first['n']:,} {split} rows {name} is undefined: {first.get('reason')}."]
-    what = "the model is right in" if name == "accuracy" else f"{name.replace('_', ' ')} is"
-    told = [f"On {first['n']:,} {split} rows {what} {number(name, first['value'])}{interval(name, first)}."]
+def score_sentences(scores: Mapping[str, Any]) -> list[str]:
+    """How good the model is, how sure that is, and whether a cheap baseline would have done."""
+    split = evaluation_split(scores)
+    split_scores = scores[split]
+    name = "accuracy" if "accuracy" in split_scores else next(iter(split_scores))
+    score = split_scores[name]
+    if score["value"] is None:
+        return [f"On {score['n']:,} {split} rows {name} is undefined: {score.get('reason')}."]
+    subject = "the model is right in" if name == "accuracy" else f"{name.replace('_', ' ')} is"
+    summary = [f"On {score['n']:,} {split} rows {subject} {value_text(name, score['value'])}{interval_clause(name, score)}."]
     if split == "dev":
-        told.append("There were no test rows: these rows also chose the checkpoint, so the score is a little too good.")
-    told += against(scores, name)
-    return told
+        summary.append("There were no test rows: these rows also chose the checkpoint, so the score is a little too good.")
+    summary += baseline_sentences(scores, name)
+    return summary
 
 
-def against(scores: Mapping[str, Any], name: str) -> list[str]:
-    """Ours beside the best cheap baseline."""
-    rivals = [(rival, held) for rival, held in (scores.get("baselines") or {}).items()
-              if held["scores"].get(name, {}).get("value") is not None]
-    if not rivals:
+def baseline_sentences(scores: Mapping[str, Any], name: str) -> list[str]:
+    """The model compared with the best cheap baseline."""
+    baselines = [(baseline, comparison) for baseline, comparison in (scores.get("baselines") or {}).items()
+                 if comparison["scores"].get(name, {}).get("value") is not None]
+    if not baselines:
         return []
-    rival, held = max(rivals, key=lambda pair: pair[1]["scores"][name]["value"])
-    gap = held["difference"][name]
-    value = number(name, held["scores"][name]["value"])
-    begin = f"The best cheap baseline, {rival}, reaches {value}."
-    if gap["low"] is None:
-        return [begin]
-    size = points(name, gap["value"])
-    span = f"95 % interval {points(name, gap['low'])} to {points(name, gap['high'])}"
-    if gap["low"] > 0:
-        return [f"{begin} The model is better by {size} ({span}): more than chance."]
-    if gap["high"] < 0:
-        return [f"{begin} The model is worse by {points(name, -gap['value'])} ({span}, ours minus it): use the baseline, or look at the data."]
-    return [f"{begin} The difference of {size} ({span}) may be chance: the baseline, which is far smaller, may be all that you need."]
+    best_name, best_comparison = max(baselines, key=lambda pair: pair[1]["scores"][name]["value"])
+    difference = best_comparison["difference"][name]
+    value = value_text(name, best_comparison["scores"][name]["value"])
+    opening = f"The best cheap baseline, {best_name}, reaches {value}."
+    if difference["low"] is None:
+        return [opening]
+    points = points_text(name, difference["value"])
+    interval = f"95 % interval {points_text(name, difference['low'])} to {points_text(name, difference['high'])}"
+    if difference["low"] > 0:
+        return [f"{opening} The model is better by {points} ({interval}): more than chance."]
+    if difference["high"] < 0:
+        return [f"{opening} The model is worse by {points_text(name, -difference['value'])} ({interval}, model minus baseline): "
+                "use the baseline, or look at the data."]
+    return [f"{opening} The difference of {points} ({interval}) may be chance: the baseline, which is far smaller, may be all you need."]
 
 
-def number(name: str, value: float) -> str:
-    """A score in words."""
-    return f"{100 * value:.1f} %" if name in SHARES else f"{value:.4f}"
+def value_text(name: str, value: float) -> str:
+    """A score: 91.2 % or 0.9123."""
+    return f"{100 * value:.1f} %" if name in PERCENT_SCORES else f"{value:.4f}"
 
 
-def points(name: str, value: float) -> str:
-    """A difference in words."""
-    return f"{100 * value:.1f} points" if name in SHARES else f"{value:.4f}"
+def points_text(name: str, value: float) -> str:
+    """A difference: 1.2 points or 0.0123."""
+    return f"{100 * value:.1f} points" if name in PERCENT_SCORES else f"{value:.4f}"
 
 
-def interval(name: str, score: Mapping[str, Any]) -> str:
-    """The 95 % interval in words, "" when there is none."""
+def interval_clause(name: str, score: Mapping[str, Any]) -> str:
+    """The 95 % interval in brackets, "" where there is none."""
     if score["low"] is None:
         return ""
-    return f" (95 % interval {number(name, score['low'])} to {number(name, score['high'])})"
+    return f" (95 % interval {value_text(name, score['low'])} to {value_text(name, score['high'])})"
 
 
-def curves(log: Sequence[Mapping[str, Any]]) -> dict[str, list[list[float]]]:
-    """Loss by update, and each evaluation's first score."""
-    found: dict[str, list[list[float]]] = {"loss": [], "learning rate": [], "dev": []}
+def training_series(log: Sequence[Mapping[str, Any]]) -> dict[str, list[list[float]]]:
+    """Loss by step, and each evaluation's first score."""
+    series: dict[str, list[list[float]]] = {"loss": [], "learning rate": [], "dev": []}
     for event in log:
-        if event.get("event") == "update":
-            found["loss"].append([event["update"], event["loss"]])
-            found["learning rate"].append([event["update"], event["learning_rate"]])
+        if event.get("event") == "step":
+            series["loss"].append([event["step"], event["loss"]])
+            series["learning rate"].append([event["step"], event["learning_rate"]])
         elif event.get("event") == "evaluation":
-            first = next(iter(event["scores"].values()), None)
-            if first is not None:
-                found["dev"].append([event["update"], first])
-    return found
+            score = next(iter(event["scores"].values()), None)
+            if score is not None:
+                series["dev"].append([event["step"], score])
+    return series

@@ -30,14 +30,14 @@ def learning_rate(settings: Training, width: int) -> Choice:
 
 
 def epochs(settings: Training, rows: int, labels: int) -> Choice:
-    """Times through the rows: about 18 updates for each label and at least 120, in 3 to 10 epochs.
+    """Times through the rows: about 18 steps for each label and at least 120, in 3 to 10 epochs.
 
-    Measured with MiniLM: 77 labels of BANKING77 need 5 epochs (1,410 updates) for 0.930 accuracy; 8 labels on 650 rows
-    reach their best dev score after 105 to 126 updates.
+    Measured with MiniLM: 77 labels of BANKING77 need 5 epochs (1,410 steps) for 0.930 accuracy; 8 labels on 650 rows
+    reach their best dev score after 105 to 126 steps.
     """
     if settings.epochs is not None:
         return Choice(settings.epochs, "you chose it")
     per_epoch = max(1, -(-rows // settings.batch_size))
     value = min(10, max(3, round(max(120, 18 * labels) / per_epoch)))
-    wanted = f"about 18 updates for each of {labels} labels, at least 120" if labels else "about 120 updates"
-    return Choice(float(value), f"{wanted}, in 3 to 10 epochs")
+    step_target = f"about 18 steps for each of {labels} labels, at least 120" if labels else "about 120 steps"
+    return Choice(float(value), f"{step_target}, in 3 to 10 epochs")

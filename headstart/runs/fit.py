@@ -1,34 +1,50 @@
-"""Training with evaluation: consumes the loop's steps, logs, evaluates, saves, and decides to stop."""
+"""Training with evaluation: consumes the loop's steps, tells of them, evaluates, saves, and decides to stop."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.contract import Json, Score
+from headstart.contract import Json, Measures, Score
 from headstart.data.features import cache
-from headstart.data.features.batches import choose_batcher, collate, costs, micro, parted, planned, within
+from headstart.data.features.batches import (
+    choose_batcher,
+    collate,
+    epoch_batches,
+    example_costs,
+    fitting_micro_batch_size,
+    micro_batches,
+    split_target,
+)
 from headstart.data.features.features import Features
 from headstart.evaluation.evaluate import measure, scores
 from headstart.prediction.predict import predict
-from headstart.progress import Voice
-from headstart.runs.folder import Log, RunFolder
-from headstart.runs.prepare import Prepared, can_pack
+from headstart.progress import (
+    CheckpointSaved,
+    EvaluationFinished,
+    Reporter,
+    ResourcesEstimated,
+    RunStarted,
+    StepFinished,
+    TrainingWarning,
+)
+from headstart.runs.folder import RunFolder
+from headstart.runs.log import RunLog
+from headstart.runs.prepare import Prepared
+from headstart.runs.selection import LOSS, dev_loss, selection_score
 from headstart.runs.signals import Interrupts
-from headstart.runs.variants import distillation
 from headstart.training import checkpoint, estimate, precision, sparse_embeddings
-from headstart.training.early_stopping import Progress
-from headstart.training.loop import Plan, State, Step, load_weights, train
+from headstart.training.early_stopping import EarlyStopping
+from headstart.training.loop import EpochPlan, Step, TrainingState, load_weights, train
 from headstart.training.losses import losses
 
 if TYPE_CHECKING:
     from headstart.contract import Batch, Ints
-
-EVERY = 10  # updates between log lines
 
 
 @dataclass
@@ -37,218 +53,235 @@ class Fit:
 
     folder: RunFolder
     prepared: Prepared
-    log: Log
-    voice: Voice
+    log: RunLog
+    reporter: Reporter
     interrupts: Interrupts
-    state: State
-    progress: Progress
+    state: TrainingState
+    early_stopping: EarlyStopping
     precision: str
     packed: bool
-    warned: bool = False
-    slots: int = 0
+    collapse_warned: bool = False
+    padded_tokens: int = 0
     tokens: int = 0
     seconds: float = 0.0
-    epoch: int = 0  # whose features are held; a task that draws has others in each
+    features_epoch: int = 0  # whose features are in memory; a task that encodes at random has others in each
 
     @property
     def features(self) -> Features:
         """The training rows."""
         return self.prepared.features
 
-    def draw(self, epoch: int) -> None:
-        """Make the features anew for an epoch, where the task draws."""
-        prepared = self.prepared
-        if prepared.task.draws and epoch != self.epoch:
-            data = prepared.request.data
-            prepared.features = cache.encode(prepared.task, prepared.data.splits["train"], prepared.model.tokenizer,
-                                                     seed=prepared.request.seed, epoch=epoch, workers=data.workers, folder=data.cache)
-            self.epoch = epoch
-
-    def goal(self) -> losses.Objective:
-        """What training makes small."""
-        prepared = self.prepared
-        own = losses.objective(prepared.task.head(), prepared.request.training, prepared.task.known.counts)
-        return distillation.around(own, prepared.request, prepared.task, prepared.teacher, prepared.model)
-
     @property
-    def checkpoints(self) -> Any:
+    def checkpoints(self) -> Path:
         """The folder of checkpoints."""
         return self.folder / "checkpoints"
 
-    def plan(self) -> Plan:
-        """The updates of each epoch."""
-        request = self.prepared.request
+    def encode_epoch(self, epoch: int) -> None:
+        """Encode the rows anew for an epoch, where the task encodes at random."""
+        prepared = self.prepared
+        if prepared.task.random_encoding and epoch != self.features_epoch:
+            data = prepared.settings.data
+            prepared.features = cache.encode(prepared.task, prepared.dataset.splits["train"], prepared.model.tokenizer,
+                                             seed=prepared.settings.seed, epoch=epoch, workers=data.workers, folder=data.cache)
+            self.features_epoch = epoch
 
-        def updates(epoch: int) -> list[Ints]:
-            self.draw(epoch)
-            return planned(self.prepared.model.kind, self.features, request.training, request.seed, epoch, packed=self.packed,
-                           in_order=self.prepared.task.in_order(epoch))
+    def objective(self) -> losses.Objective:
+        """What training minimises."""
+        prepared = self.prepared
+        task_objective = losses.objective(prepared.task.head(), prepared.settings.training, prepared.task.learned.counts)
+        return prepared.variant.objective(task_objective, prepared.task, prepared.model, prepared.settings)
 
-        return updates
+    def plan(self) -> EpochPlan:
+        """The steps of each epoch."""
+        settings = self.prepared.settings
 
-    def make(self, examples: Ints, size: int) -> list[Batch]:
-        """An update's examples as micro-batches."""
-        layout = self.prepared.model.layout(packed=self.packed)
-        model = self.prepared.model
-        if self.prepared.request.training.micro_batch is None:
-            most = estimate.tokens_at_once(model.module, layers=model.facts.layers, width=model.facts.width,
-                                           device=self.prepared.request.device,
-                                           parts_are_read_twice=self.prepared.task.head().loss == "in-batch")
-            size = within(examples, costs(model.kind, self.features), size, most)
-        parts = micro(examples, self.features.example_lengths, size)
+        def steps(epoch: int) -> list[Ints]:
+            self.encode_epoch(epoch)
+            return epoch_batches(self.prepared.model.kind, self.features, settings.training, settings.seed, epoch, packed=self.packed,
+                           in_order=self.prepared.task.in_file_order(epoch))
+
+        return steps
+
+    def make_batches(self, examples: Ints, size: int) -> list[Batch]:
+        """A step's examples as micro-batches of at most `size` examples."""
+        model, settings = self.prepared.model, self.prepared.settings
+        layout = model.layout(packed=self.packed)
+        if settings.training.micro_batch_size is None:
+            max_tokens = estimate.micro_batch_tokens(model.module, layers=model.info.layers, width=model.info.width,
+                                                     device=settings.device, encodes_twice=self.prepared.task.head().loss == "in-batch")
+            size = fitting_micro_batch_size(examples, example_costs(model.kind, self.features), size, max_tokens)
+        parts = micro_batches(examples, self.features.example_lengths, size)
         return [collate(self.features.of_examples(part), layout) for part in parts]
 
 
-def begin(folder: RunFolder, prepared: Prepared, log: Log, voice: Voice, interrupts: Interrupts) -> Fit:
+def begin(folder: RunFolder, prepared: Prepared, log: RunLog, reporter: Reporter, interrupts: Interrupts) -> Fit:
     """Choose batcher and precision by rule, and take up the newest good checkpoint where there is one."""
-    request, model, task = prepared.request, prepared.model, prepared.task
-    name, why = choose_batcher(request.training.batcher, can_pack=can_pack(request, model, prepared.teacher))
-    number, reason = precision.choose(request.training.precision, request.device)
-    voice.say(f"batches: {name}, because {why}; precision {number}, because {reason}")
-    if request.training.gradient_checkpointing:
+    settings, model = prepared.settings, prepared.model
+    batcher, batcher_reason = choose_batcher(settings.training.batcher, can_pack=prepared.variant.can_pack(model, settings))
+    precision_name, precision_reason = precision.choose_precision(settings.training.precision, settings.device)
+    reporter.info(f"batches: {batcher}, because {batcher_reason}; precision {precision_name}, because {precision_reason}")
+    if settings.training.gradient_checkpointing:
         model.checkpoint_gradients()
-    state = State.fresh(model, request.training, precision=number, device=request.device)
-    if training_tokens := request.training.batch_tokens:
-        largest = max(map(len, planned(model.kind, prepared.features, request.training, request.seed, 0, packed=name == "packed")))
-        state.micro = request.training.micro_batch or largest
-        voice.say(f"updates of at most {training_tokens:,} tokens, padding included: up to {largest:,} examples")
-    sparse_embeddings.trim(state.optimizer, model.module, prepared.features.token_ids())
-    score, higher = task.best
-    fit = Fit(folder, prepared, log, voice, interrupts, state, Progress(score, higher), number, name == "packed")
-    newest, passed = checkpoint.newest_valid(fit.checkpoints)
-    for words in passed:
-        voice.say(words)
+    state = TrainingState.initial(model, settings.training, precision=precision_name, device=settings.device)
+    if max_tokens := settings.training.batch_tokens:
+        largest = max(map(len, epoch_batches(model.kind, prepared.features, settings.training, settings.seed, 0, packed=batcher == "packed")))
+        state.micro_batch_size = settings.training.micro_batch_size or largest
+        reporter.info(f"steps of at most {max_tokens:,} tokens, padding included: up to {largest:,} examples")
+    sparse_embeddings.restrict_embeddings(state.optimizer, model.module, prepared.features.token_ids())
+    score, higher_is_better = selection_score(prepared)
+    fit = Fit(folder, prepared, log, reporter, interrupts, state, EarlyStopping(score, higher_is_better), precision_name,
+              batcher == "packed")
+    newest, skipped = checkpoint.newest_valid(fit.checkpoints)
+    for reason in skipped:
+        reporter.warning(reason)
     if newest is not None:
-        held = state.load(newest)
-        fit.progress = Progress(**held["best"])
-        fit.warned, fit.slots, fit.tokens, fit.seconds = (held[key] for key in ("warned", "slots", "tokens", "seconds"))
-        log.rewind(state.update)
-        voice.say(f"going on after update {state.update} of {prepared.total_updates}")
+        restore(fit, newest)
+    reporter.emit(RunStarted(folder.path, prepared.task.name, str(settings.model), state.step, prepared.total_steps, flat_settings(prepared)))
     return fit
 
 
-def tell_estimate(fit: Fit) -> None:
+def restore(fit: Fit, folder: Path) -> None:
+    """Take up a checkpoint: weights, optimizer, and how far the run was."""
+    progress = fit.state.load(folder)
+    fit.early_stopping = EarlyStopping(**progress["best"])
+    fit.collapse_warned, fit.padded_tokens, fit.tokens, fit.seconds = (
+        progress[name] for name in ("warned", "slots", "tokens", "seconds"))
+    fit.log.rewind(fit.state.step)
+    fit.reporter.info(f"resuming after step {fit.state.step} of {fit.prepared.total_steps}")
+
+
+def flat_settings(prepared: Prepared) -> dict[str, Any]:
+    """Every setting of the run as {"training.epochs": 3.0}."""
+    return {f"{group}.{name}": value for group, values in prepared.settings.groups().items() for name, value in values.items()}
+
+
+def estimate_resources(fit: Fit) -> None:
     """Measure the longest batch and say what the run will take; raises UserError when it cannot fit."""
-    prepared = fit.prepared
-    request = prepared.request
-    lengths, updates = fit.features.example_lengths, fit.plan()(0)
-    taken = costs(prepared.model.kind, fit.features)
-    longest = (max(updates, key=lambda update: int(taken[update].max())) if request.training.batch_tokens else
-               np.argsort(-taken, kind="stable")[:request.training.batch_size])
-    found = estimate.measure(
-        prepared.model, fit.make(longest, fit.state.micro), fit.goal(), updates=prepared.total_updates,
-        mean_tokens=float(lengths.sum()) / len(updates), precision=fit.precision, device=request.device,
-        folder=fit.folder.path, kept=request.training.keep)
-    fit.voice.say(found.words())
-    fit.log.write("estimate", **found.json())
+    prepared, settings = fit.prepared, fit.prepared.settings
+    steps = fit.plan()(0)
+    costs = example_costs(prepared.model.kind, fit.features)
+    longest = (max(steps, key=lambda step: int(costs[step].max())) if settings.training.batch_tokens else
+               np.argsort(-costs, kind="stable")[:settings.training.batch_size])
+    resources = estimate.measure(
+        prepared.model, fit.make_batches(longest, fit.state.micro_batch_size), fit.objective(), steps=prepared.total_steps,
+        mean_tokens=float(fit.features.example_lengths.sum()) / len(steps), precision=fit.precision, device=settings.device,
+        folder=fit.folder.path, checkpoints=settings.training.keep_last)
+    fit.reporter.info(resources.summary())
+    fit.reporter.emit(ResourcesEstimated(resources.json()))
 
 
 def first_batch(fit: Fit) -> dict[str, Json]:
     """The first training batch, decoded, as the model saw it."""
-    updates = fit.plan()(0)
-    batch = fit.make(updates[0], fit.state.micro)[0]
+    batch = fit.make_batches(fit.plan()(0)[0], fit.state.micro_batch_size)[0]
     tokenizer = fit.prepared.model.tokenizer
-    rows: list[Json] = []
-    targets = {name: parted(batch, name) for name in batch.targets}
-    for n, (row, start, end) in enumerate(batch.segments.tolist()):
-        ids = batch.ids[row, start:end].tolist()
-        rows.append({"row": row, "begin": start, "end": end, "tokens": tokenizer.held.convert_ids_to_tokens(ids), "ids": ids,
-                     "weight": float(batch.weights[n]),
-                     "targets": {name: values[n].tolist() for name, values in targets.items()}})
-    return {"packed": fit.packed, "shape": list(batch.ids.shape), "features": rows}
+    features: list[Json] = []
+    targets = {name: split_target(batch, name) for name in batch.targets}
+    for index, (row, start, end) in enumerate(batch.segments.tolist()):
+        token_ids = batch.ids[row, start:end].tolist()
+        features.append({"row": row, "begin": start, "end": end, "tokens": tokenizer.hf_tokenizer.convert_ids_to_tokens(token_ids),
+                         "ids": token_ids, "weight": float(batch.weights[index]),
+                         "targets": {name: values[index].tolist() for name, values in targets.items()}})
+    return {"packed": fit.packed, "shape": list(batch.ids.shape), "features": features}
 
 
 def fit_all(fit: Fit) -> None:
-    """Every update to the end (or until patience is out), then the best weights back in the model.
+    """Every step to the end (or until patience is out or a listener asks to stop), then the best weights back in the model.
 
     Raises UserError (75) after saving when a signal asked to stop.
     """
-    prepared, request = fit.prepared, fit.prepared.request
-    training, total = request.training, prepared.total_updates
-    counts = prepared.task.known.counts
-    goal = fit.goal()
-    class_weights = losses.balanced(counts) if training.class_weights == "balanced" else None
-    per_epoch = len(fit.plan()(0))
-    evaluate_every = training.evaluate_every or per_epoch
+    prepared, settings = fit.prepared, fit.prepared.settings
+    training, total = settings.training, prepared.total_steps
+    counts = prepared.task.learned.counts
+    class_weights = losses.balanced_class_weights(counts) if training.class_weights == "balanced" else None
+    evaluate_every = training.evaluate_every or len(fit.plan()(0))
     fit.interrupts.waiting = True
-    begun = time.perf_counter()
-    if not fit.progress.exhausted(training.patience):
-        for step in train(fit.state, fit.plan(), fit.make, goal, lambda batches: losses.total_weight(batches, class_weights),
-                          training, total=total, seed=request.seed, precision=fit.precision, device=request.device):
-            fit.slots, fit.tokens = fit.slots + step.slots, fit.tokens + step.tokens
-            fit.seconds, begun = fit.seconds + time.perf_counter() - begun, time.perf_counter()
+    start = time.perf_counter()
+    if not fit.early_stopping.exhausted(training.patience):
+        for step in train(fit.state, fit.plan(), fit.make_batches, fit.objective(),
+                          lambda batches: losses.total_weight(batches, class_weights), training, total_steps=total, seed=settings.seed,
+                          precision=fit.precision, device=settings.device):
+            fit.seconds += time.perf_counter() - start
             tell_step(fit, step, total)
-            due = step.update % evaluate_every == 0 or step.update == total
-            if due:
+            is_last = step.number == total or fit.reporter.stop_requested
+            evaluation_due = is_last or step.number % evaluate_every == 0
+            if evaluation_due:
                 evaluate_now(fit, step)
-                begun = time.perf_counter()
-            save_due = step.update % training.save_every == 0 if training.save_every else due
-            if save_due or step.update == total or fit.interrupts.asked or (due and step.update in fit.progress.best(training.keep_best)):
+            if save_due(fit, step, evaluation_due=evaluation_due) or is_last:
                 save(fit)
-                begun = time.perf_counter()
-            if fit.interrupts.asked:
-                raise fit.interrupts.error(f"interrupted and saved after update {step.update} of {total}")
-            if due and fit.progress.exhausted(training.patience):
-                fit.voice.say(f"stopped after update {step.update}: {training.patience} evaluations without a better {fit.progress.score}")
+            start = time.perf_counter()
+            if fit.interrupts.requested:
+                raise fit.interrupts.error(f"interrupted and saved after step {step.number} of {total}")
+            if (reason := stop_reason(fit, evaluation_due=evaluation_due)) is not None:
+                fit.reporter.info(f"stopped after step {step.number}: {reason}")
                 break
     fit.interrupts.waiting = False
     load_best(fit)
 
 
+def save_due(fit: Fit, step: Step, *, evaluation_due: bool) -> bool:
+    """Whether a checkpoint is due after this step."""
+    training = fit.prepared.settings.training
+    due = step.number % training.save_every == 0 if training.save_every else evaluation_due
+    return due or fit.interrupts.requested or (evaluation_due and step.number in fit.early_stopping.best_steps(training.keep_best))
+
+
+def stop_reason(fit: Fit, *, evaluation_due: bool) -> str | None:
+    """Why training ends before its last step; None where it goes on."""
+    patience = fit.prepared.settings.training.patience
+    if evaluation_due and fit.early_stopping.exhausted(patience):
+        return f"{patience} evaluations without a better {fit.early_stopping.score}"
+    return "a listener asked for it" if fit.reporter.stop_requested else None
+
+
 def tell_step(fit: Fit, step: Step, total: int) -> None:
-    """Log and show an update."""
+    """Count a step, and tell of it."""
+    fit.padded_tokens, fit.tokens = fit.padded_tokens + step.padded_tokens, fit.tokens + step.tokens
     for note in step.notes:
-        fit.voice.say(note)
-        fit.log.write("warning", update=step.update, words=note)
+        fit.reporter.emit(TrainingWarning(step.number, note))
     if step.skipped:
-        fit.log.write("warning", update=step.update, words="a scaled overflow: this update was left out")
-    if step.update % EVERY == 0 or step.update in (1, total):
-        fit.log.write("update", update=step.update, epoch=step.epoch, loss=round(step.loss, 6), learning_rate=step.learning_rate,
-                      gradient_norm=round(step.gradient_norm, 6), tokens=fit.tokens, seconds=round(fit.seconds, 3),
-                      **({"padding": step.padding} if step.padding else {}))
-    best = "" if fit.progress.value is None else f", {fit.progress.score} {fit.progress.value:.4f}"
-    fit.voice.progress(step.update, total, f"updates, loss {step.loss:.3f}{best}")
+        fit.reporter.emit(TrainingWarning(step.number, "the scaled loss overflowed: this step was skipped"))
+    fit.reporter.emit(StepFinished(step.number, total, step.epoch, step.loss, step.learning_rate, step.gradient_norm, fit.tokens,
+                                   fit.seconds, step.padding))
 
 
 def evaluate_now(fit: Fit, step: Step) -> None:
     """Score dev, without intervals (they come at the end), and remember the best."""
-    prepared = fit.prepared
-    begun = time.perf_counter()
-    found, measures = quick_scores(fit)
-    fit.progress = fit.progress.after(step.update, found[fit.progress.score].value)
-    fit.log.write("evaluation", update=step.update, split="dev", seconds=round(time.perf_counter() - begun, 3),
-                  scores={name: score.value for name, score in found.items()})
-    words = prepared.task.warn(measures)
-    if words is not None and not fit.warned:
-        fit.warned = True
-        fit.voice.say(f"after update {step.update}: {words}")
-        fit.log.write("warning", update=step.update, words=words)
+    start = time.perf_counter()
+    dev_scores, measures = quick_scores(fit)
+    values = {name: score.value for name, score in dev_scores.items()}
+    if fit.early_stopping.score == LOSS:
+        values[LOSS] = dev_loss(fit.prepared, fit.objective(), packed=fit.packed, precision=fit.precision)
+    fit.early_stopping = fit.early_stopping.after_evaluation(step.number, values[fit.early_stopping.score])
+    fit.reporter.emit(EvaluationFinished(step.number, "dev", values, time.perf_counter() - start))
+    warning = fit.prepared.task.collapse_warning(measures)
+    if warning is not None and not fit.collapse_warned:
+        fit.collapse_warned = True
+        fit.reporter.emit(TrainingWarning(step.number, f"after step {step.number}: {warning}"))
 
 
-def quick_scores(fit: Fit) -> tuple[Mapping[str, Score], Any]:
+def quick_scores(fit: Fit) -> tuple[Mapping[str, Score], Measures]:
     """Scores on dev without intervals, and the measures."""
     prepared = fit.prepared
-    dev = prepared.measured("dev")
-    answers = predict(prepared.task, prepared.model, dev, batch_tokens=prepared.request.evaluation.batch_tokens,
-                      seed=prepared.request.seed)
-    measures = measure(prepared.task, dev, answers)
+    dev = prepared.measured_examples("dev")
+    predictions = predict(prepared.task, prepared.model, dev, batch_tokens=prepared.settings.evaluation.batch_tokens,
+                          seed=prepared.settings.seed)
+    measures = measure(prepared.task, dev, predictions)
     return scores(prepared.task, measures, None, resamples=0, seed=0), measures
 
 
 def save(fit: Fit) -> None:
-    """A checkpoint of this update; older ones but the best go."""
-    held = {"best": vars(fit.progress), "warned": fit.warned, "slots": fit.slots, "tokens": fit.tokens,
-            "seconds": round(fit.seconds, 3), "learned": fit.prepared.task.known.json()}
-    checkpoint.save(fit.checkpoints, fit.state.update, lambda place: fit.state.save(place, held))
-    training = fit.prepared.request.training
-    best = [checkpoint.name_of(update) for update in fit.progress.best(training.keep_best)]
-    checkpoint.prune(fit.checkpoints, keep=training.keep, protect=best)
-    fit.log.write("checkpoint", update=fit.state.update)
+    """A checkpoint of this step; older ones but the best go."""
+    progress = {"best": vars(fit.early_stopping), "warned": fit.collapse_warned, "slots": fit.padded_tokens, "tokens": fit.tokens,
+                "seconds": round(fit.seconds, 3), "learned": fit.prepared.task.learned.json()}
+    folder = checkpoint.save(fit.checkpoints, fit.state.step, lambda staging: fit.state.save(staging, progress))
+    training = fit.prepared.settings.training
+    best = [checkpoint.checkpoint_name(step) for step in fit.early_stopping.best_steps(training.keep_best)]
+    checkpoint.prune(fit.checkpoints, keep_last=training.keep_last, protect=best)
+    fit.reporter.emit(CheckpointSaved(fit.state.step, folder))
 
 
 def load_best(fit: Fit) -> None:
     """The weights of the best checkpoint."""
-    assert fit.progress.update is not None
-    place = fit.checkpoints / checkpoint.name_of(fit.progress.update)
-    load_weights(fit.prepared.model, place)
-    fit.voice.say(f"best {fit.progress.score} on dev after update {fit.progress.update}")
+    assert fit.early_stopping.step is not None
+    load_weights(fit.prepared.model, fit.checkpoints / checkpoint.checkpoint_name(fit.early_stopping.step))
+    fit.reporter.info(f"best {fit.early_stopping.score} on dev after step {fit.early_stopping.step}")

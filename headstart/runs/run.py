@@ -1,4 +1,4 @@
-"""One run from request to report; every stage can be taken up again after an interruption."""
+"""One run from its settings to its report; every stage can be taken up again after an interruption."""
 
 from __future__ import annotations
 
@@ -9,88 +9,91 @@ from typing import Any
 
 from headstart.contract import Json
 from headstart.errors import Exit, UserError
-from headstart.progress import Voice
+from headstart.progress import Reporter
 from headstart.runs.environment import environment
-from headstart.runs.finish import finish
-from headstart.runs.fit import begin, first_batch, fit_all, tell_estimate
-from headstart.runs.folder import Log, RunFolder, default_folder
-from headstart.runs.prepare import prepare, set_up_process
-from headstart.runs.run_config import Request, from_file, request
+from headstart.runs.finalize import finalize
+from headstart.runs.fit import begin, estimate_resources, first_batch, fit_all
+from headstart.runs.folder import RunFolder, default_folder
+from headstart.runs.log import RunLog
+from headstart.runs.prepare import prepare
 from headstart.runs.signals import Interrupts
+from headstart.runs.unread import unread_settings
+from headstart.settings.run_settings import RunSettings, read_settings_file, run_settings
+from headstart.training.process_setup import set_up_process
 
-Before = Callable[[Path, Request], Request]
+MakeInputs = Callable[[Path, RunSettings], RunSettings]
 
 
-def finetune(asked: Request, to: str | None, *, overwrite: bool, voice: Voice, before: Before | None = None) -> Path:
+def finetune(settings: RunSettings, to: str | None, *, overwrite: bool, reporter: Reporter, make_inputs: MakeInputs | None = None) -> Path:
     """A new run; gives its folder.
 
-    `before` may make files in the folder and gives the request to run on them. Raises UserError: 65 data, 66 and 69 what
+    `make_inputs` may make files in the folder and gives the settings to run on them. Raises UserError: 65 data, 66 and 69 what
     cannot be had, 73 the folder, 74 disk, 75 interrupted, 78 settings.
     """
-    place = Path(to) if to is not None else default_folder(asked.train)
-    with RunFolder(place) as folder, Interrupts(place) as interrupts:
-        folder.claim(overwrite=overwrite, mines=before is not None)
+    path = Path(to) if to is not None else default_folder(settings.train)
+    with RunFolder(path) as folder, Interrupts(path) as interrupts:
+        folder.claim(overwrite=overwrite, mines=make_inputs is not None)
         try:
-            if before is not None:
-                asked = before(folder.path, asked)
-            folder.write("settings.toml", asked.toml())  # from here on the run can be resumed
-            return work(folder, asked, interrupts, voice, fresh=True)
+            if make_inputs is not None:
+                settings = make_inputs(folder.path, settings)
+            folder.write("settings.toml", settings.toml())  # from here on the run can be resumed
+            return run_in_folder(folder, settings, interrupts, reporter)
         finally:
             folder.recover()
 
 
-def resume(place: Path, *, voice: Voice) -> Path:
+def resume(path: Path, *, reporter: Reporter) -> Path:
     """Go on with an interrupted run, bit for bit; a finished one is left as it is. Raises UserError (66, 73 …)."""
-    if not (place / "settings.toml").exists():
-        raise UserError(f"{place} holds no run (no settings.toml).", fix="Check the path.", exit=Exit.NO_INPUT)
-    with RunFolder(place) as folder, Interrupts(place) as interrupts:
+    if not (path / "settings.toml").exists():
+        raise UserError(f"{path} holds no run (no settings.toml).", fix="Check the path.", exit=Exit.NO_INPUT)
+    with RunFolder(path) as folder, Interrupts(path) as interrupts:
         folder.recover()
-        if folder.finished:
-            voice.say(f"{place} is finished already")
-            return place
-        own, columns, values = from_file(folder / "settings.toml")
-        return work(folder, request(own, columns, values), interrupts, voice, fresh=False)
+        if folder.is_finished:
+            reporter.info(f"{path} is finished already")
+            return path
+        return run_in_folder(folder, run_settings(*read_settings_file(folder / "settings.toml")), interrupts, reporter)
 
 
-def work(folder: RunFolder, asked: Request, interrupts: Interrupts, voice: Voice, *, fresh: bool) -> Path:
-    """Prepare, train, finish."""
-    begun = (folder / "data.json").exists()
+def run_in_folder(folder: RunFolder, settings: RunSettings, interrupts: Interrupts, reporter: Reporter) -> Path:
+    """Prepare, train, finalize."""
+    was_prepared = (folder / "data.json").exists()
     set_up_process()
     try:
-        prepared = prepare(asked, voice, folder / "data_errors.jsonl")
-        found = prepared.data.json() | {"lengths": prepared.lengths.json()}
-        if begun:
-            same_data(folder.read_json("data.json"), found)
+        prepared = prepare(settings, reporter, folder / "data_errors.jsonl")
+        data = prepared.dataset.json() | {"lengths": prepared.lengths.json()}
+        if was_prepared:
+            check_same_data(folder.read_json("data.json"), data)
     except UserError as error:
-        if error.exit != Exit.INTERRUPTED and not begun:
+        if error.exit != Exit.INTERRUPTED and not was_prepared:
             (folder / "settings.toml").unlink(missing_ok=True)  # nothing was begun: the folder is free again
         raise
-    log = Log(folder / "log.jsonl")
-    fit = begin(folder, prepared, log, voice, interrupts)
-    if not fit.state.update:
-        tell_estimate(fit)
-    if not begun:
-        folder.write("settings.toml", prepared.request.toml())
-        folder.write_json("environment.json", environment(prepared.request.device))
-        folder.write_json("first_batch.json", first_batch(fit))
-        folder.write_json("data.json", found)  # last: from here on the preparation is known to be done
-        folder.recover()
-    fit_all(fit)
-    finish(fit, command_of(folder, prepared.request))
-    voice.say(f"report: {folder / 'report.html'}")
+    log = RunLog(folder / "log.jsonl")
+    with reporter.listening(log):
+        fit = begin(folder, prepared, log, reporter, interrupts)
+        if not fit.state.step:
+            estimate_resources(fit)
+        if not was_prepared:
+            folder.write("settings.toml", prepared.settings.toml(unread_settings(prepared.settings, prepared.task, prepared.model)))
+            folder.write_json("environment.json", environment(prepared.settings.device))
+            folder.write_json("first_batch.json", first_batch(fit))
+            folder.write_json("data.json", data)  # last: from here on the preparation is known to be done
+            folder.recover()
+        fit_all(fit)
+        finalize(fit, command_of(folder, prepared.settings))
+    reporter.info(f"report: {folder / 'report.html'}")
     return folder.path
 
 
-def same_data(before: dict[str, Any], now: dict[str, Json]) -> None:
-    """Refuse to go on with files that changed since the run began."""
-    hashes = {entry["file"]: entry["sha256"] for entry in before["files"]}
-    changed = [entry["file"] for entry in now["files"] if hashes.get(entry["file"]) != entry["sha256"]]
+def check_same_data(before: dict[str, Any], now: dict[str, Json]) -> None:
+    """Refuse to go on with files that changed since the run began; raises UserError (65)."""
+    hashes = {file["file"]: file["sha256"] for file in before["files"]}
+    changed = [file["file"] for file in now["files"] if hashes.get(file["file"]) != file["sha256"]]
     if changed or before["splits"] != now["splits"]:
-        raise UserError(f"{changed[0] if changed else 'The data'} is not what it was when the run began.",
-                        fix="Put the old file back, or begin anew with finetune.", exit=Exit.DATA)
+        raise UserError(f"{changed[0] if changed else 'The data'} has changed since the run began.",
+                        fix="Restore the old file, or start a new run.", exit=Exit.DATA)
 
 
-def command_of(folder: RunFolder, asked: Request) -> str:
+def command_of(folder: RunFolder, settings: RunSettings) -> str:
     """The command that repeats the run."""
-    command = "finetune" if asked.teacher is None else "distil"
+    command = "finetune" if settings.teacher is None else "distil"
     return f"headstart {command} --settings {shlex.quote(str(folder / 'settings.toml'))} --to {shlex.quote(folder.path.name + '-again')}"

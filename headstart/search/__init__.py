@@ -1,1 +1,1 @@
-"""Search among vectors and words on plain arrays, and one ranking from several."""
+"""Dense and sparse search on plain arrays, and one ranking fused from several."""

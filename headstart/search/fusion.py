@@ -8,20 +8,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-Name = TypeVar("Name")
-K = 60  # the paper's constant: how little the first places outweigh the next
+Document = TypeVar("Document")
+K = 60  # the paper's constant: how little the first ranks outweigh the next
 
 
-def reciprocal_rank_fusion(rankings: Sequence[Sequence[Name]], *, weights: Sequence[float] | None = None,
-                           k: int = K) -> list[tuple[Name, float]]:
-    """Documents by their sum of weight / (k + place) over the rankings, best first, with that sum; each ranking weighs 1 unless told.
+def reciprocal_rank_fusion(rankings: Sequence[Sequence[Document]], *, weights: Sequence[float] | None = None,
+                           k: int = K) -> list[tuple[Document, float]]:
+    """Documents by their sum of weight / (k + rank) over the rankings, best first, with that sum; each ranking weighs 1 by default.
 
-    Of equals the one with the best single place comes first, then the one that is listed first.
+    Of equals the one with the best single rank comes first, then the one that is listed first.
     """
-    sums: dict[Name, float] = {}
-    top: dict[Name, int] = {}
+    scores: dict[Document, float] = {}
+    best_rank: dict[Document, int] = {}
     for ranking, weight in zip(rankings, weights or [1.0] * len(rankings), strict=True):
-        for place, name in enumerate(dict.fromkeys(ranking), start=1):
-            sums[name] = sums.get(name, 0.0) + weight / (k + place)
-            top[name] = min(top.get(name, place), place)
-    return sorted(sums.items(), key=lambda one: (-round(one[1], 15), top[one[0]]))
+        for rank, document in enumerate(dict.fromkeys(ranking), start=1):
+            scores[document] = scores.get(document, 0.0) + weight / (k + rank)
+            best_rank[document] = min(best_rank.get(document, rank), rank)
+    return sorted(scores.items(), key=lambda entry: (-round(entry[1], 15), best_rank[entry[0]]))

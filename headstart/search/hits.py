@@ -20,28 +20,28 @@ class Hits:
     rows: NDArray[np.int64]
     scores: NDArray[np.float32]
 
-    def listed(self) -> list[list[int]]:
+    def rankings(self) -> list[list[int]]:
         """The rows found for each query, best first."""
-        return [[row for row in found if row >= 0] for found in self.rows.tolist()]
+        return [[row for row in query_rows if row >= 0] for query_rows in self.rows.tolist()]
 
 
-def best(scores: NDArray[Any], k: int, *, first: int = 0) -> tuple[NDArray[np.int64], NDArray[Any]]:
+def top_k(scores: NDArray[Any], k: int, *, first_row: int = 0) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """The k highest scores (N,) and their rows, counted from `first`; all of them when there are fewer."""
     count = len(scores)
     if count > k:
-        border = np.partition(scores, count - k)[count - k]
-        above = np.flatnonzero(scores > border)
-        rows = np.concatenate([above, np.flatnonzero(scores == border)[:k - len(above)]])
+        cutoff = np.partition(scores, count - k)[count - k]
+        rows_above = np.flatnonzero(scores > cutoff)
+        rows = np.concatenate([rows_above, np.flatnonzero(scores == cutoff)[:k - len(rows_above)]])
     else:
         rows = np.arange(count)
     order = np.lexsort((rows, -scores[rows]))
-    return rows[order] + first, scores[rows[order]]
+    return rows[order] + first_row, scores[rows[order]]
 
 
-def gathered(found: Sequence[tuple[NDArray[np.int64], NDArray[Any]]], k: int) -> Hits:
-    """One line a query, filled up to k columns."""
-    rows = np.full((len(found), k), -1, dtype=np.int64)
-    scores = np.zeros((len(found), k), dtype=np.float32)
-    for number, (own, values) in enumerate(found):
-        rows[number, :len(own)], scores[number, :len(own)] = own, values
+def stack_hits(results: Sequence[tuple[NDArray[np.int64], NDArray[Any]]], k: int) -> Hits:
+    """The results of several queries as one table, a row a query, padded to k columns."""
+    rows = np.full((len(results), k), -1, dtype=np.int64)
+    scores = np.zeros((len(results), k), dtype=np.float32)
+    for query, (query_rows, query_scores) in enumerate(results):
+        rows[query, :len(query_rows)], scores[query, :len(query_rows)] = query_rows, query_scores
     return Hits(rows, scores)

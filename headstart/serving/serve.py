@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from headstart.errors import Exit, UserError
 
 if TYPE_CHECKING:
-    from headstart.serving.qa_backend import Desk
+    from headstart.serving.qa_backend import QABackend
 
 HOST, PORT = "127.0.0.1", 8777
 
 
-def serve(desk: Desk, *, port: int = PORT, ready: Callable[[str], None] = lambda address: None) -> None:
+def serve(backend: QABackend, *, port: int = PORT, ready: Callable[[str], None] = lambda address: None) -> None:
     """Answer until stopped; `ready` gets the address once it listens. Port 0 takes a free one.
 
     Raises UserError: 69 where FastAPI is missing or the port is taken.
@@ -25,29 +25,30 @@ def serve(desk: Desk, *, port: int = PORT, ready: Callable[[str], None] = lambda
     try:
         import uvicorn
 
-        from headstart.serving.qa_app import make
+        from headstart.serving.qa_app import create_app
     except ImportError:
         raise UserError("The page needs FastAPI and uvicorn.", fix="pip install 'headstart[serve]'", exit=Exit.UNAVAILABLE) from None
-    with listening(port) as held:
-        server = uvicorn.Server(uvicorn.Config(make(desk, bug=kept), log_level="error", access_log=False, server_header=False))
-        ready(f"http://{HOST}:{held.getsockname()[1]}/")
-        server.run(sockets=[held])
+    with bind_socket(port) as listener:
+        app = create_app(backend, report_bug=write_traceback)
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False, server_header=False))
+        ready(f"http://{HOST}:{listener.getsockname()[1]}/")
+        server.run(sockets=[listener])
 
 
-def listening(port: int) -> socket.socket:
+def bind_socket(port: int) -> socket.socket:
     """A socket bound to this machine alone; raises UserError (69)."""
-    held = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        held.bind((HOST, port))
+        listener.bind((HOST, port))
     except OSError as error:
-        held.close()
-        raise UserError(f"Port {port} of {HOST} cannot be had ({error.strerror}).", exit=Exit.UNAVAILABLE,
+        listener.close()
+        raise UserError(f"Port {port} of {HOST} cannot be opened ({error.strerror}).", exit=Exit.UNAVAILABLE,
                         fix="Choose another with --port, or 0 for any free one.") from None
-    return held
+    return listener
 
 
-def kept(error: Exception) -> str:
+def write_traceback(error: Exception) -> str:
     """Write a fault of our own to a file, and say where it is."""
     with tempfile.NamedTemporaryFile("w", prefix="headstart-", suffix=".txt", delete=False, encoding="utf-8") as file:
         file.write("".join(traceback.format_exception(error)))

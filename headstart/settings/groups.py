@@ -14,16 +14,16 @@ class Data:
 
     bad_rows: Annotated[Literal["stop", "skip"], Note("what to do with rows that cannot be used; skipped ones are counted and listed")] = "stop"
     header: Annotated[bool, Note("whether the first line names the columns (--no-header says it does not)")] = True
-    delimiter: Annotated[str, Note("what parts the fields of a csv or tsv file; found by itself when empty")] = ""
-    encoding: Annotated[str, Note("how the file's bytes are text; found by itself when empty")] = ""
-    by: Annotated[str, Note("a column of the dev and test rows (a language, a source): each of its values is scored by itself too; a,b two such columns, a+b their pairs")] = ""
-    choose_by: Annotated[str, Note("dev rows of this value of data.by alone choose the checkpoint")] = ""
-    longest: Annotated[Count, Note("tokens of one model input; from the data's lengths and the model's limit when not given", low=8)] = None
-    language: Annotated[str | None, Note("language of the texts, for an XLM of several: en, fr …; of the sources, for an mBART: en_XX")] = None
-    target_language: Annotated[str | None, Note("language that is written, for an mBART: ro_RO …")] = None
+    delimiter: Annotated[str, Note("delimiter of a csv or tsv file; detected when empty")] = ""
+    encoding: Annotated[str, Note("encoding of the file; detected when empty")] = ""
+    slice_by: Annotated[str, Note("a column of the dev and test rows (a language, a source): scores are also given for each of its values; a,b two such columns, a+b their pairs")] = ""
+    select_slice: Annotated[str, Note("only dev rows of this value of data.slice_by select the checkpoint")] = ""
+    max_length: Annotated[Count, Note("tokens of one model input; from the data's lengths and the model's limit when not given", low=8)] = None
+    language: Annotated[str | None, Note("language of the texts, for a multilingual XLM: en, fr …; of the sources, for an mBART: en_XX")] = None
+    target_language: Annotated[str | None, Note("target language, for an mBART: ro_RO …")] = None
     split: Annotated[str, Note("shares of train/dev/test when one file is given")] = "80/10/10"
-    workers: Annotated[int, Note("processes that make the training rows' features; 0: this one (quickest below some 100,000 rows)", low=0, high=256)] = 0
-    cache: Annotated[str, Note("folder where the training rows' features are kept by a hash of all that they are made from; none when empty")] = ""
+    workers: Annotated[int, Note("processes that make the training rows' features; 0: this one (fastest below some 100,000 rows)", low=0, high=256)] = 0
+    cache: Annotated[str, Note("cache folder of the training rows' features, by a hash of all that they are made from; none when empty")] = ""
     train_rows: Annotated[Part, Note("train on a part: a count, or a share below 1; seeded and stratified", above=0)] = None
     dev_rows: Annotated[Part, Note("the same for dev", above=0)] = None
     test_rows: Annotated[Part, Note("the same for test", above=0)] = None
@@ -33,38 +33,38 @@ class Data:
 class Training:
     """How the model is trained."""
 
-    epochs: Annotated[float | None, Note("times through the training rows; from the data's size when not given", above=0)] = None
-    updates: Annotated[Count, Note("stop after this many updates instead", low=1)] = None
-    batch_size: Annotated[int, Note("examples of one update", low=1)] = 32
-    batch_tokens: Annotated[Count, Note("tokens of one update, padding and what is written included, in the place of batch_size; off when not given", low=16)] = None
-    micro_batch: Annotated[Count, Note("examples that go through the model at once; when not given, 1,024 to 8,192 tokens by the model's size (65,536 on a GPU)", low=1)] = None
+    epochs: Annotated[float | None, Note("passes over the training rows; from the data's size when not given", above=0)] = None
+    max_steps: Annotated[Count, Note("stop after this many steps instead", low=1)] = None
+    batch_size: Annotated[int, Note("examples of one step", low=1)] = 32
+    batch_tokens: Annotated[Count, Note("tokens of one step, padding and targets included, instead of batch_size; off when not given", low=16)] = None
+    micro_batch_size: Annotated[Count, Note("examples of one forward pass; when not given, 1,024 to 8,192 tokens by the model's size (65,536 on a GPU)", low=1)] = None
     learning_rate: Annotated[float | None, Note("peak; from the model's width and the data's size when not given", above=0, below=1)] = None
     schedule: Annotated[Literal["linear", "cosine", "cosine-restarts", "polynomial", "constant"], Note("how the learning rate falls after the warm-up")] = "linear"
-    warmup: Annotated[float, Note("share of all updates, 0 to 1", low=0, high=1)] = 0.1
-    warmup_updates: Annotated[Count, Note("the same as a number of updates", low=0)] = None
+    warmup_ratio: Annotated[float, Note("share of all steps, 0 to 1", low=0, high=1)] = 0.1
+    warmup_steps: Annotated[Count, Note("the same as a number of steps", low=0)] = None
     restarts: Annotated[int, Note("cycles of cosine-restarts", low=1)] = 2
     power: Annotated[float, Note("exponent of polynomial", above=0)] = 2.0
-    optimizer: Annotated[Literal["adamw", "adafactor"], Note("how weights are moved")] = "adamw"
-    weight_decay: Annotated[float, Note("pull of the weights to 0 an update; not on biases, norms, and embeddings of tokens that training never shows", low=0)] = 0.01
-    beta1: Annotated[float, Note("memory of the mean gradient", low=0, below=1)] = 0.9
-    beta2: Annotated[float, Note("memory of its square", low=0, below=1)] = 0.999
-    epsilon: Annotated[float, Note("added to the root of the square", above=0)] = 1e-8
-    clip: Annotated[float | None, Note("longest gradient; none when 0", low=0)] = 1.0
-    layer_decay: Annotated[float, Note("learning rate of each layer as a share of the one above it", above=0, high=1)] = 1.0
-    freeze: Annotated[str, Note("'embeddings', 'layers:N' (embeddings and the first N layers), 'encoder' (where another part writes) or 'backbone'; nothing when empty")] = ""
-    adapter: Annotated[Literal["none", "lora"], Note("train small matrices beside the model's layers instead of the layers (adapter.*; needs peft)")] = "none"
+    optimizer: Annotated[Literal["adamw", "adafactor"], Note("optimizer")] = "adamw"
+    weight_decay: Annotated[float, Note("weight decay; not on biases, norms, and embeddings of tokens absent from the training data", low=0)] = 0.01
+    beta1: Annotated[float, Note("decay of the mean gradient", low=0, below=1)] = 0.9
+    beta2: Annotated[float, Note("decay of the mean squared gradient", low=0, below=1)] = 0.999
+    epsilon: Annotated[float, Note("added to the denominator", above=0)] = 1e-8
+    max_grad_norm: Annotated[float | None, Note("gradients are clipped to this norm; off when 0", low=0)] = 1.0
+    layerwise_lr_decay: Annotated[float, Note("learning rate of each layer as a share of the one above it", above=0, high=1)] = 1.0
+    freeze: Annotated[str, Note("'embeddings', 'layers:N' (embeddings and the first N layers), 'encoder' (of an encoder-decoder) or 'backbone'; nothing when empty")] = ""
+    adapter: Annotated[Literal["none", "lora"], Note("train low-rank matrices instead of the model's layers (adapter.*; needs peft)")] = "none"
     dropout: Annotated[float | None, Note("of hidden states; the model's own when not given", low=0, below=1)] = None
     attention_dropout: Annotated[float | None, Note("of attention weights; the model's own when not given", low=0, below=1)] = None
-    layer_drop: Annotated[float | None, Note("share of the layers that each batch leaves out (BART and its kin); the model's own when not given", low=0, below=1)] = None
+    layer_drop: Annotated[float | None, Note("share of layers that each batch skips (LayerDrop; BART-like models); the model's own when not given", low=0, below=1)] = None
     label_smoothing: Annotated[float, Note("share of the target spread over all classes", low=0, below=1)] = 0.0
     class_weights: Annotated[Literal["none", "balanced"], Note("'balanced' weighs a class by 1 / its share")] = "none"
-    focal_gamma: Annotated[float, Note("focal loss: how much sure examples count less; 0 is cross-entropy", low=0)] = 0.0
+    focal_gamma: Annotated[float, Note("gamma of the focal loss: how much confident examples count less; 0 is cross-entropy", low=0)] = 0.0
     gradient_checkpointing: Annotated[bool, Note("less memory, about a third slower")] = False
     precision: Annotated[Literal["auto", "fp32", "bf16", "fp16"], Note("of the matrix products; auto: bf16 where the machine has it")] = "auto"
     batcher: Annotated[Literal["auto", "bucketed", "packed"], Note("padded batches of similar length, or several examples in one row")] = "auto"
-    evaluate_every: Annotated[Count, Note("updates between evaluations on dev; once an epoch when not given", low=1)] = None
-    save_every: Annotated[Count, Note("updates between checkpoints; at each evaluation when not given", low=1)] = None
-    keep: Annotated[int, Note("newest checkpoints that are kept, beside the best", low=1)] = 1
+    evaluate_every: Annotated[Count, Note("steps between evaluations on dev; once an epoch when not given", low=1)] = None
+    save_every: Annotated[Count, Note("steps between checkpoints; at each evaluation when not given", low=1)] = None
+    keep_last: Annotated[int, Note("newest checkpoints that are kept, in addition to the best", low=1)] = 1
     keep_best: Annotated[int, Note("best checkpoints that are kept", low=1, high=100)] = 1
     patience: Annotated[Count, Note("evaluations without a better score before training stops; never when not given", low=1)] = None
 
@@ -73,78 +73,79 @@ class Training:
 class Evaluation:
     """How the model is measured."""
 
-    baselines: Annotated[bool, Note("fit cheap rivals on the same split")] = True
+    baselines: Annotated[bool, Note("fit cheap baselines on the same split")] = True
+    metric: Annotated[str, Note("score that chooses the checkpoint and stops early: any of the task's, or loss; the task's first when empty")] = ""
     resamples: Annotated[int, Note("bootstrap resamples of each interval; none when 0", low=0, high=100_000)] = 1000
-    explained: Annotated[int, Note("wrong answers whose words the report weighs (encoders); none when 0", low=0, high=100)] = 5
-    samples: Annotated[int, Note("texts that a language model writes for the report; none when 0", low=0, high=1000)] = 12
-    batch_tokens: Annotated[int, Note("tokens that go through the model at once", low=16)] = 4096
+    explained_errors: Annotated[int, Note("errors that the report explains by word attributions (encoders); none when 0", low=0, high=100)] = 5
+    generated_samples: Annotated[int, Note("texts that a language model generates for the report; none when 0", low=0, high=1000)] = 12
+    batch_tokens: Annotated[int, Note("tokens of one forward pass", low=16)] = 4096
 
 
 @dataclass(frozen=True)
 class Generation:
     """How a model writes."""
 
-    new_tokens: Annotated[int, Note("tokens that are written at most; -1: as many as the model takes", low=-1)] = 64
-    least_tokens: Annotated[int, Note("tokens that are written at least", low=0)] = 0
-    sample: Annotated[bool, Note("draw each token (--sample) instead of taking the likeliest")] = False
-    temperature: Annotated[float, Note("of the draws: below 1 the likely becomes likelier", above=0)] = 1.0
-    top_k: Annotated[int, Note("draw among so many likeliest tokens; all when 0", low=0)] = 0
-    top_p: Annotated[float, Note("draw among the likeliest tokens that have this share together", above=0, high=1)] = 1.0
-    min_p: Annotated[float, Note("draw among tokens at least this likely, as a share of the likeliest", low=0, high=1)] = 0.0
-    typical_p: Annotated[float, Note("draw among the tokens of most expected surprise that have this share together", above=0, high=1)] = 1.0
-    beams: Annotated[int, Note("ways that are followed side by side", low=1)] = 1
-    length_penalty: Annotated[float, Note("of beams: a score is divided by length to this power")] = 1.0
-    beam_groups: Annotated[int, Note("groups of beams that keep away from one another's tokens (diverse beams); answers are the best of each in turn", low=1)] = 1
-    diversity: Annotated[float, Note("what a token's score loses for each beam of an earlier group that took it at the same step", low=0)] = 0.5
-    contrast: Annotated[float, Note("contrastive search: weight of being unlike every token before, among the top_k likeliest (4 when 0); 0.6 is usual", low=0, high=1)] = 0.0
-    repetition_penalty: Annotated[float, Note("scores of tokens that stand there already are divided by this", above=0)] = 1.0
-    no_repeat_ngram: Annotated[int, Note("no so many tokens come twice; any may when 0", low=0)] = 0
-    answers: Annotated[int, Note("texts for each prompt", low=1)] = 1
-    at_once: Annotated[int, Note("prompts that are written on side by side", low=1)] = 32
-    passage: Annotated[str, Note("text that is read before each prompt and left out of what is written; auto: a neutral one for XLNet and "
+    max_new_tokens: Annotated[int, Note("tokens generated at most; -1: as many as the model takes", low=-1)] = 64
+    min_new_tokens: Annotated[int, Note("tokens generated at least", low=0)] = 0
+    do_sample: Annotated[bool, Note("sample tokens (--sample) instead of greedy decoding")] = False
+    temperature: Annotated[float, Note("of sampling: below 1 sharpens the distribution, above 1 flattens it", above=0)] = 1.0
+    top_k: Annotated[int, Note("sample from this many most probable tokens; all when 0", low=0)] = 0
+    top_p: Annotated[float, Note("sample from the most probable tokens that have this probability together", above=0, high=1)] = 1.0
+    min_p: Annotated[float, Note("sample from tokens of at least this share of the highest probability", low=0, high=1)] = 0.0
+    typical_p: Annotated[float, Note("typical sampling: from the tokens nearest to the expected information that have this probability together", above=0, high=1)] = 1.0
+    num_beams: Annotated[int, Note("beams of beam search", low=1)] = 1
+    length_penalty: Annotated[float, Note("of beam search: scores are divided by length to this power")] = 1.0
+    num_beam_groups: Annotated[int, Note("groups of diverse beam search; returned texts are the best of each group in turn", low=1)] = 1
+    diversity_penalty: Annotated[float, Note("subtracted from a token's score for each beam of an earlier group that chose it at the same step", low=0)] = 0.5
+    penalty_alpha: Annotated[float, Note("contrastive search: weight of the degeneration penalty, among the top_k most probable tokens (4 when 0); 0.6 is usual", low=0, high=1)] = 0.0
+    repetition_penalty: Annotated[float, Note("scores of tokens that occurred already are divided by this", above=0)] = 1.0
+    no_repeat_ngram_size: Annotated[int, Note("no n-gram of this size occurs twice; off when 0", low=0)] = 0
+    num_return_sequences: Annotated[int, Note("texts per prompt", low=1)] = 1
+    batch_size: Annotated[int, Note("prompts generated in one batch", low=1)] = 32
+    prefix: Annotated[str, Note("text read before each prompt and not printed; auto: a neutral one for XLNet and "
                                  "Transformer-XL, none: nothing")] = "auto"
-    language: Annotated[str | None, Note("language of an XLM of several, by the name in its config: en, fr …")] = None
-    control_code: Annotated[str, Note("CTRL's code that is put before each prompt; none: write without one")] = ""
-    chat: Annotated[bool, Note("lay prompts out by the tokenizer's chat template (--chat)")] = False
+    language: Annotated[str | None, Note("language of a multilingual XLM, by the name in its config: en, fr …")] = None
+    control_code: Annotated[str, Note("CTRL's control code before each prompt; none: generate without one")] = ""
+    chat: Annotated[bool, Note("format prompts with the tokenizer's chat template (--chat)")] = False
 
 
 @dataclass(frozen=True)
 class Adapter:
     """What is trained with training.adapter=lora."""
 
-    rank: Annotated[int, Note("width of the small matrices", low=1, high=4096)] = 8
-    alpha: Annotated[float, Note("what they give is multiplied by alpha / rank", above=0)] = 16.0
-    dropout: Annotated[float, Note("of what goes into them", low=0, below=1)] = 0.0
-    targets: Annotated[str, Note("'all' linear layers, or some by their name in the model: q_proj,v_proj")] = "all"
+    rank: Annotated[int, Note("rank of the matrices", low=1, high=4096)] = 8
+    alpha: Annotated[float, Note("their output is multiplied by alpha / rank", above=0)] = 16.0
+    dropout: Annotated[float, Note("of their input", low=0, below=1)] = 0.0
+    target_modules: Annotated[str, Note("'all' linear layers, or some by their name in the model: q_proj,v_proj")] = "all"
 
 
 @dataclass(frozen=True)
 class Steering:
     """How strongly a text is steered (Dathathri et al. 2020)."""
 
-    stepsize: Annotated[float, Note("how far keys and values move each time; not at all when 0", low=0)] = 0.02
-    num_iterations: Annotated[int, Note("times that they move for a token", low=0, high=1000)] = 3
-    grad_length: Annotated[int, Note("so many first tokens are steered, later ones are not", low=0)] = 10_000
-    window_length: Annotated[int, Note("keys and values of so many last tokens move; of all when 0", low=0)] = 0
+    stepsize: Annotated[float, Note("size of each step of the keys and values; unsteered when 0", low=0)] = 0.02
+    num_iterations: Annotated[int, Note("steps per token", low=0, high=1000)] = 3
+    grad_length: Annotated[int, Note("steer this many first tokens, none after", low=0)] = 10_000
+    window_length: Annotated[int, Note("change the keys and values of this many last tokens; of all when 0", low=0)] = 0
     horizon_length: Annotated[int, Note("tokens that an attribute head looks ahead", low=0, high=100)] = 1
-    decay: Annotated[bool, Note("within the window, earlier tokens move less")] = False
+    decay: Annotated[bool, Note("within the window, earlier tokens change less")] = False
     gamma: Annotated[float, Note("gradients are divided by their norm to this power", low=0)] = 1.5
     gm_scale: Annotated[float, Note("share of the steered distribution in the geometric mean with the unsteered one", low=0, high=1)] = 0.9
-    kl_scale: Annotated[float, Note("weight of staying near the unsteered distribution", low=0)] = 0.01
-    top_k: Annotated[int, Note("draw among so many likeliest tokens; all when 0", low=0)] = 10
-    sample: Annotated[bool, Note("draw each token, as --sample does")] = False
-    uncond: Annotated[bool, Note("begin from nothing but the model's start token; prompts are left out")] = False
+    kl_scale: Annotated[float, Note("weight of the KL divergence from the unsteered distribution", low=0)] = 0.01
+    top_k: Annotated[int, Note("sample from this many most probable tokens; all when 0", low=0)] = 10
+    do_sample: Annotated[bool, Note("sample tokens, as --sample does")] = False
+    uncond: Annotated[bool, Note("start from the model's start token alone; prompts are ignored")] = False
 
 
 @dataclass(frozen=True)
 class Index:
     """How documents are cut into passages, and what is kept of those."""
 
-    words: Annotated[int, Note("words of a passage, about: it ends with a sentence", low=10, high=1000)] = 100
-    overlap: Annotated[int, Note("words that neighbouring passages share at most, whole sentences; no more than half of index.words", low=0, high=500)] = 20
-    near_duplicates: Annotated[float | None, Note("passages with this share of word triples in common are folded into the first; none: all are kept", low=0.7, high=1)] = 0.9
+    passage_words: Annotated[int, Note("approximate words per passage: it ends with a sentence", low=10, high=1000)] = 100
+    overlap: Annotated[int, Note("most words that neighbouring passages share, in whole sentences; at most half of index.passage_words", low=0, high=500)] = 20
+    near_duplicates: Annotated[float | None, Note("near duplicates, which share this much of their word 3-grams, are merged into the first; none: all are kept", low=0.7, high=1)] = 0.9
     titles: Annotated[bool, Note("title and section are searched with each passage's text")] = True
-    vectors: Annotated[Literal["float16", "int8"], Note("how the numbers of vectors are kept; int8 takes half the space")] = "float16"
+    vector_dtype: Annotated[Literal["float16", "int8"], Note("type of the stored vectors; int8 takes half the space")] = "float16"
 
 
 @dataclass(frozen=True)
@@ -154,15 +155,15 @@ class Distil:
     layers: Annotated[int | str, Note("the teacher's layers that the student keeps: a count, or a list from 0 (0,2,5); half of them when empty", low=1)] = ""
     encoder_layers: Annotated[int | str, Note("the same of an encoder-decoder's encoder; all of them when empty", low=1)] = ""
     decoder_layers: Annotated[int | str, Note("the same of its decoder; half of them when empty", low=1)] = ""
-    freeze_encoder: Annotated[bool, Note("leave an encoder that was kept whole as it is (training.freeze=encoder)")] = True
-    with_teacher: Annotated[bool, Note("learn from the teacher's outputs too; false: shrink it and fine-tune")] = True
-    temperature: Annotated[float, Note("that both models' outputs are divided by before they are compared", above=0)] = 2.0
-    alpha_soft: Annotated[float, Note("weight of being like the teacher's outputs", low=0)] = 0.5
+    freeze_encoder: Annotated[bool, Note("freeze an encoder whose layers are all kept (training.freeze=encoder)")] = True
+    with_teacher: Annotated[bool, Note("distil from the teacher's outputs; false: prune its layers and fine-tune")] = True
+    temperature: Annotated[float, Note("by which both models' logits are divided before they are compared", above=0)] = 2.0
+    alpha_soft: Annotated[float, Note("weight of the loss on the teacher's outputs", low=0)] = 0.5
     alpha_task: Annotated[float, Note("weight of the task's own loss", low=0)] = 0.5
-    alpha_hidden: Annotated[float | None, Note("weight of being like the teacher's hidden states; 1 when not given, 0 for another width", low=0)] = None
-    alpha_cosine: Annotated[float | None, Note("weight of the angle between last states; 0 when not given, 0.1 for masked words", low=0)] = None
+    alpha_hidden: Annotated[float | None, Note("weight of the loss on the teacher's hidden states; 1 when not given, 0 for another width", low=0)] = None
+    alpha_cosine: Annotated[float | None, Note("weight of the cosine loss on last hidden states; 0 when not given, 0.1 for a masked language model", low=0)] = None
     normalise_hidden: Annotated[bool, Note("compare hidden states after bringing each to mean 0 and variance 1")] = True
-    matched: Annotated[str, Note("which states are compared, student:teacher, layers from 1 (1:2,2:4,3:6); evenly when empty")] = ""
+    layer_map: Annotated[str, Note("which states are compared, student:teacher, layers from 1 (1:2,2:4,3:6); evenly when empty")] = ""
 
 
 @dataclass(frozen=True)
@@ -170,13 +171,13 @@ class Mining:
     """What is made of questions and an index (--index)."""
 
     negatives: Annotated[int, Note("hard negatives of each question, for a re-ranker or a retriever (which takes the first task.negatives of them)", low=0, high=100)] = 3
-    positives: Annotated[int, Note("passages that answer a question which are learned, those first that a search finds first", low=1, high=100)] = 2
-    depth: Annotated[int, Note("passages that each search lists, among which negatives are looked for", low=1, high=1000)] = 50
-    margin: Annotated[float, Note("a passage nearer to the question than this share of the right one's nearness may be right, too: no negative", above=0)] = 0.95
-    passages: Annotated[int, Note("passages that a writer is given with each question", low=1, high=50)] = 5
-    answer_score: Annotated[float, Note("further answers of a question with this score or more are right, too")] = 3.0
+    positives: Annotated[int, Note("positive passages of each question, the best ranked by search", low=1, high=100)] = 2
+    search_depth: Annotated[int, Note("passages retrieved by each search as candidates for negatives", low=1, high=1000)] = 50
+    margin: Annotated[float, Note("a passage scored above this share of the positive's score may be a false negative and is not used", above=0)] = 0.95
+    passages: Annotated[int, Note("passages given to the model with each question", low=1, high=50)] = 5
+    answer_score: Annotated[float, Note("further answers with this score or more count as correct, too")] = 3.0
 
 
 GROUPS: dict[str, type] = {"data": Data, "training": Training, "adapter": Adapter, "evaluation": Evaluation, "generation": Generation,
                            "steering": Steering, "distil": Distil, "mining": Mining, "index": Index}
-RUN_GROUPS = {name: held for name, held in GROUPS.items() if name != "index"}  # what a run is set by
+RUN_GROUPS = {name: group for name, group in GROUPS.items() if name not in ("index", "steering")}  # what a run is set by

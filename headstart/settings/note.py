@@ -1,4 +1,4 @@
-"""What a setting says of itself: help, unit and bounds."""
+"""The documentation of a setting: help, unit and bounds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Note:
     below: float | None = None
 
     def bounds(self) -> str:
-        """The bounds in words, "" when there are none."""
+        """The bounds as text, "" when there are none."""
         low = f"at least {self.low:g}" if self.low is not None else f"above {self.above:g}" if self.above is not None else ""
         high = f"at most {self.high:g}" if self.high is not None else f"below {self.below:g}" if self.below is not None else ""
         return " and ".join(part for part in (low, high) if part)

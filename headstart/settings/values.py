@@ -1,4 +1,4 @@
-"""Settings as users write them: read from flags and files, checked, and told."""
+"""Settings as users write them: read from flags and files, checked, and described."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from headstart.settings.note import Note
 
 
 @dataclass(frozen=True)
-class Line:
+class Setting:
     """One setting as help and docs show it."""
 
     key: str
@@ -26,83 +26,83 @@ class Line:
 
     @property
     def type_name(self) -> str:
-        """The type in words: "stop or skip", "number", "whole number" …"""
+        """The type as help names it: "stop or skip", "number", "whole number" …"""
         return type_name(self.type)
 
 
-def lines(group: str, holder: type) -> list[Line]:
+def list_settings(group: str, group_class: type) -> list[Setting]:
     """Every setting of a group in the order of its file."""
-    hints = typing.get_type_hints(holder, include_extras=True)
-    found = []
-    for entry in dataclasses.fields(holder):
-        kind, note = typing.get_args(hints[entry.name])
-        found.append(Line(f"{group}.{entry.name}", kind, entry.default, note))
-    return found
+    hints = typing.get_type_hints(group_class, include_extras=True)
+    settings = []
+    for field in dataclasses.fields(group_class):
+        value_type, note = typing.get_args(hints[field.name])
+        settings.append(Setting(f"{group}.{field.name}", value_type, field.default, note))
+    return settings
 
 
-def type_name(kind: Any) -> str:
-    """A type in the user's words."""
-    if typing.get_origin(kind) is Literal:
-        return " or ".join(str(choice) for choice in typing.get_args(kind))
-    if typing.get_origin(kind) in (typing.Union, types.UnionType):
-        return " or ".join(type_name(part) for part in typing.get_args(kind) if part is not type(None))
-    return {int: "whole number", float: "number", bool: "true or false", str: "text"}[kind]
+def type_name(value_type: Any) -> str:
+    """A type as help names it."""
+    if typing.get_origin(value_type) is Literal:
+        return " or ".join(str(choice) for choice in typing.get_args(value_type))
+    if typing.get_origin(value_type) in (typing.Union, types.UnionType):
+        return " or ".join(type_name(member) for member in typing.get_args(value_type) if member is not type(None))
+    return {int: "whole number", float: "number", bool: "true or false", str: "text"}[value_type]
 
 
-def parse(line: Line, value: Any) -> Any:
-    """The value as the setting's type; text from the command line is read, other types are checked.
+def parse(setting: Setting, value: Any) -> Any:
+    """The value as the setting's type; text from the command line is parsed, other types are checked.
 
-    Raises UserError (exit 78) that names the setting, what it wants, and what came.
+    Raises UserError (exit 78) that names the setting, what it takes, and what came.
     """
-    kinds = typing.get_args(line.type) if typing.get_origin(line.type) in (typing.Union, types.UnionType) else (line.type,)
-    if type(None) in kinds and (value is None or value in ("", "none")):
+    value_types = typing.get_args(setting.type) if typing.get_origin(setting.type) in (typing.Union, types.UnionType) else (setting.type,)
+    if type(None) in value_types and (value is None or value in ("", "none")):
         return None
-    for kind in kinds:
+    for value_type in value_types:
         try:
-            parsed = as_kind(kind, value)
+            parsed = as_type(value_type, value)
         except ValueError:
             continue
-        if isinstance(parsed, int | float) and not isinstance(parsed, bool) and not line.note.allows(parsed):
-            raise wrong(line, value)
+        if isinstance(parsed, int | float) and not isinstance(parsed, bool) and not setting.note.allows(parsed):
+            raise setting_error(setting, value)
         return parsed
-    raise wrong(line, value)
+    raise setting_error(setting, value)
 
 
-def as_kind(kind: Any, value: Any) -> Any:
+def as_type(value_type: Any, value: Any) -> Any:
     """The value as one plain type; raises ValueError."""
-    if kind is type(None):
+    if value_type is type(None):
         raise ValueError
-    if typing.get_origin(kind) is Literal:
-        if value in typing.get_args(kind):
+    if typing.get_origin(value_type) is Literal:
+        if value in typing.get_args(value_type):
             return value
         raise ValueError
-    if kind is bool:
-        words = {"true": True, "false": False, True: True, False: False}
+    if value_type is bool:
+        booleans = {"true": True, "false": False, True: True, False: False}
         key = value.lower() if isinstance(value, str) else value
-        if isinstance(key, bool | str) and key in words:
-            return words[key]
+        if isinstance(key, bool | str) and key in booleans:
+            return booleans[key]
         raise ValueError
-    if isinstance(value, bool) or (kind is str and not isinstance(value, str)):
+    if isinstance(value, bool) or (value_type is str and not isinstance(value, str)):
         raise ValueError
-    if kind is int and isinstance(value, float) and value != int(value):
+    if value_type is int and isinstance(value, float) and value != int(value):
         raise ValueError
-    result = kind(value)
-    if kind is float and result != result:
+    converted = value_type(value)
+    if value_type is float and converted != converted:
         raise ValueError
-    return result
+    return converted
 
 
-def wrong(line: Line, value: Any) -> UserError:
+def setting_error(setting: Setting, value: Any) -> UserError:
     """The error for a value that a setting does not take."""
-    bounds = line.note.bounds()
-    wanted = f"{line.type_name}{f' ({bounds})' if bounds else ''}"
-    fix = f"{line.key}: {line.note.help}; default {shown(line.default)}."
-    if line.note.high == 1 and isinstance(value, int | float) and 1 < value <= 100:
-        fix = f"Did you mean {line.key.split('.')[1]}={value / 100:g}? " + fix
-    return UserError(f"{line.key} takes {wanted}, but it is {value!r}.", fix=fix, exit=Exit.SETTINGS)
+    bounds = setting.note.bounds()
+    expected = f"{setting.type_name}{f' ({bounds})' if bounds else ''}"
+    fix = f"{setting.key}: {setting.note.help}; default {default_text(setting.default)}."
+    if setting.note.high == 1 and isinstance(value, int | float) and 1 < value <= 100:
+        fix = f"Did you mean {setting.key.split('.')[1]}={value / 100:g}? " + fix
+    return UserError(f"{setting.key} takes {expected}, but it is {value!r}.", fix=fix, exit=Exit.SETTINGS)
 
 
-def shown(value: Any) -> str:
+def default_text(value: Any) -> str:
     """A default as help shows it."""
     return "not set" if value is None or value == "" else str(value).lower() if isinstance(value, bool) else str(value)
 
@@ -112,20 +112,20 @@ def build(values: Mapping[str, Any], groups: Mapping[str, type] = GROUPS) -> dic
 
     Raises UserError (exit 78).
     """
-    known = {line.key: line for group, holder in groups.items() for line in lines(group, holder)}
-    chosen: dict[str, dict[str, Any]] = {group: {} for group in groups}
+    settings = {setting.key: setting for group, group_class in groups.items() for setting in list_settings(group, group_class)}
+    values_by_group: dict[str, dict[str, Any]] = {group: {} for group in groups}
     for key, value in values.items():
-        if key not in known:
-            near = nearest(key, known) or nearest(key, {name.split(".")[1]: name for name in known})
-            near = next((name for name in known if near and name.endswith(near)), None)
-            advice = f"Did you mean {near}?" if near else f"The groups are {', '.join(groups)}; --help lists every setting."
+        if key not in settings:
+            suggestion = nearest(key, settings) or nearest(key, {name.split(".")[1]: name for name in settings})
+            suggestion = next((name for name in settings if suggestion and name.endswith(suggestion)), None)
+            advice = f"Did you mean {suggestion}?" if suggestion else f"The groups are {', '.join(groups)}; --help lists every setting."
             raise UserError(f"There is no setting {key!r}.", fix=advice, exit=Exit.SETTINGS)
         group, name = key.split(".")
-        chosen[group][name] = parse(known[key], value)
-    return {group: holder(**chosen[group]) for group, holder in groups.items()}
+        values_by_group[group][name] = parse(settings[key], value)
+    return {group: group_class(**values_by_group[group]) for group, group_class in groups.items()}
 
 
-def assignments(texts: Iterable[str]) -> dict[str, Any]:
+def parse_assignments(texts: Iterable[str]) -> dict[str, Any]:
     """`--set training.epochs=3` as {"training.epochs": "3"}; raises UserError (exit 78)."""
     values = {}
     for text in texts:
@@ -147,41 +147,41 @@ def load(path: Path) -> dict[str, Any]:
         raise UserError(f"There is no settings file {path}.", fix="Check the path.", exit=Exit.NO_INPUT) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UserError(f"{path} is not a settings file in TOML: {error}.", exit=Exit.SETTINGS) from None
-    return {f"{group}.{name}" if isinstance(held, dict) else group: value
-            for group, held in data.items() for name, value in (held.items() if isinstance(held, dict) else [("", held)])}
+    return {f"{group}.{name}" if isinstance(content, dict) else group: value
+            for group, content in data.items() for name, value in (content.items() if isinstance(content, dict) else [("", content)])}
 
 
-def flat(groups: Mapping[str, Any]) -> dict[str, Any]:
+def flatten(groups: Mapping[str, Any]) -> dict[str, Any]:
     """Built settings back as {"group.name": value}."""
-    return {f"{group}.{name}": value for group, held in groups.items() for name, value in vars(held).items()}
+    return {f"{group}.{name}": value for group, group_settings in groups.items() for name, value in vars(group_settings).items()}
 
 
-def generation_of(given: Generation | None, more: Mapping[str, Any]) -> Generation:
+def build_generation(settings: Generation | None, overrides: Mapping[str, Any]) -> Generation:
     """Generation settings from keyword arguments, checked; raises UserError (78)."""
-    if not more:
-        return given or Generation()
-    made: Generation = build({f"generation.{name}": value for name, value in more.items()})["generation"]
-    return made
+    if not overrides:
+        return settings or Generation()
+    generation: Generation = build({f"generation.{name}": value for name, value in overrides.items()})["generation"]
+    return generation
 
 
-def steering_of(given: Steering | Mapping[str, Any] | None) -> Steering:
+def build_steering(settings: Steering | Mapping[str, Any] | None) -> Steering:
     """Steering settings, checked; raises UserError (78)."""
-    if isinstance(given, Steering):
-        return given
-    made: Steering = build({f"steering.{name}": value for name, value in (given or {}).items()})["steering"]
-    return made
+    if isinstance(settings, Steering):
+        return settings
+    steering: Steering = build({f"steering.{name}": value for name, value in (settings or {}).items()})["steering"]
+    return steering
 
 
-def keyed(values: Mapping[str, Any]) -> dict[str, Any]:
+def qualify_names(values: Mapping[str, Any]) -> dict[str, Any]:
     """`epochs=3` or `training={"epochs": 3}` as {"training.epochs": 3}."""
-    homes: dict[str, str] = {}
-    for group, holder in RUN_GROUPS.items():
-        for line in lines(group, holder):
-            homes.setdefault(line.key.split(".")[1], line.key)  # `dropout` is training's, not the adapter's
-    found: dict[str, Any] = {}
+    keys: dict[str, str] = {}
+    for group, group_class in RUN_GROUPS.items():
+        for setting in list_settings(group, group_class):
+            keys.setdefault(setting.key.split(".")[1], setting.key)  # `dropout` is training's, not the adapter's
+    qualified: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
-            found |= {f"{name}.{key}": held for key, held in value.items()}
+            qualified |= {f"{name}.{key}": field_value for key, field_value in value.items()}
         else:
-            found[homes.get(name, name)] = value
-    return found
+            qualified[keys.get(name, name)] = value
+    return qualified

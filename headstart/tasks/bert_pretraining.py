@@ -1,6 +1,6 @@
 """BERT's pre-training: masked words and next sentence together, from documents (Devlin et al. 2018, appendix A.2).
 
-A asked tokens, V pieces, M examples, R resamples.
+A label positions, V pieces of the vocabulary, M examples, R resamples.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from headstart.contract import (
 from headstart.errors import Finding
 from headstart.settings import Note
 from headstart.tasks.shared import sentence_pairs
-from headstart.tasks.shared.masking import hidden, reduced
-from headstart.tasks.shared.sentence_pairs import LABELS, Segments
-from headstart.tasks.shared.text_pairs import truncated
+from headstart.tasks.shared.masking import masked_input, reduce_masked_logits
+from headstart.tasks.shared.sentence_pairs import LABELS, SegmentPair
+from headstart.tasks.shared.text_pairs import truncated_lengths
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,131 +41,139 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Settings:
-    """What BERT's pre-training can be told."""
+    """Settings of BERT's pre-training."""
 
-    share: Annotated[float, Note("of the tokens that are hidden", above=0, below=1)] = 0.15
-    whole_words: Annotated[bool, Note("hide all pieces of a word together")] = False
-    short: Annotated[float, Note("share of pairs that are shorter than the longest input", low=0, high=1)] = 0.1
-    n_best: Annotated[int, Note("guesses for each mask", low=1)] = 5
+    mask_probability: Annotated[float, Note("share of tokens that are masked", above=0, below=1)] = 0.15
+    whole_word_masking: Annotated[bool, Note("mask all tokens of a word together")] = False
+    short_sequence_probability: Annotated[float, Note("share of pairs that are shorter than data.max_length", low=0, high=1)] = 0.1
+    n_best: Annotated[int, Note("predictions for each mask", low=1)] = 5
 
 
 @dataclass(frozen=True)
-class BertPretraining(Task[Segments]):
-    """Hidden words, and whether the second text follows the first."""
+class BertPretraining(Task[SegmentPair]):
+    """Masked tokens, and whether the second text follows the first."""
 
     name: ClassVar[str] = "bert-pretraining"
-    summary: ClassVar[str] = "masked words and next sentence from documents, as BERT was made"
+    summary: ClassVar[str] = "masked tokens and next sentence from documents, as BERT was pretrained"
+    pipeline_tag: ClassVar[str] = "fill-mask"
     fields: ClassVar[tuple[Field, ...]] = sentence_pairs.FIELDS
     kinds: ClassVar[tuple[Kind, ...]] = ("encoder",)
-    best: ClassVar[tuple[str, bool]] = ("loss", False)
+    selection_score: ClassVar[tuple[str, bool]] = ("loss", False)
     default_model: ClassVar[str] = "bert-base-cased"
     Settings: ClassVar[type] = Settings
-    draws: ClassVar[bool] = True
+    random_encoding: ClassVar[bool] = True
 
     @classmethod
     def detect(cls, columns: Sequence[Column]) -> Detection | None:
-        """Never by itself: texts alone are no sign of it."""
+        """Never detected: texts alone do not point to it."""
         return None
 
-    def read(self, row: Row) -> Segments:
+    def read(self, row: Row) -> SegmentPair:
         """A document, or a pair; raises RowFault."""
         return sentence_pairs.read(row)
 
-    def subject(self, example: Segments) -> str:
+    def dedup_key(self, example: SegmentPair) -> str:
         """The text, with its pair."""
         return example.text if example.pair is None else f"{example.text}\n{example.pair}"
 
-    def unit(self, example: Segments) -> str:
-        """A document stays together."""
+    def split_key(self, example: SegmentPair) -> str:
+        """Splitting keeps a document together."""
         return example.document or example.text
 
-    def gold(self, example: Segments) -> Json:
+    def gold(self, example: SegmentPair) -> Json:
         """Whether the second text follows."""
         return None if example.follows is None else LABELS[example.follows]
 
-    def group(self, example: Segments) -> Hashable:
+    def group(self, example: SegmentPair) -> Hashable:
         """Pairs of one document depend on one another."""
         return example.row
 
-    def learn(self, examples: Iterable[Segments]) -> Learned:
-        """The two answers about pairs."""
+    def learn(self, examples: Iterable[SegmentPair]) -> Learned:
+        """The two labels of pairs."""
         return Learned(LABELS)
 
     @classmethod
-    def adopt(cls, config: Mapping[str, Json]) -> Learned | None:
-        """A published BERT with both of its heads."""
+    def from_model_config(cls, config: Mapping[str, Json]) -> Learned | None:
+        """A published BERT with both pre-training heads."""
         return Learned(LABELS) if (config.get("architectures") or [""])[0] == "BertForPreTraining" else None
 
-    def check(self, splits: Mapping[str, Sequence[Segments]]) -> list[Finding]:
-        """Documents of two sentences, and more than one of them."""
+    def check(self, splits: Mapping[str, Sequence[SegmentPair]]) -> list[Finding]:
+        """There must be documents of two sentences, and more than one document."""
         return sentence_pairs.check(splits)
 
-    def compose(self, examples: Sequence[Segments], tokenizer: Tokenizer, draw: Random) -> Sequence[Segments]:
-        """Pairs of segments as long as the input, half of them with a random second."""
-        return sentence_pairs.pairs(examples, tokenizer, draw, short=self.settings.short, single=False)
+    def compose(self, examples: Sequence[SegmentPair], tokenizer: Tokenizer, rng: Random) -> Sequence[SegmentPair]:
+        """Pairs of segments as long as the input, half of them with a random second segment."""
+        return sentence_pairs.pairs(examples, tokenizer, rng, sentence_pairs=False,
+                                    short_sequence_probability=self.settings.short_sequence_probability)
 
-    def encode(self, example: Segments, tokenizer: Tokenizer, draw: Random | None = None) -> list[Feature]:
-        """Both segments; with a draw some tokens are hidden, else the masks in the texts are asked."""
+    def encode(self, example: SegmentPair, tokenizer: Tokenizer, rng: Random | None = None) -> list[Feature]:
+        """Both segments; with `rng` some tokens are masked, else the masks in the texts are to be filled."""
         texts = [example.text] if example.pair is None else [example.text, example.pair]
         tokens = [tokenizer.tokenize(text) for text in texts]
-        sizes = [len(one.ids) for one in tokens]
-        room = tokenizer.room(len(texts))
-        kept, cut = truncated(sizes[0], sizes[1], room) if len(texts) == 2 else ((min(sizes[0], room), 0), max(0, sizes[0] - room))
-        parts, asks, gold = [list(one.ids[:size]) for one, size in zip(tokens, kept, strict=False)], [], []
-        for number, text in enumerate(texts):
-            at = tokenizer.lay_out(*[list(part) for part in parts[:number]], [-1], *[[]] * (len(texts) - number - 1))[0].index(-1)
-            if draw is not None and parts[number]:
-                offsets = list(tokens[number].offsets or ())[:kept[number]]
-                parts[number], places, own = hidden(parts[number], offsets, text, tokenizer, draw, self.settings.share,
-                                                    self.settings.whole_words)
-                gold += own
+        sizes = [len(segment.ids) for segment in tokens]
+        max_tokens = tokenizer.max_content_length(len(texts))
+        lengths, cut = (min(sizes[0], max_tokens), 0), max(0, sizes[0] - max_tokens)
+        if len(texts) == 2:
+            lengths, cut = truncated_lengths(sizes[0], sizes[1], max_tokens)
+        segments, label_positions, gold = [list(segment.ids[:size]) for segment, size in zip(tokens, lengths, strict=False)], [], []
+        for index, text in enumerate(texts):
+            probe = [*[list(segment) for segment in segments[:index]], [-1], *[[]] * (len(texts) - index - 1)]
+            content_start = tokenizer.with_special_tokens(*probe)[0].index(-1)
+            if rng is not None and segments[index]:
+                offsets = list(tokens[index].offsets or ())[:lengths[index]]
+                segments[index], positions, segment_gold = masked_input(
+                    segments[index], offsets, text, tokenizer, rng, self.settings.mask_probability, self.settings.whole_word_masking)
+                gold += segment_gold
             else:
-                places = [place for place, token in enumerate(parts[number]) if token == tokenizer.mask_id]
-            asks += [at + place for place in places]
-        ids, types = tokenizer.lay_out(*parts)
-        targets = {} if draw is None else {"label": Target(gold, "asked"),
-                                           "next": Target(-100 if example.follows is None else example.follows)}
-        return [Feature(ids, types, targets, cut=cut, asks=asks, info={} if targets else {"pieces": tokenizer.pieces})]
+                positions = [position for position, token in enumerate(segments[index]) if token == tokenizer.mask_id]
+            label_positions += [content_start + position for position in positions]
+        ids, types = tokenizer.with_special_tokens(*segments)
+        targets = {} if rng is None else {"label": Target(gold, "position"),
+                                          "next": Target(-100 if example.follows is None else example.follows)}
+        info = {} if targets else {"pieces": tokenizer.pieces}
+        return [Feature(ids, types, targets, truncated_tokens=cut, label_positions=label_positions, info=info)]
 
     def head(self) -> HeadSpec:
-        """A score for each piece of the vocabulary at each hidden place, and two for the pair."""
+        """Vocabulary logits at each masked position, and two logits for the pair."""
         return HeadSpec("pre-training", 0, loss="pretraining")
 
     def reduce(self, feature: Feature, output: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
-        """Guesses or surprise, and the two scores of the pair."""
+        """The likeliest pieces or the loss of the masked tokens, and the two logits of the pair."""
         gold = feature.targets["label"].value if feature.targets else None
-        return {**reduced(output["logits"], feature.info, gold, self.settings.n_best), "next": output["next"].astype("float64")}
+        reduced = reduce_masked_logits(output["logits"], feature.info, gold, self.settings.n_best)
+        return {**reduced, "next": output["next"].astype("float64")}
 
-    def decode(self, example: Segments, pieces: Sequence[dict[str, Any]]) -> Prediction:
-        """Whether the second follows the first, and the guesses for each mask."""
+    def decode(self, example: SegmentPair, outputs: Sequence[dict[str, Any]]) -> Prediction:
+        """Whether the second follows the first, and the predictions for each mask."""
         from headstart.tasks.shared.classification import softmax_prediction
 
-        found = softmax_prediction(example.row, LABELS, pieces[0]["next"])
-        return Prediction(example.row, {**found.values, "fills": pieces[0]["fills"]},
-                          {name: pieces[0][name] for name in ("loss", "hits", "count")})
+        next_prediction = softmax_prediction(example.row, LABELS, outputs[0]["next"])
+        return Prediction(example.row, {**next_prediction.values, "fills": outputs[0]["fills"]},
+                          {name: outputs[0][name] for name in ("loss", "hits", "count")})
 
-    def measure(self, example: Segments, prediction: Prediction) -> Mapping[str, Any]:
-        """Surprise of the hidden tokens and of the pair's answer."""
+    def measure(self, example: SegmentPair, prediction: Prediction) -> Mapping[str, Any]:
+        """Loss of the masked tokens and of the pair's label."""
         import math
 
-        known = example.follows is not None
-        share = prediction.values["probabilities"][LABELS[example.follows]] if example.follows is not None else 1.0
-        return {**{name: float(prediction.detail[name]) for name in ("loss", "hits", "count")}, "known": float(known),
-                "surprise": -math.log(max(share, 1e-12)), "right": float(known and share >= 0.5)}
+        has_label = example.follows is not None
+        probability = prediction.values["probabilities"][LABELS[example.follows]] if example.follows is not None else 1.0
+        return {**{name: float(prediction.detail[name]) for name in ("loss", "hits", "count")}, "has_label": float(has_label),
+                "surprise": -math.log(max(probability, 1e-12)), "right": float(has_label and probability >= 0.5)}
 
     def score(self, measures: Measures, weights: Floats) -> dict[str, NDArray[Any]]:
-        """loss (mean over hidden tokens, plus mean over pairs), masked_accuracy, accuracy, pseudo_perplexity."""
+        """loss (mean over masked tokens, plus mean over pairs), masked_accuracy, accuracy, pseudo_perplexity."""
         import numpy as np
 
-        words, known = (np.where(total > 0, total, np.nan) for total in (weights @ measures["count"], weights @ measures["known"]))
-        own = weights @ measures["loss"] / words
-        return {"loss": own + weights @ measures["surprise"] / known, "masked_accuracy": weights @ measures["hits"] / words,
-                "accuracy": weights @ measures["right"] / known, "pseudo_perplexity": np.exp(own)}
+        mask_count, pair_count = weights @ measures["count"], weights @ measures["has_label"]
+        mask_count, pair_count = (np.where(total > 0, total, np.nan) for total in (mask_count, pair_count))
+        mask_loss = weights @ measures["loss"] / mask_count
+        return {"loss": mask_loss + weights @ measures["surprise"] / pair_count, "masked_accuracy": weights @ measures["hits"] / mask_count,
+                "accuracy": weights @ measures["right"] / pair_count, "pseudo_perplexity": np.exp(mask_loss)}
 
     def describe(self, name: str, measures: Measures) -> tuple[str, bool, str]:
         """Definition, direction and reason of a score."""
-        words = {"loss": "mean -log p(hidden token) plus mean -log p(pair's answer), on masks and pairs fixed by the seed",
-                 "masked_accuracy": "share of hidden tokens whose likeliest guess is right",
-                 "accuracy": "share of pairs whose answer is right (half of them are random pairs)",
-                 "pseudo_perplexity": "exp(mean of -log p(hidden token))"}
-        return words[name], "accuracy" in name, "there are no hidden tokens or no pairs"
+        definitions = {"loss": "mean -log p(masked token) plus mean -log p(pair's label), on masks and pairs fixed by the seed",
+                       "masked_accuracy": "share of masked tokens whose top prediction is right",
+                       "accuracy": "share of pairs classified correctly (half of them are random pairs)",
+                       "pseudo_perplexity": "exp(mean of -log p(masked token))"}
+        return definitions[name], "accuracy" in name, "there are no masked tokens or no pairs"

@@ -1,6 +1,6 @@
-"""Language model: what comes next in a text, or what answers a prompt.
+"""Language model: the next token of a text, or the response to a prompt.
 
-A asked tokens, M examples, R resamples.
+A label positions, M examples, R resamples.
 """
 
 from __future__ import annotations
@@ -34,63 +34,65 @@ from headstart.contract import (
     Tokenizer,
 )
 from headstart.settings import Note
-from headstart.tasks.shared.column_detection import named
-from headstart.tasks.shared.text_blocks import blocks
-from headstart.tasks.shared.text_pairs import TEXT_NAMES, plain
+from headstart.tasks.shared.column_detection import first_named
+from headstart.tasks.shared.text_blocks import join_to_blocks
+from headstart.tasks.shared.text_pairs import TEXT_NAMES, cell_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headstart.contract import Floats
 
-PROMPTS, RESPONSES = ("prompt", "instruction", "input"), ("response", "completion", "output", "answer")
+PROMPT_NAMES, RESPONSE_NAMES = ("prompt", "instruction", "input"), ("response", "completion", "output", "answer")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a language model can be told."""
+    """Settings of language modelling."""
 
-    blocks: Annotated[bool, Note("join texts to blocks of the longest input, instead of one text an example")] = False
+    group_texts: Annotated[bool, Note("concatenate texts into blocks of data.max_length tokens, instead of one text per example")] = False
     overlap: Annotated[float, Note("share of a long text's window that is only read, not scored, in evaluation", low=0, below=1)] = 0.5
-    order: Annotated[Literal["left-to-right", "drawn"], Note("in which tokens are learned; drawn: a new order each time, as XLNet was "
-                                                             "pretrained (scores are always from left to right)")] = "left-to-right"
-    chat: Annotated[bool, Note("lay prompts out by the tokenizer's chat template, where it has one")] = True
+    order: Annotated[Literal["left-to-right", "drawn"], Note(
+        "order in which tokens are predicted; drawn: a new random one each time, as XLNet was "
+        "pretrained (scores are always from left to right)")] = "left-to-right"
+    chat: Annotated[bool, Note("format prompts with the tokenizer's chat template, where it has one")] = True
 
 
 @dataclass(frozen=True)
-class Passage(Example):
-    """A text, or a prompt and its response; the response is None when it is to be written."""
+class PromptedText(Example):
+    """A text, or a prompt with its response as the text; an empty one when it is to be generated."""
 
     text: str
     prompt: str | None = None
-    joined: bool = False  # whether it is a block of a longer text, and goes on from the block before
+    is_block: bool = False  # whether it is a block of a longer text, and continues the previous block
 
     @property
-    def whole(self) -> str:
+    def full_text(self) -> str:
         """Prompt and text."""
         return self.text if self.prompt is None else f"{self.prompt}\n{self.text}"
 
 
 @dataclass(frozen=True)
-class LanguageModel(Task[Passage]):
+class LanguageModel(Task[PromptedText]):
     """How likely a text is, token by token."""
 
     name: ClassVar[str] = "language-model"
-    summary: ClassVar[str] = "what comes next in a text, or what answers a prompt"
+    summary: ClassVar[str] = "the next token of a text, or the response to a prompt"
+    pipeline_tag: ClassVar[str] = "text-generation"
     fields: ClassVar[tuple[Field, ...]] = (
-        Field("text", "the text", required=False, usual=TEXT_NAMES),
-        Field("prompt", "what comes before the response, and is not learned", required=False, usual=PROMPTS),
-        Field("response", "what answers the prompt", required=False, target=True, usual=RESPONSES),
+        Field("text", "the text", required=False, aliases=TEXT_NAMES),
+        Field("prompt", "what precedes the response; no loss is computed on it", required=False, aliases=PROMPT_NAMES),
+        Field("response", "the response to the prompt", required=False, target=True, aliases=RESPONSE_NAMES),
     )
     kinds: ClassVar[tuple[Kind, ...]] = ("decoder",)
-    best: ClassVar[tuple[str, bool]] = ("perplexity", False)
+    selection_score: ClassVar[tuple[str, bool]] = ("perplexity", False)
     default_model: ClassVar[str] = "distilgpt2"
     Settings: ClassVar[type] = Settings
 
     @classmethod
     def detect(cls, columns: Sequence[Column]) -> Detection | None:
         """Prompts with responses, or a file with nothing but texts."""
-        prompt, response = named(columns, PROMPTS), named(columns, RESPONSES)
+        prompt, response = first_named(columns, PROMPT_NAMES), first_named(columns, RESPONSE_NAMES)
         if prompt is not None and response is not None:
             return Detection({"prompt": prompt.name, "response": response.name}, 0.9, f"{prompt.name!r} and {response.name!r} are there")
         columns = [column for column in columns if column.name.lower() != "document"]
@@ -98,125 +100,128 @@ class LanguageModel(Task[Passage]):
             return None
         return Detection({"text": columns[0].name}, 0.4, f"the only column, {columns[0].name!r}, holds texts")
 
-    def read(self, row: Row) -> Passage:
+    def read(self, row: Row) -> PromptedText:
         """The text, or prompt and response; raises RowFault where there is neither."""
-        text, prompt, response = (plain(row, name) for name in ("text", "prompt", "response"))
+        text, prompt, response = (cell_text(row, name) for name in ("text", "prompt", "response"))
         if prompt is not None and prompt.strip():
-            return Passage(row.id, response or "", prompt)
+            return PromptedText(row.id, response or "", prompt)
         if text is None or not text.strip():
             field = "prompt" if "prompt" in row.values else "text"
             raise RowFault("E201", f"the {field} is empty.", fix="Fill it in, or leave the row out (--bad-rows skip).", field=field)
-        return Passage(row.id, text)
+        return PromptedText(row.id, text)
 
-    def subject(self, example: Passage) -> str:
+    def dedup_key(self, example: PromptedText) -> str:
         """Prompt and text."""
-        return example.whole
+        return example.full_text
 
-    def gold(self, example: Passage) -> Json:
+    def gold(self, example: PromptedText) -> Json:
         """The text that is scored."""
         return example.text
 
-    def cuts(self) -> bool:
+    def truncates(self) -> bool:
         """Long texts are read in windows."""
         return False
 
-    def learn(self, examples: Iterable[Passage]) -> Learned:
+    def learn(self, examples: Iterable[PromptedText]) -> Learned:
         """Nothing beside the weights."""
         return Learned()
 
     @classmethod
-    def adopt(cls, config: Mapping[str, Json]) -> Learned | None:
-        """A published model that writes on."""
+    def from_model_config(cls, config: Mapping[str, Json]) -> Learned | None:
+        """A published causal language model."""
         return Learned() if (config.get("architectures") or [""])[0].endswith(("ForCausalLM", "LMHeadModel")) else None
 
-    def compose(self, examples: Sequence[Passage], tokenizer: Tokenizer, draw: Random) -> Sequence[Passage]:
+    def compose(self, examples: Sequence[PromptedText], tokenizer: Tokenizer, rng: Random) -> Sequence[PromptedText]:
         """The texts as they are, or joined until a block is full."""
-        if not self.settings.blocks or any(example.prompt is not None for example in examples):
+        if not self.settings.group_texts or any(example.prompt is not None for example in examples):
             return examples
-        made = blocks(((one.row, one.text) for one in examples), tokenizer, tokenizer.longest - 2)
-        return [Passage(row, text, joined=True) for row, text in made]
+        blocks = join_to_blocks(((example.row, example.text) for example in examples), tokenizer, tokenizer.max_length - 2)
+        return [PromptedText(row, text, is_block=True) for row, text in blocks]
 
-    def encode(self, example: Passage, tokenizer: Tokenizer, draw: Random | None = None) -> list[Feature]:
-        """Windows of start, text and end; every token but the first is asked once.
+    def encode(self, example: PromptedText, tokenizer: Tokenizer, rng: Random | None = None) -> list[Feature]:
+        """Windows of start, text and end; every token but the first is a label once.
 
-        text [5, 6, 7] in windows of 3:  ids <start> 5 6 | 6 7 <end>   asked 5 6 | 7 <end>
+        text [5, 6, 7] in windows of 3:  ids <start> 5 6 | 6 7 <end>   labels 5 6 | 7 <end>
         """
-        before = [token for token in (tokenizer.start_id,) if token is not None]
+        prompt_ids = [token for token in (tokenizer.start_id,) if token is not None]
         if example.prompt is not None:
-            before += tokenizer.tokenize(tokenizer.as_prompt(example.prompt, chat=self.settings.chat)).ids
-        ids = [*before, *tokenizer.tokenize(example.text).ids, *(token for token in (tokenizer.end_id,) if token is not None)]
-        first = max(1, len(before))  # the first token that is asked
+            prompt_ids += tokenizer.tokenize(tokenizer.as_prompt(example.prompt, chat=self.settings.chat)).ids
+        ids = [*prompt_ids, *tokenizer.tokenize(example.text).ids, *(token for token in (tokenizer.end_id,) if token is not None)]
+        scored_from = max(1, len(prompt_ids))  # the index of the first label
         cut = 0
-        if example.prompt is not None and len(ids) > tokenizer.longest:
-            cut = min(len(before) - 1, len(ids) - tokenizer.longest)
-            ids, first = ids[cut:], first - cut
-        if draw is not None:
-            return self.windows(ids, first, tokenizer.longest, draw, cut)
-        if tokenizer.remembers:
-            made = self.segments(ids, first, tokenizer.longest, cut, "blocks" if example.joined else example.row)
+        if example.prompt is not None and len(ids) > tokenizer.max_length:
+            cut = min(len(prompt_ids) - 1, len(ids) - tokenizer.max_length)
+            ids, scored_from = ids[cut:], scored_from - cut
+        if rng is not None:
+            return self.windows(ids, scored_from, tokenizer.max_length, rng, cut)
+        if tokenizer.has_memory:
+            features = self.segments(ids, scored_from, tokenizer.max_length, cut, "blocks" if example.is_block else example.row)
         else:
-            made = self.windows(ids, first, tokenizer.longest, draw, cut)
-        return [dataclasses.replace(feature, info={"unknown": tokenizer.unknown_id}) for feature in made]
+            features = self.windows(ids, scored_from, tokenizer.max_length, rng, cut)
+        return [dataclasses.replace(feature, info={"unknown": tokenizer.unknown_id}) for feature in features]
 
-    def windows(self, ids: Sequence[int], first: int, longest: int, draw: Random | None, cut: int) -> list[Feature]:
-        """Features that ask every token from `first` on once; in evaluation each window's beginning gives context alone."""
-        context = 1 if draw is not None else max(1, min(longest - 1, round(longest * self.settings.overlap)))
-        made: list[tuple[Sequence[int], list[int]]] = []
-        begin, asked = 0, first
-        while asked < len(ids):
-            end = min(len(ids), begin + longest)
-            part = ids[begin:end]
-            places = list(range(asked - begin - 1, len(part) - 1))
-            if places:
-                made.append((part, places))
-            asked, begin = max(asked, end), max(0, end - context)
-        made = made or [(ids, [])]
-        return [Feature(part, [0] * len(part), {"label": Target([part[place + 1] for place in places], "asked")}, 1 / len(made), cut,
-                        asks=places) for part, places in made]
+    def windows(self, ids: Sequence[int], scored_from: int, max_length: int, rng: Random | None, cut: int) -> list[Feature]:
+        """Windows in which every token from `scored_from` on is a label once; in evaluation each window starts with context alone."""
+        context = 1 if rng is not None else max(1, min(max_length - 1, round(max_length * self.settings.overlap)))
+        window_list: list[tuple[Sequence[int], list[int]]] = []
+        start, next_label = 0, scored_from
+        while next_label < len(ids):
+            end = min(len(ids), start + max_length)
+            positions = list(range(next_label - start - 1, end - start - 1))
+            if positions:
+                window_list.append((ids[start:end], positions))
+            next_label, start = max(next_label, end), max(0, end - context)
+        features, weight = [], 1 / max(1, len(window_list))
+        for window_ids, positions in window_list or [(ids, [])]:
+            target = Target([window_ids[position + 1] for position in positions], "position")
+            features.append(Feature(window_ids, [0] * len(window_ids), {"label": target}, weight, cut, label_positions=positions))
+        return features
 
-    def segments(self, ids: Sequence[int], first: int, longest: int, cut: int, stream: Hashable) -> list[Feature]:
-        """The same for a model that remembers: the text once, piece after piece; a piece's last token asks for the next's first.
+    def segments(self, ids: Sequence[int], scored_from: int, max_length: int, cut: int, stream: Hashable) -> list[Feature]:
+        """The same for a model with memory: the text once, in segments; a segment's last token predicts the next one's first.
 
-        text [5, 6, 7] in pieces of 2:  ids <start> 5 | 6 7   asked 5 6 | 7 <end>
+        text [5, 6, 7] in segments of 2:  ids <start> 5 | 6 7   labels 5 6 | 7 <end>
         """
-        whole, begins = max(1, len(ids) - 1), range(0, max(1, len(ids) - 1), longest)
-        made = []
-        for begin in begins:
-            part = ids[begin:min(begin + longest, whole)]
-            places = [place for place in range(len(part)) if first <= begin + place + 1 < len(ids)]
-            target = Target([ids[begin + place + 1] for place in places], "asked")
-            made.append(Feature(part, [0] * len(part), {"label": target}, 1 / len(begins), cut, asks=places, stream=stream))
-        return made
+        input_length, starts = max(1, len(ids) - 1), range(0, max(1, len(ids) - 1), max_length)
+        features = []
+        for start in starts:
+            segment_ids = ids[start:min(start + max_length, input_length)]
+            label_positions = [position for position in range(len(segment_ids)) if scored_from <= start + position + 1 < len(ids)]
+            target = Target([ids[start + position + 1] for position in label_positions], "position")
+            features.append(Feature(segment_ids, [0] * len(segment_ids), {"label": target}, 1 / len(starts), cut,
+                                    label_positions=label_positions, stream=stream))
+        return features
 
     def head(self) -> HeadSpec:
-        """A score for each piece of the vocabulary, at each token."""
-        return HeadSpec("causal-language-model", 0, loss="vocabulary", drawn_order=self.settings.order == "drawn")
+        """Vocabulary logits at each token."""
+        return HeadSpec("causal-language-model", 0, loss="vocabulary", permutation_order=self.settings.order == "drawn")
 
     def reduce(self, feature: Feature, output: Mapping[str, NDArray[Any]]) -> dict[str, float]:
-        """How surprising the asked tokens were, and how many they are."""
-        surprise = output["surprise"].astype("float64")
+        """The loss of the labels, and how many there are."""
+        losses = output["surprise"].astype("float64")
         unknown = sum(token == feature.info["unknown"] for token in feature.targets["label"].value)
-        return {"loss": float(surprise.sum()), "hits": float(output["hit"].sum()), "count": len(surprise), "unknown": unknown}
+        return {"loss": float(losses.sum()), "hits": float(output["hit"].sum()), "count": len(losses), "unknown": unknown}
 
-    def decode(self, example: Passage, pieces: Sequence[dict[str, float]]) -> Prediction:
-        """The text's log-probability in all."""
-        sums = {name: sum(piece[name] for piece in pieces) for name in ("loss", "hits", "count", "unknown")}
+    def decode(self, example: PromptedText, outputs: Sequence[dict[str, float]]) -> Prediction:
+        """The log-probability of the whole text."""
+        sums = {name: sum(output[name] for output in outputs) for name in ("loss", "hits", "count", "unknown")}
         mean = sums["loss"] / sums["count"] if sums["count"] else 0.0
         return Prediction(example.row, {"log_probability": -sums["loss"], "perplexity": math.exp(min(mean, 700.0))}, sums)
 
-    def measure(self, example: Passage, prediction: Prediction) -> Mapping[str, Any]:
-        """Surprise, tokens, words and bytes of the text."""
+    def measure(self, example: PromptedText, prediction: Prediction) -> Mapping[str, Any]:
+        """Loss, tokens, words and bytes of the text."""
         from headstart.metrics.language import measures
 
-        found = measures(prediction.detail["loss"], int(prediction.detail["count"]), example.text)
-        return found | {"unknown": prediction.detail.get("unknown", 0)}
+        text_measures = measures(prediction.detail["loss"], int(prediction.detail["count"]), example.text)
+        return text_measures | {"unknown": prediction.detail.get("unknown", 0)}
 
-    def warn(self, measures: Measures) -> str | None:
-        """Unknown words are easy to foretell: a perplexity with many of them says little."""
-        share = float(measures["unknown"].sum() / max(1, measures["tokens"].sum()))
-        if share < 0.01:
+    def collapse_warning(self, measures: Measures) -> str | None:
+        """Unknown tokens are easy to predict: a perplexity with many of them says little."""
+        unknown_share = float(measures["unknown"].sum() / max(1, measures["tokens"].sum()))
+        if unknown_share < 0.01:
             return None
-        return f"{share:.1%} of the tokens are unknown to the tokenizer and easy to foretell: perplexity and bits per byte say little here"
+        return (f"{unknown_share:.1%} of the tokens are unknown to the tokenizer and easy to predict: perplexity and bits per byte "
+                "say little here")
 
     def score(self, measures: Measures, weights: Floats) -> dict[str, NDArray[Any]]:
         """perplexity (a token), word_perplexity, bits_per_byte."""
@@ -228,14 +233,14 @@ class LanguageModel(Task[Passage]):
 
     def describe(self, name: str, measures: Measures) -> tuple[str, bool, str]:
         """Definition, direction and reason of a score."""
-        from headstart.metrics.language import reason
+        from headstart.metrics.language import undefined_reason
 
-        words = {"perplexity": "exp(mean of -log p of a token, the end included); depends on the vocabulary",
-                 "word_perplexity": "exp(surprise of the whole text / its words)",
-                 "bits_per_byte": "surprise of the whole text in bits / its bytes in UTF-8; comparable across vocabularies"}
-        return words[name], False, reason(name, measures)
+        definitions = {"perplexity": "exp(mean of -log p of a token, the end included); depends on the vocabulary",
+                       "word_perplexity": "exp(summed -log p of the text / its words)",
+                       "bits_per_byte": "summed -log2 p of the text / its bytes in UTF-8; comparable across vocabularies"}
+        return definitions[name], False, undefined_reason(name, measures)
 
-    def opening(self, example: Passage, tokenizer: Tokenizer) -> tuple[str, str] | None:
+    def sample_prompt(self, example: PromptedText, tokenizer: Tokenizer) -> tuple[str, str] | None:
         """The prompt and its response; else the text's first words (a third of them, at most 24) and the rest."""
         if example.prompt is not None:
             return tokenizer.as_prompt(example.prompt, chat=self.settings.chat), example.text
@@ -244,16 +249,17 @@ class LanguageModel(Task[Passage]):
         return example.text[:end], example.text[end:].strip()
 
     def baselines(self) -> tuple[Baseline, ...]:
-        """Counting what follows the two tokens before."""
+        """Counts of what follows the two previous tokens."""
         from headstart.tasks.shared.ngram_baseline import fit_ngrams
 
         return (Baseline("3-gram with back-off", fit_ngrams, needs_features=True),)
 
-    def figures(self, examples: Sequence[Passage], predictions: Sequence[Prediction], measures: Measures) -> list[Figure]:
-        """The texts that surprise the model most."""
+    def figures(self, examples: Sequence[PromptedText], predictions: Sequence[Prediction], measures: Measures) -> list[Figure]:
+        """The texts of the highest loss."""
         import numpy as np
 
-        each = np.asarray([one.detail["loss"] / max(1, one.detail["count"]) for one in predictions])
-        items = [{"text": examples[at].whole[:2000], "title": f"row {examples[at].row}",
-                  "fields": {"mean surprise of a token": float(each[at])}} for at in np.argsort(-each, kind="stable")[:20].tolist()]
-        return [Figure("surprising", "Most surprising texts", "texts", {"items": items})]
+        mean_losses = np.asarray([prediction.detail["loss"] / max(1, prediction.detail["count"]) for prediction in predictions])
+        order = np.argsort(-mean_losses, kind="stable")[:20].tolist()
+        items = [{"text": examples[index].full_text[:2000], "title": f"row {examples[index].row}",
+                  "fields": {"mean loss of a token": float(mean_losses[index])}} for index in order]
+        return [Figure("surprising", "Texts of the highest loss", "texts", {"items": items})]

@@ -1,6 +1,6 @@
 """Masked language model: guess hidden words; goes on with pre-training on the user's own texts.
 
-A asked tokens, V pieces, M examples, R resamples.
+A label positions, V pieces of the vocabulary, M examples, R resamples.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from headstart.contract import (
     Tokenizer,
 )
 from headstart.settings import Note
-from headstart.tasks.shared.masking import fit_neighbours, hidden, reduced
-from headstart.tasks.shared.text_blocks import blocks
-from headstart.tasks.shared.text_pairs import TEXT_NAMES, plain
+from headstart.tasks.shared.masking import fit_neighbours, masked_input, reduce_masked_logits
+from headstart.tasks.shared.text_blocks import join_to_blocks
+from headstart.tasks.shared.text_pairs import TEXT_NAMES, cell_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,12 +43,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Settings:
-    """What a masked language model can be told."""
+    """Settings of masked language modelling."""
 
-    share: Annotated[float, Note("of the tokens that are hidden", above=0, below=1)] = 0.15
-    whole_words: Annotated[bool, Note("hide all pieces of a word together")] = True
-    blocks: Annotated[bool, Note("join texts to blocks of the longest input, instead of one text an example")] = False
-    n_best: Annotated[int, Note("guesses for each mask", low=1)] = 5
+    mask_probability: Annotated[float, Note("share of tokens that are masked", above=0, below=1)] = 0.15
+    whole_word_masking: Annotated[bool, Note("mask all tokens of a word together")] = True
+    group_texts: Annotated[bool, Note("concatenate texts into blocks of data.max_length tokens, instead of one text per example")] = False
+    n_best: Annotated[int, Note("predictions for each mask", low=1)] = 5
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,14 @@ class MaskedLanguageModel(Task[Text]):
     """Which words are hidden in a text."""
 
     name: ClassVar[str] = "masked-language-model"
-    summary: ClassVar[str] = "guess hidden words: go on with pre-training on your own texts"
-    fields: ClassVar[tuple[Field, ...]] = (Field("text", "the text", usual=TEXT_NAMES),)
+    summary: ClassVar[str] = "predict masked tokens: continue pre-training on your own texts"
+    pipeline_tag: ClassVar[str] = "fill-mask"
+    fields: ClassVar[tuple[Field, ...]] = (Field("text", "the text", aliases=TEXT_NAMES),)
     kinds: ClassVar[tuple[Kind, ...]] = ("encoder",)
-    best: ClassVar[tuple[str, bool]] = ("pseudo_perplexity", False)
+    selection_score: ClassVar[tuple[str, bool]] = ("pseudo_perplexity", False)
     default_model: ClassVar[str] = "distilbert-base-cased"
     Settings: ClassVar[type] = Settings
-    draws: ClassVar[bool] = True
+    random_encoding: ClassVar[bool] = True
 
     @classmethod
     def detect(cls, columns: Sequence[Column]) -> Detection | None:
@@ -83,16 +84,16 @@ class MaskedLanguageModel(Task[Text]):
 
     def read(self, row: Row) -> Text:
         """The text; raises RowFault for an empty one."""
-        text = plain(row, "text")
+        text = cell_text(row, "text")
         if text is None or not text.strip():
             raise RowFault("E201", "the text is empty.", fix="Fill it in, or leave the row out (--bad-rows skip).", field="text")
         return Text(row.id, text)
 
-    def subject(self, example: Text) -> str:
+    def dedup_key(self, example: Text) -> str:
         """The text."""
         return example.text
 
-    def cuts(self) -> bool:
+    def truncates(self) -> bool:
         """Long texts are read in windows."""
         return False
 
@@ -101,55 +102,58 @@ class MaskedLanguageModel(Task[Text]):
         return Learned()
 
     @classmethod
-    def adopt(cls, config: Mapping[str, Json]) -> Learned | None:
+    def from_model_config(cls, config: Mapping[str, Json]) -> Learned | None:
         """A published masked language model."""
         return Learned() if (config.get("architectures") or [""])[0].endswith("ForMaskedLM") else None
 
-    def compose(self, examples: Sequence[Text], tokenizer: Tokenizer, draw: Random) -> Sequence[Text]:
-        """The texts as they are, or joined until a block is full; a block keeps the id of its first row."""
-        if not self.settings.blocks:
+    def compose(self, examples: Sequence[Text], tokenizer: Tokenizer, rng: Random) -> Sequence[Text]:
+        """The texts as they are, or joined until a block is full; a block's row is that of its first text."""
+        if not self.settings.group_texts:
             return examples
-        return [Text(row, text) for row, text in blocks(((one.row, one.text) for one in examples), tokenizer, tokenizer.room(1))]
+        texts = ((example.row, example.text) for example in examples)
+        return [Text(row, text) for row, text in join_to_blocks(texts, tokenizer, tokenizer.max_content_length(1))]
 
-    def encode(self, example: Text, tokenizer: Tokenizer, draw: Random | None = None) -> list[Feature]:
-        """One feature for each window; with a draw some tokens are hidden, else the masks in the text are asked."""
-        held = tokenizer.tokenize(example.text)
-        room, at = tokenizer.room(1), tokenizer.lay_out([-1])[0].index(-1)
-        made, begins = [], range(0, max(1, len(held.ids)), room)
-        for begin in begins:
-            part = list(held.ids[begin:begin + room])
-            if draw is not None and part:
-                offsets = list(held.offsets or ())[begin:begin + room]
-                part, places, gold = hidden(part, offsets, example.text, tokenizer, draw, self.settings.share, self.settings.whole_words)
-                targets = {"label": Target(gold, "asked")}
+    def encode(self, example: Text, tokenizer: Tokenizer, rng: Random | None = None) -> list[Feature]:
+        """One feature for each window; with `rng` some tokens are masked, else the masks in the text are to be filled."""
+        tokens = tokenizer.tokenize(example.text)
+        max_tokens, content_start = tokenizer.max_content_length(1), tokenizer.with_special_tokens([-1])[0].index(-1)
+        features, starts = [], range(0, max(1, len(tokens.ids)), max_tokens)
+        for start in starts:
+            window_ids = list(tokens.ids[start:start + max_tokens])
+            if rng is not None and window_ids:
+                offsets = list(tokens.offsets or ())[start:start + max_tokens]
+                window_ids, positions, gold = masked_input(window_ids, offsets, example.text, tokenizer, rng,
+                                                           self.settings.mask_probability, self.settings.whole_word_masking)
+                targets = {"label": Target(gold, "position")}
             else:
-                places, targets = [place for place, token in enumerate(part) if token == tokenizer.mask_id], {}
-            ids, types = tokenizer.lay_out(part)
-            made.append(Feature(ids, types, targets, asks=[place + at for place in places], weight=1 / len(begins),
-                                info={} if targets else {"pieces": tokenizer.pieces}))
-        return made
+                positions, targets = [position for position, token in enumerate(window_ids) if token == tokenizer.mask_id], {}
+            ids, types = tokenizer.with_special_tokens(window_ids)
+            info = {} if targets else {"pieces": tokenizer.pieces}
+            label_positions = [content_start + position for position in positions]
+            features.append(Feature(ids, types, targets, label_positions=label_positions, weight=1 / len(starts), info=info))
+        return features
 
     def head(self) -> HeadSpec:
-        """A score for each piece of the vocabulary, at each hidden place."""
+        """Vocabulary logits at each masked position."""
         return HeadSpec("masked-language-model", 0)
 
     def reduce(self, feature: Feature, output: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
-        """Likeliest pieces, or how surprising the hidden ones were."""
+        """The likeliest pieces, or the loss of the masked tokens."""
         gold = feature.targets["label"].value if feature.targets else None
-        return reduced(output["logits"], feature.info, gold, self.settings.n_best)
+        return reduce_masked_logits(output["logits"], feature.info, gold, self.settings.n_best)
 
-    def decode(self, example: Text, pieces: Sequence[dict[str, Any]]) -> Prediction:
-        """The guesses for each mask, in order."""
-        fills = [one for piece in pieces for one in piece["fills"]]
-        sums = {name: sum(piece[name] for piece in pieces) for name in ("loss", "hits", "count")}
+    def decode(self, example: Text, outputs: Sequence[dict[str, Any]]) -> Prediction:
+        """The predictions for each mask, in order."""
+        fills = [fill for output in outputs for fill in output["fills"]]
+        sums = {name: sum(output[name] for output in outputs) for name in ("loss", "hits", "count")}
         return Prediction(example.row, {"fills": fills}, sums)
 
     def measure(self, example: Text, prediction: Prediction) -> Mapping[str, Any]:
-        """Surprise, hits and number of the hidden tokens."""
+        """Loss, hits and count of the masked tokens."""
         return {name: float(prediction.detail[name]) for name in ("loss", "hits", "count")}
 
     def score(self, measures: Measures, weights: Floats) -> dict[str, NDArray[Any]]:
-        """pseudo_perplexity and masked_accuracy over the hidden tokens of all texts."""
+        """pseudo_perplexity and masked_accuracy over the masked tokens of all texts."""
         import numpy as np
 
         total = weights @ measures["count"]
@@ -158,19 +162,19 @@ class MaskedLanguageModel(Task[Text]):
 
     def describe(self, name: str, measures: Measures) -> tuple[str, bool, str]:
         """Definition, direction and reason of a score."""
-        words = {"pseudo_perplexity": "exp(mean of -log p(hidden token)) on masks fixed by the seed; depends on the vocabulary",
-                 "masked_accuracy": "share of hidden tokens whose likeliest guess is right"}
-        return words[name], name == "masked_accuracy", "no token was hidden"
+        definitions = {"pseudo_perplexity": "exp(mean of -log p(masked token)) on masks fixed by the seed; depends on the vocabulary",
+                       "masked_accuracy": "share of masked tokens whose top prediction is right"}
+        return definitions[name], name == "masked_accuracy", "no token was masked"
 
     def baselines(self) -> tuple[Baseline, ...]:
-        """Each hidden token guessed from its two neighbours."""
+        """Each masked token predicted from its two neighbours."""
         return (Baseline("n-gram of both neighbours", fit_neighbours, needs_features=True),)
 
     def figures(self, examples: Sequence[Text], predictions: Sequence[Prediction], measures: Measures) -> list[Figure]:
-        """The texts that surprise the model most."""
+        """The texts of the highest loss."""
         import numpy as np
 
-        each = measures["loss"] / np.maximum(1, measures["count"])
-        items = [{"text": examples[at].text, "title": f"row {examples[at].row}", "fields": {"mean surprise": float(each[at])}}
-                 for at in np.argsort(-each, kind="stable")[:20].tolist()]
-        return [Figure("surprising", "Most surprising texts", "texts", {"items": items})]
+        mean_losses = measures["loss"] / np.maximum(1, measures["count"])
+        items = [{"text": examples[index].text, "title": f"row {examples[index].row}", "fields": {"mean loss": float(mean_losses[index])}}
+                 for index in np.argsort(-mean_losses, kind="stable")[:20].tolist()]
+        return [Figure("surprising", "Texts of the highest loss", "texts", {"items": items})]

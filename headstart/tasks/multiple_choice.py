@@ -1,4 +1,4 @@
-"""Multiple choice: which of several continuations or answers fits a context; their number may differ from row to row.
+"""Multiple choice: which of several continuations or answers fits a context; their number may vary from row to row.
 
 M examples, R resamples.
 """
@@ -33,30 +33,30 @@ from headstart.contract import (
     Tokenizer,
 )
 from headstart.settings import Note
-from headstart.tasks.shared.column_detection import named
-from headstart.tasks.shared.text_pairs import plain, truncated
+from headstart.tasks.shared.column_detection import first_named
+from headstart.tasks.shared.text_pairs import cell_text, truncated_lengths
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headstart.contract import Floats
 
-CONTEXTS = ("context", "sent1", "ctx", "passage", "question", "premise")
-ANSWERS = ("answer", "label", "correct", "gold")
-MOST = 26  # letters that can name a choice
+CONTEXT_NAMES = ("context", "sent1", "ctx", "passage", "question", "premise")
+ANSWER_NAMES = ("answer", "label", "correct", "gold")
+MAX_LETTERS = 26  # choices can be named by A to Z
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What multiple choice can be told."""
+    """Settings of multiple choice."""
 
-    words_share: Annotated[float, Note("share of the loss that learns the right choice's own words (GPT and GPT-2, which write too); "
-                                       "0.5 in the paper", low=0.0, high=10.0)] = 0.0
+    lm_loss_weight: Annotated[float, Note("weight of the language-modelling loss on the right choice (GPT and GPT-2); "
+                                          "0.5 in the paper", low=0.0, high=10.0)] = 0.0
 
 
 @dataclass(frozen=True)
 class Choices(Example):
-    """A context, what could follow it, and which does (from 0); None when predicting."""
+    """A context, the choices, and the index of the right one; None when predicting."""
 
     context: str
     choices: tuple[str, ...]
@@ -70,52 +70,54 @@ class MultipleChoice(Task[Choices]):
 
     name: ClassVar[str] = "multiple-choice"
     summary: ClassVar[str] = "which of several choices fits a context (SWAG)"
+    pipeline_tag: ClassVar[str] = "multiple-choice"
     fields: ClassVar[tuple[Field, ...]] = (
-        Field("context", "what comes before, or the question", usual=CONTEXTS),
-        Field("start", "a beginning that every choice goes on with", required=False, usual=("sent2", "startphrase")),
-        Field("choices", "the choices: a list, or several columns joined by a comma", type="list", usual=("choices", "options", "endings")),
-        Field("answer", "which one: its number from 0, its letter, or its text", type="label", target=True, usual=ANSWERS),
+        Field("context", "what comes before, or the question", aliases=CONTEXT_NAMES),
+        Field("start", "a beginning that every choice continues", required=False, aliases=("sent2", "startphrase")),
+        Field("choices", "the choices: a list, or several columns joined by a comma", type="list",
+              aliases=("choices", "options", "endings")),
+        Field("answer", "which one: its number from 0, its letter, or its text", type="label", target=True, aliases=ANSWER_NAMES),
     )
     kinds: ClassVar[tuple[Kind, ...]] = ("encoder",)
-    best: ClassVar[tuple[str, bool]] = ("accuracy", True)
+    selection_score: ClassVar[tuple[str, bool]] = ("accuracy", True)
     default_model: ClassVar[str] = "distilbert-base-cased"
     Settings: ClassVar[type] = Settings
 
     @classmethod
     def detect(cls, columns: Sequence[Column]) -> Detection | None:
         """A column of lists called choices, or columns called ending0, ending1 …"""
-        found = {field.name: named(columns, field.usual) for field in cls.fields}
-        held = {name: column.name for name, column in found.items() if column is not None}
-        if "choices" not in held:
+        field_columns = {field.name: first_named(columns, field.aliases) for field in cls.fields}
+        column_names = {name: column.name for name, column in field_columns.items() if column is not None}
+        if "choices" not in column_names:
             for stem in ("ending", "choice", "option"):
-                many = sorted(column.name for column in columns if column.name.lower().removeprefix(stem).strip("_").isdigit()
-                              and column.name.lower().startswith(stem))
-                if len(many) > 1:
-                    held["choices"] = ",".join(many)
-        if "context" not in held or "choices" not in held:
+                choice_columns = sorted(column.name for column in columns if column.name.lower().removeprefix(stem).strip("_").isdigit()
+                                        and column.name.lower().startswith(stem))
+                if len(choice_columns) > 1:
+                    column_names["choices"] = ",".join(choice_columns)
+        if "context" not in column_names or "choices" not in column_names:
             return None
-        return Detection(held, 0.99, f"there are choices ({held['choices']})")
+        return Detection(column_names, 0.99, f"there are choices ({column_names['choices']})")
 
     def read(self, row: Row) -> Choices:
         """Context, choices, answer; raises RowFault."""
-        context, start = plain(row, "context"), plain(row, "start")
+        context, start = cell_text(row, "context"), cell_text(row, "start")
         if context is None or not context.strip():
             raise RowFault("E201", "the context is empty.", fix="Fill it in, or leave the row out (--bad-rows skip).", field="context")
-        given = listed(row.values.get("choices"))
-        if not isinstance(given, list):
-            raise RowFault("E330", f"the choices are {given!r:.60}, a list of texts was expected.", field="choices",
+        items = parse_list(row.values.get("choices"))
+        if not isinstance(items, list):
+            raise RowFault("E330", f"the choices are {items!r:.60}, a list of texts was expected.", field="choices",
                            fix='Write them as ["…", "…"], or name several columns: --choices first,second,third.')
-        choices = tuple(one if isinstance(one, str) else "" if one is None else str(one) for one in given)
+        choices = tuple(item if isinstance(item, str) else "" if item is None else str(item) for item in items)
         if len(choices) < 2:
             raise RowFault("E331", f"there is {'one choice' if choices else 'no choice'}, two or more were expected.", field="choices",
                            fix="Add choices, or leave the row out (--bad-rows skip).")
-        if any(not one.strip() for one in choices):
-            empty = next(place for place, one in enumerate(choices) if not one.strip())
+        if any(not choice.strip() for choice in choices):
+            empty = next(index for index, choice in enumerate(choices) if not choice.strip())
             raise RowFault("E332", f"choice {empty} is empty.", field="choices", fix="Fill it in, or leave it out of the list.")
-        return Choices(row.id, context, choices, start or "", answer_of(row.values.get("answer"), choices))
+        return Choices(row.id, context, choices, start or "", answer_index(row.values.get("answer"), choices))
 
-    def subject(self, example: Choices) -> str:
-        """All of it."""
+    def dedup_key(self, example: Choices) -> str:
+        """Context, start and choices."""
         return "\n".join((example.context, example.start, *example.choices))
 
     def gold(self, example: Choices) -> Json:
@@ -127,47 +129,47 @@ class MultipleChoice(Task[Choices]):
         return Learned()
 
     @classmethod
-    def adopt(cls, config: Mapping[str, Json]) -> Learned | None:
+    def from_model_config(cls, config: Mapping[str, Json]) -> Learned | None:
         """A published model with a multiple-choice head."""
         return Learned() if (config.get("architectures") or [""])[0].endswith(("ForMultipleChoice", "DoubleHeadsModel")) else None
 
-    def encode(self, example: Choices, tokenizer: Tokenizer, draw: Random | None = None) -> list[Feature]:
-        """One feature for each choice; of context and choice the longer is cut."""
-        context = tokenizer.tokenize(example.context).ids
-        room, made, lost = tokenizer.room(2), [], 0
+    def encode(self, example: Choices, tokenizer: Tokenizer, rng: Random | None = None) -> list[Feature]:
+        """One feature for each choice; the longer of context and choice is truncated."""
+        context_ids = tokenizer.tokenize(example.context).ids
+        max_tokens, input_list, total_cut = tokenizer.max_content_length(2), [], 0
         for choice in example.choices:
-            ending = tokenizer.tokenize(f"{example.start} {choice}".strip()).ids
-            kept, cut = truncated(len(context), len(ending), room)
-            lost += cut
-            made.append(tokenizer.lay_out(context[:kept[0]], ending[:kept[1]]))
-        right = example.answer
+            choice_ids = tokenizer.tokenize(f"{example.start} {choice}".strip()).ids
+            lengths, cut = truncated_lengths(len(context_ids), len(choice_ids), max_tokens)
+            total_cut += cut
+            input_list.append(tokenizer.with_special_tokens(context_ids[:lengths[0]], choice_ids[:lengths[1]]))
+        answer = example.answer
 
-        def targets(place: int, ids: Sequence[int]) -> dict[str, Target]:
-            found = {"label": Target(int(place == right))}
-            if self.settings.words_share:  # what follows each token, in the right choice alone
-                found["words"] = Target([*ids[1:], -100] if place == right else [-100] * len(ids), "token")
-            return found
+        def targets(index: int, ids: Sequence[int]) -> dict[str, Target]:
+            choice_targets = {"label": Target(int(index == answer))}
+            if self.settings.lm_loss_weight:  # the next tokens of the right choice
+                choice_targets["next_token"] = Target([*ids[1:], -100] if index == answer else [-100] * len(ids), "token")
+            return choice_targets
 
-        return [Feature(ids, types, {} if right is None else targets(place, ids), weight=1 / len(made), cut=lost,
-                        group=example.row, role="choice") for place, (ids, types) in enumerate(made)]
+        return [Feature(ids, types, {} if answer is None else targets(index, ids), weight=1 / len(input_list), truncated_tokens=total_cut,
+                        group=example.row, role="choice") for index, (ids, types) in enumerate(input_list)]
 
     def head(self) -> HeadSpec:
-        """One score for each choice, compared with the others of its row."""
-        share = self.settings.words_share
-        return HeadSpec("multiple-choice", 1, loss="choice+words" if share else "choice", words=share)
+        """One logit for each choice, compared with the others of its row."""
+        lm_weight = self.settings.lm_loss_weight
+        return HeadSpec("multiple-choice", 1, loss="choice+lm" if lm_weight else "choice", lm_weight=lm_weight)
 
     def reduce(self, feature: Feature, output: Mapping[str, NDArray[Any]]) -> float:
-        """The choice's score."""
+        """The choice's logit."""
         return float(output["logits"][0])
 
-    def decode(self, example: Choices, pieces: Sequence[float]) -> Prediction:
-        """The choice with the highest score, and the shares of all."""
-        top = max(pieces)
-        powers = [math.exp(score - top) for score in pieces]
-        return answered(example, [power / sum(powers) for power in powers])
+    def decode(self, example: Choices, outputs: Sequence[float]) -> Prediction:
+        """The choice with the highest logit, and the probabilities of all."""
+        highest = max(outputs)
+        powers = [math.exp(score - highest) for score in outputs]
+        return choice_prediction(example, [power / sum(powers) for power in powers])
 
     def measure(self, example: Choices, prediction: Prediction) -> Mapping[str, Any]:
-        """Right or wrong."""
+        """Whether it is right, and the loss."""
         assert example.answer is not None
         return {"right": float(prediction.values["choice"] == example.answer), "gold": example.answer,
                 "surprise": -math.log(max(1e-12, prediction.values["probabilities"][example.answer]))}
@@ -179,55 +181,58 @@ class MultipleChoice(Task[Choices]):
 
     def describe(self, name: str, measures: Measures) -> tuple[str, bool, str]:
         """Definition, direction and reason of a score."""
-        words = {"accuracy": "share of rows whose choice is right", "log_loss": "mean of -log(probability of the right choice)"}
-        return words[name], name == "accuracy", "there are no rows"
+        definitions = {"accuracy": "share of rows whose choice is right", "log_loss": "mean of -log(probability of the right choice)"}
+        return definitions[name], name == "accuracy", "there are no rows"
 
     def figures(self, examples: Sequence[Choices], predictions: Sequence[Prediction], measures: Measures) -> list[Figure]:
-        """Accuracy by place of the right choice, and the surest errors."""
+        """Accuracy by position of the right choice, and the most confident errors."""
         rows = []
-        for place in sorted({int(one) for one in measures["gold"]}):
-            here = measures["gold"] == place
-            rows.append([f"choice {place}", int(here.sum()), float(measures["right"][here].mean())])
-        wrong = [at for at in range(len(predictions)) if not measures["right"][at]]
-        wrong.sort(key=lambda at: -predictions[at].values["probability"])
-        items = [{"text": f"{examples[at].context} {examples[at].start}".strip(), "title": predictions[at].values["prediction"],
-                  "fields": {"right": examples[at].choices[examples[at].answer or 0], "probability": predictions[at].values["probability"]}}
-                 for at in wrong[:20]]
-        return [Figure("by_place", "By place of the right choice", "table", {"columns": ["place", "rows", "accuracy"], "rows": rows}),
-                Figure("sure_errors", "Sure and wrong", "texts", {"items": items}, f"{len(wrong):,} rows are answered wrongly.")]
+        for answer in sorted({int(index) for index in measures["gold"]}):
+            in_position = measures["gold"] == answer
+            rows.append([f"choice {answer}", int(in_position.sum()), float(measures["right"][in_position].mean())])
+        wrong_indices = [index for index in range(len(predictions)) if not measures["right"][index]]
+        wrong_indices.sort(key=lambda index: -predictions[index].values["probability"])
+        items = [{"text": f"{examples[index].context} {examples[index].start}".strip(), "title": predictions[index].values["prediction"],
+                  "fields": {"right": examples[index].choices[examples[index].answer or 0],
+                             "probability": predictions[index].values["probability"]}}
+                 for index in wrong_indices[:20]]
+        return [Figure("by_place", "By position of the right choice", "table", {"columns": ["place", "rows", "accuracy"], "rows": rows}),
+                Figure("sure_errors", "Confident errors", "texts", {"items": items}, f"{len(wrong_indices):,} rows are predicted wrongly.")]
 
     def baselines(self) -> tuple[Baseline, ...]:
         """A random choice, and the longest one."""
-        def random(examples: Sequence[Choices], states: Floats | None, seed: int) -> Rule:
-            return Rule(lambda one: Random(f"{seed}:{one.row}").randrange(len(one.choices)))
+        def random(examples: Sequence[Choices], states: Floats | None, seed: int) -> RuleBaseline:
+            return RuleBaseline(lambda example: Random(f"{seed}:{example.row}").randrange(len(example.choices)))
 
-        def longest(examples: Sequence[Choices], states: Floats | None, seed: int) -> Rule:
-            return Rule(lambda one: max(range(len(one.choices)), key=lambda place: len(one.choices[place])))
+        def longest(examples: Sequence[Choices], states: Floats | None, seed: int) -> RuleBaseline:
+            return RuleBaseline(lambda example: max(range(len(example.choices)), key=lambda index: len(example.choices[index])))
 
         return Baseline("random choice", random), Baseline("longest choice", longest)
 
 
 @dataclass(frozen=True)
-class Rule:
-    """A rival that learns nothing."""
+class RuleBaseline:
+    """A baseline by rule, without learning."""
 
     choose: Any
     size_bytes: int = 1
 
     def predict(self, examples: Sequence[Any], states: Floats | None) -> list[Prediction]:
-        """One prediction a row."""
-        return [answered(one, [float(place == self.choose(one)) for place in range(len(one.choices))]) for one in examples]
+        """One prediction for each row."""
+        return [choice_prediction(example, [float(index == self.choose(example)) for index in range(len(example.choices))])
+                for example in examples]
 
 
-def answered(example: Choices, shares: list[float]) -> Prediction:
+def choice_prediction(example: Choices, probabilities: list[float]) -> Prediction:
     """Probabilities of the choices in the user's terms."""
-    best = max(range(len(shares)), key=shares.__getitem__)
-    values: dict[str, Json] = {"prediction": example.choices[best], "choice": best, "probability": shares[best], "probabilities": shares}
+    best = max(range(len(probabilities)), key=probabilities.__getitem__)
+    values: dict[str, Json] = {"prediction": example.choices[best], "choice": best,
+                               "probability": probabilities[best], "probabilities": probabilities}
     return Prediction(example.row, values)
 
 
-def listed(value: Json) -> Json:
-    """A JSON list that stands in a text (a cell of a csv), or a tuple, as the list; anything else as it is."""
+def parse_list(value: Json) -> Json:
+    """A JSON list in a text (a cell of a csv), or a tuple, as a list; anything else unchanged."""
     if isinstance(value, tuple):
         return list(value)
     if not isinstance(value, str) or value.strip()[:1] != "[":
@@ -238,8 +243,8 @@ def listed(value: Json) -> Json:
         return value
 
 
-def answer_of(value: Json, choices: Sequence[str]) -> int | None:
-    """Which choice is meant: by its text, its number from 0, or its letter; raises RowFault."""
+def answer_index(value: Json, choices: Sequence[str]) -> int | None:
+    """The index of the right choice, from its text, its number from 0, or its letter; raises RowFault."""
     if value is None or value == "":
         return None
     text = str(value).strip()
@@ -247,7 +252,7 @@ def answer_of(value: Json, choices: Sequence[str]) -> int | None:
         return choices.index(text)
     if text.isdecimal() and int(text) < len(choices):
         return int(text)
-    if len(text) == 1 and text.isascii() and text.isupper() and ord(text) - ord("A") < min(MOST, len(choices)):
+    if len(text) == 1 and text.isascii() and text.isupper() and ord(text) - ord("A") < min(MAX_LETTERS, len(choices)):
         return ord(text) - ord("A")
     raise RowFault("E333", f"the answer is {text!r:.60}, none of the {len(choices)} choices.", field="answer",
                    fix=f"Give its number from 0 to {len(choices) - 1}, its letter, or its text.")

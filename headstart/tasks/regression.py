@@ -32,20 +32,20 @@ from headstart.contract import (
     Tokenizer,
 )
 from headstart.errors import Finding
-from headstart.tasks.shared.column_detection import distinct_labels, few_labels, longest_text, named, number
-from headstart.tasks.shared.text_pairs import FIRST_NAMES, PAIR_NAMES, TEXT_FIELDS, TEXT_NAMES, LongTexts, Texts, features, texts_of
+from headstart.tasks.shared.column_detection import distinct_labels, first_named, has_recurring_labels, is_number, longest_text_column
+from headstart.tasks.shared.text_pairs import FIRST_NAMES, PAIR_NAMES, TEXT_FIELDS, TEXT_NAMES, LongTexts, TextPair, text_features, texts_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headstart.contract import Floats
 
-COLLAPSED = 1e-3  # predictions that spread less, against the file's numbers, are one number
+COLLAPSE_SPREAD = 1e-3  # a smaller standard deviation of predictions, relative to the gold numbers', is a collapse
 TARGET_NAMES = ("target", "score", "rating", "similarity", "value", "price", "label", "stars", "gold")
 
 
 @dataclass(frozen=True)
-class ScoredText(Texts):
+class ScoredText(TextPair):
     """A text (and its pair), and its number; None when predicting."""
 
     target: float | None = None
@@ -56,36 +56,38 @@ class Regression(Task[ScoredText]):
     """Which number a text has."""
 
     name: ClassVar[str] = "regression"
-    summary: ClassVar[str] = "one number for each text or pair: a rating, a price, a likeness"
-    fields: ClassVar[tuple[Field, ...]] = (*TEXT_FIELDS, Field("target", "its number", type="number", target=True, usual=TARGET_NAMES))
+    summary: ClassVar[str] = "one number for each text or pair: a rating, a price, a similarity"
+    pipeline_tag: ClassVar[str] = "text-classification"
+    fields: ClassVar[tuple[Field, ...]] = (*TEXT_FIELDS, Field("target", "its number", type="number", target=True, aliases=TARGET_NAMES))
     kinds: ClassVar[tuple[Kind, ...]] = ("encoder",)
-    best: ClassVar[tuple[str, bool]] = ("spearman", True)
+    selection_score: ClassVar[tuple[str, bool]] = ("spearman", True)
     default_model: ClassVar[str] = "distilbert-base-cased"
     Settings: ClassVar[type] = LongTexts
 
     @classmethod
     def detect(cls, columns: Sequence[Column]) -> Detection | None:
         """A text column, and a column of numbers that are no labels."""
-        numbers = [column for column in columns if is_numbers(column)]
-        unnamed = [column for column in numbers if not counts_up(column)]
-        target = named(numbers, TARGET_NAMES) or (unnamed[0] if len(unnamed) == 1 else None)
-        rest = [column for column in columns if column is not target]
-        first, pair = named(rest, FIRST_NAMES), named(rest, PAIR_NAMES)
-        text = first if first is not None and pair is not None else named(rest, TEXT_NAMES) or longest_text(rest)
+        number_columns = [column for column in columns if holds_numbers(column)]
+        candidates = [column for column in number_columns if not is_row_counter(column)]
+        target = first_named(number_columns, TARGET_NAMES) or (candidates[0] if len(candidates) == 1 else None)
+        text_columns = [column for column in columns if column is not target]
+        first, pair = first_named(text_columns, FIRST_NAMES), first_named(text_columns, PAIR_NAMES)
+        is_pair = first is not None and pair is not None
+        text = first if is_pair else first_named(text_columns, TEXT_NAMES) or longest_text_column(text_columns)
         if target is None or text is None:
             return None
-        held = {"text": text.name, "target": target.name} | ({"pair": pair.name} if pair is not None and first is text else {})
-        return Detection(held, 0.9 if target.name.lower() in TARGET_NAMES else 0.6,
+        column_names = {"text": text.name, "target": target.name} | ({"pair": pair.name} if pair is not None and first is text else {})
+        return Detection(column_names, 0.9 if target.name.lower() in TARGET_NAMES else 0.6,
                          f"{target.name!r} holds numbers; --task text-classification would take them as labels")
 
     def read(self, row: Row) -> ScoredText:
         """Texts and number of a row; raises RowFault."""
         text, pair = texts_of(row)
-        return ScoredText(row.id, text, pair, number_of(row.values.get("target")))
+        return ScoredText(row.id, text, pair, parse_number(row.values.get("target")))
 
-    def subject(self, example: ScoredText) -> str:
+    def dedup_key(self, example: ScoredText) -> str:
         """The text, with its pair."""
-        return example.both
+        return example.joined_text
 
     def gold(self, example: ScoredText) -> Json:
         """The number."""
@@ -93,37 +95,37 @@ class Regression(Task[ScoredText]):
 
     def learn(self, examples: Iterable[ScoredText]) -> Learned:
         """Mean and standard deviation of the training rows: the model learns numbers around 0."""
-        held = [example.target for example in examples if example.target is not None]
-        mean = math.fsum(held) / max(1, len(held))
-        spread = math.sqrt(math.fsum((one - mean) ** 2 for one in held) / max(1, len(held)))
-        return Learned(values={"mean": mean, "scale": spread or 1.0})
+        targets = [example.target for example in examples if example.target is not None]
+        mean = math.fsum(targets) / max(1, len(targets))
+        deviation = math.sqrt(math.fsum((target - mean) ** 2 for target in targets) / max(1, len(targets)))
+        return Learned(values={"mean": mean, "scale": deviation or 1.0})
 
     @classmethod
-    def adopt(cls, config: Mapping[str, Json]) -> Learned | None:
+    def from_model_config(cls, config: Mapping[str, Json]) -> Learned | None:
         """A published sequence classifier with one output."""
         architecture = (config.get("architectures") or [""])[0]
-        outputs = len(config.get("id2label") or {}) or config.get("num_labels", 2)
-        own = config.get("problem_type") in (None, "regression") and outputs == 1
-        return Learned(values={"mean": 0.0, "scale": 1.0}) if architecture.endswith("ForSequenceClassification") and own else None
+        output_count = len(config.get("id2label") or {}) or config.get("num_labels", 2)
+        is_regression = config.get("problem_type") in (None, "regression") and output_count == 1
+        return Learned(values={"mean": 0.0, "scale": 1.0}) if architecture.endswith("ForSequenceClassification") and is_regression else None
 
-    def shipped(self) -> tuple[Learned, tuple[float, float] | None]:
-        """The scale goes into the model's last layer, so that it answers in the user's numbers."""
-        values = self.known.values
+    def export_state(self) -> tuple[Learned, tuple[float, float] | None]:
+        """The scale is folded into the last layer, so that the model predicts in the user's units."""
+        values = self.learned.values
         return Learned(values={"mean": 0.0, "scale": 1.0}), (float(values["scale"]), float(values["mean"]))
 
     def check(self, splits: Mapping[str, Sequence[ScoredText]]) -> list[Finding]:
-        """Numbers that are all the same cannot be learned."""
+        """Findings: all training rows have the same number."""
         targets = {example.target for example in splits["train"]}
         if len(targets) > 1 or not len(splits["train"]):
             return []
         return [Finding("E203", f"every training row has the same number, {next(iter(targets))}.", "Is this the right column?")]
 
-    def encode(self, example: ScoredText, tokenizer: Tokenizer, draw: Random | None = None) -> list[Feature]:
+    def encode(self, example: ScoredText, tokenizer: Tokenizer, rng: Random | None = None) -> list[Feature]:
         """One feature, or one for each window of a long text."""
         targets = {}
         if example.target is not None:
-            targets["label"] = Target((example.target - self.known.values["mean"]) / self.known.values["scale"])
-        return features(example, targets, tokenizer, self.settings)
+            targets["label"] = Target((example.target - self.learned.values["mean"]) / self.learned.values["scale"])
+        return text_features(example, targets, tokenizer, self.settings)
 
     def head(self) -> HeadSpec:
         """One output."""
@@ -133,9 +135,9 @@ class Regression(Task[ScoredText]):
         """The output."""
         return float(output["logits"][0])
 
-    def decode(self, example: ScoredText, pieces: Sequence[float]) -> Prediction:
-        """The mean of the windows, in the user's numbers."""
-        return scored(example, sum(pieces) / len(pieces) * self.known.values["scale"] + self.known.values["mean"])
+    def decode(self, example: ScoredText, outputs: Sequence[float]) -> Prediction:
+        """The mean of the windows, in the user's units."""
+        return number_prediction(example, sum(outputs) / len(outputs) * self.learned.values["scale"] + self.learned.values["mean"])
 
     def measure(self, example: ScoredText, prediction: Prediction) -> Mapping[str, Any]:
         """Both numbers."""
@@ -153,102 +155,103 @@ class Regression(Task[ScoredText]):
 
         return DEFINITIONS[name], HIGHER_IS_BETTER[name], undefined_reason(name, measures["gold"], measures["predicted"])
 
-    def warn(self, measures: Measures) -> str | None:
-        """Whether the model answers one number whatever the text."""
+    def collapse_warning(self, measures: Measures) -> str | None:
+        """Whether the model predicts one number for every text."""
         gold, predicted = measures["gold"], measures["predicted"]
-        if not len(gold) or predicted.std() > COLLAPSED * gold.std():
+        if not len(gold) or predicted.std() > COLLAPSE_SPREAD * gold.std():
             return None
-        return (f"collapsed: the model answers about {predicted.mean():.4g} for every text. If this lasts, lower the learning rate "
+        return (f"collapsed: the model predicts about {predicted.mean():.4g} for every text. If this lasts, lower the learning rate "
                 "or train longer.")
 
     def figures(self, examples: Sequence[ScoredText], predictions: Sequence[Prediction], measures: Measures) -> list[Figure]:
-        """Predictions against the file's numbers, and the largest errors."""
+        """Predictions against gold numbers, and the largest errors."""
         import numpy as np
 
-        pairs = [[float(x), float(y)] for x, y in zip(measures["gold"], measures["predicted"], strict=True)]
-        far = np.argsort(-np.abs(measures["gold"] - measures["predicted"]), kind="stable")[:20].tolist()
-        items = [{"text": examples[at].both[:2000], "title": f"row {examples[at].row}",
-                  "fields": {"in the file": pairs[at][0], "prediction": pairs[at][1]}} for at in far]
+        pairs = [[float(gold), float(predicted)] for gold, predicted in zip(measures["gold"], measures["predicted"], strict=True)]
+        order = np.argsort(-np.abs(measures["gold"] - measures["predicted"]), kind="stable")[:20].tolist()
+        items = [{"text": examples[index].joined_text[:2000], "title": f"row {examples[index].row}",
+                  "fields": {"in the file": pairs[index][0], "prediction": pairs[index][1]}} for index in order]
         data: dict[str, Json] = {"x_title": "number in the file", "y_title": "prediction", "points": pairs, "diagonal": True}
         return [Figure("scatter", "Predictions against the file", "scatter", data),
                 Figure("errors", "Largest errors", "texts", {"items": items})]
 
     def baselines(self) -> tuple[Baseline, ...]:
         """The mean, TF-IDF + ridge regression, frozen encoder + ridge regression."""
-        return (Baseline("mean", constant), Baseline("tf-idf + ridge regression", tfidf),
-                Baseline("frozen encoder + ridge regression", frozen, needs_states=True))
+        return (Baseline("mean", fit_mean), Baseline("tf-idf + ridge regression", fit_tfidf_baseline),
+                Baseline("frozen encoder + ridge regression", fit_frozen_encoder, needs_states=True))
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """A fitted rival."""
+class FittedRegression:
+    """A fitted baseline."""
 
-    numbers: Any
+    predict_numbers: Any
     size_bytes: int
 
     def predict(self, examples: Sequence[Any], states: Floats | None) -> list[Prediction]:
-        """One prediction an example."""
-        return [scored(example, float(one)) for example, one in zip(examples, self.numbers(examples, states), strict=True)]
+        """One prediction for each example."""
+        numbers = self.predict_numbers(examples, states)
+        return [number_prediction(example, float(number)) for example, number in zip(examples, numbers, strict=True)]
 
 
-def golds(examples: Sequence[ScoredText]) -> Any:
+def gold_numbers(examples: Sequence[ScoredText]) -> Any:
     """The numbers of training rows, (M,)."""
     import numpy as np
 
     return np.asarray([example.target for example in examples], dtype=np.float64)
 
 
-def constant(examples: Sequence[ScoredText], states: Floats | None, seed: int) -> Fitted:
-    """Always the mean of the training rows."""
-    mean = float(golds(examples).mean())
-    return Fitted(lambda rows, _: [mean] * len(rows), 8)
+def fit_mean(examples: Sequence[ScoredText], states: Floats | None, seed: int) -> FittedRegression:
+    """The mean of the training rows, for every text."""
+    mean = float(gold_numbers(examples).mean())
+    return FittedRegression(lambda rows, _: [mean] * len(rows), 8)
 
 
-def tfidf(examples: Sequence[ScoredText], states: Floats | None, seed: int) -> Fitted:
+def fit_tfidf_baseline(examples: Sequence[ScoredText], states: Floats | None, seed: int) -> FittedRegression:
     """TF-IDF + ridge regression."""
     from headstart.baselines.ridge import fit_tfidf
 
-    model = fit_tfidf([example.both for example in examples], golds(examples), seed)
-    return Fitted(lambda rows, _: model.numbers([row.both for row in rows]), model.size_bytes)
+    model = fit_tfidf([example.joined_text for example in examples], gold_numbers(examples), seed)
+    return FittedRegression(lambda rows, _: model.numbers([row.joined_text for row in rows]), model.size_bytes)
 
 
-def frozen(examples: Sequence[ScoredText], states: Floats | None, seed: int) -> Fitted:
+def fit_frozen_encoder(examples: Sequence[ScoredText], states: Floats | None, seed: int) -> FittedRegression:
     """The untrained encoder's states + ridge regression."""
     from headstart.baselines.ridge import fit_ridge
 
-    model = fit_ridge(states, golds(examples), seed)
-    return Fitted(lambda _, held: model.numbers(held), model.size_bytes)
+    model = fit_ridge(states, gold_numbers(examples), seed)
+    return FittedRegression(lambda _, row_states: model.numbers(row_states), model.size_bytes)
 
 
-def scored(example: Texts, value: float) -> Prediction:
+def number_prediction(example: TextPair, value: float) -> Prediction:
     """A number as a prediction."""
     return Prediction(example.row, {"prediction": value})
 
 
-def is_numbers(column: Column) -> bool:
-    """Whether a column holds numbers that are no labels: fractions, or whole numbers of many values.
+def holds_numbers(column: Column) -> bool:
+    """Whether a column holds numbers that are no labels: fractions, or integers of many values.
 
     A column with a target's name may hold some other values among them, which are faults.
     """
     distinct = distinct_labels(column)
-    numbers = [value for value in distinct if number(value)]
+    numbers = [value for value in distinct if is_number(value)]
     enough = 2 * len(numbers) >= len(distinct) if column.name.lower() in TARGET_NAMES else len(numbers) == len(distinct)
-    return len(distinct) > 2 and enough and not few_labels(Column(column.name, numbers))
+    return len(distinct) > 2 and enough and not has_recurring_labels(Column(column.name, numbers))
 
 
-def counts_up(column: Column) -> bool:
-    """Whether whole numbers only grow, as those do that number the rows."""
-    values = [float(value) for value in column.values if value is not None and number(str(value))]
+def is_row_counter(column: Column) -> bool:
+    """Whether integers only grow, as in a column that counts the rows."""
+    values = [float(value) for value in column.values if value is not None and is_number(str(value))]
     return all(value % 1 == 0 for value in values) and all(first < second for first, second in pairwise(values))
 
 
-def number_of(value: Json) -> float | None:
+def parse_number(value: Json) -> float | None:
     """A number as the user wrote it; raises RowFault."""
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
-    if not isinstance(value, bool) and isinstance(value, int | float | str) and number(str(value)):
+    if not isinstance(value, bool) and isinstance(value, int | float | str) and is_number(str(value)):
         return float(value)
     point = str(value).strip().replace(",", ".")
-    comma = isinstance(value, str) and "," in value and number(point)
+    comma = isinstance(value, str) and "," in value and is_number(point)
     raise RowFault("E305", f"the target is {value!r:.60}, a number was expected.", field="target",
-                   fix=f"Write it with a point: {point}." if comma else "Mend it, or leave the row out (--bad-rows skip).")
+                   fix=f"Write it with a point: {point}." if comma else "Fix it, or leave the row out (--bad-rows skip).")

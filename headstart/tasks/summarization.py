@@ -7,24 +7,28 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from headstart.contract import Baseline, Column, Detection
-from headstart.tasks.shared.sequence_to_sequence import SourceTarget, columns_of
-from headstart.tasks.shared.sequence_to_sequence_baselines import SUMMARIES
+from headstart.tasks.shared.sequence_to_sequence import SequenceToSequenceTask, source_target_columns
+from headstart.tasks.shared.sequence_to_sequence_baselines import EXTRACTIVE_BASELINES
 
 
 @dataclass(frozen=True)
-class Summarization(SourceTarget):
+class Summarization(SequenceToSequenceTask):
     """A summary of a text."""
 
     name: ClassVar[str] = "summarization"
     summary: ClassVar[str] = "a summary of a text"
-    best: ClassVar[tuple[str, bool]] = ("rouge2", True)
+    pipeline_tag: ClassVar[str] = "summarization"
+    selection_score: ClassVar[tuple[str, bool]] = ("rouge2", True)
 
     @classmethod
     def detect(cls, columns: Sequence[Column]) -> Detection | None:
         """A document and its summary, by their names."""
-        held = columns_of(columns, ("document", "article", "dialogue", "text", "source"), ("summary", "highlights", "abstract", "tldr"))
-        return None if held is None else Detection(held, 0.97, f"{held['target']!r} is there beside {held['source']!r}")
+        column_names = source_target_columns(columns, ("document", "article", "dialogue", "text", "source"),
+                                             ("summary", "highlights", "abstract", "tldr"))
+        if column_names is None:
+            return None
+        return Detection(column_names, 0.97, f"{column_names['target']!r} is there with {column_names['source']!r}")
 
     def baselines(self) -> tuple[Baseline, ...]:
         """The first sentences, and the one most like the whole."""
-        return SUMMARIES
+        return EXTRACTIVE_BASELINES

@@ -7,25 +7,26 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from headstart.contract import Baseline, Column, Detection
-from headstart.tasks.shared.sequence_to_sequence import SourceTarget, columns_of
-from headstart.tasks.shared.sequence_to_sequence_baselines import COPY
+from headstart.tasks.shared.sequence_to_sequence import SequenceToSequenceTask, source_target_columns
+from headstart.tasks.shared.sequence_to_sequence_baselines import COPY_BASELINE
 
 
 @dataclass(frozen=True)
-class TextToText(SourceTarget):
+class TextToText(SequenceToSequenceTask):
     """A text for a text."""
 
     name: ClassVar[str] = "text-to-text"
-    summary: ClassVar[str] = "any text for a text: questions, corrections, rewritings"
-    best: ClassVar[tuple[str, bool]] = ("exact_match", True)
+    summary: ClassVar[str] = "any text from a text: questions, corrections, rewritings"
+    pipeline_tag: ClassVar[str] = "text2text-generation"
+    selection_score: ClassVar[tuple[str, bool]] = ("exact_match", True)
 
     @classmethod
     def detect(cls, columns: Sequence[Column]) -> Detection | None:
         """Columns called source and target (or input and output)."""
-        held = columns_of(columns, ("source",), ("target",)) or columns_of(columns, ("input",), ("output",))
+        column_names = source_target_columns(columns, ("source",), ("target",)) or source_target_columns(columns, ("input",), ("output",))
         reason = "source and target are there; for scores of summaries or translations pass --task summarization or translation"
-        return None if held is None else Detection(held, 0.985, reason)
+        return None if column_names is None else Detection(column_names, 0.985, reason)
 
     def baselines(self) -> tuple[Baseline, ...]:
         """Writing down what was read."""
-        return COPY
+        return COPY_BASELINE

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from headstart.contract import Baseline, Column, Detection, Measures, Prediction
-from headstart.tasks.shared.sequence_to_sequence import Pair, SourceTarget
-from headstart.tasks.shared.sequence_to_sequence_baselines import COPY
+from headstart.tasks.shared.sequence_to_sequence import SequenceToSequenceTask, SourceTargetExample
+from headstart.tasks.shared.sequence_to_sequence_baselines import COPY_BASELINE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Translation(SourceTarget):
+class Translation(SequenceToSequenceTask):
     """A text in another language."""
 
     name: ClassVar[str] = "translation"
     summary: ClassVar[str] = "a text in another language (BLEU and chrF need the extra translation)"
-    best: ClassVar[tuple[str, bool]] = ("bleu", True)
+    pipeline_tag: ClassVar[str] = "translation"
+    selection_score: ClassVar[tuple[str, bool]] = ("bleu", True)
     default_model: ClassVar[str] = ""  # there is none for all languages
 
     @classmethod
@@ -30,14 +31,14 @@ class Translation(SourceTarget):
         """Never by itself: which languages are meant, columns do not say."""
         return None
 
-    def measure(self, example: Pair, prediction: Prediction) -> Mapping[str, Any]:
+    def measure(self, example: SourceTargetExample, prediction: Prediction) -> Mapping[str, Any]:
         """Counts for BLEU and chrF beside the rest."""
         from headstart.metrics import translation
 
         counts = translation.measures(str(prediction.values["prediction"]), list(example.targets or ()))
         return dict(super().measure(example, prediction)) | counts
 
-    def own_scores(self, measures: Measures, weights: Floats) -> dict[str, NDArray[Any]]:
+    def task_scores(self, measures: Measures, weights: Floats) -> dict[str, NDArray[Any]]:
         """bleu and chrf."""
         from headstart.metrics import translation
 
@@ -48,9 +49,9 @@ class Translation(SourceTarget):
         from headstart.metrics import translation
 
         if name in translation.DEFINITIONS:
-            return translation.DEFINITIONS[name], True, "no row has a right text"
+            return translation.DEFINITIONS[name], True, "no row has a reference"
         return super().describe(name, measures)
 
     def baselines(self) -> tuple[Baseline, ...]:
         """The source untranslated."""
-        return COPY
+        return COPY_BASELINE

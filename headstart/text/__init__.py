@@ -1,1 +1,1 @@
-"""Texts before they become tokens: normal forms, windows."""
+"""Texts before they become tokens: words, sentences, normal forms, windows, tags."""

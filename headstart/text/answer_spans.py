@@ -1,4 +1,4 @@
-"""Where an answer stands in its passage: offsets are found, and repaired where that is safe."""
+"""The characters of an answer in its passage: offsets are found, and repaired where that is safe."""
 
 from __future__ import annotations
 
@@ -7,75 +7,76 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Found:
-    """Characters [begin, end) of a passage; `repair` says in words what had to be mended, "" for nothing."""
+class AnswerSpan:
+    """Characters [begin, end) of a passage; `repair` says in words what had to be repaired, "" for nothing."""
 
     begin: int
     end: int
     repair: str = ""
 
 
-def locate(passage: str, answer: str, start: int | None) -> Found | None:
-    """The answer's place: where `start` says, else the nearest (without start: the first) that reads the same.
+def find_answer(passage: str, answer: str, start: int | None) -> AnswerSpan | None:
+    """The answer's span: at `start`, else the nearest (without start: the first) occurrence.
 
-    Then the same but for case, space and accent form. None where the passage does not hold it.
+    Then the same but for case, space and accent form. None where the passage does not contain it.
     """
     if start is not None and start >= 0 and passage.startswith(answer, start):
-        return Found(start, start + len(answer))
-    places = occurrences(passage, answer)
-    if places:
+        return AnswerSpan(start, start + len(answer))
+    starts = occurrences(passage, answer)
+    if starts:
         if start is not None:
-            best = min(places, key=lambda place: (abs(place - start), place))
-            return Found(best, best + len(answer), "moved")
-        places = [place for place in places if alone(passage, place, place + len(answer))] or places
-        return Found(places[0], places[0] + len(answer), "" if len(places) == 1 else "first of several")
-    plain, where = simplified(passage)
-    wanted = simplified(answer)[0].strip()
-    loose = occurrences(plain, wanted) if wanted else []
-    if not loose:
+            nearest = min(starts, key=lambda position: (abs(position - start), position))
+            return AnswerSpan(nearest, nearest + len(answer), "moved")
+        starts = [position for position in starts if is_whole_words(passage, position, position + len(answer))] or starts
+        return AnswerSpan(starts[0], starts[0] + len(answer), "" if len(starts) == 1 else "first of several")
+    folded_passage, offsets = fold_with_offsets(passage)
+    folded_answer = fold_with_offsets(answer)[0].strip()
+    folded_starts = occurrences(folded_passage, folded_answer) if folded_answer else []
+    if not folded_starts:
         return None
-    at = min(loose, key=lambda place: abs(where[place] - start)) if start is not None else loose[0]
-    return Found(where[at], where[at + len(wanted) - 1] + width(passage, where[at + len(wanted) - 1]), "another form")
+    match = min(folded_starts, key=lambda position: abs(offsets[position] - start)) if start is not None else folded_starts[0]
+    last = offsets[match + len(folded_answer) - 1]
+    return AnswerSpan(offsets[match], last + grapheme_length(passage, last), "another form")
 
 
-def alone(passage: str, begin: int, end: int) -> bool:
-    """Whether no word goes on beyond the borders of a part."""
-    before = begin > 0 and passage[begin - 1].isalnum() and passage[begin].isalnum()
-    after = end < len(passage) and passage[end].isalnum() and passage[end - 1].isalnum()
-    return not before and not after
+def is_whole_words(passage: str, start: int, end: int) -> bool:
+    """Whether a span cuts no word at its borders."""
+    cuts_before = start > 0 and passage[start - 1].isalnum() and passage[start].isalnum()
+    cuts_after = end < len(passage) and passage[end].isalnum() and passage[end - 1].isalnum()
+    return not cuts_before and not cuts_after
 
 
 def occurrences(passage: str, answer: str) -> list[int]:
-    """Every place where the answer begins."""
-    found, at = [], passage.find(answer) if answer else -1
-    while at >= 0:
-        found.append(at)
-        at = passage.find(answer, at + 1)
-    return found
+    """Every position where the answer begins."""
+    starts, start = [], passage.find(answer) if answer else -1
+    while start >= 0:
+        starts.append(start)
+        start = passage.find(answer, start + 1)
+    return starts
 
 
-def simplified(text: str) -> tuple[str, list[int]]:
-    """The text in small letters, accents composed, any space as one blank; and the place that each character came from."""
-    marks: list[str] = []
-    where: list[int] = []
-    at = 0
-    while at < len(text):
-        size = width(text, at)
-        part = unicodedata.normalize("NFKC", text[at:at + size]).lower()
-        for mark in part:
-            if mark.isspace():
-                if marks and marks[-1] == " ":
+def fold_with_offsets(text: str) -> tuple[str, list[int]]:
+    """The text in lower case, accents composed, any space as one; and the offset of each character in the text."""
+    characters: list[str] = []
+    offsets: list[int] = []
+    index = 0
+    while index < len(text):
+        size = grapheme_length(text, index)
+        folded = unicodedata.normalize("NFKC", text[index:index + size]).lower()
+        for character in folded:
+            if character.isspace():
+                if characters and characters[-1] == " ":
                     continue
-                mark = " "
-            marks.append(mark)
-            where.append(at)
-        at += size
-    return "".join(marks), where
+                character = " "
+            characters.append(character)
+            offsets.append(index)
+        index += size
+    return "".join(characters), offsets
 
 
-def width(text: str, at: int) -> int:
-    """How many characters the letter at a place takes, with the accents that follow it."""
+def grapheme_length(text: str, index: int) -> int:
+    """How many characters the letter at an index takes, with the combining accents that follow it."""
     size = 1
-    while at + size < len(text) and unicodedata.combining(text[at + size]):
+    while index + size < len(text) and unicodedata.combining(text[index + size]):
         size += 1
     return size

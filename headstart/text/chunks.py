@@ -1,4 +1,4 @@
-"""A long text in parts that fit, cut between sentences; nothing is lost."""
+"""A long text in chunks that fit, cut between sentences; nothing is lost."""
 
 from __future__ import annotations
 
@@ -8,31 +8,32 @@ from collections.abc import Callable, Iterator
 from headstart.text.sentences import sentence_spans
 
 
-def chunks(text: str, size: Callable[[str], int], room: int) -> list[str]:
-    """Parts of a text whose `size` is at most `room`, each as long as it may be.
+def chunks(text: str, length: Callable[[str], int], max_length: int) -> list[str]:
+    """Chunks of a text whose `length` is at most `max_length`, each as long as it may be.
 
     Cut between sentences; a sentence that is longer by itself between words, and a word that is longer between letters.
     """
-    spans = [span for begin, end in sentence_spans(text) for span in fitting(text, begin, end, size, room)]
-    found: list[tuple[int, int]] = []
-    for begin, end in spans:
-        if found and size(text[found[-1][0]:end]) <= room:
-            found[-1] = (found[-1][0], end)
+    spans = [span for start, end in sentence_spans(text) for span in fit_sentence(text, start, end, length, max_length)]
+    chunk_spans: list[tuple[int, int]] = []
+    for start, end in spans:
+        if chunk_spans and length(text[chunk_spans[-1][0]:end]) <= max_length:
+            chunk_spans[-1] = (chunk_spans[-1][0], end)
         else:
-            found.append((begin, end))
-    return [text[begin:end] for begin, end in found]
+            chunk_spans.append((start, end))
+    return [text[start:end] for start, end in chunk_spans]
 
 
-def fitting(text: str, begin: int, end: int, size: Callable[[str], int], room: int) -> Iterator[tuple[int, int]]:
-    """One sentence, or its parts where it is too long by itself."""
-    if size(text[begin:end]) <= room:
-        yield begin, end
+def fit_sentence(text: str, sentence_start: int, sentence_end: int, length: Callable[[str], int],
+                 max_length: int) -> Iterator[tuple[int, int]]:
+    """One sentence, or its pieces where it is too long by itself."""
+    if length(text[sentence_start:sentence_end]) <= max_length:
+        yield sentence_start, sentence_end
         return
-    for word in re.finditer(r"\S+", text[begin:end]):
-        start, stop = begin + word.start(), begin + word.end()
-        while start < stop:
-            cut = stop
-            while cut - start > 1 and size(text[start:cut]) > room:
+    for word in re.finditer(r"\S+", text[sentence_start:sentence_end]):
+        start, end = sentence_start + word.start(), sentence_start + word.end()
+        while start < end:
+            cut = end
+            while cut - start > 1 and length(text[start:cut]) > max_length:
                 cut = start + (cut - start) // 2
             yield start, cut
             start = cut

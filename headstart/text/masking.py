@@ -1,4 +1,4 @@
-"""Which tokens are hidden for a model to guess, as BERT does it (Devlin et al. 2018, section 3.1 and appendix A.1)."""
+"""Which tokens are masked for a model to predict, as BERT does it (Devlin et al. 2018, section 3.1 and appendix A.1)."""
 
 from __future__ import annotations
 
@@ -6,41 +6,41 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 
-def words(offsets: Sequence[tuple[int, int]], text: str) -> list[list[int]]:
-    """Places of the tokens of each word; words are parted by space.
+def word_groups(offsets: Sequence[tuple[int, int]], text: str) -> list[list[int]]:
+    """Token positions of each word (whole-word masking); words are separated by space.
 
-    words([(0, 4), (4, 7), (8, 10)], "blueish 12") -> [[0, 1], [2]]
+    word_groups([(0, 4), (4, 7), (8, 10)], "blueish 12") -> [[0, 1], [2]]
     """
-    found: list[list[int]] = []
-    end = -1
-    for place, (begin, after) in enumerate(offsets):
-        if not found or begin > end or text[begin:begin + 1].isspace() or text[end:begin].isspace():
-            found.append([])
-        found[-1].append(place)
-        end = after
-    return found
+    groups: list[list[int]] = []
+    previous_end = -1
+    for index, (start, end) in enumerate(offsets):
+        if not groups or start > previous_end or text[start:start + 1].isspace() or text[previous_end:start].isspace():
+            groups.append([])
+        groups[-1].append(index)
+        previous_end = end
+    return groups
 
 
-def masked(ids: Sequence[int], groups: Sequence[Sequence[int]], draw: Random, *, share: float, mask_id: int,
-           any_piece: Callable[[Random], int]) -> tuple[list[int], list[int]]:
-    """Ids with about this share of the tokens hidden, a group of places at a time; and the hidden places, ascending.
+def mask_tokens(ids: Sequence[int], groups: Sequence[Sequence[int]], rng: Random, *, share: float, mask_id: int,
+                random_token_id: Callable[[Random], int]) -> tuple[list[int], list[int]]:
+    """Ids with about this share of the tokens masked, a group of positions at a time; and the masked positions, ascending.
 
-    Of the hidden, 80 % become the mask, 10 % any piece, 10 % stay. At least one token is hidden.
+    Of these, 80 % become the mask token, 10 % a random token, 10 % stay. At least one token is masked.
     """
-    wanted = max(1, round(share * len(ids)))
+    target_count = max(1, round(share * len(ids)))
     order = list(range(len(groups)))
-    draw.shuffle(order)
-    chosen: list[int] = []
-    for number in order:
-        if len(chosen) >= wanted:
+    rng.shuffle(order)
+    positions: list[int] = []
+    for group in order:
+        if len(positions) >= target_count:
             break
-        if not chosen or len(chosen) + len(groups[number]) <= wanted:
-            chosen += groups[number]
-    made = list(ids)
-    for place in sorted(chosen):
-        fate = draw.random()
-        if fate < 0.8:
-            made[place] = mask_id
-        elif fate < 0.9:
-            made[place] = any_piece(draw)
-    return made, sorted(chosen)
+        if not positions or len(positions) + len(groups[group]) <= target_count:
+            positions += groups[group]
+    masked_ids = list(ids)
+    for position in sorted(positions):
+        chance = rng.random()
+        if chance < 0.8:
+            masked_ids[position] = mask_id
+        elif chance < 0.9:
+            masked_ids[position] = random_token_id(rng)
+    return masked_ids, sorted(positions)

@@ -6,18 +6,18 @@ import hashlib
 import unicodedata
 
 
-def normalised(text: str) -> str:
+def normalise_text(text: str) -> str:
     """The text without case, accent forms, punctuation and extra space: 'Hello,  WORLD!' -> 'hello world'."""
     if text.isascii():
         lowered = text.lower()
-        return " ".join("".join(mark if mark.isalnum() else " " for mark in lowered).split())
+        return " ".join("".join(character if character.isalnum() else " " for character in lowered).split())
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    return " ".join("".join(mark if kept(mark) else " " for mark in folded).split())
+    return " ".join("".join(character if is_word_character(character) else " " for character in folded).split())
 
 
-def kept(mark: str) -> bool:
-    """Letters, digits, what is written on them, and signs beyond ASCII (an emoji is a word)."""
-    return mark.isalnum() or (not mark.isascii() and unicodedata.category(mark)[0] in "MS")
+def is_word_character(character: str) -> bool:
+    """Letters, digits, what is written on them, and symbols beyond ASCII (an emoji is a word)."""
+    return character.isalnum() or (not character.isascii() and unicodedata.category(character)[0] in "MS")
 
 
 def hash_text(text: str) -> int:

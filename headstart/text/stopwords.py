@@ -1,6 +1,6 @@
-"""English words that say nothing of what a text is about."""
+"""English stop words: they say nothing of what a text is about."""
 
-USUAL = frozenset((
+STOPWORDS = frozenset((
     "a", "about", "after", "all", "also", "am", "an", "and", "any", "are", "as", "at", "be", "because", "been", "before", "being",
     "both", "but", "by", "can", "could", "did", "do", "does", "down", "each", "for", "from", "had", "has", "have", "he", "her", "here",
     "hers", "him", "his", "how", "i", "if", "in", "into", "is", "it", "its", "just", "may", "me", "might", "more", "most", "must",

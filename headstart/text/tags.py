@@ -3,7 +3,7 @@
     tags      B-PER I-PER O B-LOC        (in IOB1: I-PER I-PER O I-LOC; in BIOES: B-PER E-PER O S-LOC)
     entities  words [0, 2) PER, [3, 4) LOC
 
-Tags are read the one way in which conlleval and seqeval read them; where their scheme does not allow them, that is a repair.
+Tags are read the one way in which conlleval and seqeval read them; where their scheme does not allow them, that counts as a repair.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 # A tag without a prefix is a type; a lone prefix, or another letter where a prefix should be, is a mistake.
-FORM = re.compile(r"(?:O|([BIESLUM])-(\S+)|(?![A-Za-z]-)(?![BIESLUM]\Z)([^-\s]\S*))\Z")
-BEGINS, ENDS, INNER = ("B", "S", "U"), ("E", "L", "S", "U"), ("I", "E", "L", "M")
-PREFIXES = {"bio": "BIO", "iob1": "BIO", "bioes": "BIOESLUM"}
+TAG_PATTERN = re.compile(r"(?:O|([BIESLUM])-(\S+)|(?![A-Za-z]-)(?![BIESLUM]\Z)([^-\s]\S*))\Z")
+BEGIN_PREFIXES, END_PREFIXES, INSIDE_PREFIXES = ("B", "S", "U"), ("E", "L", "S", "U"), ("I", "E", "L", "M")
+SCHEME_PREFIXES = {"bio": "BIO", "iob1": "BIO", "bioes": "BIOESLUM"}
 
 
 @dataclass(frozen=True, order=True)
@@ -30,110 +30,110 @@ class Entity:
 
 
 @dataclass(frozen=True)
-class Spelled:
+class TaggedEntity:
     """An entity, and whether a tag says that it begins (B, S, U) and that it ends (E, L, S, U)."""
 
     entity: Entity
-    begun: bool
-    ended: bool
+    has_begin_tag: bool
+    has_end_tag: bool
 
 
-def parts(tag: str) -> tuple[str, str] | None:
+def split_tag(tag: str) -> tuple[str, str] | None:
     """"B-PER" as ("B", "PER"), "O" as ("O", ""), a tag without prefix as ("S", tag); None for what is no tag."""
-    found = FORM.match(tag)
-    if found is None:
+    match = TAG_PATTERN.match(tag)
+    if match is None:
         return None
     if tag == "O":
         return "O", ""
-    return (found[1], found[2]) if found[1] else ("S", found[3])
+    return (match[1], match[2]) if match[1] else ("S", match[3])
 
 
-def prefixed(tag: str) -> bool:
+def has_prefix(tag: str) -> bool:
     """Whether a tag of an entity has a prefix."""
     return tag != "O" and tag[1:2] == "-"
 
 
-def spelled(tags: Sequence[str]) -> list[Spelled]:
+def tagged_entities(tags: Sequence[str]) -> list[TaggedEntity]:
     """The entities that tags spell, in order.
 
     An entity begins at B, S or U, and at I, E, L or M after a word of no or another type; it ends at E, L, S or U, and
     before whatever begins or is O.
     """
-    found: list[Spelled] = []
-    begin, kind, begun = -1, "", False
-    for place, tag in enumerate([*tags, "O"]):
-        prefix, type_ = parts(tag) or ("O", "")
-        goes_on = prefix in INNER and kind == type_ and begin >= 0
-        if begin >= 0 and not goes_on:
-            found.append(Spelled(Entity(begin, place, kind), begun, False))
-            begin = -1
-        if prefix != "O" and begin < 0:
-            begin, kind, begun = place, type_, prefix in BEGINS
-        if begin >= 0 and prefix in ENDS:
-            found.append(Spelled(Entity(begin, place + 1, kind), begun, True))
-            begin = -1
-    return found
+    tagged: list[TaggedEntity] = []
+    start, kind, has_begin_tag = -1, "", False
+    for index, tag in enumerate([*tags, "O"]):
+        prefix, type_ = split_tag(tag) or ("O", "")
+        continues = prefix in INSIDE_PREFIXES and kind == type_ and start >= 0
+        if start >= 0 and not continues:
+            tagged.append(TaggedEntity(Entity(start, index, kind), has_begin_tag, False))
+            start = -1
+        if prefix != "O" and start < 0:
+            start, kind, has_begin_tag = index, type_, prefix in BEGIN_PREFIXES
+        if start >= 0 and prefix in END_PREFIXES:
+            tagged.append(TaggedEntity(Entity(start, index + 1, kind), has_begin_tag, True))
+            start = -1
+    return tagged
 
 
 def entities(tags: Sequence[str]) -> list[Entity]:
     """The entities that tags spell: entities(["I-PER", "E-PER", "O"]) -> [Entity(0, 2, "PER")]."""
-    return [one.entity for one in spelled(tags)]
+    return [tagged.entity for tagged in tagged_entities(tags)]
 
 
-def as_bio(found: Iterable[Entity], words: int) -> list[str]:
+def bio_tags(entities: Iterable[Entity], length: int) -> list[str]:
     """Entities as BIO tags."""
-    tags = ["O"] * words
-    for one in found:
-        tags[one.begin:one.end] = [f"B-{one.type}", *[f"I-{one.type}"] * (one.end - one.begin - 1)]
+    tags = ["O"] * length
+    for entity in entities:
+        tags[entity.begin:entity.end] = [f"B-{entity.type}", *[f"I-{entity.type}"] * (entity.end - entity.begin - 1)]
     return tags
 
 
-def signs(tags: Sequence[str]) -> Counter[str]:
-    """What speaks for each scheme in a sentence, to be added up over a dataset."""
-    held = Counter("plain" for tag in tags if tag != "O" and not prefixed(tag))
-    held["bioes"] += sum(prefixed(tag) and tag[0] in ENDS for tag in tags)
-    before: Entity | None = None
-    for one in spelled(tags):
-        held["iob1"] += not one.begun
+def scheme_evidence(tags: Sequence[str]) -> Counter[str]:
+    """How many tags of a sentence speak for each scheme, to be added up over a dataset."""
+    evidence = Counter("plain" for tag in tags if tag != "O" and not has_prefix(tag))
+    evidence["bioes"] += sum(has_prefix(tag) and tag[0] in END_PREFIXES for tag in tags)
+    previous: Entity | None = None
+    for tagged in tagged_entities(tags):
+        evidence["iob1"] += not tagged.has_begin_tag
         # IOB1 has a B only between two neighbours of one type; BIO has one wherever an entity begins.
-        held["bio"] += one.begun and prefixed(tags[one.entity.begin]) and not neighbours(before, one.entity)
-        before = one.entity
-    return held
+        evidence["bio"] += tagged.has_begin_tag and has_prefix(tags[tagged.entity.begin]) and not are_adjacent(previous, tagged.entity)
+        previous = tagged.entity
+    return evidence
 
 
-def neighbours(former: Entity | None, later: Entity) -> bool:
+def are_adjacent(earlier: Entity | None, later: Entity) -> bool:
     """Whether an entity stands right before another of its type."""
-    return former is not None and former.end == later.begin and former.type == later.type
+    return earlier is not None and earlier.end == later.begin and earlier.type == later.type
 
 
-def scheme(held: Counter[str]) -> str:
-    """"bioes", "iob1", "bio" or "plain" (no prefixes): what a dataset's signs speak for."""
-    if held["bioes"]:
+def detect_scheme(evidence: Counter[str]) -> str:
+    """"bioes", "iob1", "bio" or "plain" (no prefixes): the scheme with the evidence of a dataset."""
+    if evidence["bioes"]:
         return "bioes"
-    if held["plain"] and not held["bio"] + held["iob1"]:
+    if evidence["plain"] and not evidence["bio"] + evidence["iob1"]:
         return "plain"
-    return "iob1" if held["iob1"] > held["bio"] else "bio"
+    return "iob1" if evidence["iob1"] > evidence["bio"] else "bio"
 
 
-def repairs(tags: Sequence[str], form: str) -> int:
+def count_repairs(tags: Sequence[str], scheme: str) -> int:
     """How many entities of a sentence are not spelled as their scheme wants: without their B or E, or in IOB1 with a needless B."""
-    if form == "plain":
+    if scheme == "plain":
         return 0
     count = 0
-    before: Entity | None = None
-    for one in spelled(tags):
-        wrong = one.begun and not neighbours(before, one.entity) if form == "iob1" else not one.begun
-        count += wrong or (form == "bioes" and not one.ended)
-        before = one.entity
+    previous: Entity | None = None
+    for tagged in tagged_entities(tags):
+        wrong = tagged.has_begin_tag and not are_adjacent(previous, tagged.entity) if scheme == "iob1" else not tagged.has_begin_tag
+        count += wrong or (scheme == "bioes" and not tagged.has_end_tag)
+        previous = tagged.entity
     return count
 
 
-def ambiguous(tags: Sequence[str]) -> int | None:
-    """The word at which BIOES tags can be mended in two ways; None when there is none.
+def ambiguous_word(tags: Sequence[str]) -> int | None:
+    """The word at which BIOES tags can be repaired in two ways; None when there is none.
 
-    B-PER E-LOC lacks an end and a beginning at one place: it is one entity with a wrong type, or two.
+    B-PER E-LOC lacks an end and a beginning at one word: it is one entity with a wrong type, or two.
     """
-    if not any(prefixed(tag) and tag[0] in ENDS for tag in tags):
+    if not any(has_prefix(tag) and tag[0] in END_PREFIXES for tag in tags):
         return None
-    return next((later.entity.begin for former, later in pairwise(spelled(tags))
-                 if former.entity.end == later.entity.begin and not former.ended and not later.begun), None)
+    return next((later.entity.begin for earlier, later in pairwise(tagged_entities(tags))
+                 if earlier.entity.end == later.entity.begin and not earlier.has_end_tag and not later.has_begin_tag), None)

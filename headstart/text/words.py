@@ -1,4 +1,4 @@
-"""A text's words, in small letters.
+"""A text's words, in lower case.
 
 Words are runs of letters and digits with inner ' ’ - . , and single Chinese, Japanese kana or Thai letters.
 """
@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 
-SINGLE = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"  # scripts without space between words, for a regular expression
-WORD = re.compile(rf"[{SINGLE}]|[^\W_{SINGLE}]+(?:['’.,\-][^\W_{SINGLE}]+)*")
+# Scripts without space between words, for a regular expression.
+UNSPACED_CHARACTERS = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+WORD = re.compile(rf"[{UNSPACED_CHARACTERS}]|[^\W_{UNSPACED_CHARACTERS}]+(?:['’.,\-][^\W_{UNSPACED_CHARACTERS}]+)*")
 
 
-def words(text: str) -> list[str]:
-    """The words of a text in small letters: "It's 3.5 km." -> it's, 3.5, km."""
+def tokenize_words(text: str) -> list[str]:
+    """The words of a text in lower case: "It's 3.5 km." -> it's, 3.5, km."""
     return WORD.findall(text.lower())

@@ -1,1 +1,1 @@
-"""The training loop, a generator of updates; it never evaluates, and knows no task."""
+"""The training loop, a generator of steps; it never evaluates, and knows no task."""

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.contract import Batch, Json
 from headstart.errors import Exit, UserError
-from headstart.generation.memory import memory_free
+from headstart.models.loading.device import free_memory
 from headstart.training.losses.losses import Objective
 from headstart.training.precision import autocast
 
 if TYPE_CHECKING:
     from headstart.training.optimizer import Trainable
 
-CELLS = 20  # numbers of four bytes that a layer keeps for the gradient, for each token and unit of its width (SmolLM 21, BERT 18)
-FEWEST, MOST, MOST_GPU = 1024, 8192, 65536  # tokens: fewer are slower on two cores, more are not quicker
-MEMORIES = 2  # of the size of the weights that move, in every checkpoint
+ACTIVATIONS_PER_UNIT = 20  # floats that a layer keeps for the gradient, for each token and unit of its width (SmolLM 21, BERT 18)
+MIN_TOKENS, MAX_TOKENS, MAX_TOKENS_GPU = 1024, 8192, 65536  # tokens: fewer are slower on two cores, more are not quicker
+OPTIMIZER_MOMENTS = 2  # each as large as the trained weights, in every checkpoint
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class Estimate:
     disk: int
     disk_free: int
 
-    def words(self) -> str:
+    def summary(self) -> str:
         """One sentence."""
-        return (f"about {in_words(self.seconds)} of training; memory {self.memory / 2**30:.1f} GiB of "
+        return (f"about {duration_text(self.seconds)} of training; memory {self.memory / 2**30:.1f} GiB of "
                 f"{self.memory_free / 2**30:.1f}; disk {self.disk / 2**30:.1f} GiB of {self.disk_free / 2**30:.1f}")
 
     def json(self) -> dict[str, Json]:
@@ -43,60 +43,65 @@ class Estimate:
         return dict(vars(self))
 
 
-def in_words(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
     """8 s, 3 min, 2.5 h."""
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def measure(model: Trainable, longest: Sequence[Batch], objective: Objective, *, updates: int, mean_tokens: float,
-            precision: str, device: str, folder: Path, kept: int) -> Estimate:
+def measure(model: Trainable, longest_batches: Sequence[Batch], objective: Objective, *, steps: int, mean_tokens: float,
+            precision: str, device: str, folder: Path, checkpoints: int) -> Estimate:
     """Time gradients on the longest batch (no weight moves), and scale to the mean batch; raises UserError when the
     disk or memory cannot hold the run."""
-    begun = time.perf_counter()
-    peak_before = memory_in_use(device)
-    seconds = timed(lambda: gradients(model, longest, objective, precision, device))
-    peak = max(memory_in_use(device), peak_before)
+    start = time.perf_counter()
+    peak_before = peak_memory_bytes(device)
+    seconds = best_seconds(lambda: gradients(model, longest_batches, objective, precision, device))
+    peak_memory = max(peak_memory_bytes(device), peak_before)
     for weight in model.module.parameters():
         weight.grad = None
-    size = sum(weight.numel() * 4 for weight in model.module.parameters())
-    moved = sum(weight.numel() * 4 for weight in model.module.parameters() if weight.requires_grad)
-    kept_weights = moved if model.fixed_parameters() else size  # of a checkpoint
-    tokens = max(1, sum(batch.tokens for batch in longest))
-    # The optimizer passes over all weights once an update, whatever the batch: about 28 bytes moved a weight.
-    fixed = moved / 4 * 28 / 8e9
-    made = Estimate(updates * (seconds * mean_tokens / tokens + fixed), peak + 2 * moved, memory_free(device) + peak,
-                    (kept_weights + MEMORIES * moved) * (kept + 1) + size, shutil.disk_usage(folder).free)
-    if made.disk > made.disk_free:
-        raise UserError(f"The run needs about {made.disk / 2**30:.1f} GiB of disk, {made.disk_free / 2**30:.1f} GiB are free at {folder}.",
-                        fix="Free some space, choose another place with --to, or a smaller model.", exit=Exit.DISK)
-    if made.memory > made.memory_free:
-        raise UserError(f"The run needs about {made.memory / 2**30:.1f} GiB of memory, {made.memory_free / 2**30:.1f} GiB are free.",
-                        fix="Set training.micro_batch or data.longest smaller, training.gradient_checkpointing=true, or a smaller model.",
+    weight_bytes = sum(weight.numel() * 4 for weight in model.module.parameters())
+    trainable_bytes = sum(weight.numel() * 4 for weight in model.module.parameters() if weight.requires_grad)
+    checkpoint_weights = trainable_bytes if model.fixed_parameters() else weight_bytes  # of a checkpoint
+    tokens = max(1, sum(batch.tokens for batch in longest_batches))
+    # The optimizer passes over all weights once a step, whatever the batch: about 28 bytes moved a weight.
+    optimizer_seconds = trainable_bytes / 4 * 28 / 8e9
+    estimate = Estimate(steps * (seconds * mean_tokens / tokens + optimizer_seconds),
+                        peak_memory + 2 * trainable_bytes, free_memory(device) + peak_memory,
+                        (checkpoint_weights + OPTIMIZER_MOMENTS * trainable_bytes) * (checkpoints + 1) + weight_bytes,
+                        shutil.disk_usage(folder).free)
+    if estimate.disk > estimate.disk_free:
+        raise UserError(f"The run needs about {estimate.disk / 2**30:.1f} GiB of disk, "
+                        f"{estimate.disk_free / 2**30:.1f} GiB are free at {folder}.",
+                        fix="Free some space, choose another folder with --to, or a smaller model.", exit=Exit.DISK)
+    if estimate.memory > estimate.memory_free:
+        raise UserError(f"The run needs about {estimate.memory / 2**30:.1f} GiB of memory, "
+                        f"{estimate.memory_free / 2**30:.1f} GiB are free.",
+                        fix="Set training.micro_batch_size or data.max_length smaller, training.gradient_checkpointing=true, "
+                            "or choose a smaller model.",
                         exit=Exit.UNAVAILABLE)
-    assert time.perf_counter() >= begun
-    return made
+    assert time.perf_counter() >= start
+    return estimate
 
 
-def tokens_at_once(module: Any, *, layers: int, width: int, device: str, parts_are_read_twice: bool = False) -> int:
-    """How many tokens go through a model at once where nobody chose: on a processor so many that what their gradient needs
-    takes no more memory than weights, gradients and AdamW's state. Adding up the gradients of parts costs a pass over the
-    weights each, which is little beside their products with a thousand tokens; but not where parts are read twice (retrieval)."""
+def micro_batch_tokens(module: Any, *, layers: int, width: int, device: str, encodes_twice: bool = False) -> int:
+    """How many tokens go through a model at once by default: on a processor so many that their activations take no more memory
+    than weights, gradients and AdamW's state. Adding up the gradients of micro-batches costs a pass over the weights each, which
+    is little beside their products with a thousand tokens; but not where each is encoded twice (retrieval)."""
     if device.startswith("cuda"):
-        return MOST_GPU
-    if parts_are_read_twice:
-        return MOST
-    weights = sum(4 * weight.numel() * (4 if weight.requires_grad else 1) for weight in module.parameters())
-    return int(min(MOST, max(FEWEST, weights / (4 * CELLS * max(1, layers) * max(1, width)))))
+        return MAX_TOKENS_GPU
+    if encodes_twice:
+        return MAX_TOKENS
+    weight_bytes = sum(4 * weight.numel() * (4 if weight.requires_grad else 1) for weight in module.parameters())
+    return int(min(MAX_TOKENS, max(MIN_TOKENS, weight_bytes / (4 * ACTIVATIONS_PER_UNIT * max(1, layers) * max(1, width)))))
 
 
-def timed(work: Callable[[], None]) -> float:
-    """The quicker of two tries, in seconds: the first pays for things that are made once."""
-    found = []
+def best_seconds(function: Callable[[], None]) -> float:
+    """The quicker of two tries, in seconds: the first warms up caches."""
+    seconds = []
     for _ in range(2):
-        begun = time.perf_counter()
-        work()
-        found.append(time.perf_counter() - begun)
-    return min(found)
+        start = time.perf_counter()
+        function()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
 
 
 def gradients(model: Trainable, batches: Sequence[Batch], objective: Objective, precision: str, device: str) -> None:
@@ -113,7 +118,7 @@ def gradients(model: Trainable, batches: Sequence[Batch], objective: Objective, 
         torch.cuda.synchronize()
 
 
-def memory_in_use(device: str) -> int:
+def peak_memory_bytes(device: str) -> int:
     """Bytes at the peak so far: of the GPU, or of this process."""
     import torch
 

@@ -1,4 +1,4 @@
-"""The optimizer: which weights decay, which learn slower, which stay; its state as plain tensors."""
+"""The optimizer: which weights decay, which learn slower, which are frozen; its state as plain tensors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from headstart.contract import Batch, HeadSpec
 
-Depths = Sequence[tuple[str, Sequence[str]]]
+ParametersByDepth = Sequence[tuple[str, Sequence[str]]]
 
 
 class Trainable(Protocol):
@@ -31,7 +31,7 @@ class Trainable(Protocol):
     def read_states(self, batch: Batch) -> dict[str, Tensor]:
         """The states that each output of the head reads."""
 
-    def own_losses(self, batch: Batch, spec: HeadSpec, choose: Any) -> Tensor:
+    def feature_losses(self, batch: Batch, spec: HeadSpec, choice_loss: Any) -> Tensor:
         """The loss of each feature where it is not one of outputs alone."""
 
     def apply_head(self, states: Tensor) -> Tensor:
@@ -45,7 +45,7 @@ class Trainable(Protocol):
         """The weights that those layers use."""
 
     @property
-    def base(self) -> str:
+    def base_checksum(self) -> str:
         """The checksum of weights that an adapter leaves as they are; "" without one."""
 
     def fixed_parameters(self) -> set[str]:
@@ -55,8 +55,8 @@ class Trainable(Protocol):
         """Parameter names from the bottom up: embeddings, each layer, head."""
 
 
-def frozen(freeze: str, depths: Depths) -> set[str]:
-    """Names of the parameters that stay as they are; raises UserError (78) for a value that means nothing."""
+def frozen_parameters(freeze: str, depths: ParametersByDepth) -> set[str]:
+    """Names of the parameters that training.freeze keeps as they are; raises UserError (78) for another value."""
     layers = len(depths) - 2
     if not freeze:
         return set()
@@ -65,13 +65,13 @@ def frozen(freeze: str, depths: Depths) -> set[str]:
     elif freeze == "backbone":
         count = len(depths) - 1
     elif freeze == "encoder" and any(name.startswith("encoder") for name, _ in depths):
-        return {held for name, names in depths for held in names
-                if name.startswith("encoder") or re.match(r"(model\.|led\.)?encoder\.", held)}  # its own positions and norms too
+        return {parameter_name for name, names in depths for parameter_name in names
+                if name.startswith("encoder") or re.match(r"(model\.|led\.)?encoder\.", parameter_name)}  # positions and norms too
     elif freeze.startswith("layers:") and freeze[7:].isdigit() and int(freeze[7:]) <= layers:
         count = 1 + int(freeze[7:])
     else:
-        raise UserError(f"training.freeze takes embeddings, backbone, layers:N (N up to {layers} here) or, for models that "
-                        f"write a text for a text, encoder, but it is {freeze!r}.",
+        raise UserError(f"training.freeze takes embeddings, backbone, layers:N (N up to {layers} here) or, for "
+                        f"encoder-decoders, encoder, but it is {freeze!r}.",
                         fix="For example training.freeze=layers:2.", exit=Exit.SETTINGS)
     return {name for _, names in depths[:count] for name in names}
 
@@ -83,57 +83,57 @@ def parameter_groups(model: Trainable, settings: Training) -> list[dict[str, Any
     learns at d^k of the rate (Clark et al. 2020, section 3.1).
     """
     depths = model.parameter_groups_by_depth()
-    stay = frozen(settings.freeze, depths) | model.fixed_parameters()
+    frozen_names = frozen_parameters(settings.freeze, depths) | model.fixed_parameters()
     weights = dict(model.module.named_parameters())
     groups = []
-    for place, (_, names) in enumerate(depths):
-        scale = settings.layer_decay ** (len(depths) - 1 - place)
+    for depth, (_, names) in enumerate(depths):
+        scale = settings.layerwise_lr_decay ** (len(depths) - 1 - depth)
         for decays in (True, False):
-            mine = [name for name in names if name not in stay and (weights[name].dim() >= 2) == decays]
-            if mine:
-                groups.append({"params": [weights[name] for name in mine], "names": mine, "scale": scale,
+            group_names = [name for name in names if name not in frozen_names and (weights[name].dim() >= 2) == decays]
+            if group_names:
+                groups.append({"params": [weights[name] for name in group_names], "names": group_names, "scale": scale,
                                "weight_decay": settings.weight_decay if decays else 0.0})
-    for name, held in weights.items():
-        held.requires_grad_(name not in stay)
+    for name, weight in weights.items():
+        weight.requires_grad_(name not in frozen_names)
     return groups
 
 
-def make(model: Trainable, settings: Training) -> torch.optim.Optimizer:
+def build_optimizer(model: Trainable, settings: Training) -> torch.optim.Optimizer:
     """AdamW (fused: one pass over the weights) or Adafactor over the groups."""
     import torch
 
-    rate = settings.learning_rate
-    assert rate is not None
+    learning_rate = settings.learning_rate
+    assert learning_rate is not None
     groups = parameter_groups(model, settings)
     if settings.optimizer == "adafactor":
-        return torch.optim.Adafactor(groups, lr=rate)
-    return torch.optim.AdamW(groups, lr=rate, betas=(settings.beta1, settings.beta2), eps=settings.epsilon, fused=True)
+        return torch.optim.Adafactor(groups, lr=learning_rate)
+    return torch.optim.AdamW(groups, lr=learning_rate, betas=(settings.beta1, settings.beta2), eps=settings.epsilon, fused=True)
 
 
-def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """This update's learning rate, each group by its scale."""
+def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
+    """This step's learning rate, each group by its scale."""
     for group in optimizer.param_groups:
-        group["lr"] = rate * group["scale"]
+        group["lr"] = learning_rate * group["scale"]
 
 
 def state_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimizer's memory as {"weight name/exp_avg": tensor}."""
+    """The optimizer's state as {"weight name/exp_avg": tensor}."""
     import torch
 
-    found = {}
+    tensors = {}
     for group in optimizer.param_groups:
-        for name, held in zip(group["names"], group["params"], strict=True):
-            for key, value in optimizer.state.get(held, {}).items():
+        for name, weight in zip(group["names"], group["params"], strict=True):
+            for key, value in optimizer.state.get(weight, {}).items():
                 tensor = value if torch.is_tensor(value) else torch.tensor(value)
-                found[f"{name}/{key}"] = tensor.detach().contiguous()
-    return found
+                tensors[f"{name}/{key}"] = tensor.detach().contiguous()
+    return tensors
 
 
 def load_state(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
     """Put back what `state_tensors` gave."""
     for group in optimizer.param_groups:
-        for name, held in zip(group["names"], group["params"], strict=True):
-            mine = {key.rsplit("/", 1)[1]: value for key, value in tensors.items() if key.rsplit("/", 1)[0] == name}
-            if mine:
-                optimizer.state[held] = {key: value.to(held.device) if value.dim() else value.clone()
-                                         for key, value in mine.items()}
+        for name, weight in zip(group["names"], group["params"], strict=True):
+            weight_state = {key.rsplit("/", 1)[1]: value for key, value in tensors.items() if key.rsplit("/", 1)[0] == name}
+            if weight_state:
+                optimizer.state[weight] = {key: value.to(weight.device) if value.dim() else value.clone()
+                                         for key, value in weight_state.items()}

@@ -1,4 +1,4 @@
-"""In what precision matrices are multiplied: by rule, with the reason in words."""
+"""In what precision matrices are multiplied: by rule, with the reason."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
 
 @cache
 def processor_flags() -> frozenset[str]:
-    """What the processor can, as Linux names it; empty elsewhere."""
+    """The processor's instruction sets, as Linux names them; empty elsewhere."""
     try:
-        for text in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if text.startswith("flags"):
-                return frozenset(text.split())
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("flags"):
+                return frozenset(line.split())
     except OSError:
         pass
     return frozenset()
 
 
-def choose(given: str, device: str) -> tuple[str, str]:
+def choose_precision(setting: str, device: str) -> tuple[str, str]:
     """fp32, bf16 or fp16, and why; raises UserError (78) for fp16 without a GPU."""
     import torch
 
-    if given == "fp16" and not device.startswith("cuda"):
+    if setting == "fp16" and not device.startswith("cuda"):
         raise UserError("training.precision=fp16 needs a GPU; this run is on the processor.",
                         fix="Use auto, bf16 or fp32.", exit=Exit.SETTINGS)
-    if given != "auto":
-        return given, "you chose it"
+    if setting != "auto":
+        return setting, "you chose it"
     if device.startswith("cuda"):
         if torch.cuda.is_bf16_supported():
             return "bf16", "the GPU multiplies it natively"

@@ -1,4 +1,4 @@
-"""The n-gram model equals its formula written out, and its probabilities are ones; lead and best sentence choose as they say."""
+"""The n-gram model equals its formula written out, and its probabilities are ones; lead and central sentence are the ones they should be."""
 
 import random
 from collections import Counter
@@ -8,38 +8,38 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headstart.baselines.centroid import CentroidSentence
 from headstart.baselines.lead import lead, lead_size
 from headstart.baselines.ngram import NGram, discounts
-from headstart.baselines.sentence import BestSentence
 
 DOCUMENTS = st.lists(st.lists(st.sampled_from("abcd"), max_size=8), min_size=1, max_size=6)
 
 
-def written_out(documents, order):
+def reference_probability(documents, order):
     """Chen and Goodman's recursion with dictionaries: p(word, words before)."""
     rows = [("<s>", *row, "</s>") for row in documents]
     words = {word for row in rows for word in row[1:]} | {"</s>", "<unknown>"}
     counts = []
     for size in range(1, order + 1):
-        grams = Counter(row[at:at + size] for row in rows for at in range(len(row) - size + 1) if row[at:at + size] != ("<s>",))
+        ngrams = Counter(row[start:start + size] for row in rows for start in range(len(row) - size + 1) if row[start:start + size] != ("<s>",))
         if size < order:
-            longer = {row[at:at + size + 1] for row in rows for at in range(len(row) - size)}
-            left = Counter(gram[1:] for gram in longer)
-            grams = Counter({gram: left[gram] or grams[gram] for gram in grams})
-        counts.append(grams)
+            longer = {row[start:start + size + 1] for row in rows for start in range(len(row) - size)}
+            preceding_counts = Counter(ngram[1:] for ngram in longer)
+            ngrams = Counter({ngram: preceding_counts[ngram] or ngrams[ngram] for ngram in ngrams})
+        counts.append(ngrams)
 
-    def probability(word, before):
-        if len(before) + 1 > order:
-            before = before[len(before) + 1 - order:]
-        below = probability(word, before[1:]) if before else 1 / len(words)
-        grams = counts[len(before)]
-        follow = {gram[-1]: count for gram, count in grams.items() if gram[:-1] == before}
-        if not follow:
-            return below
-        taken = (0.0, *discounts(np.array(list(grams.values()))))
-        free = sum(taken[min(3, count)] for count in follow.values())
-        own = follow[word] - taken[min(3, follow[word])] if word in follow else 0.0
-        return (own + free * below) / sum(follow.values())
+    def probability(word, context):
+        if len(context) + 1 > order:
+            context = context[len(context) + 1 - order:]
+        lower_order = probability(word, context[1:]) if context else 1 / len(words)
+        context_ngrams = counts[len(context)]
+        followers = {ngram[-1]: count for ngram, count in context_ngrams.items() if ngram[:-1] == context}
+        if not followers:
+            return lower_order
+        discount_values = (0.0, *discounts(np.array(list(context_ngrams.values()))))
+        freed_mass = sum(discount_values[min(3, count)] for count in followers.values())
+        discounted = followers[word] - discount_values[min(3, followers[word])] if word in followers else 0.0
+        return (discounted + freed_mass * lower_order) / sum(followers.values())
 
     return probability
 
@@ -47,21 +47,21 @@ def written_out(documents, order):
 @settings(max_examples=60, deadline=None)
 @given(DOCUMENTS, st.lists(st.sampled_from("abcdx"), max_size=6), st.integers(1, 4))
 def test_every_probability_equals_the_formula_written_out(documents, text, order):
-    model, probability = NGram.fit(documents, order=order), written_out(documents, order)
-    known = {token for row in documents for token in row}
-    row = ["<s>", *(token if token in known else "<unknown>" for token in text), "</s>"]
-    wanted = [-np.log(probability(row[at], tuple(row[:at]))) for at in range(1, len(row))]
-    assert model.token_losses(text) == pytest.approx(wanted, abs=1e-10)
-    assert model.losses([text, text])[1] == pytest.approx(sum(wanted), abs=1e-9)
-    assert model.losses([text], end=False)[0] == pytest.approx(sum(wanted[:-1]), abs=1e-9)
+    model, probability = NGram.fit(documents, order=order), reference_probability(documents, order)
+    vocabulary = {token for row in documents for token in row}
+    row = ["<s>", *(token if token in vocabulary else "<unknown>" for token in text), "</s>"]
+    expected = [-np.log(probability(row[index], tuple(row[:index]))) for index in range(1, len(row))]
+    assert model.token_losses(text) == pytest.approx(expected, abs=1e-10)
+    assert model.losses([text, text])[1] == pytest.approx(sum(expected), abs=1e-9)
+    assert model.losses([text], end=False)[0] == pytest.approx(sum(expected[:-1]), abs=1e-9)
 
 
 @settings(max_examples=60, deadline=None)
 @given(DOCUMENTS, st.lists(st.sampled_from("abcdx"), max_size=6), st.integers(1, 4))
-def test_the_probabilities_over_the_vocabulary_sum_to_1(documents, before, order):
+def test_the_probabilities_over_the_vocabulary_sum_to_1(documents, prefix, order):
     model = NGram.fit(documents, order=order)
-    found = model.distribution(before)
-    assert len(found) == model.size and found.sum() == pytest.approx(1, abs=1e-12) and found.min() > 0
+    probabilities = model.distribution(prefix)
+    assert len(probabilities) == model.size and probabilities.sum() == pytest.approx(1, abs=1e-12) and probabilities.min() > 0
 
 
 def test_a_bigram_model_worked_by_hand():
@@ -84,7 +84,7 @@ def test_discounts_are_estimated_as_the_paper_says():
 
 def test_numbers_are_tokens_too_and_unknown_ones_are_counted():
     model = NGram.fit([[5, 7, 5], [5]])
-    assert model.unknown([[5, 9, 8], []]).tolist() == [2, 0]
+    assert model.unknown_counts([[5, 9, 8], []]).tolist() == [2, 0]
     assert np.isfinite(model.losses([[9, 8], []])).all() and model.size_bytes > 0
 
 
@@ -95,8 +95,8 @@ def test_almost_nothing_to_learn_from_is_enough(documents):
 
 
 def test_more_context_fits_better_than_less():
-    draw = random.Random(1)
-    text = [draw.choice(["the old mill", "a red cow", "some warm tea"]).split() * draw.randint(1, 3) for _ in range(200)]
+    rng = random.Random(1)
+    text = [rng.choice(["the old mill", "a red cow", "some warm tea"]).split() * rng.randint(1, 3) for _ in range(200)]
     losses = [NGram.fit(text[:150], order=order).losses(text[150:]).sum() for order in (1, 2, 3)]
     assert losses[0] > losses[1] > losses[2]
 
@@ -108,9 +108,11 @@ def test_lead_takes_the_first_sentences_as_lines():
     assert lead_size([1, 2, 2, 7]) == 2 and lead_size([]) == 3 and lead_size([0]) == 1
 
 
-def test_the_best_sentence_shares_most_with_the_whole_document():
+def test_the_central_sentence_shares_most_with_the_whole_document():
     documents = ["The mill is old. The river is wide.", "A cow ate.", "The tea is warm."]
-    model = BestSentence.fit(documents)
-    assert model.best("A cow came. The old mill by the river stopped. The river and the mill froze.") == "The old mill by the river stopped."
-    assert model.best("A cow. A cow.") == "A cow." and model.best("") == "" and model.best("Unknown words. Others.") == "Unknown words."
-    assert BestSentence.fit(["?", ""]).best("One. Two.") == "One." and model.size_bytes > 0
+    model = CentroidSentence.fit(documents)
+    document = "A cow came. The old mill by the river stopped. The river and the mill froze."
+    assert model.central_sentence(document) == "The old mill by the river stopped."
+    assert model.central_sentence("A cow. A cow.") == "A cow." and model.central_sentence("") == ""
+    assert model.central_sentence("Unknown words. Others.") == "Unknown words."
+    assert CentroidSentence.fit(["?", ""]).central_sentence("One. Two.") == "One." and model.size_bytes > 0

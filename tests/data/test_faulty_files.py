@@ -1,4 +1,4 @@
-"""A person with a messy file: each fault is told with its file, line, column and code, each repair is counted."""
+"""A messy file: each fault is reported with its file, line, column and code, each repair is counted."""
 
 import json
 
@@ -31,7 +31,7 @@ def span(start, end, kind="X"):
     return {"start": start, "end": end, "type": kind}
 
 
-FAULTS = [  # task, the row that is added, where and what is said of it ("": nothing, it is handled)
+FAULTS = [  # task, the row that is added, column and code of its finding ("": none, it is handled)
     ("text-classification", "q r,,yes", "2 [E201]"),
     ("text-classification", ",q r,yes", "1 [E201]"),
     ("text-classification", "q r,s t,", "3 [E202]"),
@@ -122,25 +122,25 @@ FAULTS = [  # task, the row that is added, where and what is said of it ("": not
 ]
 
 
-@pytest.mark.parametrize("task, line, told", FAULTS, ids=[f"{task}-{number}" for number, (task, _, _) in enumerate(FAULTS)])
-def test_one_faulty_row_is_told_with_its_place(task, line, told, tmp_path, headstart):
+@pytest.mark.parametrize("task, line, expected", FAULTS, ids=[f"{task}-{number}" for number, (task, _, _) in enumerate(FAULTS)])
+def test_one_faulty_row_is_told_with_its_place(task, line, expected, tmp_path, headstart):
     suffix, text = GOOD[task]
     file = tmp_path / f"rows.{suffix}"
     file.write_text(text + line + "\n", encoding="utf-8")
-    code, out, err = headstart("check", file, "--task", task)
-    said = out + err
-    if not told:
-        assert code == 0, said
+    code, stdout, stderr = headstart("check", file, "--task", task)
+    output = stdout + stderr
+    if not expected:
+        assert code == 0, output
         return
-    mark = told.split("[")[1][:-1]
-    assert f"[{mark}]" in said, said
-    assert code == (65 if mark[0] == "E" else 0), said
-    if told[0] != "[":
-        where = f"rows.{suffix}:{text.count(chr(10)) + 1}:{told.split()[0]} [{mark}]"
-        assert where in said, said
-    if mark[0] == "E":
-        assert "\n  " in said, "no word on what to do"
-        assert headstart("check", file, "--task", task, "--bad-rows", "skip")[0] == 0 or mark == "E105"
+    finding_code = expected.split("[")[1][:-1]
+    assert f"[{finding_code}]" in output, output
+    assert code == (65 if finding_code[0] == "E" else 0), output
+    if expected[0] != "[":
+        location = f"rows.{suffix}:{text.count(chr(10)) + 1}:{expected.split()[0]} [{finding_code}]"
+        assert location in output, output
+    if finding_code[0] == "E":
+        assert "\n  " in output, "no word on what to do"
+        assert headstart("check", file, "--task", task, "--bad-rows", "skip")[0] == 0 or finding_code == "E105"
 
 
 @pytest.mark.parametrize("task", sorted(GOOD))
@@ -149,13 +149,13 @@ def test_a_file_in_good_order_has_no_fault_and_each_task_has_eight_bad_rows(task
     file = tmp_path / f"rows.{suffix}"
     file.write_text(text, encoding="utf-8")
     assert headstart("check", file, "--task", task)[0] == 0
-    assert sum(one == task for one, _, _ in FAULTS) >= 8
+    assert sum(faulty_task == task for faulty_task, _, _ in FAULTS) >= 8
 
 
 QUESTION = {"id": "a", "question": "who?", "answers": [{"text": "cat", "answer_start": 4}]}
 
 
-@pytest.mark.parametrize("changes, told", [
+@pytest.mark.parametrize("changes, expected", [
     ({"id": "b", "answers": [{"text": "cat", "answer_start": 7}]}, "[W220]"),
     ({"id": "a"}, "[W223]"),
     ({"id": "b", "answers": [], "is_impossible": True}, "[W224]"),
@@ -167,31 +167,31 @@ QUESTION = {"id": "a", "question": "who?", "answers": [{"text": "cat", "answer_s
     ({"id": "b", "answers": [{"text": 5, "answer_start": 4}]}, "[E326]"),
     ({"id": "b", "answers": [{"text": "cat", "answer_start": "4"}]}, ""),
 ])
-def test_faults_of_squad_files_are_told(changes, told, tmp_path, headstart):
+def test_faults_of_squad_files_are_told(changes, expected, tmp_path, headstart):
     file = tmp_path / "squad.json"
     questions = [QUESTION, QUESTION | changes]
     file.write_text(json.dumps({"data": [{"title": "t", "paragraphs": [{"context": PASSAGE, "qas": questions}]}]}))
-    code, out, err = headstart("check", file)
-    assert told in out + err
-    assert code == (65 if told.startswith("[E") else 0), out + err
+    code, stdout, stderr = headstart("check", file)
+    assert expected in stdout + stderr
+    assert code == (65 if expected.startswith("[E") else 0), stdout + stderr
 
 
-@pytest.mark.parametrize("value, told", [
+@pytest.mark.parametrize("value, expected", [
     ({"data": [{"paragraphs": [{"qas": [QUESTION]}]}]}, "no question with a context"),
     ([1, 2, 3], "an object was expected"),
     (7, "a list of objects was expected"),
 ])
-def test_a_file_without_one_good_row_says_what_is_wrong_with_them(value, told, tmp_path, headstart):
+def test_a_file_without_one_good_row_says_what_is_wrong_with_them(value, expected, tmp_path, headstart):
     file = tmp_path / "rows.json"
     file.write_text(json.dumps(value))
     code, _, err = headstart("check", file, "--task", "question-answering")
-    assert code == 65 and "[E110]" in err and told in err
+    assert code == 65 and "[E110]" in err and expected in err
 
 
-@pytest.mark.parametrize("text, told", [("one sentence only\n", "[E340]"), ("a b. c d.\ne f.\ng h. i j.\n", "[E341]")])
+@pytest.mark.parametrize("text, expected", [("one sentence only\n", "[E340]"), ("a b. c d.\ne f.\ng h. i j.\n", "[E341]")])
 @pytest.mark.parametrize("task", ["next-sentence", "bert-pretraining"])
-def test_documents_that_teach_nothing_are_refused(task, text, told, tmp_path, headstart):
+def test_documents_that_teach_nothing_are_refused(task, text, expected, tmp_path, headstart):
     file = tmp_path / "documents.txt"
     file.write_text(text)
     code, _, err = headstart("check", file, "--task", task)
-    assert code == 65 and told in err
+    assert code == 65 and expected in err

@@ -1,4 +1,4 @@
-"""Any file of rows is read right, or every fault in it is told with line and column."""
+"""Any file of rows is read right, or every fault in it is reported with line and column."""
 
 import csv
 import gzip
@@ -11,31 +11,31 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headstart.data.table import locate, open_table
+from headstart.data.table import find_splits, open_table
 from headstart.errors import DataError, UserError
 from headstart.settings import Data
 
 
-def put(path, content):
+def write_file(path, content):
     path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
     return str(path)
 
 
-def rows(path, **more):
-    return [record.values for record in open_table(path, Data(**more))]
+def rows(path, **settings_fields):
+    return [record.values for record in open_table(path, Data(**settings_fields))]
 
 
-def faults(path, **more):
+def faults(path, **settings_fields):
     """(code, line, column) of every fault, whether rows or the whole file."""
     try:
-        found = open_table(path, Data(**more)).findings
+        findings = open_table(path, Data(**settings_fields)).findings
     except DataError as error:
-        found = error.findings
-    return [(one.code, one.line, one.column) for one in found if one.level == "fault"]
+        findings = error.findings
+    return [(finding.code, finding.line, finding.column) for finding in findings if finding.level == "fault"]
 
 
-def codes(path, **more):
-    return {one.code for one in open_table(path, Data(**more)).findings}
+def codes(path, **settings_fields):
+    return {finding.code for finding in open_table(path, Data(**settings_fields)).findings}
 
 
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0\ufeff", exclude_categories=["Cs"]), max_size=12)
@@ -44,16 +44,16 @@ CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0\ufeff", excl
 @settings(max_examples=150, derandomize=True, deadline=None)
 @given(st.lists(st.tuples(CELLS, CELLS, CELLS), min_size=1, max_size=8), st.sampled_from([",", ";", "|"]))
 def test_well_formed_csv_is_read_as_pythons_own_reader_reads_it(tmp_path_factory, lines, delimiter):
-    out = io.StringIO(newline="")
-    csv.writer(out, delimiter=delimiter, quoting=csv.QUOTE_ALL).writerows([("first", "second", "third"), *lines])
-    path = put(tmp_path_factory.mktemp("csv") / "a.csv", out.getvalue())
-    made = open_table(path, Data(delimiter=delimiter))
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer, delimiter=delimiter, quoting=csv.QUOTE_ALL).writerows([("first", "second", "third"), *lines])
+    path = write_file(tmp_path_factory.mktemp("csv") / "a.csv", buffer.getvalue())
+    table = open_table(path, Data(delimiter=delimiter))
     # \r and \r\n inside quotes are line ends to us and to Python's universal newlines alike.
-    wanted = list(csv.reader(io.StringIO(out.getvalue().replace("\r\n", "\n").replace("\r", "\n")), delimiter=delimiter))[1:]
-    assert [list(record.values) for record in made] == wanted
+    expected = list(csv.reader(io.StringIO(buffer.getvalue().replace("\r\n", "\n").replace("\r", "\n")), delimiter=delimiter))[1:]
+    assert [list(record.values) for record in table] == expected
 
 
-@pytest.mark.parametrize(("text", "wanted"), [
+@pytest.mark.parametrize(("text", "expected"), [
     ("text,label\na,x\nshort\nb,y\n", [("E104", 3, 6)]),
     ("text,label\na,x\none,two,three\nb,y\n", [("E104", 3, 9)]),
     ('text,label\na,x\n"never closed,y\nb,z\nc,w\n', [("E105", 3, 1)]),
@@ -69,100 +69,100 @@ def test_well_formed_csv_is_read_as_pythons_own_reader_reads_it(tmp_path_factory
     ("this is a long sentence that cannot be the name of a column,good\n" + "another sentence,bad\n" * 5, [("E108", 1, None)]),
     ("1,2\n" + "".join(f"{n},{n + 1}\n" for n in range(9)), [("E108", 1, None)]),
 ])
-def test_faults_of_a_csv_are_told_with_line_and_column(tmp_path, text, wanted):
-    assert faults(put(tmp_path / "a.csv", text)) == wanted
+def test_faults_of_a_csv_are_reported_with_line_and_column(tmp_path, text, expected):
+    assert faults(write_file(tmp_path / "a.csv", text)) == expected
 
 
 def test_the_message_of_a_ragged_row_says_what_to_do(tmp_path):
-    with_fault = open_table(put(tmp_path / "train.csv", "id,text,label\n1,ab,x\n2,abc\n"), Data())
-    told = with_fault.findings[0].text()
-    assert 'train.csv:3:6 [E104] the row has 2 fields, the header has 3 (no value for "label").' in told
-    assert "--bad-rows skip" in told
+    with_fault = open_table(write_file(tmp_path / "train.csv", "id,text,label\n1,ab,x\n2,abc\n"), Data())
+    message = with_fault.findings[0].text()
+    assert 'train.csv:3:6 [E104] the row has 2 fields, the header has 3 (no value for "label").' in message
+    assert "--bad-rows skip" in message
 
 
 def test_row_numbers_count_faulty_rows_and_lines_count_quoted_line_ends(tmp_path):
-    made = open_table(put(tmp_path / "a.csv", 'text,label\n"two\nlines",x\nbad\nc,y\n'), Data())
-    assert [(record.id, record.line, record.values[0]) for record in made] == [(0, 2, "two\nlines"), (2, 5, "c")]
+    table = open_table(write_file(tmp_path / "a.csv", 'text,label\n"two\nlines",x\nbad\nc,y\n'), Data())
+    assert [(record.id, record.line, record.values[0]) for record in table] == [(0, 2, "two\nlines"), (2, 5, "c")]
 
 
-def test_a_delimiter_that_parts_nothing_is_told(tmp_path):
-    assert faults(put(tmp_path / "a.csv", "text,label\na,b\nc,d\n"), delimiter=";") == [("E109", 1, None)]
+def test_a_delimiter_that_splits_nothing_is_reported(tmp_path):
+    assert faults(write_file(tmp_path / "a.csv", "text,label\na,b\nc,d\n"), delimiter=";") == [("E109", 1, None)]
 
 
 @pytest.mark.parametrize(("name", "delimiter"), [("a.csv", ";"), ("a.csv", "|"), ("a.tsv", "\t"), ("a.txt", "\t"), ("a.csv", "\t")])
 def test_the_delimiter_is_found(tmp_path, name, delimiter):
     text = f"text{delimiter}label\n" + f"one, two{delimiter}x\nthree{delimiter}y\n" * 3
-    assert rows(put(tmp_path / name, text))[:2] == [("one, two", "x"), ("three", "y")]
+    assert rows(write_file(tmp_path / name, text))[:2] == [("one, two", "x"), ("three", "y")]
 
 
 @pytest.mark.parametrize("word", ["001", "NA", "None", "null", "", "1e5", "TRUE", " x "])
 def test_csv_values_stay_as_written(tmp_path, word):
-    assert rows(put(tmp_path / "a.csv", f"text,label\nsome words,{word}\nb,c\n"))[0] == ("some words", word)
+    assert rows(write_file(tmp_path / "a.csv", f"text,label\nsome words,{word}\nb,c\n"))[0] == ("some words", word)
 
 
-def test_lone_quotes_in_a_tsv_are_characters(tmp_path):
+def test_unpaired_quotes_in_a_tsv_are_characters(tmp_path):
     text = 'sentence\tlabel\n"Hello" he said\t1\nshe said "no\t0\n"\t1\nplain\t0\n'
-    made = open_table(put(tmp_path / "a.tsv", text), Data())
-    assert [record.values[0] for record in made] == ['"Hello" he said', 'she said "no', '"', "plain"]
-    assert "N104" in {one.code for one in made.findings}
+    table = open_table(write_file(tmp_path / "a.tsv", text), Data())
+    assert [record.values[0] for record in table] == ['"Hello" he said', 'she said "no', '"', "plain"]
+    assert "N104" in {finding.code for finding in table.findings}
 
 
 def test_quotes_that_enclose_fields_of_a_tsv_are_taken_off(tmp_path):
-    assert rows(put(tmp_path / "a.tsv", 'text\tlabel\n"a\tb"\tx\nc\ty\n')) == [("a\tb", "x"), ("c", "y")]
+    assert rows(write_file(tmp_path / "a.tsv", 'text\tlabel\n"a\tb"\tx\nc\ty\n')) == [("a\tb", "x"), ("c", "y")]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "cp1252"])
 def test_encodings_are_found_and_stated(tmp_path, encoding):
     text = "text,label\n" + "naïve café,gut\nplain,schön\n" * 3
-    made = open_table(put(tmp_path / "a.csv", text.encode(encoding)), Data())
-    assert made[0].values == ("naïve café", "gut") and made.columns == ("text", "label")
-    assert made.format.split(", ")[-1].startswith(encoding.split("-sig")[0][:5])
-    assert ("N101" in {one.code for one in made.findings}) == (encoding == "cp1252")
+    table = open_table(write_file(tmp_path / "a.csv", text.encode(encoding)), Data())
+    assert table[0].values == ("naïve café", "gut") and table.columns == ("text", "label")
+    assert table.format.split(", ")[-1].startswith(encoding.split("-sig")[0][:5])
+    assert ("N101" in {finding.code for finding in table.findings}) == (encoding == "cp1252")
 
 
-def test_bytes_of_no_known_encoding_are_told_with_their_place(tmp_path):
-    assert faults(put(tmp_path / "a.csv", b"text,label\nfine,x\nno\x81\xff\xfe,y\n")) == [("E103", 3, 3)]
-    assert faults(put(tmp_path / "b.csv", bytes(range(256)) * 20))[0][0] in ("E103", "E112")
+def test_bytes_of_no_known_encoding_are_reported_with_line_and_column(tmp_path):
+    assert faults(write_file(tmp_path / "a.csv", b"text,label\nfine,x\nno\x81\xff\xfe,y\n")) == [("E103", 3, 3)]
+    assert faults(write_file(tmp_path / "b.csv", bytes(range(256)) * 20))[0][0] in ("E103", "E112")
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_every_kind_of_line_end_ends_a_line(tmp_path, end):
-    assert rows(put(tmp_path / "a.csv", end.join(["text,label", "a,x", "b,y", ""]))) == [("a", "x"), ("b", "y")]
+    assert rows(write_file(tmp_path / "a.csv", end.join(["text,label", "a,x", "b,y", ""]))) == [("a", "x"), ("b", "y")]
 
 
-@pytest.mark.parametrize(("text", "wanted"), [
+@pytest.mark.parametrize(("text", "expected"), [
     ('{"text": "a"}\n{"text": }\n{"text": "b"}\n', [("E110", 2, 10)]),
     ('{"text": "a"}\n[1, 2]\n', [("E110", 2, 1)]),
     ('{"text": "a"}\n{"text": "cut o', [("E111", 2, 10)]),
     ('{"text": "a"}\n{"n": NaN}\n', [("E110", 2, 1)]),
     ("{}\n", [("E101", None, None)]),
 ])
-def test_faults_of_json_lines_are_told(tmp_path, text, wanted):
-    assert faults(put(tmp_path / "a.jsonl", text)) == wanted
+def test_faults_of_json_lines_are_reported(tmp_path, text, expected):
+    assert faults(write_file(tmp_path / "a.jsonl", text)) == expected
 
 
 def test_json_values_keep_their_types_and_columns_are_all_keys(tmp_path):
-    path = put(tmp_path / "a.jsonl", '{"text": "a", "n": 1}\n\n{"label": null, "text": "b", "more": [1, {"x": true}]}\n')
-    made = open_table(path, Data())
-    assert made.columns == ("text", "n", "label", "more")
-    assert [record.values for record in made] == [("a", 1, None, None), ("b", None, None, [1, {"x": True}])]
-    assert [record.line for record in made] == [1, 3]
+    path = write_file(tmp_path / "a.jsonl", '{"text": "a", "n": 1}\n\n{"label": null, "text": "b", "more": [1, {"x": true}]}\n')
+    table = open_table(path, Data())
+    assert table.columns == ("text", "n", "label", "more")
+    assert [record.values for record in table] == [("a", 1, None, None), ("b", None, None, [1, {"x": True}])]
+    assert [record.line for record in table] == [1, 3]
 
 
 def test_mixed_types_are_a_warning(tmp_path):
-    assert "W101" in codes(put(tmp_path / "a.jsonl", '{"label": 1}\n{"label": "two"}\n'))
+    assert "W101" in codes(write_file(tmp_path / "a.jsonl", '{"label": 1}\n{"label": "two"}\n'))
 
 
 def test_json_lists_and_wrapped_lists(tmp_path):
-    assert rows(put(tmp_path / "a.json", '[{"text": "a"}, {"text": "b"}]')) == [("a",), ("b",)]
-    assert rows(put(tmp_path / "b.json", json.dumps({"version": 1, "data": [{"text": "a"}]}, indent=1))) == [("a",)]
-    assert faults(put(tmp_path / "c.json", '[{"text": "a"},\n {"text": ')) == [("E111", 2, 11)]
-    assert faults(put(tmp_path / "d.json", '[{"text": "a"}, 7]')) == [("E110", None, None)]
+    assert rows(write_file(tmp_path / "a.json", '[{"text": "a"}, {"text": "b"}]')) == [("a",), ("b",)]
+    assert rows(write_file(tmp_path / "b.json", json.dumps({"version": 1, "data": [{"text": "a"}]}, indent=1))) == [("a",)]
+    assert faults(write_file(tmp_path / "c.json", '[{"text": "a"},\n {"text": ')) == [("E111", 2, 11)]
+    assert faults(write_file(tmp_path / "d.json", '[{"text": "a"}, 7]')) == [("E110", None, None)]
 
 
 def test_the_content_decides_when_the_name_is_wrong(tmp_path):
-    made = open_table(put(tmp_path / "a.csv", '{"text": "a", "label": "x"}\n{"text": "b", "label": "y"}\n'), Data())
-    assert len(made) == 2 and "N105" in {one.code for one in made.findings}
+    table = open_table(write_file(tmp_path / "a.csv", '{"text": "a", "label": "x"}\n{"text": "b", "label": "y"}\n'), Data())
+    assert len(table) == 2 and "N105" in {finding.code for finding in table.findings}
 
 
 def parquet(path, table):
@@ -178,29 +178,29 @@ def test_parquet_is_read_with_its_types(tmp_path):
     assert rows(path) == [("a", 1), ("b", None)]
     (tmp_path / "cut.parquet").write_bytes((tmp_path / "a.parquet").read_bytes()[:-40])
     assert faults(str(tmp_path / "cut.parquet"))[0][0] == "E113"
-    assert faults(put(tmp_path / "no.parquet", "text,label\na,b\n"))[0][0] == "E112"
+    assert faults(write_file(tmp_path / "no.parquet", "text,label\na,b\n"))[0][0] == "E112"
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.json", "a.parquet"])
-@pytest.mark.parametrize("packing", ["gz", "zip"])
-def test_compressed_files_hold_the_same_rows(tmp_path, name, packing):
-    made = {"a.csv": "text,label\na,x\nb,y\n", "a.tsv": "text\tlabel\na\tx\nb\ty\n", "a.jsonl": '{"text": "a", "label": "x"}\n' * 2,
-            "a.json": '[{"text": "a", "label": "x"}]'}
-    path = parquet(tmp_path / name, {"text": ["a"], "label": ["x"]}) if name == "a.parquet" else put(tmp_path / name, made[name])
-    packed = tmp_path / f"{name}.{packing}"
-    if packing == "gz":
-        packed.write_bytes(gzip.compress((tmp_path / name).read_bytes()))
+@pytest.mark.parametrize("compression", ["gz", "zip"])
+def test_compressed_files_hold_the_same_rows(tmp_path, name, compression):
+    contents = {"a.csv": "text,label\na,x\nb,y\n", "a.tsv": "text\tlabel\na\tx\nb\ty\n", "a.jsonl": '{"text": "a", "label": "x"}\n' * 2,
+                "a.json": '[{"text": "a", "label": "x"}]'}
+    path = parquet(tmp_path / name, {"text": ["a"], "label": ["x"]}) if name == "a.parquet" else write_file(tmp_path / name, contents[name])
+    compressed = tmp_path / f"{name}.{compression}"
+    if compression == "gz":
+        compressed.write_bytes(gzip.compress((tmp_path / name).read_bytes()))
     else:
-        with zipfile.ZipFile(packed, "w") as archive:
+        with zipfile.ZipFile(compressed, "w") as archive:
             archive.write(path, name)
             archive.writestr(f"__MACOSX/._{name}", b"\0")
-    assert rows(str(packed)) == rows(path)
-    assert packing[:2] in open_table(str(packed), Data()).format
+    assert rows(str(compressed)) == rows(path)
+    assert compression[:2] in open_table(str(compressed), Data()).format
 
 
-def test_damaged_archives_are_told(tmp_path):
-    whole = gzip.compress(("text,label\n" + "some words,x\n" * 5000).encode())
-    assert faults(put(tmp_path / "cut.csv.gz", whole[:len(whole) // 2]))[0][0] == "E113"
+def test_damaged_archives_are_reported(tmp_path):
+    content = gzip.compress(("text,label\n" + "some words,x\n" * 5000).encode())
+    assert faults(write_file(tmp_path / "cut.csv.gz", content[:len(content) // 2]))[0][0] == "E113"
     with zipfile.ZipFile(tmp_path / "two.zip", "w") as archive:
         archive.writestr("a.csv", "text\nx\n")
         archive.writestr("b.csv", "text\nx\n")
@@ -211,63 +211,63 @@ def test_damaged_archives_are_told(tmp_path):
 
 
 @pytest.mark.parametrize("start", [b"%PDF-1.7", b"\x80\x04\x95", b"<!DOCTYPE html><html>", b"\x89PNG\r\n", b"\x7fELF"])
-def test_what_is_no_table_is_told(tmp_path, start):
-    assert faults(put(tmp_path / "a.csv", start + b" and more\n" * 5))[0][0] == "E112"
+def test_what_is_no_table_is_reported(tmp_path, start):
+    assert faults(write_file(tmp_path / "a.csv", start + b" and more\n" * 5))[0][0] == "E112"
 
 
-def test_what_cannot_be_opened_is_told_without_hanging(tmp_path):
+def test_what_cannot_be_opened_is_reported_without_hanging(tmp_path):
     os.mkfifo(tmp_path / "pipe.csv")
     (tmp_path / "folder.csv").mkdir()
-    for path, part in ((tmp_path / "pipe.csv", "pipe"), (tmp_path / "folder.csv", "folder"), (tmp_path / "none.csv", "no file")):
-        with pytest.raises(UserError) as told:
+    for path, expected in ((tmp_path / "pipe.csv", "pipe"), (tmp_path / "folder.csv", "folder"), (tmp_path / "none.csv", "no file")):
+        with pytest.raises(UserError) as caught:
             open_table(str(path), Data())
-        assert told.value.exit == 66 and part in told.value.message
-    path = put(tmp_path / "locked.csv", "text\na\n")
+        assert caught.value.exit == 66 and expected in caught.value.message
+    path = write_file(tmp_path / "locked.csv", "text\na\n")
     os.chmod(path, 0)
     if not os.access(path, os.R_OK):
-        with pytest.raises(UserError) as told:
+        with pytest.raises(UserError) as caught:
             open_table(path, Data())
-        assert told.value.exit == 66
+        assert caught.value.exit == 66
 
 
 def test_without_a_header_columns_are_numbers(tmp_path):
-    made = open_table(put(tmp_path / "a.csv", "good words,x\nbad words,y\n"), Data(header=False))
-    assert made.columns == ("0", "1") and len(made) == 2 and "N103" in {one.code for one in made.findings}
+    table = open_table(write_file(tmp_path / "a.csv", "good words,x\nbad words,y\n"), Data(header=False))
+    assert table.columns == ("0", "1") and len(table) == 2 and "N103" in {finding.code for finding in table.findings}
 
 
 def test_rows_on_disk_equal_rows_in_memory(tmp_path):
     text = "text,label\n" + "".join(f'"words, {n} é\nmore",{n % 3}\n' for n in range(500))
-    path = put(tmp_path / "a.csv", text)
-    memory, disk = open_table(path, Data()), open_table(path, Data(), spill=1000)
-    assert disk.sheet.store.file is not None and memory.sheet.store.file is None
+    path = write_file(tmp_path / "a.csv", text)
+    memory, disk = open_table(path, Data()), open_table(path, Data(), memory_limit=1000)
+    assert disk.builder.store.file is not None and memory.builder.store.file is None
     assert list(memory) == list(disk)
-    assert [disk[place] for place in (499, 0, 250, -1)] == [memory[place] for place in (499, 0, 250, -1)]
+    assert [disk[index] for index in (499, 0, 250, -1)] == [memory[index] for index in (499, 0, 250, -1)]
 
 
 def test_the_files_of_a_folder_are_splits(tmp_path):
     for name in ("train.csv", "validation.csv", "test_mismatched.csv"):
-        put(tmp_path / name, "text,label\na,x\n")
-    put(tmp_path / "notes.md", "not data")
-    assert set(locate(str(tmp_path), Data())) == {"train", "dev", "test/mismatched"}
-    put(tmp_path / "val.jsonl", "{}")
+        write_file(tmp_path / name, "text,label\na,x\n")
+    write_file(tmp_path / "notes.md", "not data")
+    assert set(find_splits(str(tmp_path), Data())) == {"train", "dev", "test/mismatched"}
+    write_file(tmp_path / "val.jsonl", "{}")
     with pytest.raises(UserError):
-        locate(str(tmp_path), Data())
+        find_splits(str(tmp_path), Data())
 
 
 def test_a_folder_for_each_label_is_a_table(tmp_path):
     for label in ("neg", "pos"):
         (tmp_path / "train" / label).mkdir(parents=True)
         for number in range(2):
-            put(tmp_path / "train" / label / f"{number}.txt", f"{label} words {number}")
-    assert set(locate(str(tmp_path), Data())) == {"train"}
-    made = open_table(locate(str(tmp_path), Data())["train"], Data())
-    assert next(record.values for record in made) == ("neg words 0", "neg", "neg/0.txt") and len(made) == 4
-    assert made.columns == ("text", "label", "file")
+            write_file(tmp_path / "train" / label / f"{number}.txt", f"{label} words {number}")
+    assert set(find_splits(str(tmp_path), Data())) == {"train"}
+    table = open_table(find_splits(str(tmp_path), Data())["train"], Data())
+    assert next(record.values for record in table) == ("neg words 0", "neg", "neg/0.txt") and len(table) == 4
+    assert table.columns == ("text", "label", "file")
 
 
-def test_hashes_are_of_the_file_as_it_lies_there(tmp_path):
+def test_hashes_are_of_the_file_as_it_is_on_disk(tmp_path):
     import hashlib
 
-    path = put(tmp_path / "a.csv.gz", gzip.compress(b"text\na\nb\n"))
+    path = write_file(tmp_path / "a.csv.gz", gzip.compress(b"text\na\nb\n"))
     with open(path, "rb") as file:
         assert open_table(path, Data()).sha256 == hashlib.sha256(file.read()).hexdigest()

@@ -22,27 +22,27 @@ def test_the_add_a_task_page_adds_a_task(tmp_path):
     shutil.copytree(ROOT / "headstart", tmp_path / "headstart", ignore=shutil.ignore_patterns("__pycache__"))
     (source, sample, *_) = blocks("docs/add-a-task.md", "python")
     (tmp_path / "headstart" / "tasks" / "length_guess.py").write_text(source, encoding="utf-8")
-    contract = (ROOT / "tests" / "test_task_contract.py").read_text(encoding="utf-8")
+    contract = (ROOT / "tests" / "promises" / "test_task_contract.py").read_text(encoding="utf-8")
     (tmp_path / "test_task_contract.py").write_text(contract.replace("\n}\nEVERY", f"\n{sample}}}\nEVERY"), encoding="utf-8")
     for name in ("tiny.py", "tiny_writers.py"):
         shutil.copy(ROOT / "tests" / name, tmp_path)
-    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_task_contract.py", "-k", "length-guess"],
-                          cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    process = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_task_contract.py", "-k", "length-guess"],
+                             cwd=tmp_path, capture_output=True, text=True)
+    assert process.returncode == 0, process.stdout + process.stderr
     texts = [(text, "long" if len(text) > 60 else "short") for text in tiny.texts(60, seed=3)]
     data = write_csv(tmp_path / "texts.csv", texts, ("text", "size"))
     model = tiny.model_folder("bert", tmp_path / "bert")
-    done = subprocess.run([sys.executable, "-m", "headstart", "finetune", str(data), "--task", "length-guess", "--model", str(model), "--to",
-                           "run", "--epochs", "1", "--set", "evaluation.resamples=10"], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    process = subprocess.run([sys.executable, "-m", "headstart", "finetune", str(data), "--task", "length-guess", "--model", str(model), "--to",
+                              "run", "--epochs", "1", "--set", "evaluation.resamples=10"], cwd=tmp_path, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
 
 
 def test_every_setting_and_code_stands_in_the_reference():
-    from headstart.cli._flags import all_lines
+    from headstart.cli._flags import all_settings
     from headstart.data.checks.codes import CODES
 
     text = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
-    for line in all_lines():
+    for line in all_settings():
         assert f"`{line.key}`" in text, line.key
     for code, meaning in CODES.items():
         assert code in text and meaning in text
@@ -58,11 +58,11 @@ def test_every_dependency_has_a_reason():
 
 
 def test_the_multiclass_example_runs(tiny_bert, tmp_path):
-    from conftest import made_rows, write_csv
+    from conftest import review_rows, write_csv
 
-    rows = [(text, label, "x") for text, label in made_rows(90)]
+    rows = [(text, label, "x") for text, label in review_rows(90)]
     data = write_csv(tmp_path / "tweets.csv", rows, ("tweet", "class", "other"))
-    done = subprocess.run([sys.executable, str(ROOT / "examples" / "multiclass.py"), str(data), "--text", "tweet", "--label", "class", "--model",
-                           str(tiny_bert), "--to", str(tmp_path / "run"), "--epochs", "1"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "roc_auc" in done.stdout and "confusion" in done.stdout and "softmax" in done.stdout
+    process = subprocess.run([sys.executable, str(ROOT / "examples" / "multiclass.py"), str(data), "--text", "tweet", "--label", "class", "--model",
+                              str(tiny_bert), "--to", str(tmp_path / "run"), "--epochs", "1"], capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    assert "roc_auc" in process.stdout and "confusion" in process.stdout and "softmax" in process.stdout

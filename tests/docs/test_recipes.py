@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from headstart import settings, tasks
-from headstart.cli.main import Parser, find
+from headstart.cli.main import Parser, find_command
 from headstart.preparation import benchmarks
-from headstart.runs.run_config import task_settings
+from headstart.settings.run_settings import parse_task_settings
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
@@ -21,17 +21,17 @@ def test_a_recipe_parses(command):
     words = shlex.split(command)
     assert words[0] == "headstart"
     parser = Parser(prog=f"headstart {words[1]}", allow_abbrev=False)
-    find(words[1]).add(parser)
-    given, unknown = parser.parse_known_intermixed_args(words[2:])
+    find_command(words[1]).add(parser)
+    args, unknown = parser.parse_known_intermixed_args(words[2:])
     assert not unknown
-    values = settings.assignments(getattr(given, "set", []))
+    values = settings.parse_assignments(getattr(args, "set", []))
     settings.build({key: value for key, value in values.items() if not key.startswith("task.")})
-    preset = getattr(given, "preset", None)
-    task = getattr(given, "task", None) or (benchmarks.find(preset).task if preset else None)
-    own = {key.removeprefix("task."): value for key, value in values.items() if key.startswith("task.")}
-    assert task or not own
+    preset = getattr(args, "preset", None)
+    task = getattr(args, "task", None) or (benchmarks.find_preset(preset).task if preset else None)
+    task_values = {key.removeprefix("task."): value for key, value in values.items() if key.startswith("task.")}
+    assert task or not task_values
     if task:
-        task_settings(tasks.find(task).Settings, own)
+        parse_task_settings(tasks.find(task).Settings, task_values)
 
 
 def test_every_result_of_2020_has_its_figure_on_the_page():

@@ -15,11 +15,11 @@ import pytest
 import tiny
 
 from headstart.errors import UserError
-from headstart.inspection.encode import Encoded, Token
-from headstart.inspection.html_page import render
+from headstart.inspection.encode import EncodedText, Token
+from headstart.inspection.html_page import render_page
 from headstart.inspection.inspect import Inspection, inspect
-from headstart.inspection.projection import flat_maps, kept, similarities
-from headstart.prediction.probe_file import opened
+from headstart.inspection.projection import layer_similarities, principal_maps, similarities
+from headstart.prediction.probe_file import load_for_inspection
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -29,16 +29,16 @@ HOSTILE = "</script><script>document.title='gone'</script><img src=x onerror=ale
 
 @pytest.fixture(scope="module")
 def bert(tmp_path_factory):
-    return opened(str(tiny.model_folder("bert", tmp_path_factory.mktemp("page") / "bert")), device="cpu")[0]
+    return load_for_inspection(str(tiny.model_folder("bert", tmp_path_factory.mktemp("page") / "bert")), device="cpu")[0]
 
 
-def drawn(tokens=128, layers=12, heads=12, width=768, seed=0):
+def random_inspection(tokens=128, layers=12, heads=12, width=768, seed=0):
     """An inspection as large as one of a base-size model, from numbers of our own."""
-    draw = np.random.default_rng(seed)
-    weights = draw.gamma(0.05, size=(layers, heads, tokens, tokens)).astype(np.float32) + 1e-6
-    made = tuple(Token(n, ["tea", "##leaf", "<b>", "茶"][n % 4], n, n + 1, 0, "text") for n in range(tokens))
-    return Inspection("drawn", Encoded("x" * tokens, None, made), tuple(range(layers + 1)), tuple(range(1, heads + 1)),
-                      draw.standard_normal((layers + 1, tokens, width)).astype(np.float32), weights / weights.sum(axis=-1, keepdims=True))
+    random = np.random.default_rng(seed)
+    weights = random.gamma(0.05, size=(layers, heads, tokens, tokens)).astype(np.float32) + 1e-6
+    token_list = tuple(Token(n, ["tea", "##leaf", "<b>", "茶"][n % 4], n, n + 1, 0, "text") for n in range(tokens))
+    return Inspection("drawn", EncodedText("x" * tokens, None, token_list), tuple(range(layers + 1)), tuple(range(1, heads + 1)),
+                      random.standard_normal((layers + 1, tokens, width)).astype(np.float32), weights / weights.sum(axis=-1, keepdims=True))
 
 
 def payload(page):
@@ -46,26 +46,26 @@ def payload(page):
 
 
 def test_the_page_carries_every_weight_in_256_steps(bert):
-    found = inspect(bert, "The roses can't bloom.", "Tea", layers=[0, 2], heads=[2, 4])
-    held = payload(render(found))
-    levels = np.frombuffer(base64.b64decode(held["weights"]), dtype=np.uint8).reshape(found.attentions.shape)
-    assert np.abs((levels / 255) ** 2 - found.attentions).max() <= 1 / 255
-    assert [one["piece"] for one in held["tokens"]] == [token.piece for token in found.tokens] and held["heads"] == [2, 4] and held["attentionLayers"] == [2]
-    low = np.asarray(held["low"])[:, None, None]
-    alike = np.frombuffer(base64.b64decode(held["similar"]), dtype=np.uint8).reshape(2, len(found.tokens), -1) / 255 * (1 - low) + low
-    assert np.abs(alike - similarities(found.hidden_states)).max() <= 1 / 255
-    assert len(held["habits"]) == 2 and len(held["maps"]) == 2 and len(held["kept"]) == 1
+    inspection = inspect(bert, "The roses can't bloom.", "Tea", layers=[0, 2], heads=[2, 4])
+    data = payload(render_page(inspection))
+    levels = np.frombuffer(base64.b64decode(data["weights"]), dtype=np.uint8).reshape(inspection.attentions.shape)
+    assert np.abs((levels / 255) ** 2 - inspection.attentions).max() <= 1 / 255
+    assert [token_data["piece"] for token_data in data["tokens"]] == [token.piece for token in inspection.tokens] and data["heads"] == [2, 4] and data["attentionLayers"] == [2]
+    low = np.asarray(data["low"])[:, None, None]
+    cosines = np.frombuffer(base64.b64decode(data["similar"]), dtype=np.uint8).reshape(2, len(inspection.tokens), -1) / 255 * (1 - low) + low
+    assert np.abs(cosines - similarities(inspection.hidden_states)).max() <= 1 / 255
+    assert len(data["patterns"]) == 2 and len(data["maps"]) == 2 and len(data["layerSimilarity"]) == 1
 
 
-def hostile():
+def hostile_inspection():
     """An inspection whose model, text and pieces are all markup."""
-    plain = drawn(3, 2, 2, 8)
-    made = (Token(0, HOSTILE, 0, len(HOSTILE), 0, "text"), *plain.tokens[1:])
-    return dataclasses.replace(plain, model=HOSTILE, encoded=Encoded(HOSTILE, None, made))
+    plain = random_inspection(3, 2, 2, 8)
+    hostile_tokens = (Token(0, HOSTILE, 0, len(HOSTILE), 0, "text"), *plain.tokens[1:])
+    return dataclasses.replace(plain, model=HOSTILE, encoded=EncodedText(HOSTILE, None, hostile_tokens))
 
 
 def test_nothing_of_a_text_reaches_the_page_as_markup():
-    page = render(hostile())
+    page = render_page(hostile_inspection())
     assert "<img" not in page and page.count("<script") == 2 and "</script><script>document" not in page
     policy = re.search(r'content="(default-src[^"]*)"', page).group(1)
     assert "default-src 'none'" in policy and "unsafe" not in policy and "http" not in policy
@@ -76,29 +76,29 @@ def test_nothing_of_a_text_reaches_the_page_as_markup():
 
 
 def test_a_page_of_a_base_model_is_small_and_a_huge_one_is_refused():
-    assert len(render(drawn()).encode()) < 5_000_000
-    with pytest.raises(UserError, match="it can have 24") as told:
-        render(drawn(tokens=400))
-    assert "--layers" in told.value.fix
+    assert len(render_page(random_inspection()).encode()) < 5_000_000
+    with pytest.raises(UserError, match="it can have 24") as error:
+        render_page(random_inspection(tokens=400))
+    assert "--layers" in error.value.fix
 
 
-@pytest.mark.parametrize("asked", [{"layers": [0]}, {"layers": [2]}, {"heads": [1]}, {"attentions": False}])
-def test_a_page_of_a_part_is_a_page(bert, asked):
-    assert "</html>" in render(inspect(bert, "a", **asked))
+@pytest.mark.parametrize("options", [{"layers": [0]}, {"layers": [2]}, {"heads": [1]}, {"attentions": False}])
+def test_a_page_of_some_layers_or_heads_is_a_page(bert, options):
+    assert "</html>" in render_page(inspect(bert, "a", **options))
 
 
 def test_maps_show_principal_components_and_do_not_jump(bert):
     from sklearn.decomposition import PCA
 
-    found = inspect(bert, "The gardener forgets the broken card before noon.")
-    ordinary = np.asarray([not token.special for token in found.tokens])
-    maps, shares = flat_maps(found.hidden_states, ordinary)
-    for layer, flat, share in zip(found.hidden_states.astype(np.float64), maps, shares, strict=True):
+    inspection = inspect(bert, "The gardener forgets the broken card before noon.")
+    ordinary = np.asarray([not token.special for token in inspection.tokens])
+    maps, shares = principal_maps(inspection.hidden_states, ordinary)
+    for layer, flat, share in zip(inspection.hidden_states.astype(np.float64), maps, shares, strict=True):
         plain = PCA(2).fit(layer[ordinary])
-        theirs = plain.transform(layer)
+        expected = plain.transform(layer)
         assert np.allclose(share, plain.explained_variance_ratio_, atol=1e-9)
-        assert np.allclose(np.linalg.norm(flat[:, None] - flat, axis=-1), np.linalg.norm(theirs[:, None] - theirs, axis=-1), atol=1e-6)
-    turned, _ = flat_maps(np.stack([found.hidden_states[1], -found.hidden_states[1]]), ordinary)
+        assert np.allclose(np.linalg.norm(flat[:, None] - flat, axis=-1), np.linalg.norm(expected[:, None] - expected, axis=-1), atol=1e-6)
+    turned, _ = principal_maps(np.stack([inspection.hidden_states[1], -inspection.hidden_states[1]]), ordinary)
     assert np.allclose(turned[0], turned[1], atol=1e-6)
 
 
@@ -107,56 +107,56 @@ def test_similarities_are_cosines(bert):
 
     states = inspect(bert, "seven green apples").hidden_states
     assert np.allclose(similarities(states), [cosine_similarity(layer) for layer in states.astype(np.float64)], atol=1e-9)
-    assert np.allclose(kept(states), [np.diag(cosine_similarity(after, before)) for before, after in itertools.pairwise(states)], atol=1e-5)
+    assert np.allclose(layer_similarities(states), [np.diag(cosine_similarity(after, before)) for before, after in itertools.pairwise(states)], atol=1e-5)
 
 
 def test_the_command_writes_a_page_beside_the_table(bert, headstart, tmp_path):
-    code, out, err = headstart("inspect", bert.facts.folder, "The roses.", "--page", tmp_path / "a.html")
-    assert code == 0 and "roses" in out and "a.html" in err and "</html>" in (tmp_path / "a.html").read_text(encoding="utf-8")
+    code, stdout, stderr = headstart("inspect", bert.info.folder, "The roses.", "--page", tmp_path / "a.html")
+    assert code == 0 and "roses" in stdout and "a.html" in stderr and "</html>" in (tmp_path / "a.html").read_text(encoding="utf-8")
     assert [path.name for path in tmp_path.iterdir()] == ["a.html"]
 
 
-def browse(path, tmp_path, *more):
-    return subprocess.run([CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging=stderr", *more, f"file://{path}"],
+def browse(path, tmp_path, *flags):
+    return subprocess.run([CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging=stderr", *flags, f"file://{path}"],
                           capture_output=True, text=True, timeout=120, check=True)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
 def test_a_large_page_opens_in_two_seconds(tmp_path):
-    (tmp_path / "a.html").write_text(render(drawn()), encoding="utf-8")
-    done = browse(tmp_path / "a.html", tmp_path, "--dump-dom")
-    ready = int(re.search(r'data-ready="(\d+)"', done.stdout).group(1))
+    (tmp_path / "a.html").write_text(render_page(random_inspection()), encoding="utf-8")
+    process = browse(tmp_path / "a.html", tmp_path, "--dump-dom")
+    ready = int(re.search(r'data-ready="(\d+)"', process.stdout).group(1))
     print(f"ready after {ready} ms")
-    assert ready <= 2000 and done.stdout.count('role="gridcell"') == 144 and "CONSOLE" not in done.stderr
+    assert ready <= 2000 and process.stdout.count('role="gridcell"') == 144 and "CONSOLE" not in process.stderr
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
-@pytest.mark.parametrize("asked", [{}, {"layers": [0]}, {"attentions": False}, {"layers": [2], "heads": [3]}])
-def test_the_page_runs_without_a_fault_whatever_is_shown(bert, asked, tmp_path):
-    (tmp_path / "a.html").write_text(render(inspect(bert, "a", **asked)), encoding="utf-8")
-    done = browse(tmp_path / "a.html", tmp_path, "--dump-dom")
-    assert 'data-ready="' in done.stdout and "CONSOLE" not in done.stderr
+@pytest.mark.parametrize("options", [{}, {"layers": [0]}, {"attentions": False}, {"layers": [2], "heads": [3]}])
+def test_the_page_runs_without_a_fault_whatever_is_shown(bert, options, tmp_path):
+    (tmp_path / "a.html").write_text(render_page(inspect(bert, "a", **options)), encoding="utf-8")
+    process = browse(tmp_path / "a.html", tmp_path, "--dump-dom")
+    assert 'data-ready="' in process.stdout and "CONSOLE" not in process.stderr
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
 def test_markup_in_a_text_is_shown_and_not_run(tmp_path):
-    (tmp_path / "a.html").write_text(render(hostile()), encoding="utf-8")
-    done = browse(tmp_path / "a.html", tmp_path, "--dump-dom")
-    assert 'data-ready="' in done.stdout and "CONSOLE" not in done.stderr and "<title>A look inside &lt;/script" in done.stdout
-    broken = render(hostile()).replace("const data =", "const broken =")
+    (tmp_path / "a.html").write_text(render_page(hostile_inspection()), encoding="utf-8")
+    process = browse(tmp_path / "a.html", tmp_path, "--dump-dom")
+    assert 'data-ready="' in process.stdout and "CONSOLE" not in process.stderr and "<title>A look inside &lt;/script" in process.stdout
+    broken = render_page(hostile_inspection()).replace("const data =", "const broken =")
     (tmp_path / "b.html").write_text(broken, encoding="utf-8")  # another script than the policy names does not run
-    done = browse(tmp_path / "b.html", tmp_path, "--dump-dom")
-    assert 'data-ready="' not in done.stdout and "CONSOLE" in done.stderr
+    process = browse(tmp_path / "b.html", tmp_path, "--dump-dom")
+    assert 'data-ready="' not in process.stdout and "CONSOLE" in process.stderr
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
 @pytest.mark.parametrize("scheme", [0, 1])
 def test_the_page_is_drawn_light_and_dark(bert, scheme, tmp_path):
-    (tmp_path / "a.html").write_text(render(inspect(bert, "The roses near the river.")), encoding="utf-8")
+    (tmp_path / "a.html").write_text(render_page(inspect(bert, "The roses near the river.")), encoding="utf-8")
     browse(tmp_path / "a.html", tmp_path, f"--screenshot={tmp_path / 'a.png'}", "--window-size=1200,1600", f"--blink-settings=preferredColorScheme={scheme}")
     assert (tmp_path / "a.png").stat().st_size > 30_000
 
@@ -164,9 +164,9 @@ def test_the_page_is_drawn_light_and_dark(bert, scheme, tmp_path):
 def test_scored_words_stand_in_the_text_as_it_was_written(tmp_path):
     from headstart.inspection.attribution import attribute
 
-    model = opened(str(tiny.model_folder("roberta", tmp_path / "m", "sequence-classification", ["no", "yes"])), device="cpu")[0]
+    model = load_for_inspection(str(tiny.model_folder("roberta", tmp_path / "m", "sequence-classification", ["no", "yes"])), device="cpu")[0]
     text, pair = "She can't  find <b>7</b> roses,\nor can she?", "Tea & apples."
-    page = render(inspect(model, text, pair), attribute(model, text, pair, steps=4))
-    shown = re.search(r'<p class="words">(.*?)</p>', page, re.S).group(1)
-    assert html.unescape(re.sub(r"</?span[^>]*>", "", shown).replace("<br>", "|")) == f"{text}|{pair}"
-    assert len(payload(page)["attribution"]["words"]) == shown.count("data-word") > 12
+    page = render_page(inspect(model, text, pair), attribute(model, text, pair, steps=4))
+    words_html = re.search(r'<p class="words">(.*?)</p>', page, re.S).group(1)
+    assert html.unescape(re.sub(r"</?span[^>]*>", "", words_html).replace("<br>", "|")) == f"{text}|{pair}"
+    assert len(payload(page)["attribution"]["words"]) == words_html.count("data-word") > 12

@@ -16,44 +16,44 @@ TEXTS = st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join) | st.text(ma
 
 @st.composite
 def corpora(draw):
-    size, most = draw(st.integers(1, 5)), draw(st.integers(1, 3))
-    rows = [draw(st.lists(TEXTS, min_size=1, max_size=most)) for _ in range(size)]
+    size, max_references = draw(st.integers(1, 5)), draw(st.integers(1, 3))
+    rows = [draw(st.lists(TEXTS, min_size=1, max_size=max_references)) for _ in range(size)]
     return [draw(TEXTS) for _ in rows], rows
 
 
-def across(references):
-    """The library's form: one list for each number of the reference, None where a row has fewer."""
-    return [[golds[place] if place < len(golds) else None for golds in references] for place in range(max(map(len, references)))]
+def references_by_position(references):
+    """The library's form: one list for each position of a reference, None where a row has fewer."""
+    return [[golds[index] if index < len(golds) else None for golds in references] for index in range(max(map(len, references)))]
 
 
 @settings(max_examples=200, deadline=None)
 @given(corpora())
 def test_scores_of_a_corpus_equal_the_librarys(corpus):
-    package = pytest.importorskip("sacrebleu")
+    sacrebleu = pytest.importorskip("sacrebleu")
     predictions, references = corpus
-    found = translation.scores(translation.per_example(predictions, references), np.ones((1, len(predictions))))
-    assert found["bleu"][0] == pytest.approx(package.BLEU().corpus_score(predictions, across(references)).score, abs=1e-10)
-    assert found["chrf"][0] == pytest.approx(package.CHRF().corpus_score(predictions, across(references)).score, abs=1e-10)
+    scores = translation.scores(translation.per_example(predictions, references), np.ones((1, len(predictions))))
+    assert scores["bleu"][0] == pytest.approx(sacrebleu.BLEU().corpus_score(predictions, references_by_position(references)).score, abs=1e-10)
+    assert scores["chrf"][0] == pytest.approx(sacrebleu.CHRF().corpus_score(predictions, references_by_position(references)).score, abs=1e-10)
 
 
 @settings(max_examples=50, deadline=None)
 @given(corpora(), st.data())
 def test_weights_stand_for_repeated_examples(corpus, data):
-    package = pytest.importorskip("sacrebleu")
+    sacrebleu = pytest.importorskip("sacrebleu")
     predictions, references = corpus
     times = data.draw(st.lists(st.integers(0, 3), min_size=len(predictions), max_size=len(predictions)).filter(any))
-    found = translation.scores(translation.per_example(predictions, references), np.array([times, [1] * len(times)], dtype=float))
-    again = [place for place, count in enumerate(times) for _ in range(count)]
-    texts, golds = [predictions[place] for place in again], across([references[place] for place in again])
-    assert found["bleu"][0] == pytest.approx(package.BLEU().corpus_score(texts, golds).score, abs=1e-10)
-    assert found["chrf"][0] == pytest.approx(package.CHRF().corpus_score(texts, golds).score, abs=1e-10)
+    scores = translation.scores(translation.per_example(predictions, references), np.array([times, [1] * len(times)], dtype=float))
+    repeated_rows = [row for row, count in enumerate(times) for _ in range(count)]
+    texts, golds = [predictions[row] for row in repeated_rows], references_by_position([references[row] for row in repeated_rows])
+    assert scores["bleu"][0] == pytest.approx(sacrebleu.BLEU().corpus_score(texts, golds).score, abs=1e-10)
+    assert scores["chrf"][0] == pytest.approx(sacrebleu.CHRF().corpus_score(texts, golds).score, abs=1e-10)
 
 
 def test_bleu_worked_by_hand():
     # "the cat sat on the mat" against "the cat sat on a mat": 5 of 6 words, 3 of 5 pairs, 2 of 4 triples, 1 of 3 quadruples,
     # equal lengths: 100 · (5/6 · 3/5 · 2/4 · 1/3)^(1/4) = 100 · (1/12)^(1/4).
     assert translation.bleu(np.array([[6, 6, 5, 3, 2, 1, 6, 5, 4, 3]], dtype=float))[0] == pytest.approx(100 * (1 / 12) ** 0.25)
-    # One word too few: the penalty is exp(1 - 6/5); no quadruple matches: half a match stands for it.
+    # One word too few: the penalty is exp(1 - 6/5); no quadruple matches: it counts as half a match.
     assert translation.bleu(np.array([[5, 6, 4, 2, 1, 0, 5, 4, 3, 2]], dtype=float))[0] == \
         pytest.approx(100 * np.exp(-0.2) * (4 / 5 * 2 / 4 * 1 / 3 * 0.5 / 2) ** 0.25)
 
@@ -67,21 +67,21 @@ def test_chrf_worked_by_hand():
 def test_a_row_without_references_takes_no_part():
     pytest.importorskip("sacrebleu")
     measures = translation.per_example(["the cat sat here", "x"], [["the cat sat here"], []])
-    found = translation.scores(measures, np.array([[1.0, 1.0], [0.0, 1.0]]))
-    assert found["bleu"][0] == pytest.approx(100) and np.isnan(found["bleu"][1]) and np.isnan(found["chrf"][1])
+    scores = translation.scores(measures, np.array([[1.0, 1.0], [0.0, 1.0]]))
+    assert scores["bleu"][0] == pytest.approx(100) and np.isnan(scores["bleu"][1]) and np.isnan(scores["chrf"][1])
 
 
 @pytest.mark.parametrize(("references", "count"), [([["a"], ["b"]], "1"), ([["a", "b"]], "2"), ([["a", "b"], ["c"]], "var")])
 def test_signatures_are_the_librarys_own(references, count):
-    package = pytest.importorskip("sacrebleu")
-    assert translation.signature("bleu", references) == f"nrefs:{count}|case:mixed|eff:no|tok:13a|smooth:exp|version:{package.__version__}"
-    metric = package.CHRF()
-    metric.corpus_score(["a"] * len(references), across(references))
+    sacrebleu = pytest.importorskip("sacrebleu")
+    assert translation.signature("bleu", references) == f"nrefs:{count}|case:mixed|eff:no|tok:13a|smooth:exp|version:{sacrebleu.__version__}"
+    metric = sacrebleu.CHRF()
+    metric.corpus_score(["a"] * len(references), references_by_position(references))
     assert translation.signature("chrf", references) == str(metric.get_signature())
 
 
-def test_a_missing_library_is_told(monkeypatch):
+def test_a_missing_library_is_reported(monkeypatch):
     monkeypatch.setitem(sys.modules, "sacrebleu", None)
-    with pytest.raises(UserError, match=r"headstart\[translation\]") as told:
+    with pytest.raises(UserError, match=r"headstart\[translation\]") as caught:
         translation.per_example(["a"], [["a"]])
-    assert told.value.exit == Exit.UNAVAILABLE
+    assert caught.value.exit == Exit.UNAVAILABLE

@@ -22,52 +22,54 @@ from headstart.training.losses.losses import objective, total_weight
 SIZES = {"multiple-choice": 1, "question-answering": 2, "question-answering-beams": 2, "next-sentence": 2, "pre-training": 2, "replaced-token": 1}
 PAIRS = [(family, head) for family in tiny.FAMILIES for head in catalogue.find(family, "tests").heads]
 EVERY = pytest.mark.parametrize(("family", "head"), PAIRS)
-LOSSES = {"question-answering": "span", "question-answering-beams": "beam-span", "multiple-choice": "choice", "pre-training": "pretraining", "replaced-token": "token-binary"}
+LOSSES = {"question-answering": "span", "question-answering-beams": "beam-span", "multiple-choice": "choice", "pre-training": "pretraining",
+          "replaced-token": "token-binary"}
 
 
 @functools.cache
 def folder(family: str, head: str) -> Path:
     """A published model with this head."""
-    place = Path(tempfile.mkdtemp(prefix="headstart-test-"))
-    names = [f"LABEL_{number}" for number in range(SIZES.get(head, 3))]
-    return tiny.model_folder(family, place, head, names, seed=3)
+    path = Path(tempfile.mkdtemp(prefix="headstart-test-"))
+    names = [f"LABEL_{index}" for index in range(SIZES.get(head, 3))]
+    return tiny.model_folder(family, path, head, names, seed=3)
 
 
 @functools.cache
 def model(family: str, head: str):
-    held = load(str(folder(family, head)), None, seed=0)
-    held.module.eval()
-    return held
+    loaded = load(str(folder(family, head)), None, seed=0)
+    loaded.module.eval()
+    return loaded
 
 
 def features(family: str, head: str) -> list[Feature]:
-    """Texts of mixed lengths as pairs, three of each group; some of their places are asked."""
-    held, made = model(family, head).tokenizer, []
-    for number, (first, second) in enumerate(zip(tiny.texts(9, seed=1), tiny.texts(9, seed=2), strict=True)):
-        ids, types = held.lay_out(held.tokenize(first).ids[:40], held.tokenize(second).ids[:25])
-        asks = list(range(1 + number % 2, len(ids), 3))
-        targets = {"token-classification": Target([place % 3 if place % 2 else -100 for place in range(len(ids))], "token"),
-                   "question-answering": Target([number % 3, number % 3 + 2]), "multiple-choice": Target(int(number % 3 == 1)),
-                   "masked-language-model": Target([ids[place] for place in asks], "asked"),
-                   "causal-language-model": Target([ids[place] for place in asks], "asked"),
-                   "replaced-token": Target([place % 2 if place % 3 else -100 for place in range(len(ids))], "token"),
-                   "pre-training": Target([ids[place] for place in asks], "asked")}
-        own = {"label": targets.get(head, Target(number % 2))} | ({"next": Target(number % 2)} if head == "pre-training" else {})
+    """Text pairs of mixed lengths, three to a group; some of their positions have labels."""
+    tokenizer, features = model(family, head).tokenizer, []
+    for index, (first, second) in enumerate(zip(tiny.texts(9, seed=1), tiny.texts(9, seed=2), strict=True)):
+        ids, types = tokenizer.with_special_tokens(tokenizer.tokenize(first).ids[:40], tokenizer.tokenize(second).ids[:25])
+        label_positions = list(range(1 + index % 2, len(ids), 3))
+        targets_by_head = {"token-classification": Target([position % 3 if position % 2 else -100 for position in range(len(ids))], "token"),
+                   "question-answering": Target([index % 3, index % 3 + 2]), "multiple-choice": Target(int(index % 3 == 1)),
+                   "masked-language-model": Target([ids[position] for position in label_positions], "position"),
+                   "causal-language-model": Target([ids[position] for position in label_positions], "position"),
+                   "replaced-token": Target([position % 2 if position % 3 else -100 for position in range(len(ids))], "token"),
+                   "pre-training": Target([ids[position] for position in label_positions], "position")}
+        targets = {"label": targets_by_head.get(head, Target(index % 2))} | ({"next": Target(index % 2)} if head == "pre-training" else {})
         if head == "question-answering-beams":
-            none, begin = held.summary_place(len(ids)), 3 + number
-            own = {"label": Target([none, none] if number % 3 == 0 else [begin, begin + 2]),
-                   "outside": Target([int(place < 3 and place != none) for place in range(len(ids))], "token")}
+            null_position, start = tokenizer.pooled_position(len(ids)), 3 + index
+            targets = {"label": Target([null_position, null_position] if index % 3 == 0 else [start, start + 2]),
+                   "outside": Target([int(position < 3 and position != null_position) for position in range(len(ids))], "token")}
         weight = 1 / 3 if head == "multiple-choice" else 1.0
-        made.append(Feature(ids, types, own, asks=asks, group=number // 3 if head == "multiple-choice" else None, weight=weight))
-    return made
+        group = index // 3 if head == "multiple-choice" else None
+        features.append(Feature(ids, types, targets, label_positions=label_positions, group=group, weight=weight))
+    return features
 
 
-def parted(family: str, head: str, of: list[Feature], packed: bool) -> list[dict]:
-    held = model(family, head)
-    batch = collate(of, Layout(packed and (held.can_pack or len(of) == 1), held.tokenizer.pad_id))
+def split_outputs(family: str, head: str, feature_list: list[Feature], packed: bool) -> list[dict]:
+    loaded = model(family, head)
+    batch = collate(feature_list, Layout(packed and (loaded.can_pack or len(feature_list) == 1), loaded.tokenizer.pad_id))
     with torch.inference_mode():
-        outputs = held.forward(batch)
-    return held.parted(batch, {name: values.numpy() for name, values in outputs.items()})
+        outputs = loaded.forward(batch)
+    return loaded.split_outputs(batch, {name: values.numpy() for name, values in outputs.items()})
 
 
 def close(a, b) -> bool:
@@ -75,66 +77,70 @@ def close(a, b) -> bool:
 
 
 @EVERY
-def test_packed_padded_and_one_by_one_give_the_same_answers(family, head):
-    made = features(family, head)
-    packed, padded = parted(family, head, made, True), parted(family, head, made, False)
-    alone = [parted(family, head, [one], True)[0] for one in made]
-    for one, two, three in zip(packed, padded, alone, strict=True):
-        assert all(close(two[name], one[name]) and close(two[name], three[name]) for name in two)
-    assert np.std(np.concatenate([one["logits"].ravel() for one in packed])) > 1e-2, "all answers are equal: nothing was tested"
+def test_packed_padded_and_one_by_one_give_the_same_outputs(family, head):
+    feature_list = features(family, head)
+    packed, padded = split_outputs(family, head, feature_list, True), split_outputs(family, head, feature_list, False)
+    alone = [split_outputs(family, head, [feature], True)[0] for feature in feature_list]
+    for packed_outputs, padded_outputs, single_outputs in zip(packed, padded, alone, strict=True):
+        for name, values in padded_outputs.items():
+            assert close(values, packed_outputs[name]) and close(values, single_outputs[name]), name
+    assert np.std(np.concatenate([outputs["logits"].ravel() for outputs in packed])) > 1e-2, "all outputs are equal: nothing was tested"
 
 
 @EVERY
-def test_plain_transformers_gives_the_same_answers(family, head):
+def test_plain_transformers_gives_the_same_outputs(family, head):
     """One row at a time, its own positions and segment numbers; choices as it wants them."""
-    held = model(family, head)
-    plain = head_class(held.facts.row.heads[head].cls).from_pretrained(folder(family, head)).eval()
-    for one, ours in zip(features(family, head), parted(family, head, features(family, head), True), strict=True):
-        ids, types = torch.tensor([one.ids]), torch.tensor([one.types])
-        inputs = {"input_ids": ids} | ({"token_type_ids": types} if "token_type_ids" in held.tokenizer.held.model_input_names else {})
-        if (family, head) == ("xlnet", "causal-language-model"):  # one place more to ask for, and nobody sees what follows
+    loaded = model(family, head)
+    plain = head_class(loaded.info.family.heads[head].cls).from_pretrained(folder(family, head)).eval()
+    for feature, outputs in zip(features(family, head), split_outputs(family, head, features(family, head), True), strict=True):
+        ids, types = torch.tensor([feature.ids]), torch.tensor([feature.types])
+        inputs = {"input_ids": ids} | ({"token_type_ids": types} if "token_type_ids" in loaded.tokenizer.hf_tokenizer.model_input_names else {})
+        if (family, head) == ("xlnet", "causal-language-model"):  # one more query position, and none attends to what follows
             size = ids.shape[1] + 1
             inputs = {"input_ids": torch.nn.functional.pad(ids, (0, 1)), "perm_mask": torch.ones(1, size, size).triu(),
                       "target_mapping": torch.eye(size)[None, 1:]}
         if head == "multiple-choice":
             inputs = {name: values[None] for name, values in inputs.items()}
         with torch.inference_mode():
-            theirs = plain(**inputs)
+            reference = plain(**inputs)
         if head == "question-answering-beams":
-            assert_beams(plain, inputs, one, ours)
+            assert_beams(plain, inputs, feature, outputs)
             continue
         if head == "question-answering":
-            found = torch.cat([theirs.start_logits, theirs.end_logits]).T
+            expected = torch.cat([reference.start_logits, reference.end_logits]).T
         elif head == "pre-training":
-            found = theirs.prediction_logits[0][one.asks]
-            assert close(theirs.seq_relationship_logits[0].numpy(), ours["next"])
+            expected = reference.prediction_logits[0][feature.label_positions]
+            assert close(reference.seq_relationship_logits[0].numpy(), outputs["next"])
         elif "DoubleHeads" in type(plain).__name__:
-            found = theirs.mc_logits.reshape(-1)
+            expected = reference.mc_logits.reshape(-1)
         else:
-            found = theirs.logits[0]
-            found = found[one.asks] if "language-model" in head else found[:, None] if head == "replaced-token" else found
-        assert close(found.numpy(), ours["logits"])
+            expected = reference.logits[0]
+            if "language-model" in head:
+                expected = expected[feature.label_positions]
+            elif head == "replaced-token":
+                expected = expected[:, None]
+        assert close(expected.numpy(), outputs["logits"])
 
 
-def assert_beams(plain, inputs, one, ours):
+def assert_beams(plain, inputs, feature, outputs):
     """Starts, ends and class as transformers finds them; the loss too. Its flat lists run over ends, then starts."""
-    outside, none = torch.tensor([one.targets["outside"].value]).float(), one.targets["outside"].value.index(0)
-    none = none if none == 0 else len(one.ids) - 1
-    extra = {"cls_index": torch.tensor([none]), "p_mask": outside}
+    outside, null_position = torch.tensor([feature.targets["outside"].value]).float(), feature.targets["outside"].value.index(0)
+    null_position = null_position if null_position == 0 else len(feature.ids) - 1
+    extra = {"cls_index": torch.tensor([null_position]), "p_mask": outside}
     with torch.inference_mode():
-        theirs = plain(**inputs, **extra)
-        (first, last), = [one.targets["label"].value]
-        loss = plain(**inputs, **extra, start_positions=torch.tensor([first]), end_positions=torch.tensor([last]),
-                     is_impossible=torch.tensor([float(first == none)])).loss
-    assert ours["starts"].tolist() == theirs.start_top_index[0].tolist()
-    assert close(np.exp(ours["start_scores"]), theirs.start_top_log_probs[0].numpy())
-    assert close(np.exp(ours["end_scores"]).T.ravel(), theirs.end_top_log_probs[0].numpy())
-    assert ours["ends"].T.ravel().tolist() == theirs.end_top_index[0].tolist()
-    assert close(ours["none"], theirs.cls_logits[0].numpy())
-    held = model(plain.config.model_type, "question-answering-beams")
+        reference = plain(**inputs, **extra)
+        (start, end), = [feature.targets["label"].value]
+        loss = plain(**inputs, **extra, start_positions=torch.tensor([start]), end_positions=torch.tensor([end]),
+                     is_impossible=torch.tensor([float(start == null_position)])).loss
+    assert outputs["starts"].tolist() == reference.start_top_index[0].tolist()
+    assert close(np.exp(outputs["start_scores"]), reference.start_top_log_probs[0].numpy())
+    assert close(np.exp(outputs["end_scores"]).T.ravel(), reference.end_top_log_probs[0].numpy())
+    assert outputs["ends"].T.ravel().tolist() == reference.end_top_index[0].tolist()
+    assert close(outputs["none"], reference.cls_logits[0].numpy())
+    loaded = model(plain.config.model_type, "question-answering-beams")
     spec = HeadSpec("question-answering-beams", 2, loss="beam-span")
-    own = held.own_losses(collate([one], Layout(False, held.tokenizer.pad_id)), spec, None)
-    assert abs(own.item() - loss.item()) < 1e-5
+    model_loss = loaded.feature_losses(collate([feature], Layout(False, loaded.tokenizer.pad_id)), spec, None)
+    assert abs(model_loss.item() - loss.item()) < 1e-5
 
 
 @EVERY
@@ -142,33 +148,34 @@ def test_gradients_of_packed_micro_batched_and_padded_are_the_same(family, head)
     loss = LOSSES.get(head, "cross-entropy")
     if not loss:
         pytest.skip("no task trains this head yet")
-    goal = objective(HeadSpec(head, SIZES.get(head, 3), loss=loss), Training(), ())
-    made, found = features(family, head), []
-    held = model(family, head)
+    loss_function = objective(HeadSpec(head, SIZES.get(head, 3), loss=loss), Training(), ())
+    feature_list, gradients = features(family, head), []
+    loaded = model(family, head)
     for packed, size in ((True, 9), (False, 9), (True, 3)):
-        batches = [collate(made[at:at + size], Layout(packed and held.can_pack, held.tokenizer.pad_id)) for at in range(0, 9, size)]
-        whole = total_weight(batches)
-        held.module.zero_grad()
+        layout = Layout(packed and loaded.can_pack, loaded.tokenizer.pad_id)
+        batches = [collate(feature_list[start:start + size], layout) for start in range(0, 9, size)]
+        total = total_weight(batches)
+        loaded.module.zero_grad()
         for batch in batches:
-            (goal(held, batch) / whole).backward()
-        found.append({name: weight.grad.numpy().copy() for name, weight in held.module.named_parameters() if weight.grad is not None})
-    held.module.zero_grad()
-    for name, theirs in found[0].items():
-        assert close(theirs, found[1][name]) and close(theirs, found[2][name]), name
+            (loss_function(loaded, batch) / total).backward()
+        gradients.append({name: weight.grad.numpy().copy() for name, weight in loaded.module.named_parameters() if weight.grad is not None})
+    loaded.module.zero_grad()
+    for name, expected in gradients[0].items():
+        assert close(expected, gradients[1][name]) and close(expected, gradients[2][name]), name
 
 
 @EVERY
-def test_a_fresh_head_is_drawn_from_the_seed_and_the_backbone_stays(family, head, tmp_path):
+def test_a_new_head_is_initialised_from_the_seed_and_the_backbone_stays(family, head, tmp_path):
     if "pre-training" in head or "language-model" in head or head in ("next-sentence", "replaced-token", "embedding"):
         spec = HeadSpec(head, 2)
-        kept = load(str(folder(family, head)), spec, seed=1)
-        old = dict(model(family, head).module.named_parameters())
-        assert not kept.drawn and all(torch.equal(held, old[name]) for name, held in kept.module.named_parameters())
+        loaded = load(str(folder(family, head)), spec, seed=1)
+        old_weights = dict(model(family, head).module.named_parameters())
+        assert not loaded.fresh_weights and all(torch.equal(weight, old_weights[name]) for name, weight in loaded.module.named_parameters())
         return
-    place = tiny.model_folder(family, tmp_path / "bare", seed=3)
+    path = tiny.model_folder(family, tmp_path / "bare", seed=3)
     spec = HeadSpec(head, SIZES.get(head, 3))
-    first, again, other = (dict(load(str(place), spec, seed=seed).module.named_parameters()) for seed in (1, 1, 2))
-    assert all(torch.equal(held, again[name]) for name, held in first.items())
-    drawn = load(str(place), spec, seed=1).drawn
-    assert drawn and any(not torch.equal(first[name], other[name]) for name in drawn)
-    assert all(torch.equal(first[name], other[name]) for name in first if name not in drawn)
+    first, same_seed, other_seed = (dict(load(str(path), spec, seed=seed).module.named_parameters()) for seed in (1, 1, 2))
+    assert all(torch.equal(weight, same_seed[name]) for name, weight in first.items())
+    initialised = load(str(path), spec, seed=1).fresh_weights
+    assert initialised and any(not torch.equal(first[name], other_seed[name]) for name in initialised)
+    assert all(torch.equal(first[name], other_seed[name]) for name in first if name not in initialised)

@@ -1,4 +1,4 @@
-"""Packed attention and cheap dropout against torch's own, place by place."""
+"""Packed attention and cheap dropout against torch's own, element by element."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from headstart.models.packing import attention
-from headstart.models.packing.attention import packed_attention, packing
-from headstart.models.packing.dropout import Dropout, cheap_dropout, multiplier, replace_dropout
+from headstart.models.packing.attention import pack_segments, packed_attention
+from headstart.models.packing.dropout import Dropout, dropout_factors, fast_dropout, replace_dropout
 
 HEADS, WIDTH = 3, 4
 CPU = torch.device("cpu")
@@ -20,21 +20,21 @@ def segments(lengths: list[int]) -> np.ndarray:
 
 
 def states(lengths: list[int], seed: int = 0) -> list[torch.Tensor]:
-    """q, k, v (1, H, T, D) that want gradients."""
-    draw = torch.Generator().manual_seed(seed)
-    return [torch.randn(1, HEADS, sum(lengths), WIDTH, generator=draw, requires_grad=True) for _ in range(3)]
+    """q, k, v (1, H, T, D) that require gradients."""
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randn(1, HEADS, sum(lengths), WIDTH, generator=generator, requires_grad=True) for _ in range(3)]
 
 
 def one_by_one(query, key, value, lengths: list[int], window: int | None = None, causal: bool = False) -> torch.Tensor:
     """Each segment by torch's own attention: (1, T, H, D)."""
-    made = []
-    for _, begin, end in segments(lengths).tolist():
-        steps = torch.arange(end - begin)
-        away = steps[:, None] - steps[None, :]
-        near = (away.abs() < (window or len(steps))) & (away >= 0 if causal else True)
-        made.append(torch.nn.functional.scaled_dot_product_attention(
-            query[:, :, begin:end], key[:, :, begin:end], value[:, :, begin:end], attn_mask=near, scale=0.5))
-    return torch.cat(made, dim=2).transpose(1, 2)
+    outputs = []
+    for _, start, end in segments(lengths).tolist():
+        positions = torch.arange(end - start)
+        distances = positions[:, None] - positions[None, :]
+        visible = (distances.abs() < (window or len(positions))) & (distances >= 0 if causal else True)
+        outputs.append(torch.nn.functional.scaled_dot_product_attention(
+            query[:, :, start:end], key[:, :, start:end], value[:, :, start:end], attn_mask=visible, scale=0.5))
+    return torch.cat(outputs, dim=2).transpose(1, 2)
 
 
 LENGTHS = pytest.mark.parametrize("lengths", [
@@ -45,108 +45,108 @@ LENGTHS = pytest.mark.parametrize("lengths", [
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("window", [None, 3])
 def test_packed_attention_is_attention_of_each_segment_with_its_gradients(lengths, window, causal):
-    ours, theirs = states(lengths), states(lengths)
-    pack = packing(segments(lengths), CPU)
+    inputs, reference_inputs = states(lengths), states(lengths)
+    pack = pack_segments(segments(lengths), CPU)
     options = {"dropout": 0.0, "scaling": 0.5, "window": window, "causal": causal}
-    mixed = packed_attention(*ours, pack, **options)
-    wanted = one_by_one(*theirs, lengths, window, causal)
-    assert torch.allclose(mixed, wanted, atol=1e-6)
-    weights = torch.randn(mixed.shape, generator=torch.Generator().manual_seed(1))
-    (mixed * weights).sum().backward()
-    (wanted * weights).sum().backward()
-    for mine, other in zip(ours, theirs, strict=True):
-        assert torch.allclose(mine.grad, other.grad, atol=1e-6)
+    output = packed_attention(*inputs, pack, **options)
+    expected = one_by_one(*reference_inputs, lengths, window, causal)
+    assert torch.allclose(output, expected, atol=1e-6)
+    weights = torch.randn(output.shape, generator=torch.Generator().manual_seed(1))
+    (output * weights).sum().backward()
+    (expected * weights).sum().backward()
+    for tensor, reference in zip(inputs, reference_inputs, strict=True):
+        assert torch.allclose(tensor.grad, reference.grad, atol=1e-6)
     with torch.inference_mode():
-        assert torch.allclose(packed_attention(*ours, pack, **options), wanted, atol=1e-6)
+        assert torch.allclose(packed_attention(*inputs, pack, **options), expected, atol=1e-6)
 
 
 @LENGTHS
 def test_first_tokens_alone_get_what_they_get_among_all(lengths):
-    ours, theirs = states(lengths), states(lengths)
-    pack = packing(segments(lengths), CPU, first_only=True)
-    firsts = ours[0].index_select(2, pack.firsts)
-    mixed = packed_attention(firsts, *ours[1:], pack, dropout=0.0, scaling=0.5, firsts=True)
-    wanted = one_by_one(*theirs, lengths).index_select(1, pack.firsts)
-    assert torch.allclose(mixed, wanted, atol=1e-6)
-    mixed.square().sum().backward()
-    wanted.square().sum().backward()
-    for mine, other in zip(ours, theirs, strict=True):
-        assert torch.allclose(mine.grad, other.grad, atol=1e-6)
+    inputs, reference_inputs = states(lengths), states(lengths)
+    pack = pack_segments(segments(lengths), CPU, first_tokens_only=True)
+    firsts = inputs[0].index_select(2, pack.first_positions)
+    output = packed_attention(firsts, *inputs[1:], pack, dropout=0.0, scaling=0.5, first_tokens_only=True)
+    expected = one_by_one(*reference_inputs, lengths).index_select(1, pack.first_positions)
+    assert torch.allclose(output, expected, atol=1e-6)
+    output.square().sum().backward()
+    expected.square().sum().backward()
+    for tensor, reference in zip(inputs, reference_inputs, strict=True):
+        assert torch.allclose(tensor.grad, reference.grad, atol=1e-6)
 
 
 @pytest.mark.parametrize("firsts", [False, True])
-def test_gradients_with_dropout_are_those_of_the_numbers_that_were_drawn(firsts):
+def test_gradients_with_dropout_are_those_of_the_sampled_mask(firsts):
     """The same seed drops the same weights, so a small step along the gradient changes the sum as it says."""
     lengths = [3, 9, 1, 7, 7]
-    pack = packing(segments(lengths), CPU, first_only=firsts)
-    held = [one.detach().double().requires_grad_() for one in states(lengths)]
+    pack = pack_segments(segments(lengths), CPU, first_tokens_only=firsts)
+    inputs = [state.detach().double().requires_grad_() for state in states(lengths)]
 
     def total() -> torch.Tensor:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(5)
-            query = held[0].index_select(2, pack.firsts) if firsts else held[0]
-            return packed_attention(query, *held[1:], pack, dropout=0.5, scaling=0.5, firsts=firsts).pow(3).sum()
+            query = inputs[0].index_select(2, pack.first_positions) if firsts else inputs[0]
+            return packed_attention(query, *inputs[1:], pack, dropout=0.5, scaling=0.5, first_tokens_only=firsts).pow(3).sum()
 
     total().backward()
-    assert total() != packed_attention(held[0], *held[1:], pack, dropout=0.0, scaling=0.5).pow(3).sum()
-    for one in held:
-        assert one.grad is not None
-        direction = torch.randn(one.shape, dtype=one.dtype, generator=torch.Generator().manual_seed(2))
-        before = one.detach().clone()
+    assert total() != packed_attention(inputs[0], *inputs[1:], pack, dropout=0.0, scaling=0.5).pow(3).sum()
+    for tensor in inputs:
+        assert tensor.grad is not None
+        direction = torch.randn(tensor.shape, dtype=tensor.dtype, generator=torch.Generator().manual_seed(2))
+        before = tensor.detach().clone()
         with torch.no_grad():
-            one.copy_(before + 1e-6 * direction)
+            tensor.copy_(before + 1e-6 * direction)
             above = total()
-            one.copy_(before - 1e-6 * direction)
+            tensor.copy_(before - 1e-6 * direction)
             below = total()
-            one.copy_(before)
-        assert float((above - below) / 2e-6) == pytest.approx(float((one.grad * direction).sum()), rel=1e-5, abs=1e-7)
+            tensor.copy_(before)
+        assert float((above - below) / 2e-6) == pytest.approx(float((tensor.grad * direction).sum()), rel=1e-5, abs=1e-7)
 
 
 @LENGTHS
-def test_the_way_of_other_devices_gives_the_same(lengths, monkeypatch):
-    held = states(lengths)
-    pack = packing(segments(lengths), CPU)
-    small = packed_attention(*held, pack, dropout=0.0, scaling=0.5, window=5)
-    first = packed_attention(held[0].index_select(2, pack.firsts), *held[1:], pack, dropout=0.0, scaling=0.5, firsts=True)
-    causal = [packed_attention(*held, pack, dropout=0.0, scaling=0.5, window=window, causal=True) for window in (None, 5)]
-    monkeypatch.setattr(attention, "SMALL_TRAINED", 0)
+def test_the_path_for_other_devices_gives_the_same(lengths, monkeypatch):
+    inputs = states(lengths)
+    pack = pack_segments(segments(lengths), CPU)
+    windowed = packed_attention(*inputs, pack, dropout=0.0, scaling=0.5, window=5)
+    first_tokens = packed_attention(inputs[0].index_select(2, pack.first_positions), *inputs[1:], pack, dropout=0.0, scaling=0.5, first_tokens_only=True)
+    causal = [packed_attention(*inputs, pack, dropout=0.0, scaling=0.5, window=window, causal=True) for window in (None, 5)]
+    monkeypatch.setattr(attention, "MAX_SMALL_TRAINING", 0)
     for window, before in zip((None, 5), causal, strict=True):
-        again = packed_attention(*held, pack, dropout=0.0, scaling=0.5, window=window, causal=True)
-        assert torch.allclose(before, again, atol=1e-6)
-    assert torch.allclose(small, packed_attention(*held, pack, dropout=0.0, scaling=0.5, window=5), atol=1e-6)
-    again = packed_attention(held[0].index_select(2, pack.firsts), *held[1:], pack, dropout=0.0, scaling=0.5, firsts=True)
-    assert torch.allclose(first, again, atol=1e-6)
+        general = packed_attention(*inputs, pack, dropout=0.0, scaling=0.5, window=window, causal=True)
+        assert torch.allclose(before, general, atol=1e-6)
+    assert torch.allclose(windowed, packed_attention(*inputs, pack, dropout=0.0, scaling=0.5, window=5), atol=1e-6)
+    general = packed_attention(inputs[0].index_select(2, pack.first_positions), *inputs[1:], pack, dropout=0.0, scaling=0.5, first_tokens_only=True)
+    assert torch.allclose(first_tokens, general, atol=1e-6)
 
 
 def test_groups_hold_every_segment_once_and_little_padding():
-    draw = np.random.default_rng(0)
+    generator = np.random.default_rng(0)
     for count in (1, 2, 33, 400):
-        lengths = draw.integers(1, 60, count).tolist()
-        pack = packing(segments(lengths), CPU)
-        assert sorted(pack.order.tolist()) == list(range(count)) and len(pack.groups) <= attention.GROUPS
+        lengths = generator.integers(1, 60, count).tolist()
+        pack = pack_segments(segments(lengths), CPU)
+        assert sorted(pack.segment_order.tolist()) == list(range(count)) and len(pack.groups) <= attention.MAX_GROUPS
         assert sorted(set(pack.scatter.tolist())) == sorted(pack.scatter.tolist())
         assert torch.equal(pack.gather.index_select(0, pack.scatter), torch.arange(sum(lengths)))
-        one = count * max(lengths) ** 2
-        assert sum(group.count * group.longest ** 2 for group in pack.groups) <= one
+        single_group = count * max(lengths) ** 2
+        assert sum(group.count * group.max_length ** 2 for group in pack.groups) <= single_group
 
 
 def test_dropout_keeps_the_mean_and_drops_the_share_it_says():
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        made = cheap_dropout(torch.ones(1000, 1003), 0.1)
-    dropped = (made == 0).double().mean()
+        output = fast_dropout(torch.ones(1000, 1003), 0.1)
+    dropped = (output == 0).double().mean()
     assert float(dropped) == pytest.approx(26 / 256, abs=2e-3)
-    assert float(made.double().mean()) == pytest.approx(1.0, abs=2e-3)
-    assert set(made.unique().tolist()) == {0.0, float(np.float32(256 / 230))}
+    assert float(output.double().mean()) == pytest.approx(1.0, abs=2e-3)
+    assert set(output.unique().tolist()) == {0.0, float(np.float32(256 / 230))}
 
 
 def test_dropout_draws_from_the_seed_and_neighbours_are_independent():
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
-        first = multiplier((7, 1001), 0.5, torch.float32)
-        second = multiplier((7, 1001), 0.5, torch.float32)
+        first = dropout_factors((7, 1001), 0.5, torch.float32)
+        second = dropout_factors((7, 1001), 0.5, torch.float32)
         torch.manual_seed(3)
-        assert torch.equal(first, multiplier((7, 1001), 0.5, torch.float32))
+        assert torch.equal(first, dropout_factors((7, 1001), 0.5, torch.float32))
     assert not torch.equal(first, second)
     flat = (first.flatten() > 0).double()
     for step in (1, 2, 7, 8, 64):
@@ -154,11 +154,11 @@ def test_dropout_draws_from_the_seed_and_neighbours_are_independent():
 
 
 def test_dropout_takes_the_place_of_every_dropout_and_adds_no_weight():
-    made = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Dropout(0.3), torch.nn.Sequential(torch.nn.Dropout(0.0)))
-    names = list(made.state_dict())
-    replace_dropout(made)
-    assert isinstance(made[1], Dropout) and made[1].p == 0.3 and isinstance(made[2][0], Dropout)
-    assert list(made.state_dict()) == names
+    model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Dropout(0.3), torch.nn.Sequential(torch.nn.Dropout(0.0)))
+    names = list(model.state_dict())
+    replace_dropout(model)
+    assert isinstance(model[1], Dropout) and model[1].p == 0.3 and isinstance(model[2][0], Dropout)
+    assert list(model.state_dict()) == names
     values = torch.randn(5, 4)
-    assert torch.equal(made.eval()(values), made[0](values))
-    assert not torch.equal(made.train()(values), made[0](values))
+    assert torch.equal(model.eval()(values), model[0](values))
+    assert not torch.equal(model.train()(values), model[0](values))

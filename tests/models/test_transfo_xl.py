@@ -1,4 +1,4 @@
-"""Transformer-XL: our own model says what the formulas say, and keeps the published names."""
+"""Transformer-XL: our own model computes what the formulas say, and keeps the published names."""
 
 import json
 import subprocess
@@ -44,7 +44,7 @@ VARIANTS = {
 }
 
 
-def made(cls=TransfoXLLMHeadModel, seed=0, **changes):
+def build(cls=TransfoXLLMHeadModel, seed=0, **changes):
     """A model with weights far from their small first values, so that a fault would show."""
     torch.manual_seed(seed)
     module = cls(TransfoXLConfig(**BASE | changes)).eval()
@@ -55,120 +55,120 @@ def made(cls=TransfoXLLMHeadModel, seed=0, **changes):
     return module
 
 
-def words(rows, length, seed=1, size=43):
+def random_ids(rows, length, seed=1, size=43):
     return torch.randint(0, size, (rows, length), generator=torch.Generator().manual_seed(seed))
 
 
-def near(found, expected):
+def assert_close(actual, expected):
     expected = np.asarray(expected)
-    found = found.detach().numpy()
-    assert found.shape == expected.shape
-    assert np.all(np.abs(found - expected) <= 1e-5 * np.maximum(1, np.abs(expected))), np.abs(found - expected).max()
+    actual = actual.detach().numpy()
+    assert actual.shape == expected.shape
+    assert np.all(np.abs(actual - expected) <= 1e-5 * np.maximum(1, np.abs(expected))), np.abs(actual - expected).max()
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_the_model_says_what_the_formulas_say(variant):
-    module = made(**VARIANTS[variant])
+def test_the_model_computes_what_the_formulas_say(variant):
+    module = build(**VARIANTS[variant])
     oracle = Oracle(module)
-    first, second = words(2, 7), words(2, 4, seed=2)
+    first_ids, second_ids = random_ids(2, 7), random_ids(2, 4, seed=2)
     mems = None
     memories = [None, None]
-    for ids in (first, second):
-        found = module(ids, mems=mems, output_hidden_states=True, output_attentions=True)
-        lost = module(ids, mems=mems, labels=ids)
+    for ids in (first_ids, second_ids):
+        output = module(ids, mems=mems, output_hidden_states=True, output_attentions=True)
+        loss_output = module(ids, mems=mems, labels=ids)
         for row in range(2):
             states, attentions, memories[row] = oracle.segment(ids[row].tolist(), memories[row])
             for layer, expected in enumerate(states):
-                near(found.hidden_states[layer][row], expected)
+                assert_close(output.hidden_states[layer][row], expected)
             for layer, expected in enumerate(attentions):
-                near(found.attentions[layer][row], expected)
+                assert_close(output.attentions[layer][row], expected)
             expected = np.array([oracle.log_probabilities(state) for state in states[-1]])
-            near(found.logits[row], expected)
-            near(lost.losses[row], [-expected[place, ids[row, place + 1]] for place in range(ids.shape[1] - 1)])
-            for layer, kept in enumerate(memories[row]):
-                if kept:
-                    near(found.mems[layer][:, row], kept)
-        assert lost.loss.item() == pytest.approx(lost.losses.mean().item(), abs=1e-6)
-        mems = found.mems
+            assert_close(output.logits[row], expected)
+            assert_close(loss_output.losses[row], [-expected[index, ids[row, index + 1]] for index in range(ids.shape[1] - 1)])
+            for layer, memory in enumerate(memories[row]):
+                if memory:
+                    assert_close(output.mems[layer][:, row], memory)
+        assert loss_output.loss.item() == pytest.approx(loss_output.losses.mean().item(), abs=1e-6)
+        mems = output.mems
 
 
 def test_a_memory_keeps_nothing_to_differentiate():
-    module = made()
-    found = module(words(1, 4))
-    assert all(memory.shape == (5, 1, 16) and not memory.requires_grad for memory in found.mems)
+    module = build()
+    output = module(random_ids(1, 4))
+    assert all(memory.shape == (5, 1, 16) and not memory.requires_grad for memory in output.mems)
 
 
-def test_a_text_in_segments_says_what_the_whole_says():
-    module, ids = made(mem_len=20), words(2, 17)
-    whole = module(ids).logits
-    found, mems = [], None
-    for part in ids.split([5, 1, 8, 3], dim=1):
-        step = module(part, mems=mems)
-        found, mems = [*found, step.logits], step.mems
-    near(torch.cat(found, 1), whole.detach())
+def test_a_text_in_segments_gives_the_logits_of_the_whole_text():
+    module, ids = build(mem_len=20), random_ids(2, 17)
+    expected = module(ids).logits
+    logits, mems = [], None
+    for segment in ids.split([5, 1, 8, 3], dim=1):
+        output = module(segment, mems=mems)
+        logits, mems = [*logits, output.logits], output.mems
+    assert_close(torch.cat(logits, 1), expected.detach())
 
 
 def test_outputs_end_with_states_and_attentions():
-    module = made(TransfoXLModel)
-    states, attentions = module(words(1, 3), output_hidden_states=True, output_attentions=True)[-2:]
+    module = build(TransfoXLModel)
+    states, attentions = module(random_ids(1, 3), output_hidden_states=True, output_attentions=True)[-2:]
     assert len(states) == 3 and len(attentions) == 2
-    assert isinstance(module(words(1, 3), return_dict=False), tuple)
+    assert isinstance(module(random_ids(1, 3), return_dict=False), tuple)
 
 
 @pytest.mark.parametrize("changes", [{}, {"same_length": False}, {"pre_lnorm": True, "mem_len": 3}, {"mem_len": 0}],
                          ids=["usual", "all before", "norms first", "no memory"])
 @pytest.mark.parametrize("side", ["right", "left", "between"])
 def test_padding_changes_no_word_and_leaves_no_memory(side, changes):
-    module = made(TransfoXLModel, **changes)
-    rows = [words(1, length, seed=length)[0] for length in (6, 2, 4)]
-    places = {"right": [range(6), range(2), range(4)], "left": [range(6), range(4, 6), range(2, 6)],
+    module = build(TransfoXLModel, **changes)
+    rows = [random_ids(1, length, seed=length)[0] for length in (6, 2, 4)]
+    placements = {"right": [range(6), range(2), range(4)], "left": [range(6), range(4, 6), range(2, 6)],
               "between": [range(6), (1, 4), (0, 1, 3, 5)]}[side]
     mems, alone_mems = None, [None] * 3
     for _ in range(2):
         ids, mask = torch.full((3, 6), 7), torch.zeros(3, 6, dtype=torch.long)
-        for row, (text, here) in enumerate(zip(rows, places, strict=True)):
-            ids[row, list(here)], mask[row, list(here)] = text, 1
-        found = module(ids, mems=mems, attention_mask=mask, output_attentions=True)
-        for row, (text, here) in enumerate(zip(rows, places, strict=True)):
+        for row, (text, positions) in enumerate(zip(rows, placements, strict=True)):
+            ids[row, list(positions)], mask[row, list(positions)] = text, 1
+        output = module(ids, mems=mems, attention_mask=mask, output_attentions=True)
+        for row, (text, positions) in enumerate(zip(rows, placements, strict=True)):
             alone = module(text[None], mems=alone_mems[row], output_attentions=True)
-            near(found.last_hidden_state[row, list(here)], alone.last_hidden_state[0].detach())
+            assert_close(output.last_hidden_state[row, list(positions)], alone.last_hidden_state[0].detach())
             memory = alone.attentions[0].shape[-1] - len(text)
-            columns = [*range(memory), *(memory + place for place in here)]
-            near(found.attentions[1][row][:, list(here)][:, :, columns], alone.attentions[1][0].detach())
+            columns = [*range(memory), *(memory + position for position in positions)]
+            assert_close(output.attentions[1][row][:, list(positions)][:, :, columns], alone.attentions[1][0].detach())
             if alone.mems:
-                near(found.mems[1][:, row], alone.mems[1][:, 0])
+                assert_close(output.mems[1][:, row], alone.mems[1][:, 0])
             alone_mems[row] = alone.mems
-        mems = found.mems
+        mems = output.mems
 
 
-def test_losses_stand_at_their_words_and_labels_stay_as_they_were():
-    module, ids = made(), words(3, 8)
+def test_losses_are_per_token_and_labels_stay_unchanged():
+    module, ids = build(), random_ids(3, 8)
     labels = ids.clone()
     labels[0, :5] = -100
     labels[1] = -100
-    kept = labels.clone()
-    found = module(ids, labels=labels)
-    assert torch.equal(labels, kept)
+    labels_before = labels.clone()
+    output = module(ids, labels=labels)
+    assert torch.equal(labels, labels_before)
     full = module(ids).logits
     expected = -full[:, :-1].gather(2, ids[:, 1:, None])[..., 0] * (labels[:, 1:] != -100)
-    near(found.losses, expected.detach())
-    assert found.loss.item() == pytest.approx((expected.sum() / (labels[:, 1:] != -100).sum()).item(), abs=1e-6)
+    assert_close(output.losses, expected.detach())
+    assert output.loss.item() == pytest.approx((expected.sum() / (labels[:, 1:] != -100).sum()).item(), abs=1e-6)
     assert module(ids, labels=torch.full_like(ids, -100)).loss.item() == 0
 
 
 def test_padding_takes_no_part_in_the_loss():
-    module, ids = made(), words(1, 5)
+    module, ids = build(), random_ids(1, 5)
     padded = torch.cat([torch.full((1, 2), 3), ids, torch.full((1, 1), 3)], 1)
     mask = torch.tensor([[0, 0, 1, 1, 1, 1, 1, 0]])
-    near(module(padded, attention_mask=mask, labels=padded).loss, module(ids, labels=ids).loss.detach())
+    assert_close(module(padded, attention_mask=mask, labels=padded).loss, module(ids, labels=ids).loss.detach())
 
 
 def test_the_training_loss_never_builds_the_whole_vocabulary():
-    module = made(vocab_size=5000, cutoffs=[11, 20])
+    module = build(vocab_size=5000, cutoffs=[11, 20])
     widths = []
-    original = module.crit.normalised
-    module.crit.normalised = lambda *inputs: widths.append(tuple(original(*inputs).shape)) or original(*inputs)
-    ids = words(2, 9, size=20)
+    original = module.crit.cluster_log_softmax
+    module.crit.cluster_log_softmax = lambda *inputs: widths.append(tuple(original(*inputs).shape)) or original(*inputs)
+    ids = random_ids(2, 9, size=20)
     module(ids, labels=ids)
     assert max(width for _, width in widths) == 13  # 11 words and two clusters; the third cluster never came
     ids[0, 3] = 4000
@@ -178,46 +178,46 @@ def test_the_training_loss_never_builds_the_whole_vocabulary():
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_weight_learns(variant):
-    module = made(**VARIANTS[variant]).train()
+    module = build(**VARIANTS[variant]).train()
     ids = torch.arange(43).repeat(2)[None]
-    found = module(ids[:, :50], labels=ids[:, :50])
-    module(ids, mems=found.mems, labels=ids).loss.backward()
-    still = [name for name, weight in module.named_parameters() if weight.grad is None or not weight.grad.abs().sum() > 0]
-    assert still == []
+    output = module(ids[:, :50], labels=ids[:, :50])
+    module(ids, mems=output.mems, labels=ids).loss.backward()
+    untrained = [name for name, weight in module.named_parameters() if weight.grad is None or not weight.grad.abs().sum() > 0]
+    assert untrained == []
 
 
 def recomputed(module, ids, steps, mask=None):
-    """Greedy writing with the whole text read anew for each word."""
+    """Greedy decoding that reads the whole text again for each token."""
     for _ in range(steps):
-        following = module(ids, attention_mask=mask).logits[:, -1].argmax(-1)
-        ids = torch.cat([ids, following[:, None]], 1)
+        next_ids = module(ids, attention_mask=mask).logits[:, -1].argmax(-1)
+        ids = torch.cat([ids, next_ids[:, None]], 1)
         mask = None if mask is None else torch.cat([mask, torch.ones_like(mask[:, :1])], 1)
     return ids
 
 
 @pytest.mark.parametrize("changes", [{}, {"mem_len": 30}, {"pre_lnorm": True}, {"mem_len": 0}, {"div_val": 1}],
                          ids=["short memory", "long memory", "norms first", "no memory", "one table"])
-def test_writing_with_memories_is_writing_with_the_whole_text_read_anew(changes):
-    module, ids = made(eos_token_id=None, **changes), words(2, 6)
+def test_generating_with_memories_is_generating_without_them(changes):
+    module, ids = build(eos_token_id=None, **changes), random_ids(2, 6)
     expected = recomputed(module, ids, 10)
     assert torch.equal(module.generate(ids, max_new_tokens=10, do_sample=False), expected)
     assert torch.equal(module.generate(ids, max_new_tokens=10, do_sample=False, use_cache=False), expected)
 
 
-@pytest.mark.parametrize("how", [{"num_beams": 3, "do_sample": False}, {"do_sample": True, "top_p": 0.9, "num_return_sequences": 2},
+@pytest.mark.parametrize("options", [{"num_beams": 3, "do_sample": False}, {"do_sample": True, "top_p": 0.9, "num_return_sequences": 2},
                                  {"num_beams": 2, "do_sample": True}], ids=["beams", "sampling", "sampled beams"])
-def test_beams_and_samples_carry_their_own_memories(how):
-    module, ids = made(eos_token_id=None), words(2, 6)
+def test_beams_and_samples_carry_their_own_memories(options):
+    module, ids = build(eos_token_id=None), random_ids(2, 6)
     texts = []
     for use_cache in (True, False):
         torch.manual_seed(5)
-        texts.append(module.generate(ids, max_new_tokens=8, use_cache=use_cache, **how))
+        texts.append(module.generate(ids, max_new_tokens=8, use_cache=use_cache, **options))
     assert torch.equal(*texts)
 
 
-def test_prompts_of_unlike_lengths_are_written_on_together():
-    module = made(eos_token_id=None)
-    prompts = [words(1, length, seed=length) for length in (3, 7)]
+def test_prompts_of_different_lengths_are_continued_in_one_batch():
+    module = build(eos_token_id=None)
+    prompts = [random_ids(1, length, seed=length) for length in (3, 7)]
     padded = torch.cat([torch.cat([torch.full((1, 4), 2), prompts[0]], 1), prompts[1]])
     mask = torch.tensor([[0] * 4 + [1] * 3, [1] * 7])
     together = module.generate(padded, attention_mask=mask, max_new_tokens=6, do_sample=False)
@@ -225,57 +225,57 @@ def test_prompts_of_unlike_lengths_are_written_on_together():
         assert torch.equal(together[row, 7:], module.generate(prompt, max_new_tokens=6, do_sample=False)[0, prompt.shape[1]:])
 
 
-@pytest.mark.parametrize("how", [{}, {"use_cache": False}, {"num_beams": 2}])
-def test_writing_goes_on_after_a_memory(how):
-    module, ids = made(mem_len=30, eos_token_id=None), words(2, 9)
-    expected = module.generate(ids, max_new_tokens=6, do_sample=False, **how)[:, 9:]
+@pytest.mark.parametrize("options", [{}, {"use_cache": False}, {"num_beams": 2}])
+def test_generation_continues_from_a_memory(options):
+    module, ids = build(mem_len=30, eos_token_id=None), random_ids(2, 9)
+    expected = module.generate(ids, max_new_tokens=6, do_sample=False, **options)[:, 9:]
     mems = module(ids[:, :5]).mems
-    found = module.generate(ids[:, 5:], mems=mems, max_new_tokens=6, do_sample=False, **how)[:, 4:]
-    assert torch.equal(found, expected)
+    continuation = module.generate(ids[:, 5:], mems=mems, max_new_tokens=6, do_sample=False, **options)[:, 4:]
+    assert torch.equal(continuation, expected)
 
 
-def test_only_the_last_places_are_scored_when_no_more_are_asked_for():
-    module, ids = made(), words(2, 6)
-    near(module(ids, logits_to_keep=2).logits, module(ids).logits[:, -2:].detach())
+def test_logits_to_keep_computes_only_the_last_logits():
+    module, ids = build(), random_ids(2, 6)
+    assert_close(module(ids, logits_to_keep=2).logits, module(ids).logits[:, -2:].detach())
 
 
-def test_vectors_may_be_given_for_words():
-    module, ids = made(), words(2, 6)
+def test_embeddings_may_be_passed_instead_of_ids():
+    module, ids = build(), random_ids(2, 6)
     vectors = module.get_input_embeddings()(ids)
-    near(module(inputs_embeds=vectors).logits, module(ids).logits.detach())
+    assert_close(module(inputs_embeds=vectors).logits, module(ids).logits.detach())
     expected = module.generate(ids, max_new_tokens=3, do_sample=False)[:, 6:]
     assert torch.equal(module.generate(inputs_embeds=vectors, max_new_tokens=3, do_sample=False), expected)
 
 
-def same(one, other, ids):
-    """The same weights to the bit, what was one weight still is one, and the same outputs."""
-    weights = other.state_dict()
-    assert all(torch.equal(weight, weights.pop(name)) for name, weight in one.state_dict().items()) and not weights
-    assert [name for name, _ in one.named_parameters()] == [name for name, _ in other.named_parameters()]
-    near(one.eval()(ids)[0], other.eval()(ids)[0].detach())
+def assert_same_model(model, expected, ids):
+    """The same weights to the bit, still tied where they were tied, and the same outputs."""
+    weights = expected.state_dict()
+    assert all(torch.equal(weight, weights.pop(name)) for name, weight in model.state_dict().items()) and not weights
+    assert [name for name, _ in model.named_parameters()] == [name for name, _ in expected.named_parameters()]
+    assert_close(model.eval()(ids)[0], expected.eval()(ids)[0].detach())
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_saved_model_is_the_same_when_loaded(variant, tmp_path):
-    module, ids = made(**VARIANTS[variant]), words(2, 6)
+    module, ids = build(**VARIANTS[variant]), random_ids(2, 6)
     module.save_pretrained(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     assert config["model_type"] == "transfo-xl" and config["architectures"] == ["TransfoXLLMHeadModel"]
-    loaded, told = TransfoXLLMHeadModel.from_pretrained(tmp_path, output_loading_info=True)
-    assert not any(told.values())
-    same(loaded, module, ids)
+    loaded, loading_info = TransfoXLLMHeadModel.from_pretrained(tmp_path, output_loading_info=True)
+    assert not any(loading_info.values())
+    assert_same_model(loaded, module, ids)
     loaded.save_pretrained(tmp_path / "again")
-    same(TransfoXLLMHeadModel.from_pretrained(tmp_path / "again"), module, ids)
+    assert_same_model(TransfoXLLMHeadModel.from_pretrained(tmp_path / "again"), module, ids)
 
 
 def test_a_state_dict_with_every_copy_loads_as_the_old_files_have_it(tmp_path):
-    module, ids = made(untie_r=False), words(2, 6)
+    module, ids = build(untie_r=False), random_ids(2, 6)
     module.save_pretrained(tmp_path)
     (tmp_path / "model.safetensors").unlink()
     torch.save(module.state_dict(), tmp_path / "pytorch_model.bin")
-    loaded, told = TransfoXLLMHeadModel.from_pretrained(tmp_path, output_loading_info=True)
-    assert not any(told.values())
-    same(loaded, module, ids)
+    loaded, loading_info = TransfoXLLMHeadModel.from_pretrained(tmp_path, output_loading_info=True)
+    assert not any(loading_info.values())
+    assert_same_model(loaded, module, ids)
 
 
 HEADS = {TransfoXLForSequenceClassification: {"score.weight"},
@@ -286,47 +286,47 @@ HEADS = {TransfoXLForSequenceClassification: {"score.weight"},
 @pytest.mark.parametrize("cls", HEADS, ids=lambda cls: cls.__name__)
 @pytest.mark.parametrize("untie_r", [True, False])
 def test_a_head_takes_the_backbone_of_a_language_model(cls, untie_r, tmp_path):
-    module = made(untie_r=untie_r)
+    module = build(untie_r=untie_r)
     module.save_pretrained(tmp_path / "words")
-    loaded, told = cls.from_pretrained(tmp_path / "words", num_labels=3 if "Answering" not in cls.__name__ else 2,
+    loaded, loading_info = cls.from_pretrained(tmp_path / "words", num_labels=3 if "Answering" not in cls.__name__ else 2,
                                        output_loading_info=True)
-    assert told["missing_keys"] == HEADS[cls]
+    assert loading_info["missing_keys"] == HEADS[cls]
     loaded.eval().save_pretrained(tmp_path / "head")
-    again, told = cls.from_pretrained(tmp_path / "head", output_loading_info=True)
-    assert not any(told.values())
-    same(again, loaded, words(2, 5))
+    reloaded, loading_info = cls.from_pretrained(tmp_path / "head", output_loading_info=True)
+    assert not any(loading_info.values())
+    assert_same_model(reloaded, loaded, random_ids(2, 5))
 
 
-def test_a_text_is_judged_by_its_last_word():
-    module = made(TransfoXLForSequenceClassification, num_labels=3)
-    ids = words(1, 4)
+def test_a_text_is_classified_from_its_last_token():
+    module = build(TransfoXLForSequenceClassification, num_labels=3)
+    ids = random_ids(1, 4)
     alone = module(ids).logits
     for before, after in ((0, 3), (2, 1)):
         padded = torch.cat([torch.full((1, before), 9), ids, torch.full((1, after), 9)], 1)
         mask = torch.tensor([[0] * before + [1] * 4 + [0] * after])
-        near(module(padded, attention_mask=mask).logits, alone.detach())
+        assert_close(module(padded, attention_mask=mask).logits, alone.detach())
     module.config.pad_token_id = 42
-    near(module(torch.cat([ids, torch.full((1, 3), 42)], 1)).logits, alone.detach())
+    assert_close(module(torch.cat([ids, torch.full((1, 3), 42)], 1)).logits, alone.detach())
 
 
 def test_heads_give_the_usual_losses():
-    ids, mask = words(2, 5), torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])
-    texts = made(TransfoXLForSequenceClassification, num_labels=3)
-    found = texts(ids, attention_mask=mask, labels=torch.tensor([2, 0]))
-    near(found.loss, torch.nn.functional.cross_entropy(found.logits, torch.tensor([2, 0])).detach())
-    assert made(TransfoXLForSequenceClassification, num_labels=1)(ids, labels=torch.tensor([0.5, 1.0])).loss > 0
-    tokens = made(TransfoXLForTokenClassification, num_labels=3)
+    ids, mask = random_ids(2, 5), torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])
+    classifier = build(TransfoXLForSequenceClassification, num_labels=3)
+    output = classifier(ids, attention_mask=mask, labels=torch.tensor([2, 0]))
+    assert_close(output.loss, torch.nn.functional.cross_entropy(output.logits, torch.tensor([2, 0])).detach())
+    assert build(TransfoXLForSequenceClassification, num_labels=1)(ids, labels=torch.tensor([0.5, 1.0])).loss > 0
+    tagger = build(TransfoXLForTokenClassification, num_labels=3)
     labels = torch.tensor([[0, 1, 2, -100, 1], [1, 1, 0, -100, -100]])
-    found = tokens(ids, attention_mask=mask, labels=labels)
-    near(found.loss, torch.nn.functional.cross_entropy(found.logits.flatten(0, 1), labels.flatten()).detach())
-    spans = made(TransfoXLForQuestionAnswering)
-    found = spans(ids, start_positions=torch.tensor([0, 1]), end_positions=torch.tensor([3, 2]))
-    expected = sum(torch.nn.functional.cross_entropy(scores, torch.tensor(places)) for scores, places in
-                   ((found.start_logits, [0, 1]), (found.end_logits, [3, 2]))) / 2
-    near(found.loss, expected.detach())
+    output = tagger(ids, attention_mask=mask, labels=labels)
+    assert_close(output.loss, torch.nn.functional.cross_entropy(output.logits.flatten(0, 1), labels.flatten()).detach())
+    span_model = build(TransfoXLForQuestionAnswering)
+    output = span_model(ids, start_positions=torch.tensor([0, 1]), end_positions=torch.tensor([3, 2]))
+    expected = sum(torch.nn.functional.cross_entropy(scores, torch.tensor(positions)) for scores, positions in
+                   ((output.start_logits, [0, 1]), (output.end_logits, [3, 2]))) / 2
+    assert_close(output.loss, expected.detach())
 
 
-def test_the_auto_classes_know_it(tmp_path):
+def test_the_auto_classes_load_it(tmp_path):
     from transformers import (
         AutoConfig,
         AutoModel,
@@ -337,7 +337,7 @@ def test_the_auto_classes_know_it(tmp_path):
     )
 
     headstart.models.register.register()  # a second time
-    module = made()
+    module = build()
     module.save_pretrained(tmp_path)
     assert type(AutoConfig.from_pretrained(tmp_path)) is TransfoXLConfig
     for auto, cls in ((AutoModel, TransfoXLModel), (AutoModelForCausalLM, TransfoXLLMHeadModel),
@@ -352,7 +352,7 @@ def test_the_package_stays_light():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-OLD = {"adaptive": True, "architectures": ["TransfoXLLMHeadModel"], "attn_type": 0, "clamp_len": 1000,
+PUBLISHED = {"adaptive": True, "architectures": ["TransfoXLLMHeadModel"], "attn_type": 0, "clamp_len": 1000,
        "cutoffs": [20000, 40000, 200000], "d_embed": 1024, "d_head": 64, "d_inner": 4096, "d_model": 1024, "div_val": 4,
        "dropatt": 0.0, "dropout": 0.1, "eos_token_id": 0, "init": "normal", "init_range": 0.01, "init_std": 0.02,
        "layer_norm_epsilon": 1e-05, "mem_len": 1600, "model_type": "transfo-xl", "n_head": 16, "n_layer": 18,
@@ -380,8 +380,8 @@ def published_shapes():
 
 
 def test_names_and_shapes_are_the_published_ones():
-    config = TransfoXLConfig.from_dict(OLD)
-    assert TransfoXLConfig().to_diff_dict() == TransfoXLConfig(**{key: OLD[key] for key in ("cutoffs", "tie_projs")}).to_diff_dict()
+    config = TransfoXLConfig.from_dict(PUBLISHED)
+    assert TransfoXLConfig().to_diff_dict() == TransfoXLConfig(**{key: PUBLISHED[key] for key in ("cutoffs", "tie_projs")}).to_diff_dict()
     with torch.device("meta"):
         module = TransfoXLLMHeadModel(config)
     shapes = {name: tuple(value.shape) for name, value in module.state_dict().items()}
@@ -390,7 +390,7 @@ def test_names_and_shapes_are_the_published_ones():
     assert sum(weight.numel() for weight in module.transformer.layers[0].parameters()) == 13_642_752
 
 
-def test_first_values_are_drawn_as_the_config_says():
+def test_weights_are_initialised_as_the_config_says():
     torch.manual_seed(0)
     module = TransfoXLLMHeadModel(TransfoXLConfig(**BASE | {"d_model": 64, "d_inner": 256, "d_embed": 64}))
     assert module.transformer.layers[0].pos_ff.CoreNet[0].weight.std().item() == pytest.approx(0.02, rel=0.05)
@@ -401,17 +401,17 @@ def test_first_values_are_drawn_as_the_config_says():
     assert all(weight.isfinite().all() and weight.abs().max() < 2 for weight in module.parameters())
 
 
-@pytest.mark.parametrize("changes, word", [
+@pytest.mark.parametrize("changes, phrase", [
     ({"cutoffs": [20, 11]}, "cutoffs"), ({"cutoffs": [50]}, "cutoffs"), ({"div_val": 0}, "div_val"), ({"d_embed": 2}, "div_val"),
     ({"tie_projs": [True]}, "tie_projs"), ({"d_model": 15}, "even"), ({"mem_len": -1}, "mem_len"), ({"attn_type": 2}, "attn_type"),
     ({"sample_softmax": 9}, "sample_softmax"), ({"init": "zeros"}, "init")])
-def test_a_config_that_makes_no_model_is_refused(changes, word):
-    with pytest.raises(UserError, match=word):
+def test_a_config_that_makes_no_model_is_refused(changes, phrase):
+    with pytest.raises(UserError, match=phrase):
         TransfoXLConfig(**BASE | changes)
 
 
 def test_what_does_not_fit_is_refused_in_words():
-    module, ids = made(), words(2, 4)
+    module, ids = build(), random_ids(2, 4)
     mems = module(ids).mems
     for wrong in ({"mems": mems[:1]}, {"mems": [memory[:, :1] for memory in mems]}, {"mems": []},
                   {"attention_mask": torch.ones(2, 3)}, {"attention_mask": torch.ones(2, 1, 4, 4)},
@@ -427,10 +427,10 @@ def test_what_does_not_fit_is_refused_in_words():
 
 
 def test_half_precision_stays_near():
-    module, ids = made(), words(2, 6)
+    module, ids = build(), random_ids(2, 6)
     expected = module(ids).logits.exp()
-    found = module.to(torch.bfloat16)(ids).logits.exp()
-    assert (found - expected).abs().max() < 2e-2
+    probabilities = module.to(torch.bfloat16)(ids).logits.exp()
+    assert (probabilities - expected).abs().max() < 2e-2
 
 
 @pytest.mark.slow
@@ -442,10 +442,10 @@ from headstart.models.transfo_xl.heads import TransfoXLLMHeadModel
 module = TransfoXLLMHeadModel(TransfoXLConfig()).eval()
 ids = torch.arange(0, 267735, 2100)[None]
 with torch.no_grad():
-    found = module(ids)
-    following = module(ids, mems=found.mems, labels=ids)
-assert found.logits.shape == (1, 128, 267735) and len(found.mems) == 18 and found.mems[0].shape == (1600, 1, 1024)
-assert abs(float(found.logits[0, -1].exp().sum()) - 1) < 1e-3 and following.losses.shape == (1, 127)
+    output = module(ids)
+    following = module(ids, mems=output.mems, labels=ids)
+assert output.logits.shape == (1, 128, 267735) and len(output.mems) == 18 and output.mems[0].shape == (1600, 1, 1024)
+assert abs(float(output.logits[0, -1].exp().sum()) - 1) < 1e-3 and following.losses.shape == (1, 127)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
     finished = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""The words of a Transformer-XL: cut as published, aligned with the text, read from files that run nothing."""
+"""The tokenizer of a Transformer-XL: splits as published, keeps offsets, reads its vocabulary without running code."""
 
 import builtins
 import collections
@@ -35,12 +35,12 @@ def tokenizer(vocabulary):
     return TransfoXLTokenizer(str(vocabulary))
 
 
-def spoken(tokenizer, text):
-    ids, places = tokenizer.offsets(text)
-    return ids, [text[begin:end] for begin, end in places]
+def tokens_in_text(tokenizer, text):
+    ids, offsets = tokenizer.offsets(text)
+    return ids, [text[start:end] for start, end in offsets]
 
 
-def test_words_are_cut_as_published(tokenizer):
+def test_words_are_split_as_published(tokenizer):
     text = '23,000 people are 1.80m tall - the well-known "people" don\'t.'
     expected = "23 @,@ 000 people are 1 @.@ 80m tall - the well @-@ known \" people \" don 't ."
     assert " ".join(tokenizer.tokenize(text)) == expected
@@ -64,9 +64,9 @@ def test_special_words_stay_whole(tokenizer):
 def test_small_letters_where_the_model_wants_them(vocabulary, tmp_path):
     small = TransfoXLTokenizer(str(vocabulary), lower_case=True)
     assert small.tokenize("THE Café, Izmir ΟΔΟΣ") == ["the", "café", ",", "izmir", "οδος"]
-    assert spoken(small, "THE Café, Izmir ΟΔΟΣ")[1] == ["THE", "Café", ",", "Izmir", "ΟΔΟΣ"]
+    assert tokens_in_text(small, "THE Café, Izmir ΟΔΟΣ")[1] == ["THE", "Café", ",", "Izmir", "ΟΔΟΣ"]
     # One letter becomes two, i and a dot; the rules cut between them.
-    assert spoken(small, "xİstanbul the")[1] == ["xİ", "İ", "stanbul", "the"]
+    assert tokens_in_text(small, "xİstanbul the")[1] == ["xİ", "İ", "stanbul", "the"]
     small.save_pretrained(tmp_path)
     assert TransfoXLTokenizer.from_pretrained(tmp_path).tokenize("THE") == ["the"]
 
@@ -86,20 +86,20 @@ def test_small_letters_where_the_model_wants_them(vocabulary, tmp_path):
     ("Mr. A. said so.", ["Mr.", "A.", "said", "so", "."]),
 ])
 def test_each_word_knows_its_characters(tokenizer, text, expected):
-    ids, parts = spoken(tokenizer, text)
+    ids, strings = tokens_in_text(tokenizer, text)
     assert ids == tokenizer(text)["input_ids"]
-    assert parts == expected
+    assert strings == expected
 
 
 def test_the_example_in_the_file_is_true(tokenizer):
     import headstart.models.transfo_xl.moses as file
 
-    text, words, characters = file.__doc__.split("\n\n")[1].strip().split("\n")
-    assert tokenizer.tokenize(text) == words.split()[1:]
-    assert [f"{begin}:{end}" for begin, end in tokenizer.offsets(text)[1]] == characters.split()[1:]
+    text, tokens, characters = file.__doc__.split("\n\n")[1].strip().split("\n")
+    assert tokenizer.tokenize(text) == tokens.split()[1:]
+    assert [f"{start}:{end}" for start, end in tokenizer.offsets(text)[1]] == characters.split()[1:]
 
 
-def test_a_mark_that_moves_before_a_quotation_mark_is_found_behind_it(tokenizer):
+def test_punctuation_that_moves_before_a_quotation_mark_keeps_its_offsets(tokenizer):
     text = 'the "people", "well".'
     assert tokenizer.tokenize(text) == ["the", '"', "people", ",", '"', '"', "well", ".", '"']
     assert tokenizer.offsets(text)[1] == [(0, 3), (4, 5), (5, 11), (12, 13), (11, 12), (14, 15), (15, 19), (20, 21), (19, 20)]
@@ -118,31 +118,31 @@ ODD = st.lists(st.one_of(
 @example("DOTDOTMULTI..DOTMULTI.a")
 @example("DOT\x00MULTI.")
 @example("\u00a0«\u00a0\u00a0»\u00a0")
-def test_offsets_and_words_are_of_one_cut_for_any_text(tokenizer, text):
-    ids, places = tokenizer.offsets(text)
+def test_offsets_and_tokens_agree_for_any_text(tokenizer, text):
+    ids, offsets = tokenizer.offsets(text)
     assert ids == tokenizer.convert_tokens_to_ids(tokenizer.tokenize(text))
-    words = tokenizer.tokenize(text)
-    assert len(places) == len(words)
+    tokens = tokenizer.tokenize(text)
+    assert len(offsets) == len(tokens)
     covered = [False] * len(text)
-    for word, (begin, end) in zip(words, places, strict=True):
-        assert 0 <= begin <= end <= len(text)
-        part = text[begin:end]
-        if word.isalnum() and word.isascii() and not {"DOT", "THIS"} & {word[:3], word[:4]}:
-            assert part.translate(dict.fromkeys(range(32))) == word
-        covered[begin:end] = [True] * (end - begin)
+    for token, (start, end) in zip(tokens, offsets, strict=True):
+        assert 0 <= start <= end <= len(text)
+        piece = text[start:end]
+        if token.isalnum() and token.isascii() and not {"DOT", "THIS"} & {token[:3], token[:4]}:
+            assert piece.translate(dict.fromkeys(range(32))) == token
+        covered[start:end] = [True] * (end - start)
     # Every letter and digit belongs to a word.
-    assert all(covered[place] for place, mark in enumerate(text) if unicodedata.category(mark)[0] in "LN")
+    assert all(covered[index] for index, character in enumerate(text) if unicodedata.category(character)[0] in "LN")
 
 
 @settings(max_examples=200, deadline=None)
 @given(ODD)
 def test_following_the_normaliser_gives_what_the_normaliser_gives(text):
-    from headstart.models.transfo_xl.moses import Tracked
+    from headstart.models.transfo_xl.moses import TrackedText
 
     moses = Moses(["<eos>"])
-    tracked = Tracked(text, [(place, place + 1) for place in range(len(text))])
+    tracked = TrackedText(text, [(index, index + 1) for index in range(len(text))])
     for pattern, template in moses.normaliser.substitutions:
-        tracked = tracked.replaced(pattern, template)
+        tracked = tracked.substituted(pattern, template)
         assert len(tracked.text) == len(tracked.spans)
     assert tracked.text.strip() == moses.normaliser.normalize(text)
 
@@ -150,19 +150,19 @@ def test_following_the_normaliser_gives_what_the_normaliser_gives(text):
 def test_added_tokens_are_found_as_the_library_finds_them(vocabulary):
     from transformers import AddedToken
 
-    own = TransfoXLTokenizer(str(vocabulary))
-    own.add_tokens([AddedToken("[A]", single_word=True), "known"])
-    ids, parts = spoken(own, "the [A] x[A] well-known.")
-    assert own.tokenize("the [A] x[A] well-known.") == ["the", "[A]", "x", "[", "A", "]", "well-", "known", "."]
-    assert parts == ["the", "[A]", "x", "[", "A", "]", "well-", "known", "."]
+    tokenizer = TransfoXLTokenizer(str(vocabulary))
+    tokenizer.add_tokens([AddedToken("[A]", single_word=True), "known"])
+    ids, strings = tokens_in_text(tokenizer, "the [A] x[A] well-known.")
+    assert tokenizer.tokenize("the [A] x[A] well-known.") == ["the", "[A]", "x", "[", "A", "]", "well-", "known", "."]
+    assert strings == ["the", "[A]", "x", "[", "A", "]", "well-", "known", "."]
     assert ids[1] == len(WORDS)
 
 
 def test_batches_are_padded_once_a_padding_word_is_named(tokenizer, vocabulary):
-    own = TransfoXLTokenizer(str(vocabulary), pad_token="<eos>")
-    found = own(["the well", "the"], padding=True, return_tensors="pt")
-    assert found["input_ids"].tolist() == [[1, 9], [1, 0]] and found["attention_mask"].tolist() == [[1, 1], [1, 0]]
-    assert len(own) == len(WORDS)
+    padding_tokenizer = TransfoXLTokenizer(str(vocabulary), pad_token="<eos>")
+    batch = padding_tokenizer(["the well", "the"], padding=True, return_tensors="pt")
+    assert batch["input_ids"].tolist() == [[1, 9], [1, 0]] and batch["attention_mask"].tolist() == [[1, 1], [1, 0]]
+    assert len(padding_tokenizer) == len(WORDS)
 
 
 def test_a_saved_tokenizer_is_the_same(tokenizer, tmp_path):
@@ -171,34 +171,34 @@ def test_a_saved_tokenizer_is_the_same(tokenizer, tmp_path):
     tokenizer.save_pretrained(tmp_path)
     assert (tmp_path / "vocab.txt").read_text(encoding="utf-8").split("\n")[:-1] == WORDS
     assert {path.suffix for path in tmp_path.iterdir()} == {".txt", ".json"}
-    found = AutoTokenizer.from_pretrained(tmp_path)
-    assert type(found) is TransfoXLTokenizer and found.get_vocab() == tokenizer.get_vocab()
+    loaded = AutoTokenizer.from_pretrained(tmp_path)
+    assert type(loaded) is TransfoXLTokenizer and loaded.get_vocab() == tokenizer.get_vocab()
     text = "Well-known “café” <formula> 1,000"
-    assert found(text) == tokenizer(text) and found.offsets(text) == tokenizer.offsets(text)
+    assert loaded(text) == tokenizer(text) and loaded.offsets(text) == tokenizer.offsets(text)
 
 
 def published(words=WORDS, **changes):
     """What the published files hold."""
     return {"counter": collections.Counter(words), "special": ["<eos>"], "min_freq": 0, "max_size": None, "lower_case": False,
             "delimiter": None, "vocab_file": None, "idx2sym": list(words), "eos_idx": 0, "unk_idx": 2,
-            "sym2idx": collections.OrderedDict((word, number) for number, word in enumerate(words))} | changes
+            "sym2idx": collections.OrderedDict((word, index) for index, word in enumerate(words))} | changes
 
 
-def old_torch(found):
+def old_torch(content):
     """The form in which torch saved until 2020: four pickles and the (empty) list of storages."""
     stream = io.BytesIO()
-    for value in (TORCH_MAGIC, 1001, {"protocol_version": 1001, "little_endian": True, "type_sizes": {"int": 4}}, found, []):
+    for value in (TORCH_MAGIC, 1001, {"protocol_version": 1001, "little_endian": True, "type_sizes": {"int": 4}}, content, []):
         pickle.dump(value, stream, protocol=2)
     return stream.getvalue()
 
 
-def new_torch(found):
+def new_torch(content):
     stream = io.BytesIO()
-    torch.save(found, stream)
+    torch.save(content, stream)
     return stream.getvalue()
 
 
-FORMS = {"old torch": old_torch, "torch": new_torch, "pickle": lambda found: pickle.dumps(found, protocol=4)}
+FORMS = {"old torch": old_torch, "torch": new_torch, "pickle": lambda content: pickle.dumps(content, protocol=4)}
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -206,14 +206,14 @@ FORMS = {"old torch": old_torch, "torch": new_torch, "pickle": lambda found: pic
 def test_the_published_vocabulary_is_read(form, name, tmp_path, tokenizer):
     (tmp_path / name).write_bytes(FORMS[form](published()))
     (tmp_path / "config.json").write_text('{"model_type": "transfo-xl"}')
-    found = TransfoXLTokenizer.from_pretrained(tmp_path)
-    assert found.get_vocab() == tokenizer.get_vocab()
-    found.save_pretrained(tmp_path / "saved")
+    loaded = TransfoXLTokenizer.from_pretrained(tmp_path)
+    assert loaded.get_vocab() == tokenizer.get_vocab()
+    loaded.save_pretrained(tmp_path / "saved")
     assert not (tmp_path / "saved" / name).exists()
     assert TransfoXLTokenizer.from_pretrained(tmp_path / "saved").get_vocab() == tokenizer.get_vocab()
 
 
-def test_what_the_old_torch_writes_is_that_form(tmp_path):
+def test_a_file_saved_by_an_old_torch_is_read(tmp_path):
     torch.save(published(), tmp_path / "vocab.bin", _use_new_zipfile_serialization=False)
     assert read_words(tmp_path / "vocab.bin") == WORDS
 
@@ -243,11 +243,11 @@ def opcodes(text):
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("trap", [Trap, State])
 def test_nothing_in_a_file_is_run(form, trap, tmp_path):
-    path, mark = tmp_path / "vocab.bin", tmp_path / "run"
-    path.write_bytes(FORMS[form](published(counter=trap(mark))))
+    path, marker = tmp_path / "vocab.bin", tmp_path / "run"
+    path.write_bytes(FORMS[form](published(counter=trap(marker))))
     with pytest.raises(UserError) as caught:
         read_words(path)
-    assert caught.value.exit == 77 and not mark.exists()
+    assert caught.value.exit == 77 and not marker.exists()
 
 
 @pytest.mark.parametrize("name", ["inst", "extension", "elsewhere", "elsewhere on the stack", "dotted", "cut"])
@@ -289,14 +289,14 @@ def test_a_vocabulary_that_is_missing_or_lacks_its_special_words_is_told(tmp_pat
 
 
 def test_without_sacremoses_the_extra_is_named(vocabulary, monkeypatch):
-    usual = builtins.__import__
+    original_import = builtins.__import__
 
-    def missing(name, *more, **others):
+    def import_without_sacremoses(name, *arguments, **keywords):
         if name == "sacremoses":
             raise ImportError(name)
-        return usual(name, *more, **others)
+        return original_import(name, *arguments, **keywords)
 
-    monkeypatch.setattr(builtins, "__import__", missing)
+    monkeypatch.setattr(builtins, "__import__", import_without_sacremoses)
     monkeypatch.delitem(sys.modules, "sacremoses", raising=False)
     with pytest.raises(ImportError, match=r"headstart\[transfo-xl\]"):
         TransfoXLTokenizer(str(vocabulary))

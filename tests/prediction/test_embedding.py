@@ -1,4 +1,4 @@
-"""Texts as vectors, tokenizers of one's own, models from scratch, plain text files."""
+"""Texts as vectors, trained tokenizers, models from scratch, plain text files."""
 
 import json
 
@@ -15,15 +15,15 @@ def test_mean_vectors_are_those_of_plain_transformers(family, tmp_path, headstar
 
     model, texts = tiny.model_folder(family, tmp_path / "m"), tiny.texts(12)
     data = write_csv(tmp_path / "texts.csv", [(text,) for text in texts], ("text",))
-    code, _, words = headstart("embed", model, data, "--to", tmp_path / "v.npy")
-    assert code == 0, words
-    ours = np.load(tmp_path / "v.npy")
-    tokenizer, plain = transformers.AutoTokenizer.from_pretrained(model), transformers.AutoModel.from_pretrained(model).eval()
-    if family == "xlnet":  # its place of classification has a segment number of its own, which the library's tokenizer keeps
+    code, _, stderr = headstart("embed", model, data, "--to", tmp_path / "v.npy")
+    assert code == 0, stderr
+    vectors = np.load(tmp_path / "v.npy")
+    tokenizer, reference = transformers.AutoTokenizer.from_pretrained(model), transformers.AutoModel.from_pretrained(model).eval()
+    if family == "xlnet":  # its classification token has a segment id of its own, which the library's tokenizer keeps
         tokenizer.model_input_names = ["input_ids", "token_type_ids", "attention_mask"]
-    for text, vector in zip(texts, ours, strict=True):
+    for text, vector in zip(texts, vectors, strict=True):
         with torch.no_grad():
-            states = plain(**tokenizer(text, return_tensors="pt"))[0][0].numpy()
+            states = reference(**tokenizer(text, return_tensors="pt"))[0][0].numpy()
         assert np.allclose(states.mean(axis=0), vector, atol=1e-5)
 
 
@@ -39,39 +39,39 @@ def test_pools_norms_formats_and_long_texts(tmp_path, headstart):
 
 
 @pytest.mark.parametrize("kind", ["wordpiece", "byte-bpe"])
-def test_a_model_is_made_from_ones_own_texts_alone(kind, tmp_path, headstart):
+def test_a_model_is_trained_from_texts_alone(kind, tmp_path, headstart):
     import transformers
 
     notes = tmp_path / "notes.txt"
     notes.write_text("\n".join(line for n in range(30) for line in [*tiny.sentences()[6 * n:6 * n + 6], ""]), encoding="utf-8")
-    code, out, words = headstart("tokenizer", notes, "--to", tmp_path / "tok", "--kind", kind, "--size", 400, "--lowercase", "--json")
-    assert code == 0 and "text, a line a row" in words and 100 < json.loads(out)["pieces"] <= 400
+    code, stdout, stderr = headstart("tokenizer", notes, "--to", tmp_path / "tok", "--kind", kind, "--size", 400, "--lowercase", "--json")
+    assert code == 0 and "text, one row per line" in stderr and 100 < json.loads(stdout)["pieces"] <= 400
     assert headstart("tokenizer", notes, "--to", tmp_path / "tok")[0] == 73
     tiny.config("bert", tiny.tokenizer("bert")).save_pretrained(tmp_path / "tok")
     flags = ["--from-scratch", tmp_path / "tok", "--epochs", 1, "--set", "evaluation.resamples=5"]
-    code, _, words = headstart("finetune", notes, "--task", "bert-pretraining", *flags, "--to", tmp_path / "run")
-    assert code == 0 and "weights drawn from the seed" in words, words
-    made = transformers.AutoModelForPreTraining.from_pretrained(tmp_path / "run" / "model")
-    assert made.config.vocab_size == json.loads(out)["pieces"]
-    code, _, words = headstart("finetune", notes, "--task", "masked-language-model", "--model", tmp_path / "run" / "model", "--epochs", 1, "--to",
+    code, _, stderr = headstart("finetune", notes, "--task", "bert-pretraining", *flags, "--to", tmp_path / "run")
+    assert code == 0 and "weights initialised from the seed" in stderr, stderr
+    model = transformers.AutoModelForPreTraining.from_pretrained(tmp_path / "run" / "model")
+    assert model.config.vocab_size == json.loads(stdout)["pieces"]
+    code, _, stderr = headstart("finetune", notes, "--task", "masked-language-model", "--model", tmp_path / "run" / "model", "--epochs", 1, "--to",
                                tmp_path / "second", "--set", "evaluation.resamples=5")
-    assert code == 0, words
+    assert code == 0, stderr
 
 
 def test_a_classifier_can_be_trained_from_scratch(tmp_path, headstart, reviews):
-    place = tiny.model_folder("roberta", tmp_path / "m")
-    (place / "model.safetensors").unlink()
-    code, _, words = headstart("finetune", reviews, "--from-scratch", place / "config.json", "--to", tmp_path / "run", "--epochs", 1, "--set",
+    folder = tiny.model_folder("roberta", tmp_path / "m")
+    (folder / "model.safetensors").unlink()
+    code, _, stderr = headstart("finetune", reviews, "--from-scratch", folder / "config.json", "--to", tmp_path / "run", "--epochs", 1, "--set",
                                "evaluation.resamples=5")
-    assert code == 0, words
+    assert code == 0, stderr
     scores = json.loads((tmp_path / "run" / "scores.json").read_text())
     assert set(scores["baselines"]) == {"majority", "tf-idf + logistic regression"}
     assert headstart("predict", tmp_path / "run", "--value", "text=roses", "--quiet")[0] == 0
-    code, _, words = headstart("finetune", reviews, "--from-scratch", tmp_path / "nothing", "--to", tmp_path / "other")
-    assert code == 66 and "config.json" in words
+    code, _, stderr = headstart("finetune", reviews, "--from-scratch", tmp_path / "nothing", "--to", tmp_path / "other")
+    assert code == 66 and "config.json" in stderr
 
 
 def test_a_txt_table_stays_a_table(tmp_path, headstart):
     (tmp_path / "rows.txt").write_text("text\tlabel\n" + "".join(f"the roses {n}\t{'ab'[n % 2]}\n" for n in range(20)), encoding="utf-8")
-    code, out, words = headstart("check", tmp_path / "rows.txt")
-    assert code == 0 and "text-classification" in out + words
+    code, stdout, stderr = headstart("check", tmp_path / "rows.txt")
+    assert code == 0 and "text-classification" in stdout + stderr

@@ -11,9 +11,9 @@ TEXTS = tiny.texts(60, seed=9)
 PAIRS = list(zip(TEXTS, reversed(TEXTS), strict=True))
 
 
-def put(place, lines):
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text("\n".join("\t".join(map(str, line)) for line in lines) + "\n", encoding="utf-8")
+def put(path, lines):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join("\t".join(map(str, line)) for line in lines) + "\n", encoding="utf-8")
 
 
 def make(name, folder):
@@ -32,8 +32,8 @@ def make(name, folder):
                                          *((n, "g", a, b, f"{n % 11 / 2:.3f}") for n, (a, b) in enumerate(rows))])
         elif short == "mnli":
             names = ("train",) if file == "train" else ("dev_matched", "dev_mismatched")
-            for one in names:
-                put(folder / f"{one}.tsv", [("index", "sentence1", "sentence2", "label1", "gold_label"), *(
+            for split in names:
+                put(folder / f"{split}.tsv", [("index", "sentence1", "sentence2", "label1", "gold_label"), *(
                     (n, a, b, "x", ("entailment", "neutral", "contradiction")[n % 3]) for n, (a, b) in enumerate(rows))])
     if short == "cola":
         put(folder / "test.tsv", [("index", "sentence"), *((n, a) for n, (a, _) in enumerate(PAIRS[:7]))])
@@ -42,8 +42,8 @@ def make(name, folder):
     elif short == "sts-b":
         put(folder / "test.tsv", [("index", "sentence1", "sentence2"), *((n, a, b) for n, (a, b) in enumerate(PAIRS[:7]))])
     elif short == "mnli":
-        for one in ("test_matched", "test_mismatched"):
-            put(folder / f"{one}.tsv", [("index", "sentence1", "sentence2"), *((n, a, b) for n, (a, b) in enumerate(PAIRS[:7]))])
+        for split in ("test_matched", "test_mismatched"):
+            put(folder / f"{split}.tsv", [("index", "sentence1", "sentence2"), *((n, a, b) for n, (a, b) in enumerate(PAIRS[:7]))])
     return folder
 
 
@@ -53,32 +53,32 @@ def make(name, folder):
     ("glue/sst-2", {"accuracy"}, set())])
 def test_a_glue_folder_is_trained_as_it_comes(name, scores, files, tiny_bert, tmp_path, headstart):
     folder = make(name, tmp_path / "data")
-    code, _, words = headstart("finetune", folder, "--preset", name, "--model", tiny_bert, "--to", tmp_path / "run", "--epochs", 1, "--set",
+    code, _, stderr = headstart("finetune", folder, "--preset", name, "--model", tiny_bert, "--to", tmp_path / "run", "--epochs", 1, "--set",
                                "evaluation.resamples=5", "--set", "evaluation.baselines=false")
-    assert code == 0, words
-    held = json.loads((tmp_path / "run" / "scores.json").read_text())
-    assert set(held["official"]["dev"]) == scores and held["dev"][next(iter(held["dev"]))]["n"] == 12
-    assert ("dev/mismatched" in held["official"]) == (name == "glue/mnli")
-    written = {path.name: path.read_text().splitlines() for path in (tmp_path / "run" / "official" / "glue").glob("*.tsv")}
-    assert set(written) == files
-    for lines in written.values():
+    assert code == 0, stderr
+    results = json.loads((tmp_path / "run" / "scores.json").read_text())
+    assert set(results["official"]["dev"]) == scores and results["dev"][next(iter(results["dev"]))]["n"] == 12
+    assert ("dev/mismatched" in results["official"]) == (name == "glue/mnli")
+    submissions = {path.name: path.read_text().splitlines() for path in (tmp_path / "run" / "official" / "glue").glob("*.tsv")}
+    assert set(submissions) == files
+    for lines in submissions.values():
         assert lines[0] == "index\tprediction" and [line.split("\t")[0] for line in lines[1:]] == [str(n) for n in range(7)]
     settings = tmp_path / "run" / "settings.toml"
-    code, _, words = headstart("finetune", "--settings", settings, "--to", tmp_path / "again", "--quiet")
-    assert code == 0 and json.loads((tmp_path / "again" / "scores.json").read_text())["dev"] == held["dev"], words
+    code, _, stderr = headstart("finetune", "--settings", settings, "--to", tmp_path / "again", "--quiet")
+    assert code == 0 and json.loads((tmp_path / "again" / "scores.json").read_text())["dev"] == results["dev"], stderr
 
 
-def test_unknown_presets_and_folders_are_told(tmp_path, headstart):
-    code, _, words = headstart("finetune", tmp_path, "--preset", "glue/mprc")
-    assert code == 2 and "glue/mrpc" in words
-    code, _, words = headstart("finetune", tmp_path, "--preset", "glue/mrpc")
-    assert code == 66 and "train.tsv" in words
+def test_unknown_presets_and_folders_are_refused(tmp_path, headstart):
+    code, _, stderr = headstart("finetune", tmp_path, "--preset", "glue/mprc")
+    assert code == 2 and "glue/mrpc" in stderr
+    code, _, stderr = headstart("finetune", tmp_path, "--preset", "glue/mrpc")
+    assert code == 66 and "train.tsv" in stderr
 
 
 def test_every_glue_task_has_a_preset():
-    held = {name.split("/")[1] for name in benchmarks.PRESETS if name.startswith("glue/")}
-    assert held == {"cola", "sst-2", "mrpc", "sts-b", "qqp", "mnli", "qnli", "rte", "wnli"}
-    assert benchmarks.submission([5.4, -1.0]) == "index\tprediction\n0\t5.000\n1\t0.000\n"
+    names = {name.split("/")[1] for name in benchmarks.PRESETS if name.startswith("glue/")}
+    assert names == {"cola", "sst-2", "mrpc", "sts-b", "qqp", "mnli", "qnli", "rte", "wnli"}
+    assert benchmarks.submission_text([5.4, -1.0]) == "index\tprediction\n0\t5.000\n1\t0.000\n"
 
 
 def xnli(folder):
@@ -94,18 +94,18 @@ def xnli(folder):
 
 def test_xnli_is_trained_in_one_language_and_scored_in_all(tiny_bert, tmp_path, headstart):
     folder = xnli(tmp_path / "xnli")
-    code, _, words = headstart("finetune", folder, "--preset", "xnli", "--model", tiny_bert, "--to", tmp_path / "run", "--epochs", 1, "--set",
+    code, _, stderr = headstart("finetune", folder, "--preset", "xnli", "--model", tiny_bert, "--to", tmp_path / "run", "--epochs", 1, "--set",
                                "evaluation.resamples=5", "--set", "evaluation.baselines=false")
-    assert code == 0, words
-    held = json.loads((tmp_path / "run" / "scores.json").read_text())
-    assert {name for name in held if name.startswith("test")} == {"test", "test/en", "test/de", "test/sw"}
-    assert held["dev"]["accuracy"]["n"] == 9 and held["test"]["accuracy"]["n"] == 45 and held["test/de"]["accuracy"]["n"] == 15
-    whole = sum(held[f"test/{code}"]["accuracy"]["value"] for code in ("en", "de", "sw")) / 3
-    assert abs(whole - held["test"]["accuracy"]["value"]) < 1e-12
-    assert held["tables"]["test/de"]["labels"] == ["contradiction", "entailment", "neutral"]
-    assert "test/de" in held["official"] and "test/de" in (tmp_path / "run" / "report.html").read_text()
-    code, out, words = headstart("evaluate", tmp_path / "run", folder, "--preset", "xnli", "--json", "--set", "evaluation.resamples=0")
-    assert code == 0 and json.loads(out)["scores"]["test/sw"]["accuracy"]["value"] == held["test/sw"]["accuracy"]["value"], words
+    assert code == 0, stderr
+    results = json.loads((tmp_path / "run" / "scores.json").read_text())
+    assert {name for name in results if name.startswith("test")} == {"test", "test/en", "test/de", "test/sw"}
+    assert results["dev"]["accuracy"]["n"] == 9 and results["test"]["accuracy"]["n"] == 45 and results["test/de"]["accuracy"]["n"] == 15
+    mean = sum(results[f"test/{code}"]["accuracy"]["value"] for code in ("en", "de", "sw")) / 3
+    assert abs(mean - results["test"]["accuracy"]["value"]) < 1e-12
+    assert results["tables"]["test/de"]["labels"] == ["contradiction", "entailment", "neutral"]
+    assert "test/de" in results["official"] and "test/de" in (tmp_path / "run" / "report.html").read_text()
+    code, stdout, stderr = headstart("evaluate", tmp_path / "run", folder, "--preset", "xnli", "--json", "--set", "evaluation.resamples=0")
+    assert code == 0 and json.loads(stdout)["scores"]["test/sw"]["accuracy"]["value"] == results["test/sw"]["accuracy"]["value"], stderr
 
 
 def test_hans_counts_neutral_and_contradiction_as_one(tmp_path, headstart):
@@ -115,28 +115,29 @@ def test_hans_counts_neutral_and_contradiction_as_one(tmp_path, headstart):
     rows += [(("entailment", "non-entailment")[n % 2], a, b, n, ("lexical_overlap", "constituent")[n // 2 % 2], f"le_{n % 5}")
              for n, (a, b) in enumerate(PAIRS)]
     put(tmp_path / "hans" / "heuristics_evaluation_set.txt", rows)
-    code, out, words = headstart("evaluate", model, tmp_path / "hans", "--preset", "hans", "--task", "text-classification", "--json",
+    code, stdout, stderr = headstart("evaluate", model, tmp_path / "hans", "--preset", "hans", "--task", "text-classification", "--json",
                                  "--to", tmp_path / "scores", "--set", "evaluation.resamples=0")
-    assert code == 0, words
-    held = json.loads(out)["scores"]
+    assert code == 0, stderr
+    results = json.loads(stdout)["scores"]
     groups = {f"test/{label}/{kind}" for label in ("entailment", "non-entailment") for kind in ("lexical_overlap", "constituent")}
-    assert groups | {f"test/le_{n}" for n in range(5)} | {"test", "tables"} == set(held)
-    made = [json.loads(line) for line in (tmp_path / "scores" / "predictions.jsonl").read_text().splitlines()]
-    assert {one["prediction"] for one in made} <= {"entailment", "non-entailment"}
-    mine = [one["prediction"] == "entailment" for one, row in zip(made, rows[1:], strict=True) if row[0] == "entailment" and row[4] == "constituent"]
-    assert held["test/entailment/constituent"]["accuracy"]["value"] == sum(mine) / len(mine)
+    assert groups | {f"test/le_{n}" for n in range(5)} | {"test", "tables"} == set(results)
+    predictions = [json.loads(line) for line in (tmp_path / "scores" / "predictions.jsonl").read_text().splitlines()]
+    assert {prediction["prediction"] for prediction in predictions} <= {"entailment", "non-entailment"}
+    correct = [prediction["prediction"] == "entailment" for prediction, row in zip(predictions, rows[1:], strict=True)
+               if row[0] == "entailment" and row[4] == "constituent"]
+    assert results["test/entailment/constituent"]["accuracy"]["value"] == sum(correct) / len(correct)
     plain = tmp_path / "plain.jsonl"
     plain.write_text("".join(json.dumps({"text": a, "pair": b}) + "\n" for a, b in PAIRS))
-    code, out, _ = headstart("predict", model, plain, "--task", "text-classification")
-    for one, three in zip(made, map(json.loads, out.splitlines()), strict=True):
-        assert abs(one["probabilities"]["entailment"] - three["probabilities"]["entailment"]) < 1e-6
+    code, stdout, _ = headstart("predict", model, plain, "--task", "text-classification")
+    for two_classes, three_classes in zip(predictions, map(json.loads, stdout.splitlines()), strict=True):
+        assert abs(two_classes["probabilities"]["entailment"] - three_classes["probabilities"]["entailment"]) < 1e-6
 
 
-def test_a_column_that_parts_the_scores_must_be_there(reviews, tiny_bert, tmp_path, headstart):
-    code, _, words = headstart("finetune", reviews, "--model", tiny_bert, "--to", tmp_path / "run", "--set", "data.by=labels")
-    assert code == 65 and 'Did you mean "label"?' in words
-    code, _, words = headstart("finetune", reviews, "--model", tiny_bert, "--to", tmp_path / "run", "--set", "task.merge=good")
-    assert code == 78 and "task.merge" in words
+def test_a_slice_column_must_exist(reviews, tiny_bert, tmp_path, headstart):
+    code, _, stderr = headstart("finetune", reviews, "--model", tiny_bert, "--to", tmp_path / "run", "--set", "data.slice_by=labels")
+    assert code == 65 and 'Did you mean "label"?' in stderr
+    code, _, stderr = headstart("finetune", reviews, "--model", tiny_bert, "--to", tmp_path / "run", "--set", "task.merge=good")
+    assert code == 78 and "task.merge" in stderr
 
 
 @pytest.mark.parametrize(("name", "task"), [("jigsaw", "multilabel-classification"), ("jigsaw/rarest", "text-classification")])
@@ -145,16 +146,16 @@ def test_jigsaw_as_it_comes_and_by_its_rarest_label(name, task, tiny_bert, tmp_p
     lines += [f'{n},"{text}",' + ",".join(str(int(n % step == 0)) for step in (2, 3, 5, 7, 3, 11)) for n, text in enumerate(tiny.texts(80, seed=4))]
     (tmp_path / "jigsaw").mkdir()
     (tmp_path / "jigsaw" / "train.csv").write_text("\n".join(lines) + "\n")
-    code, _, words = headstart("finetune", tmp_path / "jigsaw", "--preset", name, "--model", tiny_bert, "--to", tmp_path / "run", "--epochs", 1,
+    code, _, stderr = headstart("finetune", tmp_path / "jigsaw", "--preset", name, "--model", tiny_bert, "--to", tmp_path / "run", "--epochs", 1,
                                "--set", "evaluation.resamples=5", "--set", "evaluation.baselines=false")
-    held = json.loads((tmp_path / "run" / "scores.json").read_text())
-    assert code == 0 and f"task: {task}" in words and set(held["official"]["test"]) == {"roc_auc"}, words
+    results = json.loads((tmp_path / "run" / "scores.json").read_text())
+    assert code == 0 and f"task: {task}" in stderr and set(results["official"]["test"]) == {"roc_auc"}, stderr
 
 
 def test_numbers_are_the_labels_of_a_model_without_names(tmp_path, headstart):
     model = tiny.model_folder("bert", tmp_path / "m", head="sequence-classification", labels=["LABEL_0", "LABEL_1"])
     (tmp_path / "r.csv").write_text("text,label\n" + "".join(f"{text},{n % 2}\n" for n, text in enumerate(tiny.texts(20)) if "," not in text))
-    code, out, words = headstart("evaluate", model, tmp_path / "r.csv", "--json", "--set", "evaluation.resamples=0")
-    held = json.loads(out)["scores"]
-    assert code == 0 and "0 in the file is LABEL_0" in words and "unknown to the model" not in words
-    assert held["tables"]["test"]["labels"] == ["LABEL_0", "LABEL_1"] and held["test"]["accuracy"]["value"] > 0
+    code, stdout, stderr = headstart("evaluate", model, tmp_path / "r.csv", "--json", "--set", "evaluation.resamples=0")
+    results = json.loads(stdout)["scores"]
+    assert code == 0 and "0 in the file is LABEL_0" in stderr and "unknown to the model" not in stderr
+    assert results["tables"]["test"]["labels"] == ["LABEL_0", "LABEL_1"] and results["test"]["accuracy"]["value"] > 0

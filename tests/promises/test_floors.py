@@ -1,53 +1,124 @@
-"""The house stands: imports go down, files and functions stay small, start-up is quick."""
+"""The house stands: imports go down, no circles, no secret doors; files and functions stay small; start-up is quick."""
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from binding_names import refused_in
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "headstart"
-FLOORS = [{"errors", "version", "files", "progress"}, {"settings"}, {"contract"}, {"text"}, {"data", "metrics", "search", "baselines"},
-          {"tasks", "models"}, {"generation", "training"}, {"preparation", "inspection"}, {"prediction"},
-          {"evaluation", "reports", "artifacts"}, {"runs", "tracking"}, {"tuning"}, {"retrieval"}, {"api"}, {"serving"}, {"cli"}, {"__main__"}]
+FLOORS = [{"errors", "version"}, {"files", "progress"}, {"settings"}, {"contract"}, {"text"}, {"data", "metrics", "search", "baselines"},
+          {"tasks", "models"}, {"generation", "training"}, {"preparation", "inspection", "artifacts"}, {"prediction"},
+          {"evaluation"}, {"reports"}, {"runs", "tracking"}, {"tuning"}, {"retrieval"}, {"api"}, {"serving"}, {"cli"}, {"__main__"}]
+# (from, to, why): the only imports of our own that may stand inside a function.
+LAZY_IMPORTS: list[tuple[str, str, str]] = [
+    ("cli\\.", "", "start-up: `--help` of every command comes in 0.3 s, so a command imports what it runs only when it runs"),
+    ("api\\.", "", "what needs no model (`headstart check`) loads no torch, and the first `headstart.load` loads only what loading needs"),
+    ("tasks\\.", "(metrics|baselines|search|tasks)\\.", "numpy, scikit-learn and scipy come with them; `--help` lists every task's settings"),
+    ("serving\\.serve", "serving\\.qa_app", "fastapi is an extra; what is missing is said in words first"),
+    ("models\\.", "models\\.(register|transfo_xl|heads\\.custom_heads)", "classes of our own import transformers' modelling code, 1 s; most models need none"),
+]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 FILES = sorted(PACKAGE.rglob("*.py"))
+MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in FILES}
 
 
-def place(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def room(module: str) -> str:
+    """The room of a module on its floor: `headstart.data.table` -> data; `headstart` itself has none."""
+    return module.split(".")[1] if "." in module else ""
 
 
-def imported(path: Path) -> list[tuple[str, int]]:
-    found = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "headstart":
-            parts = (node.module or "").split(".")
-            names = [parts[1]] if len(parts) > 1 else [alias.name for alias in node.names]
-            found += [(name, node.lineno) for name in names]
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imported(path: Path, tree: ast.AST) -> list[tuple[str, int]]:
+    """(module, line) of every import of our own in a tree of this file: absolute, relative, and by importlib with a plain text."""
+    here = module_of(path) if path.stem != "__init__" else module_of(path) + ".__init__"
+    imports = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                base = ".".join([*here.split(".")[:-node.level], *filter(None, [node.module])])
+            for alias in node.names:
+                whole_name = f"{base}.{alias.name}"
+                imports.append((whole_name if whole_name in MODULES else base, node.lineno))
         elif isinstance(node, ast.Import):
-            found += [(alias.name.split(".")[1], node.lineno) for alias in node.names
-                      if alias.name.startswith("headstart.")]
-    return found
+            imports += [(alias.name, node.lineno) for alias in node.names]
+        elif (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name) and node.args
+              and (node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id) == "import_module"
+              and isinstance(node.args[0], ast.Constant)):
+            imports.append((str(node.args[0].value), node.lineno))
+    return [(name, line) for name, line in imports if name.split(".")[0] == "headstart"]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_go_down_and_never_sideways(path):
-    here = place(path)
-    if here == "__init__":
-        return
-    for name, line in imported(path):
-        if name == here or name not in FLOOR:
-            continue
-        assert FLOOR[name] < FLOOR[here], f"{path}:{line} imports {name}, which is not below {here}"
+    here = room(module_of(path))
+    for name, line in imported(path, ast.parse(path.read_text(encoding="utf-8"))):
+        there = room(name)
+        assert there or not here, f"{path}:{line} imports headstart itself; take what it needs from its own module"
+        if here and there != here:
+            assert FLOOR[there] < FLOOR[here], f"{path}:{line} imports {name}, which is not below {here}"
+
+
+def test_no_files_import_each_other_in_a_circle():
+    arrows = {module: {name for name, _ in imported(path, ast.parse(path.read_text(encoding="utf-8"))) if name in MODULES and name != module}
+              for module, path in MODULES.items() if module != "headstart"}
+    done: set[str] = set()
+
+    def visit(module: str, way: tuple[str, ...]) -> None:
+        assert module not in way, " -> ".join([*way[way.index(module):], module])
+        if module not in done:
+            for name in sorted(arrows.get(module, ())):
+                visit(name, (*way, module))
+            done.add(module)
+
+    for module in sorted(arrows):
+        visit(module, ())
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_private_names_stay_in_their_folder(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    here = module_of(path).rpartition(".")[0]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("headstart"):
+            for alias in node.names:
+                if alias.name.startswith("_") and not alias.name.startswith("__"):
+                    assert (node.module or "") in (here, module_of(path)), f"{path}:{node.lineno} imports {alias.name} of {node.module}"
+
+
+def hidden_imports(path: Path) -> list[tuple[str, int]]:
+    """Imports of our own inside functions of a file."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return sorted({pair for function in functions for pair in imported(path, function)})
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_an_import_is_hidden_in_a_function_only_for_a_listed_reason(path):
+    here = module_of(path).removeprefix("headstart.")
+    for name, line in hidden_imports(path):
+        there = name.removeprefix("headstart.")
+        assert any(re.match(source, here) and re.match(target, there) for source, target, _ in LAZY_IMPORTS), \
+            f"{path}:{line} hides the import of {name}; put it at the top, or name its reason in LAZY_IMPORTS"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_names_say_what_a_thing_is(path):
+    assert not refused_in(path), "; ".join(f"{path}:{line} {name}" for name, line in refused_in(path))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_every_file_has_a_floor_and_stays_small(path):
-    assert place(path) == "__init__" or place(path) in FLOOR, f"{path} stands on no floor"
+    assert module_of(path) == "headstart" or room(module_of(path)) in FLOOR, f"{path} stands on no floor"
     text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 350
     assert path.stem != "utils"
@@ -75,7 +146,7 @@ def test_everything_public_has_a_docstring(path):
             assert overload or ast.get_docstring(node), f"{path}:{node.lineno} {node.name} has no docstring"
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if place(path) in ("contract", "tasks", "errors", "settings", "text")],
+@pytest.mark.parametrize("path", [path for path in FILES if room(module_of(path)) in ("contract", "tasks", "errors", "settings", "text")],
                          ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_tasks_and_the_contract_import_no_torch_at_module_level(path):
     for node in ast.parse(path.read_text(encoding="utf-8")).body:

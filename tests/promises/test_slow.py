@@ -8,7 +8,7 @@ import sys
 
 import pytest
 import tiny
-from conftest import made_rows, write_csv
+from conftest import review_rows, write_csv
 
 pytestmark = pytest.mark.slow
 ROWS = 1_000_000
@@ -17,38 +17,38 @@ FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-
          "--disable-component-update", "--disable-sync", "--hide-scrollbars")
 
 
-def made_run(place):
-    model = tiny.model_folder("bert", place / "bert")
-    data = write_csv(place / "reviews.csv", made_rows())
-    subprocess.run([sys.executable, "-m", "headstart", "finetune", str(data), "--model", str(model), "--to", str(place / "run"), "--epochs", "2",
+def finetuned_run(folder):
+    model = tiny.model_folder("bert", folder / "bert")
+    data = write_csv(folder / "reviews.csv", review_rows())
+    subprocess.run([sys.executable, "-m", "headstart", "finetune", str(data), "--model", str(model), "--to", str(folder / "run"), "--epochs", "2",
                     "--set", "evaluation.resamples=20", "--quiet"], check=True, stdout=subprocess.DEVNULL)
-    return place / "run"
+    return folder / "run"
 
 
 def test_a_million_rows_are_predicted_in_order_in_little_memory(tmp_path):
-    run = made_run(tmp_path)
+    run = finetuned_run(tmp_path)
     with (tmp_path / "many.csv").open("w", encoding="utf-8") as file:
         file.write("id,text\n")
-        file.writelines(f"{number},the roses {number % 977}\n" for number in range(ROWS))
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        file.writelines(f"{index},the roses {index % 977}\n" for index in range(ROWS))
+    peak_before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     subprocess.run([sys.executable, "-m", "headstart", "predict", str(run), str(tmp_path / "many.csv"), "--text", "text", "--to",
                     str(tmp_path / "answers.jsonl"), "--quiet"], check=True)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     with (tmp_path / "answers.jsonl").open(encoding="utf-8") as file:
         assert [int(json.loads(line)["id"]) for line in file] == list(range(ROWS))
-    print(f"peak {peak / 1024:.0f} MB (before {before / 1024:.0f})")
+    print(f"peak {peak / 1024:.0f} MB (before {peak_before / 1024:.0f})")
     assert peak <= 1.5 * 2**20
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
 def test_the_report_opens_in_a_browser(tmp_path):
-    run = made_run(tmp_path)
+    run = finetuned_run(tmp_path)
     profile = f"--user-data-dir={tmp_path / 'profile'}"
-    done = subprocess.run([CHROMIUM, *FLAGS, profile, "--enable-logging=stderr", "--dump-dom", f"file://{run / 'report.html'}"],
-                          capture_output=True, text=True, timeout=120, check=True)
+    process = subprocess.run([CHROMIUM, *FLAGS, profile, "--enable-logging=stderr", "--dump-dom", f"file://{run / 'report.html'}"],
+                             capture_output=True, text=True, timeout=120, check=True)
     scores = json.loads((run / "scores.json").read_text())
-    assert f"{scores['test']['macro_f1']['value']:.4f}" in done.stdout and "confusion" in done.stdout.lower()
-    assert "Uncaught" not in done.stderr and "http://" not in done.stdout.replace("http://www.w3.org", "") and "https://" not in done.stdout
+    assert f"{scores['test']['macro_f1']['value']:.4f}" in process.stdout and "confusion" in process.stdout.lower()
+    assert "Uncaught" not in process.stderr and "http://" not in process.stdout.replace("http://www.w3.org", "") and "https://" not in process.stdout
     picture = tmp_path / "report.png"
     subprocess.run([CHROMIUM, *FLAGS, profile, f"--screenshot={picture}", "--window-size=1200,2000", f"file://{run / 'report.html'}"],
                    capture_output=True, timeout=120, check=True)
@@ -76,8 +76,8 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
 
 
 def test_transformer_xl_at_its_published_size_runs_in_8_gb():
-    done = subprocess.run([sys.executable, "-c", PUBLISHED], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    count, gigabytes = done.stdout.split()
+    process = subprocess.run([sys.executable, "-c", PUBLISHED], capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    count, gigabytes = process.stdout.split()
     print(f"{count} parameters, {float(gigabytes):.2f} GB")
     assert int(count) == 285_205_322 and float(gigabytes) <= 8

@@ -1,4 +1,4 @@
-"""The report weighs the words of wrong answers: they add up, they are escaped, every kind of task has them, decoders say why not."""
+"""The report scores the words of wrong predictions: they add up, they are escaped, every kind of task has them, decoders say why not."""
 
 import html
 import json
@@ -7,10 +7,10 @@ import re
 import numpy as np
 import pytest
 import tiny
-from conftest import QUICK
+from conftest import QUICK_FLAGS
 
-from headstart.contract import Doubt
-from headstart.inspection.error_attribution import weigh
+from headstart.contract import ErrorToExplain
+from headstart.inspection.error_attribution import explain_error
 from headstart.models.loading.load import load
 
 NOUNS = ["roses", "apples", "tables", "card"]
@@ -22,60 +22,60 @@ def line(**values):
 
 def rows(task: str) -> str:
     """Rows that a tiny model gets wrong often enough."""
-    draw, made = np.random.default_rng(0), []
+    random, lines = np.random.default_rng(0), []
     for number, text in enumerate(tiny.texts(60, seed=4)):
-        noun = NOUNS[draw.integers(4)]
+        noun = NOUNS[random.integers(4)]
         if task == "text-classification":
-            made.append(line(text=f"{text} <b>{noun}</b>", label="xyz"[draw.integers(3)]))
+            lines.append(line(text=f"{text} <b>{noun}</b>", label="xyz"[random.integers(3)]))
         elif task == "pair":
-            made.append(line(text=text, pair=f"<i>{noun}</i> {number}", label="xyz"[draw.integers(3)]))
+            lines.append(line(text=text, pair=f"<i>{noun}</i> {number}", label="xyz"[random.integers(3)]))
         elif task == "token-tagging":
-            made.append(line(tokens=["the", noun, "<b>", *text.split()], tags=["O", f"B-{'XY'[draw.integers(2)]}", "O", *["O"] * len(text.split())]))
+            lines.append(line(tokens=["the", noun, "<b>", *text.split()], tags=["O", f"B-{'XY'[random.integers(2)]}", "O", *["O"] * len(text.split())]))
         else:
-            made.append(line(question="what <b>?", passage=f"He counts the {noun} in 1984. {text}", answer=[noun]))
-    return "".join(made)
+            lines.append(line(question="what <b>?", passage=f"He counts the {noun} in 1984. {text}", answer=[noun]))
+    return "".join(lines)
 
 
 @pytest.mark.parametrize("task", ["text-classification", "pair", "token-tagging", "question-answering"])
 def test_the_report_shows_the_words_of_wrong_answers(task, tiny_bert, tmp_path, headstart):
     file, run = tmp_path / "rows.jsonl", tmp_path / "run"
     file.write_text(rows(task), encoding="utf-8")
-    extra = ["--pair", "pair"] if task == "pair" else []
+    options = ["--pair", "pair"] if task == "pair" else []
     name = "text-classification" if task == "pair" else task
-    code, _, err = headstart("finetune", file, "--task", name, *extra, "--model", tiny_bert, "--to", run, *QUICK, "--learning-rate", "3e-3",
-                             "--set", "evaluation.explained=3")
-    assert code == 0, err
+    code, _, stderr = headstart("finetune", file, "--task", name, *options, "--model", tiny_bert, "--to", run, *QUICK_FLAGS, "--learning-rate", "3e-3",
+                             "--set", "evaluation.explained_errors=3")
+    assert code == 0, stderr
     page = (run / "report.html").read_text(encoding="utf-8")
     (figure,) = re.findall(r'<figure id="reasons">(.*?)</figure>', page, re.S)
     items = re.findall(r"<li>(.*?)</li>", figure, re.S)
-    held = map(json.loads, file.read_text(encoding="utf-8").splitlines())
-    written = [" ".join(text) if isinstance(text, list) else text for row in held for text in row.values()]
+    file_rows = map(json.loads, file.read_text(encoding="utf-8").splitlines())
+    file_texts = [" ".join(text) if isinstance(text, list) else text for row in file_rows for text in row.values()]
     assert 1 <= len(items) <= 3
     for item in items:
         shares = [float(share) for share in re.findall(r'title="([+-][\d.]+)"', item)]
         assert max(map(abs, shares)) == 1.0 and 'class="note"' in item
         read = html.unescape(re.sub(r"<[^>]+>", "", re.search(r"<p>(.*?)</p>", item, re.S).group(1)))
-        assert all(any(part.strip() in text for text in written) for part in read.split("\n")), read
-        output, missed = (float(re.search(rf"<b>{words}</b> (-?[\d.]+)", item).group(1)) for words in ("output", "missed by the words"))
+        assert all(any(part.strip() in text for text in file_texts) for part in read.split("\n")), read
+        output, missed = (float(re.search(rf"<b>{words}</b> (-?[\d.]+)", item).group(1)) for words in ("output", "attribution error"))
         assert abs(missed) <= 0.05 * max(1, abs(output)), "the words do not add up"
     assert "<b>the" not in figure and "<script" not in figure
 
 
-def test_no_words_are_weighed_when_none_are_wanted(tiny_bert, tmp_path, headstart):
+def test_no_words_are_scored_when_none_are_asked_for(tiny_bert, tmp_path, headstart):
     file, run = tmp_path / "rows.jsonl", tmp_path / "run"
     file.write_text(rows("text-classification"), encoding="utf-8")
-    assert headstart("finetune", file, "--model", tiny_bert, "--to", run, *QUICK, "--set", "evaluation.explained=0")[0] == 0
+    assert headstart("finetune", file, "--model", tiny_bert, "--to", run, *QUICK_FLAGS, "--set", "evaluation.explained_errors=0")[0] == 0
     assert 'id="reasons"' not in (run / "report.html").read_text(encoding="utf-8")
 
 
-def test_a_decoder_says_that_its_words_are_not_weighed(tmp_path, headstart):
+def test_a_decoder_says_that_its_words_are_not_scored(tmp_path, headstart):
     file, run = tmp_path / "rows.jsonl", tmp_path / "run"
     file.write_text(rows("text-classification"), encoding="utf-8")
-    assert headstart("finetune", file, "--model", tiny.model_folder("gpt2", tmp_path / "gpt2"), "--to", run, *QUICK)[0] == 0
-    assert "worked out for encoders" in (run / "report.html").read_text(encoding="utf-8")
+    assert headstart("finetune", file, "--model", tiny.model_folder("gpt2", tmp_path / "gpt2"), "--to", run, *QUICK_FLAGS)[0] == 0
+    assert "Computed only for encoders" in (run / "report.html").read_text(encoding="utf-8")
 
 
-def test_words_are_weighed_as_captum_weighs_them(tmp_path, captum):
+def test_words_are_scored_as_captum_scores_them(tmp_path, captum):
     """At a token's column, and at a feature's: the same integral, by another hand."""
     import torch
     import transformers
@@ -83,22 +83,22 @@ def test_words_are_weighed_as_captum_weighs_them(tmp_path, captum):
     folder = tiny.model_folder("bert", tmp_path / "m", "token-classification", ["O", "B-X", "I-X"], seed=4)
     model = load(str(folder), None, seed=0)
     text = "The gardener waters the roses."
-    held = weigh(model, Doubt(0, text, None, "", "", places=((text.index("roses"), 1),)))
-    plain = transformers.AutoModelForTokenClassification.from_pretrained(folder).eval()
+    attribution = explain_error(model, ErrorToExplain(0, text, None, "", "", position_columns=((text.index("roses"), 1),)))
+    reference = transformers.AutoModelForTokenClassification.from_pretrained(folder).eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    fed = tokenizer(text, return_tensors="pt", return_offsets_mapping=True)
-    offsets = fed.pop("offset_mapping")[0].tolist()
-    place = next(at for at, (begin, _) in enumerate(offsets) if begin == text.index("roses"))
+    inputs = tokenizer(text, return_tensors="pt", return_offsets_mapping=True)
+    offsets = inputs.pop("offset_mapping")[0].tolist()
+    position = next(index for index, (begin, _) in enumerate(offsets) if begin == text.index("roses"))
     special = [begin == end for begin, end in offsets]
-    origin = torch.where(torch.tensor(special), fed["input_ids"], tokenizer.pad_token_id)
-    table = plain.get_input_embeddings()
+    origin = torch.where(torch.tensor(special), inputs["input_ids"], tokenizer.pad_token_id)
+    table = reference.get_input_embeddings()
 
     def output(points):
-        return plain(inputs_embeds=points).logits[:, place, 1]
+        return reference(inputs_embeds=points).logits[:, position, 1]
 
-    shares = captum.IntegratedGradients(output).attribute(table(fed["input_ids"]), table(origin), n_steps=200, method="gausslegendre")
-    theirs = shares.sum(dim=-1)[0]
-    for word, score in held.words:
-        mine = sum(float(theirs[at].detach()) for at, (begin, end) in enumerate(offsets) if end > begin and word.begin <= begin < word.end)
-        assert score == pytest.approx(mine, abs=1e-3)
-    assert abs(held.error) < 1e-2
+    shares = captum.IntegratedGradients(output).attribute(table(inputs["input_ids"]), table(origin), n_steps=200, method="gausslegendre")
+    expected = shares.sum(dim=-1)[0]
+    for word, score in attribution.words:
+        expected_score = sum(float(expected[index].detach()) for index, (begin, end) in enumerate(offsets) if end > begin and word.begin <= begin < word.end)
+        assert score == pytest.approx(expected_score, abs=1e-3)
+    assert abs(attribution.error) < 1e-2

@@ -1,10 +1,10 @@
-"""Sentences end where a reader would end them, and keep their places."""
+"""Sentences end where a reader would end them, and keep their offsets."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headstart.text.sentences import sentence_spans, sentences
+from headstart.text.sentences import sentence_spans, split_sentences
 
 CASES = [
     "She left.|He stayed.|Why?|Because!",
@@ -43,27 +43,27 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES)
 def test_sentences_end_where_a_reader_ends_them(case):
-    wanted = [part.strip() for part in case.split("|")]
-    text = case.replace("|", "" if any(mark in case for mark in "。！？") or "\n\n|" in case else " ")
-    assert sentences(text) == wanted
+    expected = [sentence.strip() for sentence in case.split("|")]
+    text = case.replace("|", "" if any(terminator in case for terminator in "。！？") or "\n\n|" in case else " ")
+    assert split_sentences(text) == expected
 
 
 @given(st.lists(st.sampled_from(["Dr.", "a", "B", "end.", "3.5", " ", "\n", "\n\n", "?", "\"", ")", "。", "…", "etc.", "."]) | st.text(max_size=4)))
 def test_nothing_but_space_lies_between_sentences(parts):
     text = "".join(parts)
-    at = 0
-    for begin, end in sentence_spans(text):
-        assert at <= begin < end and not text[at:begin].strip()
-        assert text[begin:end] == text[begin:end].strip()
-        at = end
-    assert not text[at:].strip()
+    previous_end = 0
+    for start, end in sentence_spans(text):
+        assert previous_end <= start < end and not text[previous_end:start].strip()
+        assert text[start:end] == text[start:end].strip()
+        previous_end = end
+    assert not text[previous_end:].strip()
 
 
 def test_the_empty_text_has_no_sentence():
-    assert sentences("") == sentences(" \n ") == []
+    assert split_sentences("") == split_sentences(" \n ") == []
 
 
 def test_a_long_text_without_an_end_is_quick():
-    assert len(sentences("word " * 200_000)) == 1
-    assert len(sentences("." * 200_000)) == 1
-    assert len(sentences("\n " * 100_000 + "a")) == 1
+    assert len(split_sentences("word " * 200_000)) == 1
+    assert len(split_sentences("." * 200_000)) == 1
+    assert len(split_sentences("\n " * 100_000 + "a")) == 1

@@ -14,17 +14,17 @@ from headstart.contract import Example, Json, Task, Tokenizer
 if TYPE_CHECKING:
     from headstart.contract import Ints
 
-SAMPLE = 20_000  # rows whose lengths are measured when there are more than SMALL
-SMALL = 100_000
-COVER = 0.995  # share of the rows that must fit whole
-STEP = 8
+SAMPLE_ROWS = 20_000  # rows whose lengths are measured when there are more than SAMPLING_THRESHOLD
+SAMPLING_THRESHOLD = 100_000
+COVERAGE = 0.995  # share of the rows that must fit whole
+MULTIPLE = 8
 
 
 @dataclass(frozen=True)
 class LengthChoice:
     """The longest model input, why, and what is lost: shares of rows and of tokens that are cut."""
 
-    longest: int
+    max_length: int
     reason: str
     cut_rows: float
     cut_tokens: float
@@ -36,116 +36,117 @@ class LengthChoice:
         return dict(vars(self))
 
 
-class Unlimited:
+class UntruncatedTokenizer:
     """A tokenizer that never cuts: what lengths are measured with."""
 
-    def __init__(self, held: Tokenizer) -> None:
-        self.held, self.longest = held, 10**9
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self.tokenizer, self.max_length = tokenizer, 10**9
 
     def tokenize(self, text: str) -> Any:
         """As the tokenizer does."""
-        return self.held.tokenize(text)
+        return self.tokenizer.tokenize(text)
 
-    def pieces(self, ids: Sequence[int]) -> list[str]:
+    def pieces(self, token_ids: Sequence[int]) -> list[str]:
         """As the tokenizer does."""
-        return self.held.pieces(ids)
+        return self.tokenizer.pieces(token_ids)
 
     @property
-    def remembers(self) -> bool:
+    def has_memory(self) -> bool:
         """No: texts are measured whole."""
         return False
 
     @property
-    def continues(self) -> bool:
+    def causal(self) -> bool:
         """As the tokenizer's."""
-        return self.held.continues
+        return self.tokenizer.causal
 
     @property
     def unknown_id(self) -> int | None:
         """As the tokenizer's."""
-        return self.held.unknown_id
+        return self.tokenizer.unknown_id
 
     @property
     def mask_id(self) -> int | None:
         """As the tokenizer's."""
-        return self.held.mask_id
+        return self.tokenizer.mask_id
 
     @property
     def end_id(self) -> int | None:
         """As the tokenizer's."""
-        return self.held.end_id
+        return self.tokenizer.end_id
 
     @property
     def start_id(self) -> int | None:
         """As the tokenizer's."""
-        return self.held.start_id
+        return self.tokenizer.start_id
 
     def as_prompt(self, text: str, *, chat: bool) -> str:
         """As the tokenizer does."""
-        return self.held.as_prompt(text, chat=chat)
+        return self.tokenizer.as_prompt(text, chat=chat)
 
-    def any_piece(self, draw: Random) -> int:
+    def random_token_id(self, rng: Random) -> int:
         """As the tokenizer does."""
-        return self.held.any_piece(draw)
+        return self.tokenizer.random_token_id(rng)
 
-    def room(self, parts: int) -> int:
+    def max_content_length(self, segment_count: int) -> int:
         """All of it."""
-        return self.longest
+        return self.max_length
 
-    def summary_place(self, length: int) -> int:
+    def pooled_position(self, length: int) -> int:
         """As the tokenizer says."""
-        return self.held.summary_place(length)
+        return self.tokenizer.pooled_position(length)
 
     @property
     def target(self) -> Tokenizer:
-        """As the tokenizer's: what is written is cut as ever."""
-        return self.held.target
+        """As the tokenizer's: targets are truncated as ever."""
+        return self.tokenizer.target
 
-    def lay_out(self, *parts: Sequence[int]) -> tuple[list[int], list[int]]:
+    def with_special_tokens(self, *segments: Sequence[int]) -> tuple[list[int], list[int]]:
         """As the tokenizer does."""
-        return self.held.lay_out(*parts)
+        return self.tokenizer.with_special_tokens(*segments)
 
 
-def measure(task: Task[Any], examples: Sequence[Example], tokenizer: Tokenizer, *, limit: int, given: int | None,
-            seed: int) -> LengthChoice:
+def measure_lengths(task: Task[Any], examples: Sequence[Example], tokenizer: Tokenizer, *, limit: int, requested: int | None,
+                    seed: int) -> LengthChoice:
     """Count tokens of the training examples and choose the longest input."""
-    chosen: Sequence[Example] = examples
-    if len(examples) > SMALL:
-        places = np.sort(np.random.default_rng([seed, 13]).choice(len(examples), SAMPLE, replace=False))
-        chosen = [examples[int(place)] for place in places]
-    whole = Unlimited(tokenizer)
-    lengths = np.asarray([max(len(one) for one in task.encode(example, whole)) for example in chosen], dtype=np.int64)
-    return choose_longest(lengths, limit=limit, given=given, cuts=task.cuts(),
-                          sampled=len(lengths) if len(examples) > SMALL else None)
+    sample: Sequence[Example] = examples
+    if len(examples) > SAMPLING_THRESHOLD:
+        positions = np.sort(np.random.default_rng([seed, 13]).choice(len(examples), SAMPLE_ROWS, replace=False))
+        sample = [examples[int(position)] for position in positions]
+    untruncated = UntruncatedTokenizer(tokenizer)
+    lengths = np.asarray([max(len(feature) for feature in task.encode(example, untruncated)) for example in sample], dtype=np.int64)
+    return choose_max_length(lengths, limit=limit, requested=requested, truncates=task.truncates(),
+                             sampled=len(lengths) if len(examples) > SAMPLING_THRESHOLD else None)
 
 
-def choose_longest(lengths: Ints, *, limit: int, given: int | None, cuts: bool = True,
-                   sampled: int | None = None) -> LengthChoice:
-    """As given (at most the model's limit), else so that 99.5 % of the rows fit whole, in steps of 8.
+def choose_max_length(lengths: Ints, *, limit: int, requested: int | None, truncates: bool = True,
+                      sampled: int | None = None) -> LengthChoice:
+    """As requested (at most the model's limit), else so that 99.5 % of the rows fit whole, in steps of 8.
 
-    `cuts` is whether what does not fit is lost (windows lose nothing).
+    `truncates` is whether what does not fit is lost (windows lose nothing).
     """
-    cover = int(np.quantile(lengths, COVER, method="higher"))
-    if given is not None:
-        longest, why = min(given, limit), "you chose it"
-        if given > limit:
-            why = f"you asked for {given}, the model takes {limit}"
-    elif int(lengths.max()) <= limit and int(lengths.max()) <= 2 * cover:
-        longest, why = rounded(int(lengths.max()), limit), "every training row fits"
+    covering_length = int(np.quantile(lengths, COVERAGE, method="higher"))
+    if requested is not None:
+        max_length, reason = min(requested, limit), "you chose it"
+        if requested > limit:
+            reason = f"you asked for {requested}, the model takes {limit}"
+    elif int(lengths.max()) <= limit and int(lengths.max()) <= 2 * covering_length:
+        max_length, reason = round_up(int(lengths.max()), limit), "every training row fits"
     else:
-        longest = rounded(cover, limit)
-        why = f"{COVER:.1%} of the training rows fit" if longest >= cover else "the most that the model takes"
-    over = np.maximum(0, lengths - longest)
-    rows, tokens = float((over > 0).mean()), float(over.sum() / max(1, lengths.sum()))
-    cost = f"; {rows:.1%} of the rows are longer, {tokens:.1%} of all tokens are " + \
-        ("cut" if cuts else "read in further windows") if rows else ""
-    sample = f" (measured on {sampled:,} rows drawn at random)" if sampled else ""
-    median, high = (float(value) for value in np.quantile(lengths, [0.5, 0.9]))
-    words = f"longest input {longest} tokens: {why}{cost}{sample}; half of the rows have at most {median:g} tokens, 90 % at most {high:g}"
-    quantiles = {"0.5": median, "0.9": high, "0.99": float(np.quantile(lengths, 0.99)), "1": float(lengths.max())}
-    return LengthChoice(longest, words, rows, tokens if cuts else 0.0, quantiles, sampled)
+        max_length = round_up(covering_length, limit)
+        reason = f"{COVERAGE:.1%} of the training rows fit" if max_length >= covering_length else "the most that the model takes"
+    excess = np.maximum(0, lengths - max_length)
+    truncated_rows, truncated_tokens = float((excess > 0).mean()), float(excess.sum() / max(1, lengths.sum()))
+    cost = f"; {truncated_rows:.1%} of the rows are longer, {truncated_tokens:.1%} of all tokens are " + \
+        ("cut" if truncates else "read in further windows") if truncated_rows else ""
+    sampling = f" (measured on {sampled:,} rows drawn at random)" if sampled else ""
+    median, ninth_decile = (float(value) for value in np.quantile(lengths, [0.5, 0.9]))
+    explanation = f"max_length {max_length} tokens: {reason}{cost}{sampling}; half of the rows have at most {median:g} tokens, " \
+        f"90 % at most {ninth_decile:g}"
+    quantiles = {"0.5": median, "0.9": ninth_decile, "0.99": float(np.quantile(lengths, 0.99)), "1": float(lengths.max())}
+    return LengthChoice(max_length, explanation, truncated_rows, truncated_tokens if truncates else 0.0, quantiles, sampled)
 
 
-def rounded(length: int, limit: int) -> int:
+def round_up(length: int, limit: int) -> int:
     """Up to the next multiple of 8, within the limit."""
-    return min(limit, -(-length // STEP) * STEP)
+    return min(limit, -(-length // MULTIPLE) * MULTIPLE)

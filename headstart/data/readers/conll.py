@@ -1,14 +1,14 @@
-"""CoNLL columns: a word a line, its tag last, a blank line behind each sentence; a sentence becomes a row."""
+"""CoNLL columns: a word a line, its tag last, a blank line after each sentence; a sentence becomes a row."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from headstart.data.readers.conll_format import Form, blank, find, of_line
+from headstart.data.readers.conll_format import ColumnFormat, detect_format, ends_sentence, line_format
 from headstart.data.readers.delimited import Line, lines
-from headstart.data.readers.source_file import Raw, damaged, encoding_of
-from headstart.data.readers.table_builder import SKIP, Sheet
+from headstart.data.readers.source_file import SourceFile, decompression_errors, detect_encoding
+from headstart.data.readers.table_builder import SKIP, TableBuilder
 from headstart.settings import Data
 
 
@@ -33,82 +33,85 @@ class Sentence:
     faults: list[Fault] = field(default_factory=list)
 
 
-def read(raw: Raw, sheet: Sheet, settings: Data, start: bytes, suffix: str) -> None:
-    """Fill the sheet with columns tokens and tags, lists of the first and of the last column; a row for each sentence.
+def read(source_file: SourceFile, builder: TableBuilder, settings: Data, start: bytes, suffix: str) -> None:
+    """Fill the table with columns tokens and tags, lists of the first and of the last column; a row for each sentence.
 
     A file of one column has tokens only.
     """
-    encoding = encoding_of(raw, start, settings.encoding)
-    with damaged(sheet):
-        form = find(text for _, text, _ in lines(raw, encoding))
-        if form is None:
-            raise sheet.stop("E101", "the file holds no words.", "Check that it was written.")
-        sheet.words += ["conll", form.words(), encoding]
-        sheet.columns = ("tokens", "tags")[:form.width]
-        for sentence in sentences(lines(raw, encoding), form):
-            add(sheet, sentence)
+    encoding = detect_encoding(source_file, start, settings.encoding)
+    with decompression_errors(builder):
+        column_format = detect_format(text for _, text, _ in lines(source_file, encoding))
+        if column_format is None:
+            raise builder.fatal_error("E101", "the file holds no words.", "Check that it was written.")
+        builder.format_parts += ["conll", column_format.describe(), encoding]
+        builder.columns = ("tokens", "tags")[:column_format.width]
+        for sentence in sentences(lines(source_file, encoding), column_format):
+            add_sentence(builder, sentence)
 
 
-def add(sheet: Sheet, sentence: Sentence) -> None:
-    """A sentence as a row, or its first fault; the others are counted in its words."""
+def add_sentence(builder: TableBuilder, sentence: Sentence) -> None:
+    """A sentence as a row, or its first fault; the others are counted in the message."""
     if not sentence.faults:
         size = sum(map(len, sentence.tokens)) + sum(map(len, sentence.tags)) + 110 * len(sentence.tokens)
-        sheet.row((sentence.tokens, sentence.tags)[:len(sheet.columns)], sentence.line, size)
+        builder.add_row((sentence.tokens, sentence.tags)[:len(builder.columns)], sentence.line, size)
         return
-    first, more = sentence.faults[0], len(sentence.faults) - 1
-    message = first.message + (f"; {more} more {'lines' if more > 1 else 'line'} of this sentence cannot be used" if more else "")
-    sheet.found(first.code, f"{message}.", f"{first.fix}, or {SKIP}", line=first.line, column=first.column, row=True)
+    first_fault, other_faults = sentence.faults[0], len(sentence.faults) - 1
+    more_faults = f"; {other_faults} more {'lines' if other_faults > 1 else 'line'} of this sentence cannot be used" if other_faults else ""
+    builder.add_finding(first_fault.code, f"{first_fault.message}{more_faults}.", f"{first_fault.fix}, or {SKIP}", line=first_fault.line,
+                        column=first_fault.column, row=True)
 
 
-def sentences(source: Iterator[Line], form: Form) -> Iterator[Sentence]:
-    """The sentences of a file; comments ("# id = 7") stand before a sentence's first word."""
-    held: Sentence | None = None
-    for number, text, ended in source:
-        if blank(text):
-            if held is not None:
-                yield held
-            held = None
-        elif held is None and text.startswith("# ") and len(form.fields(text)) != form.width:
+def sentences(lines: Iterator[Line], column_format: ColumnFormat) -> Iterator[Sentence]:
+    """The sentences of a file; comments ("# id = 7") are before a sentence's first word."""
+    sentence: Sentence | None = None
+    for line_number, text, has_end in lines:
+        if ends_sentence(text):
+            if sentence is not None:
+                yield sentence
+            sentence = None
+        elif sentence is None and text.startswith("# ") and len(column_format.fields(text)) != column_format.width:
             continue
         else:
-            held = held if held is not None else Sentence(number)
-            take(held, form, number, text, ended)
-    if held is not None:
-        yield held
+            sentence = sentence if sentence is not None else Sentence(line_number)
+            add_line(sentence, column_format, line_number, text, has_end)
+    if sentence is not None:
+        yield sentence
 
 
-def take(held: Sentence, form: Form, number: int, text: str, ended: bool) -> None:
+def add_line(sentence: Sentence, column_format: ColumnFormat, line_number: int, text: str, has_end: bool) -> None:
     """One line of a sentence: its word and its tag, or what is wrong with it."""
-    fields = form.fields(text)
-    fault = fault_of(fields, form, number, text, ended)
+    fields = column_format.fields(text)
+    fault = find_fault(fields, column_format, line_number, text, has_end)
     if fault is not None:
-        held.faults.append(fault)
+        sentence.faults.append(fault)
         return
-    held.tokens.append(fields[0].strip())
-    held.tags.append(fields[-1].strip())
+    sentence.tokens.append(fields[0].strip())
+    sentence.tags.append(fields[-1].strip())
 
 
-def fault_of(fields: list[str], form: Form, number: int, text: str, ended: bool) -> Fault | None:
+def find_fault(fields: list[str], column_format: ColumnFormat, line_number: int, text: str, has_end: bool) -> Fault | None:
     """What is wrong with a line of words and tags; None when nothing is."""
     if "\0" in text:
-        return Fault("E106", "a NUL character stands in the line", "Write the file again without it", number, text.index("\0") + 1)
-    other = of_line(text)
-    if form.width > 1 and ((not form.tabs and other.tabs) or (form.tabs and not other.tabs and other.width == form.width)):
-        wanted, came = ("tabs", "spaces") if form.tabs else ("spaces", "a tab")
-        place = text.index("\t" if other.tabs else " ") + 1
-        return Fault("E116", f"the columns of this line are parted by {came}, those of the first line by {wanted}",
-                     f"Part all columns by {wanted}", number, place)
+        return Fault("E106", "the line contains a NUL character", "Write the file again without it", line_number, text.index("\0") + 1)
+    line_columns = line_format(text)
+    tab_added = not column_format.tabs and line_columns.tabs
+    tab_missing = column_format.tabs and not line_columns.tabs and line_columns.width == column_format.width
+    if column_format.width > 1 and (tab_added or tab_missing):
+        expected, actual = ("tabs", "spaces") if column_format.tabs else ("spaces", "a tab")
+        column = text.index("\t" if line_columns.tabs else " ") + 1
+        return Fault("E116", f"the columns of this line are separated by {actual}, those of the first line by {expected}",
+                     f"Separate all columns by {expected}", line_number, column)
     if not fields[0].strip():
-        return Fault("E117", "the line has a tag and no word", "Write the word before its tag, or remove the line", number, 1)
-    if len(fields) == form.width:
+        return Fault("E117", "the line has a tag and no word", "Write the word before its tag, or remove the line", line_number, 1)
+    if len(fields) == column_format.width:
         return None
-    if not ended and len(fields) < form.width:
-        return Fault("E111", f"the last line is cut off: it has {several(len(fields))}, the first line has {form.width}",
-                     "Copy the file again", number, len(text) + 1)
-    return Fault("E115", f"the line has {several(len(fields))}, the first line has {form.width}",
-                 "Give each word all its columns, and a sentence's end a blank line", number, len(text) + 1)
+    if not has_end and len(fields) < column_format.width:
+        return Fault("E111", f"the last line is cut off: it has {count_columns(len(fields))}, the first line has {column_format.width}",
+                     "Copy the file again", line_number, len(text) + 1)
+    return Fault("E115", f"the line has {count_columns(len(fields))}, the first line has {column_format.width}",
+                 "Give each word all its columns, and a sentence's end a blank line", line_number, len(text) + 1)
 
 
-def several(count: int) -> str:
+def count_columns(count: int) -> str:
     """A number of columns in words."""
     return f"{count} column" if count == 1 else f"{count} columns"

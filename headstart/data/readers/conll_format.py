@@ -7,73 +7,73 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-LOOK = 200  # lines that the form is found from
-FITTING = 0.8  # share of them that must look like words with tags
-NAMES = ("txt", "tsv", "")  # what such a file may be called; only its content tells it from others
-MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+SAMPLE_LINES = 200  # lines that the format is detected from
+MIN_FITTING = 0.8  # share of them that must look like words with tags
+EXTENSIONS = ("txt", "tsv", "")  # what such a file may be called; only its content tells it from others
+BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 SPACES = re.compile(" +")
 TAG = re.compile(r"O|[BIESLUM]-\S+")
 
 
 @dataclass(frozen=True)
-class Form:
-    """What parts the columns (a tab, else runs of spaces), and how many there are."""
+class ColumnFormat:
+    """What separates the columns (a tab, else runs of spaces), and how many there are."""
 
     tabs: bool
     width: int
 
     def fields(self, line: str) -> list[str]:
         """A line's columns; empty ones at its end are none."""
-        held = line.split("\t") if self.tabs else SPACES.split(line)
-        while len(held) > 1 and not held[-1].strip():
-            held.pop()
-        return held
+        columns = line.split("\t") if self.tabs else SPACES.split(line)
+        while len(columns) > 1 and not columns[-1].strip():
+            columns.pop()
+        return columns
 
-    def words(self) -> str:
+    def describe(self) -> str:
         """In words, for the user."""
         count = "1 column" if self.width == 1 else f"{self.width} columns"
-        return count if self.width == 1 else f"{count} parted by {'tabs' if self.tabs else 'spaces'}"
+        return count if self.width == 1 else f"{count} separated by {'tabs' if self.tabs else 'spaces'}"
 
 
-def of_line(line: str) -> Form:
-    """The form that one line has."""
-    form = Form("\t" in line, 0)
-    return Form(form.tabs, len(form.fields(line)))
+def line_format(line: str) -> ColumnFormat:
+    """The format of one line."""
+    column_format = ColumnFormat("\t" in line, 0)
+    return ColumnFormat(column_format.tabs, len(column_format.fields(line)))
 
 
-def blank(line: str) -> bool:
-    """Whether a line parts sentences: nothing but space, or the mark of a new document."""
+def ends_sentence(line: str) -> bool:
+    """Whether a line separates sentences: nothing but space, or the mark of a new document."""
     return not line.strip() or line.split(maxsplit=1)[0] == "-DOCSTART-"
 
 
-def find(lines: Iterable[str]) -> Form | None:
-    """The form of a file's first line with a word; None when there is none. Lines that begin with "# " tell only at last."""
-    first = None
+def detect_format(lines: Iterable[str]) -> ColumnFormat | None:
+    """The format of a file's first line with a word; None without one. Lines that begin with "# " count only where there is no other."""
+    comment = None
     for line in lines:
-        if not blank(line):
+        if not ends_sentence(line):
             if not line.startswith("# "):
-                return of_line(line)
-            first = line if first is None else first
-    return None if first is None else of_line(first)
+                return line_format(line)
+            comment = line if comment is None else comment
+    return None if comment is None else line_format(comment)
 
 
-def looks_like(start: bytes, named: str) -> bool:
+def looks_like(start: bytes, extension: str) -> bool:
     """Whether a file begins with words and tags: two columns or more, the last one O, B-X, I-X …; or is called conll."""
-    if named == "conll":
+    if extension == "conll":
         return True
-    if named not in NAMES:
+    if extension not in EXTENSIONS:
         return False
-    lines = [line for line in first_lines(start) if not blank(line) and not line.startswith("# ")]
-    form = find(lines)
-    if form is None or form.width < 2:
+    lines = [line for line in first_lines(start) if not ends_sentence(line) and not line.startswith("# ")]
+    column_format = detect_format(lines)
+    if column_format is None or column_format.width < 2:
         return False
-    fitting = [len(fields) >= 2 and TAG.fullmatch(fields[-1].strip()) is not None for fields in map(form.fields, lines)]
-    tags = {form.fields(line)[-1].strip() for line, fits in zip(lines, fitting, strict=True) if fits}
-    return fitting[0] and sum(fitting) >= FITTING * len(fitting) and bool(tags - {"O"})
+    is_tagged = [len(fields) >= 2 and TAG.fullmatch(fields[-1].strip()) is not None for fields in map(column_format.fields, lines)]
+    tags = {column_format.fields(line)[-1].strip() for line, fits in zip(lines, is_tagged, strict=True) if fits}
+    return is_tagged[0] and sum(is_tagged) >= MIN_FITTING * len(is_tagged) and bool(tags - {"O"})
 
 
 def first_lines(start: bytes) -> list[str]:
     """The first lines of a file's beginning; bytes of another encoding than Unicode's do no harm here."""
-    encoding = next((name for mark, name in MARKS if start.startswith(mark)), "utf-8")
+    encoding = next((name for byte_order_mark, name in BYTE_ORDER_MARKS if start.startswith(byte_order_mark)), "utf-8")
     lines = start.decode(encoding, errors="replace").replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    return lines[:LOOK]
+    return lines[:SAMPLE_LINES]

@@ -6,15 +6,15 @@ import contextlib
 import os
 from typing import Any
 
-from headstart.data.readers.parquet import plain
-from headstart.data.readers.table_builder import Sheet
+from headstart.data.readers.parquet import json_value
+from headstart.data.readers.table_builder import TableBuilder
 from headstart.errors import Exit, UserError
 
-WAYS = "Download it as csv, jsonl or parquet and give the file; or fill the offline cache (HF_HOME) on a machine with network."
+ALTERNATIVES = "Download it as csv, jsonl or parquet and give the file; or fill the offline cache (HF_HOME) on a machine with network."
 
 
 def load(name: str) -> Any:
-    """All splits of a dataset; raises UserError (69) with the other ways when it cannot be had."""
+    """All splits of a dataset; raises UserError (69) with alternatives when it is not available."""
     try:
         import datasets
     except ImportError:
@@ -27,18 +27,18 @@ def load(name: str) -> Any:
     try:
         return datasets.load_dataset(owner, config or None)
     except Exception as error:  # the library and its transport raise many kinds
-        words = " ".join(str(error).split())[:160]
+        reason = " ".join(str(error).split())[:160]
         raise UserError(f"{name} is no file or folder here, and the hub did not give a dataset of that name "
-                        f"({type(error).__name__}: {words}).", fix=WAYS, exit=Exit.UNAVAILABLE) from None
+                        f"({type(error).__name__}: {reason}).", fix=ALTERNATIVES, exit=Exit.UNAVAILABLE) from None
 
 
-def fill(split: Any, sheet: Sheet) -> None:
+def fill(split: Any, builder: TableBuilder) -> None:
     """The rows of one split; class numbers become their names."""
-    sheet.columns = tuple(split.column_names)
-    sheet.words.append("hub dataset")
-    names = {name: held.names for name, held in split.features.items() if hasattr(held, "names")}
+    builder.columns = tuple(split.column_names)
+    builder.format_parts.append("hub dataset")
+    class_names = {name: feature.names for name, feature in split.features.items() if hasattr(feature, "names")}
     for row in split:
-        values = tuple(names[key][row[key]] if key in names and row[key] is not None and row[key] >= 0 else
-                       None if key in names else plain(row[key]) for key in sheet.columns)
-        sheet.note_types(values)
-        sheet.row(values, None, sum(len(str(value)) for value in values) + 60 * len(values))
+        values = tuple(class_names[key][row[key]] if key in class_names and row[key] is not None and row[key] >= 0 else
+                       None if key in class_names else json_value(row[key]) for key in builder.columns)
+        builder.note_types(values)
+        builder.add_row(values, None, sum(len(str(value)) for value in values) + 60 * len(values))

@@ -4,39 +4,42 @@ from __future__ import annotations
 
 import json
 
-from headstart.data.readers.jsonl import add, finish, kind, refuse
-from headstart.data.readers.source_file import Raw, damaged, encoding_of
+from headstart.data.readers.jsonl import add_object, finish_columns, refuse_constant, type_words
+from headstart.data.readers.source_file import SourceFile, decompression_errors, detect_encoding
 from headstart.data.readers.squad import is_squad, rows
-from headstart.data.readers.table_builder import SKIP, Sheet
+from headstart.data.readers.table_builder import SKIP, TableBuilder
 from headstart.settings import Data
 
 
-def read(raw: Raw, sheet: Sheet, settings: Data, start: bytes, suffix: str) -> None:
-    """Fill the sheet; raises DataError when the file is not JSON."""
-    encoding = encoding_of(raw, start, settings.encoding)
-    sheet.words += ["json", encoding]
-    with damaged(sheet), raw.open() as file:
+def read(source_file: SourceFile, builder: TableBuilder, settings: Data, start: bytes, suffix: str) -> None:
+    """Fill the table; raises DataError when the file is not JSON."""
+    encoding = detect_encoding(source_file, start, settings.encoding)
+    builder.format_parts += ["json", encoding]
+    with decompression_errors(builder), source_file.open() as file:
         text = file.read().decode(encoding)
     try:
-        value = json.loads(text, parse_constant=refuse)
+        value = json.loads(text, parse_constant=refuse_constant)
     except json.JSONDecodeError as error:
-        cut = error.pos >= len(text.rstrip()) - 1
-        raise sheet.stop("E111" if cut else "E110", "the file is cut off." if cut else f"the file is not JSON: {error.msg}.",
-                         "Copy the file again, or mend it.", line=error.lineno, column=error.colno) from None
+        is_truncated = error.pos >= len(text.rstrip()) - 1
+        raise builder.fatal_error("E111" if is_truncated else "E110",
+                                  "the file is cut off." if is_truncated else f"the file is not JSON: {error.msg}.",
+                                  "Copy the file again, or fix it.", line=error.lineno, column=error.colno) from None
     except (ValueError, RecursionError) as error:
-        raise sheet.stop("E110", f"the file is not JSON: {error}.", "Mend it.") from None
+        raise builder.fatal_error("E110", f"the file is not JSON: {error}.", "Fix it.") from None
     if is_squad(value):
-        sheet.words.append("SQuAD layout")
-        value = list(rows(value, sheet))
+        builder.format_parts.append("SQuAD layout")
+        value = list(rows(value, builder))
     if isinstance(value, dict):
-        lists = [held for held in value.values() if isinstance(held, list)]
+        lists = [items for items in value.values() if isinstance(items, list)]
         value = lists[0] if len(lists) == 1 else [value]
     if not isinstance(value, list):
-        raise sheet.stop("E110", f"the file is {kind(value)}, a list of objects was expected.", "Write it as [{…}, {…}].")
+        raise builder.fatal_error("E110", f"the file is {type_words(value)}, a list of objects was expected.",
+                                  "Write it as [{…}, {…}].")
     columns: dict[str, int] = {}
-    for number, one in enumerate(value):
-        if isinstance(one, dict):
-            add(sheet, columns, one, None, 200)
+    for index, entry in enumerate(value):
+        if isinstance(entry, dict):
+            add_object(builder, columns, entry, None, 200)
         else:
-            sheet.found("E110", f"entry {number} of the list is {kind(one)}, an object was expected.", f"Mend it, or {SKIP}", row=True)
-    finish(sheet, columns)
+            builder.add_finding("E110", f"entry {index} of the list is {type_words(entry)}, an object was expected.", f"Fix it, or {SKIP}",
+                                row=True)
+    finish_columns(builder, columns)

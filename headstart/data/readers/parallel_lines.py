@@ -1,4 +1,4 @@
-"""Two files side by side: a line of X.source, and what is written for it on the same line of X.target."""
+"""Two parallel files: a source on each line of X.source, and its target on the same line of X.target."""
 
 from __future__ import annotations
 
@@ -8,58 +8,62 @@ from itertools import zip_longest
 from pathlib import Path
 
 from headstart.data.readers.delimited import lines
-from headstart.data.readers.source_file import Raw, damaged, encoding_of
-from headstart.data.readers.table_builder import SKIP, Sheet
+from headstart.data.readers.source_file import SourceFile, decompression_errors, detect_encoding
+from headstart.data.readers.table_builder import SKIP, TableBuilder
 from headstart.settings import Data
 
 
-def beside(path: str) -> Path | None:
-    """The file of targets that lies beside a file of sources, packed or not."""
-    place = Path(path)
-    stem, _, packing = place.name.rpartition(".source")
-    return next((found for end in (packing, "", ".gz") if (found := place.with_name(f"{stem}.target{end}")).exists()), None)
+def target_path(path: str) -> Path | None:
+    """The file of targets next to a file of sources, compressed or not."""
+    source_path = Path(path)
+    stem, _, compression = source_path.name.rpartition(".source")
+    candidates = (source_path.with_name(f"{stem}.target{suffix}") for suffix in (compression, "", ".gz"))
+    return next((candidate for candidate in candidates if candidate.exists()), None)
 
 
-def read(raw: Raw, sheet: Sheet, settings: Data, start: bytes, suffix: str) -> None:
-    """Fill the sheet: `source`, and `target` when its file is there; a blank line is a blank text.
+def read(source_file: SourceFile, builder: TableBuilder, settings: Data, start: bytes, suffix: str) -> None:
+    """Fill the table: `source`, and `target` when its file is there; a blank line is a blank text.
 
     Raises DataError (65) when one file has more lines than the other.
     """
-    encoding = encoding_of(raw, start, settings.encoding)
-    other = beside(raw.path)
-    sheet.columns = ("source",) if other is None else ("source", "target")
-    sheet.words += ["lines" if other is None else f"lines, with {other.name} line by line", encoding]
-    with damaged(sheet):
-        sources = lines(raw, encoding)
-        if other is None:
+    encoding = detect_encoding(source_file, start, settings.encoding)
+    target_file = target_path(source_file.path)
+    builder.columns = ("source",) if target_file is None else ("source", "target")
+    builder.format_parts += ["lines" if target_file is None else f"lines, with {target_file.name} line by line", encoding]
+    with decompression_errors(builder):
+        sources = lines(source_file, encoding)
+        if target_file is None:
             rows: Iterator[tuple[str, ...]] = ((text,) for _, text, _ in sources)
         else:
-            targets = Raw(str(other), sheet)
-            rows = paired(sources, lines(targets, encoding_of(targets, targets.head(), settings.encoding)), sheet, other.name)
-        for number, row in enumerate(rows, start=1):
+            targets = SourceFile(str(target_file), builder)
+            target_encoding = detect_encoding(targets, targets.head(), settings.encoding)
+            rows = pair_lines(sources, lines(targets, target_encoding), builder, target_file.name)
+        for line_number, row in enumerate(rows, start=1):
             if any("\0" in text for text in row):
-                sheet.found("E106", "a NUL character stands in the line.", f"Write the file again without it, or {SKIP}",
-                            line=number, row=True)
+                builder.add_finding("E106", "the line contains a NUL character.", f"Write the file again without it, or {SKIP}",
+                                    line=line_number, row=True)
             else:
-                sheet.row(row, number, sum(map(len, row)) + 120)
+                builder.add_row(row, line_number, sum(map(len, row)) + 120)
 
 
-def paired(sources: Iterator[tuple[int, str, bool]], targets: Iterator[tuple[int, str, bool]], sheet: Sheet,
-           other: str) -> Iterator[tuple[str, ...]]:
-    """Lines that belong together; which line is over, when one is."""
+def pair_lines(sources: Iterator[tuple[int, str, bool]], targets: Iterator[tuple[int, str, bool]], builder: TableBuilder,
+               target_name: str) -> Iterator[tuple[str, ...]]:
+    """Pairs of lines; raises DataError with the number of the line that has no partner."""
     for source, target in zip_longest(sources, targets):
         if source is None or target is None:
-            number, shorter, longer = (target[0], sheet.name, other) if source is None else (source[0], other, sheet.name)
-            more = 1 + sum(1 for _ in (targets if source is None else sources))
-            raise sheet.stop("E118", f"{shorter} ends after line {number - 1:,}, {longer} has {more:,} more.",
-                             "Each line of one belongs to the same line of the other; find the line that is missing.", line=number)
+            shorter, longer = (builder.name, target_name) if source is None else (target_name, builder.name)
+            line_number = target[0] if source is None else source[0]
+            surplus = 1 + sum(1 for _ in (targets if source is None else sources))
+            raise builder.fatal_error("E118", f"{shorter} ends after line {line_number - 1:,}, {longer} has {surplus:,} more.",
+                             "Each line of one belongs to the same line of the other; find the line that is missing.", line=line_number)
         yield source[1], target[1]
 
 
-def sha256(raw: Raw) -> tuple[str, int]:
+def sha256(source_file: SourceFile) -> tuple[str, int]:
     """One hash over both files, and their size in bytes."""
-    other = beside(raw.path)
-    if other is None:
-        return raw.sha256(), raw.size
-    held = other.read_bytes()
-    return hashlib.sha256(bytes.fromhex(raw.sha256()) + hashlib.sha256(held).digest()).hexdigest(), raw.size + len(held)
+    target_file = target_path(source_file.path)
+    if target_file is None:
+        return source_file.sha256(), source_file.size
+    content = target_file.read_bytes()
+    digests = bytes.fromhex(source_file.sha256()) + hashlib.sha256(content).digest()
+    return hashlib.sha256(digests).hexdigest(), source_file.size + len(content)

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from headstart.models.family import NO_DECODER, Checkpoint, Family, asked, embedded, pooled, span_head, token_head, tokens
+from headstart.models.family import (
+    NO_DECODER,
+    Checkpoint,
+    Family,
+    embedding_head,
+    masked_lm_head,
+    sequence_head,
+    span_classifier,
+    token_classifier,
+    token_head,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -12,13 +22,13 @@ if TYPE_CHECKING:
 
 def classify(module: Any, states: Tensor) -> Tensor:
     """The pooler's linear layer and tanh, dropout, linear."""
-    base = module.base_model
-    logits: Tensor = module.classifier(module.dropout(base.pooler_activation(base.pooler(states))))
+    backbone = module.base_model
+    logits: Tensor = module.classifier(module.dropout(backbone.pooler_activation(backbone.pooler(states))))
     return logits
 
 
-def words(module: Any, states: Tensor) -> Tensor:
-    """Dense, activation, norm, and the embeddings turned round."""
+def vocabulary_logits(module: Any, states: Tensor) -> Tensor:
+    """Dense, activation, norm, and the transposed embeddings."""
     logits: Tensor = module.predictions(states)
     return logits
 
@@ -26,17 +36,17 @@ def words(module: Any, states: Tensor) -> Tensor:
 FAMILY = Family(
     "albert",
     {
-        "sequence-classification": pooled("AlbertForSequenceClassification", classify),
-        "token-classification": tokens("AlbertForTokenClassification", token_head),
-        "question-answering": tokens("AlbertForQuestionAnswering", span_head),
-        "multiple-choice": pooled("AlbertForMultipleChoice", classify),
-        "masked-language-model": asked("AlbertForMaskedLM", words),
-        "embedding": embedded("AlbertForEmbedding"),
+        "sequence-classification": sequence_head("AlbertForSequenceClassification", classify),
+        "token-classification": token_head("AlbertForTokenClassification", token_classifier),
+        "question-answering": token_head("AlbertForQuestionAnswering", span_classifier),
+        "multiple-choice": sequence_head("AlbertForMultipleChoice", classify),
+        "masked-language-model": masked_lm_head("AlbertForMaskedLM", vocabulary_logits),
+        "embedding": embedding_head("AlbertForEmbedding"),
     },
-    layers="encoder.albert_layer_groups",
-    first_only="",  # all layers are one module: the last cannot work otherwise than the others
+    layer_path="encoder.albert_layer_groups",
+    first_token_layer="",  # all layers are one module: the last cannot differ from the others
     dropouts=("hidden_dropout_prob", "classifier_dropout_prob"),
-    lacks={
+    missing_heads={
         "next-sentence": "it was pretrained on the order of sentences instead",
         "pre-training": "its second goal is the order of sentences, not the next sentence",
     } | NO_DECODER,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from headstart.models.family import READS_NOTHING, Checkpoint, Family, rewritten
+from headstart.models.family import ONLY_SEQ2SEQ, Checkpoint, Family, seq2seq_head
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -12,34 +12,34 @@ if TYPE_CHECKING:
 LAYER_DROPS = ("encoder_layerdrop", "decoder_layerdrop")
 
 
-def rewrite(module: Any, inputs: dict[str, Tensor]) -> Tensor:
-    """The decoder's last states, (N, L, W), for sources and what is written so far."""
+def seq2seq_forward(module: Any, inputs: dict[str, Tensor]) -> Tensor:
+    """The decoder's last states, (N, L, W), for sources and target tokens."""
     states: Tensor = module.model(**inputs, use_cache=False)[0]
     return states
 
 
-def words(module: Any, states: Tensor) -> Tensor:
-    """The embeddings turned round, and a bias for each piece."""
+def vocabulary_logits(module: Any, states: Tensor) -> Tensor:
+    """The transposed embeddings, and a bias for each piece."""
     logits: Tensor = module.lm_head(states) + module.final_logits_bias[0]
     return logits
 
 
 FAMILY = Family(
     "bart",
-    {"sequence-to-sequence": rewritten("BartForConditionalGeneration", words)},
+    {"sequence-to-sequence": seq2seq_head("BartForConditionalGeneration", vocabulary_logits)},
     kinds=("encoder-decoder",),
     packs=False,
-    has_types=False,
-    numbered=False,
-    rewrite=rewrite,
-    packed_pairs="bart",
-    layers="encoder.layers decoder.layers",
-    first_only="",
+    has_token_types=False,
+    position_ids=False,
+    seq2seq_forward=seq2seq_forward,
+    packed_forward="bart",
+    layer_path="encoder.layers decoder.layers",
+    first_token_layer="",
     dropouts=("dropout", "activation_dropout", "classifier_dropout"),
     attention_dropouts=("attention_dropout",),
     layer_drops=LAYER_DROPS,
-    names={"width": "d_model", "layers": "encoder_layers", "positions": "max_position_embeddings"},
-    lacks=READS_NOTHING,
+    size_keys={"width": "d_model", "layers": "encoder_layers", "positions": "max_position_embeddings"},
+    missing_heads=ONLY_SEQ2SEQ,
     checkpoints=(
         Checkpoint("facebook/bart-base", "139 M", "Apache-2.0"),
         Checkpoint("facebook/bart-large", "406 M", "Apache-2.0", pickled=True),

@@ -9,27 +9,27 @@ from headstart.models.family import (
     Family,
     Head,
     Output,
-    asked,
-    continued,
-    embedded,
-    pooled,
-    pooler_head,
-    span_head,
+    causal_lm_head,
+    embedding_head,
+    masked_lm_head,
+    pooler_classifier,
+    sequence_head,
+    span_classifier,
+    token_classifier,
     token_head,
-    tokens,
 )
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def words(module: Any, states: Tensor) -> Tensor:
-    """Dense, activation, norm, and the embeddings turned round."""
+def vocabulary_logits(module: Any, states: Tensor) -> Tensor:
+    """Dense, activation, norm, and the transposed embeddings."""
     logits: Tensor = module.cls.predictions(states)
     return logits
 
 
-def follows(module: Any, states: Tensor) -> Tensor:
+def next_sentence_logits(module: Any, states: Tensor) -> Tensor:
     """Pooler, linear: whether the second part follows the first (0) or is random (1)."""
     logits: Tensor = module.cls.seq_relationship(module.base_model.pooler(states[:, None]))
     return logits
@@ -38,20 +38,22 @@ def follows(module: Any, states: Tensor) -> Tensor:
 FAMILY = Family(
     "bert",
     {
-        "sequence-classification": pooled("BertForSequenceClassification", pooler_head),
-        "token-classification": tokens("BertForTokenClassification", token_head),
-        "question-answering": tokens("BertForQuestionAnswering", span_head),
-        "multiple-choice": pooled("BertForMultipleChoice", pooler_head),
-        "masked-language-model": asked("BertForMaskedLM", words),
-        "embedding": embedded("BertForEmbedding"),
-        "causal-language-model": continued("BertLMHeadModel", words),
-        "next-sentence": pooled("BertForNextSentencePrediction", follows, keeps=("",)),
-        "pre-training": Head("BertForPreTraining", {"logits": Output("asked", words), "next": Output("pooled", follows)},
-                             keeps=("",)),
+        "sequence-classification": sequence_head("BertForSequenceClassification", pooler_classifier),
+        "token-classification": token_head("BertForTokenClassification", token_classifier),
+        "question-answering": token_head("BertForQuestionAnswering", span_classifier),
+        "multiple-choice": sequence_head("BertForMultipleChoice", pooler_classifier),
+        "masked-language-model": masked_lm_head("BertForMaskedLM", vocabulary_logits),
+        "embedding": embedding_head("BertForEmbedding"),
+        "causal-language-model": causal_lm_head("BertLMHeadModel", vocabulary_logits),
+        "next-sentence": sequence_head("BertForNextSentencePrediction", next_sentence_logits, pretrained_prefixes=("",)),
+        "pre-training": Head(
+            "BertForPreTraining",
+            {"logits": Output("positions", vocabulary_logits), "next": Output("pooled", next_sentence_logits)},
+            pretrained_prefixes=("",)),
     },
     kinds=("encoder", "decoder"),
-    inputs={"use_cache": False},
-    decodes={"is_decoder": True},
+    forward_inputs={"use_cache": False},
+    decoder_config={"is_decoder": True},
     checkpoints=(
         Checkpoint("google-bert/bert-base-cased", "108 M", "Apache-2.0"),
         Checkpoint("google-bert/bert-base-uncased", "110 M", "Apache-2.0"),

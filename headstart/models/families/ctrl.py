@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from headstart.models.families.gpt2 import LACKS, words
+from headstart.models.families.gpt2 import MISSING_HEADS, vocabulary_logits
 from headstart.models.families.llama import classify_choices, classify_tokens
-from headstart.models.family import Checkpoint, Family, by_last, continued, ended, pooled, span_head, tokens, unread_mask
+from headstart.models.family import (
+    Checkpoint,
+    Family,
+    causal_lm_head,
+    last_token_head,
+    last_token_pooling,
+    placeholder_mask,
+    sequence_head,
+    span_classifier,
+    token_head,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,13 +28,13 @@ def classify(module: Any, states: Tensor) -> Tensor:
     return logits
 
 
-def surface(piece: str) -> str:
-    """What a piece says: "gard@@" goes on in the next one."""
+def piece_text(piece: str) -> str:
+    """A piece's characters: "gard@@" is continued by the next piece."""
     return piece.removesuffix("@@")
 
 
-# The sources that it was trained on, each named by the first word of its texts (Keskar et al. 2019, table 7).
-CODES = (
+# One code for each source of its training texts (Keskar et al. 2019, table 7).
+CONTROL_CODES = (
     "Links", "Books", "Reviews", "Wikipedia", "News", "Questions", "Ask", "Opinion", "Explain", "Support", "Computing",
     "Technologies", "Science", "Politics", "Finance", "Legal", "Saving", "Retail", "Tip", "Weight", "Diet", "Fitness", "Running",
     "Pregnancy", "Relationship", "Relationships", "Confession", "Confessions", "Human", "Alone", "Thoughts", "Learned", "Writing",
@@ -35,27 +45,28 @@ CODES = (
 FAMILY = Family(
     "ctrl",
     {
-        "sequence-classification": pooled("CTRLForSequenceClassification", classify),
-        "token-classification": tokens("CTRLForTokenClassification", classify_tokens),
-        "question-answering": tokens("CTRLForQuestionAnswering", span_head),
-        "multiple-choice": ended("CTRLForMultipleChoice", classify_choices),
-        "causal-language-model": continued("CTRLLMHeadModel", words),
+        "sequence-classification": sequence_head("CTRLForSequenceClassification", classify),
+        "token-classification": token_head("CTRLForTokenClassification", classify_tokens),
+        "question-answering": token_head("CTRLForQuestionAnswering", span_classifier),
+        "multiple-choice": last_token_head("CTRLForMultipleChoice", classify_choices),
+        "causal-language-model": causal_lm_head("CTRLLMHeadModel", vocabulary_logits),
     },
     kinds=("decoder",),
-    has_types=False,
-    inputs={"use_cache": False},
-    pooling=by_last,
-    layers="h",
-    first_only="",
-    packed_mask=unread_mask,
+    has_token_types=False,
+    forward_inputs={"use_cache": False},
+    pooling=last_token_pooling,
+    layer_path="h",
+    first_token_layer="",
+    packed_mask=placeholder_mask,
     dropouts=("resid_pdrop", "embd_pdrop", "classifier_dropout"),
     attention_dropouts=(),
-    names={"width": "n_embd", "layers": "n_layer", "positions": "n_positions"},
+    size_keys={"width": "n_embd", "layers": "n_layer", "positions": "n_positions"},
     config_keys=("classifier_dropout",),
-    surface=surface,
-    codes=CODES,
-    advice="CTRL writes best at a low temperature (0 to 0.7) with a repetition penalty of about 1.2 (Keskar et al. 2019, section 4.1)",
-    lacks=LACKS,
+    piece_text=piece_text,
+    control_codes=CONTROL_CODES,
+    sampling_hint="CTRL generates best at a low temperature (0 to 0.7) with a repetition penalty of about 1.2 "
+                  "(Keskar et al. 2019, section 4.1)",
+    missing_heads=MISSING_HEADS,
     checkpoints=(Checkpoint("Salesforce/ctrl", "1.6 B", "BSD-3-Clause", pickled=True),),
     aliases={"ctrl": "Salesforce/ctrl"},
 )

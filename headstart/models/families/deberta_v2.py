@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from headstart.models.family import NO_DECODER, NO_NEXT_SENTENCE, Checkpoint, Family, asked, embedded, pooled, span_head, token_head, tokens
+from headstart.models.family import (
+    NO_DECODER,
+    NO_NEXT_SENTENCE,
+    Checkpoint,
+    Family,
+    embedding_head,
+    masked_lm_head,
+    sequence_head,
+    span_classifier,
+    token_classifier,
+    token_head,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,8 +27,8 @@ def classify(module: Any, states: Tensor) -> Tensor:
     return logits
 
 
-def words(module: Any, states: Tensor) -> Tensor:
-    """Dense, activation, norm, and the embeddings turned round."""
+def vocabulary_logits(module: Any, states: Tensor) -> Tensor:
+    """Dense, activation, norm, and the transposed embeddings."""
     if module.legacy:
         logits: Tensor = module.cls(states)
     else:
@@ -28,19 +39,19 @@ def words(module: Any, states: Tensor) -> Tensor:
 FAMILY = Family(
     "deberta-v2",
     {
-        "sequence-classification": pooled("DebertaV2ForSequenceClassification", classify, keeps=("pooler.",)),
-        "token-classification": tokens("DebertaV2ForTokenClassification", token_head),
-        "question-answering": tokens("DebertaV2ForQuestionAnswering", span_head),
-        "multiple-choice": pooled("DebertaV2ForMultipleChoice", classify, keeps=("pooler.",)),
-        "masked-language-model": asked("DebertaV2ForMaskedLM", words),
-        "embedding": embedded("DebertaV2ForEmbedding"),
+        "sequence-classification": sequence_head("DebertaV2ForSequenceClassification", classify, pretrained_prefixes=("pooler.",)),
+        "token-classification": token_head("DebertaV2ForTokenClassification", token_classifier),
+        "question-answering": token_head("DebertaV2ForQuestionAnswering", span_classifier),
+        "multiple-choice": sequence_head("DebertaV2ForMultipleChoice", classify, pretrained_prefixes=("pooler.",)),
+        "masked-language-model": masked_lm_head("DebertaV2ForMaskedLM", vocabulary_logits),
+        "embedding": embedding_head("DebertaV2ForEmbedding"),
     },
-    packs=False,  # attention of its own, by distances between places of the row
-    first_only="",
+    packs=False,  # attention of its own, by distances between positions of the row
+    first_token_layer="",
     dropouts=("hidden_dropout_prob", "pooler_dropout", "cls_dropout"),
     config_keys=("position_buckets", "norm_rel_ebd", "share_att_key", "conv_kernel_size", "conv_act", "conv_groups",
                  "attention_head_size", "embedding_size", "pooler_hidden_size", "cls_dropout"),
-    lacks=NO_NEXT_SENTENCE | NO_DECODER,
+    missing_heads=NO_NEXT_SENTENCE | NO_DECODER,
     checkpoints=(
         Checkpoint("microsoft/deberta-v3-xsmall", "71 M", "MIT", pickled=True),
         Checkpoint("microsoft/deberta-v3-small", "142 M", "MIT", pickled=True),

@@ -4,26 +4,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from headstart.models.family import NO_DECODER, NO_NEXT_SENTENCE, Checkpoint, Family, asked, embedded, pooled, token_head, tokens
+from headstart.models.family import (
+    NO_DECODER,
+    NO_NEXT_SENTENCE,
+    Checkpoint,
+    Family,
+    embedding_head,
+    masked_lm_head,
+    sequence_head,
+    token_classifier,
+    token_head,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def classify(module: Any, pooled: Tensor) -> Tensor:
+def classify(module: Any, pooled_states: Tensor) -> Tensor:
     """Linear, ReLU, dropout, linear."""
-    logits: Tensor = module.classifier(module.dropout(module.pre_classifier(pooled).relu()))
+    logits: Tensor = module.classifier(module.dropout(module.pre_classifier(pooled_states).relu()))
     return logits
 
 
-def spans(module: Any, states: Tensor) -> Tensor:
+def span_logits(module: Any, states: Tensor) -> Tensor:
     """Dropout, linear."""
     logits: Tensor = module.qa_outputs(module.dropout(states))
     return logits
 
 
-def words(module: Any, states: Tensor) -> Tensor:
-    """Dense, activation, norm, and the embeddings turned round."""
+def vocabulary_logits(module: Any, states: Tensor) -> Tensor:
+    """Dense, activation, norm, and the transposed embeddings."""
     states = module.vocab_layer_norm(module.activation(module.vocab_transform(states)))
     logits: Tensor = module.vocab_projector(states)
     return logits
@@ -32,20 +42,20 @@ def words(module: Any, states: Tensor) -> Tensor:
 FAMILY = Family(
     "distilbert",
     {
-        "sequence-classification": pooled("DistilBertForSequenceClassification", classify),
-        "token-classification": tokens("DistilBertForTokenClassification", token_head),
-        "question-answering": tokens("DistilBertForQuestionAnswering", spans),
-        "multiple-choice": pooled("DistilBertForMultipleChoice", classify),
-        "masked-language-model": asked("DistilBertForMaskedLM", words),
-        "embedding": embedded("DistilBertForEmbedding"),
+        "sequence-classification": sequence_head("DistilBertForSequenceClassification", classify),
+        "token-classification": token_head("DistilBertForTokenClassification", token_classifier),
+        "question-answering": token_head("DistilBertForQuestionAnswering", span_logits),
+        "multiple-choice": sequence_head("DistilBertForMultipleChoice", classify),
+        "masked-language-model": masked_lm_head("DistilBertForMaskedLM", vocabulary_logits),
+        "embedding": embedding_head("DistilBertForEmbedding"),
     },
-    has_types=False,
-    layers="transformer.layer",
-    first_only="distilbert",
+    has_token_types=False,
+    layer_path="transformer.layer",
+    first_token_layer="distilbert",
     dropouts=("dropout", "seq_classif_dropout", "qa_dropout"),
     attention_dropouts=("attention_dropout",),
-    names={"width": "dim", "layers": "n_layers", "positions": "max_position_embeddings"},
-    lacks=NO_NEXT_SENTENCE | NO_DECODER,
+    size_keys={"width": "dim", "layers": "n_layers", "positions": "max_position_embeddings"},
+    missing_heads=NO_NEXT_SENTENCE | NO_DECODER,
     checkpoints=(
         Checkpoint("distilbert/distilbert-base-cased", "66 M", "Apache-2.0"),
         Checkpoint("distilbert/distilbert-base-uncased", "66 M", "Apache-2.0", verified=False),

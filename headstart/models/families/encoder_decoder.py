@@ -1,55 +1,56 @@
-"""Two models in one (Rothe et al. 2020): an encoder such as BERT reads, another with attention to it writes."""
+"""Two models in one (Rothe et al. 2020): an encoder such as BERT, and another with cross-attention to it as decoder."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from headstart.models.family import READS_NOTHING, Checkpoint, Family, rewritten
+from headstart.models.family import ONLY_SEQ2SEQ, Checkpoint, Family, seq2seq_head
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def rewrite(module: Any, inputs: dict[str, Tensor]) -> Tensor:
-    """The decoder's last states, (N, L, W), for sources and what is written so far."""
-    source = module.encoder(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])[0]
-    if hasattr(module, "enc_to_dec_proj"):  # the two are of unlike width
-        source = module.enc_to_dec_proj(source)
+def seq2seq_forward(module: Any, inputs: dict[str, Tensor]) -> Tensor:
+    """The decoder's last states, (N, L, W), for sources and target tokens."""
+    encoder_states = module.encoder(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])[0]
+    if hasattr(module, "enc_to_dec_proj"):  # encoder and decoder have different widths
+        encoder_states = module.enc_to_dec_proj(encoder_states)
     states: Tensor = module.decoder.base_model(
-        input_ids=inputs["decoder_input_ids"], attention_mask=inputs["decoder_attention_mask"], encoder_hidden_states=source,
+        input_ids=inputs["decoder_input_ids"], attention_mask=inputs["decoder_attention_mask"], encoder_hidden_states=encoder_states,
         encoder_attention_mask=inputs["attention_mask"], use_cache=False)[0]
     return states
 
 
-def words(module: Any, states: Tensor) -> Tensor:
+def vocabulary_logits(module: Any, states: Tensor) -> Tensor:
     """The decoder's own head over its vocabulary."""
     decoder = module.decoder
-    head = next(part for name in ("cls", "lm_head", "generator_predictions") if (part := getattr(decoder, name, None)) is not None)
+    names = ("cls", "lm_head", "generator_predictions")
+    head = next(layer for name in names if (layer := getattr(decoder, name, None)) is not None)
     logits: Tensor = head(states)
     return logits
 
 
-def offset(config: Any) -> int:
-    """RoBERTa counts positions from the one after its padding."""
+def position_offset(config: Any) -> int:
+    """RoBERTa's positions start after the padding id."""
     return int(config.encoder.pad_token_id) + 1 if config.encoder.model_type in ("roberta", "xlm-roberta") else 0
 
 
 FAMILY = Family(
     "encoder-decoder",
-    {"sequence-to-sequence": rewritten("EncoderDecoderModel", words)},
+    {"sequence-to-sequence": seq2seq_head("EncoderDecoderModel", vocabulary_logits)},
     kinds=("encoder-decoder",),
     packs=False,
-    has_types=False,
-    numbered=False,
-    rewrite=rewrite,
-    position_offset=offset,
-    layers="encoder.encoder.layer",
-    first_only="",
+    has_token_types=False,
+    position_ids=False,
+    seq2seq_forward=seq2seq_forward,
+    position_offset=position_offset,
+    layer_path="encoder.encoder.layer",
+    first_token_layer="",
     dropouts=("encoder.hidden_dropout_prob", "decoder.hidden_dropout_prob"),
     attention_dropouts=("encoder.attention_probs_dropout_prob", "decoder.attention_probs_dropout_prob"),
-    names={"width": "decoder.hidden_size", "layers": "encoder.num_hidden_layers", "positions": "encoder.max_position_embeddings"},
+    size_keys={"width": "decoder.hidden_size", "layers": "encoder.num_hidden_layers", "positions": "encoder.max_position_embeddings"},
     config_keys=("encoder", "decoder", "vocab_size"),
-    lacks=READS_NOTHING,
+    missing_heads=ONLY_SEQ2SEQ,
     checkpoints=(Checkpoint("patrickvonplaten/bert2bert_cnn_daily_mail", "247 M", "Apache-2.0", pickled=True, verified=False),),
     note="pairs of BERT or RoBERTa, as EncoderDecoderModel of transformers saves them",
 )

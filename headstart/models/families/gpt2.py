@@ -1,4 +1,4 @@
-"""GPT-2 (Radford et al. 2019): a decoder; heads on a text read its last token, which alone has seen all of it."""
+"""GPT-2 (Radford et al. 2019): a decoder; heads on a text read its last token, the only one that sees the whole text."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from headstart.models.family import (
     Checkpoint,
     Family,
     Head,
-    by_last,
-    continued,
-    ended,
-    pooled,
-    span_head,
+    causal_lm_head,
+    last_token_head,
+    last_token_pooling,
+    placeholder_mask,
+    sequence_head,
+    span_classifier,
+    token_classifier,
     token_head,
-    tokens,
-    unread_mask,
 )
 
 if TYPE_CHECKING:
@@ -29,48 +29,48 @@ def classify(module: Any, states: Tensor) -> Tensor:
     return logits
 
 
-def words(module: Any, states: Tensor) -> Tensor:
-    """The embeddings turned round."""
+def vocabulary_logits(module: Any, states: Tensor) -> Tensor:
+    """The transposed embeddings."""
     logits: Tensor = module.lm_head(states)
     return logits
 
 
-def choose(module: Any, states: Tensor) -> Tensor:
+def choice_logits(module: Any, states: Tensor) -> Tensor:
     """Dropout, linear, on the last token."""
     logits: Tensor = module.multiple_choice_head(states[:, None])
     return logits
 
 
-def double(cls: str) -> Head:
-    """A head that chooses, beside the one that pretraining made, which writes."""
-    return ended(cls, choose, keeps=("transformer", "lm_head"), words=words)
+def double_heads(class_name: str) -> Head:
+    """A multiple-choice head beside the language model head of pretraining."""
+    return last_token_head(class_name, choice_logits, pretrained_prefixes=("transformer", "lm_head"), lm_head=vocabulary_logits)
 
 
-LACKS = NO_NEXT_SENTENCE | {
-    "masked-language-model": "a decoder sees only what stands before a token",
+MISSING_HEADS = NO_NEXT_SENTENCE | {
+    "masked-language-model": "a decoder sees only the tokens before a token",
 }
 
 FAMILY = Family(
     "gpt2",
     {
-        "sequence-classification": pooled("GPT2ForSequenceClassification", classify),
-        "token-classification": tokens("GPT2ForTokenClassification", token_head),
-        "question-answering": tokens("GPT2ForQuestionAnswering", span_head),
-        "multiple-choice": double("GPT2DoubleHeadsModel"),
-        "causal-language-model": continued("GPT2LMHeadModel", words),
+        "sequence-classification": sequence_head("GPT2ForSequenceClassification", classify),
+        "token-classification": token_head("GPT2ForTokenClassification", token_classifier),
+        "question-answering": token_head("GPT2ForQuestionAnswering", span_classifier),
+        "multiple-choice": double_heads("GPT2DoubleHeadsModel"),
+        "causal-language-model": causal_lm_head("GPT2LMHeadModel", vocabulary_logits),
     },
     kinds=("decoder",),
-    has_types=False,
-    inputs={"use_cache": False},
-    pooling=by_last,
-    layers="h",
-    first_only="",
-    packed_mask=unread_mask,
+    has_token_types=False,
+    forward_inputs={"use_cache": False},
+    pooling=last_token_pooling,
+    layer_path="h",
+    first_token_layer="",
+    packed_mask=placeholder_mask,
     dropouts=("resid_pdrop", "embd_pdrop", "summary_first_dropout", "classifier_dropout"),
     attention_dropouts=("attn_pdrop",),
-    names={"width": "n_embd", "layers": "n_layer", "positions": "n_positions"},
+    size_keys={"width": "n_embd", "layers": "n_layer", "positions": "n_positions"},
     config_keys=("classifier_dropout", "hidden_dropout"),
-    lacks=LACKS,
+    missing_heads=MISSING_HEADS,
     checkpoints=(
         Checkpoint("distilbert/distilgpt2", "82 M", "Apache-2.0"),
         Checkpoint("openai-community/gpt2", "124 M", "MIT", verified=False),

@@ -4,42 +4,42 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from headstart.models.families.bart import LAYER_DROPS, words
-from headstart.models.family import READS_NOTHING, Checkpoint, Family, rewritten
+from headstart.models.families.bart import LAYER_DROPS, vocabulary_logits
+from headstart.models.family import ONLY_SEQ2SEQ, Checkpoint, Family, seq2seq_head
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def beside(ids: Tensor) -> dict[str, Tensor]:
+def encoder_inputs(input_ids: Tensor) -> dict[str, Tensor]:
     """The first token sees all others, and is seen by all (section 6.2 of the paper); the others see their neighbours."""
-    everywhere = ids.new_zeros(ids.shape)
-    everywhere[:, 0] = 1
-    return {"global_attention_mask": everywhere}
+    global_attention_mask = input_ids.new_zeros(input_ids.shape)
+    global_attention_mask[:, 0] = 1
+    return {"global_attention_mask": global_attention_mask}
 
 
-def rewrite(module: Any, inputs: dict[str, Tensor]) -> Tensor:
-    """The decoder's last states, (N, L, W), for sources and what is written so far."""
-    states: Tensor = module.led(**inputs, **beside(inputs["input_ids"]), use_cache=False)[0]
+def seq2seq_forward(module: Any, inputs: dict[str, Tensor]) -> Tensor:
+    """The decoder's last states, (N, L, W), for sources and target tokens."""
+    states: Tensor = module.led(**inputs, **encoder_inputs(inputs["input_ids"]), use_cache=False)[0]
     return states
 
 
 FAMILY = Family(
     "led",
-    {"sequence-to-sequence": rewritten("LEDForConditionalGeneration", words)},
+    {"sequence-to-sequence": seq2seq_head("LEDForConditionalGeneration", vocabulary_logits)},
     kinds=("encoder-decoder",),
     packs=False,
-    has_types=False,
-    numbered=False,
-    rewrite=rewrite,
-    beside=beside,
-    layers="encoder.layers decoder.layers",
-    first_only="",
+    has_token_types=False,
+    position_ids=False,
+    seq2seq_forward=seq2seq_forward,
+    encoder_inputs=encoder_inputs,
+    layer_path="encoder.layers decoder.layers",
+    first_token_layer="",
     dropouts=("dropout", "activation_dropout", "classifier_dropout"),
     attention_dropouts=("attention_dropout",),
     layer_drops=LAYER_DROPS,
-    names={"width": "d_model", "layers": "encoder_layers", "positions": "max_encoder_position_embeddings"},
-    lacks=READS_NOTHING,
+    size_keys={"width": "d_model", "layers": "encoder_layers", "positions": "max_encoder_position_embeddings"},
+    missing_heads=ONLY_SEQ2SEQ,
     checkpoints=(
         Checkpoint("allenai/led-base-16384", "162 M", "Apache-2.0", verified=False),
         Checkpoint("allenai/led-large-16384-arxiv", "460 M", "Apache-2.0", verified=False),

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from headstart.models.families.gpt2 import LACKS, classify, words
-from headstart.models.family import Checkpoint, Family, by_last, continued, ended, pooled, span_head, tokens, unread_mask
+from headstart.models.families.gpt2 import MISSING_HEADS, classify, vocabulary_logits
+from headstart.models.family import (
+    Checkpoint,
+    Family,
+    causal_lm_head,
+    last_token_head,
+    last_token_pooling,
+    placeholder_mask,
+    sequence_head,
+    span_classifier,
+    token_head,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,23 +36,23 @@ def classify_choices(module: Any, states: Tensor) -> Tensor:
 FAMILY = Family(
     "llama",
     {
-        "sequence-classification": pooled("LlamaForSequenceClassification", classify),
-        "token-classification": tokens("LlamaForTokenClassification", classify_tokens),
-        "question-answering": tokens("LlamaForQuestionAnswering", span_head),
-        "multiple-choice": ended("LlamaForMultipleChoice", classify_choices),
-        "causal-language-model": continued("LlamaForCausalLM", words),
+        "sequence-classification": sequence_head("LlamaForSequenceClassification", classify),
+        "token-classification": token_head("LlamaForTokenClassification", classify_tokens),
+        "question-answering": token_head("LlamaForQuestionAnswering", span_classifier),
+        "multiple-choice": last_token_head("LlamaForMultipleChoice", classify_choices),
+        "causal-language-model": causal_lm_head("LlamaForCausalLM", vocabulary_logits),
     },
     kinds=("decoder",),
-    has_types=False,
-    inputs={"use_cache": False},
-    pooling=by_last,
-    layers="layers",
-    first_only="",
-    packed_mask=unread_mask,
+    has_token_types=False,
+    forward_inputs={"use_cache": False},
+    pooling=last_token_pooling,
+    layer_path="layers",
+    first_token_layer="",
+    packed_mask=placeholder_mask,
     dropouts=("classifier_dropout",),
     attention_dropouts=("attention_dropout",),
     config_keys=("classifier_dropout", "hidden_dropout", "token_classification_bias", "rope_theta"),
-    lacks=LACKS,
+    missing_heads=MISSING_HEADS,
     checkpoints=(
         Checkpoint("HuggingFaceTB/SmolLM2-135M", "135 M", "Apache-2.0"),
         Checkpoint("HuggingFaceTB/SmolLM2-360M", "362 M", "Apache-2.0"),

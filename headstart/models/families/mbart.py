@@ -1,28 +1,28 @@
 """mBART (Liu et al. 2020): BART over 25 or 50 languages, told apart by a token."""
 
-from headstart.models.families.bart import LAYER_DROPS, rewrite, words
-from headstart.models.family import READS_NOTHING, Checkpoint, Family, rewritten
+from headstart.models.families.bart import LAYER_DROPS, seq2seq_forward, vocabulary_logits
+from headstart.models.family import ONLY_SEQ2SEQ, Checkpoint, Family, seq2seq_head
 
 FAMILY = Family(
     "mbart",
-    {"sequence-to-sequence": rewritten("MBartForConditionalGeneration", words)},
+    {"sequence-to-sequence": seq2seq_head("MBartForConditionalGeneration", vocabulary_logits)},
     kinds=("encoder-decoder",),
     packs=False,
-    has_types=False,
-    numbered=False,
-    rewrite=rewrite,
-    packed_pairs="bart",
-    speaks=True,
-    layers="encoder.layers decoder.layers",
-    first_only="",
+    has_token_types=False,
+    position_ids=False,
+    seq2seq_forward=seq2seq_forward,
+    packed_forward="bart",
+    language_tokens=True,
+    layer_path="encoder.layers decoder.layers",
+    first_token_layer="",
     dropouts=("dropout", "activation_dropout", "classifier_dropout"),
     attention_dropouts=("attention_dropout",),
     layer_drops=LAYER_DROPS,
-    names={"width": "d_model", "layers": "encoder_layers", "positions": "max_position_embeddings"},
-    lacks=READS_NOTHING,
+    size_keys={"width": "d_model", "layers": "encoder_layers", "positions": "max_position_embeddings"},
+    missing_heads=ONLY_SEQ2SEQ,
     checkpoints=(
         Checkpoint("facebook/mbart-large-cc25", "611 M", "not stated", pickled=True),
         Checkpoint("facebook/mbart-large-50-many-to-many-mmt", "611 M", "not stated"),
     ),
-    note="data.language and data.target_language say which language is read and which is written (en_XX, ro_RO)",
+    note="data.language and data.target_language are the languages of source and target (en_XX, ro_RO)",
 )

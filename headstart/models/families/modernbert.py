@@ -4,23 +4,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from headstart.models.family import NO_DECODER, NO_NEXT_SENTENCE, Checkpoint, Family, asked, embedded, pooled, tokens
+from headstart.models.family import (
+    NO_DECODER,
+    NO_NEXT_SENTENCE,
+    Checkpoint,
+    Family,
+    embedding_head,
+    masked_lm_head,
+    sequence_head,
+    token_head,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-HEAD = ("head.",)  # the dense layer that pretraining made
+DENSE_LAYER = ("head.",)  # the dense layer that pretraining made
 
 
-def classify(module: Any, pooled: Tensor) -> Tensor:
+def classify(module: Any, states: Tensor) -> Tensor:
     """Dense, activation and norm, dropout, linear."""
-    logits: Tensor = module.classifier(module.drop(module.head(pooled)))
+    logits: Tensor = module.classifier(module.drop(module.head(states)))
     return logits
 
 
-def words(module: Any, states: Tensor) -> Tensor:
-    """Dense, activation and norm, and the embeddings turned round."""
+def vocabulary_logits(module: Any, states: Tensor) -> Tensor:
+    """Dense, activation and norm, and the transposed embeddings."""
     logits: Tensor = module.decoder(module.head(states))
     return logits
 
@@ -31,28 +40,28 @@ def pooling(config: Any) -> str:
 
 
 def packed_mask() -> Any:
-    """Given None it would build a mask of all tokens by all tokens for its local layers."""
+    """With None it would build a mask of all tokens by all tokens for its local layers."""
     return {"full_attention": None, "sliding_attention": None}
 
 
 FAMILY = Family(
     "modernbert",
     {
-        "sequence-classification": pooled("ModernBertForSequenceClassification", classify, HEAD),
-        "token-classification": tokens("ModernBertForTokenClassification", classify, HEAD),
-        "question-answering": tokens("ModernBertForQuestionAnswering", classify, HEAD),
-        "multiple-choice": pooled("ModernBertForMultipleChoice", classify, HEAD),
-        "masked-language-model": asked("ModernBertForMaskedLM", words),
-        "embedding": embedded("ModernBertForEmbedding"),
+        "sequence-classification": sequence_head("ModernBertForSequenceClassification", classify, DENSE_LAYER),
+        "token-classification": token_head("ModernBertForTokenClassification", classify, DENSE_LAYER),
+        "question-answering": token_head("ModernBertForQuestionAnswering", classify, DENSE_LAYER),
+        "multiple-choice": sequence_head("ModernBertForMultipleChoice", classify, DENSE_LAYER),
+        "masked-language-model": masked_lm_head("ModernBertForMaskedLM", vocabulary_logits),
+        "embedding": embedding_head("ModernBertForEmbedding"),
     },
-    has_types=False,
+    has_token_types=False,
     pooling=pooling,
-    layers="layers",
-    first_only="",  # 1 of 22 layers: little to win
+    layer_path="layers",
+    first_token_layer="",  # 1 of 22 layers: little to save
     packed_mask=packed_mask,
     dropouts=("embedding_dropout", "mlp_dropout", "classifier_dropout"),
     attention_dropouts=("attention_dropout",),
-    lacks=NO_NEXT_SENTENCE | NO_DECODER,
+    missing_heads=NO_NEXT_SENTENCE | NO_DECODER,
     checkpoints=(
         Checkpoint("answerdotai/ModernBERT-base", "149 M", "Apache-2.0"),
         Checkpoint("answerdotai/ModernBERT-large", "395 M", "Apache-2.0"),

@@ -9,27 +9,27 @@ from headstart.models.family import (
     NO_NEXT_SENTENCE,
     Checkpoint,
     Family,
-    asked,
-    embedded,
-    head_module,
-    pooled,
-    pooler_head,
-    span_head,
+    embedding_head,
+    masked_lm_head,
+    module_classifier,
+    pooler_classifier,
+    sequence_head,
+    span_classifier,
+    token_classifier,
     token_head,
-    tokens,
 )
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def after_padding(config: Any) -> int:
-    """The first position is 2, whatever the config says of padding."""
+def position_offset(config: Any) -> int:
+    """The first position is 2, whatever the config's padding id."""
     return 2
 
 
-def words(module: Any, states: Tensor) -> Tensor:
-    """Dense, activation, norm, and the embeddings turned round."""
+def vocabulary_logits(module: Any, states: Tensor) -> Tensor:
+    """Dense, activation, norm, and the transposed embeddings."""
     logits: Tensor = module.lm_head(states)
     return logits
 
@@ -37,18 +37,18 @@ def words(module: Any, states: Tensor) -> Tensor:
 FAMILY = Family(
     "mpnet",
     {
-        "sequence-classification": pooled("MPNetForSequenceClassification", head_module),
-        "token-classification": tokens("MPNetForTokenClassification", token_head),
-        "question-answering": tokens("MPNetForQuestionAnswering", span_head),
-        "multiple-choice": pooled("MPNetForMultipleChoice", pooler_head),
-        "masked-language-model": asked("MPNetForMaskedLM", words),
-        "embedding": embedded("MPNetForEmbedding"),
+        "sequence-classification": sequence_head("MPNetForSequenceClassification", module_classifier),
+        "token-classification": token_head("MPNetForTokenClassification", token_classifier),
+        "question-answering": token_head("MPNetForQuestionAnswering", span_classifier),
+        "multiple-choice": sequence_head("MPNetForMultipleChoice", pooler_classifier),
+        "masked-language-model": masked_lm_head("MPNetForMaskedLM", vocabulary_logits),
+        "embedding": embedding_head("MPNetForEmbedding"),
     },
-    packs=False,  # the bias is worked out for places of the row, by attention of its own
-    has_types=False,
-    first_only="",
-    position_offset=after_padding,
-    lacks=NO_NEXT_SENTENCE | NO_DECODER,
+    packs=False,  # the bias is computed for positions of the row, by attention of its own
+    has_token_types=False,
+    first_token_layer="",
+    position_offset=position_offset,
+    missing_heads=NO_NEXT_SENTENCE | NO_DECODER,
     checkpoints=(
         Checkpoint("microsoft/mpnet-base", "110 M", "not stated"),
         Checkpoint("sentence-transformers/all-mpnet-base-v2", "109 M", "Apache-2.0", verified=False),

@@ -9,42 +9,42 @@ from headstart.models.family import (
     Checkpoint,
     Family,
     Head,
-    asked,
-    continued,
-    embedded,
-    head_module,
-    pooled,
-    pooler_head,
-    span_head,
+    causal_lm_head,
+    embedding_head,
+    masked_lm_head,
+    module_classifier,
+    pooler_classifier,
+    sequence_head,
+    span_classifier,
+    token_classifier,
     token_head,
-    tokens,
 )
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def after_padding(config: Any) -> int:
+def position_offset(config: Any) -> int:
     """The first position is padding_idx + 1 (2 in every published checkpoint)."""
     return int(config.pad_token_id) + 1
 
 
-def words(module: Any, states: Tensor) -> Tensor:
-    """Dense, activation, norm, and the embeddings turned round."""
+def vocabulary_logits(module: Any, states: Tensor) -> Tensor:
+    """Dense, activation, norm, and the transposed embeddings."""
     logits: Tensor = module.lm_head(states)
     return logits
 
 
-def heads(name: str) -> dict[str, Head]:
+def heads(class_prefix: str) -> dict[str, Head]:
     """The heads of RoBERTa and its offspring."""
     return {
-        "sequence-classification": pooled(f"{name}ForSequenceClassification", head_module),
-        "token-classification": tokens(f"{name}ForTokenClassification", token_head),
-        "question-answering": tokens(f"{name}ForQuestionAnswering", span_head),
-        "multiple-choice": pooled(f"{name}ForMultipleChoice", pooler_head),
-        "masked-language-model": asked(f"{name}ForMaskedLM", words),
-        "embedding": embedded(f"{name}ForEmbedding"),
-        "causal-language-model": continued(f"{name}ForCausalLM", words),
+        "sequence-classification": sequence_head(f"{class_prefix}ForSequenceClassification", module_classifier),
+        "token-classification": token_head(f"{class_prefix}ForTokenClassification", token_classifier),
+        "question-answering": token_head(f"{class_prefix}ForQuestionAnswering", span_classifier),
+        "multiple-choice": sequence_head(f"{class_prefix}ForMultipleChoice", pooler_classifier),
+        "masked-language-model": masked_lm_head(f"{class_prefix}ForMaskedLM", vocabulary_logits),
+        "embedding": embedding_head(f"{class_prefix}ForEmbedding"),
+        "causal-language-model": causal_lm_head(f"{class_prefix}ForCausalLM", vocabulary_logits),
     }
 
 
@@ -52,10 +52,10 @@ FAMILY = Family(
     "roberta",
     heads("Roberta"),
     kinds=("encoder", "decoder"),
-    inputs={"use_cache": False},
-    decodes={"is_decoder": True},
-    position_offset=after_padding,
-    lacks=NO_NEXT_SENTENCE,
+    forward_inputs={"use_cache": False},
+    decoder_config={"is_decoder": True},
+    position_offset=position_offset,
+    missing_heads=NO_NEXT_SENTENCE,
     checkpoints=(
         Checkpoint("FacebookAI/roberta-base", "125 M", "MIT"),
         Checkpoint("FacebookAI/roberta-large", "355 M", "MIT"),

@@ -10,66 +10,66 @@ from headstart.models.family import (
     NO_NEXT_SENTENCE,
     Checkpoint,
     Family,
-    asked,
-    beam_answers,
-    continued,
-    pooled,
-    span_head,
+    beam_span_head,
+    causal_lm_head,
+    masked_lm_head,
+    sequence_head,
+    span_classifier,
+    token_classifier,
     token_head,
-    tokens,
 )
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def summary(module: Any, states: Tensor) -> Tensor:
+def summary_logits(module: Any, states: Tensor) -> Tensor:
     """Dropout, linear."""
     logits: Tensor = module.sequence_summary(states[:, None])
     return logits
 
 
-def words(module: Any, states: Tensor) -> Tensor:
-    """The embeddings turned round."""
+def vocabulary_logits(module: Any, states: Tensor) -> Tensor:
+    """The transposed embeddings."""
     logits: Tensor = module.pred_layer.proj(states)
     return logits
 
 
-def answer_layers(module: Any) -> Any:
-    """Where the answer head's layers are."""
+def answer_head(module: Any) -> Any:
+    """The module with the answer head's layers."""
     return module.qa_outputs
 
 
-def surface(piece: str) -> str:
-    """What a piece says: "roses</w>" ends a word."""
+def piece_text(piece: str) -> str:
+    """A piece's characters: "roses</w>" ends a word."""
     return piece.removesuffix("</w>")
 
 
 FAMILY = Family(
     "xlm",
     {
-        "sequence-classification": pooled("XLMForSequenceClassification", summary),
-        "token-classification": tokens("XLMForTokenClassification", token_head),
-        "question-answering": tokens("XLMForQuestionAnsweringSimple", span_head),
-        "question-answering-beams": beam_answers("XLMForQuestionAnswering", answer_layers),
-        "multiple-choice": pooled("XLMForMultipleChoice", classify),
-        "masked-language-model": dataclasses.replace(asked("XLMWithLMHeadModel", words), by_mask=True),
-        "causal-language-model": continued("XLMWithLMHeadModel", words),
+        "sequence-classification": sequence_head("XLMForSequenceClassification", summary_logits),
+        "token-classification": token_head("XLMForTokenClassification", token_classifier),
+        "question-answering": token_head("XLMForQuestionAnsweringSimple", span_classifier),
+        "question-answering-beams": beam_span_head("XLMForQuestionAnswering", answer_head),
+        "multiple-choice": sequence_head("XLMForMultipleChoice", classify),
+        "masked-language-model": dataclasses.replace(masked_lm_head("XLMWithLMHeadModel", vocabulary_logits), fills_masks=True),
+        "causal-language-model": causal_lm_head("XLMWithLMHeadModel", vocabulary_logits),
     },
     kinds=("encoder", "decoder"),
     packs=False,  # attention of its own, masks by row
-    has_types=False,
-    decodes={"causal": True},
-    ragged=False,
+    has_token_types=False,
+    decoder_config={"causal": True},
+    left_pads=False,
     pooling=pooling,
-    layers="attentions layer_norm1 ffns layer_norm2",
-    first_only="",
+    layer_path="attentions layer_norm1 ffns layer_norm2",
+    first_token_layer="",
     dropouts=("dropout", "summary_first_dropout"),
     attention_dropouts=("attention_dropout",),
-    names={"width": "emb_dim", "layers": "n_layers", "positions": "max_position_embeddings"},
+    size_keys={"width": "emb_dim", "layers": "n_layers", "positions": "max_position_embeddings"},
     config_keys=("lang2id", "id2lang", "language"),
-    surface=surface,
-    lacks=NO_NEXT_SENTENCE,
+    piece_text=piece_text,
+    missing_heads=NO_NEXT_SENTENCE,
     checkpoints=(
         Checkpoint("FacebookAI/xlm-mlm-en-2048", "668 M", "CC-BY-NC-4.0", pickled=True),
         Checkpoint("FacebookAI/xlm-mlm-enfr-1024", "142 M", "CC-BY-NC-4.0", pickled=True),
@@ -80,6 +80,6 @@ FAMILY = Family(
         "xlm-mlm-en-2048", "xlm-mlm-enfr-1024", "xlm-mlm-ende-1024", "xlm-mlm-enro-1024", "xlm-mlm-xnli15-1024",
         "xlm-mlm-tlm-xnli15-1024", "xlm-clm-enfr-1024", "xlm-clm-ende-1024", "xlm-mlm-17-1280", "xlm-mlm-100-1280")},
     note="checkpoints of several languages (enfr: en, fr; ende: de, en; xnli15 and 17, 100: those of their config) tell them apart "
-         "by data.language and generation.language; without one the language embeddings are left out, and nothing is written. "
-         "Causal ones (clm) write word by word, the others a mask at a time",
+         "by data.language and generation.language; without one the language embeddings are left out, and no text is generated. "
+         "Causal ones (clm) generate token by token, the others a mask at a time",
 )

@@ -1,4 +1,4 @@
-"""Heads that transformers has no class for, on its own backbones; a saved folder names them, headstart.load knows them.
+"""Heads that transformers has no class for, on its own backbones; saved folders name these classes, headstart.load finds them.
 
 Plain transformers reads the backbone of such a folder (AutoModel), and the head after `import headstart.models.register`.
 """
@@ -18,7 +18,7 @@ from headstart.models.transfo_xl import heads as transfo_xl
 
 
 class GenericForMultipleChoice:
-    """One of several choices, each with its context a text that is judged by its last token: linear, without a bias."""
+    """One of several choices, each scored with its context by the last token: linear, without a bias."""
 
     base_model_prefix = "model"
     post_init: Any
@@ -39,50 +39,51 @@ class GenericForMultipleChoice:
         getattr(self, self.base_model_prefix).set_input_embeddings(value)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, labels: Tensor | None = None,
-                **more: Any) -> MultipleChoiceModelOutput:
-        """Scores of the choices, (B, choices, S) -> (B, choices); padding stands behind the tokens."""
+                **kwargs: Any) -> MultipleChoiceModelOutput:
+        """Scores of the choices, (B, choices, S) -> (B, choices); padding is on the right."""
         ids = input_ids.flatten(0, 1)
         mask = None if attention_mask is None else attention_mask.flatten(0, 1)
-        found = getattr(self, self.base_model_prefix)(ids, attention_mask=mask, **more)
-        states = found.last_hidden_state
-        last = torch.full((len(ids),), ids.shape[1] - 1, device=ids.device) if mask is None else mask.sum(dim=1) - 1
-        logits = self.score(states[torch.arange(len(ids), device=ids.device), last]).view(input_ids.shape[:2])
+        backbone_output = getattr(self, self.base_model_prefix)(ids, attention_mask=mask, **kwargs)
+        states = backbone_output.last_hidden_state
+        last_positions = torch.full((len(ids),), ids.shape[1] - 1, device=ids.device) if mask is None else mask.sum(dim=1) - 1
+        logits = self.score(states[torch.arange(len(ids), device=ids.device), last_positions]).view(input_ids.shape[:2])
         loss = None if labels is None else nn.functional.cross_entropy(logits, labels)
-        return MultipleChoiceModelOutput(loss=loss, logits=logits, hidden_states=found.hidden_states, attentions=found.attentions)
+        return MultipleChoiceModelOutput(loss=loss, logits=logits, hidden_states=backbone_output.hidden_states,
+                                         attentions=backbone_output.attentions)
 
 
-class OnTransformer:
-    """The backbone is called `transformer`, as in the family's own heads, so that their weights are found."""
+class TransformerPrefix:
+    """The backbone is the attribute `transformer`, as in the family's own heads, so that weight names fit."""
 
     base_model_prefix = "transformer"
     transformer: Any
 
     def get_input_embeddings(self) -> nn.Module:
         """The backbone's."""
-        found: nn.Module = self.transformer.get_input_embeddings()
-        return found
+        embeddings: nn.Module = self.transformer.get_input_embeddings()
+        return embeddings
 
     def set_input_embeddings(self, value: nn.Module) -> None:
         """The backbone's."""
         self.transformer.set_input_embeddings(value)
 
 
-def made(family: str, head: type, base: type, summary: str) -> Any:
-    """A class of one family: the library's generic head on its backbone."""
-    name = f"{family}{head.__name__.removeprefix('Generic')}"
-    return type(name, (OnTransformer, head, base), {"__doc__": summary, "__module__": __name__})
+def generic_head_class(family: str, generic_head: type, family_base: type, docstring: str) -> Any:
+    """The library's generic head on the backbone of one family."""
+    name = f"{family}{generic_head.__name__.removeprefix('Generic')}"
+    return type(name, (TransformerPrefix, generic_head, family_base), {"__doc__": docstring, "__module__": __name__})
 
 
-TOKENS, ANSWERS = "A label for each token: dropout, linear.", "Points at an answer in the text: linear."
-CHOICES = "One of several choices, each judged by its last token: linear."
-OpenAIGPTForTokenClassification = made("OpenAIGPT", GenericForTokenClassification, OpenAIGPTPreTrainedModel, TOKENS)
-OpenAIGPTForQuestionAnswering = made("OpenAIGPT", GenericForQuestionAnswering, OpenAIGPTPreTrainedModel, ANSWERS)
-CTRLForTokenClassification = made("CTRL", GenericForTokenClassification, CTRLPreTrainedModel, TOKENS)
-CTRLForQuestionAnswering = made("CTRL", GenericForQuestionAnswering, CTRLPreTrainedModel, ANSWERS)
+TOKENS_DOC, ANSWERS_DOC = "A label for each token: dropout, linear.", "Points at an answer in the text: linear."
+CHOICES_DOC = "One of several choices, each scored by its last token: linear."
+OpenAIGPTForTokenClassification = generic_head_class("OpenAIGPT", GenericForTokenClassification, OpenAIGPTPreTrainedModel, TOKENS_DOC)
+OpenAIGPTForQuestionAnswering = generic_head_class("OpenAIGPT", GenericForQuestionAnswering, OpenAIGPTPreTrainedModel, ANSWERS_DOC)
+CTRLForTokenClassification = generic_head_class("CTRL", GenericForTokenClassification, CTRLPreTrainedModel, TOKENS_DOC)
+CTRLForQuestionAnswering = generic_head_class("CTRL", GenericForQuestionAnswering, CTRLPreTrainedModel, ANSWERS_DOC)
 
-CTRLForMultipleChoice = made("CTRL", GenericForMultipleChoice, CTRLPreTrainedModel, CHOICES)
+CTRLForMultipleChoice = generic_head_class("CTRL", GenericForMultipleChoice, CTRLPreTrainedModel, CHOICES_DOC)
 LlamaForMultipleChoice = type("LlamaForMultipleChoice", (GenericForMultipleChoice, LlamaPreTrainedModel),
-                              {"__doc__": CHOICES, "__module__": __name__})
+                              {"__doc__": CHOICES_DOC, "__module__": __name__})
 
 
 class GenericForEmbedding:
@@ -97,18 +98,18 @@ class GenericForEmbedding:
         setattr(self, self.base_model_prefix, self.backbone(config))
         self.post_init()
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **more: Any) -> SequenceClassifierOutput:
+    def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **kwargs: Any) -> SequenceClassifierOutput:
         """Vectors of texts, (B, S) -> (B, W)."""
-        found = getattr(self, self.base_model_prefix)(input_ids, attention_mask=attention_mask, **more)
-        states = found.last_hidden_state
-        real = torch.ones_like(input_ids) if attention_mask is None else attention_mask
-        sums = (states * real[..., None]).sum(dim=1) / real.sum(dim=1, keepdim=True)
+        backbone_output = getattr(self, self.base_model_prefix)(input_ids, attention_mask=attention_mask, **kwargs)
+        states = backbone_output.last_hidden_state
+        is_token = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        sums = (states * is_token[..., None]).sum(dim=1) / is_token.sum(dim=1, keepdim=True)
         return SequenceClassifierOutput(logits=nn.functional.normalize(sums, dim=-1))
 
 
 @functools.cache
 def embedding_class(name: str) -> Any:
-    """The class BertForEmbedding on BertModel, and so on."""
+    """BertForEmbedding on BertModel, and so on."""
     import transformers
 
     backbone = getattr(transformers, f"{name.removesuffix('ForEmbedding')}Model")
@@ -117,7 +118,7 @@ def embedding_class(name: str) -> Any:
 
 
 def head_class(name: str) -> Any:
-    """The class with this name: of transformers, else one of these."""
+    """The class with this name: of transformers, else of headstart."""
     import transformers
 
     if name.endswith("ForEmbedding"):

@@ -1,4 +1,4 @@
-"""Choosing and writing at once: the loss of the right choice, and that of the right one's own words (Radford et al. 2018, eq. 5).
+"""Multiple choice with an auxiliary language-modelling loss on the right choice's tokens (Radford et al. 2018, eq. 5).
 
 N features (a choice each), T tokens of all, A tokens of right choices, W width, V pieces of the vocabulary.
 """
@@ -15,26 +15,26 @@ if TYPE_CHECKING:
     from headstart.contract import Batch
     from headstart.models.model import Model
 
-NONE = -100  # no target
+IGNORED = -100  # a position without a target
 
 
-def losses(model: Model, batch: Batch, share: float, choose: Callable[[Tensor, Tensor, Batch], Tensor]) -> Tensor:
-    """Each feature's loss (N,): of the choice, and `share` times the mean over its tokens where the target "words" says some.
+def losses(model: Model, batch: Batch, lm_weight: float, choice_loss: Callable[[Tensor, Tensor, Batch], Tensor]) -> Tensor:
+    """Each feature's loss (N,): of the choice, and `lm_weight` times the mean over its tokens that have a target "next_token".
 
-    Features weigh 1 / choices; the words of a row count once, whatever the number of choices.
+    Features weigh 1 / choices; the tokens of a row count once, whatever the number of choices.
     """
-    head = model.facts.row.heads[model.head]
-    assert head.words is not None, "only a model with both heads is trained so"
+    head = model.info.family.heads[model.head]
+    assert head.lm_head is not None, "only a model with both heads has this loss"
     states, borders = model.states(batch)
     device = states.device
-    logits = head.outputs["logits"].apply(model.module, states.index_select(0, model.read_places(batch, "last"))).float()
-    each = choose(logits, torch.from_numpy(batch.targets["label"]).to(device), batch)
-    targets = torch.from_numpy(batch.targets["words"]).to(device)
-    places = (targets != NONE).nonzero()[:, 0]
-    scores = head.words(model.module, states.index_select(0, places)).float()  # (A, V)
-    surprise = torch.nn.functional.cross_entropy(scores, targets[places], reduction="none")
-    owner = torch.bucketize(places, borders[:, 1].contiguous(), right=True)
-    sums = surprise.new_zeros(len(each)).index_add(0, owner, surprise)
-    counts = surprise.new_zeros(len(each)).index_add(0, owner, torch.ones_like(surprise))
-    weights = torch.from_numpy(batch.weights).to(device, torch.float32)
-    return each + share * sums / counts.clamp(min=1) / weights
+    logits = head.outputs["logits"].apply(model.module, states.index_select(0, model.pooling_positions(batch, "last"))).float()
+    choice_losses = choice_loss(logits, torch.from_numpy(batch.targets["label"]).to(device), batch)
+    targets = torch.from_numpy(batch.targets["next_token"]).to(device)
+    positions = (targets != IGNORED).nonzero()[:, 0]
+    scores = head.lm_head(model.module, states.index_select(0, positions)).float()  # (A, V)
+    token_losses = torch.nn.functional.cross_entropy(scores, targets[positions], reduction="none")
+    feature_indices = torch.bucketize(positions, borders[:, 1].contiguous(), right=True)
+    sums = token_losses.new_zeros(len(choice_losses)).index_add(0, feature_indices, token_losses)
+    counts = token_losses.new_zeros(len(choice_losses)).index_add(0, feature_indices, torch.ones_like(token_losses))
+    feature_weights = torch.from_numpy(batch.weights).to(device, torch.float32)
+    return choice_losses + lm_weight * sums / counts.clamp(min=1) / feature_weights

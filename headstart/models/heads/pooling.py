@@ -1,4 +1,4 @@
-"""Small parts of a loaded model: its last layer, masks, means.
+"""Attention masks, mean pooling, and a scale folded into the last layer.
 
 Shapes: B rows, S tokens of a row, T tokens of all features, N features, W width.
 """
@@ -19,47 +19,47 @@ def last_linear(module: Any) -> Any:
     """The last linear layer: the head's own."""
     import torch
 
-    return [held for held in module.modules() if isinstance(held, torch.nn.Linear)][-1]
+    return [layer for layer in module.modules() if isinstance(layer, torch.nn.Linear)][-1]
 
 
 @contextlib.contextmanager
-def folded(module: Any, fold: tuple[float, float] | None) -> Iterator[None]:
-    """Scale and shift the last linear layer for a while."""
+def folded(module: Any, scale_and_shift: tuple[float, float] | None) -> Iterator[None]:
+    """Inside, the last linear layer is scaled and shifted."""
     import torch
 
-    if fold is None:
+    if scale_and_shift is None:
         yield
         return
-    last = last_linear(module)
-    kept = {name: held.detach().clone() for name, held in last.named_parameters()}
+    layer = last_linear(module)
+    original_weights = {name: weight.detach().clone() for name, weight in layer.named_parameters()}
     with torch.no_grad():
-        last.weight.mul_(fold[0])
-        last.bias.mul_(fold[0]).add_(fold[1])
+        layer.weight.mul_(scale_and_shift[0])
+        layer.bias.mul_(scale_and_shift[0]).add_(scale_and_shift[1])
     try:
         yield
     finally:
         with torch.no_grad():
-            for name, held in last.named_parameters():
-                held.copy_(kept[name])
+            for name, weight in layer.named_parameters():
+                weight.copy_(original_weights[name])
 
 
-def mask(batch: Batch) -> Tensor:
-    """1 for real tokens, 0 for padding: (B, S)."""
+def attention_mask(batch: Batch) -> Tensor:
+    """1 for tokens, 0 for padding: (B, S)."""
     import numpy as np
     import torch
 
-    real = np.zeros(batch.ids.shape, dtype=np.int64)
-    for row, begin, end in batch.segments.tolist():
-        real[row, begin:end] = 1
-    return torch.from_numpy(real)
+    is_token = np.zeros(batch.ids.shape, dtype=np.int64)
+    for row, start, end in batch.segments.tolist():
+        is_token[row, start:end] = 1
+    return torch.from_numpy(is_token)
 
 
-def mean(states: Tensor, borders: Tensor) -> Tensor:
+def mean_states(states: Tensor, borders: Tensor) -> Tensor:
     """The mean state of each segment: (T, W), (N, 2) -> (N, W)."""
     import torch
 
     sizes = borders[:, 1] - borders[:, 0]
-    owner = torch.repeat_interleave(torch.arange(len(sizes), device=states.device), sizes)
-    places = torch.cat([torch.arange(int(begin), int(end), device=states.device) for begin, end in borders.tolist()])
+    segment_index = torch.repeat_interleave(torch.arange(len(sizes), device=states.device), sizes)
+    positions = torch.cat([torch.arange(int(start), int(end), device=states.device) for start, end in borders.tolist()])
     sums = torch.zeros(len(sizes), states.shape[1], dtype=states.dtype, device=states.device)
-    return sums.index_add(0, owner, states.index_select(0, places)) / sizes[:, None].to(states.dtype)
+    return sums.index_add(0, segment_index, states.index_select(0, positions)) / sizes[:, None].to(states.dtype)

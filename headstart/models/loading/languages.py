@@ -1,4 +1,4 @@
-"""The languages that a model of several tells apart by an embedding of its own (XLM)."""
+"""Languages of multilingual models: told apart by language embeddings (XLM) or by language tokens (mBART)."""
 
 from __future__ import annotations
 
@@ -7,96 +7,97 @@ from dataclasses import dataclass
 from typing import Any
 
 from headstart.errors import Exit, UserError, nearest
-from headstart.models.loading.model_info import Facts
+from headstart.models.loading.model_info import ModelInfo
 from headstart.models.tokenizers.tokenizer import load_tokenizer
 
-KEY = "language"  # of config.json: the name of the language that a model was trained on
+LANGUAGE_KEY = "language"  # of config.json: the name of the language that a model was trained on
 
 
-def languages(facts: Facts) -> dict[str, int]:
-    """The languages by name, in the order of their numbers; {} for a model that tells none apart."""
-    held = facts.config.get("lang2id") or {}
-    several = int(facts.config.get("n_langs") or 1) > 1 and facts.config.get("use_lang_emb", True)
-    return {str(name): int(number) for name, number in sorted(held.items(), key=lambda pair: int(pair[1]))} if several else {}
+def ids_by_language(info: ModelInfo) -> dict[str, int]:
+    """Language ids by name, in their order; {} for a model without language embeddings."""
+    if int(info.config.get("n_langs") or 1) <= 1 or not info.config.get("use_lang_emb", True):
+        return {}
+    ids = info.config.get("lang2id") or {}
+    return {str(name): int(language_id) for name, language_id in sorted(ids.items(), key=lambda pair: int(pair[1]))}
 
 
-def chosen(facts: Facts, name: str | None) -> str | None:
-    """The language that is asked for, else the one that the model was trained on; raises UserError (78) for an unknown one."""
-    known = languages(facts)
-    name = name or (facts.config.get(KEY) if known else None)
-    if name is not None and name not in known:
-        near = nearest(name, known)
-        raise UserError(f"{facts.reference} tells no language {name!r} apart{f'; did you mean {near}?' if near else '.'}",
-                        fix=f"Its languages: {', '.join(known)}." if known else "Leave the language out.", exit=Exit.SETTINGS)
+def resolve_language(info: ModelInfo, name: str | None) -> str | None:
+    """The requested language, else the one that the model was trained on; raises UserError (78) for an unknown one."""
+    ids = ids_by_language(info)
+    name = name or (info.config.get(LANGUAGE_KEY) if ids else None)
+    if name is not None and name not in ids:
+        suggestion = nearest(name, ids)
+        raise UserError(f"{info.reference} has no language {name!r}{f'; did you mean {suggestion}?' if suggestion else '.'}",
+                        fix=f"Its languages: {', '.join(ids)}." if ids else "Leave the language out.", exit=Exit.SETTINGS)
     return name
 
 
-def words(facts: Facts, name: str | None) -> str | None:
-    """What a user should know when a model of several languages reads without one; None when there is nothing to say."""
-    known = languages(facts)
-    if not known or chosen(facts, name) is not None:
+def missing_language_warning(info: ModelInfo, name: str | None) -> str | None:
+    """The warning that a multilingual model reads without a language; None where there is nothing to warn of."""
+    ids = ids_by_language(info)
+    if not ids or resolve_language(info, name) is not None:
         return None
-    return f"no language chosen of {', '.join(known)}: its language embeddings are left out (--set data.language=…)"
+    return f"no language chosen of {', '.join(ids)}: its language embeddings are left out (--set data.language=…)"
 
 
 @dataclass(frozen=True)
-class Spoken:
-    """The tokenizer of a model that is told by tokens which language it reads and which it writes (mBART)."""
+class LanguageTokens:
+    """The tokenizer of a model with language tokens (mBART), and the languages of source and target."""
 
-    held: Any
+    hf_tokenizer: Any
     source: str
     target: str
 
-    def tell(self, module: Any) -> None:
-        """Tell the model, in its own files' words, which language its texts begin with.
+    def configure(self, module: Any) -> None:
+        """Set the target language in the module's config, as the published files do.
 
-        mBART's decoder begins with the language; that of its successor (mBART-50) with the end token, then the language.
+        mBART's decoder starts with the language token; that of its successor (mBART-50) with the end token, then the language.
         """
-        token = self.held.convert_tokens_to_ids(self.target)
-        self.held._switch_to_target_mode()
-        begins = token in self.held.prefix_tokens
-        self.held._switch_to_input_mode()
-        if begins:
+        token = self.hf_tokenizer.convert_tokens_to_ids(self.target)
+        self.hf_tokenizer._switch_to_target_mode()
+        prefixed = token in self.hf_tokenizer.prefix_tokens
+        self.hf_tokenizer._switch_to_input_mode()
+        if prefixed:
             module.generation_config.forced_bos_token_id = token
         else:
             module.config.decoder_start_token_id = module.generation_config.decoder_start_token_id = token
 
 
-def spoken(facts: Facts, source: str | None, target: str | None) -> Spoken | None:
-    """The languages asked for, else those that the folder was saved with; None for a family that is not told any by tokens.
+def language_tokens(info: ModelInfo, source: str | None, target: str | None) -> LanguageTokens | None:
+    """The requested languages, else those that the folder was saved with; None for a family without language tokens.
 
-    Raises UserError (2, 78) for a missing and an unknown one, before weights are read.
+    Raises UserError (2, 78) for a missing and an unknown language, before weights are read.
     """
-    if not facts.row.speaks:
+    if not info.family.language_tokens:
         if target is not None:
-            raise UserError(f"{facts.reference} ({facts.family}) is not told which language to write.",
+            raise UserError(f"{info.reference} ({info.family_name}) takes no target language.",
                             fix="Leave data.target_language out.", exit=Exit.SETTINGS)
         return None
-    held = load_tokenizer(str(facts.folder), facts.unnamed)
-    known = {name: token for name, token in held.lang_code_to_id.items() if token != held.unk_token_id}
-    starts = {token: name for name, token in known.items()}
-    said = said_in(facts)
-    first = starts.get(facts.config.get("forced_bos_token_id") or -1) or starts.get(facts.config.get("decoder_start_token_id") or -1)
-    found = {"data.language": source or said.get("src_lang"), "data.target_language": target or said.get("tgt_lang") or first}
-    for key, name in found.items():
+    tokenizer = load_tokenizer(str(info.folder), info.assumed_model_type)
+    codes = {name: token for name, token in tokenizer.lang_code_to_id.items() if token != tokenizer.unk_token_id}
+    names = {token: name for name, token in codes.items()}
+    saved = tokenizer_config(info)
+    configured = names.get(info.config.get("forced_bos_token_id") or -1) or names.get(info.config.get("decoder_start_token_id") or -1)
+    requested = {"data.language": source or saved.get("src_lang"), "data.target_language": target or saved.get("tgt_lang") or configured}
+    for key, name in requested.items():
         if name is None:
-            missing = "none was chosen to write" if "target" in key else "the language of the sources was not said"
-            raise UserError(f"{facts.reference} knows {len(known)} languages, and {missing}.",
-                            fix=f"Pass --set {key}=…, one of {', '.join(sorted(known))}.")
-        if name not in known:
-            near = nearest(name, known) or next((one for one in sorted(known) if one.startswith(name[:2].lower())), None)
-            raise UserError(f"{facts.reference} knows no language {name!r} ({key}){f'; did you mean {near}?' if near else '.'}",
-                            fix=f"Its languages: {', '.join(sorted(known))}.", exit=Exit.SETTINGS)
-    made = Spoken(held, str(found["data.language"]), str(found["data.target_language"]))
-    held.src_lang, held.tgt_lang = made.source, made.target
-    held.init_kwargs |= {"src_lang": made.source, "tgt_lang": made.target}
-    return made
+            problem = "no target language was chosen" if "target" in key else "no source language was chosen"
+            raise UserError(f"{info.reference} knows {len(codes)} languages, and {problem}.",
+                            fix=f"Pass --set {key}=…, one of {', '.join(sorted(codes))}.")
+        if name not in codes:
+            suggestion = nearest(name, codes) or next((code for code in sorted(codes) if code.startswith(name[:2].lower())), None)
+            raise UserError(f"{info.reference} knows no language {name!r} ({key}){f'; did you mean {suggestion}?' if suggestion else '.'}",
+                            fix=f"Its languages: {', '.join(sorted(codes))}.", exit=Exit.SETTINGS)
+    tokens = LanguageTokens(tokenizer, str(requested["data.language"]), str(requested["data.target_language"]))
+    tokenizer.src_lang, tokenizer.tgt_lang = tokens.source, tokens.target
+    tokenizer.init_kwargs |= {"src_lang": tokens.source, "tgt_lang": tokens.target}
+    return tokens
 
 
-def said_in(facts: Facts) -> dict[str, Any]:
-    """What the tokenizer's own file says: its class would take English where nothing is said."""
+def tokenizer_config(info: ModelInfo) -> dict[str, Any]:
+    """tokenizer_config.json as it is: without it, the tokenizer's class would take English."""
     try:
-        held = json.loads((facts.folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+        content = json.loads((info.folder / "tokenizer_config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return held if isinstance(held, dict) else {}
+    return content if isinstance(content, dict) else {}

@@ -8,143 +8,143 @@ from typing import Any
 from headstart.contract import HeadSpec
 from headstart.errors import Exit, UserError
 from headstart.models import encoder_decoder
-from headstart.models.family import as_they_are, inner
+from headstart.models.family import submodule, unchanged_inputs
 from headstart.models.loading import catalogue, integrity, languages, weights
-from headstart.models.loading.model_info import Facts, facts
+from headstart.models.loading.model_info import ModelInfo, model_info
 from headstart.models.model import Model
 from headstart.models.packing import attention, first_token_layer
-from headstart.models.packing.fused_layers import replace_parts
+from headstart.models.packing.fused_layers import fuse_layers
 from headstart.models.tokenizers.tokenizer import FamilyTokenizer, first_line, load_tokenizer
 
-NO_LIMIT = 100_000  # tokenizers without a limit of their own say 10^30
-# What a config may say beside the fields of its class: old names that the library still translates.
-OLD_NAMES = ("num_labels", "global_attn_every_n_layers", "global_rope_theta", "local_rope_theta", "rope_scaling")
-PROBLEMS = {"cross-entropy": "single_label_classification", "binary": "multi_label_classification", "squared": "regression"}
-# Fields that would change what comes out of a forward pass, or that are set here.
-OURS = ("transformers_version", "dtype", "return_dict", "output_hidden_states", "chunk_size_feed_forward", "use_cache",
-        "is_encoder_decoder")
+UNLIMITED = 100_000  # tokenizers without a limit of their own say 10^30
+# Keys that a config may have in addition to the fields of its class: old names that the library still translates.
+LEGACY_FIELDS = ("num_labels", "global_attn_every_n_layers", "global_rope_theta", "local_rope_theta", "rope_scaling")
+PROBLEM_TYPES = {"cross-entropy": "single_label_classification", "binary": "multi_label_classification", "squared": "regression"}
+# Fields that would change the output of a forward pass, or that are set here.
+IGNORED_FIELDS = ("transformers_version", "dtype", "return_dict", "output_hidden_states", "chunk_size_feed_forward", "use_cache",
+                  "is_encoder_decoder")
 
 
 def load(reference: str, head: HeadSpec | None, *, seed: int, device: str = "cpu", allow_pickle: bool = False,
-         dropout: float | None = None, attention_dropout: float | None = None, longest: int | None = None, closes: bool = True,
+         dropout: float | None = None, attention_dropout: float | None = None, max_length: int | None = None, add_end_token: bool = True,
          language: str | None = None, target_language: str | None = None, layer_drop: float | None = None) -> Model:
     """A model ready to train or predict.
 
-    With `head`, a fresh head is drawn from the seed before anything else draws; without, the folder's own head is
-    kept, and a model that has none is refused. For a fresh head texts are closed by a token where the tokenizer adds
-    none, unless `closes` is false. Raises UserError (2, 66, 69, 77).
+    With `head`, a fresh head is initialised from the seed before anything else is random; without, the folder's own head
+    stays, and a model that has none is refused. For a fresh head texts get an end token where the tokenizer adds none,
+    unless `add_end_token` is false. Raises UserError (2, 66, 69, 77).
     """
     from headstart.models.heads.custom_heads import head_class
 
-    known = facts(reference, allow_pickle=allow_pickle)
-    kind = head.kind if head is not None else own_head(known)
-    catalogue.check_head(known.row, kind, reference)
-    if head is not None and head.words:
-        catalogue.check_words(known.row, kind, reference)
-    if head is not None and head.drawn_order and known.row.heads[kind].prepare is as_they_are:
-        raise UserError(f"{reference} ({known.family}) learns from left to right, not in drawn orders.",
+    info = model_info(reference, allow_pickle=allow_pickle)
+    kind = head.kind if head is not None else require_trained_head(info)
+    catalogue.check_head(info.family, kind, reference)
+    if head is not None and head.lm_weight:
+        catalogue.check_lm_head(info.family, kind, reference)
+    if head is not None and head.permutation_order and info.family.heads[kind].prepare_inputs is unchanged_inputs:
+        raise UserError(f"{reference} ({info.family_name}) is trained from left to right, not in permuted orders.",
                         fix="Leave task.order out, or choose an XLNet.")
     attention.register()
-    cls = head_class(known.row.heads[kind].cls)
-    config = make_config(known, head, dropout, attention_dropout, layer_drop, decodes=known.row.heads[kind].continues)
+    cls = head_class(info.family.heads[kind].cls)
+    config = make_config(info, head, dropout, attention_dropout, layer_drop, is_decoder=info.family.heads[kind].causal)
     with weights.quiet():
-        spoken = languages.spoken(known, language, target_language)
-    if spoken is None and (named := languages.chosen(known, language)) is not None:
-        config.language, config.lang_id = named, languages.languages(known)[named]
-    fresh = head is not None and known.row.rewrite is None  # what writes has its head from pretraining
-    with weights.generator_kept():
-        weights.check_names(known, cls, config, fresh_head=fresh)
-        integrity.check_sums(known.folder, list(known.files), known.sums)
-        module, missing = weights.read_weights(known, cls, config)
-        weights.check_loaded(known, module, missing, fresh_head=fresh)
-    drawn = weights.draw_head(module, missing, known.row.heads[kind].keeps, seed) if fresh else []
+        language_tokens = languages.language_tokens(info, language, target_language)
+    if language_tokens is None and (language_name := languages.resolve_language(info, language)) is not None:
+        config.language, config.lang_id = language_name, languages.ids_by_language(info)[language_name]
+    fresh_head = head is not None and info.family.seq2seq_forward is None  # a seq2seq head is from pretraining
+    with weights.preserve_generator():
+        weights.check_shapes(info, cls, config, fresh_head=fresh_head)
+        integrity.check_checksums(info.folder, list(info.files), info.checksums)
+        module, missing = weights.read_weights(info, cls, config)
+        weights.check_loaded(info, module, missing, fresh_head=fresh_head)
+    fresh_weights = weights.init_head(module, missing, info.family.heads[kind].pretrained_prefixes, seed) if fresh_head else []
     with weights.quiet():
-        held = load_tokenizer(str(known.folder), known.unnamed) if spoken is None else spoken.held
-        tokenizer = FamilyTokenizer(held, 1, known.row.surface)
-    if spoken is not None:
-        spoken.tell(module)
-    replace_parts(module)
+        tokenizer = FamilyTokenizer(load_tokenizer(str(info.folder), info.assumed_model_type) if language_tokens is None
+                                    else language_tokens.hf_tokenizer, 1, info.family.piece_text)
+    if language_tokens is not None:
+        language_tokens.configure(module)
+    fuse_layers(module)
     if head is not None:
-        tokenizer = tokenizer.for_training(module.config, closed=closes and not known.row.heads[kind].continues)
-    made = fit_out(module, tokenizer, known, config, kind, tuple(drawn), device, longest)
-    made.draws_order = head is not None and head.drawn_order
-    return made
+        tokenizer = tokenizer.for_training(module.config, add_end_token=add_end_token and not info.family.heads[kind].causal)
+    model = assemble_model(module, tokenizer, info, config, kind, tuple(fresh_weights), device, max_length)
+    model.random_order = head is not None and head.permutation_order
+    return model
 
 
-def fit_out(module: Any, tokenizer: FamilyTokenizer, known: Facts, config: Any, kind: str, drawn: tuple[str, ...], device: str,
-            longest: int | None) -> Model:
+def assemble_model(module: Any, tokenizer: FamilyTokenizer, info: ModelInfo, config: Any, kind: str, fresh_weights: tuple[str, ...],
+                   device: str, max_length: int | None) -> Model:
     """A module with its tokenizer as a Model on its device."""
-    if known.row.first_only and not known.row.heads[kind].continues:
-        getattr(first_token_layer, known.row.first_only)(inner(module.base_model, known.row.layers)[-1])
-    if known.row.rewrite is not None:
-        encoder_decoder.settle(module, tokenizer, known)
+    if info.family.first_token_layer and not info.family.heads[kind].causal:
+        getattr(first_token_layer, info.family.first_token_layer)(submodule(module.base_model, info.family.layer_path)[-1])
+    if info.family.seq2seq_forward is not None:
+        encoder_decoder.set_special_ids(module, tokenizer, info)
     module.to(device)
-    limit, told = longest_of(known, tokenizer, config), getattr(config, languages.KEY, None)
-    tokenizer = tokenizer.with_types(known.row.has_types).with_summary(known.row.pooling(module.config))
-    tokenizer = tokenizer.with_memory(bool(known.row.memory and module.config.mem_len))
-    tokenizer = tokenizer.with_head(known.row.rewrite is None and known.row.heads[kind].continues)
-    if known.row.rewrite is not None:
-        tokenizer = tokenizer.with_writer(encoder_decoder.written_positions(module.config) or max(limit, known.row.longest))
-    made = Model(module, tokenizer.with_longest(min(limit, longest or limit)), known, kind, drawn,
-                 language=None if told is None else languages.languages(known)[told])
-    made.check_vocabulary()
-    return made
+    limit, language_name = max_length_of(info, tokenizer, config), getattr(config, languages.LANGUAGE_KEY, None)
+    tokenizer = tokenizer.with_token_types(info.family.has_token_types).with_pooled_token(info.family.pooling(module.config))
+    tokenizer = tokenizer.with_memory(bool(info.family.memory_name and module.config.mem_len))
+    tokenizer = tokenizer.with_causal(info.family.seq2seq_forward is None and info.family.heads[kind].causal)
+    if info.family.seq2seq_forward is not None:
+        tokenizer = tokenizer.with_target_tokenizer(encoder_decoder.max_target_length(module.config) or max(limit, info.family.max_length))
+    model = Model(module, tokenizer.with_max_length(min(limit, max_length or limit)), info, kind, fresh_weights,
+                  language=None if language_name is None else languages.ids_by_language(info)[language_name])
+    model.check_vocabulary()
+    return model
 
 
-def trained_head(known: Facts) -> str | None:
-    """The head kind of a fine-tuned folder; None when it has none that is known."""
-    architecture = (known.config.get("architectures") or [""])[0]
-    found = [kind for kind, head in known.row.heads.items() if head.cls == architecture]
-    decodes = all(known.config.get(key) == value for key, value in known.row.decodes.items())
-    if len(found) > 1:  # XLM has one class for hidden and for following words
-        found = [kind for kind in found if known.row.heads[kind].continues == decodes]
-    return found[0] if found else None
+def trained_head(info: ModelInfo) -> str | None:
+    """The head kind of a fine-tuned folder; None when headstart knows no such head."""
+    architecture = (info.config.get("architectures") or [""])[0]
+    kinds = [kind for kind, head in info.family.heads.items() if head.cls == architecture]
+    is_decoder = all(info.config.get(key) == value for key, value in info.family.decoder_config.items())
+    if len(kinds) > 1:  # XLM has one class for masked and for causal language models
+        kinds = [kind for kind in kinds if info.family.heads[kind].causal == is_decoder]
+    return kinds[0] if kinds else None
 
 
-def own_head(known: Facts) -> str:
-    """The head kind of a fine-tuned folder; raises UserError when it has none that is known."""
-    architecture = (known.config.get("architectures") or [""])[0]
-    found = trained_head(known)
-    if found is not None:
-        return found
-    raise UserError(f"{known.reference} has no trained head that headstart knows; it is {architecture or 'bare'}.",
-                    fix=f"Train one first: headstart finetune FILE --model {known.reference}")
+def require_trained_head(info: ModelInfo) -> str:
+    """The head kind of a fine-tuned folder; raises UserError when headstart knows no such head."""
+    architecture = (info.config.get("architectures") or [""])[0]
+    kind = trained_head(info)
+    if kind is not None:
+        return kind
+    raise UserError(f"{info.reference} has no trained head that headstart knows; its class is {architecture or 'missing'}.",
+                    fix=f"Train one first: headstart finetune FILE --model {info.reference}")
 
 
-def make_config(known: Facts, head: HeadSpec | None, dropout: float | None, attention_dropout: float | None,
-                layer_drop: float | None = None, *, decodes: bool = False) -> Any:
+def make_config(info: ModelInfo, head: HeadSpec | None, dropout: float | None, attention_dropout: float | None,
+                layer_drop: float | None = None, *, is_decoder: bool = False) -> Any:
     """The library's config with the task's labels and the user's dropouts; only fields of its class are taken over."""
     from transformers import CONFIG_MAPPING
 
-    kind = CONFIG_MAPPING[known.row.model_type]
-    fields = {field.name for field in dataclasses.fields(kind)} | set(kind.attribute_map) | set(OLD_NAMES) | set(known.row.config_keys)
-    held = {key: value for key, value in known.config.items() if key in fields and key not in OURS}
-    held |= known.row.decodes if decodes else dict.fromkeys({"is_decoder"} & set(held), False)
+    config_class = CONFIG_MAPPING[info.family.model_type]
+    fields = {field.name for field in dataclasses.fields(config_class)} | set(config_class.attribute_map)
+    fields |= {*LEGACY_FIELDS, *info.family.config_keys}
+    values = {key: value for key, value in info.config.items() if key in fields and key not in IGNORED_FIELDS}
+    values |= info.family.decoder_config if is_decoder else dict.fromkeys({"is_decoder"} & set(values), False)
     if head is not None:
         for key in ("num_labels", "problem_type", "architectures"):
-            held.pop(key, None)
-        names = head.labels or [f"LABEL_{number}" for number in range(head.size or 2)]
-        held["id2label"] = dict(enumerate(names))
+            values.pop(key, None)
+        values["id2label"] = dict(enumerate(head.labels or [f"LABEL_{class_id}" for class_id in range(head.size or 2)]))
         if head.kind == "sequence-classification":
-            held["problem_type"] = PROBLEMS[head.loss]
+            values["problem_type"] = PROBLEM_TYPES[head.loss]
     else:
-        held["id2label"] = {int(number): name for number, name in known.config["id2label"].items()}
-    held["label2id"] = {label: number for number, label in held["id2label"].items()}
-    if layer_drop is not None and not known.row.layer_drops:
-        raise UserError(f"{known.reference} ({known.family}) cannot leave layers out in training (training.layer_drop).",
-                        fix="Leave it out; training.dropout is there for every family.", exit=Exit.SETTINGS)
-    for names, value in ((known.row.dropouts, dropout), (known.row.attention_dropouts, attention_dropout),
-                         (known.row.layer_drops, layer_drop)):
-        if value is not None:
-            integrity.put(held, names, value)
+        values["id2label"] = {int(class_id): label for class_id, label in info.config["id2label"].items()}
+    values["label2id"] = {label: class_id for class_id, label in values["id2label"].items()}
+    if layer_drop is not None and not info.family.layer_drops:
+        raise UserError(f"{info.reference} ({info.family_name}) has no LayerDrop (training.layer_drop).",
+                        fix="Leave it out; training.dropout works for every family.", exit=Exit.SETTINGS)
+    for keys, share in ((info.family.dropouts, dropout), (info.family.attention_dropouts, attention_dropout),
+                        (info.family.layer_drops, layer_drop)):
+        if share is not None:
+            integrity.set_keys(values, keys, share)
     try:
-        return kind.from_dict(held)
+        return config_class.from_dict(values)
     except Exception as error:  # the library checks types and raises many kinds
-        raise integrity.damaged(f"config.json of {known.reference} does not fit its family: {first_line(error)}",
+        raise integrity.damaged(f"config.json of {info.reference} does not fit its family: {first_line(error)}",
                                 "The folder is damaged or not what it seems; copy it again.") from None
 
 
-def longest_of(known: Facts, tokenizer: FamilyTokenizer, config: Any) -> int:
-    """The most tokens of one input: the positions that the model has, and the tokenizer's own limit."""
-    own = tokenizer.held.model_max_length
-    return min(known.positions - known.row.position_offset(config), own if own and own < NO_LIMIT else NO_LIMIT)
+def max_length_of(info: ModelInfo, tokenizer: FamilyTokenizer, config: Any) -> int:
+    """The most tokens of one input: the model's positions, and the tokenizer's own limit."""
+    tokenizer_limit = tokenizer.hf_tokenizer.model_max_length or UNLIMITED
+    return min(info.positions - info.family.position_offset(config), tokenizer_limit, UNLIMITED)

@@ -1,4 +1,4 @@
-"""What a model can, read from its config and the headers of its weights alone."""
+"""Family, sizes and files of a model, read from its config and the headers of its weights alone."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from headstart.models.loading import catalogue, integrity, sources
 
 
 @dataclass(frozen=True)
-class Facts:
-    """A model before its weights are read. `parameters` and `shapes` are not known of pickled weights."""
+class ModelInfo:
+    """A model before its weights are read. `parameters` and `shapes` are empty for pickled weights.
+
+    `layers` and `positions` are counts; `weights` is "safetensors", "pickle" or "none"; `checksums` are SHA-256 by file name.
+    """
 
     reference: str
     folder: Path
-    row: Family
+    family: Family
     config: Mapping[str, Any]
     width: int
     layers: int
@@ -28,70 +31,70 @@ class Facts:
     weights: str
     files: tuple[Path, ...]
     shapes: Mapping[str, tuple[int, ...]] = field(repr=False)
-    sums: Mapping[str, str] = field(repr=False)
+    checksums: Mapping[str, str] = field(repr=False)
     licence: str | None = None
 
     @property
-    def family(self) -> str:
+    def family_name(self) -> str:
         """The family's name."""
-        return self.row.family
+        return self.family.name
 
     @property
-    def unnamed(self) -> str | None:
-        """The family's model_type where config.json does not tell it."""
-        return None if self.config.get("model_type") else self.row.model_type
+    def assumed_model_type(self) -> str | None:
+        """The family's model_type where config.json lacks it."""
+        return None if self.config.get("model_type") else self.family.model_type
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
-        """What it can be loaded as."""
-        return self.row.kinds
+        """The kinds that it loads as: encoder, decoder, encoder-decoder."""
+        return self.family.kinds
 
     @property
     def heads(self) -> tuple[str, ...]:
-        """The head kinds that it can carry."""
-        return tuple(self.row.heads)
+        """The head kinds that it can have."""
+        return tuple(self.family.heads)
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The names of its classes in their order; LABEL_0, LABEL_1 … where nobody named them."""
+        """The names of its classes in their order; LABEL_0, LABEL_1 … where they have no names."""
         return tuple(self.config["id2label"].values())
 
 
-def facts(reference: str, *, allow_pickle: bool = False) -> Facts:
-    """What a model can; raises UserError (66, 69, 77) for one that cannot be had, is damaged, or is not supported."""
+def model_info(reference: str, *, allow_pickle: bool = False) -> ModelInfo:
+    """The info of a model; raises UserError (66, 69, 77) for one that is not available, damaged, or not supported."""
     source = sources.resolve(reference, allow_pickle=allow_pickle)
     folder = source.folder
-    config = integrity.config_of(folder, reference)
+    config = integrity.read_config(folder, reference)
     family = catalogue.family_of(config, reference)
-    integrity.check_sizes(config, family.names, reference)
+    integrity.check_sizes(config, family.size_keys, reference)
     weights, files = integrity.check_weights(folder, reference, allow_pickle=allow_pickle)
     shapes = integrity.shapes(files) if weights == "safetensors" else {}
     sizes = sizes_of(config, family)
-    return Facts(reference, folder, family, config, sizes["width"], sizes["layers"], sizes.get("positions", family.longest),
-                 integrity.parameters(shapes) if shapes else None, weights, tuple(files), shapes, source.sums,
-                 licence(folder))
+    return ModelInfo(reference, folder, family, config, sizes["width"], sizes["layers"], sizes.get("positions", family.max_length),
+                     integrity.parameter_count(shapes) if shapes else None, weights, tuple(files), shapes, source.checksums,
+                     licence(folder))
 
 
 def licence(folder: Path) -> str | None:
-    """The licence that the model card's header names; None where it names none."""
+    """The licence in the model card's front matter; None where there is none."""
     try:
-        with (folder / "README.md").open(encoding="utf-8", errors="replace") as opened:
-            head = opened.read(4000)
+        with (folder / "README.md").open(encoding="utf-8", errors="replace") as card:
+            front_matter = card.read(4000)
     except OSError:
         return None
-    found = re.search(r"\A---\n(?:.*\n)*?license:\s*([\w.+-]+)", head)
-    return found.group(1) if found else None
+    match = re.search(r"\A---\n(?:.*\n)*?license:\s*([\w.+-]+)", front_matter)
+    return match.group(1) if match else None
 
 
 def sizes_of(config: Mapping[str, Any], family: Family) -> dict[str, int]:
-    """Width, layers and positions as a config tells them, else as the family has them by itself."""
-    found = {role: integrity.value_at(config, key) for role, key in family.names.items()}
-    defaults = None if all(found.values()) else default_config(family)
-    return {role: int(found[role] or inner_value(defaults, key)) for role, key in family.names.items()}
+    """Width, layers and positions of a config, else of the family's default config."""
+    values = {role: integrity.value_at(config, key) for role, key in family.size_keys.items()}
+    default = None if all(values.values()) else default_config(family)
+    return {role: int(values[role] or nested_attribute(default, key)) for role, key in family.size_keys.items()}
 
 
-def inner_value(config: Any, path: str) -> Any:
-    """An attribute of a config, or of its part."""
+def nested_attribute(config: Any, path: str) -> Any:
+    """An attribute of a config, or of a nested config."""
     for name in path.split("."):
         config = getattr(config, name)
     return config

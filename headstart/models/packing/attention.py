@@ -1,10 +1,10 @@
-"""Attention over packed rows: every example sees itself alone, and no work goes into padding outside attention.
+"""Attention over packed rows: every example sees itself alone, and nothing is computed for padding outside attention.
 
-Shapes: T tokens of the packed row, N segments, n segments of a group, L longest of the group, P places of all groups,
-H heads, D width of one.
+Shapes: T tokens of the packed row, N segments, n segments of a group, L longest of the group, P padded positions of all
+groups, H heads, D width of one.
 
 A packed row holds all examples of a batch one after the other. Linear layers, norms and activations run over the T
-real tokens; only inside attention are segments laid side by side, (n, H, L, D), in groups of like length.
+tokens; only inside attention are segments padded, (n, H, L, D), in groups of similar length.
 """
 
 from __future__ import annotations
@@ -16,262 +16,265 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from headstart.models.packing.segment_attention import SmallAttention, parts
+from headstart.models.packing.segment_attention import SegmentAttention, split_groups
 
 if TYPE_CHECKING:
     from headstart.contract import Ints
 
-NAME = "headstart"  # of the attention function in the registry of transformers
-GROUPS = 3  # more groups than this cost more in calls than they save in padding
-CUTS = 16  # borders that are tried
-CALL = 6000  # what one more group costs, in score cells (measured on 2 cores with MiniLM)
-SMALL_ANSWERED = 64  # segments up to this long are multiplied out on a CPU; torch's own is quicker beyond
-SMALL_TRAINED = 256  # the same where gradients are wanted: torch's own is slow at them
+IMPLEMENTATION = "headstart"  # name of the attention function in the registry of transformers
+MAX_GROUPS = 3  # more groups than this cost more in calls than they save in padding
+MAX_BOUNDARIES = 16  # candidates for the boundaries between groups
+CALL_COST = 6000  # cost of one more group, in attention scores (measured on 2 cores with MiniLM)
+MAX_SMALL_INFERENCE = 64  # segments up to this length use SegmentAttention on a CPU; torch's own is faster beyond
+MAX_SMALL_TRAINING = 256  # the same with gradients: torch's own is slow at them
 
 
 @dataclass(frozen=True)
 class Group:
-    """Segments of like length, laid side by side; which of their places are real, (n, L), or None when all are."""
+    """Segments of similar length, padded to the longest; `is_token` (n, L) is False for padding, None where there is none."""
 
     count: int
-    longest: int
-    real: Tensor | None
-    written: int | None = None  # places of the segments that ask, where those are of another row
+    max_length: int
+    is_token: Tensor | None
+    cross_query_length: int | None = None  # of cross-attention: the most queries of a segment
 
-    def places(self, firsts: bool) -> int:
+    def query_length(self, first_tokens_only: bool) -> int:
         """The queries of each segment."""
-        return 1 if firsts else self.longest if self.written is None else self.written
+        return 1 if first_tokens_only else self.max_length if self.cross_query_length is None else self.cross_query_length
 
 
 @dataclass(frozen=True)
 class Packing:
-    """How to take a packed row apart for attention, and put it together again."""
+    """Indices that split a packed row into padded groups for attention, and join it again."""
 
     groups: tuple[Group, ...]
-    gather: Tensor  # (P,) token of each place of the groups laid end to end; 0 where there is none
-    scatter: Tensor  # (T,) place of each token
-    order: Tensor  # (N,) segment of each member of the groups
-    firsts: Tensor  # (N,) first token of each segment
-    first_only: bool  # whether the states of other tokens are not wanted
-    asking: tuple[Tensor, Tensor] | None = None  # `gather` and `scatter` of the segments that ask, where those are of another row
-    held: dict[Any, Any] = field(default_factory=dict, repr=False)  # what the first layer worked out for the others
+    gather: Tensor  # (P,) token at each padded position of all groups; 0 for padding
+    scatter: Tensor  # (T,) padded position of each token
+    segment_order: Tensor  # (N,) segment of each member of the groups
+    first_positions: Tensor  # (N,) first token of each segment
+    first_tokens_only: bool  # whether only the states of first tokens are needed
+    query_index: tuple[Tensor, Tensor] | None = None  # of cross-attention: `gather` and `scatter` of the queries
+    cache: dict[Any, Any] = field(default_factory=dict, repr=False)  # indices and masks that all layers share
 
     @property
-    def longest(self) -> int:
+    def max_length(self) -> int:
         """Tokens of the longest segment."""
-        return max(group.longest for group in self.groups)
+        return max(group.max_length for group in self.groups)
 
-    def by_head(self, heads: int) -> tuple[Tensor, Tensor]:
-        """`gather` and `scatter` for rows of one head each: tokens as (T·H), places as (n·H·L) of each group."""
-        if heads not in self.held:
-            self.held[heads] = laid(self.gather, self.scatter, [(group.count, group.longest) for group in self.groups], heads)
-        found: tuple[Tensor, Tensor] = self.held[heads]
-        return found
+    def index_by_head(self, heads: int) -> tuple[Tensor, Tensor]:
+        """`gather` and `scatter` for rows of one head each: tokens as (T·H), padded positions as (n·H·L) of each group."""
+        if heads not in self.cache:
+            self.cache[heads] = expand_by_head(self.gather, self.scatter, [(group.count, group.max_length) for group in self.groups], heads)
+        index: tuple[Tensor, Tensor] = self.cache[heads]
+        return index
 
-    def asked_by_head(self, heads: int, firsts: bool) -> tuple[Tensor, Tensor]:
-        """The same for the rows that ask: as those that are asked, the first token of each segment, or of another row."""
-        if firsts:
-            return self.firsts_by_head(heads)
-        if self.asking is None:
-            return self.by_head(heads)
-        if ("asking", heads) not in self.held:
-            self.held["asking", heads] = laid(*self.asking, [(group.count, group.places(False)) for group in self.groups], heads)
-        found: tuple[Tensor, Tensor] = self.held["asking", heads]
-        return found
+    def query_index_by_head(self, heads: int, first_tokens_only: bool) -> tuple[Tensor, Tensor]:
+        """The same for queries: those of the keys' row, its first tokens alone, or those of another row."""
+        if first_tokens_only:
+            return self.first_index_by_head(heads)
+        if self.query_index is None:
+            return self.index_by_head(heads)
+        if ("query", heads) not in self.cache:
+            sizes = [(group.count, group.query_length(False)) for group in self.groups]
+            self.cache["query", heads] = expand_by_head(*self.query_index, sizes, heads)
+        index: tuple[Tensor, Tensor] = self.cache["query", heads]
+        return index
 
-    def firsts_by_head(self, heads: int) -> tuple[Tensor, Tensor]:
-        """The same for rows that hold one token of each segment, (N·H), instead of all."""
-        if ("first", heads) not in self.held:
-            head = torch.arange(heads, device=self.order.device)
-            gather = (self.order[:, None] * heads + head).reshape(-1)
-            self.held["first", heads] = gather, torch.argsort(gather)
-        found: tuple[Tensor, Tensor] = self.held["first", heads]
-        return found
+    def first_index_by_head(self, heads: int) -> tuple[Tensor, Tensor]:
+        """The same for rows of the first token of each segment, (N·H), instead of all."""
+        if ("first", heads) not in self.cache:
+            head = torch.arange(heads, device=self.segment_order.device)
+            gather = (self.segment_order[:, None] * heads + head).reshape(-1)
+            self.cache["first", heads] = gather, torch.argsort(gather)
+        index: tuple[Tensor, Tensor] = self.cache["first", heads]
+        return index
 
     def masks(self, window: int | None, causal: bool = False) -> list[Tensor | None]:
-        """For each group what a token may see, (n or 1, 1, 1 or L, L) True where it may; None when all of it."""
-        if ("mask", window, causal) not in self.held:
-            self.held["mask", window, causal] = [mask(group, window, causal, self.gather.device) for group in self.groups]
-        found: list[Tensor | None] = self.held["mask", window, causal]
-        return found
+        """For each group the mask of visible tokens, (n or 1, 1, 1 or L, L) True where visible; None when all are."""
+        if ("mask", window, causal) not in self.cache:
+            self.cache["mask", window, causal] = [group_mask(group, window, causal, self.gather.device) for group in self.groups]
+        masks: list[Tensor | None] = self.cache["mask", window, causal]
+        return masks
 
-    def biases(self, window: int | None, causal: bool, dtype: torch.dtype) -> list[Tensor | None]:
-        """The same to be added to scores: 0 where a token may see, the lowest number elsewhere."""
+    def mask_biases(self, window: int | None, causal: bool, dtype: torch.dtype) -> list[Tensor | None]:
+        """The same to be added to scores: 0 where visible, the lowest number elsewhere."""
         key = ("bias", window, causal, dtype)
-        if key not in self.held:
+        if key not in self.cache:
             lowest = torch.finfo(dtype).min
-            self.held[key] = [None if seen is None else torch.zeros(seen.shape, dtype=dtype).masked_fill_(~seen, lowest)
-                              for seen in self.masks(window, causal)]
-        found: list[Tensor | None] = self.held[key]
-        return found
+            self.cache[key] = [None if visible is None else torch.zeros(visible.shape, dtype=dtype).masked_fill_(~visible, lowest)
+                               for visible in self.masks(window, causal)]
+        biases: list[Tensor | None] = self.cache[key]
+        return biases
 
 
-def laid(gather: Tensor, scatter: Tensor, sizes: list[tuple[int, int]], heads: int) -> tuple[Tensor, Tensor]:
-    """`gather` and `scatter` of groups of (segments, places of each) for rows of one head each."""
+def expand_by_head(gather: Tensor, scatter: Tensor, sizes: list[tuple[int, int]], heads: int) -> tuple[Tensor, Tensor]:
+    """`gather` and `scatter` of groups of (segments, length of each) for rows of one head each."""
     head = torch.arange(heads, device=gather.device)
-    gathers, places, begin = [], [], 0
-    for count, longest in sizes:
-        size = count * longest
-        tokens = gather[begin:begin + size].view(count, 1, longest)
+    gathers, positions, start = [], [], 0
+    for count, length in sizes:
+        size = count * length
+        tokens = gather[start:start + size].view(count, 1, length)
         gathers.append((tokens * heads + head[None, :, None]).reshape(-1))
-        numbers = torch.arange(size * heads, device=gather.device) + begin * heads
-        places.append(numbers.view(count, heads, longest).transpose(1, 2).reshape(size, heads))
-        begin += size
-    return torch.cat(gathers), torch.cat(places).index_select(0, scatter).reshape(-1)
+        row_indices = torch.arange(size * heads, device=gather.device) + start * heads
+        positions.append(row_indices.view(count, heads, length).transpose(1, 2).reshape(size, heads))
+        start += size
+    return torch.cat(gathers), torch.cat(positions).index_select(0, scatter).reshape(-1)
 
 
-def mask(group: Group, window: int | None, causal: bool, device: torch.device) -> Tensor | None:
-    """What tokens of a group may see: real ones, with `window` those fewer than `window` places away, not later ones."""
-    seen = None if group.real is None else group.real[:, None, None, :]
-    if window is None or group.longest <= window:
+def group_mask(group: Group, window: int | None, causal: bool, device: torch.device) -> Tensor | None:
+    """The mask of visible tokens of a group: no padding; with `window` those at smaller distance; with `causal` no later ones."""
+    visible = None if group.is_token is None else group.is_token[:, None, None, :]
+    if window is None or group.max_length <= window:
         if not causal:
-            return seen
-        window = group.longest
-    steps = torch.arange(group.longest, device=device)
-    away: Tensor = (steps[:, None] - steps[None, :])[None, None]  # (1, 1, L, L)
-    if causal:  # what is no token stands after every token of its row, so none sees it
-        return (away >= 0) & (away < window)
-    near = away.abs() < window
-    return near if seen is None else near & seen
+            return visible
+        window = group.max_length
+    positions = torch.arange(group.max_length, device=device)
+    distance: Tensor = (positions[:, None] - positions[None, :])[None, None]  # (1, 1, L, L)
+    if causal:  # padding stands after every token of its row, so none sees it
+        return (distance >= 0) & (distance < window)
+    in_window = distance.abs() < window
+    return in_window if visible is None else in_window & visible
 
 
-def packing(segments: Ints, device: torch.device, *, first_only: bool = False) -> Packing:
-    """Index arrays for the segments (N, 3) of one packed row; made once a batch, used by every layer.
+def pack_segments(segments: Ints, device: torch.device, *, first_tokens_only: bool = False) -> Packing:
+    """Indices for the segments (N, 3) of one packed row; computed once a batch, used by every layer.
 
-    With `first_only` the last layer gives the states of the segments' first tokens alone, (1, N, W).
+    With `first_tokens_only` the last layer gives the states of the segments' first tokens alone, (1, N, W).
     """
     lengths = (segments[:, 2] - segments[:, 1]).tolist()
-    order = sorted(range(len(lengths)), key=lengths.__getitem__)
-    runs = grouped(order, lengths)
-    gather, scatter, masks = side_by_side(runs, segments)
-    groups = tuple(Group(len(members), lengths[members[-1]], None if bool(real.all()) else real.to(device))
-                   for members, real in zip(runs, masks, strict=True))
-    return Packing(groups, gather.to(device), scatter.to(device), torch.tensor(order).to(device),
-                   torch.from_numpy(segments[:, 1].copy()).to(device), first_only)
+    segment_order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    segment_groups = group_by_length(segment_order, lengths)
+    gather, scatter, masks = padded_index(segment_groups, segments)
+    groups = tuple(Group(len(members), lengths[members[-1]], None if bool(is_token.all()) else is_token.to(device))
+                   for members, is_token in zip(segment_groups, masks, strict=True))
+    return Packing(groups, gather.to(device), scatter.to(device), torch.tensor(segment_order).to(device),
+                   torch.from_numpy(segments[:, 1].copy()).to(device), first_tokens_only)
 
 
-def crossing(read: Ints, written: Ints, device: torch.device) -> Packing:
-    """The same where segments of one row, `written` (N, 3), ask those of another, `read` (N, 3), each its own."""
-    lengths, asked = (read[:, 2] - read[:, 1]).tolist(), (written[:, 2] - written[:, 1]).tolist()
-    order = sorted(range(len(lengths)), key=lengths.__getitem__)
-    runs = grouped(order, lengths)
-    gather, scatter, masks = side_by_side(runs, read)
-    groups = tuple(Group(len(members), lengths[members[-1]], None if bool(real.all()) else real.to(device),
-                         max(asked[member] for member in members)) for members, real in zip(runs, masks, strict=True))
-    asking = side_by_side(runs, written)
-    return Packing(groups, gather.to(device), scatter.to(device), torch.tensor(order).to(device),
-                   torch.from_numpy(read[:, 1].copy()).to(device), False, (asking[0].to(device), asking[1].to(device)))
+def pack_cross_attention(keys: Ints, queries: Ints, device: torch.device) -> Packing:
+    """The same for cross-attention: segments of one row, `queries` (N, 3), attend to those of another, `keys` (N, 3)."""
+    lengths, query_lengths = (keys[:, 2] - keys[:, 1]).tolist(), (queries[:, 2] - queries[:, 1]).tolist()
+    segment_order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    segment_groups = group_by_length(segment_order, lengths)
+    gather, scatter, masks = padded_index(segment_groups, keys)
+    groups = tuple(Group(len(members), lengths[members[-1]], None if bool(is_token.all()) else is_token.to(device),
+                         max(query_lengths[member] for member in members)) for members, is_token in zip(segment_groups, masks, strict=True))
+    query_index = padded_index(segment_groups, queries)
+    return Packing(groups, gather.to(device), scatter.to(device), torch.tensor(segment_order).to(device),
+                   torch.from_numpy(keys[:, 1].copy()).to(device), False, (query_index[0].to(device), query_index[1].to(device)))
 
 
-def side_by_side(runs: list[list[int]], segments: Ints) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """The token of each place of the groups, the place of each token, and which places of a group are real, (n, L)."""
+def padded_index(segment_groups: list[list[int]], segments: Ints) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """The token at each padded position of the groups, the padded position of each token, and each group's `is_token` (n, L)."""
     scatter = torch.zeros(int(segments[:, 2].max()), dtype=torch.long)
     gathers, masks, base = [], [], 0
-    for members in runs:
-        begins, ends = (torch.from_numpy(segments[members, side]) for side in (1, 2))
-        longest = int((ends - begins).max())
-        steps = torch.arange(longest)
-        real = steps[None, :] < (ends - begins)[:, None]  # (n, L)
-        gather = torch.where(real, begins[:, None] + steps[None, :], 0)
-        places = torch.arange(len(members) * longest).view(len(members), longest) + base
-        scatter[gather[real]] = places[real]
-        base += len(members) * longest
+    for members in segment_groups:
+        starts, ends = (torch.from_numpy(segments[members, column]) for column in (1, 2))
+        max_length = int((ends - starts).max())
+        offsets = torch.arange(max_length)
+        is_token = offsets[None, :] < (ends - starts)[:, None]  # (n, L)
+        gather = torch.where(is_token, starts[:, None] + offsets[None, :], 0)
+        positions = torch.arange(len(members) * max_length).view(len(members), max_length) + base
+        scatter[gather[is_token]] = positions[is_token]
+        base += len(members) * max_length
         gathers.append(gather.view(-1))
-        masks.append(real)
+        masks.append(is_token)
     return torch.cat(gathers), scatter, masks
 
 
-def grouped(order: list[int], lengths: list[int]) -> list[list[int]]:
-    """Segments sorted by length, parted into at most GROUPS runs so that few score cells are padding."""
-    ends = [end for end in range(1, len(order) + 1)
-            if end == len(order) or lengths[order[end]] != lengths[order[end - 1]]]
-    step = -(-len(ends) // CUTS)
-    ends = [0, *ends[(len(ends) - 1) % step::step]]  # the last end is always kept
+def group_by_length(segment_order: list[int], lengths: list[int]) -> list[list[int]]:
+    """Segments sorted by length, split into at most MAX_GROUPS groups so that little is computed for padding."""
+    ends = [end for end in range(1, len(segment_order) + 1)
+            if end == len(segment_order) or lengths[segment_order[end]] != lengths[segment_order[end - 1]]]
+    step = -(-len(ends) // MAX_BOUNDARIES)
+    ends = [0, *ends[(len(ends) - 1) % step::step]]  # always with the last end
 
-    def cost(begin: int, end: int) -> int:
-        """Score cells of one group, and the price of its calls."""
-        return (end - begin) * lengths[order[end - 1]] ** 2 + CALL
+    def cost(start: int, end: int) -> int:
+        """Attention scores of one group, and the cost of its calls."""
+        return (end - start) * lengths[segment_order[end - 1]] ** 2 + CALL_COST
 
-    best = {end: (cost(0, end), [end]) for end in ends[1:]}
-    for _ in range(GROUPS - 1):
-        best = {end: min([best[end], *((best[cut][0] + cost(cut, end), [*best[cut][1], end])
-                                       for cut in ends[1:] if cut < end)], key=lambda pair: pair[0])
-                for end in ends[1:]}
-    borders = [0, *best[len(order)][1]]
-    return [order[begin:end] for begin, end in itertools.pairwise(borders)]
+    cheapest = {end: (cost(0, end), [end]) for end in ends[1:]}
+    for _ in range(MAX_GROUPS - 1):
+        cheapest = {end: min([cheapest[end], *((cheapest[boundary][0] + cost(boundary, end), [*cheapest[boundary][1], end])
+                                               for boundary in ends[1:] if boundary < end)], key=lambda pair: pair[0])
+                    for end in ends[1:]}
+    boundaries = [0, *cheapest[len(segment_order)][1]]
+    return [segment_order[start:end] for start, end in itertools.pairwise(boundaries)]
 
 
-def packed_attention(query: Tensor, key: Tensor, value: Tensor, pack: Packing, *, dropout: float, scaling: float, window: int | None = None,
-                     causal: bool = False, firsts: bool = False, bias: Tensor | None = None) -> Tensor:
+def packed_attention(query: Tensor, key: Tensor, value: Tensor, packing: Packing, *, dropout: float, scaling: float,
+                     window: int | None = None, causal: bool = False, first_tokens_only: bool = False,
+                     bias: Tensor | None = None) -> Tensor:
     """Attention inside each segment of a packed row: q, k, v (1, H, T, D) -> (1, T, H, D).
 
-    With `window`, a token sees those fewer than `window` places away (ModernBERT's local layers); with `causal`, none
-    that comes after it (decoders). With `firsts`, the queries are the first tokens of the segments alone:
-    (1, H, N, D) -> (1, N, H, D). `bias` (H, L, L) is added to the scores of each segment (T5's distances).
+    With `window`, a token sees those at a smaller distance (ModernBERT's local layers); with `causal`, none after it
+    (decoders). With `first_tokens_only`, the queries are the first tokens of the segments alone:
+    (1, H, N, D) -> (1, N, H, D). `bias` (H, L, L) is added to the scores of each segment (T5's position bias).
     """
-    assert not (causal and (firsts or pack.asking is not None)), "the first token of a causal row sees itself alone"
-    _, heads, asked, width = query.shape
-    rows = [states.transpose(1, 2).reshape(-1, width) for states in (query, key, value)]
-    trains = torch.is_grad_enabled() and any(states.requires_grad for states in rows)
-    if query.device.type == "cpu" and (dropout or pack.longest <= (SMALL_TRAINED if trains else SMALL_ANSWERED)):
-        apply: Any = SmallAttention.apply
-        mixed: Tensor = apply(*rows, bias, pack, heads, dropout, scaling, window, causal, firsts)
-        return mixed.view(1, asked, heads, width)
-    gather, _ = pack.by_head(heads)
-    gather_queries, scatter_queries = pack.asked_by_head(heads, firsts)
+    assert not (causal and (first_tokens_only or packing.query_index is not None)), "the first token of a causal row sees itself alone"
+    _, heads, query_count, width = query.shape
+    flat_states = [states.transpose(1, 2).reshape(-1, width) for states in (query, key, value)]
+    needs_gradient = torch.is_grad_enabled() and any(states.requires_grad for states in flat_states)
+    if query.device.type == "cpu" and (dropout or packing.max_length <= (MAX_SMALL_TRAINING if needs_gradient else MAX_SMALL_INFERENCE)):
+        segment_attention: Any = SegmentAttention.apply
+        context: Tensor = segment_attention(*flat_states, bias, packing, heads, dropout, scaling, window, causal, first_tokens_only)
+        return context.view(1, query_count, heads, width)
+    gather, _ = packing.index_by_head(heads)
+    gather_queries, scatter_queries = packing.query_index_by_head(heads, first_tokens_only)
     queries, keys, values = (states.index_select(0, index)
-                             for states, index in zip(rows, (gather_queries, gather, gather), strict=True))
+                             for states, index in zip(flat_states, (gather_queries, gather, gather), strict=True))
     outputs = []
-    plain = causal and window is None and bias is None  # torch knows this mask by name, and has quicker ways for it
-    masks = [None] * len(pack.groups) if plain else pack.masks(window, causal)
-    for (q, k, v), seen in zip(parts(pack, heads, (queries,), (keys, values), firsts), masks, strict=True):
+    is_plain_causal = causal and window is None and bias is None  # torch has faster kernels for this mask
+    masks = [None] * len(packing.groups) if is_plain_causal else packing.masks(window, causal)
+    for (q, k, v), visible in zip(split_groups(packing, heads, (queries,), (keys, values), first_tokens_only), masks, strict=True):
         q, k, v = (states.view(-1, heads, *states.shape[1:]) for states in (q, k, v))
-        outputs.append(torch.nn.functional.scaled_dot_product_attention(
-            q, k, v, attn_mask=biased(bias, seen, q, k), dropout_p=dropout, is_causal=plain, scale=scaling).reshape(-1, width))
-    return torch.cat(outputs).index_select(0, scatter_queries).view(1, asked, heads, width)
+        output = torch.nn.functional.scaled_dot_product_attention(
+            q, k, v, attn_mask=group_attention_mask(bias, visible, q, k), dropout_p=dropout, is_causal=is_plain_causal, scale=scaling)
+        outputs.append(output.reshape(-1, width))
+    return torch.cat(outputs).index_select(0, scatter_queries).view(1, query_count, heads, width)
 
 
-def biased(bias: Tensor | None, seen: Tensor | None, query: Tensor, key: Tensor) -> Tensor | None:
-    """What torch's own attention is told of a group: what may be seen, with the bias where there is one."""
+def group_attention_mask(bias: Tensor | None, visible: Tensor | None, query: Tensor, key: Tensor) -> Tensor | None:
+    """A group's mask for torch's own attention: of visible tokens, or a bias with the lowest number where not visible."""
     if bias is None:
-        return seen
-    own = bias[None, :, :query.shape[2], :key.shape[2]].to(query.dtype)
-    return own if seen is None else own.masked_fill(~seen, torch.finfo(query.dtype).min)
+        return visible
+    group_bias = bias[None, :, :query.shape[2], :key.shape[2]].to(query.dtype)
+    return group_bias if visible is None else group_bias.masked_fill(~visible, torch.finfo(query.dtype).min)
 
 
 def forward(module: torch.nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None,
-            scaling: float | None = None, dropout: float = 0.0, **more: Any) -> tuple[Tensor, Tensor | None]:
+            scaling: float | None = None, dropout: float = 0.0, **kwargs: Any) -> tuple[Tensor, Tensor | None]:
     """The attention function that transformers calls: packed when the batch is, else torch's own with the mask."""
-    pack: Packing | None = more.pop("packing", None)
-    if pack is not None:
+    packing: Packing | None = kwargs.pop("packing", None)
+    if packing is not None:
         assert scaling is not None
         if key.shape[1] != query.shape[1]:  # several heads share keys and values (Llama's grouped queries)
             key, value = (states.repeat_interleave(query.shape[1] // key.shape[1], dim=1) for states in (key, value))
-        query, key = query.to(value.dtype), key.to(value.dtype)  # Llama turns them in fp32 under autocast
-        return packed_attention(query, key, value, pack, dropout=dropout, scaling=scaling,
-                                window=more.get("sliding_window"), causal=getattr(module, "is_causal", False)), None
+        query, key = query.to(value.dtype), key.to(value.dtype)  # Llama's rotary embeddings are fp32 under autocast
+        return packed_attention(query, key, value, packing, dropout=dropout, scaling=scaling,
+                                window=kwargs.get("sliding_window"), causal=getattr(module, "is_causal", False)), None
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-    result: tuple[Tensor, Tensor | None] = sdpa_attention_forward(
-        module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **more)
-    return result
+    output: tuple[Tensor, Tensor | None] = sdpa_attention_forward(
+        module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs)
+    return output
 
 
 def implementation(packs: bool) -> str:
-    """Which attention a family is loaded with: ours, or the library's plain one for those that would never call ours.
+    """The attention of a family: headstart's, or the library's plain one for those that would never call headstart's.
 
-    They add the mask to the scores by themselves, so it must not be one of true and false.
+    They add the mask to the scores by themselves, so it must not be boolean.
     """
-    return NAME if packs else "eager"
+    return IMPLEMENTATION if packs else "eager"
 
 
 def register() -> None:
-    """Make the function known to transformers, with the mask builder of sdpa.
+    """Register the function with transformers, with the mask builder of sdpa.
 
-    Registered for attention alone, transformers would build no mask, and padding would be attended without a word.
+    Registered for attention alone, transformers would build no mask, and padding would silently be attended.
     """
     from transformers import AttentionInterface
     from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
-    AttentionInterface.register(NAME, forward)
-    AttentionMaskInterface.register(NAME, sdpa_mask)
+    AttentionInterface.register(IMPLEMENTATION, forward)
+    AttentionMaskInterface.register(IMPLEMENTATION, sdpa_mask)

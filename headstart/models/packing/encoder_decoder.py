@@ -1,8 +1,8 @@
-"""Encoder-decoders on packed rows: all sources end to end in one row, all texts that are written in another, no padding.
+"""Encoder-decoders on packed rows: all sources end to end in one row, all targets in another, no padding.
 
-Every source sees itself alone, every written token those before it in its own text and its own source, so states are those
-of one example at a time. The layers' own parts do the work; only the order of the places is ours. Shapes: N features,
-T tokens of all sources, A written tokens of all, W width, H heads, D width of one, L longest.
+A source sees itself alone, a target token those before it in its own target and its own source, so states are those of one
+example at a time. The layers' own modules compute; only attention is by segment. Shapes: N features, T tokens of all
+sources, A target tokens of all, W width, H heads, D width of one, L longest.
 """
 
 from __future__ import annotations
@@ -14,126 +14,136 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from headstart.models.packing.attention import Packing, crossing, packed_attention, packing
-from headstart.models.packing.dropout import cheap_dropout
+from headstart.models.packing.attention import Packing, pack_cross_attention, pack_segments, packed_attention
+from headstart.models.packing.dropout import fast_dropout
 
 if TYPE_CHECKING:
     from headstart.contract import Ints
 
 
 @dataclass(frozen=True)
-class Pairs:
-    """Sources (T,) and what is written for them (A,), their places in their own texts, and how each may be attended."""
+class PackedPairs:
+    """Token ids of sources (T,) and targets (A,), their positions in their own texts, and how each may be attended."""
 
-    read: Tensor
-    written: Tensor
-    read_places: Tensor
-    written_places: Tensor
-    source: Packing
-    target: Packing
-    across: Packing
-
-
-def pairs(read: Ints, written: Ints, lengths: Ints, asked: Ints, device: torch.device) -> Pairs:
-    """The rows of a batch: token ids, and how many each feature has of either."""
-    source, target = segments(lengths), segments(asked)
-    read_places, written_places = (torch.cat([torch.arange(int(size)) for size in sizes]).to(device) for sizes in (lengths, asked))
-    return Pairs(torch.from_numpy(read).to(device), torch.from_numpy(written).to(device), read_places, written_places,
-                 packing(source, device), packing(target, device), crossing(source, target, device))
+    source_ids: Tensor
+    target_ids: Tensor
+    source_positions: Tensor
+    target_positions: Tensor
+    source_packing: Packing
+    target_packing: Packing
+    cross_packing: Packing
 
 
-def segments(sizes: Ints) -> Ints:
-    """Row, beginning and end of texts that stand end to end, (N, 3)."""
+def pack_pairs(source_ids: Ints, target_ids: Ints, source_lengths: Ints, target_lengths: Ints, device: torch.device) -> PackedPairs:
+    """The packed rows of a batch from its token ids and each feature's number of source and target tokens."""
+    source_segments, target_segments = segments_of(source_lengths), segments_of(target_lengths)
+    source_positions, target_positions = (torch.cat([torch.arange(int(length)) for length in lengths]).to(device)
+                                          for lengths in (source_lengths, target_lengths))
+    return PackedPairs(torch.from_numpy(source_ids).to(device), torch.from_numpy(target_ids).to(device), source_positions, target_positions,
+                       pack_segments(source_segments, device), pack_segments(target_segments, device),
+                       pack_cross_attention(source_segments, target_segments, device))
+
+
+def segments_of(sizes: Ints) -> Ints:
+    """Row, start and end of texts that stand end to end, (N, 3)."""
     import numpy as np
 
     ends = np.cumsum(sizes)
     return np.stack([np.zeros_like(ends), ends - sizes, ends], axis=1)
 
 
-def exact(module: Any) -> bool:
-    """Whether a module goes through its layers plainly: none left out by chance, none worked out again for its gradient."""
-    drops = [getattr(module.config, name, 0.0) for name in ("encoder_layerdrop", "decoder_layerdrop")]
-    return not any(drops) and not any(getattr(part, "gradient_checkpointing", False) for part in module.modules())
+def has_plain_layers(module: Any) -> bool:
+    """Whether a module runs all its layers once: no LayerDrop, no gradient checkpointing."""
+    layer_drops = [getattr(module.config, name, 0.0) for name in ("encoder_layerdrop", "decoder_layerdrop")]
+    return not any(layer_drops) and not any(getattr(layer, "gradient_checkpointing", False) for layer in module.modules())
 
 
-def attended(part: Any, names: tuple[str, str, str, str], asking: Tensor, asked: Tensor, pack: Packing, *, heads: int, dropout: float,
-             scaling: float, causal: bool = False, bias: Tensor | None = None) -> Tensor:
-    """An attention's linear layers around ours: (A, W), (T, W) -> (A, W)."""
-    query, key, value, out = (getattr(part, name) for name in names)
-    rows = [held.view(1, len(held), heads, -1).transpose(1, 2) for held in (query(asking), key(asked), value(asked))]
-    mixed = packed_attention(rows[0], rows[1], rows[2], pack, dropout=dropout if part.training else 0.0, scaling=scaling,
-                             causal=causal, bias=bias)
-    result: Tensor = out(mixed.reshape(len(asking), -1))
-    return result
+def run_attention(attention: Any, layer_names: tuple[str, str, str, str], query_states: Tensor, key_states: Tensor, packing: Packing, *,
+                  heads: int, dropout: float, scaling: float, causal: bool = False, bias: Tensor | None = None) -> Tensor:
+    """Packed attention between an attention module's own linear layers: (A, W), (T, W) -> (A, W)."""
+    query_layer, key_layer, value_layer, output_layer = (getattr(attention, name) for name in layer_names)
+    projected = (query_layer(query_states), key_layer(key_states), value_layer(key_states))
+    query, key, value = (states.view(1, len(states), heads, -1).transpose(1, 2) for states in projected)
+    context = packed_attention(query, key, value, packing, dropout=dropout if attention.training else 0.0, scaling=scaling,
+                               causal=causal, bias=bias)
+    output: Tensor = output_layer(context.reshape(len(query_states), -1))
+    return output
 
 
-def t5(module: Any, given: Pairs) -> Tensor:
-    """T5's states of written tokens, (A, W): norms before every part, distances in buckets from the first layer's table."""
-    source = t5_stack(module.encoder, given.read, given.source)
-    return t5_stack(module.decoder, given.written, given.target, source, given.across)
+def t5(module: Any, pairs: PackedPairs) -> Tensor:
+    """T5's states of target tokens, (A, W): pre-norm, relative position bias from the first layer's table."""
+    encoder_states = t5_stack(module.encoder, pairs.source_ids, pairs.source_packing)
+    return t5_stack(module.decoder, pairs.target_ids, pairs.target_packing, encoder_states, pairs.cross_packing)
 
 
-def t5_stack(stack: Any, ids: Tensor, own: Packing, source: Tensor | None = None, across: Packing | None = None) -> Tensor:
-    """One of its two stacks: token ids to states."""
+def t5_stack(stack: Any, ids: Tensor, packing: Packing, encoder_states: Tensor | None = None,
+             cross_packing: Packing | None = None) -> Tensor:
+    """T5's encoder or decoder: token ids to states."""
     states = stack.dropout(stack.embed_tokens(ids))
-    bias = stack.block[0].layer[0].SelfAttention.compute_bias(own.longest, own.longest)[0]  # (H, L, L)
+    bias = stack.block[0].layer[0].SelfAttention.compute_bias(packing.max_length, packing.max_length)[0]  # (H, L, L)
     for block in stack.block:
-        first = block.layer[0]
-        normed = first.layer_norm(states)
-        states = states + first.dropout(t5_attended(first.SelfAttention, normed, normed, own, bias, causal=source is not None))
-        if source is not None:
-            assert across is not None
-            cross = block.layer[1]
-            states = states + cross.dropout(t5_attended(cross.EncDecAttention, cross.layer_norm(states), source, across, None))
+        self_block = block.layer[0]
+        normed = self_block.layer_norm(states)
+        states = states + self_block.dropout(
+            t5_attention(self_block.SelfAttention, normed, normed, packing, bias, causal=encoder_states is not None))
+        if encoder_states is not None:
+            assert cross_packing is not None
+            cross_block = block.layer[1]
+            normed = cross_block.layer_norm(states)
+            states = states + cross_block.dropout(
+                t5_attention(cross_block.EncDecAttention, normed, encoder_states, cross_packing, None))
         states = block.layer[-1](states)
-    result: Tensor = stack.dropout(stack.final_layer_norm(states))
-    return result
+    final_states: Tensor = stack.dropout(stack.final_layer_norm(states))
+    return final_states
 
 
-def t5_attended(part: Any, asking: Tensor, asked: Tensor, pack: Packing, bias: Tensor | None, *, causal: bool = False) -> Tensor:
+def t5_attention(attention: Any, query_states: Tensor, key_states: Tensor, packing: Packing, bias: Tensor | None, *,
+                 causal: bool = False) -> Tensor:
     """T5 does not scale its scores."""
-    return attended(part, ("q", "k", "v", "o"), asking, asked, pack, heads=part.n_heads, dropout=part.dropout, scaling=1.0,
-                    causal=causal, bias=bias)
+    return run_attention(attention, ("q", "k", "v", "o"), query_states, key_states, packing, heads=attention.n_heads,
+                         dropout=attention.dropout, scaling=1.0, causal=causal, bias=bias)
 
 
-def bart(module: Any, given: Pairs) -> Tensor:
-    """The same of BART and its kin (mBART, Pegasus, Marian), which number their places."""
-    source = bart_stack(module.model.encoder, given.read, given.read_places, given.source)
-    return bart_stack(module.model.decoder, given.written, given.written_places, given.target, source, given.across)
+def bart(module: Any, pairs: PackedPairs) -> Tensor:
+    """States of target tokens, (A, W), of BART and its kin (mBART, Pegasus, Marian), which have position embeddings."""
+    encoder, decoder = module.model.encoder, module.model.decoder
+    encoder_states = bart_stack(encoder, pairs.source_ids, pairs.source_positions, pairs.source_packing)
+    return bart_stack(decoder, pairs.target_ids, pairs.target_positions, pairs.target_packing, encoder_states, pairs.cross_packing)
 
 
-def bart_stack(stack: Any, ids: Tensor, places: Tensor, own: Packing, source: Tensor | None = None,
-               across: Packing | None = None) -> Tensor:
-    """One of its two stacks: norms after every part, or before where one stands at the end (mBART, Pegasus)."""
-    table, before = stack.embed_positions, hasattr(stack, "layer_norm")
+def bart_stack(stack: Any, ids: Tensor, positions: Tensor, packing: Packing, encoder_states: Tensor | None = None,
+               cross_packing: Packing | None = None) -> Tensor:
+    """BART's encoder or decoder: post-norm, or pre-norm where the stack ends with a norm (mBART, Pegasus)."""
+    position_table, pre_norm = stack.embed_positions, hasattr(stack, "layer_norm")
     scale = getattr(stack, "embed_scale", 1.0)  # Pegasus and Marian; BART's embeddings scale by themselves
-    states = stack.embed_tokens(ids) * scale + functional.embedding(places + getattr(table, "offset", 0), table.weight)
+    position_states = functional.embedding(positions + getattr(position_table, "offset", 0), position_table.weight)
+    states = stack.embed_tokens(ids) * scale + position_states
     states = stack.layernorm_embedding(states) if hasattr(stack, "layernorm_embedding") else states
-    states = dropped(stack, states)
+    states = with_dropout(stack, states)
 
-    def part(layer: Any, states: Tensor, norm: Any, work: Any) -> Tensor:
-        done = dropped(layer, work(norm(states) if before else states))
-        summed: Tensor = states + done
-        return summed if before else norm(summed)
+    def run_sublayer(layer: Any, states: Tensor, norm: Any, sublayer: Any) -> Tensor:
+        output = with_dropout(layer, sublayer(norm(states) if pre_norm else states))
+        summed: Tensor = states + output
+        return summed if pre_norm else norm(summed)
 
     for layer in stack.layers:
-        states = part(layer, states, layer.self_attn_layer_norm, lambda held, layer=layer: bart_attended(
-            layer.self_attn, held, held, own, causal=source is not None))
-        if source is not None:
-            assert across is not None
-            states = part(layer, states, layer.encoder_attn_layer_norm, lambda held, layer=layer: bart_attended(
-                layer.encoder_attn, held, source, across))
-        states = part(layer, states, layer.final_layer_norm, lambda held, layer=layer: layer.fc2(
-            cheap_dropout(layer.activation_fn(layer.fc1(held)), layer.activation_dropout if layer.training else 0.0)))
-    return stack.layer_norm(states) if before else states
+        states = run_sublayer(layer, states, layer.self_attn_layer_norm, lambda inputs, layer=layer: bart_attention(
+            layer.self_attn, inputs, inputs, packing, causal=encoder_states is not None))
+        if encoder_states is not None:
+            assert cross_packing is not None
+            states = run_sublayer(layer, states, layer.encoder_attn_layer_norm, lambda inputs, layer=layer: bart_attention(
+                layer.encoder_attn, inputs, encoder_states, cross_packing))
+        states = run_sublayer(layer, states, layer.final_layer_norm, lambda inputs, layer=layer: layer.fc2(
+            fast_dropout(layer.activation_fn(layer.fc1(inputs)), layer.activation_dropout if layer.training else 0.0)))
+    return stack.layer_norm(states) if pre_norm else states
 
 
-def bart_attended(part: Any, asking: Tensor, asked: Tensor, pack: Packing, *, causal: bool = False) -> Tensor:
+def bart_attention(attention: Any, query_states: Tensor, key_states: Tensor, packing: Packing, *, causal: bool = False) -> Tensor:
     """Scores are scaled by the root of a head's width."""
-    return attended(part, ("q_proj", "k_proj", "v_proj", "out_proj"), asking, asked, pack, heads=part.num_heads, dropout=part.dropout,
-                    scaling=part.scaling, causal=causal)
+    return run_attention(attention, ("q_proj", "k_proj", "v_proj", "out_proj"), query_states, key_states, packing,
+                         heads=attention.num_heads, dropout=attention.dropout, scaling=attention.scaling, causal=causal)
 
 
-def dropped(part: Any, states: Tensor) -> Tensor:
-    """The states with the part's own dropout, in training."""
-    return cheap_dropout(states, part.dropout if part.training else 0.0)
+def with_dropout(layer: Any, states: Tensor) -> Tensor:
+    """The states with the layer's own dropout, in training."""
+    return fast_dropout(states, layer.dropout if layer.training else 0.0)

@@ -1,4 +1,4 @@
-"""Parts of layers that cost more on a processor than they must: the same numbers by fewer passes over memory.
+"""Fused norms, activations and dropout for CPUs: the same results with fewer passes over memory.
 
 Shapes: T tokens, W width. Saved models do not change: none of this has weights of its own.
 """
@@ -14,11 +14,11 @@ from torch.autograd.function import once_differentiable
 
 from headstart.models.packing.dropout import replace_dropout
 
-ROOT_MEAN_SQUARE = {"T5LayerNorm", "LlamaRMSNorm"}  # x / sqrt(mean(x²) + eps) · weight (Zhang and Sennrich 2019, eq. 4)
+RMS_NORM_CLASSES = {"T5LayerNorm", "LlamaRMSNorm"}  # x / sqrt(mean(x²) + eps) · weight (Zhang and Sennrich 2019, eq. 4)
 
 
-class RootMeanSquare(torch.autograd.Function):
-    """states (T, W), weight (W,) -> (T, W); keeps the states and one number a token, not what it makes of them.
+class RMSNormFunction(torch.autograd.Function):
+    """states (T, W), weight (W,) -> (T, W); saves the states and one number a token, not its output.
 
     2,000 x 512 with the gradient: 12 ms where the layer of transformers takes 22 (1 core).
     """
@@ -33,24 +33,25 @@ class RootMeanSquare(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, upper: Tensor) -> tuple[Tensor | None, ...]:
-        """With n = states · scale: d states = scale · (g - n · mean(g · n)) for g = upper · weight; d weight = sum(upper · n)."""
+    def backward(ctx: Any, output_gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """With n = states · scale and o the output's gradient: d states = scale · (g - n · mean(g · n)) for g = o · weight;
+        d weight = sum(o · n)."""
         states, weight, scale = ctx.saved_tensors
         normed = states * scale
-        to_weight = (upper * normed).reshape(-1, len(weight)).sum(0) if ctx.needs_input_grad[1] else None
-        inner = upper * weight
-        shares = (inner * normed).mean(-1, keepdim=True)
-        return inner.sub_(normed.mul_(shares)).mul_(scale), to_weight, None
+        weight_gradient = (output_gradient * normed).reshape(-1, len(weight)).sum(0) if ctx.needs_input_grad[1] else None
+        normed_gradient = output_gradient * weight
+        mean_products = (normed_gradient * normed).mean(-1, keepdim=True)
+        return normed_gradient.sub_(normed.mul_(mean_products)).mul_(scale), weight_gradient, None
 
 
-def norm(layer: Any, states: Tensor) -> Tensor:
-    """A root-mean-square layer's output: ours where a gradient is wanted in fp32 on a processor, its own elsewhere."""
+def rms_norm(layer: Any, states: Tensor) -> Tensor:
+    """A root-mean-square layer's output: fused where a gradient is needed in fp32 on a CPU, the layer's own elsewhere."""
     if torch.is_grad_enabled() and states.device.type == "cpu" and states.dtype == layer.weight.dtype == torch.float32:
-        apply: Any = RootMeanSquare.apply
-        ours: Tensor = apply(states, layer.weight, layer.variance_epsilon)
-        return ours
-    own: Tensor = type(layer).forward(layer, states)
-    return own
+        fused_norm: Any = RMSNormFunction.apply
+        fused_output: Tensor = fused_norm(states, layer.weight, layer.variance_epsilon)
+        return fused_output
+    output: Tensor = type(layer).forward(layer, states)
+    return output
 
 
 class Gelu(nn.Module):
@@ -61,12 +62,12 @@ class Gelu(nn.Module):
         return nn.functional.gelu(states, approximate="tanh")
 
 
-def replace_parts(module: nn.Module) -> None:
-    """Put the quick parts in the place of the slow ones, dropout among them."""
+def fuse_layers(module: nn.Module) -> None:
+    """Replace norms, activations and dropout of a module by the fused ones."""
     replace_dropout(module)
-    for part in list(module.modules()):
-        if type(part).__name__ in ROOT_MEAN_SQUARE:
-            part.forward = functools.partial(norm, part)
-        for name, child in list(part.named_children()):
+    for layer in list(module.modules()):
+        if type(layer).__name__ in RMS_NORM_CLASSES:
+            layer.forward = functools.partial(rms_norm, layer)
+        for name, child in list(layer.named_children()):
             if type(child).__name__ == "NewGELUActivation":
-                setattr(part, name, Gelu())
+                setattr(layer, name, Gelu())

@@ -1,7 +1,7 @@
-"""Attention among many short segments on a CPU, multiplied out, with its own gradient.
+"""Attention inside many short segments on a CPU by batched products, with its own gradient.
 
 torch's fused attention takes three times as long here: 32 texts of 17 tokens are 384 small products for each of its
-calls, and it draws no dropout. Shapes as in attention.py; X = n·H products of a group, Q queries of a segment.
+calls, and it has no dropout. Shapes as in attention.py; X = n·H products of a group, Q queries of a segment.
 """
 
 from __future__ import annotations
@@ -13,99 +13,105 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from headstart.models.packing.dropout import multiplier, scale_of
+from headstart.models.packing.dropout import dropout_factors, keep_scale
 
-KEPT = 2**18  # weights of a group that are kept for the gradient; more are worked out again (SmolLM, 8 blocks of 256: 19 MB a layer)
+# Attention weights of a group that are saved for the gradient; more are recomputed (SmolLM, 8 blocks of 256: 19 MB a layer).
+MAX_SAVED_WEIGHTS = 2**18
 
 if TYPE_CHECKING:
     from headstart.models.packing.attention import Packing
 
 
-class SmallAttention(torch.autograd.Function):
-    """Rows q, k, v (T·H, D) of a packed batch to mixed rows (T·H, D): softmax(scaling · q kᵀ + distances) v inside segments.
+class SegmentAttention(torch.autograd.Function):
+    """Rows q, k, v (T·H, D) of a packed batch to rows (T·H, D): softmax(scaling · q kᵀ + position bias) v inside segments.
 
-    With `firsts`, q holds the segments' first tokens alone, (N·H, D), and so does what comes out.
+    With `first_tokens_only`, q has the segments' first tokens alone, (N·H, D), and so has the output.
     """
 
     @staticmethod
-    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, distances: Tensor | None, pack: Packing, heads: int,
-                dropout: float, scaling: float, window: int | None, causal: bool, firsts: bool) -> Tensor:
-        """Scores, softmax, dropout and mixture, group by group; the products are in the dtype that comes in."""
-        gather, _ = pack.by_head(heads)
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, position_bias: Tensor | None, packing: Packing, heads: int,
+                dropout: float, scaling: float, window: int | None, causal: bool, first_tokens_only: bool) -> Tensor:
+        """Scores, softmax, dropout and weighted sums, group by group; products are in the dtype of the inputs."""
+        gather, _ = packing.index_by_head(heads)
         k, v = key.index_select(0, gather), value.index_select(0, gather)
-        gather, scatter = pack.asked_by_head(heads, firsts)
+        gather, scatter = packing.query_index_by_head(heads, first_tokens_only)
         q = query.index_select(0, gather)
-        mixed = torch.empty_like(q)
-        kept: list[Tensor] = []
+        context = torch.empty_like(q)
+        saved: list[Tensor] = []
         # Inputs have the dtype of autocast already; without this it would cast in and out again at every product.
         with torch.autocast("cpu", enabled=False):
-            biases = pack.biases(window, causal, q.dtype)
-            for (one, out, two, three), bias in zip(parts(pack, heads, (q, mixed), (k, v), firsts), biases, strict=True):
-                weights = softmax(one, two, bias, distances, heads, scaling)
-                kept.append(weights if weights.numel() <= KEPT else weights.new_empty(0))
+            mask_biases = packing.mask_biases(window, causal, q.dtype)
+            groups = split_groups(packing, heads, (q, context), (k, v), first_tokens_only)
+            for (group_query, group_output, group_key, group_value), mask_bias in zip(groups, mask_biases, strict=True):
+                weights = attention_weights(group_query, group_key, mask_bias, position_bias, heads, scaling)
+                saved.append(weights if weights.numel() <= MAX_SAVED_WEIGHTS else weights.new_empty(0))
                 if dropout:
-                    factor = multiplier(weights.shape, dropout, weights.dtype)
-                    kept.append(factor if factor.numel() <= KEPT else factor != 0)  # a byte in the place of four
+                    factor = dropout_factors(weights.shape, dropout, weights.dtype)
+                    saved.append(factor if factor.numel() <= MAX_SAVED_WEIGHTS else factor != 0)  # one byte instead of four
                     weights = weights * factor
-                torch.bmm(weights, three, out=out)
-        ctx.save_for_backward(q, k, v, scatter, distances, *kept)
-        ctx.pack, ctx.heads, ctx.dropout, ctx.scaling, ctx.firsts, ctx.biases = pack, heads, scale_of(dropout), scaling, firsts, biases
-        return mixed.index_select(0, scatter)
+                torch.bmm(weights, group_value, out=group_output)
+        ctx.save_for_backward(q, k, v, scatter, position_bias, *saved)
+        ctx.packing, ctx.heads, ctx.dropout, ctx.scaling = packing, heads, keep_scale(dropout), scaling
+        ctx.first_tokens_only, ctx.mask_biases = first_tokens_only, mask_biases
+        return context.index_select(0, scatter)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, upper: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradients of q, k and v; places without a token take none, so nothing is added up twice."""
-        q, k, v, scatter, distances, *kept = ctx.saved_tensors
-        to_distances = torch.zeros_like(distances) if ctx.needs_input_grad[3] else None
-        laid = torch.zeros_like(q).index_copy_(0, scatter, upper.contiguous())
-        all_q, all_k, all_v = (torch.empty_like(states) for states in (q, k, v))
+    def backward(ctx: Any, output_gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of q, k and v; padding gets none, so nothing is added up twice."""
+        q, k, v, scatter, position_bias, *saved = ctx.saved_tensors
+        position_bias_gradient = torch.zeros_like(position_bias) if ctx.needs_input_grad[3] else None
+        grouped_gradient = torch.zeros_like(q).index_copy_(0, scatter, output_gradient.contiguous())
+        q_gradient, k_gradient, v_gradient = (torch.empty_like(states) for states in (q, k, v))
         step = 2 if ctx.dropout else 1
-        groups = parts(ctx.pack, ctx.heads, (q, laid, all_q), (k, v, all_k, all_v), ctx.firsts)
-        for number, (one, above, to_q, two, three, to_k, to_v) in enumerate(groups):
-            weights = kept[number * step]
+        groups = split_groups(ctx.packing, ctx.heads, (q, grouped_gradient, q_gradient), (k, v, k_gradient, v_gradient),
+                              ctx.first_tokens_only)
+        for index, group_states in enumerate(groups):
+            group_query, group_gradient, query_gradient, group_key, group_value, key_gradient, value_gradient = group_states
+            weights = saved[index * step]
             if not weights.numel():
-                weights = softmax(one, two, ctx.biases[number], distances, ctx.heads, ctx.scaling)
-            factor = kept[number * step + 1] if ctx.dropout else None
+                weights = attention_weights(group_query, group_key, ctx.mask_biases[index], position_bias, ctx.heads, ctx.scaling)
+            factor = saved[index * step + 1] if ctx.dropout else None
             if factor is not None and factor.dtype == torch.bool:
                 factor = factor.to(weights.dtype).mul_(ctx.dropout)
-            torch.bmm((weights if factor is None else weights * factor).transpose(1, 2), above, out=to_v)
-            to_weights = torch.bmm(above, three.transpose(1, 2))  # (X, Q, L)
+            torch.bmm((weights if factor is None else weights * factor).transpose(1, 2), group_gradient, out=value_gradient)
+            weight_gradient = torch.bmm(group_gradient, group_value.transpose(1, 2))  # (X, Q, L)
             if factor is not None:
-                to_weights.mul_(factor)
-            to_scores = torch._softmax_backward_data(to_weights, weights, -1, weights.dtype)
-            if to_distances is not None:
-                queries, keys = to_scores.shape[1:]
-                to_distances[:, :queries, :keys] += to_scores.view(-1, ctx.heads, queries, keys).sum(0, dtype=to_distances.dtype)
-            to_scores.mul_(ctx.scaling)
-            torch.bmm(to_scores, two, out=to_q)
-            torch.bmm(to_scores.transpose(1, 2), one, out=to_k)
-        tokens = ctx.pack.by_head(ctx.heads)[1]
-        return (all_q.index_select(0, scatter), all_k.index_select(0, tokens), all_v.index_select(0, tokens),
-                to_distances, None, None, None, None, None, None, None)
+                weight_gradient.mul_(factor)
+            score_gradient = torch._softmax_backward_data(weight_gradient, weights, -1, weights.dtype)
+            if position_bias_gradient is not None:
+                queries, keys = score_gradient.shape[1:]
+                score_sums = score_gradient.view(-1, ctx.heads, queries, keys).sum(0, dtype=position_bias_gradient.dtype)
+                position_bias_gradient[:, :queries, :keys] += score_sums
+            score_gradient.mul_(ctx.scaling)
+            torch.bmm(score_gradient, group_key, out=query_gradient)
+            torch.bmm(score_gradient.transpose(1, 2), group_query, out=key_gradient)
+        key_scatter = ctx.packing.index_by_head(ctx.heads)[1]
+        return (q_gradient.index_select(0, scatter), k_gradient.index_select(0, key_scatter), v_gradient.index_select(0, key_scatter),
+                position_bias_gradient, None, None, None, None, None, None, None)
 
 
-def softmax(query: Tensor, key: Tensor, bias: Tensor | None, distances: Tensor | None, heads: int, scaling: float) -> Tensor:
-    """What each query takes of each key: (X, Q, D), (X, L, D), (n or 1, 1, 1 or L, L), (H, Q or more, L or more) -> (X, Q, L)."""
+def attention_weights(query: Tensor, key: Tensor, mask_bias: Tensor | None, position_bias: Tensor | None, heads: int,
+                      scaling: float) -> Tensor:
+    """The weight of each key for each query: (X, Q, D), (X, L, D), (n or 1, 1, 1 or L, L), (H, Q or more, L or more) -> (X, Q, L)."""
     scores = torch.bmm(query, key.transpose(1, 2)).mul_(scaling)
-    by_head = scores.view(-1, heads, *scores.shape[1:])
-    if distances is not None:
-        by_head.add_(distances[:, :scores.shape[1], :scores.shape[2]])
-    if bias is not None:
-        by_head.add_(bias)
+    scores_by_head = scores.view(-1, heads, *scores.shape[1:])
+    if position_bias is not None:
+        scores_by_head.add_(position_bias[:, :scores.shape[1], :scores.shape[2]])
+    if mask_bias is not None:
+        scores_by_head.add_(mask_bias)
     return torch.softmax(scores, dim=-1)
 
 
-def parts(pack: Packing, heads: int, queries: Sequence[Tensor], keys: Sequence[Tensor],
-          firsts: bool) -> list[tuple[Tensor, ...]]:
-    """Views of what belongs to each group, (X, Q, D) of every tensor of queries and (X, L, D) of every one of keys."""
-    found, asked, begin = [], 0, 0
-    for group in pack.groups:
+def split_groups(packing: Packing, heads: int, queries: Sequence[Tensor], keys: Sequence[Tensor],
+                 first_tokens_only: bool) -> list[tuple[Tensor, ...]]:
+    """Views of each group's rows, (X, Q, D) of every tensor of queries and (X, L, D) of every one of keys."""
+    views, query_start, key_start = [], 0, 0
+    for group in packing.groups:
         count = group.count * heads
-        query = group.places(firsts)
-        found.append(tuple([held[asked:asked + count * query].view(count, query, -1) for held in queries]
-                           + [held[begin:begin + count * group.longest].view(count, group.longest, -1)
-                              for held in keys]))
-        asked += count * query
-        begin += count * group.longest
-    return found
+        query_length, key_length = group.query_length(first_tokens_only), group.max_length
+        query_end, key_end = query_start + count * query_length, key_start + count * key_length
+        views.append(tuple([states[query_start:query_end].view(count, query_length, -1) for states in queries]
+                           + [states[key_start:key_end].view(count, key_length, -1) for states in keys]))
+        query_start, key_start = query_end, key_end
+    return views

@@ -1,4 +1,4 @@
-"""A tokenizer written in Python, which tells no characters, in the part of one that does."""
+"""Tokenizers written in Python, which give no offsets, behind the interface of the tokenizers library."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 from headstart.text.token_offsets import align_pieces
 
-PART = -1  # stands for a text's tokens where only the special ones around them are wanted
+SEGMENT_ID = -1  # placeholder for a segment's tokens where only the special tokens around it are needed
 
 
 @dataclass(frozen=True)
-class Encoded:
-    """What a tokenizer gives for a text, under the names of the tokenizers library."""
+class Encoding:
+    """An encoded text with the attributes of tokenizers.Encoding."""
 
     ids: list[int]
     offsets: list[tuple[int, int]]
@@ -22,46 +22,47 @@ class Encoded:
 
 
 @dataclass(frozen=True)
-class WritingBackend:
-    """A tokenizer's part while it reads texts that the model is to write (`text_target` in plain transformers)."""
+class TargetBackend:
+    """A tokenizer's backend for target texts (`text_target` in plain transformers)."""
 
-    inner: Any
-    held: Any
+    source_backend: Any
+    hf_tokenizer: Any
 
     def encode(self, *texts: str, add_special_tokens: bool) -> Any:
-        """As the inner one does, in the language or vocabulary of the target."""
-        self.held._switch_to_target_mode()
+        """As the source backend does, in the language or vocabulary of the target."""
+        self.hf_tokenizer._switch_to_target_mode()
         try:
-            return (self.held.backend_tokenizer if self.held.is_fast else self.inner).encode(*texts, add_special_tokens=add_special_tokens)
+            backend = self.hf_tokenizer.backend_tokenizer if self.hf_tokenizer.is_fast else self.source_backend
+            return backend.encode(*texts, add_special_tokens=add_special_tokens)
         finally:
-            self.held._switch_to_input_mode()
+            self.hf_tokenizer._switch_to_input_mode()
 
 
 @dataclass(frozen=True)
 class SlowBackend:
-    """The library's Python tokenizer; `surface` says which characters a piece stands for."""
+    """The library's Python tokenizer; `piece_text` gives a piece's characters."""
 
-    held: Any
-    surface: Callable[[str], str]
+    hf_tokenizer: Any
+    piece_text: Callable[[str], str]
 
-    def encode(self, *texts: str, add_special_tokens: bool) -> Encoded:
-        """One text as pieces with their characters; or the special tokens around parts, each part a single -1."""
+    def encode(self, *texts: str, add_special_tokens: bool) -> Encoding:
+        """One text as pieces with offsets; or the special tokens around segments, each segment a single -1."""
         if add_special_tokens:
-            parts = [[PART] for _ in texts]
-            ids = self.held.build_inputs_with_special_tokens(*parts)
-            places = [place for place, token in enumerate(ids) if token == PART]
-            owners = [places.index(place) if place in places else None for place in range(len(ids))]
-            return Encoded(ids, [(0, 0)] * len(ids), [0] * len(ids), owners)
+            segments = [[SEGMENT_ID] for _ in texts]
+            ids = self.hf_tokenizer.build_inputs_with_special_tokens(*segments)
+            positions = [position for position, token in enumerate(ids) if token == SEGMENT_ID]
+            sequence_ids = [positions.index(position) if position in positions else None for position in range(len(ids))]
+            return Encoding(ids, [(0, 0)] * len(ids), [0] * len(ids), sequence_ids)
         (text,) = texts
-        if hasattr(self.held, "offsets"):  # our own knows the characters of its words
-            ids, offsets = self.held.offsets(text)
-            return Encoded(ids, offsets, [0] * len(ids), [0] * len(ids))
-        pieces = self.held.tokenize(text)
-        offsets = align_pieces(text, [self.surface(piece) for piece in pieces])
-        return Encoded(self.held.convert_tokens_to_ids(pieces), offsets, [0] * len(pieces), [0] * len(pieces))
+        if hasattr(self.hf_tokenizer, "offsets"):  # headstart's own gives offsets
+            ids, offsets = self.hf_tokenizer.offsets(text)
+            return Encoding(ids, offsets, [0] * len(ids), [0] * len(ids))
+        pieces = self.hf_tokenizer.tokenize(text)
+        offsets = align_pieces(text, [self.piece_text(piece) for piece in pieces])
+        return Encoding(self.hf_tokenizer.convert_tokens_to_ids(pieces), offsets, [0] * len(pieces), [0] * len(pieces))
 
     def no_truncation(self) -> None:
-        """It never cuts."""
+        """It never truncates."""
 
     def no_padding(self) -> None:
         """It never pads."""

@@ -1,4 +1,4 @@
-"""Any family's tokenizer as tasks see it: text to pieces with offsets, and pieces laid out with special tokens."""
+"""Any family's tokenizer as tasks use it: text to pieces with offsets, and segments of pieces with special tokens."""
 
 from __future__ import annotations
 
@@ -9,257 +9,265 @@ from typing import Any, Self
 
 from headstart.contract import Tokens
 from headstart.errors import Exit, UserError
-from headstart.models.tokenizers.slow import SlowBackend, WritingBackend
+from headstart.models.tokenizers.slow import SlowBackend, TargetBackend
 
-LONG, RECENT = 300, 64  # characters of a text whose tokens are kept, and how many such texts
+MIN_CACHED_LENGTH, MAX_CACHED_TEXTS = 300, 64  # texts of more characters are cached, at most so many
 
 
 class FamilyTokenizer:
-    """A tokenizer of the library; `longest` is the most tokens of one feature, special ones included.
+    """A tokenizer of the library; `max_length` is the most tokens of one feature, special ones included.
 
-    One written in Python tells no characters: `surface` then says which ones a piece stands for.
+    One written in Python gives no offsets: `piece_text` then gives a piece's characters. Templates are the special tokens before,
+    between and after the segments of a feature, [[(token id, token type), …], …].
     """
 
-    def __init__(self, held: Any, longest: int, surface: Callable[[str], str] | None = None) -> None:
-        fast = getattr(held, "is_fast", False)
-        if not fast and surface is None:
-            raise UserError(f"The tokenizer {type(held).__name__} gives no character offsets.",
+    def __init__(self, hf_tokenizer: Any, max_length: int, piece_text: Callable[[str], str] | None = None) -> None:
+        is_fast = getattr(hf_tokenizer, "is_fast", False)
+        if not is_fast and piece_text is None:
+            raise UserError(f"The tokenizer {type(hf_tokenizer).__name__} gives no character offsets.",
                             fix="Use a model with a tokenizer.json.", exit=Exit.UNAVAILABLE)
-        self.held = held
-        self.longest = longest
-        self.recent: dict[str, Tokens] = {}
-        self.ordinary: list[int] = []
-        self.summary = "first"
-        self.writer: Self | None = None  # the same for texts that are written, where they are not laid out as those that are read
-        self.remembers = False  # whether its model carries what it read from one feature of a text to the next
-        self.continues = False  # whether its model goes on with a text, so that source and target are one
-        self.backend: Any = held.backend_tokenizer if fast or surface is None else SlowBackend(held, surface)
-        # Some published tokenizers cut or pad by themselves; a text must never be cut without a word.
+        self.hf_tokenizer = hf_tokenizer
+        self.max_length = max_length
+        self.cached_tokens: dict[str, Tokens] = {}
+        self.ordinary_ids: list[int] = []
+        self.pooled_token = "first"
+        self.target_tokenizer: Self | None = None  # for target texts, where it differs from that for sources
+        self.has_memory = False  # whether its model carries states from one feature of a text to the next
+        self.causal = False  # whether its model continues a text, so that source and target are one
+        self.backend: Any = hf_tokenizer.backend_tokenizer if is_fast or piece_text is None else SlowBackend(hf_tokenizer, piece_text)
+        # Some published tokenizers truncate or pad by themselves; a text must never be truncated silently.
         self.backend.no_truncation()
         self.backend.no_padding()
-        self.single = self.template(("x",))
-        self.double = self.template(("x", "x"))
-        self.bare = not any(self.single) or not self.double[1]
-        if not self.double[1]:  # two parts must not run into one another
-            self.double = [self.double[0], [(self.closing, 0)], self.double[2] or [(self.closing, self.part_types[2][1])]]
+        self.single_template = self.read_template(("x",))
+        self.pair_template = self.read_template(("x", "x"))
+        self.lacks_end_token = not any(self.single_template) or not self.pair_template[1]
+        if not self.pair_template[1]:  # two segments must not run into one another
+            end = self.pair_template[2] or [(self.closing_id, self.segment_types[2][1])]
+            self.pair_template = [self.pair_template[0], [(self.closing_id, 0)], end]
 
     @property
-    def closing(self) -> int:
-        """The id that ends a text where the library's form has no special tokens: its end, separator or unknown token."""
-        held = self.held
-        found = [one for one in (held.eos_token_id, held.sep_token_id, held.unk_token_id) if one is not None]
-        if not found:
-            raise UserError(f"The tokenizer {type(held).__name__} has no token that could end a text.",
+    def closing_id(self) -> int:
+        """The id that ends a text where the library adds no special tokens: its end, separator or unknown token."""
+        candidates = (self.hf_tokenizer.eos_token_id, self.hf_tokenizer.sep_token_id, self.hf_tokenizer.unk_token_id)
+        token_ids = [token_id for token_id in candidates if token_id is not None]
+        if not token_ids:
+            raise UserError(f"The tokenizer {type(self.hf_tokenizer).__name__} has no token that could end a text.",
                             fix="Give it an eos_token.", exit=Exit.UNAVAILABLE)
-        return int(found[0])
+        return int(token_ids[0])
 
     @property
-    def closes_unsaid(self) -> bool:
+    def adds_unsaved_token(self) -> bool:
         """Whether texts get a token that the library's own tokenizer, written in Python, does not add."""
-        return self.bare and not self.held.is_fast
+        return self.lacks_end_token and not self.hf_tokenizer.is_fast
 
-    def for_training(self, config: Any, *, closed: bool) -> Self:
-        """The same for a new head: with `closed`, every text has a special token; without any (GPT-2) the closing one ends it.
+    def for_training(self, config: Any, *, add_end_token: bool) -> Self:
+        """For a fresh head: with `add_end_token`, every text has a special token; without any (GPT-2) the closing one ends it.
 
-        The library's own tokenizer is told too, so that plain transformers lays texts out in the same way. Padding is
-        named in config and tokenizer where it has no name: by it plain transformers finds the last token of a text.
+        The library's own tokenizer gets the same template, so that plain transformers gives the same ids. A missing padding
+        token is set in config and tokenizer: by it plain transformers finds the last token of a text.
         """
-        own = getattr(config, "pad_token_id", None)
-        if self.held.pad_token_id is None:
-            self.held.pad_token = self.pieces([self.closing if own is None else own])[0]
-        if own is None:
+        pad_id = getattr(config, "pad_token_id", None)
+        if self.hf_tokenizer.pad_token_id is None:
+            self.hf_tokenizer.pad_token = self.pieces([self.closing_id if pad_id is None else pad_id])[0]
+        if pad_id is None:
             config.pad_token_id = self.pad_id
-        if closed and not any(self.single):
-            self.single = [[], [(self.closing, 0)]]
-        if closed and self.bare and getattr(self.held, "closes", False):  # our own in Python, which its files can tell
-            self.held.closes_texts()
-            self.single, self.double = self.template(("x",)), self.template(("x", "x"))
-            self.bare = False
-        if closed and self.bare and self.held.is_fast:
+        if add_end_token and not any(self.single_template):
+            self.single_template = [[], [(self.closing_id, 0)]]
+        if add_end_token and self.lacks_end_token and hasattr(self.hf_tokenizer, "add_end_token"):  # Transformer-XL's saves it too
+            self.hf_tokenizer.add_end_token()
+            self.single_template, self.pair_template = self.read_template(("x",)), self.read_template(("x", "x"))
+            self.lacks_end_token = False
+        if add_end_token and self.lacks_end_token and self.hf_tokenizer.is_fast:
             from tokenizers import processors
 
-            special = {token: self.pieces([token])[0] for runs in (self.single, self.double) for run in runs for token, _ in run}
-            forms = [" ".join(written(runs, self.part_types[len(runs) - 1], special)) for runs in (self.single, self.double)]
+            templates = (self.single_template, self.pair_template)
+            special_tokens = {token: self.pieces([token])[0] for template in templates for run in template for token, _ in run}
+            single, pair = (" ".join(template_pieces(template, self.segment_types[len(template) - 1], special_tokens))
+                            for template in templates)
             self.backend.post_processor = processors.TemplateProcessing(
-                single=forms[0], pair=forms[1], special_tokens=[(piece, token) for token, piece in special.items()])
+                single=single, pair=pair, special_tokens=[(piece, token) for token, piece in special_tokens.items()])
         return self
 
     @property
     def pad_id(self) -> int:
-        """The id of padding; 0 where the tokenizer has none (its places are masked in any case)."""
-        found = self.held.pad_token_id
-        return int(found) if found is not None else 0
+        """The id of padding; 0 where the tokenizer has none (padding is masked in any case)."""
+        token_id = self.hf_tokenizer.pad_token_id
+        return int(token_id) if token_id is not None else 0
 
     @property
     def end_id(self) -> int | None:
         """The id that ends a text; None where there is none."""
-        found = self.held.eos_token_id if self.held.eos_token_id is not None else self.held.sep_token_id  # BERT's [SEP]
-        return int(found) if found is not None else None
+        token_id = self.hf_tokenizer.eos_token_id
+        token_id = self.hf_tokenizer.sep_token_id if token_id is None else token_id  # BERT's [SEP]
+        return int(token_id) if token_id is not None else None
 
     @property
     def start_id(self) -> int | None:
-        """The id that begins a text for a model that writes: its start token, else its end token."""
-        found = self.held.bos_token_id if self.held.bos_token_id is not None else self.held.cls_token_id  # BERT's [CLS]
-        return int(found) if found is not None else self.end_id
+        """The id that starts a generated text: the start token's, else the end token's."""
+        token_id = self.hf_tokenizer.bos_token_id
+        token_id = self.hf_tokenizer.cls_token_id if token_id is None else token_id  # BERT's [CLS]
+        return int(token_id) if token_id is not None else self.end_id
 
     def as_prompt(self, text: str, *, chat: bool) -> str:
-        """A prompt as the model's chat template lays it out up to where the response begins; else with a line's end."""
-        if not chat or not self.held.chat_template:
+        """A prompt in the model's chat template up to the start of the response; else with a newline."""
+        if not chat or not self.hf_tokenizer.chat_template:
             return f"{text}\n"
-        made: str = self.held.apply_chat_template([{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True)
-        return made
+        prompt: str = self.hf_tokenizer.apply_chat_template([{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True)
+        return prompt
 
-    def with_types(self, wanted: bool) -> Self:
-        """The same, which says in plain transformers too that a model reads segment numbers where its layout has any.
+    def with_token_types(self, has_token_types: bool) -> Self:
+        """For a model that reads token types: plain transformers gets them too where the template has any.
 
-        The library's ALBERT tokenizer keeps them to itself: a pair would be read as one text.
+        The library's ALBERT tokenizer leaves them out: a pair would be read as one text.
         """
-        names = self.held.model_input_names
-        if wanted and "token_type_ids" not in names and any(kind for run in self.double for _, kind in run):
-            self.held.model_input_names = self.held.init_kwargs["model_input_names"] = [names[0], "token_type_ids", *names[1:]]
+        names = self.hf_tokenizer.model_input_names
+        if has_token_types and "token_type_ids" not in names and any(token_type for run in self.pair_template for _, token_type in run):
+            names = [names[0], "token_type_ids", *names[1:]]
+            self.hf_tokenizer.model_input_names = self.hf_tokenizer.init_kwargs["model_input_names"] = names
         return self
 
-    def with_summary(self, how: str) -> Self:
-        """The same for a family whose heads read the "last" token, or the first."""
-        self.summary = how
+    def with_pooled_token(self, pooled_token: str) -> Self:
+        """For a family whose heads read the "last" token, or the "first"."""
+        self.pooled_token = pooled_token
         return self
 
-    def with_memory(self, remembers: bool) -> Self:
-        """The same for a model that reads a long text piece by piece and remembers, or for one that does not."""
-        self.remembers = remembers
+    def with_memory(self, has_memory: bool) -> Self:
+        """For a model that carries states from segment to segment of a long text, or for one that does not."""
+        self.has_memory = has_memory
         return self
 
-    def with_head(self, continues: bool) -> Self:
-        """The same for a head that goes on with a text, or for one that does not."""
-        self.continues = continues
+    def with_causal(self, causal: bool) -> Self:
+        """For a head that continues a text, or for one that does not."""
+        self.causal = causal
         return self
 
-    def summary_place(self, length: int) -> int:
-        """The place of the token that stands for a feature of this many tokens: the first, for a decoder the last."""
-        return length - 1 if self.summary == "last" else 0
+    def pooled_position(self, length: int) -> int:
+        """The position of the token whose state represents a feature of this many tokens: the first, for a decoder the last."""
+        return length - 1 if self.pooled_token == "last" else 0
 
     @property
     def target(self) -> Self:
-        """The same for texts that are written: another language, vocabulary or limit where the model has two."""
-        return self if self.writer is None else self.writer
+        """The tokenizer of target texts: of another language, vocabulary or limit where the model has two."""
+        return self if self.target_tokenizer is None else self.target_tokenizer
 
-    def with_writer(self, longest: int) -> Self:
-        """The same for an encoder-decoder, whose own texts have at most so many tokens."""
-        other = copy.copy(self)
-        other.longest, other.recent = longest, {}
-        if "_switch_to_target_mode" in vars(type(self.held)):  # Marian has two vocabularies, mBART two languages
-            other.backend = WritingBackend(self.backend, self.held)
-            other.single = other.template(("x",))
-        made = copy.copy(self)
-        made.writer = other
-        return made
+    def with_target_tokenizer(self, max_length: int) -> Self:
+        """For an encoder-decoder, whose target texts have at most so many tokens."""
+        target_tokenizer = copy.copy(self)
+        target_tokenizer.max_length, target_tokenizer.cached_tokens = max_length, {}
+        if "_switch_to_target_mode" in vars(type(self.hf_tokenizer)):  # Marian has two vocabularies, mBART two languages
+            target_tokenizer.backend = TargetBackend(self.backend, self.hf_tokenizer)
+            target_tokenizer.single_template = target_tokenizer.read_template(("x",))
+        tokenizer = copy.copy(self)
+        tokenizer.target_tokenizer = target_tokenizer
+        return tokenizer
 
-    def with_longest(self, longest: int) -> Self:
-        """The same tokenizer with another longest feature."""
-        other = copy.copy(self)
-        other.longest = longest
-        return other
+    def with_max_length(self, max_length: int) -> Self:
+        """The same tokenizer with another limit of a feature's tokens."""
+        tokenizer = copy.copy(self)
+        tokenizer.max_length = max_length
+        return tokenizer
 
     def tokenize(self, text: str) -> Tokens:
-        """Ids and offsets of a text, without special tokens and without cutting."""
-        known = self.recent.get(text)
-        if known is not None:
-            return known
-        made = self.backend.encode(text, add_special_tokens=False)
-        found = Tokens(made.ids, made.offsets)
-        if len(text) > LONG:  # a passage comes again with its next question
-            if len(self.recent) >= RECENT:
-                self.recent.clear()
-            self.recent[text] = found
-        return found
+        """Ids and offsets of a text, without special tokens and without truncation."""
+        cached = self.cached_tokens.get(text)
+        if cached is not None:
+            return cached
+        encoding = self.backend.encode(text, add_special_tokens=False)
+        tokens = Tokens(encoding.ids, encoding.offsets)
+        if len(text) > MIN_CACHED_LENGTH:  # a passage is encoded again with its next question
+            if len(self.cached_tokens) >= MAX_CACHED_TEXTS:
+                self.cached_tokens.clear()
+            self.cached_tokens[text] = tokens
+        return tokens
 
-    def tokenize_whole(self, text: str) -> Tokens:
-        """Ids and offsets of a text with this family's special tokens, which stand for no characters: (0, 0)."""
-        held = self.tokenize(text)
-        ids, _ = self.lay_out(held.ids)
-        places, _ = self.lay_out([-1 - place for place in range(len(held.ids))])  # whose each place is
-        offsets = held.offsets and [held.offsets[-1 - place] if place < 0 else (0, 0) for place in places]
+    def tokenize_with_special_tokens(self, text: str) -> Tokens:
+        """Ids and offsets of a text with this family's special tokens, which have no characters: (0, 0)."""
+        tokens = self.tokenize(text)
+        ids, _ = self.with_special_tokens(tokens.ids)
+        sources, _ = self.with_special_tokens([-1 - index for index in range(len(tokens.ids))])  # negative where a token stands
+        offsets = tokens.offsets and [tokens.offsets[-1 - source] if source < 0 else (0, 0) for source in sources]
         return Tokens(ids, offsets)
 
-    def pieces(self, ids: Sequence[int]) -> list[str]:
-        """Each id as the tokenizer writes it."""
-        found: list[str] = self.held.convert_ids_to_tokens(list(ids))
-        return found
+    def pieces(self, token_ids: Sequence[int]) -> list[str]:
+        """The vocabulary's piece of each id."""
+        vocabulary_pieces: list[str] = self.hf_tokenizer.convert_ids_to_tokens(list(token_ids))
+        return vocabulary_pieces
 
     @property
     def unknown_id(self) -> int | None:
-        """The id that stands for what the vocabulary cannot spell; None where it is also the end's (GPT-2), and never needed."""
-        found = self.held.unk_token_id
-        return int(found) if found is not None and found not in (self.end_id, self.start_id) else None
+        """The id of what the vocabulary cannot spell; None where it is also the end token's (GPT-2), and never needed."""
+        token_id = self.hf_tokenizer.unk_token_id
+        return int(token_id) if token_id is not None and token_id not in (self.end_id, self.start_id) else None
 
     @property
     def mask_id(self) -> int | None:
-        """The id that stands for a hidden token; None where there is none."""
-        found = self.held.mask_token_id
-        return int(found) if found is not None else None
+        """The id of the mask token; None where there is none."""
+        token_id = self.hf_tokenizer.mask_token_id
+        return int(token_id) if token_id is not None else None
 
-    def any_piece(self, draw: Random) -> int:
-        """The id of an ordinary piece, drawn."""
-        if not self.ordinary:
-            special = set(self.held.all_special_ids)
-            self.ordinary += [number for number in range(len(self.held)) if number not in special]
-        return self.ordinary[draw.randrange(len(self.ordinary))]
+    def random_token_id(self, rng: Random) -> int:
+        """The id of a random piece that is no special token."""
+        if not self.ordinary_ids:
+            special_ids = set(self.hf_tokenizer.all_special_ids)
+            self.ordinary_ids += [token_id for token_id in range(len(self.hf_tokenizer)) if token_id not in special_ids]
+        return self.ordinary_ids[rng.randrange(len(self.ordinary_ids))]
 
-    def template(self, texts: tuple[str, ...]) -> list[list[tuple[int, int]]]:
-        """The special tokens before, between and after the parts, each with its segment number.
+    def read_template(self, texts: tuple[str, ...]) -> list[list[tuple[int, int]]]:
+        """The special tokens before, between and after the segments, each with its token type.
 
-        Read off an encoded example, so that every family's own form is kept.
+        Read off an encoded example, so that every family has its own form.
         """
-        made = self.backend.encode(*texts, add_special_tokens=True)
-        runs: list[list[tuple[int, int]]] = [[]]
-        part = -1
-        for token, kind, owner in zip(made.ids, made.type_ids, made.sequence_ids, strict=True):
-            if owner is None:
-                runs[-1].append((token, kind))
-            elif owner != part:
-                part = owner
-                runs.append([])
-        types = [kind for kind, owner in zip(made.type_ids, made.sequence_ids, strict=True) if owner is not None]
-        self.part_types = getattr(self, "part_types", {}) | {len(texts): [types[0], types[-1]][:len(texts)]}
-        return runs
+        encoding = self.backend.encode(*texts, add_special_tokens=True)
+        template: list[list[tuple[int, int]]] = [[]]
+        last_segment = -1
+        for token, token_type, segment in zip(encoding.ids, encoding.type_ids, encoding.sequence_ids, strict=True):
+            if segment is None:
+                template[-1].append((token, token_type))
+            elif segment != last_segment:
+                last_segment = segment
+                template.append([])
+        types = [token_type for token_type, segment in zip(encoding.type_ids, encoding.sequence_ids, strict=True) if segment is not None]
+        self.segment_types = getattr(self, "segment_types", {}) | {len(texts): [types[0], types[-1]][:len(texts)]}
+        return template
 
-    def room(self, parts: int) -> int:
-        """How many tokens of the user's own fit into one feature of this many parts."""
-        special = sum(len(run) for run in (self.single if parts == 1 else self.double))
-        return max(1, self.longest - special)
+    def max_content_length(self, segment_count: int) -> int:
+        """How many tokens of the user's texts fit into one feature of this many segments."""
+        special_count = sum(len(run) for run in (self.single_template if segment_count == 1 else self.pair_template))
+        return max(1, self.max_length - special_count)
 
-    def lay_out(self, *parts: Sequence[int]) -> tuple[list[int], list[int]]:
-        """Ids and segment numbers of one feature, special tokens added."""
-        runs = self.single if len(parts) == 1 else self.double
-        kinds = self.part_types[len(parts)]
-        ids = [token for token, _ in runs[0]]
-        types = [kind for _, kind in runs[0]]
-        for part, kind, run in zip(parts, kinds, runs[1:], strict=True):
-            ids += part
-            types += [kind] * len(part)
+    def with_special_tokens(self, *segments: Sequence[int]) -> tuple[list[int], list[int]]:
+        """Ids and token types of one feature, special tokens added."""
+        template = self.single_template if len(segments) == 1 else self.pair_template
+        segment_types = self.segment_types[len(segments)]
+        ids = [token for token, _ in template[0]]
+        types = [token_type for _, token_type in template[0]]
+        for segment, token_type, run in zip(segments, segment_types, template[1:], strict=True):
+            ids += segment
+            types += [token_type] * len(segment)
             ids += [token for token, _ in run]
-            types += [kind for _, kind in run]
-        return (ids, types) if ids else ([self.closing], [0])  # an empty text is a text
+            types += [token_type for _, token_type in run]
+        return (ids, types) if ids else ([self.closing_id], [0])  # an empty text is a text
 
 
-def written(runs: Sequence[Sequence[tuple[int, int]]], kinds: Sequence[int], special: Mapping[int, str]) -> list[str]:
-    """A layout in the form of the tokenizers library: ["$A:0", "</s>:0", "$B:1", "</s>:1"]."""
-    found = [f"{special[token]}:{kind}" for token, kind in runs[0]]
-    for name, part, run in zip("AB", kinds, runs[1:], strict=False):
-        found += [f"${name}:{part}", *(f"{special[token]}:{kind}" for token, kind in run)]
-    return found
+def template_pieces(template: Sequence[Sequence[tuple[int, int]]], segment_types: Sequence[int],
+                    special_tokens: Mapping[int, str]) -> list[str]:
+    """A template in the form of the tokenizers library: ["$A:0", "</s>:0", "$B:1", "</s>:1"]."""
+    pieces = [f"{special_tokens[token]}:{token_type}" for token, token_type in template[0]]
+    for segment_name, segment_type, run in zip("AB", segment_types, template[1:], strict=False):
+        pieces += [f"${segment_name}:{segment_type}", *(f"{special_tokens[token]}:{token_type}" for token, token_type in run)]
+    return pieces
 
 
-def load_tokenizer(folder: str, unnamed: str | None = None) -> Any:
+def load_tokenizer(folder: str, assumed_model_type: str | None = None) -> Any:
     """The tokenizer of a model folder; raises UserError (69) with what is missing.
 
-    `unnamed` is the family's model_type where config.json, written before 2020, does not tell it.
+    `assumed_model_type` is the family's model_type where config.json, from before 2020, lacks it.
     """
     from transformers import CONFIG_MAPPING, AutoTokenizer
 
-    more = {} if unnamed is None else {"config": CONFIG_MAPPING[unnamed]()}
+    options = {} if assumed_model_type is None else {"config": CONFIG_MAPPING[assumed_model_type]()}
     try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **more)
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **options)
     except ImportError as error:
         package = "sacremoses" if "sacremoses" in str(error) else "'headstart[sentencepiece]'"
         raise UserError(f"The tokenizer of {folder} needs a package that is not here: {first_line(error)}",

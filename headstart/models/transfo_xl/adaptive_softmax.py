@@ -1,9 +1,9 @@
-"""How likely each next word is, cluster by cluster (Grave et al. 2017).
+"""Log-probabilities of the next word, cluster by cluster (Grave et al. 2017).
 
-Shapes: N places, W width of the model, V words, C clusters after the first, F words of the first cluster.
+Shapes: N positions, W width of the model, V words, C clusters after the first, F words of the first cluster.
 
 The head scores the F most frequent words and the C clusters; a rare word's log-probability is its cluster's plus its
-own inside the cluster. A loss needs the head for every place, but a cluster only for the places whose word is in it.
+own inside the cluster. A loss needs the head for every position, but a cluster only for positions whose word is in it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class AdaptiveSoftmax(nn.Module):
-    """Log-probabilities of all words, or of the words that came."""
+    """Log-probabilities of all words, or of the target words alone."""
 
     def __init__(self, config: TransfoXLConfig) -> None:
         super().__init__()
@@ -30,58 +30,58 @@ class AdaptiveSoftmax(nn.Module):
             self.cluster_weight = nn.Parameter(torch.empty(clusters, config.d_embed))
             self.cluster_bias = nn.Parameter(torch.empty(clusters))
         tables = [(0, config.vocab_size)] if self.shared else self.bounds
-        self.out_layers = nn.ModuleList(nn.Linear(size, end - begin) for (begin, end), size in zip(tables, sizes, strict=False))
+        self.out_layers = nn.ModuleList(nn.Linear(size, end - start) for (start, end), size in zip(tables, sizes, strict=False))
         self.out_projs = nn.ParameterList(nn.Parameter(torch.empty(config.d_model, size))
                                           for size in sizes if config.projects)
 
     def forward(self, states: Tensor) -> Tensor:
         """Log-probabilities of all words: (…, W) -> (…, V)."""
         head = self.head(states)
-        first = self.bounds[0][1]
+        head_size = self.bounds[0][1]
         # In the TensorFlow order: cluster 1 is the first column after the words. PyTorch's of 2019 took the last.
-        tails = [head[..., first + cluster - 1, None] + self.tail(states, cluster) for cluster in range(1, len(self.bounds))]
-        return torch.cat([head[..., :first], *tails], dim=-1)
+        tails = [head[..., head_size + cluster - 1, None] + self.tail(states, cluster) for cluster in range(1, len(self.bounds))]
+        return torch.cat([head[..., :head_size], *tails], dim=-1)
 
     def losses(self, states: Tensor, targets: Tensor) -> Tensor:
-        """Minus the log-probability of each place's word, in the order of the places: (N, W), (N,) -> (N,)."""
+        """Minus the log-probability of each position's target word: (N, W), (N,) -> (N,)."""
         head = self.head(states)
-        first = self.bounds[0][1]
-        columns = targets.clamp(max=first - 1)
-        for cluster, (begin, end) in enumerate(self.bounds[1:], start=1):
-            columns = torch.where((targets >= begin) & (targets < end), first + cluster - 1, columns)
-        found = head.gather(1, columns[:, None])[:, 0]
-        for cluster, (begin, end) in enumerate(self.bounds[1:], start=1):
-            here = ((targets >= begin) & (targets < end)).nonzero()[:, 0]
-            if len(here):
-                inside = self.tail(states[here], cluster).gather(1, (targets[here] - begin)[:, None])[:, 0]
-                found = found.index_add(0, here, inside)
-        return -found
+        head_size = self.bounds[0][1]
+        columns = targets.clamp(max=head_size - 1)
+        for cluster, (start, end) in enumerate(self.bounds[1:], start=1):
+            columns = torch.where((targets >= start) & (targets < end), head_size + cluster - 1, columns)
+        log_probabilities = head.gather(1, columns[:, None])[:, 0]
+        for cluster, (start, end) in enumerate(self.bounds[1:], start=1):
+            in_cluster = ((targets >= start) & (targets < end)).nonzero()[:, 0]
+            if len(in_cluster):
+                tail = self.tail(states[in_cluster], cluster).gather(1, (targets[in_cluster] - start)[:, None])[:, 0]
+                log_probabilities = log_probabilities.index_add(0, in_cluster, tail)
+        return -log_probabilities
 
     def likeliest(self, states: Tensor) -> Tensor:
-        """The likeliest word of each place: (N, W) -> (N,). A cluster is looked into only where it could hold it."""
+        """The likeliest word of each position: (N, W) -> (N,). A cluster is computed only where it could hold it."""
         head = self.head(states)
-        first = self.bounds[0][1]
-        best, words = head[:, :first].max(1)
-        for cluster, (begin, _) in enumerate(self.bounds[1:], start=1):
-            here = (head[:, first + cluster - 1] > best).nonzero()[:, 0]
-            if len(here):
-                inside, word = self.tail(states[here], cluster).max(1)
-                inside = inside + head[here, first + cluster - 1]
-                wins = inside > best[here]
-                words[here[wins]] = word[wins] + begin
-                best[here[wins]] = inside[wins]
-        return words
+        head_size = self.bounds[0][1]
+        best_scores, best_words = head[:, :head_size].max(1)
+        for cluster, (start, _) in enumerate(self.bounds[1:], start=1):
+            candidates = (head[:, head_size + cluster - 1] > best_scores).nonzero()[:, 0]
+            if len(candidates):
+                cluster_scores, cluster_words = self.tail(states[candidates], cluster).max(1)
+                cluster_scores = cluster_scores + head[candidates, head_size + cluster - 1]
+                is_better = cluster_scores > best_scores[candidates]
+                best_words[candidates[is_better]] = cluster_words[is_better] + start
+                best_scores[candidates[is_better]] = cluster_scores[is_better]
+        return best_words
 
     def head(self, states: Tensor) -> Tensor:
         """Log-probabilities of the first cluster's words and of the other clusters, (…, F + C)."""
         weight, bias = self.table(0)
         if len(self.bounds) > 1:
             weight, bias = torch.cat([weight, self.cluster_weight]), torch.cat([bias, self.cluster_bias])
-        return self.normalised(states, 0, weight, bias)
+        return self.cluster_log_softmax(states, 0, weight, bias)
 
     def tail(self, states: Tensor, cluster: int) -> Tensor:
         """Log-probabilities of a cluster's words, given the cluster."""
-        return self.normalised(states, cluster, *self.table(cluster))
+        return self.cluster_log_softmax(states, cluster, *self.table(cluster))
 
     def table(self, cluster: int) -> tuple[Tensor, Tensor]:
         """Weight and bias of a cluster's words."""
@@ -89,10 +89,10 @@ class AdaptiveSoftmax(nn.Module):
         assert isinstance(layer, nn.Linear)
         if not self.shared:
             return layer.weight, layer.bias
-        begin, end = self.bounds[cluster]
-        return layer.weight[begin:end], layer.bias[begin:end]
+        start, end = self.bounds[cluster]
+        return layer.weight[start:end], layer.bias[start:end]
 
-    def normalised(self, states: Tensor, cluster: int, weight: Tensor, bias: Tensor) -> Tensor:
+    def cluster_log_softmax(self, states: Tensor, cluster: int, weight: Tensor, bias: Tensor) -> Tensor:
         """States through a cluster's projection and table, as log-probabilities in 32 bits or more."""
         if len(self.out_projs):
             states = states @ self.out_projs[cluster]

@@ -15,9 +15,9 @@ CUTOFFS = (20_000, 40_000, 200_000)  # of the published model
 class TransfoXLConfig(PreTrainedConfig):
     """Sizes of a Transformer-XL.
 
-    Words are ordered by frequency; `cutoffs` part them into clusters, and each next cluster's vectors are `div_val`
+    Words are ordered by frequency; `cutoffs` divide them into clusters, and each next cluster's vectors are `div_val`
     times shorter. `mem_len` states of earlier segments are attended beside the segment; with `same_length` every token
-    sees exactly `mem_len` places, itself included. Distances above `clamp_len` count as `clamp_len` (0 or less: never).
+    sees exactly `mem_len` positions, itself included. Distances above `clamp_len` count as `clamp_len` (0 or less: never).
     """
 
     model_type: ClassVar[str] = "transfo-xl"
@@ -70,7 +70,7 @@ class TransfoXLConfig(PreTrainedConfig):
 
     @property
     def embedding_sizes(self) -> list[int]:
-        """How long the word vectors of each cluster are."""
+        """The width of the word vectors of each cluster."""
         return [self.d_embed // self.div_val**cluster for cluster in range(len(self.bounds))]
 
     @property
@@ -79,9 +79,9 @@ class TransfoXLConfig(PreTrainedConfig):
         return self.div_val > 1 or self.d_embed != self.d_model
 
     def check(self) -> None:
-        """Refuse sizes that make no model, and what was never trained: raises UserError (78)."""
+        """Refuse impossible sizes, and variants that were never trained: raises UserError (78)."""
         faults = [
-            (any(begin >= end for begin, end in self.bounds),
+            (any(start >= end for start, end in self.bounds),
              f"cutoffs must grow from above 0 to below vocab_size, but are {self.cutoffs} of {self.vocab_size}"),
             (self.div_val < 1 or min(self.embedding_sizes, default=0) < 1,
              f"div_val {self.div_val} leaves no width of d_embed {self.d_embed} to cluster {len(self.bounds)}"),
@@ -93,7 +93,7 @@ class TransfoXLConfig(PreTrainedConfig):
             (self.sample_softmax > 0, f"sample_softmax must be off (-1), but is {self.sample_softmax}"),
             (self.init not in ("normal", "uniform"), f"init must be normal or uniform, but is {self.init!r}"),
         ]
-        for wrong, message in faults:
-            if wrong:
+        for is_wrong, message in faults:
+            if is_wrong:
                 raise UserError(f"In the config of a Transformer-XL, {message}.", fix="Correct it in config.json.",
                                 exit=Exit.SETTINGS)

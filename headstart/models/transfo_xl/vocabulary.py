@@ -1,6 +1,6 @@
 """Words of a vocabulary file, in the order of their ids; nothing in the file is ever executed.
 
-    vocab.txt    one word a line, the line's number is the id; what follows a blank or tab is left aside (counts)
+    vocab.txt    one word per line, the line's number is the id; what follows a blank or tab is left aside (counts)
     vocab.bin    the published form: a dictionary saved by torch, or a plain pickle of it (vocab.pkl), with
                  idx2sym   list of words
                  sym2idx   word -> id (optional; must agree)
@@ -17,73 +17,73 @@ from typing import Any
 
 from headstart.errors import Exit, UserError
 
-ALLOWED = {("collections", "Counter"): Counter, ("collections", "OrderedDict"): OrderedDict}
+ALLOWED_CLASSES = {("collections", "Counter"): Counter, ("collections", "OrderedDict"): OrderedDict}
 TORCH_MAGIC = 0x1950A86A20F9469CFC6C  # the first object of a file that torch saved before 2020
 ZIP, PICKLE = b"PK\x03\x04", b"\x80"
-LARGEST = 1 << 30  # bytes; the published file has 9 million
+MAX_BYTES = 1 << 30  # the published file has 9 million
 
 
 class SafeUnpickler(pickle.Unpickler):
-    """Reads plain values, Counter and OrderedDict; refuses every other name that a pickle may ask for."""
+    """Reads plain values, Counter and OrderedDict; refuses every other class that a pickle names."""
 
     def find_class(self, module: str, name: str) -> Any:
         """The two classes that are allowed; raises UserError (77) for all others."""
-        if (module, name) not in ALLOWED:
+        if (module, name) not in ALLOWED_CLASSES:
             raise UserError(f"a vocabulary holds only plain values, but this one asks to run {module}.{name}",
                             exit=Exit.REFUSED)
-        return ALLOWED[module, name]
+        return ALLOWED_CLASSES[module, name]
 
     def persistent_load(self, reference: Any) -> Any:
-        """Nothing lies outside the pickle."""
+        """Refused: a vocabulary has no values outside its pickle."""
         raise UserError("a vocabulary holds only plain values, but this one refers to another place", exit=Exit.REFUSED)
 
 
 def read_words(path: Path) -> list[str]:
     """The words of a vocabulary file of any of the three forms, told apart by what is in it; raises UserError (65, 66, 77)."""
     try:
-        if path.stat().st_size > LARGEST:
-            raise broken(path, f"it has more than {LARGEST:,} bytes")
+        if path.stat().st_size > MAX_BYTES:
+            raise invalid_vocabulary(path, f"it has more than {MAX_BYTES:,} bytes")
         data = path.read_bytes()
     except OSError as error:
         raise UserError(f"Cannot read the vocabulary {path}: {error.strerror}.", fix="Check the path.", exit=Exit.NO_INPUT) from None
     if data.startswith(ZIP):
-        words = words_of(saved_by_torch(data, path), path)
+        words = words_of(read_torch_file(data, path), path)
     elif data.startswith(PICKLE):
-        words = words_of(unpickled(data, path), path)
+        words = words_of(read_pickle(data, path), path)
     else:
-        words = lines(data, path)
-    return checked(words, path)
+        words = read_lines(data, path)
+    return check_words(words, path)
 
 
-def lines(data: bytes, path: Path) -> list[str]:
+def read_lines(data: bytes, path: Path) -> list[str]:
     """The first field of each line."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise broken(path, f"byte {error.start:,} is not UTF-8") from None
+        raise invalid_vocabulary(path, f"byte {error.start:,} is not UTF-8") from None
     rows = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
     return [row.replace("\t", " ").strip(" ").split(" ")[0] for row in rows]
 
 
-def unpickled(data: bytes, path: Path) -> Any:
+def read_pickle(data: bytes, path: Path) -> Any:
     """The dictionary of a pickle; torch's older form has the magic number, a version and the machine before it."""
     stream = io.BytesIO(data)
     try:
-        found = SafeUnpickler(stream).load()
-        if isinstance(found, int) and found == TORCH_MAGIC:
+        content = SafeUnpickler(stream).load()
+        if isinstance(content, int) and content == TORCH_MAGIC:
             SafeUnpickler(stream).load()
             SafeUnpickler(stream).load()
-            found = SafeUnpickler(stream).load()
+            content = SafeUnpickler(stream).load()
     except UserError as error:
         raise UserError(f"{path} was not read: {error.message}.",
-                        fix="Use the model's vocab.txt, or write one: one word a line, in the order of their ids.",
+                        fix="Use the model's vocab.txt, or write one: one word per line, in the order of their ids.",
                         exit=error.exit) from None
     except Exception as error:  # a broken pickle raises nearly anything
-        raise broken(path, f"it is cut or damaged ({type(error).__name__})") from None
-    return found
+        raise invalid_vocabulary(path, f"it is cut or damaged ({type(error).__name__})") from None
+    return content
 
 
-def saved_by_torch(data: bytes, path: Path) -> Any:
+def read_torch_file(data: bytes, path: Path) -> Any:
     """The dictionary of a file that torch saved since 2020, by torch's own reader of plain values."""
     import torch
 
@@ -91,42 +91,42 @@ def saved_by_torch(data: bytes, path: Path) -> Any:
         return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise UserError(f"{path} was not read: a vocabulary holds only plain values, but this one asks to run something.",
-                        fix="Use the model's vocab.txt, or write one: one word a line, in the order of their ids.",
+                        fix="Use the model's vocab.txt, or write one: one word per line, in the order of their ids.",
                         exit=Exit.REFUSED) from None
     except Exception as error:  # a broken archive raises nearly anything
-        raise broken(path, f"it is cut or damaged ({type(error).__name__})") from None
+        raise invalid_vocabulary(path, f"it is cut or damaged ({type(error).__name__})") from None
 
 
-def words_of(found: Any, path: Path) -> list[str]:
+def words_of(content: Any, path: Path) -> list[str]:
     """The words of a published dictionary."""
-    words = found.get("idx2sym") if isinstance(found, Mapping) else None
+    words = content.get("idx2sym") if isinstance(content, Mapping) else None
     if not isinstance(words, list):
-        raise broken(path, "it holds no list of words named idx2sym")
-    numbers = found.get("sym2idx")
-    if isinstance(numbers, Mapping) and (len(numbers) != len(words) or
-                                         any(numbers.get(word) != number for number, word in enumerate(words))):
-        raise broken(path, "its two lists, idx2sym and sym2idx, do not agree")
+        raise invalid_vocabulary(path, "it holds no list of words named idx2sym")
+    word_ids = content.get("sym2idx")
+    if isinstance(word_ids, Mapping) and (len(word_ids) != len(words) or
+                                         any(word_ids.get(word) != index for index, word in enumerate(words))):
+        raise invalid_vocabulary(path, "its two lists, idx2sym and sym2idx, do not agree")
     return words
 
 
-def checked(words: Sequence[Any], path: Path) -> list[str]:
-    """The words, when each is one and comes once."""
-    seen: dict[str, int] = {}
-    for number, word in enumerate(words):
-        if not isinstance(word, str) or not word or any(mark in word for mark in " \t\n"):
-            raise broken(path, f"the entry with id {number:,} is no word: {word!r:.60}")
-        if word in seen:
-            raise broken(path, f"{word!r} stands there twice, with ids {seen[word]:,} and {number:,}")
-        seen[word] = number
-    return list(seen)
+def check_words(words: Sequence[Any], path: Path) -> list[str]:
+    """The words, each a word without blanks and only once."""
+    word_ids: dict[str, int] = {}
+    for index, word in enumerate(words):
+        if not isinstance(word, str) or not word or any(character in word for character in " \t\n"):
+            raise invalid_vocabulary(path, f"the entry with id {index:,} is no word: {word!r:.60}")
+        if word in word_ids:
+            raise invalid_vocabulary(path, f"{word!r} occurs twice, with ids {word_ids[word]:,} and {index:,}")
+        word_ids[word] = index
+    return list(word_ids)
 
 
-def broken(path: Path, what: str) -> UserError:
-    """The file is no vocabulary."""
-    return UserError(f"{path} should be the words of a Transformer-XL, but {what}.",
-                     fix="Copy the file again, or write a vocab.txt: one word a line, in the order of their ids.", exit=Exit.DATA)
+def invalid_vocabulary(path: Path, problem: str) -> UserError:
+    """The error of a file that is no vocabulary."""
+    return UserError(f"{path} should be the words of a Transformer-XL, but {problem}.",
+                     fix="Copy the file again, or write a vocab.txt: one word per line, in the order of their ids.", exit=Exit.DATA)
 
 
 def write_words(path: Path, words: Sequence[str]) -> None:
     """vocab.txt: one word a line."""
-    path.write_bytes("".join(f"{word}\n" for word in checked(words, path)).encode("utf-8"))
+    path.write_bytes("".join(f"{word}\n" for word in check_words(words, path)).encode("utf-8"))

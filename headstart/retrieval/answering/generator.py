@@ -1,4 +1,4 @@
-"""Answers written from passages: streamed, cited, refused where nothing answers."""
+"""Answers generated from passages: streamed, cited, refused where nothing answers."""
 
 from __future__ import annotations
 
@@ -9,31 +9,35 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from headstart.artifacts import artifact
 from headstart.contract import Feature, Json, Learned, Row
 from headstart.errors import Exit, UserError
-from headstart.generation.dispatch import write
-from headstart.generation.encoder_decoder import settings_of
-from headstart.generation.family_inputs import refuse_unfit
+from headstart.generation.dispatch import generate_for_features
+from headstart.generation.encoder_decoder import generation_settings
+from headstart.generation.family_inputs import check_model
 from headstart.metrics import grounding
-from headstart.retrieval.documents.passage import Found
+from headstart.models.loading.load import load as load_model
+from headstart.models.loading.model_info import model_info
+from headstart.retrieval.answering.nli import load_support_scorer
+from headstart.retrieval.documents.passage import ScoredPassage
 from headstart.settings import Generation
-from headstart.tasks.long_answer.prompts import NOTHING, Asked
+from headstart.tasks.long_answer.prompts import NO_ANSWER, QuestionWithPassages
 from headstart.tasks.long_answer.task import LongAnswer, Settings
-from headstart.text.words import words
+from headstart.text.words import tokenize_words
 
 if TYPE_CHECKING:
-    from headstart.generation.generate import Written
+    from headstart.generation.generate import GeneratedText
     from headstart.models.model import Model
 
-WAITING = re.compile(r"\s*(?:\[[\d,;\s]*)?$")  # what may become a mark, or the blank before one
+PARTIAL_MARK = re.compile(r"\s*(?:\[[\d,;\s]*)?$")  # what may become a citation mark, or the blank before one
 
 
 @dataclass(frozen=True)
 class Answer:
     """An answer with its sentences, each {"text", "citations": [n]}; n counts the passages that were given, from 1.
 
-    `note` says in words what a reader should know: why nothing was written, what was left out. `grounding` is the mean support
-    of the sentences by what they cite (0 to 1), None where nothing was claimed. `cut` counts tokens that did not fit.
+    `note` says in words what a reader should know: why nothing was generated, what was skipped. `grounding` is the mean support
+    of the sentences by what they cite (0 to 1), None where nothing was claimed. `truncated_tokens` did not fit into the model.
     """
 
     prediction: str
@@ -43,152 +47,149 @@ class Answer:
     note: str = ""
     grounding: float | None = None
     log_probability: float = 0.0
-    cut: int = 0
+    truncated_tokens: int = 0
 
 
 @dataclass(frozen=True)
-class Writer:
-    """A model that answers questions from passages."""
+class AnswerGenerator:
+    """A model that answers questions from passages; `scorer` measures how far passages support a sentence."""
 
     task: LongAnswer
     model: Model
-    judge: grounding.Judge = grounding.by_words
+    scorer: grounding.SupportScorer = grounding.word_supports
 
     @classmethod
     def load(cls, reference: str, *, device: str = "cpu", allow_pickle: bool = False, entailment: str | None = None) -> Self:
-        """A run, folder, hub name or pip:PACKAGE; one that was not trained for long-answer follows an order in its prompt.
+        """A run, folder, hub name or pip:PACKAGE; one that was not trained for long-answer follows an instruction in its prompt.
 
-        With `entailment` (a model that labels pairs, one of its labels "entailment") sentences are judged by that model instead of
-        by their words. Raises UserError (2, 66, 69) for what is not there or cannot write.
+        With `entailment` (a model that labels pairs, one of its labels "entailment") sentences are scored by that model instead of
+        by their words. Raises UserError (2, 66, 69) for what is not there or cannot generate.
         """
-        from headstart.artifacts import artifact
-        from headstart.models.loading.load import load as load_model
-        from headstart.models.loading.model_info import facts
-        from headstart.retrieval.answering.nli import judge
-
-        place = artifact.model_folder(reference)
-        held = artifact.read(place)
-        if held is not None and held["task"] == LongAnswer.name:
+        folder = artifact.model_folder(reference)
+        recorded = artifact.read_metadata(folder)
+        if recorded is not None and recorded["task"] == LongAnswer.name:
             task, model = artifact.load(reference, device=device, allow_pickle=allow_pickle)
         else:
-            known = facts(place, allow_pickle=allow_pickle)
-            refuse_unfit(known)
-            model = load_model(place, None, seed=0, device=device, allow_pickle=allow_pickle)
-            task = LongAnswer(Settings(layout="instruct" if model.tokenizer.continues else "plain"), Learned())
+            info = model_info(folder, allow_pickle=allow_pickle)
+            check_model(info)
+            model = load_model(folder, None, seed=0, device=device, allow_pickle=allow_pickle)
+            task = LongAnswer(Settings(layout="instruct" if model.tokenizer.causal else "plain"), Learned())
         assert isinstance(task, LongAnswer)
-        return cls(task, model, grounding.by_words if entailment is None else judge(entailment, device=device))
+        return cls(task, model, grounding.word_supports if entailment is None else load_support_scorer(entailment, device=device))
 
     @property
     def settings(self) -> Generation:
-        """How it writes unless told otherwise: as its run kept it, else as its folder says."""
-        return settings_of(self.model, self.task.known.values.get("generation") or {})
+        """The generation settings by default: those of its run, else of its folder."""
+        return generation_settings(self.model, self.task.learned.values.get("generation") or {})
 
-    def answer(self, question: str, passages: Sequence[Found], settings: Generation | None = None, *, seed: int = 0,
+    def answer(self, question: str, passages: Sequence[ScoredPassage], settings: Generation | None = None, *, seed: int = 0,
                threshold: float | None = None, stream: Callable[[str], None] | None = None, from_memory: bool = False) -> Answer:
-        """One answer; `stream` hears it while it is written, without marks, all of it together being `prediction`.
+        """One answer; `stream` gets it while it is generated, without citation marks, all of it together being `prediction`.
 
-        Where no passage's score reaches the threshold, or there is none, it says so and writes nothing; with `from_memory` it
-        writes although there is none. Raises UserError (2) for a question without a word.
+        Where no passage's score reaches the threshold, or there is none, it abstains; with `from_memory` it generates without
+        passages. Raises UserError (2) for a question without a word.
         """
         (example,) = self.examples([question], [passages])
-        silent = None if from_memory and not passages else unanswered(passages, threshold)
-        if silent:
+        refusal = None if from_memory and not passages else abstention(passages, threshold)
+        if refusal:
             if stream is not None:
-                stream(NOTHING)
-            return silent
+                stream(NO_ANSWER)
+            return refusal
         (feature,) = self.task.encode(example, self.model.tokenizer)
-        told = Clean(stream) if stream is not None else None
-        chosen = self.fitted(settings)
-        ((written, *_),) = write(self.model, [feature], chosen, seed=seed, stream=told)
-        made = self.made(example, feature, written)
-        if told is not None:
-            told.finish(made.prediction)
-        return made
+        filtered_stream = MarkFilter(stream) if stream is not None else None
+        generation = self.single_answer_settings(settings)
+        ((generated, *_),) = generate_for_features(self.model, [feature], generation, seed=seed, stream=filtered_stream)
+        answer = self.cited_answer(example, feature, generated)
+        if filtered_stream is not None:
+            filtered_stream.finish(answer.prediction)
+        return answer
 
-    def answers(self, questions: Sequence[str], passages: Sequence[Sequence[Found]], settings: Generation | None = None, *, seed: int = 0,
-                threshold: float | None = None) -> list[Answer]:
-        """The same for many questions, in their order; those of like length are written side by side."""
-        found: list[Answer | None] = [unanswered(one, threshold) for one in passages]
+    def answers(self, questions: Sequence[str], passages: Sequence[Sequence[ScoredPassage]], settings: Generation | None = None, *,
+                seed: int = 0, threshold: float | None = None) -> list[Answer]:
+        """The same for many questions, in their order; those of like length share a batch."""
+        answers: list[Answer | None] = [abstention(hits, threshold) for hits in passages]
         examples = self.examples(questions, passages)
-        asked = [place for place, one in enumerate(found) if one is None]
-        features = [self.task.encode(examples[place], self.model.tokenizer)[0] for place in asked]
-        texts = write(self.model, features, self.fitted(settings), seed=seed)
-        for place, feature, (written, *_) in zip(asked, features, texts, strict=True):
-            found[place] = self.made(examples[place], feature, written)
-        return [one for one in found if one is not None]
+        open_indices = [index for index, answer in enumerate(answers) if answer is None]
+        features = [self.task.encode(examples[index], self.model.tokenizer)[0] for index in open_indices]
+        texts = generate_for_features(self.model, features, self.single_answer_settings(settings), seed=seed)
+        for index, feature, (generated, *_) in zip(open_indices, features, texts, strict=True):
+            answers[index] = self.cited_answer(examples[index], feature, generated)
+        return [answer for answer in answers if answer is not None]
 
-    def fitted(self, settings: Generation | None) -> Generation:
-        """The settings for one text a question."""
-        chosen = settings or self.settings
-        return chosen if chosen.answers == 1 else dataclasses.replace(chosen, answers=1)
+    def single_answer_settings(self, settings: Generation | None) -> Generation:
+        """The settings for one answer a question."""
+        generation = settings or self.settings
+        return generation if generation.num_return_sequences == 1 else dataclasses.replace(generation, num_return_sequences=1)
 
-    def examples(self, questions: Sequence[str], passages: Sequence[Sequence[Found]]) -> list[Asked]:
+    def examples(self, questions: Sequence[str], passages: Sequence[Sequence[ScoredPassage]]) -> list[QuestionWithPassages]:
         """Questions with their passages as the task reads them; raises UserError (2)."""
-        made = []
-        for place, (question, held) in enumerate(zip(questions, passages, strict=True)):
-            if not words(question):
+        examples = []
+        for index, (question, hits) in enumerate(zip(questions, passages, strict=True)):
+            if not tokenize_words(question):
                 raise UserError(f"The question is {question!r}; it has no word.", fix="Ask something.", exit=Exit.USAGE)
-            made.append(self.task.read(Row(place, {"question": question, "passages": [row(one) for one in held]})))
-        return made
+            examples.append(self.task.read(Row(index, {"question": question, "passages": [passage_row(hit) for hit in hits]})))
+        return examples
 
-    def made(self, example: Asked, feature: Feature, written: Written) -> Answer:
-        """What was written, with its citations."""
-        cited = grounding.cite(written.text, example.texts, judge=self.judge)
-        abstained = cited.text.startswith(NOTHING[:-1])
+    def cited_answer(self, example: QuestionWithPassages, feature: Feature, generated: GeneratedText) -> Answer:
+        """The generated text as an answer with its citations."""
+        cited = grounding.cite(generated.text, example.texts, scorer=self.scorer)
+        abstained = cited.text.startswith(NO_ANSWER[:-1])
         measures = grounding.measures(cited)
-        notes = [f"{feature.cut:,} tokens of the passages did not fit into the model and were not read."] if feature.cut else []
-        notes += [] if example.passages else ["Written from memory: no document stands behind it."]
-        notes += ["The model wrote nothing."] if not cited.text else []
-        notes += ["The answer ends where generation.new_tokens ended it."] if written.ended == "length" and cited.text else []
-        notes += [f"{cited.false_marks} of its marks name no passage; they were taken out."] if cited.false_marks else []
+        truncated = feature.truncated_tokens
+        notes = [f"{truncated:,} tokens of the passages did not fit into the model and were not read."] if truncated else []
+        notes += [] if example.passages else ["Generated without passages: no document supports it."]
+        notes += ["The model generated nothing."] if not cited.text else []
+        notes += ["The answer was cut off at generation.max_new_tokens."] if generated.finish_reason == "length" and cited.text else []
+        notes += [f"{cited.false_marks} of its citations name no passage; they were removed."] if cited.false_marks else []
         supported = None if abstained or not example.passages or math.isnan(measures["grounding"]) else measures["grounding"]
-        return Answer(cited.text, sentences_of(cited, bare=abstained), [] if abstained else cited.citations, abstained, " ".join(notes),
-                      supported, sum(written.log_probabilities), feature.cut)
+        return Answer(cited.text, sentence_rows(cited, bare=abstained), [] if abstained else cited.citations, abstained, " ".join(notes),
+                      supported, sum(generated.log_probabilities), feature.truncated_tokens)
 
 
-def row(found: Found) -> dict[str, Json]:
-    """A found passage as the task's rows hold one."""
-    held = found.passage
-    return {"text": held.text, "title": held.title, "document": held.document, "score": found.score}
+def passage_row(hit: ScoredPassage) -> dict[str, Json]:
+    """A scored passage as a row of the task holds it."""
+    passage = hit.passage
+    return {"text": passage.text, "title": passage.title, "document": passage.document, "score": hit.score}
 
 
-def confidence(passages: Sequence[Found]) -> float:
-    """How sure a search is that something answers: the best passage's score; -inf where nothing was found."""
-    return max((one.score for one in passages), default=-math.inf)
+def best_score(passages: Sequence[ScoredPassage]) -> float:
+    """The best passage's score; -inf where nothing was found."""
+    return max((hit.score for hit in passages), default=-math.inf)
 
 
-def unanswered(passages: Sequence[Found], threshold: float | None) -> Answer | None:
-    """The answer that nothing answers, where no passage reaches the threshold or there is none; else None."""
-    best = confidence(passages)
-    if passages and (threshold is None or best >= threshold):
+def abstention(passages: Sequence[ScoredPassage], threshold: float | None) -> Answer | None:
+    """An abstaining answer where no passage reaches the threshold or there is none; else None."""
+    score = best_score(passages)
+    if passages and (threshold is None or score >= threshold):
         return None
-    why = f"The best passage's score is {best:.3f}; from {threshold:.3f} on an answer is written." if passages else "No passage was found."
-    return Answer(NOTHING, [{"text": NOTHING, "citations": []}], [], True, why)
+    note = (f"The best passage's score is {score:.3f}; from {threshold:.3f} on an answer is generated." if passages
+            else "No passage was found.")
+    return Answer(NO_ANSWER, [{"text": NO_ANSWER, "citations": []}], [], True, note)
 
 
-def sentences_of(cited: grounding.Cited, *, bare: bool = False) -> list[dict[str, Any]]:
+def sentence_rows(cited: grounding.CitedText, *, bare: bool = False) -> list[dict[str, Any]]:
     """The sentences as JSON; `bare`: without citations."""
-    return [{"text": one.text, "citations": [] if bare else list(one.citations)} for one in cited.sentences]
+    return [{"text": sentence.text, "citations": [] if bare else list(sentence.citations)} for sentence in cited.sentences]
 
 
-class Clean:
-    """Hands a text on while it is written, without marks and without space at its ends."""
+class MarkFilter:
+    """Hands a text on while it is generated, without citation marks and without space at its ends."""
 
-    def __init__(self, hear: Callable[[str], None]) -> None:
-        self.hear, self.text, self.said = hear, "", ""
+    def __init__(self, emit: Callable[[str], None]) -> None:
+        self.emit, self.text, self.emitted = emit, "", ""
 
     def __call__(self, piece: str) -> None:
         """A further piece; what may yet become a mark waits."""
         self.text += piece
-        waiting = WAITING.search(self.text)
-        self.tell(grounding.unmarked(self.text[:waiting.start()] if waiting else self.text)[0])
+        partial_mark = PARTIAL_MARK.search(self.text)
+        self.emit_new(grounding.strip_citations(self.text[:partial_mark.start()] if partial_mark else self.text)[0])
 
-    def tell(self, whole: str) -> None:
-        """What was not yet said."""
-        if len(whole) > len(self.said) and whole.startswith(self.said):
-            self.hear(whole[len(self.said):])
-            self.said = whole
+    def emit_new(self, clean_text: str) -> None:
+        """Hand on what was not yet emitted."""
+        if len(clean_text) > len(self.emitted) and clean_text.startswith(self.emitted):
+            self.emit(clean_text[len(self.emitted):])
+            self.emitted = clean_text
 
-    def finish(self, whole: str) -> None:
+    def finish(self, clean_text: str) -> None:
         """The rest of the text."""
-        self.tell(whole)
+        self.emit_new(clean_text)

@@ -1,4 +1,4 @@
-"""A second look at what a search found: a model that reads question and passage together puts them in a better order."""
+"""Re-ranking: a model that reads question and passage together puts what a search found in a better order."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from headstart.artifacts import artifact
 from headstart.contract import Row, Task
 from headstart.errors import Exit, UserError
 from headstart.prediction.predict import predict
-from headstart.retrieval.documents.chunking import subject
-from headstart.retrieval.documents.passage import Found
+from headstart.retrieval.documents.chunking import searchable_text
+from headstart.retrieval.documents.passage import ScoredPassage
 from headstart.settings import Evaluation
 
 if TYPE_CHECKING:
     from headstart.models.model import Model
 
-YES = ("relevant", "entailment", "answers", "yes", "true", "1")  # labels that say that a passage answers
-DEPTH = 30  # passages that are looked at again
+RELEVANT_LABELS = ("relevant", "entailment", "answers", "yes", "true", "1")  # labels that say that a passage answers
+RERANK_DEPTH = 30  # passages that are re-ranked
 
 
 @dataclass(frozen=True)
@@ -34,22 +34,24 @@ class Reranker:
     def load(cls, reference: str, *, device: str = "cpu") -> Reranker:
         """A run on pairs of question and passage; raises UserError (2) for a model of another kind."""
         task, model = artifact.load(reference, task_name=None, device=device)
-        label = next((held for wanted in YES for held in task.known.labels if held.lower() == wanted), None)
+        labels = {label.lower(): label for label in reversed(task.learned.labels)}
+        label = next((labels[name] for name in RELEVANT_LABELS if name in labels), None)
         if task.name != "text-classification" or label is None:
             raise UserError(f"{reference} does not say whether a passage answers a question: it is a {task.name} model"
-                            f" with the labels {', '.join(task.known.labels) or '(none)'}.", exit=Exit.USAGE,
+                            f" with the labels {', '.join(task.learned.labels) or '(none)'}.", exit=Exit.USAGE,
                             fix="Train one: headstart finetune questions.jsonl --task text-classification --index INDEX")
         return cls(task, model, label)
 
-    def ordered(self, questions: Sequence[str], listed: Sequence[Sequence[Found]], *, depth: int = DEPTH) -> list[list[Found]]:
+    def rerank(self, questions: Sequence[str], hits: Sequence[Sequence[ScoredPassage]], *,
+               depth: int = RERANK_DEPTH) -> list[list[ScoredPassage]]:
         """Each question's passages with the probability that they answer, likeliest first; those beyond `depth` follow as they were."""
-        rows = [Row(number, {"text": question, "pair": subject(one.passage)})
-                for number, (question, one) in enumerate((question, one) for question, held in zip(questions, listed, strict=True)
-                                                         for one in held[:depth])]
-        examples = [self.task.read(row) for row in rows]
-        answers = iter(predict(self.task, self.model, examples, batch_tokens=Evaluation().batch_tokens, seed=0))
-        found = []
-        for held in listed:
-            scored = [dataclasses.replace(one, score=float(next(answers).values["probabilities"][self.label])) for one in held[:depth]]
-            found.append(sorted(scored, key=lambda one: (-one.score, one.row)) + list(held[depth:]))
-        return found
+        pairs = [(question, hit) for question, question_hits in zip(questions, hits, strict=True) for hit in question_hits[:depth]]
+        examples = [self.task.read(Row(index, {"text": question, "pair": searchable_text(hit.passage)}))
+                    for index, (question, hit) in enumerate(pairs)]
+        predictions = iter(predict(self.task, self.model, examples, batch_tokens=Evaluation().batch_tokens, seed=0))
+        rankings = []
+        for question_hits in hits:
+            reranked = [dataclasses.replace(hit, score=float(next(predictions).values["probabilities"][self.label]))
+                        for hit in question_hits[:depth]]
+            rankings.append(sorted(reranked, key=lambda hit: (-hit.score, hit.row)) + list(question_hits[depth:]))
+        return rankings

@@ -9,76 +9,77 @@ from itertools import pairwise
 from headstart.retrieval.documents.document import Document
 from headstart.retrieval.documents.passage import Passage
 from headstart.text.sentences import sentence_spans
-from headstart.text.words import SINGLE
+from headstart.text.words import UNSPACED_CHARACTERS
 
-WORD = re.compile(rf"[{SINGLE}]|[^\s{SINGLE}]{{1,40}}")  # what has no space for long (an address, a table of bytes) is several words
-STRETCH = 1.25  # a passage may be so much longer to take in a short rest
-Span = tuple[int, int, int]  # begin, end, words
+# What has no space for long (an address, a table of bytes) is several words.
+WORD = re.compile(rf"[{UNSPACED_CHARACTERS}]|[^\s{UNSPACED_CHARACTERS}]{{1,40}}")
+STRETCH = 1.25  # a passage may be so much longer to take in a short remainder
+Span = tuple[int, int, int]  # begin, end, number of words
 
 
-def cut(document: Document, *, words: int = 100, overlap: int = 20) -> list[Passage]:
+def chunk_document(document: Document, *, words: int = 100, overlap: int = 20) -> list[Passage]:
     """The passages of a document; each is document.text[begin:end] and lies in one section.
 
     Neighbours share whole sentences of at most `overlap` words. A sentence longer than a passage is cut between words.
     """
-    made = []
-    for begin, end, section in ranges(document):
-        for first, last in joined(pieces(document.text, begin, end, words), words, overlap):
-            made.append(Passage(document.id, document.title, section, document.text[first:last], first, last))
-    return made
+    passages = []
+    for begin, end, section in section_ranges(document):
+        for start, stop in passage_spans(bounded_sentences(document.text, begin, end, words), words, overlap):
+            passages.append(Passage(document.id, document.title, section, document.text[start:stop], start, stop))
+    return passages
 
 
-def subject(passage: Passage, *, titles: bool = True) -> str:
-    """What is searched of a passage: its text, after title and section where it does not begin with them."""
+def searchable_text(passage: Passage, *, titles: bool = True) -> str:
+    """What is searched of a passage: its text, under its title and section where it does not begin with them."""
     if not titles:
         return passage.text
-    start = passage.text[:400].lstrip("# \t").casefold()
-    parts = dict.fromkeys([passage.title, *passage.section.split(" > ")])
-    head = [part for part in parts if part and not start.startswith(part.casefold())]
-    return ". ".join(head) + "\n" + passage.text if head else passage.text
+    opening = passage.text[:400].lstrip("# \t").casefold()
+    headings = dict.fromkeys([passage.title, *passage.section.split(" > ")])
+    missing = [heading for heading in headings if heading and not opening.startswith(heading.casefold())]
+    return ". ".join(missing) + "\n" + passage.text if missing else passage.text
 
 
-def ranges(document: Document) -> Iterator[tuple[int, int, str]]:
+def section_ranges(document: Document) -> Iterator[tuple[int, int, str]]:
     """The parts of a text that lie under different headings; a heading without a text of its own goes with the next part."""
-    begins = [(0, ""), *document.sections]
-    waiting: int | None = None
-    for place, (begin, section) in enumerate(begins):
-        end = begins[place + 1][0] if place + 1 < len(begins) else len(document.text)
-        held = document.text[begin:end].strip("#=- \t\n")
-        last = place + 1 == len(begins)
-        if not last and (not held or held == section.rpartition(" > ")[2]):
-            waiting = begin if waiting is None and held else waiting
+    sections = [(0, ""), *document.sections]
+    pending_start: int | None = None
+    for index, (begin, section) in enumerate(sections):
+        end = sections[index + 1][0] if index + 1 < len(sections) else len(document.text)
+        body = document.text[begin:end].strip("#=- \t\n")
+        is_last = index + 1 == len(sections)
+        if not is_last and (not body or body == section.rpartition(" > ")[2]):
+            pending_start = begin if pending_start is None and body else pending_start
             continue
-        yield begin if waiting is None else waiting, end, section
-        waiting = None
+        yield begin if pending_start is None else pending_start, end, section
+        pending_start = None
 
 
-def pieces(text: str, begin: int, end: int, words: int) -> list[Span]:
-    """Sentences between two places, with their number of words; a long one as several pieces of like length."""
-    found: list[Span] = []
-    for first, last in sentence_spans(text[begin:end]):
-        held = [match.span() for match in WORD.finditer(text, begin + first, begin + last)]
-        count = -(-len(held) // words)
-        borders = [len(held) * number // count for number in range(count + 1)] if count else []
+def bounded_sentences(text: str, begin: int, end: int, words: int) -> list[Span]:
+    """Sentences of text[begin:end] with their number of words; a longer one as several pieces of like length."""
+    spans: list[Span] = []
+    for start, stop in sentence_spans(text[begin:end]):
+        word_spans = [match.span() for match in WORD.finditer(text, begin + start, begin + stop)]
+        piece_count = -(-len(word_spans) // words)
+        borders = [len(word_spans) * piece // piece_count for piece in range(piece_count + 1)] if piece_count else []
         for low, high in pairwise(borders):
-            found.append((held[low][0], held[high - 1][1], high - low))
-    return found
+            spans.append((word_spans[low][0], word_spans[high - 1][1], high - low))
+    return spans
 
 
-def joined(found: list[Span], words: int, overlap: int) -> Iterator[tuple[int, int]]:
-    """Begin and end of passages: pieces gathered up to the number of words."""
-    first = done = 0  # the first piece of this passage; how many pieces earlier passages hold
-    while done < len(found):
-        last, size = first, 0
-        while last < len(found) and (last <= done or size + found[last][2] <= words):
-            size += found[last][2]
+def passage_spans(sentences: list[Span], words: int, overlap: int) -> Iterator[tuple[int, int]]:
+    """Begin and end of passages: sentences gathered up to the number of words."""
+    first = covered = 0  # the first sentence of this passage; how many sentences earlier passages hold
+    while covered < len(sentences):
+        last, word_count = first, 0
+        while last < len(sentences) and (last <= covered or word_count + sentences[last][2] <= words):
+            word_count += sentences[last][2]
             last += 1
-        rest = sum(piece[2] for piece in found[last:last + words])
-        if last < len(found) and last + words >= len(found) and size + rest <= STRETCH * words:
-            last = len(found)
-        yield found[first][0], found[last - 1][1]
-        done, first, shared = last, last, 0
-        while first - 1 > 0 and shared + found[first - 1][2] <= overlap and last < len(found) and \
-                shared + found[first - 1][2] + found[last][2] <= words:
+        remaining_words = sum(sentence[2] for sentence in sentences[last:last + words])
+        if last < len(sentences) and last + words >= len(sentences) and word_count + remaining_words <= STRETCH * words:
+            last = len(sentences)
+        yield sentences[first][0], sentences[last - 1][1]
+        covered, first, shared_words = last, last, 0
+        while first - 1 > 0 and shared_words + sentences[first - 1][2] <= overlap and last < len(sentences) and \
+                shared_words + sentences[first - 1][2] + sentences[last][2] <= words:
             first -= 1
-            shared += found[first][2]
+            shared_words += sentences[first][2]

@@ -1,4 +1,4 @@
-"""A document, and the account of what was read and what was left out."""
+"""A document, and the report of what was read and what was left out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from headstart.errors import Exit
 
-KEPT = 100  # things left out that are told in full; the others are counted
+MAX_LISTED = 100  # things left out that are kept with their reason; the others are counted
 
 
 @dataclass(frozen=True)
@@ -24,31 +24,31 @@ class Document:
 
 
 @dataclass
-class Account:
+class ReadReport:
     """What was read (documents by format), and what was left out, with the reason."""
 
-    read: Counter[str] = field(default_factory=Counter)
-    left_out: list[tuple[str, str]] = field(default_factory=list)
-    reasons: Counter[str] = field(default_factory=Counter)
-    renamed: int = 0
-    missing: Exit | None = None  # a package was missing: the exit code, should nothing else be readable
+    documents_read: Counter[str] = field(default_factory=Counter)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    reason_counts: Counter[str] = field(default_factory=Counter)
+    renamed_count: int = 0
+    missing_package: Exit | None = None  # a package was missing: the exit code, should nothing else be readable
 
-    def leave_out(self, place: str, kind: str, reason: str = "") -> None:
-        """One thing that is left out: where it is, why in a word, and why in full."""
-        self.reasons[kind] += 1
-        if len(self.left_out) < KEPT:
-            self.left_out.append((place, reason or kind))
+    def skip(self, source: str, kind: str, reason: str = "") -> None:
+        """Count one thing that is left out: where it is, why in a word, and why in full."""
+        self.reason_counts[kind] += 1
+        if len(self.skipped) < MAX_LISTED:
+            self.skipped.append((source, reason or kind))
 
-    def words(self) -> list[str]:
-        """What was read and left out, in lines."""
-        read = ", ".join(f"{count:,} {name}" for name, count in sorted(self.read.items()))
-        lines = [f"read {self.read.total():,} documents ({read})" if read else "read no documents"]
-        if self.renamed:
-            lines.append(f"{self.renamed:,} documents have an id that stood there already; they are called ID#2, ID#3 …")
-        if self.reasons:
-            reasons = ", ".join(f"{count:,} {kind}" for kind, count in self.reasons.most_common())
-            lines.append(f"left out {self.reasons.total():,}: {reasons}")
-            lines += [f"  {place}: {reason}" for place, reason in self.left_out[:10]]
-            if (more := self.reasons.total() - 10) > 0:
-                lines.append(f"  + {more:,} more")
+    def lines(self) -> list[str]:
+        """What was read and left out, as lines of text."""
+        counts = ", ".join(f"{count:,} {name}" for name, count in sorted(self.documents_read.items()))
+        lines = [f"read {self.documents_read.total():,} documents ({counts})" if counts else "read no documents"]
+        if self.renamed_count:
+            lines.append(f"{self.renamed_count:,} documents have an id that stood there already; they are called ID#2, ID#3 …")
+        if self.reason_counts:
+            reasons = ", ".join(f"{count:,} {kind}" for kind, count in self.reason_counts.most_common())
+            lines.append(f"skipped {self.reason_counts.total():,}: {reasons}")
+            lines += [f"  {source}: {reason}" for source, reason in self.skipped[:10]]
+            if (hidden_count := self.reason_counts.total() - 10) > 0:
+                lines.append(f"  + {hidden_count:,} more")
         return lines

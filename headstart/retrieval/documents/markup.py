@@ -6,168 +6,168 @@ import re
 from html.parser import HTMLParser
 
 from headstart.retrieval.documents.document import Document
-from headstart.retrieval.documents.text_file import stem, text_of
+from headstart.retrieval.documents.text_file import text_of, title_of
 from headstart.settings import Data
 
 HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(\S.*?)(?:[ \t]+#+)?[ \t]*")
 FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 UNDERLINE = re.compile(r" {0,3}(=+|-+)[ \t]*")
 TITLE = re.compile(r"""title:[ \t]*["']?(.*?)["']?[ \t]*""")
-DROPPED = frozenset(("script", "style", "template", "noscript", "svg", "iframe", "object", "select", "textarea"))
-HEADS = {f"h{level}": level for level in range(1, 7)}
-BLOCKS = frozenset((
+DROPPED_TAGS = frozenset(("script", "style", "template", "noscript", "svg", "iframe", "object", "select", "textarea"))
+HEADING_LEVELS = {f"h{level}": level for level in range(1, 7)}
+BLOCK_TAGS = frozenset((
     "p", "div", "br", "hr", "li", "ul", "ol", "dl", "dt", "dd", "table", "tr", "caption", "thead", "tbody", "tfoot", "section", "article",
     "aside", "header", "footer", "main", "nav", "blockquote", "pre", "figure", "figcaption", "form", "fieldset", "address", "details",
-    "summary", "body", "html", "head", "title", *HEADS))
-Headings = list[tuple[int, int, str]]  # where it begins, its level, its words
+    "summary", "body", "html", "head", "title", *HEADING_LEVELS))
+Headings = list[tuple[int, int, str]]  # where it begins, its level, its text
 
 
-def nested(headings: Headings) -> tuple[tuple[int, str], ...]:
+def section_paths(headings: Headings) -> tuple[tuple[int, str], ...]:
     """Sections with all headings above them: h1 Tea, h2 Green -> "Tea", "Tea > Green"."""
-    above: list[tuple[int, str]] = []
-    found = []
-    for begin, level, words in headings:
-        above = [*(one for one in above if one[0] < level), (level, words)]
-        found.append((begin, " > ".join(name for _, name in above)))
-    return tuple(found)
+    path: list[tuple[int, str]] = []
+    sections = []
+    for begin, level, heading in headings:
+        path = [*(parent for parent in path if parent[0] < level), (level, heading)]
+        sections.append((begin, " > ".join(title for _, title in path)))
+    return tuple(sections)
 
 
 def read_markdown(path: str, name: str, settings: Data) -> Document:
     """A Markdown file as it stands; its first heading of the highest level is its title."""
     text = text_of(path, settings)
-    title, headings = markdown(text)
-    first = next((words for _, level, words in headings if level == 1), "")
-    return Document(name, title or first or stem(name), text, nested(headings))
+    title, headings = markdown_headings(text)
+    first_heading = next((heading for _, level, heading in headings if level == 1), "")
+    return Document(name, title or first_heading or title_of(name), text, section_paths(headings))
 
 
-def markdown(text: str) -> tuple[str, Headings]:
+def markdown_headings(text: str) -> tuple[str, Headings]:
     """The title that the front matter names ("" without one), and the headings; none is looked for in code."""
     headings: Headings = []
-    title, fence, at, before = "", "", 0, (0, "")
-    front = text.startswith("---\n")
-    for number, whole in enumerate(text.split("\n")):
-        found, line = FENCE.match(whole), whole
-        if front:
-            if number and line.rstrip() in ("---", "..."):
-                front = False
-            elif held := TITLE.fullmatch(line):
-                title = held.group(1)
+    title, fence, offset, previous_offset, previous = "", "", 0, 0, ""
+    in_front_matter = text.startswith("---\n")
+    for index, source_line in enumerate(text.split("\n")):
+        fence_match, line = FENCE.match(source_line), source_line
+        if in_front_matter:
+            if index and line.rstrip() in ("---", "..."):
+                in_front_matter = False
+            elif match := TITLE.fullmatch(line):
+                title = match.group(1)
             line = ""
         elif fence:
-            fence = "" if found and found.group(1).startswith(fence) and not line.strip(" `~") else fence
+            fence = "" if fence_match and fence_match.group(1).startswith(fence) and not line.strip(" `~") else fence
             line = ""
-        elif found:
-            fence, line = found.group(1), ""
-        elif held := HEADING.fullmatch(line):
-            headings.append((at, len(held.group(1)), held.group(2)))
+        elif fence_match:
+            fence, line = fence_match.group(1), ""
+        elif match := HEADING.fullmatch(line):
+            headings.append((offset, len(match.group(1)), match.group(2)))
             line = ""
-        elif (held := UNDERLINE.fullmatch(line)) and before[1].strip() and not before[1].lstrip().startswith(("-", "*", ">", "|")):
-            headings.append((before[0], 1 if "=" in held.group(1) else 2, before[1].strip()))
+        elif (match := UNDERLINE.fullmatch(line)) and previous.strip() and not previous.lstrip().startswith(("-", "*", ">", "|")):
+            headings.append((previous_offset, 1 if "=" in match.group(1) else 2, previous.strip()))
             line = ""
-        before = (at, line)
-        at += len(whole) + 1
+        previous_offset, previous = offset, line
+        offset += len(source_line) + 1
     return title, headings
 
 
 def read_html(path: str, name: str, settings: Data) -> Document:
     """A web page's words; scripts and styles are left out."""
-    page = Page()
-    page.feed(text_of(path, settings, markup=True))
-    page.close()
-    text = "".join(page.parts).rstrip()
-    first = next((words for _, level, words in page.headings if level == 1), "")
-    return Document(name, " ".join(page.title.split()) or first or stem(name), text, nested(page.headings))
+    parser = TextExtractor()
+    parser.feed(text_of(path, settings, markup=True))
+    parser.close()
+    text = "".join(parser.pieces).rstrip()
+    first_heading = next((heading for _, level, heading in parser.headings if level == 1), "")
+    return Document(name, " ".join(parser.title.split()) or first_heading or title_of(name), text, section_paths(parser.headings))
 
 
-class Page(HTMLParser):
-    """Collects the text of a page: a line a block, single spaces, headings with their places."""
+class TextExtractor(HTMLParser):
+    """Collects the text of a page: a line a block, single spaces, headings with their offsets."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
-        self.parts: list[str] = []
-        self.size = 0
+        self.pieces: list[str] = []
+        self.length = 0
         self.title = ""
         self.headings: Headings = []
-        self.dropped: list[str] = []  # open elements whose content is no text
-        self.titled = False
-        self.verbatim = 0
+        self.dropped_tags: list[str] = []  # open elements whose content is no text
+        self.in_title = False
+        self.pre_depth = 0
         self.heading: tuple[int, int, list[str]] | None = None
-        self.space = self.breaks = 0
+        self.pending_space = self.pending_breaks = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """An element begins."""
-        if tag in DROPPED:
-            self.dropped.append(tag)
-        elif tag == "title" and not self.dropped:
-            self.titled = not self.title
-        if tag in BLOCKS:
-            self.line(2 if tag in HEADS or tag in ("p", "pre", "table", "blockquote") else 1)
-        if tag in HEADS and not self.dropped:
+        if tag in DROPPED_TAGS:
+            self.dropped_tags.append(tag)
+        elif tag == "title" and not self.dropped_tags:
+            self.in_title = not self.title
+        if tag in BLOCK_TAGS:
+            self.break_line(2 if tag in HEADING_LEVELS or tag in ("p", "pre", "table", "blockquote") else 1)
+        if tag in HEADING_LEVELS and not self.dropped_tags:
             self.end_heading()
-            self.heading = (HEADS[tag], -1, [])
-        self.verbatim += tag == "pre"
+            self.heading = (HEADING_LEVELS[tag], -1, [])
+        self.pre_depth += tag == "pre"
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """An element without content: <br/>."""
-        if tag in BLOCKS:
-            self.line(1)
+        if tag in BLOCK_TAGS:
+            self.break_line(1)
 
     def handle_endtag(self, tag: str) -> None:
         """An element ends."""
-        if tag in self.dropped:
-            while self.dropped.pop() != tag:
+        if tag in self.dropped_tags:
+            while self.dropped_tags.pop() != tag:
                 pass
         if tag == "title":
-            self.titled = False
-        if tag in HEADS:
+            self.in_title = False
+        if tag in HEADING_LEVELS:
             self.end_heading()
-        if tag in BLOCKS:
-            self.line(2 if tag in HEADS or tag in ("p", "pre", "table", "blockquote") else 1)
+        if tag in BLOCK_TAGS:
+            self.break_line(2 if tag in HEADING_LEVELS or tag in ("p", "pre", "table", "blockquote") else 1)
         elif tag in ("td", "th"):
-            self.space = 1
-        self.verbatim = max(0, self.verbatim - (tag == "pre"))
+            self.pending_space = 1
+        self.pre_depth = max(0, self.pre_depth - (tag == "pre"))
 
     def handle_data(self, data: str) -> None:
         """Text."""
-        if self.titled:
+        if self.in_title:
             self.title += data
             return
-        if self.dropped:
+        if self.dropped_tags:
             return
-        if self.verbatim:
-            self.put(data)
+        if self.pre_depth:
+            self.add_text(data)
             return
         words = data.split()
-        self.space |= bool(data[:1].isspace())
+        self.pending_space |= bool(data[:1].isspace())
         if words:
-            self.put(" ".join(words))
-            self.space = int(data[-1:].isspace())
+            self.add_text(" ".join(words))
+            self.pending_space = int(data[-1:].isspace())
 
-    def put(self, text: str) -> None:
+    def add_text(self, text: str) -> None:
         """Text at the end, after the space or the breaks that are due."""
-        if self.size and self.breaks:
-            self.add("\n" * self.breaks)
-        elif self.size and self.space:
-            self.add(" ")
-        self.breaks = self.space = 0
+        if self.length and self.pending_breaks:
+            self.add_raw("\n" * self.pending_breaks)
+        elif self.length and self.pending_space:
+            self.add_raw(" ")
+        self.pending_breaks = self.pending_space = 0
         if self.heading is not None:
-            level, begin, words = self.heading
-            self.heading = (level, self.size if begin < 0 else begin, [*words, text])
-        self.add(text)
+            level, begin, texts = self.heading
+            self.heading = (level, self.length if begin < 0 else begin, [*texts, text])
+        self.add_raw(text)
 
-    def add(self, text: str) -> None:
+    def add_raw(self, text: str) -> None:
         """Text as it is."""
-        self.parts.append(text)
-        self.size += len(text)
+        self.pieces.append(text)
+        self.length += len(text)
 
-    def line(self, breaks: int) -> None:
+    def break_line(self, breaks: int) -> None:
         """A new line, or an empty one, before what comes."""
-        self.breaks = max(self.breaks, breaks)
-        self.space = 0
+        self.pending_breaks = max(self.pending_breaks, breaks)
+        self.pending_space = 0
 
     def end_heading(self) -> None:
         """A heading is whole."""
         if self.heading is not None and self.heading[1] >= 0:
-            level, begin, words = self.heading
-            self.headings.append((begin, level, " ".join(" ".join(words).split())))
+            level, begin, texts = self.heading
+            self.headings.append((begin, level, " ".join(" ".join(texts).split())))
         self.heading = None

@@ -1,8 +1,8 @@
-"""Near-duplicates among passages, found by MinHash and then compared in full.
+"""Near duplicates among passages, found by MinHash and then compared in full.
 
 Broder 1997, On the resemblance and containment of documents: the share of equal minima of hashes estimates the Jaccard
-likeness of two sets. BANDS of ROWS minima each: two passages are compared where one band agrees in full, which of those
-with a likeness of 0.9 happens to all but 2 of 10,000. N passages.
+similarity of two sets. BANDS of ROWS minima each: two passages are compared where one band agrees in full, which of those
+with a similarity of 0.9 happens to all but 2 of 10,000. N passages.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from typing import Any
 
 import numpy as np
@@ -20,10 +20,10 @@ WORD = re.compile(r"\w+")
 SHINGLE = 3  # words in a row
 BANDS, ROWS = 8, 4
 MARGIN = 0.15  # of the estimate by minima, which is off by 0.05 or so; likelier pairs are compared in full
-COMPARED = 64  # different passages of one bucket that each further one is compared with
-_DRAW = np.random.default_rng(20_200_503)
-FACTORS = _DRAW.integers(1 << 62, 1 << 63, (BANDS * ROWS, 1), dtype=np.uint64) | np.uint64(1)
-SHIFTS = _DRAW.integers(0, 1 << 63, (BANDS * ROWS, 1), dtype=np.uint64)
+MAX_COMPARED = 64  # different passages of one bucket that each further one is compared with
+_RANDOM = np.random.default_rng(20_200_503)
+FACTORS = _RANDOM.integers(1 << 62, 1 << 63, (BANDS * ROWS, 1), dtype=np.uint64) | np.uint64(1)
+SHIFTS = _RANDOM.integers(0, 1 << 63, (BANDS * ROWS, 1), dtype=np.uint64)
 
 
 def shingles(text: str) -> set[int]:
@@ -31,68 +31,70 @@ def shingles(text: str) -> set[int]:
     words = [word.encode("utf-8", "surrogatepass") for word in WORD.findall(text.lower())]
     if len(words) <= SHINGLE:
         return {zlib.crc32(b" ".join(words))}
-    return {zlib.crc32(b"%b %b %b" % three) for three in zip(words, words[1:], words[2:], strict=False)}
+    return {zlib.crc32(b"%b %b %b" % triple) for triple in zip(words, words[1:], words[2:], strict=False)}
 
 
 def signature(text: str) -> NDArray[np.uint32]:
     """The minima of the hashes of a text, (BANDS * ROWS,)."""
-    held = np.fromiter(shingles(text), dtype=np.uint64)
+    hashes = np.fromiter(shingles(text), dtype=np.uint64)
     # Multiply and shift (Dietzfelbinger and others 1997): the upper half of an odd factor times the hash, modulo 2^64.
-    found: NDArray[np.uint32] = ((held[None, :] * FACTORS + SHIFTS) >> np.uint64(32)).min(axis=1).astype(np.uint32)
-    return found
+    minima: NDArray[np.uint32] = ((hashes[None, :] * FACTORS + SHIFTS) >> np.uint64(32)).min(axis=1).astype(np.uint32)
+    return minima
 
 
-def likeness(first: set[int], second: set[int]) -> float:
-    """The Jaccard likeness of two sets, 0 to 1."""
+def jaccard(first: Set[Any], second: Set[Any]) -> float:
+    """The Jaccard similarity of two sets, 0 to 1: shared / all, 0 where both are empty."""
     common = len(first & second)
-    return common / (len(first) + len(second) - common)
+    total = len(first) + len(second) - common
+    return common / total if total else 0.0
 
 
-def folds(signatures: NDArray[np.uint32], text: Callable[[int], str], threshold: float) -> NDArray[np.int64]:
-    """The passage that each one is folded into, itself where it is kept: (N, BANDS * ROWS) -> (N,); always an earlier one."""
-    into = np.arange(len(signatures), dtype=np.int64)
-    words = functools.lru_cache(maxsize=1024)(lambda row: shingles(text(row)))
+def representatives(signatures: NDArray[np.uint32], text: Callable[[int], str], threshold: float) -> NDArray[np.int64]:
+    """The row of the passage that each one is folded into, its own where it is kept: (N, BANDS * ROWS) -> (N,); never a later one."""
+    representative = np.arange(len(signatures), dtype=np.int64)
+    cached_shingles = functools.lru_cache(maxsize=1024)(lambda row: shingles(text(row)))
     for band in range(BANDS):
-        for group in buckets(keys(signatures, band)):
-            held: list[int] = []
-            for row in group.tolist():
-                if into[row] != row:
+        for bucket in buckets(band_keys(signatures, band)):
+            compared: list[int] = []
+            for row in bucket.tolist():
+                if representative[row] != row:
                     continue
-                near = next((other for other in promising(signatures, row, held, band, threshold)
-                             if likeness(words(row), words(other)) >= threshold), None)
-                if near is not None:
-                    into[row] = near
-                elif len(held) < COMPARED:
-                    held.append(row)
-    while (further := into[into] != into).any():
-        into[further] = into[into[further]]
-    return into
+                duplicate = next((candidate for candidate in candidates(signatures, row, compared, band, threshold)
+                                  if jaccard(cached_shingles(row), cached_shingles(candidate)) >= threshold), None)
+                if duplicate is not None:
+                    representative[row] = duplicate
+                elif len(compared) < MAX_COMPARED:
+                    compared.append(row)
+    while (chained := representative[representative] != representative).any():
+        representative[chained] = representative[representative[chained]]
+    return representative
 
 
-def promising(signatures: NDArray[np.uint32], row: int, held: list[int], band: int, threshold: float) -> list[int]:
-    """Those that a passage may be as like as the threshold, and that no earlier band has compared it with."""
-    if not held:
+def candidates(signatures: NDArray[np.uint32], row: int, compared: list[int], band: int, threshold: float) -> list[int]:
+    """The compared rows that a row may be as similar to as the threshold, and that no earlier band has compared it with."""
+    if not compared:
         return []
-    equal = signatures[held] == signatures[row]
-    known = equal[:, :band * ROWS].reshape(len(held), band, ROWS).all(axis=2).any(axis=1)
-    wanted = (equal.mean(axis=1) >= threshold - MARGIN) & ~known
-    return [other for other, fits in zip(held, wanted.tolist(), strict=True) if fits]
+    equal_minima = signatures[compared] == signatures[row]
+    seen_before = equal_minima[:, :band * ROWS].reshape(len(compared), band, ROWS).all(axis=2).any(axis=1)
+    likely = (equal_minima.mean(axis=1) >= threshold - MARGIN) & ~seen_before
+    return [candidate for candidate, is_likely in zip(compared, likely.tolist(), strict=True) if is_likely]
 
 
-def keys(signatures: NDArray[np.uint32], band: int) -> NDArray[np.uint64]:
-    """A number for each passage that is the same where all minima of a band are, (N,)."""
-    found = np.zeros(len(signatures), dtype=np.uint64)
-    for place in range(band * ROWS, (band + 1) * ROWS):
-        found = (found ^ signatures[:, place]) * np.uint64(0x9E3779B97F4A7C15)
-        found ^= found >> np.uint64(29)
-    return found
+def band_keys(signatures: NDArray[np.uint32], band: int) -> NDArray[np.uint64]:
+    """A hash for each passage that is the same where all minima of a band are, (N,)."""
+    hashes = np.zeros(len(signatures), dtype=np.uint64)
+    for column in range(band * ROWS, (band + 1) * ROWS):
+        hashes = (hashes ^ signatures[:, column]) * np.uint64(0x9E3779B97F4A7C15)
+        hashes ^= hashes >> np.uint64(29)
+    return hashes
 
 
-def buckets(numbers: NDArray[Any]) -> Iterator[NDArray[np.int64]]:
-    """The places of numbers that stand more than once, ascending within each."""
-    order = np.argsort(numbers, kind="stable")
-    held = numbers[order]
-    starts = np.flatnonzero(np.concatenate([[True], held[1:] != held[:-1]])) if len(held) else np.zeros(0, dtype=np.int64)
-    sizes = np.diff(np.append(starts, len(held)))
-    for start, size in zip(starts[sizes > 1].tolist(), sizes[sizes > 1].tolist(), strict=True):
-        yield order[start:start + size]
+def buckets(keys: NDArray[Any]) -> Iterator[NDArray[np.int64]]:
+    """The rows of each key that stands more than once, ascending."""
+    order = np.argsort(keys, kind="stable")
+    sorted_keys = keys[order]
+    is_start = np.concatenate([[True], sorted_keys[1:] != sorted_keys[:-1]])[:len(sorted_keys)]
+    starts = np.flatnonzero(is_start)
+    counts = np.diff(np.append(starts, len(sorted_keys)))
+    for start, count in zip(starts[counts > 1].tolist(), counts[counts > 1].tolist(), strict=True):
+        yield order[start:start + count]

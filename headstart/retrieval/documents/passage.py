@@ -1,4 +1,4 @@
-"""A piece of a document, and one that a search found."""
+"""A passage of a document, and a passage with the score of a search."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Passage:
 
 
 @dataclass(frozen=True)
-class Found:
+class ScoredPassage:
     """A passage that a search found: its row in the index and its score (BM25, cosine, or the sum of reciprocal ranks)."""
 
     passage: Passage

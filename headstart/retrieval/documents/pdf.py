@@ -11,39 +11,39 @@ from typing import Any
 from headstart.data.readers.source_file import check_path
 from headstart.errors import DataError, Exit, Finding, UserError
 from headstart.retrieval.documents.document import Document
-from headstart.retrieval.documents.text_file import stem
+from headstart.retrieval.documents.text_file import title_of
 from headstart.settings import Data
 
 
 def read(path: str, name: str, settings: Data) -> Document:
-    """A PDF's pages, one after the other; where each begins stands in its metadata. Raises DataError (65), UserError (69)."""
+    """A PDF's pages, one after the other, with their offsets in the metadata. Raises DataError (65), UserError (69)."""
     try:
         import pypdf
     except ImportError:
         raise UserError("Reading PDF needs pypdf.", fix="pip install 'headstart[pdf]'", exit=Exit.UNAVAILABLE) from None
     check_path(path)
-    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it tells every oddity of a file
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it logs every oddity of a file
     try:
         with open(path, "rb") as file:
-            held = file.read()
-        opened = pypdf.PdfReader(io.BytesIO(gzip.decompress(held) if held[:2] == b"\x1f\x8b" else held))
-        text, begins = pages(opened)
-        about: Any = opened.metadata or {}
-        title = str(about.get("/Title") or "").strip()
+            content = file.read()
+        reader = pypdf.PdfReader(io.BytesIO(gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content))
+        text, offsets = join_pages(reader)
+        metadata: Any = reader.metadata or {}
+        title = str(metadata.get("/Title") or "").strip()
     except Exception as error:  # pypdf raises many kinds
-        words = " ".join(str(error).split())[:120] or type(error).__name__
-        raise DataError([Finding("E113", f"the PDF is damaged or locked ({words}).", "Open it and save it again.", path)]) from None
-    return Document(name, title or stem(name), text, metadata={"pages": begins, "file": Path(path).name})
+        message = " ".join(str(error).split())[:120] or type(error).__name__
+        raise DataError([Finding("E113", f"the PDF is damaged or locked ({message}).", "Open it and save it again.", path)]) from None
+    return Document(name, title or title_of(name), text, metadata={"pages": offsets, "file": Path(path).name})
 
 
-def pages(opened: Any) -> tuple[str, list[int]]:
-    """The pages' text, and where each begins."""
-    text, begins = [], []
-    at = 0
-    for page in opened.pages:
-        begins.append(at)
-        held = (page.extract_text() or "").replace("\0", "").replace("\r\n", "\n")
-        held = held.encode("utf-8", "replace").decode("utf-8")
-        text.append(held + "\n\n")
-        at += len(text[-1])
-    return "".join(text), begins
+def join_pages(reader: Any) -> tuple[str, list[int]]:
+    """The pages' text, and the offset of each in it."""
+    pieces, offsets = [], []
+    offset = 0
+    for page in reader.pages:
+        offsets.append(offset)
+        page_text = (page.extract_text() or "").replace("\0", "").replace("\r\n", "\n")
+        page_text = page_text.encode("utf-8", "replace").decode("utf-8")
+        pieces.append(page_text + "\n\n")
+        offset += len(pieces[-1])
+    return "".join(pieces), offsets

@@ -7,78 +7,78 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from headstart.contract import Field
-from headstart.data.columns import choose
+from headstart.data.columns import assign_columns
 from headstart.data.table import Table, open_table
 from headstart.errors import DataError
-from headstart.retrieval.documents.document import Account, Document
+from headstart.retrieval.documents.document import Document, ReadReport
 from headstart.settings import Data
 from headstart.text.normalise import hash_text
 
 FIELDS = (
-    Field("text", "the document's text", usual=("passage", "answer", "document", "body", "content", "contents", "article", "abstract",
+    Field("text", "the document's text", aliases=("passage", "answer", "document", "body", "content", "contents", "article", "abstract",
                                                 "context", "summary", "description")),
     Field("title", "its title", required=False),
     Field("id", "its name, by which it is cited and evaluated", required=False),
 )
-USUAL = {"title": ("title", "headline", "heading", "subject"),
+COMMON_COLUMNS = {"title": ("title", "headline", "heading", "subject"),
          "id": ("id", "_id", "document_id", "doc_id", "docid", "passage_id", "pid", "url")}
 
 
-def read(path: str, name: str, settings: Data, columns: Mapping[str, str], account: Account) -> Iterator[Document]:
+def read(path: str, name: str, settings: Data, columns: Mapping[str, str], report: ReadReport) -> Iterator[Document]:
     """A document a row; `name` goes before the ids of a file in a folder. Raises DataError for faulty rows, or counts them."""
     table = open_table(path, settings)
     faults = [finding for finding in table.findings if finding.level == "fault"]
     if faults and settings.bad_rows == "stop":
         raise DataError(faults, counts=table.counts)
     for finding in faults:
-        account.leave_out(finding.text().split(" [")[0], "faulty rows", finding.message)
-    account.reasons["faulty rows"] += sum(count for code, count in table.counts.items() if code[0] == "E") - len(faults)
-    account.reasons += type(account.reasons)()  # a count of 0 goes
-    chosen = choose(table.columns, FIELDS, columns, detected(table), table.path, False)
-    places = {field: [table.columns.index(column) for column in names] for field, names in chosen.items()}
-    seen: set[int] = set()
+        report.skip(finding.text().split(" [")[0], "faulty rows", finding.message)
+    report.reason_counts["faulty rows"] += sum(count for code, count in table.counts.items() if code[0] == "E") - len(faults)
+    report.reason_counts += type(report.reason_counts)()  # a count of 0 goes
+    field_columns = assign_columns(table.columns, FIELDS, columns, detect_columns(table), table.path, False)
+    field_indices = {field: [table.columns.index(column) for column in names] for field, names in field_columns.items()}
+    id_hashes: set[int] = set()
     for record in table:
-        held = {field: joined([record.values[place] for place in inner]) for field, inner in places.items()}
-        own = held.get("id", "").strip() or str(record.id)
-        if not any(mark.isalnum() for mark in held["text"]):
-            account.leave_out(f"{table.path}:{record.line or record.id}", "without words", "the row's text is empty")
+        texts = {field: join_texts([record.values[index] for index in indices]) for field, indices in field_indices.items()}
+        document_id = texts.get("id", "").strip() or str(record.id)
+        if not any(character.isalnum() for character in texts["text"]):
+            report.skip(f"{table.path}:{record.line or record.id}", "without words", "the row's text is empty")
             continue
-        if "id" in places:
-            own = unused(own, seen, account)
-        account.read[table.sheet.words[0]] += 1
-        yield Document(f"{name}#{own}" if name else own, held.get("title", "").strip(), held["text"])
+        if "id" in field_indices:
+            document_id = unique_id(document_id, id_hashes, report)
+        report.documents_read[table.builder.format_parts[0]] += 1
+        yield Document(f"{name}#{document_id}" if name else document_id, texts.get("title", "").strip(), texts["text"])
 
 
-def detected(table: Table) -> dict[str, str]:
-    """Columns of titles and ids by their usual names."""
-    lowered = {column.lower(): column for column in reversed(table.columns)}
-    return {field: next(lowered[one] for one in usual if one in lowered) for field, usual in USUAL.items()
-            if any(one in lowered for one in usual)}
+def detect_columns(table: Table) -> dict[str, str]:
+    """Columns of titles and ids by their common names."""
+    columns = {column.lower(): column for column in reversed(table.columns)}
+    return {field: next(columns[name] for name in common if name in columns) for field, common in COMMON_COLUMNS.items()
+            if any(name in columns for name in common)}
 
 
-def unused(own: str, seen: set[int], account: Account) -> str:
-    """The id, or ID#2, ID#3 … where it stands already."""
-    found, number = own, 1
-    while hash_text(found) in seen:
+def unique_id(document_id: str, id_hashes: set[int], report: ReadReport) -> str:
+    """The id, or ID#2, ID#3 … where an earlier document has it."""
+    candidate, number = document_id, 1
+    while hash_text(candidate) in id_hashes:
         number += 1
-        found = f"{own}#{number}"
-    seen.add(hash_text(found))
-    account.renamed += number > 1
-    return found
+        candidate = f"{document_id}#{number}"
+    id_hashes.add(hash_text(candidate))
+    report.renamed_count += number > 1
+    return candidate
 
 
-def joined(values: list[Any]) -> str:
-    """Values as one text, lists part by part."""
-    return "\n\n".join(part for value in values for part in parts(value) if part)
+def join_texts(values: list[Any]) -> str:
+    """Values as one text, lists item by item."""
+    return "\n\n".join(text for value in values for text in texts_of(value) if text)
 
 
-def parts(value: Any) -> list[str]:
+def texts_of(value: Any) -> list[str]:
     """A value as texts: a list gives several, an object its text."""
     if value is None:
         return []
     if isinstance(value, list):
-        return [part for one in value for part in parts(one)]
+        return [item_text for item in value for item_text in texts_of(item)]
     if isinstance(value, dict) and isinstance(value.get("text"), str | list):
-        return parts(value["text"])
+        return texts_of(value["text"])
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return [text.encode("utf-8", "replace").decode("utf-8")]  # half a pair of surrogates, which JSON can carry, is no letter

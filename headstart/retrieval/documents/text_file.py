@@ -6,9 +6,9 @@ import codecs
 import re
 from pathlib import Path
 
-from headstart.data.readers.source_file import FOREIGN, Raw, damaged, encoding_of
-from headstart.data.readers.table_builder import Sheet
-from headstart.data.table import shown
+from headstart.data.readers.source_file import FOREIGN_SIGNATURES, SourceFile, decompression_errors, detect_encoding
+from headstart.data.readers.table_builder import TableBuilder
+from headstart.data.table import display_path
 from headstart.retrieval.documents.document import Document
 from headstart.settings import Data
 
@@ -17,41 +17,42 @@ CHARSET = re.compile(rb"""charset\s*=\s*["']?([\w.:-]+)""", re.I)
 
 def read(path: str, name: str, settings: Data) -> Document:
     """A text file; its title is its name."""
-    return Document(name, stem(name), text_of(path, settings))
+    return Document(name, title_of(name), text_of(path, settings))
 
 
-def stem(name: str) -> str:
+def title_of(name: str) -> str:
     """A file's name as a title: "notes/tea_and-cake.txt.gz" -> "tea and cake"."""
     base = Path(name).name
-    held = base.removesuffix(".gz")
-    return re.sub(r"[_\-\s]+", " ", Path(held).stem).strip() or base
+    uncompressed = base.removesuffix(".gz")
+    return re.sub(r"[_\-\s]+", " ", Path(uncompressed).stem).strip() or base
 
 
 def text_of(path: str, settings: Data, *, markup: bool = False) -> str:
     """All text of a file, line ends as \\n; `markup`: the file may name its own encoding. Raises DataError for what is no text."""
-    sheet = Sheet(shown(path))
-    raw = Raw(path, sheet)
-    with damaged(sheet), raw.open() as file:
-        start = file.read(2**16)
-    if not start.strip(b"\x00\t\n\r "):
-        raise sheet.stop("E101", "the file is empty.", "Check that it was written.")
-    for mark, kind in FOREIGN:
-        if start.startswith(mark):
-            raise sheet.stop("E112", f"the file is {kind}, not a text.", "Give it the name of what it is.")
-    if not markup and start[:200].lstrip().lower().startswith((b"<!doctype html", b"<html")):
-        raise sheet.stop("E112", "the file is a web page.", "Call it .html.")
-    encoding = (markup and settings.encoding == "" and told(start)) or encoding_of(raw, start, settings.encoding)
-    with damaged(sheet), raw.open() as file:
+    builder = TableBuilder(display_path(path))
+    source_file = SourceFile(path, builder)
+    with decompression_errors(builder), source_file.open() as file:
+        head = file.read(2**16)
+    if not head.strip(b"\x00\t\n\r "):
+        raise builder.fatal_error("E101", "the file is empty.", "Check that it was written.")
+    for signature, kind in FOREIGN_SIGNATURES:
+        if head.startswith(signature):
+            raise builder.fatal_error("E112", f"the file is {kind}, not a text.", "Give it the name of what it is.")
+    if not markup and head[:200].lstrip().lower().startswith((b"<!doctype html", b"<html")):
+        raise builder.fatal_error("E112", "the file is a web page.", "Call it .html.")
+    encoding = (markup and settings.encoding == "" and declared_encoding(head)) or detect_encoding(source_file, head, settings.encoding)
+    with decompression_errors(builder), source_file.open() as file:
         text = file.read().decode(encoding, errors="replace").removeprefix("\ufeff")
-    if "\0" in text or sum(not mark.isprintable() and mark not in "\t\n\r\f\v" for mark in text[:10_000]) > 0.1 * min(len(text), 10_000):
-        raise sheet.stop("E106", "the file holds bytes that are no text.", "Give it the name of what it is, or write it as UTF-8.")
+    start = text[:10_000]
+    if "\0" in text or sum(not character.isprintable() and character not in "\t\n\r\f\v" for character in start) > 0.1 * len(start):
+        raise builder.fatal_error("E106", "the file holds bytes that are no text.", "Give it the name of what it is, or write it as UTF-8.")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def told(start: bytes) -> str:
-    """The encoding that a page names itself, where Python knows it."""
-    found = CHARSET.search(start[:4096])
+def declared_encoding(head: bytes) -> str:
+    """The encoding that a page declares, "" where there is none or Python does not know it."""
+    match = CHARSET.search(head[:4096])
     try:
-        return codecs.lookup(found.group(1).decode("ascii")).name if found else ""
+        return codecs.lookup(match.group(1).decode("ascii")).name if match else ""
     except (LookupError, UnicodeDecodeError):
         return ""

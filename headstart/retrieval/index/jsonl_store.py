@@ -1,6 +1,6 @@
-"""Objects on the disk, a line of JSON each, read one by one when they are asked for.
+"""Records on the disk, a line of JSON each, read one by one as they are needed.
 
-N lines. Beside LINES.jsonl stands LINES.npy: where each line begins, and where the last one ends, (N + 1,).
+N lines. Beside NAME.jsonl stands NAME.npy: the offset of each line, and of the end of the last one, (N + 1,).
 """
 
 from __future__ import annotations
@@ -17,71 +17,71 @@ from typing import Any, Self
 import numpy as np
 
 
-class Written:
-    """Writes objects one after the other; memory grows by 8 bytes a line."""
+class JsonlWriter:
+    """Writes records one after the other; memory grows by 8 bytes a line."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.file = path.open("wb", buffering=2**20)
-        self.borders = array.array("q", [0])
+        self.offsets = array.array("q", [0])
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self.file.flush()
         os.fsync(self.file.fileno())
         self.file.close()
         if kind is None:
-            np.save(self.path.with_suffix(".npy"), np.frombuffer(self.borders, dtype=np.int64))
+            np.save(self.path.with_suffix(".npy"), np.frombuffer(self.offsets, dtype=np.int64))
 
     def __len__(self) -> int:
-        return len(self.borders) - 1
+        return len(self.offsets) - 1
 
-    def write(self, held: Mapping[str, Any]) -> None:
-        """One more object."""
-        self.raw(json.dumps(held, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass") + b"\n")
+    def write(self, record: Mapping[str, Any]) -> None:
+        """One more record."""
+        self.write_line(json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass") + b"\n")
 
-    def raw(self, line: bytes) -> None:
+    def write_line(self, line: bytes) -> None:
         """One more line as it is."""
         self.file.write(line)
-        self.borders.append(self.borders[-1] + len(line))
+        self.offsets.append(self.offsets[-1] + len(line))
 
 
-class Lines:
-    """Objects that were written; several threads may read."""
+class JsonlReader:
+    """Reads the records of a file by row; several threads may read."""
 
     def __init__(self, path: Path) -> None:
         self.file = path.open("rb")
         weakref.finalize(self, self.file.close)
-        self.borders = np.load(path.with_suffix(".npy"), mmap_mode="r", allow_pickle=False)
+        self.offsets = np.load(path.with_suffix(".npy"), mmap_mode="r", allow_pickle=False)
 
     def __len__(self) -> int:
-        return len(self.borders) - 1
+        return len(self.offsets) - 1
 
     def __getitem__(self, row: int) -> dict[str, Any]:
-        return parsed(self.raw(row))
+        return parse_line(self.read_line(row))
 
-    def raw(self, row: int) -> bytes:
-        """The line as it stands."""
+    def read_line(self, row: int) -> bytes:
+        """The bytes of one line."""
         if not 0 <= row < len(self):
             raise IndexError(row)
-        begin, end = int(self.borders[row]), int(self.borders[row + 1])
+        begin, end = int(self.offsets[row]), int(self.offsets[row + 1])
         return os.pread(self.file.fileno(), end - begin, begin)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        return (parsed(line) for line in self.stream())
+        return (parse_line(line) for line in self.lines())
 
-    def stream(self) -> Iterator[bytes]:
+    def lines(self) -> Iterator[bytes]:
         """All lines in order."""
-        return (self.raw(row) for row in range(len(self)))
+        return (self.read_line(row) for row in range(len(self)))
 
     def close(self) -> None:
         """No more will be read."""
         self.file.close()
 
 
-def parsed(line: bytes) -> dict[str, Any]:
-    """A line as an object."""
-    held: dict[str, Any] = json.loads(line.decode("utf-8", "surrogatepass"))
-    return held
+def parse_line(line: bytes) -> dict[str, Any]:
+    """A line as a record."""
+    record: dict[str, Any] = json.loads(line.decode("utf-8", "surrogatepass"))
+    return record

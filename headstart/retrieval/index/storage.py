@@ -1,6 +1,6 @@
-"""What the passages of an index are, part by part: passages, documents, words; nothing is made twice.
+"""The parts of an index but its vectors: passages, documents, token ids, postings; what a previous version has is reused.
 
-N passages. Texts are known by 64-bit hashes.
+N passages. Texts are identified by 64-bit hashes.
 """
 
 from __future__ import annotations
@@ -16,140 +16,148 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.retrieval.documents.chunking import cut, subject
+from headstart.retrieval.documents.chunking import chunk_document, searchable_text
 from headstart.retrieval.documents.document import Document
-from headstart.retrieval.documents.near_duplicates import BANDS, ROWS, folds, signature
+from headstart.retrieval.documents.near_duplicates import BANDS, ROWS, representatives, signature
 from headstart.retrieval.documents.passage import Passage
-from headstart.retrieval.index.jsonl_store import Lines, Written
+from headstart.retrieval.index.jsonl_store import JsonlReader, JsonlWriter
 from headstart.search.postings import write_postings
 from headstart.search.sparse import tokenize
 from headstart.settings import Index as Settings
 from headstart.text.normalise import hash_text
 
-PASSAGES, DOCUMENTS, FOLDED, HASHES, PLACES = "passages.jsonl", "documents.jsonl", "folded.jsonl", "texts.npy", "places.npy"
-WORDS, TOKENS, TOKEN_BORDERS = "words", "tokens.bin", "tokens.npy"
-RAW = ("raw.jsonl", "raw.npy", "raw_documents.jsonl", "raw_documents.npy", "signatures.bin")
+PASSAGES, DOCUMENTS, FOLDED, TEXT_HASHES, ID_TABLE = "passages.jsonl", "documents.jsonl", "folded.jsonl", "texts.npy", "places.npy"
+POSTINGS, TOKENS, TOKEN_OFFSETS = "words", "tokens.bin", "tokens.npy"
+# While it is built: all passages, before near duplicates are folded, and their signatures.
+RAW_PASSAGES, RAW_DOCUMENTS, SIGNATURES = "raw.jsonl", "raw_documents.jsonl", "signatures.bin"
+TEMPORARY = (RAW_PASSAGES, "raw.npy", RAW_DOCUMENTS, "raw_documents.npy", SIGNATURES)
 
 
-def read_in(folder: Path, documents: Iterable[Document], settings: Settings, told: Callable[[int, int], None]) -> None:
-    """Cut documents into passages, all of them, with what near-duplicates are known by."""
-    with Written(folder / RAW[0]) as raw, Written(folder / RAW[2]) as held, (folder / RAW[4]).open("wb") as signatures:
+def chunk_documents(folder: Path, documents: Iterable[Document], settings: Settings, on_progress: Callable[[int, int], None]) -> None:
+    """Cut documents into passages, and write them all with the signatures by which near duplicates are found."""
+    with JsonlWriter(folder / RAW_PASSAGES) as passages, JsonlWriter(folder / RAW_DOCUMENTS) as entries, \
+            (folder / SIGNATURES).open("wb") as signatures:
         for document in documents:
-            begin = len(raw)
-            for passage in cut(document, words=settings.words, overlap=settings.overlap):
-                raw.write(asdict(passage))
+            begin = len(passages)
+            for passage in chunk_document(document, words=settings.passage_words, overlap=settings.overlap):
+                passages.write(asdict(passage))
                 if settings.near_duplicates is not None:
-                    signatures.write(signature(subject(passage, titles=settings.titles)).tobytes())
-            held.write({"id": document.id, "title": document.title, "hash": content(document), "begin": begin, "end": len(raw),
-                        "metadata": document.metadata})
-            told(len(held), len(raw))
+                    signatures.write(signature(searchable_text(passage, titles=settings.titles)).tobytes())
+            entries.write({"id": document.id, "title": document.title, "hash": content_hash(document), "begin": begin, "end": len(passages),
+                           "metadata": document.metadata})
+            on_progress(len(entries), len(passages))
 
 
-def content(document: Document) -> str:
-    """The hash of all that a document says."""
-    said = json.dumps([document.title, document.text, document.sections], ensure_ascii=False)
-    return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
+def content_hash(document: Document) -> str:
+    """The hash of a document's title, text and sections."""
+    content = json.dumps([document.title, document.text, document.sections], ensure_ascii=False)
+    return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def fold(folder: Path, settings: Settings) -> NDArray[np.int64]:
-    """For each passage that was cut, the one it is folded into (itself where it is kept)."""
-    raw = Lines(folder / RAW[0])
+def find_representatives(folder: Path, settings: Settings) -> NDArray[np.int64]:
+    """For each raw passage, the row of the one that it is folded into (its own where it is kept)."""
+    passages = JsonlReader(folder / RAW_PASSAGES)
     if settings.near_duplicates is None:
-        return np.arange(len(raw), dtype=np.int64)
-    signatures = np.fromfile(folder / RAW[4], dtype=np.uint32).reshape(-1, BANDS * ROWS)
-    return folds(signatures, lambda row: subject(Passage(**raw[row]), titles=settings.titles), settings.near_duplicates)
+        return np.arange(len(passages), dtype=np.int64)
+    signatures = np.fromfile(folder / SIGNATURES, dtype=np.uint32).reshape(-1, BANDS * ROWS)
+
+    def text(row: int) -> str:
+        return searchable_text(Passage(**passages[row]), titles=settings.titles)
+
+    return representatives(signatures, text, settings.near_duplicates)
 
 
-def keep(folder: Path, into: NDArray[np.int64]) -> None:
-    """Write the passages that are kept, what the others were folded into, and the rows of each document."""
-    raw, kept = Lines(folder / RAW[0]), into == np.arange(len(into))
-    rows = (np.cumsum(kept) - 1)[into]  # the row in the index of each passage that was cut
-    with Written(folder / PASSAGES) as passages, Written(folder / FOLDED) as folded:
-        for number, line in enumerate(raw.stream()):
-            if kept[number]:
-                passages.raw(line)
+def write_passages(folder: Path, representative: NDArray[np.int64]) -> None:
+    """Write the passages that are kept, what the others are folded into, and the rows of each document."""
+    raw, is_kept = JsonlReader(folder / RAW_PASSAGES), representative == np.arange(len(representative))
+    rows = (np.cumsum(is_kept) - 1)[representative]  # the row in the index of each raw passage
+    with JsonlWriter(folder / PASSAGES) as passages, JsonlWriter(folder / FOLDED) as folded:
+        for raw_row, line in enumerate(raw.lines()):
+            if is_kept[raw_row]:
+                passages.write_line(line)
             else:
-                held = json.loads(line)
-                folded.write({"row": int(rows[number])} | {name: held[name] for name in ("document", "title", "section", "begin", "end")})
-    names = array.array("q")
-    with Written(folder / DOCUMENTS) as documents:
-        for one in Lines(folder / RAW[2]):
-            begin, end = one.pop("begin"), one.pop("end")
-            documents.write(one | {"rows": as_ranges(np.unique(rows[begin:end]))})
-            names.append(hash_text(one["id"]))
-    held = np.frombuffer(names, dtype=np.int64)
-    order = np.argsort(held, kind="stable")
-    np.save(folder / PLACES, np.stack([held[order], order]))  # hashes of ids, ascending, and each document's place
+                passage = json.loads(line)
+                fields = {name: passage[name] for name in ("document", "title", "section", "begin", "end")}
+                folded.write({"row": int(rows[raw_row])} | fields)
+    id_hashes = array.array("q")
+    with JsonlWriter(folder / DOCUMENTS) as documents:
+        for document in JsonlReader(folder / RAW_DOCUMENTS):
+            begin, end = document.pop("begin"), document.pop("end")
+            documents.write(document | {"rows": to_ranges(np.unique(rows[begin:end]))})
+            id_hashes.append(hash_text(document["id"]))
+    hashes = np.frombuffer(id_hashes, dtype=np.int64)
+    order = np.argsort(hashes, kind="stable")
+    np.save(folder / ID_TABLE, np.stack([hashes[order], order]))  # hashes of ids, ascending, and the position of each document
     raw.close()
-    for name in RAW:
+    for name in TEMPORARY:
         (folder / name).unlink()
 
 
-def as_ranges(rows: NDArray[np.int64]) -> list[list[int]]:
+def to_ranges(rows: NDArray[np.int64]) -> list[list[int]]:
     """Ascending rows as [begin, end) ranges: 3 4 5 9 -> [[3, 6], [9, 10]]."""
     if not len(rows):
         return []
     gaps = np.flatnonzero(np.diff(rows) > 1)
-    found: list[list[int]] = np.stack([rows[np.concatenate([[0], gaps + 1])], rows[np.append(gaps, len(rows) - 1)] + 1], axis=1).tolist()
-    return found
+    ranges: list[list[int]] = np.stack([rows[np.concatenate([[0], gaps + 1])], rows[np.append(gaps, len(rows) - 1)] + 1], axis=1).tolist()
+    return ranges
 
 
-class Earlier:
-    """Where the texts of an index that was built before lie in it."""
+class HashLookup:
+    """Finds the rows of texts by their hashes."""
 
     def __init__(self, hashes: NDArray[np.int64]) -> None:
         self.order = np.argsort(hashes, kind="stable")
         self.hashes = hashes[self.order]
 
     def rows(self, hashes: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The row of each text, -1 where it was not there."""
+        """The row of each text, -1 where there is none."""
         if not len(self.hashes):
             return np.full(len(hashes), -1, dtype=np.int64)
-        places = np.minimum(np.searchsorted(self.hashes, hashes), len(self.hashes) - 1)
-        found: NDArray[np.int64] = np.where(self.hashes[places] == hashes, self.order[places], -1)
-        return found
+        positions = np.minimum(np.searchsorted(self.hashes, hashes), len(self.hashes) - 1)
+        rows: NDArray[np.int64] = np.where(self.hashes[positions] == hashes, self.order[positions], -1)
+        return rows
 
 
-def count_words(folder: Path, settings: Settings, before: Path | None) -> None:
-    """Write the words of every passage and the table that searches by them; those of a text that `before` holds come from there."""
-    old = Tokens(before) if before is not None else None
-    known = Earlier(np.load(before / HASHES)) if before is not None else Earlier(np.zeros(0, dtype=np.int64))
-    translated = np.full(len(old.vocabulary) if old is not None else 0, -1, dtype=np.int32)
+def write_tokens(folder: Path, settings: Settings, previous: Path | None) -> None:
+    """Write the token ids of every passage and their postings; those of a text that `previous` has are taken from there."""
+    previous_tokens = StoredTokens(previous) if previous is not None else None
+    previous_rows = HashLookup(np.load(previous / TEXT_HASHES)) if previous is not None else HashLookup(np.zeros(0, dtype=np.int64))
+    new_ids = np.full(len(previous_tokens.vocabulary) if previous_tokens is not None else 0, -1, dtype=np.int32)
     vocabulary = {"": 0}  # the library wants a word of no text
-    hashes, borders = array.array("q"), array.array("q", [0])
-    with (folder / TOKENS).open("wb", buffering=2**20) as out:
-        for held in Lines(folder / PASSAGES):
-            text = subject(Passage(**held), titles=settings.titles)
+    hashes, offsets = array.array("q"), array.array("q", [0])
+    with (folder / TOKENS).open("wb", buffering=2**20) as file:
+        for passage in JsonlReader(folder / PASSAGES):
+            text = searchable_text(Passage(**passage), titles=settings.titles)
             hashes.append(hash_text(text))
-            row = int(known.rows(np.asarray(hashes[-1:], dtype=np.int64))[0]) if old is not None else -1
-            if old is not None and row >= 0:
-                ids = old.of(row)
-                for number in ids[translated[ids] < 0].tolist():
-                    translated[number] = vocabulary.setdefault(old.vocabulary[number], len(vocabulary))
-                made = translated[ids]
+            row = int(previous_rows.rows(np.asarray(hashes[-1:], dtype=np.int64))[0]) if previous_tokens is not None else -1
+            if previous_tokens is not None and row >= 0:
+                previous_ids = previous_tokens.row_ids(row)
+                for token_id in previous_ids[new_ids[previous_ids] < 0].tolist():
+                    new_ids[token_id] = vocabulary.setdefault(previous_tokens.vocabulary[token_id], len(vocabulary))
+                token_ids = new_ids[previous_ids]
             else:
-                made = np.asarray([vocabulary.setdefault(word, len(vocabulary)) for word in tokenize(text)], dtype=np.int32)
-            out.write(made.tobytes())
-            borders.append(borders[-1] + len(made))
-    np.save(folder / HASHES, np.frombuffer(hashes, dtype=np.int64))
-    np.save(folder / TOKEN_BORDERS, np.frombuffer(borders, dtype=np.int64))
-    write_postings(folder / WORDS, mapped(folder / TOKENS), np.frombuffer(borders, dtype=np.int64), vocabulary)
+                token_ids = np.asarray([vocabulary.setdefault(word, len(vocabulary)) for word in tokenize(text)], dtype=np.int32)
+            file.write(token_ids.tobytes())
+            offsets.append(offsets[-1] + len(token_ids))
+    np.save(folder / TEXT_HASHES, np.frombuffer(hashes, dtype=np.int64))
+    np.save(folder / TOKEN_OFFSETS, np.frombuffer(offsets, dtype=np.int64))
+    write_postings(folder / POSTINGS, map_token_ids(folder / TOKENS), np.frombuffer(offsets, dtype=np.int64), vocabulary)
 
 
-def mapped(path: Path) -> NDArray[np.int32]:
-    """Numbers of words on the disk."""
+def map_token_ids(path: Path) -> NDArray[np.int32]:
+    """Token ids on the disk."""
     return np.memmap(path, dtype=np.int32, mode="r") if path.stat().st_size else np.zeros(0, dtype=np.int32)
 
 
-class Tokens:
-    """The words of an index's passages, by number."""
+class StoredTokens:
+    """The token ids of an index's passages, and its vocabulary."""
 
     def __init__(self, folder: Path) -> None:
-        self.words = mapped(folder / TOKENS)
-        self.borders = np.load(folder / TOKEN_BORDERS)
-        held: Mapping[str, int] = json.loads((folder / WORDS / "vocab.index.json").read_text(encoding="utf-8"))
-        self.vocabulary: Sequence[str] = list(held)
+        self.ids = map_token_ids(folder / TOKENS)
+        self.offsets = np.load(folder / TOKEN_OFFSETS)
+        vocabulary: Mapping[str, int] = json.loads((folder / POSTINGS / "vocab.index.json").read_text(encoding="utf-8"))
+        self.vocabulary: Sequence[str] = list(vocabulary)
 
-    def of(self, row: int) -> NDArray[Any]:
-        """Those of one passage, in order."""
-        return np.asarray(self.words[self.borders[row]:self.borders[row + 1]])
+    def row_ids(self, row: int) -> NDArray[Any]:
+        """The token ids of one passage, in order."""
+        return np.asarray(self.ids[self.offsets[row]:self.offsets[row + 1]])

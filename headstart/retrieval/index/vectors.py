@@ -1,4 +1,4 @@
-"""The vectors of an index: made once, kept as they come, put together at the end.
+"""The vectors of an index: made once, journaled as they come, assembled at the end.
 
 N passages, W width. What is ready is kept in the journal, a file of hashes and vectors for every CHUNK of texts; a build that
 was cut off finds it there and goes on with the next chunk, so that its vectors are bit for bit those of one that was not.
@@ -7,7 +7,6 @@ was cut off finds it there and goes on with the next chunk, so that its vectors 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,34 +16,34 @@ from numpy.typing import NDArray
 
 from headstart.artifacts.artifact import model_folder
 from headstart.errors import Exit, UserError
-from headstart.models.loading.model_info import facts
+from headstart.files import sha256, staged_file
+from headstart.models.loading.model_info import model_info
 from headstart.prediction.embed import embed
-from headstart.prediction.predict import CHUNK
-from headstart.retrieval.index.storage import Earlier
-from headstart.search.dense import as_bytes
+from headstart.prediction.predict import PREDICTION_CHUNK
+from headstart.retrieval.index.storage import HashLookup
+from headstart.search.dense import quantize_int8
 
 if TYPE_CHECKING:
     from headstart.models.model import Model
 
 VECTORS, SCALES = "vectors.npy", "scales.npy"
 BLOCK = 65_536  # rows that are copied at a time
-SPELLING = ("config.json", "tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "spiece.model", "sentencepiece.bpe.model",
+TOKENIZER_FILES = ("config.json", "tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "spiece.model", "sentencepiece.bpe.model",
             "tokenizer_config.json")
 
 
 def fingerprint(reference: str, *, allow_pickle: bool = False) -> dict[str, Any]:
     """A model as an index names it: reference (a folder by its whole path), hash of weights, config and tokenizer, width."""
-    known = facts(model_folder(reference), allow_pickle=allow_pickle)
-    made = hashlib.sha256()
-    for file in [*known.files, *(known.folder / name for name in SPELLING)]:
+    info = model_info(model_folder(reference), allow_pickle=allow_pickle)
+    digest = hashlib.sha256()
+    for file in [*info.files, *(info.folder / name for name in TOKENIZER_FILES)]:
         if file.is_file():
-            with file.open("rb") as opened:
-                made.update(f"{file.name} {hashlib.file_digest(opened, 'sha256').hexdigest()}\n".encode())
-    named = str(Path(reference).resolve()) if Path(reference).exists() else reference
-    return {"reference": named, "sha256": made.hexdigest(), "width": known.width}
+            digest.update(f"{file.name} {sha256(file)}\n".encode())
+    full_reference = str(Path(reference).resolve()) if Path(reference).exists() else reference
+    return {"reference": full_reference, "sha256": digest.hexdigest(), "width": info.width}
 
 
-class Journal:
+class VectorJournal:
     """Vectors that are ready, (n, W) float16 a file, each under the hash of its text."""
 
     def __init__(self, folder: Path) -> None:
@@ -55,76 +54,74 @@ class Journal:
         self.files = sorted(folder.glob("*.npy"))
         self.hashes = [self.read(number)[0] for number in range(len(self.files))]
 
-    def read(self, number: int) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
+    def read(self, index: int) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
         """Hashes and vectors of one file."""
-        with self.files[number].open("rb") as file:
+        with self.files[index].open("rb") as file:
             return np.load(file, allow_pickle=False), np.load(file, allow_pickle=False)
 
-    def ready(self) -> NDArray[np.int64]:
-        """The hashes of all texts whose vectors are here."""
+    def all_hashes(self) -> NDArray[np.int64]:
+        """The hashes of all texts whose vectors are in the journal."""
         return np.concatenate([np.zeros(0, dtype=np.int64), *self.hashes])
 
     def write(self, hashes: NDArray[np.int64], vectors: NDArray[np.float16]) -> None:
         """One more file, whole or not there."""
-        place = self.folder / f"{len(self.files):06}.npy"
-        staging = self.folder / f".{place.name}.part"
-        with staging.open("wb") as file:
+        path = self.folder / f"{len(self.files):06}.npy"
+        with staged_file(path, "wb") as file:
             np.save(file, hashes)
             np.save(file, vectors)
-            file.flush()
-            os.fsync(file.fileno())
-        staging.replace(place)
-        self.files.append(place)
+        self.files.append(path)
         self.hashes.append(hashes)
 
 
-def encode(load: Callable[[], Model], hashes: NDArray[np.int64], wanted: NDArray[np.int64], text: Callable[[int], str], journal: Journal, *,
-           batch_tokens: int, told: Callable[[int, int], None]) -> int:
-    """Make the vectors of the wanted rows that the journal lacks, chunk by chunk; how many were made."""
-    ready, made = journal.ready(), 0
+def encode_passages(load_model: Callable[[], Model], hashes: NDArray[np.int64], rows_to_encode: NDArray[np.int64],
+                    text: Callable[[int], str], journal: VectorJournal, *, batch_tokens: int,
+                    on_progress: Callable[[int, int], None]) -> int:
+    """Make the vectors of rows that the journal lacks, chunk by chunk; how many were made."""
+    journaled, encoded = journal.all_hashes(), 0
     model: Model | None = None
-    for begin in range(0, len(wanted), CHUNK):
-        chosen = wanted[begin:begin + CHUNK]
-        rows = chosen[~np.isin(hashes[chosen], ready)]
+    for start in range(0, len(rows_to_encode), PREDICTION_CHUNK):
+        chunk = rows_to_encode[start:start + PREDICTION_CHUNK]
+        rows = chunk[~np.isin(hashes[chunk], journaled)]
         if len(rows):
-            model = model or load()
+            model = model or load_model()
             texts = [text(row) for row in rows.tolist()]
             vectors = np.concatenate(list(embed(model, texts, pool="mean", normalise=True, batch_tokens=batch_tokens)))
-            if (wrong := ~np.isfinite(vectors).all(axis=1)).any():
-                raise UserError(f"The model gives no number for a text: {texts[int(wrong.argmax())][:80]!r}.", fix="Choose another model.",
-                                exit=Exit.DATA)
+            if (non_finite := ~np.isfinite(vectors).all(axis=1)).any():
+                raise UserError(f"The model gives no number for a text: {texts[int(non_finite.argmax())][:80]!r}.",
+                                fix="Choose another model.", exit=Exit.DATA)
             journal.write(hashes[rows], vectors.astype(np.float16))
-            made += len(rows)
-            sample = [len(model.tokenizer.tokenize(one).ids) for one in texts[::16]]
-            told(min(len(wanted), begin + CHUNK), len(texts) * sum(sample) // len(sample))
+            encoded += len(rows)
+            token_counts = [len(model.tokenizer.tokenize(sampled_text).ids) for sampled_text in texts[::16]]
+            on_progress(min(len(rows_to_encode), start + PREDICTION_CHUNK), len(texts) * sum(token_counts) // len(token_counts))
         else:
-            told(min(len(wanted), begin + CHUNK), 0)
-    return made
+            on_progress(min(len(rows_to_encode), start + PREDICTION_CHUNK), 0)
+    return encoded
 
 
-def put_together(folder: Path, hashes: NDArray[np.int64], width: int, form: str, journal: Journal, before: Path | None,
-                 old_rows: NDArray[np.int64]) -> None:
-    """Write the vectors in the order of the passages, from the journal and from the index that was there before."""
-    kind = np.int8 if form == "int8" else np.float16
-    table: Any = np.lib.format.open_memmap(folder / VECTORS, mode="w+", dtype=kind, shape=(len(hashes), width))
+def assemble_vectors(folder: Path, hashes: NDArray[np.int64], width: int, vector_dtype: str, journal: VectorJournal,
+                     previous: Path | None, previous_rows: NDArray[np.int64]) -> None:
+    """Write the vectors in the order of the passages, from the journal and from the previous version."""
+    dtype = np.int8 if vector_dtype == "int8" else np.float16
+    table: Any = np.lib.format.open_memmap(folder / VECTORS, mode="w+", dtype=dtype, shape=(len(hashes), width))
     scales = np.zeros(len(hashes), dtype=np.float32)
-    if before is not None:
-        old = np.load(before / VECTORS, mmap_mode="r", allow_pickle=False)
-        old_scales = np.load(before / SCALES, allow_pickle=False) if form == "int8" else np.zeros(len(old), dtype=np.float32)
-        for begin in range(0, len(hashes), BLOCK):
-            rows = np.flatnonzero(old_rows[begin:begin + BLOCK] >= 0) + begin
-            table[rows], scales[rows] = old[old_rows[rows]], old_scales[old_rows[rows]]
-    open_rows = np.flatnonzero(old_rows < 0)
-    for number in range(len(journal.files)):
-        own, vectors = journal.read(number)
-        places = Earlier(own).rows(hashes[open_rows])
-        rows, places = open_rows[places >= 0], places[places >= 0]
-        if form == "int8":
-            table[rows], scales[rows] = as_bytes(vectors[places])
+    if previous is not None:
+        previous_vectors = np.load(previous / VECTORS, mmap_mode="r", allow_pickle=False)
+        previous_scales = (np.load(previous / SCALES, allow_pickle=False) if vector_dtype == "int8"
+                           else np.zeros(len(previous_vectors), dtype=np.float32))
+        for start in range(0, len(hashes), BLOCK):
+            rows = np.flatnonzero(previous_rows[start:start + BLOCK] >= 0) + start
+            table[rows], scales[rows] = previous_vectors[previous_rows[rows]], previous_scales[previous_rows[rows]]
+    missing_rows = np.flatnonzero(previous_rows < 0)
+    for index in range(len(journal.files)):
+        hashes_of_file, vectors = journal.read(index)
+        positions = HashLookup(hashes_of_file).rows(hashes[missing_rows])
+        rows, positions = missing_rows[positions >= 0], positions[positions >= 0]
+        if vector_dtype == "int8":
+            table[rows], scales[rows] = quantize_int8(vectors[positions])
         else:
-            table[rows] = vectors[places]
-        open_rows = np.setdiff1d(open_rows, rows, assume_unique=True)
-    assert not len(open_rows), f"{len(open_rows)} passages have no vector"
+            table[rows] = vectors[positions]
+        missing_rows = np.setdiff1d(missing_rows, rows, assume_unique=True)
+    assert not len(missing_rows), f"{len(missing_rows)} passages have no vector"
     table.flush()
-    if form == "int8":
+    if vector_dtype == "int8":
         np.save(folder / SCALES, scales)

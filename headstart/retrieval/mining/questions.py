@@ -1,4 +1,4 @@
-"""Questions with their right answers, as a file gives them: what retrievers and writers are taught and measured on."""
+"""Questions with their right answers, read from a file: what retrievers and generators are trained and evaluated on."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from headstart.contract import Field, Json, Row
-from headstart.data.columns import choose, rows
+from headstart.data.columns import assign_columns, field_rows
 from headstart.data.table import open_table
 from headstart.errors import DataError, Exit, Finding, UserError
 from headstart.settings import Data
 
 FIELDS = (
-    Field("question", "the question", usual=("question", "query", "title")),
-    Field("details", "what was said beside the question", required=False),
+    Field("question", "the question", aliases=("question", "query", "title")),
+    Field("details", "further context of the question", required=False),
     Field("answer", "a text that answers it", required=False),
     Field("answers", "several texts that answer it, best first", type="list", required=False),
     Field("document", "the id of the document that answers it", required=False),
@@ -33,66 +33,67 @@ class Question:
     details: str = ""
     scores: tuple[float | None, ...] = ()
 
-    def good(self, least: float) -> tuple[str, ...]:
-        """The first answer, and others with a score of at least `least`."""
-        return tuple(text for place, (text, score) in enumerate(zip(self.answers, self.scores, strict=True))
-                     if place == 0 or (score is not None and score >= least))
+    def good_answers(self, min_score: float) -> tuple[str, ...]:
+        """The first answer, and others with a score of at least `min_score`."""
+        return tuple(text for rank, (text, score) in enumerate(zip(self.answers, self.scores, strict=True))
+                     if rank == 0 or (score is not None and score >= min_score))
 
 
-def read_questions(path: str, data: Data, given: Mapping[str, str], *, answered: bool = True) -> list[Question]:
+def read_questions(path: str, data: Data, columns: Mapping[str, str], *, need_answer: bool = True) -> list[Question]:
     """The questions of a file; raises UserError, or DataError with every row that cannot be used (65).
 
-    With `answered` each row needs an answer or a document; `given` names columns. Rows are left out with data.bad_rows=skip.
+    With `need_answer` each row needs an answer or a document; `columns` names columns. Bad rows are skipped with data.bad_rows=skip.
     """
     table = open_table(path, data)
-    chosen = choose(table.columns, FIELDS, {name: held for name, held in given.items() if name in {one.name for one in FIELDS}}, None,
-                    table.path, True)
-    found, faults = [], [finding for finding in table.findings if finding.level == "fault"]
-    for row in rows(table, chosen, FIELDS):
+    named_columns = {name: column for name, column in columns.items() if name in {field.name for field in FIELDS}}
+    field_columns = assign_columns(table.columns, FIELDS, named_columns, None, table.path, True)
+    questions, faults = [], [finding for finding in table.findings if finding.level == "fault"]
+    for row in field_rows(table, field_columns, FIELDS):
         try:
-            one = question_of(row)
+            question = parse_question(row)
         except ValueError as error:
             faults.append(Finding("E201", str(error), FIX, row.file, row.line, row=row.id))
             continue
-        if answered and not one.answers and one.document is None:
+        if need_answer and not question.answers and question.document is None:
             faults.append(Finding("E202", "the row has neither an answer nor a document.", FIX, row.file, row.line, row=row.id))
             continue
-        found.append(one)
+        questions.append(question)
     if faults and data.bad_rows != "skip":
         raise DataError(faults)
-    if not found:
+    if not questions:
         raise UserError(f"{table.path} has no question that can be used.", fix="Each row needs a question, and an answer or a document.",
                         exit=Exit.DATA)
-    return found
+    return questions
 
 
-def question_of(row: Row) -> Question:
-    """A row as a question; raises ValueError in words."""
-    text = as_text(row.values.get("question"))
+def parse_question(row: Row) -> Question:
+    """A row as a question; raises ValueError with what is wrong."""
+    text = cell_text(row.values.get("question"))
     if not text:
         raise ValueError("the question is empty.")
-    pairs = [(one, None) for one in [as_text(row.values.get("answer"))] if one] + answers_of(row.values.get("answers"))
-    kept: dict[str, float | None] = {}
-    for one, score in pairs:
-        kept.setdefault(one, score)
-    document = as_text(row.values.get("document")) or None
-    return Question(row.id, text, tuple(kept), document, as_text(row.values.get("details")), tuple(kept.values()))
+    scored_answers: list[tuple[str, float | None]] = [(answer, None) for answer in [cell_text(row.values.get("answer"))] if answer]
+    scored_answers += parse_answers(row.values.get("answers"))
+    score_of: dict[str, float | None] = {}
+    for answer, score in scored_answers:
+        score_of.setdefault(answer, score)
+    document = cell_text(row.values.get("document")) or None
+    return Question(row.id, text, tuple(score_of), document, cell_text(row.values.get("details")), tuple(score_of.values()))
 
 
-def answers_of(value: Json) -> list[tuple[str, float | None]]:
+def parse_answers(value: Json) -> list[tuple[str, float | None]]:
     """A list of answers, each a text or {"text": …, "score": …}; also as JSON in a cell."""
     if isinstance(value, str) and value.strip().startswith("["):
         value = json.loads(value)
-    held: Sequence[Json] = value if isinstance(value, list) else [value] if value not in (None, "") else []
-    found = []
-    for place, one in enumerate(held):
-        text, score = (one.get("text"), one.get("score")) if isinstance(one, Mapping) else (one, None)
+    items: Sequence[Json] = value if isinstance(value, list) else [value] if value not in (None, "") else []
+    answers = []
+    for index, item in enumerate(items):
+        text, score = (item.get("text"), item.get("score")) if isinstance(item, Mapping) else (item, None)
         if not isinstance(text, str) or not text.strip():
-            raise ValueError(f"answer {place} is {one!r:.60}, a text was expected.")
-        found.append((text.strip(), float(score) if isinstance(score, int | float) else None))
-    return found
+            raise ValueError(f"answer {index} is {item!r:.60}, a text was expected.")
+        answers.append((text.strip(), float(score) if isinstance(score, int | float) else None))
+    return answers
 
 
-def as_text(value: Json) -> str:
+def cell_text(value: Json) -> str:
     """A cell as a text without space around it."""
     return "" if value is None else value.strip() if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

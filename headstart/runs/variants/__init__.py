@@ -1,1 +1,15 @@
-"""Ways to train beside the plain one: LoRA and distillation."""
+"""Ways to train: plain, LoRA, distillation; each changes a few hooks of a run."""
+
+from headstart.runs.variants.distillation import DistillationVariant
+from headstart.runs.variants.lora import LoraVariant
+from headstart.runs.variants.variant import FromScratch, Variant
+from headstart.settings.run_settings import RunSettings
+
+
+def choose_variant(settings: RunSettings) -> Variant:
+    """The way of training that the settings ask for."""
+    if settings.teacher is not None:
+        return DistillationVariant()
+    if settings.training.adapter != "none":
+        return LoraVariant()
+    return FromScratch() if settings.from_scratch is not None else Variant()

@@ -1,4 +1,4 @@
-"""A teacher in a run: read and checked before anything else, cut into a student, and measured beside it at the end."""
+"""Distillation in a run: the teacher is read and checked before anything else, cut into a student, and measured beside it at the end."""
 
 from __future__ import annotations
 
@@ -7,239 +7,262 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from headstart.artifacts import artifact
 from headstart.contract import Json, Learned, Task
 from headstart.errors import Exit, UserError
-from headstart.evaluation.evaluate import Evaluated, differences, evaluate
+from headstart.evaluation.evaluate import SplitEvaluation, differences, evaluate
+from headstart.models import layer_pruning
+from headstart.models.heads.pooling import last_linear
+from headstart.models.loading.weights import checksum
+from headstart.models.model import Model
+from headstart.prediction.latency import median_milliseconds
 from headstart.prediction.predict import predict
+from headstart.preparation.dataset import Dataset
 from headstart.preparation.examples import Examples
-from headstart.progress import Voice
-from headstart.runs.run_config import Request, resolved
-
-if TYPE_CHECKING:
-    from headstart.models.model import Model
-    from headstart.runs.fit import Fit
-    from headstart.runs.prepare import Dataset
-    from headstart.training.losses.losses import Objective
+from headstart.progress import Reporter
+from headstart.runs.choose_model import choose_model
+from headstart.runs.variants.variant import Variant
+from headstart.settings.run_settings import RunSettings
+from headstart.training.losses import distillation
+from headstart.training.losses.losses import Objective
 
 
 @dataclass
 class Teacher:
-    """A trained model and its task; `kept` are the layers that the student has of it, none with a student of its own."""
+    """A trained model and its task; `student_layers` are the layers that the student has of it, {} for a student of its own."""
 
     task: Task[Any]
     model: Model
-    kept: Mapping[str, tuple[int, ...]]
+    student_layers: Mapping[str, tuple[int, ...]]
 
 
-def opened(asked: Request, device: str, voice: Voice) -> tuple[Request, Teacher]:
-    """The request with what the teacher decides (task, its settings), and the teacher; raises UserError (2, 66, 69, 78)."""
-    from headstart.models.loading.weights import checksum
+class DistillationVariant(Variant):
+    """A student learns from a teacher's outputs and hidden states beside the task's own loss."""
 
-    told = asked.distil
-    if asked.from_scratch is not None or asked.training.adapter != "none":
-        what = "--from-scratch" if asked.from_scratch is not None else f"training.adapter={asked.training.adapter}"
-        raise UserError(f"A student is made of its teacher's layers and trained whole; {what} does not go with it.", fix="Leave it out.",
-                        exit=Exit.SETTINGS)
-    task, model = artifact.load(str(asked.teacher), task_name=asked.task, device=device, allow_pickle=asked.allow_pickle,
-                                language=asked.data.language)
-    found = checksum(model.module.parameters())
-    if asked.teacher_sum not in (None, found):
-        raise UserError(f"The teacher {asked.teacher} is not what it was when the run began (its weights' sum is {found}, it was "
-                        f"{asked.teacher_sum}).", fix="Put its old files back, or begin anew with distil.", exit=Exit.UNAVAILABLE)
-    model.module.requires_grad_(False)
-    model.module.eval()
-    kept = chosen(asked, model)
-    if told.with_teacher:
-        from headstart.training.losses.distillation import refuse
+    pretrained = False  # a baseline on the teacher's states is no cheap one
 
-        refuse(task.head())
-    voice.say(f"teacher: {asked.teacher} ({task.name}, {model.facts.family}, {model.facts.layers} layers of width {model.facts.width})")
-    changes: dict[str, Any] = {}
-    if "encoder" in kept and told.freeze_encoder and not asked.training.freeze and len(kept["encoder"]) == layers_of(model)["encoder"]:
-        changes["training"] = dataclasses.replace(asked.training, freeze="encoder")
-        voice.say("the encoder is the teacher's, whole; it stays as it is (distil.freeze_encoder=false trains it)")
-    own = vars(task.settings) | dict(asked.task_settings)
-    return resolved(asked, task=task.name, model=asked.model or asked.teacher, teacher_sum=found, task_settings=own, device=device,
-                    **changes), Teacher(task, model, kept)
+    def __init__(self) -> None:
+        self.loaded_teacher: Teacher | None = None
+
+    @property
+    def teacher(self) -> Teacher:
+        """The teacher, once the settings are resolved."""
+        assert self.loaded_teacher is not None, "resolve comes first"
+        return self.loaded_teacher
+
+    def resolve(self, settings: RunSettings, device: str, reporter: Reporter) -> RunSettings:
+        """Reads the teacher; the task and its settings are the teacher's. Raises UserError (2, 66, 69, 78)."""
+        if settings.from_scratch is not None or settings.training.adapter != "none":
+            conflict = "--from-scratch" if settings.from_scratch is not None else f"training.adapter={settings.training.adapter}"
+            raise UserError(f"A student is made of its teacher's layers, all of them trained; {conflict} does not go with it.",
+                            fix="Leave it out.", exit=Exit.SETTINGS)
+        task, model = artifact.load(str(settings.teacher), task_name=settings.task, device=device, allow_pickle=settings.allow_pickle,
+                                    language=settings.data.language)
+        weights_sum = checksum(model.module.parameters())
+        if settings.teacher_sum not in (None, weights_sum):
+            raise UserError(f"The teacher {settings.teacher} has changed since the run began (the checksum of its weights is "
+                            f"{weights_sum}, it was {settings.teacher_sum}).", fix="Restore its files, or start a new run with distil.",
+                            exit=Exit.UNAVAILABLE)
+        model.module.requires_grad_(False)
+        model.module.eval()
+        student_layers = choose_student_layers(settings, model)
+        if settings.distil.with_teacher:
+            distillation.check_head(task.head())
+        reporter.info(f"teacher: {settings.teacher} ({task.name}, {model.info.family_name}, {model.info.layers} layers of width "
+                      f"{model.info.width})")
+        changes: dict[str, Any] = {}
+        if ("encoder" in student_layers and settings.distil.freeze_encoder and not settings.training.freeze
+                and len(student_layers["encoder"]) == layer_pruning.stacks(model)["encoder"]):
+            changes["training"] = dataclasses.replace(settings.training, freeze="encoder")
+            reporter.info("the whole encoder is the teacher's; it is frozen (distil.freeze_encoder=false trains it)")
+        self.loaded_teacher = Teacher(task, model, student_layers)
+        return dataclasses.replace(settings, task=task.name, model=settings.model or settings.teacher, teacher_sum=weights_sum,
+                                   task_settings=vars(task.settings) | dict(settings.task_settings), device=device, **changes)
+
+    def dataset(self, dataset: Dataset, settings: RunSettings, reporter: Reporter) -> Dataset:
+        """The rows under the teacher's labels; raises UserError (65) for labels that it does not know."""
+        labelled = with_teacher_labels(self.teacher, dataset)
+        warn_of_rows_seen_by_teacher(settings, labelled, reporter)
+        return labelled
+
+    def model(self, settings: RunSettings, task: Task[Any], device: str, reporter: Reporter) -> tuple[Model, RunSettings]:
+        """The student, and the settings with the weights of the loss that were not set; raises UserError (2, 78)."""
+        if self.teacher.student_layers:
+            student = student_of_teacher(settings, self.teacher, reporter)
+        else:
+            student = choose_model(settings, task, device, reporter)
+        return student, with_loss_weights(settings, self.teacher.model, student)
+
+    def can_pack(self, model: Model, settings: RunSettings) -> bool:
+        """Teacher and student read the same batches; hidden states of an encoder-decoder are compared on padded rows."""
+        compares_states = bool(settings.distil.alpha_hidden or settings.distil.alpha_cosine)
+        if model.kind == "encoder-decoder" and compares_states:
+            return False
+        return super().can_pack(model, settings) and self.teacher.model.can_pack
+
+    def objective(self, task_objective: Objective, task: Task[Any], model: Model, settings: RunSettings) -> Objective:
+        """The task's loss, and with the teacher its outputs and states."""
+        if not settings.distil.with_teacher:
+            return task_objective
+        return distillation.DistillationLoss(task_objective, task.head(), settings.distil, settings.training, self.teacher.model,
+                                             layer_pairs(settings, self.teacher.model, model))
+
+    def scores(self, task: Task[Any], model: Model, evaluated: SplitEvaluation, split: str, settings: RunSettings,
+               reporter: Reporter) -> Mapping[str, Json]:
+        """{"distillation": parameters, milliseconds and scores of both, the student's minus the teacher's}."""
+        teacher, examples, evaluation = self.teacher, evaluated.examples, settings.evaluation
+        teacher.model.tokenizer = teacher.model.tokenizer.with_max_length(
+            min(teacher.model.tokenizer.max_length, model.tokenizer.max_length))
+        reporter.info(f"the teacher predicts {split} ({len(examples):,} rows)")
+        predictions = predict(teacher.task, teacher.model, examples, batch_tokens=evaluation.batch_tokens, seed=settings.seed)
+        teacher_evaluated = evaluate(teacher.task, examples, predictions, resamples=evaluation.resamples, seed=settings.seed)
+        milliseconds = median_milliseconds(task, [teacher.model, model], examples, batch_tokens=evaluation.batch_tokens, seed=settings.seed)
+        models = {name: {"parameters": sum(weight.numel() for weight in transformer.module.parameters()),
+                         "layers": sum(layer_pruning.stacks(transformer).values()), "milliseconds": round(duration, 4),
+                         "scores": {key: score.json() for key, score in model_scores.scores.items()}}
+                  for name, transformer, duration, model_scores in (("teacher", teacher.model, milliseconds[0], teacher_evaluated),
+                                                              ("student", model, milliseconds[1], evaluated))}
+        return {"distillation": {
+            "teacher": settings.teacher, "teacher_sum": settings.teacher_sum, "split": split, "score": next(iter(evaluated.scores)),
+            "kept": {stack or "layers": list(layers) for stack, layers in teacher.student_layers.items()},
+            "with_teacher": settings.distil.with_teacher, "models": models,
+            "difference": differences(task, evaluated, teacher_evaluated, resamples=evaluation.resamples, seed=settings.seed),
+            "speed": round(milliseconds[0] / max(1e-9, milliseconds[1]), 3)}}
 
 
-def tell_seen(asked: Request, dataset: Dataset, voice: Voice) -> None:
+def warn_of_rows_seen_by_teacher(settings: RunSettings, dataset: Dataset, reporter: Reporter) -> None:
     """Say how many dev and test rows of the student are rows that its teacher, a run, was trained on."""
-    data = dataset.json()
+    student_data = dataset.json()
     try:
-        before = json.loads((Path(str(asked.teacher)) / "data.json").read_text(encoding="utf-8"))
-        sums = {one["file"]: one["sha256"] for one in before["files"]}
-        learned, learned_sum = set(before["splits"]["train"]["rows"]), sums[before["splits"]["train"]["file"]]
+        teacher_data = json.loads((Path(str(settings.teacher)) / "data.json").read_text(encoding="utf-8"))
+        teacher_hashes = {file["file"]: file["sha256"] for file in teacher_data["files"]}
+        train_rows, train_hash = set(teacher_data["splits"]["train"]["rows"]), teacher_hashes[teacher_data["splits"]["train"]["file"]]
     except (OSError, ValueError, KeyError):
         return
-    own = {one["file"]: one["sha256"] for one in data["files"]}
-    counts = {name: len(learned & set(held["rows"])) for name, held in data["splits"].items()
-              if name != "train" and own.get(held["file"]) == learned_sum}
-    told = ", ".join(f"{count:,} {name} rows" for name, count in counts.items() if count)
-    if told:
-        voice.say(f"the teacher was trained on {told} of the student's, which flatters the teacher: give the seed and data.split of its "
-                  f"run ({asked.teacher}/settings.toml), or files of your own")
+    hashes = {file["file"]: file["sha256"] for file in student_data["files"]}
+    counts = {name: len(train_rows & set(split["rows"])) for name, split in student_data["splits"].items()
+              if name != "train" and hashes.get(split["file"]) == train_hash}
+    seen_rows = ", ".join(f"{count:,} {name} rows" for name, count in counts.items() if count)
+    if seen_rows:
+        reporter.warning(f"the teacher was trained on {seen_rows} of the student's, which flatters the teacher: use the seed and data.split "
+                         f"of its run ({settings.teacher}/settings.toml), or files of your own")
 
 
-def layers_of(model: Model) -> dict[str, int]:
-    """How many layers each stack of a model has."""
-    from headstart.models.layer_pruning import stacks
-
-    return stacks(model)
-
-
-def chosen(asked: Request, teacher: Model) -> dict[str, tuple[int, ...]]:
-    """The teacher's layers that the student keeps, by stack; none for a student of its own. Raises UserError (78)."""
-    from headstart.models.layer_pruning import choose, shared
-
-    told, counts = asked.distil, layers_of(teacher)
-    own = asked.model not in (None, asked.teacher)
-    two = "decoder" in counts
-    named = {"layers": told.layers, "encoder_layers": told.encoder_layers, "decoder_layers": told.decoder_layers}
-    for name in [name for name, value in named.items() if value != ""]:
-        if own or two == (name == "layers"):
-            reason = "a student of its own keeps its layers" if own else "this teacher has an encoder and a decoder" if two else \
-                "this teacher has one stack of layers"
+def choose_student_layers(settings: RunSettings, teacher: Model) -> dict[str, tuple[int, ...]]:
+    """The teacher's layers that the student has, by stack; {} for a student of its own. Raises UserError (78)."""
+    distil, layer_counts = settings.distil, layer_pruning.stacks(teacher)
+    separate_student = settings.model not in (None, settings.teacher)
+    two_stacks = "decoder" in layer_counts
+    values = {"layers": distil.layers, "encoder_layers": distil.encoder_layers, "decoder_layers": distil.decoder_layers}
+    for name in [name for name, value in values.items() if value != ""]:
+        if separate_student or two_stacks == (name == "layers"):
+            reason = "a student of its own has its own layers" if separate_student else \
+                "this teacher has an encoder and a decoder" if two_stacks else "this teacher has one stack of layers"
             raise UserError(f"distil.{name} does not go here: {reason}.", exit=Exit.SETTINGS,
-                            fix="Leave it out." if own else "Use distil.encoder_layers and distil.decoder_layers." if two else
-                            "Use distil.layers.")
-    if own:
+                            fix="Leave it out." if separate_student else "Use distil.encoder_layers and distil.decoder_layers."
+                            if two_stacks else "Use distil.layers.")
+    if separate_student:
         return {}
-    if two:
-        return {"encoder": choose(told.encoder_layers, counts["encoder"], "distil.encoder_layers", whole=True),
-                "decoder": choose(told.decoder_layers, counts["decoder"], "distil.decoder_layers")}
-    if shared(teacher) and "," in str(told.layers):
-        raise UserError(f"The layers of {teacher.facts.family} are one and the same, so none can be chosen.",
+    if two_stacks:
+        return {"encoder": layer_pruning.layers_from_setting(distil.encoder_layers, layer_counts["encoder"], "distil.encoder_layers", all_by_default=True),
+                "decoder": layer_pruning.layers_from_setting(distil.decoder_layers, layer_counts["decoder"], "distil.decoder_layers")}
+    if layer_pruning.shares_layers(teacher) and "," in str(distil.layers):
+        raise UserError(f"The layers of {teacher.info.family_name} are one and the same, so none can be chosen.",
                         fix="Give a count: distil.layers=3.", exit=Exit.SETTINGS)
-    return {"": choose(told.layers, counts[""], "distil.layers")}
+    return {"": layer_pruning.layers_from_setting(distil.layers, layer_counts[""], "distil.layers")}
 
 
-def agreed(teacher: Teacher, data: Dataset) -> Dataset:
+def with_teacher_labels(teacher: Teacher, dataset: Dataset) -> Dataset:
     """The rows under the teacher's labels; raises UserError (65) for labels that it does not know.
 
     Where a task learns a scale, the teacher's outputs are brought to that of the training rows.
     """
-    task, known = data.task, teacher.task.known
-    named = task.knowing(known)
-    splits = {name: Examples(named, held.rows, held.indices) for name, held in data.splits.items()}
-    learned = named.learn(splits["train"])
-    unknown = sorted(set(learned.labels) - set(known.labels))
+    task, teacher_state = dataset.task, teacher.task.learned
+    teacher_task = task.with_learned(teacher_state)
+    splits = {name: Examples(teacher_task, examples.rows, examples.indices) for name, examples in dataset.splits.items()}
+    row_state = teacher_task.learn(splits["train"])
+    unknown = sorted(set(row_state.labels) - set(teacher_state.labels))
     if unknown:
+        labels = teacher_state.labels
         raise UserError(f"The training rows have {len(unknown)} labels that the teacher does not know: {', '.join(unknown[:5])}.",
-                        fix=f"It knows {', '.join(known.labels[:8])}{' …' if len(known.labels) > 8 else ''}. Teach it those first "
+                        fix=f"It knows {', '.join(labels[:8])}{' …' if len(labels) > 8 else ''}. Train it on those first "
                             "(headstart finetune).", exit=Exit.DATA)
-    counts = dict(zip(learned.labels, learned.counts, strict=False))
-    values: dict[str, Json] = dict(learned.values) | dict(known.values)
-    fold = task.knowing(learned).shipped()[1]
+    counts = dict(zip(row_state.labels, row_state.counts, strict=False))
+    values: dict[str, Json] = dict(row_state.values) | dict(teacher_state.values)
+    fold = task.with_learned(row_state).export_state()[1]
     if fold is not None and teacher.model.can_fold:
         unfold(teacher.model, fold)
-        values = dict(learned.values)
-    task = task.knowing(Learned(known.labels, tuple(counts.get(label, 0) for label in known.labels) if counts else known.counts, values))
+        values = dict(row_state.values)
+    label_counts = tuple(counts.get(label, 0) for label in teacher_state.labels) if counts else teacher_state.counts
+    task = task.with_learned(Learned(teacher_state.labels, label_counts, values))
     if fold is not None:
-        teacher.task = teacher.task.knowing(task.known)
-    splits = {name: Examples(task, held.rows, held.indices) for name, held in splits.items()}
-    return dataclasses.replace(data, task=task, splits=splits)
+        teacher.task = teacher.task.with_learned(task.learned)
+    splits = {name: Examples(task, examples.rows, examples.indices) for name, examples in splits.items()}
+    return dataclasses.replace(dataset, task=task, splits=splits)
 
 
 def unfold(model: Model, fold: tuple[float, float]) -> None:
-    """Bring a model that answers in the user's numbers to the scale of training: (x - shift) / scale in its last layer."""
+    """Bring a model whose outputs are the user's numbers to the scale of training: (output - shift) / scale in its last layer."""
     import torch
 
-    from headstart.models.heads.pooling import last_linear
-
-    last = last_linear(model.module)
+    layer = last_linear(model.module)
     with torch.no_grad():
-        last.weight.div_(fold[0])
-        last.bias.sub_(fold[1]).div_(fold[0])
+        layer.weight.div_(fold[0])
+        layer.bias.sub_(fold[1]).div_(fold[0])
 
 
-def student(asked: Request, teacher: Teacher, voice: Voice) -> Model:
-    """A model of the teacher's own layers, that is told; raises UserError (2)."""
-    from headstart.models.layer_pruning import cut
+def student_of_teacher(settings: RunSettings, teacher: Teacher, reporter: Reporter) -> Model:
+    """A model of the teacher's own layers; raises UserError (2)."""
+    training = settings.training
+    student = layer_pruning.prune(teacher.model, teacher.student_layers, dropout=training.dropout,
+                                attention_dropout=training.attention_dropout)
+    for stack, layers in teacher.student_layers.items():
+        total = layer_pruning.stacks(teacher.model)[stack]
+        stack_name = f"{stack} layers" if stack else "layers"
+        reporter.info(f"student: {len(layers)} of {total} {stack_name}: " + ("all of them" if len(layers) == total else
+                                                                             ", ".join(map(str, layers))))
+    if (student.kind == "encoder-decoder" and training.freeze == "encoder"
+            and student.info.layers == layer_pruning.stacks(teacher.model)["encoder"]):
+        reporter.info("encoder layers are frozen")
+    student.module.train()
+    return student
 
-    training = asked.training
-    made = cut(teacher.model, teacher.kept, dropout=training.dropout, attention_dropout=training.attention_dropout)
-    for stack, kept in teacher.kept.items():
-        whole = layers_of(teacher.model)[stack]
-        what = f"{stack} layers" if stack else "layers"
-        voice.say(f"student: {len(kept)} of {whole} {what}: " + ("all of them" if len(kept) == whole else ", ".join(map(str, kept))))
-    if made.kind == "encoder-decoder" and made.facts.layers == layers_of(teacher.model)["encoder"] and training.freeze == "encoder":
-        voice.say("encoder layers are frozen")
-    made.module.train()
-    return made
 
-
-def check_pair(asked: Request, teacher: Model, student: Model) -> None:
-    """Refuse a student that reads other pieces than its teacher, or is another kind; raises UserError (2)."""
-    ours, theirs = student.tokenizer.held.get_vocab(), teacher.tokenizer.held.get_vocab()
-    if ours != theirs or student.kind != teacher.kind:
-        other = sum(theirs.get(piece) != place for piece, place in ours.items())
-        reason = (f"the student has {len(ours):,} pieces, the teacher {len(theirs):,}, and {other:,} of the student's have another number "
-                  "or none"
-                  if ours != theirs else f"the student is of kind {student.kind}, the teacher of kind {teacher.kind}")
-        raise UserError(f"{asked.model} cannot learn from {asked.teacher}: {reason}.",
+def check_pair(settings: RunSettings, teacher: Model, student: Model) -> None:
+    """Refuse a student whose tokenizer or kind is not its teacher's; raises UserError (2)."""
+    student_ids, teacher_ids = student.tokenizer.hf_tokenizer.get_vocab(), teacher.tokenizer.hf_tokenizer.get_vocab()
+    if student_ids != teacher_ids or student.kind != teacher.kind:
+        differing = sum(teacher_ids.get(token) != token_id for token, token_id in student_ids.items())
+        reason = (f"the student's vocabulary has {len(student_ids):,} tokens, the teacher's {len(teacher_ids):,}, and {differing:,} of the "
+                  "student's have another id or none"
+                  if student_ids != teacher_ids else f"the student is of kind {student.kind}, the teacher of kind {teacher.kind}")
+        raise UserError(f"{settings.model} cannot learn from {settings.teacher}: {reason}.",
                         fix="Choose a student with the teacher's tokenizer, leave --student out, or train on the teacher's predictions: "
                             "headstart predict TEACHER FILE --as-training-data --to pseudo.csv, then headstart finetune pseudo.csv.")
 
 
-def weighed(asked: Request, teacher: Model, student: Model) -> Request:
-    """The request with the weights that were not given; raises UserError (2, 78) for an unlike pair."""
-    check_pair(asked, teacher, student)
-    told = asked.distil
-    same = student.facts.width == teacher.facts.width
-    if not same and (told.alpha_hidden or told.alpha_cosine):
-        raise UserError(f"The student's states have width {student.facts.width}, the teacher's {teacher.facts.width}: they cannot be "
+def with_loss_weights(settings: RunSettings, teacher: Model, student: Model) -> RunSettings:
+    """The settings with the weights of the loss that were not set; raises UserError (2, 78) for a pair that does not fit."""
+    check_pair(settings, teacher, student)
+    distil = settings.distil
+    same_width = student.info.width == teacher.info.width
+    if not same_width and (distil.alpha_hidden or distil.alpha_cosine):
+        raise UserError(f"The student's states have width {student.info.width}, the teacher's {teacher.info.width}: they cannot be "
                         "compared.", fix="Leave distil.alpha_hidden and distil.alpha_cosine out.", exit=Exit.SETTINGS)
-    hidden = told.alpha_hidden if told.alpha_hidden is not None else 1.0 if same else 0.0
-    cosine = told.alpha_cosine if told.alpha_cosine is not None else 0.1 if same and student.head == "masked-language-model" else 0.0
-    if told.with_teacher and not told.alpha_soft + told.alpha_task + hidden + cosine:
+    alpha_hidden = distil.alpha_hidden if distil.alpha_hidden is not None else 1.0 if same_width else 0.0
+    fills_masks = student.head == "masked-language-model"
+    alpha_cosine = distil.alpha_cosine if distil.alpha_cosine is not None else 0.1 if same_width and fills_masks else 0.0
+    if distil.with_teacher and not distil.alpha_soft + distil.alpha_task + alpha_hidden + alpha_cosine:
         raise UserError("Every weight of the student's loss is 0 (distil.alpha_…): nothing would be learned.", fix="Set one above 0.",
                         exit=Exit.SETTINGS)
-    made = resolved(asked, distil=dataclasses.replace(told, alpha_hidden=hidden, alpha_cosine=cosine))
-    if told.with_teacher:
-        matched(made, teacher, student)
-    return made
+    weighted = dataclasses.replace(settings, distil=dataclasses.replace(distil, alpha_hidden=alpha_hidden, alpha_cosine=alpha_cosine))
+    if distil.with_teacher:
+        layer_pairs(weighted, teacher, student)
+    return weighted
 
 
-def matched(asked: Request, teacher: Model, student: Model) -> dict[str, list[tuple[int, int]]]:
-    """The depths whose states are compared, by stack; raises UserError (78)."""
-    from headstart.training.losses.distillation import matches
-
-    return matches(asked.distil.matched, layers_of(student), layers_of(teacher))
-
-
-def around(own: Objective, asked: Request, task: Task[Any], teacher: Teacher | None, student: Model) -> Objective:
-    """The head's own objective, or with a teacher the student's."""
-    if teacher is None or not asked.distil.with_teacher:
-        return own
-    from headstart.training.losses.distillation import Taught
-
-    return Taught(own, task.head(), asked.distil, asked.training, teacher.model, matched(asked, teacher.model, student))
-
-
-def side_by_side(fit: Fit, ours: Evaluated, split: str) -> dict[str, Json]:
-    """{"distillation": parameters, milliseconds and scores of both, the student's minus the teacher's}; {} without a teacher."""
-    from headstart.prediction.latency import milliseconds
-
-    prepared, teacher = fit.prepared, fit.prepared.teacher
-    if teacher is None:
-        return {}
-    request, examples = prepared.request, ours.examples
-    told, model = request.evaluation, teacher.model
-    model.tokenizer = model.tokenizer.with_longest(min(model.tokenizer.longest, prepared.model.tokenizer.longest))
-    fit.voice.say(f"the teacher predicts {split} ({len(examples):,} rows)")
-    answers = predict(teacher.task, model, examples, batch_tokens=told.batch_tokens, seed=request.seed)
-    theirs = evaluate(teacher.task, examples, answers, resamples=told.resamples, seed=request.seed)
-    times = milliseconds(prepared.task, [model, prepared.model], examples, batch_tokens=told.batch_tokens, seed=request.seed)
-    name = next(iter(ours.scores))
-    rows = {who: {"parameters": sum(weight.numel() for weight in one.module.parameters()), "layers": sum(layers_of(one).values()),
-                  "milliseconds": round(spent, 4), "scores": {key: score.json() for key, score in done.scores.items()}}
-            for who, one, spent, done in (("teacher", model, times[0], theirs), ("student", prepared.model, times[1], ours))}
-    held = {"teacher": request.teacher, "teacher_sum": request.teacher_sum, "split": split, "score": name,
-            "kept": {stack or "layers": list(kept) for stack, kept in teacher.kept.items()}, "with_teacher": request.distil.with_teacher,
-            "models": rows, "difference": differences(prepared.task, ours, theirs, resamples=told.resamples, seed=request.seed),
-            "speed": round(times[0] / max(1e-9, times[1]), 3)}
-    return {"distillation": held}
+def layer_pairs(settings: RunSettings, teacher: Model, student: Model) -> dict[str, list[tuple[int, int]]]:
+    """The layers whose states are compared, by stack; raises UserError (78)."""
+    return distillation.matched_layers(settings.distil.layer_map, layer_pruning.stacks(student), layer_pruning.stacks(teacher))

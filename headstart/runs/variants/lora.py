@@ -1,62 +1,44 @@
-"""An adapter in a run: put beside the model before training, saved and merged at the end."""
+"""LoRA in a run: small matrices beside the layers, saved by themselves and merged at the end (Hu et al. 2022)."""
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from headstart.artifacts import artifact
 from headstart.contract import Task
 from headstart.errors import Exit, UserError
-from headstart.runs.folder import disk_words
-from headstart.runs.run_config import Request, from_file, request
-
-if TYPE_CHECKING:
-    from headstart.models.model import Model
-    from headstart.runs.fit import Fit
-
-
-def put_on(model: Model, asked: Request) -> str:
-    """Put the adapter beside the model's layers, and say what is trained; raises UserError (2, 69, 78)."""
-    from headstart.models import lora
-
-    if asked.from_scratch is not None or asked.training.freeze == "backbone":
-        what = "--from-scratch" if asked.from_scratch is not None else "training.freeze=backbone"
-        raise UserError(f"training.adapter={asked.training.adapter} moves nothing but small matrices beside a trained model; "
-                        f"it does not go with {what}.", fix="Leave one of the two out.", exit=Exit.SETTINGS)
-    return lora.apply(model, asked.adapter, seed=asked.seed)
+from headstart.files import disk_errors, staged_folder
+from headstart.models import lora
+from headstart.models.model import Model
+from headstart.progress import Reporter
+from headstart.runs.choose_model import choose_model
+from headstart.runs.variants.variant import Variant
+from headstart.settings.run_settings import RunSettings
 
 
-def merge(fit: Fit) -> None:
-    """The adapter by itself into the run (adapter/), then into the model: everything after sees an ordinary model."""
-    from headstart.models import lora
+class LoraVariant(Variant):
+    """Trains an adapter and the head; the layers stay as they are."""
 
-    model, folder = fit.prepared.model, fit.folder / "adapter"
-    staging = folder.with_name(".adapter.part")
-    shutil.rmtree(staging, ignore_errors=True)
-    reference = model.facts.reference if not model.facts.reference.startswith("pip:") else str(model.facts.folder)
-    try:
-        with disk_words(folder), model.shipped(fit.prepared.task.shipped()[1]):
+    def resolve(self, settings: RunSettings, device: str, reporter: Reporter) -> RunSettings:
+        """Refuses what an adapter does not go with; raises UserError (78)."""
+        if settings.from_scratch is not None or settings.training.freeze == "backbone":
+            conflict = "--from-scratch" if settings.from_scratch is not None else "training.freeze=backbone"
+            raise UserError(f"training.adapter={settings.training.adapter} trains only low-rank matrices of a pretrained model; "
+                            f"it does not go with {conflict}.", fix="Leave one of the two out.", exit=Exit.SETTINGS)
+        return settings
+
+    def model(self, settings: RunSettings, task: Task[Any], device: str, reporter: Reporter) -> tuple[Model, RunSettings]:
+        """The model with the adapter beside its layers; raises UserError (2, 69, 78)."""
+        model = choose_model(settings, task, device, reporter)
+        reporter.info(lora.apply(model, settings.adapter, seed=settings.seed))
+        return model, settings
+
+    def merge(self, task: Task[Any], model: Model, folder: Path, reporter: Reporter) -> None:
+        """The adapter by itself into the run (adapter/), then into the model."""
+        reference = model.info.reference if not model.info.reference.startswith("pip:") else str(model.info.folder)
+        adapter_folder = folder / "adapter"
+        with (disk_errors(adapter_folder), staged_folder(adapter_folder) as staging,
+              model.folded_for_export(task.export_state()[1])):
             lora.save(model, staging, reference)
-        artifact.replace(folder, staging)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-    lora.merge(model)
-    fit.voice.say(f"the adapter is in {folder}; model/ holds it merged")
-
-
-def beside_base(run: Path, task: Task[Any], model: Model) -> Model:
-    """The model that a run's checkpoints fit into: with an adapter's, the base with a place for the adapter."""
-    from headstart.models.loading.load import load
-
-    if not (run / "settings.toml").exists():
-        return model
-    asked = request(*from_file(run / "settings.toml"))
-    if asked.training.adapter == "none":
-        return model
-    head = task.head_for(model.facts.row.kinds[0])
-    base = load(str(asked.model), head, seed=asked.seed, device=model.device.type, allow_pickle=asked.allow_pickle,
-                longest=model.tokenizer.longest, language=asked.data.language, target_language=asked.data.target_language)
-    put_on(base, asked)
-    return base
+        lora.merge(model)
+        reporter.info(f"the adapter is in {adapter_folder}; model/ holds it merged")

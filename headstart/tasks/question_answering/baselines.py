@@ -1,4 +1,4 @@
-"""The cheap rivals of question answering."""
+"""Simple baselines of question answering."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Rule:
-    """A rival that learns nothing."""
+class RuleBaseline:
+    """A baseline that learns nothing."""
 
-    answer: Callable[[Question], tuple[int, int] | None]
+    find_answer: Callable[[Question], tuple[int, int] | None]
     size_bytes: int = 1
 
     def predict(self, examples: Sequence[Any], states: Floats | None) -> list[Prediction]:
-        """One prediction a question."""
-        return [self.one(example) for example in examples]
+        """One prediction for each question."""
+        return [self.answer_prediction(example) for example in examples]
 
-    def one(self, example: Question) -> Prediction:
-        """A place in the passage, or nothing."""
-        found = self.answer(example)
-        if found is None:
+    def answer_prediction(self, example: Question) -> Prediction:
+        """A span of the passage, or no answer."""
+        span = self.find_answer(example)
+        if span is None:
             return Prediction(example.row, {"prediction": "", "start": None, "end": None, "probability": 1.0,
                                             "no_answer_probability": 1.0}, {"best": "", "n_best": []})
-        text = example.passage[found[0]:found[1]]
-        return Prediction(example.row, {"prediction": text, "start": found[0], "end": found[1], "probability": 1.0,
+        text = example.passage[span[0]:span[1]]
+        return Prediction(example.row, {"prediction": text, "start": span[0], "end": span[1], "probability": 1.0,
                                         "no_answer_probability": 0.0}, {"best": text, "n_best": []})
 
 
-def baselines(may_be_silent: bool) -> tuple[Baseline, ...]:
-    """Never an answer (where some questions have none), and the sentence with most overlap."""
+def baselines(may_abstain: bool) -> tuple[Baseline, ...]:
+    """No answer (where some questions have none), and the sentence with most overlap."""
     from headstart.baselines.overlap import best_sentence
 
-    silent = Baseline("never answers", lambda examples, states, seed: Rule(lambda example: None))
-    sentence = Baseline("sentence with most overlap", lambda examples, states, seed: Rule(
+    never_answers = Baseline("never answers", lambda examples, states, seed: RuleBaseline(lambda example: None))
+    overlap_sentence = Baseline("sentence with most overlap", lambda examples, states, seed: RuleBaseline(
         lambda example: best_sentence(example.question, example.passage)))
-    return (silent, sentence) if may_be_silent else (sentence,)
+    return (never_answers, overlap_sentence) if may_abstain else (overlap_sentence,)

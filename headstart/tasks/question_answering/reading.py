@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from headstart.contract import Example, Json, Row, RowFault
 from headstart.errors import Finding
-from headstart.text.answer_spans import Found, locate
+from headstart.text.answer_spans import AnswerSpan, find_answer
 
-REPAIRS = {
-    "moved": ("W220", "answers stand at another place than their start says; the nearest such text was taken"),
-    "first of several": ("W221", "answers stand several times in their passage and have no start; the first was taken"),
-    "another form": ("W222", "answers stand in their passage in other letters, spaces or accents; the passage's own were taken"),
+REPAIR_MESSAGES = {
+    "moved": ("W220", "answers are not where their start says; the nearest occurrence was used"),
+    "first of several": ("W221", "answers occur several times in their passage and have no start; the first was used"),
+    "another form": ("W222", "answers are in their passage with other case, spaces or accents; the passage's own were used"),
 }
 
 
@@ -25,8 +25,8 @@ class Question(Example):
     question: str
     passage: str
     answers: tuple[str, ...] | None = None
-    place: Found | None = None  # of the first answer
-    name: str = ""
+    answer_span: AnswerSpan | None = None  # of the first answer
+    question_id: str = ""
 
     @property
     def answerable(self) -> bool:
@@ -36,27 +36,27 @@ class Question(Example):
 
 def read(row: Row) -> Question:
     """A row as a question; raises RowFault."""
-    asked, passage = needed(row, "question"), needed(row, "passage")
-    name = row.values.get("id")
-    own = str(name) if name is not None else str(row.id)
+    question, passage = required_text(row, "question"), required_text(row, "passage")
+    id_cell = row.values.get("id")
+    question_id = str(id_cell) if id_cell is not None else str(row.id)
     if "answer" not in row.values:
-        return Question(row.id, asked, passage, name=own)
-    answers, starts = answers_of(row.values["answer"], row.values.get("start"))
+        return Question(row.id, question, passage, question_id=question_id)
+    answers, starts = parse_answers(row.values["answer"], row.values.get("start"))
     if row.values.get("impossible") is True and answers:
         raise RowFault("E324", "the question is marked as impossible, and has an answer.", field="answer",
                        fix="Remove the answer, or the mark.")
     if not answers:
-        return Question(row.id, asked, passage, answers=(), name=own)
-    place = locate(passage, answers[0], starts[0])
-    if place is None:
+        return Question(row.id, question, passage, answers=(), question_id=question_id)
+    answer_span = find_answer(passage, answers[0], starts[0])
+    if answer_span is None:
         raise RowFault("E320", f"the passage does not hold the answer {shortened(answers[0])!r}.", field="answer",
-                       fix="An answer is a part of its passage, letter by letter; mend it, or leave it out (--bad-rows skip).")
-    mended = passage[place.begin:place.end] if place.repair == "another form" else answers[0]
-    return Question(row.id, asked, passage, answers=(mended, *answers[1:]), place=place, name=own)
+                       fix="An answer is a part of its passage, letter by letter; fix it, or leave it out (--bad-rows skip).")
+    first_answer = passage[answer_span.begin:answer_span.end] if answer_span.repair == "another form" else answers[0]
+    return Question(row.id, question, passage, answers=(first_answer, *answers[1:]), answer_span=answer_span, question_id=question_id)
 
 
-def needed(row: Row, name: str) -> str:
-    """A text that must be there."""
+def required_text(row: Row, name: str) -> str:
+    """The text of a required cell; raises RowFault where there is none."""
     value = row.values.get(name)
     if not isinstance(value, str) or not value.strip():
         raise RowFault("E201", f"the {name} is {'empty' if value in (None, '') or isinstance(value, str) else 'no text'}.",
@@ -64,26 +64,26 @@ def needed(row: Row, name: str) -> str:
     return value
 
 
-def answers_of(value: Json, start: Json) -> tuple[list[str], list[int | None]]:
+def parse_answers(value: Json, start: Json) -> tuple[list[str], list[int | None]]:
     """Answers and their starts from one text, a list of texts, or SQuAD's {"text": […], "answer_start": […]}."""
     if isinstance(value, Mapping):
         value, start = value.get("text", []), value.get("answer_start", start)
     if value is None or value == "":
         return [], []
     texts = value if isinstance(value, list) else [value]
-    if not all(isinstance(one, str) for one in texts):
+    if not all(isinstance(text, str) for text in texts):
         raise RowFault("E326", f"the answer is {shortened(repr(value))}, a text or a list of texts was expected.",
                        fix="Write the answer as the passage has it.", field="answer")
-    given = start if isinstance(start, list) else [start] * (1 if len(texts) == 1 else 0)
-    if given and len(given) != len(texts):
-        raise RowFault("E325", f"there are {len(texts)} answers and {len(given)} starts.", field="start",
+    starts = start if isinstance(start, list) else [start] * (1 if len(texts) == 1 else 0)
+    if starts and len(starts) != len(texts):
+        raise RowFault("E325", f"there are {len(texts)} answers and {len(starts)} starts.", field="start",
                        fix="Give each answer its start, or leave the starts out.")
-    pairs = [(text, whole(one)) for text, one in zip(texts, given or [None] * len(texts), strict=True) if text.strip()]
-    return [text for text, _ in pairs], [one for _, one in pairs]
+    pairs = [(text, parse_start(cell)) for text, cell in zip(texts, starts or [None] * len(texts), strict=True) if text.strip()]
+    return [text for text, _ in pairs], [start for _, start in pairs]
 
 
-def whole(start: Json) -> int | None:
-    """A start as a whole number."""
+def parse_start(start: Json) -> int | None:
+    """A start as an integer; raises RowFault."""
     if start is None or start == "":
         return None
     try:
@@ -102,33 +102,34 @@ def shortened(text: str) -> str:
 
 
 def check(splits: Mapping[str, Sequence[Question]]) -> list[Finding]:
-    """Repairs, counted; questions without an answer; names that come twice."""
-    found = []
+    """Findings: counts of repairs, questions without an answer, repeated ids."""
+    findings = []
     for split, questions in splits.items():
         repairs: Counter[str] = Counter()
-        firsts: dict[str, Question] = {}
-        names: Counter[str] = Counter()
-        without = 0
-        for one in questions:
-            names[one.name] += 1
-            without += one.answers == ()
-            if one.place is not None and one.place.repair:
-                repairs[one.place.repair] += 1
-                firsts.setdefault(one.place.repair, one)
+        first_examples: dict[str, Question] = {}
+        id_counts: Counter[str] = Counter()
+        unanswerable = 0
+        for example in questions:
+            id_counts[example.question_id] += 1
+            unanswerable += example.answers == ()
+            if example.answer_span is not None and example.answer_span.repair:
+                repairs[example.answer_span.repair] += 1
+                first_examples.setdefault(example.answer_span.repair, example)
         for kind, count in repairs.items():
-            code, words = REPAIRS[kind]
-            found.append(Finding(code, f"in {split}, {count:,} {words} (first in row {firsts[kind].row}: "
-                                 f"{shortened((firsts[kind].answers or ('',))[0])!r}).", "Look at them if they are many."))
-        found += twice(split, names)
-        if without:
-            found.append(Finding("N220", f"in {split}, {without:,} of {len(questions):,} questions have no answer: the model "
-                                 "learns to say so."))
-    return found
+            code, message = REPAIR_MESSAGES[kind]
+            findings.append(Finding(code, f"in {split}, {count:,} {message} (first in row {first_examples[kind].row}: "
+                                    f"{shortened((first_examples[kind].answers or ('',))[0])!r}).", "Look at them if they are many."))
+        findings += repeated_id_finding(split, id_counts)
+        if unanswerable:
+            findings.append(Finding("N220", f"in {split}, {unanswerable:,} of {len(questions):,} questions have no answer: the model "
+                                    "learns to abstain."))
+    return findings
 
 
-def twice(split: str, names: Counter[str]) -> Iterable[Finding]:
-    """Names that several questions have."""
-    again = [name for name, count in names.items() if count > 1]
-    if again:
-        yield Finding("W223", f"in {split}, {len(again):,} question ids stand more than once (first: {shortened(again[0])!r}).",
+def repeated_id_finding(split: str, id_counts: Counter[str]) -> Iterable[Finding]:
+    """A finding where several questions have the same id."""
+    repeated_ids = [question_id for question_id, count in id_counts.items() if count > 1]
+    if repeated_ids:
+        first = shortened(repeated_ids[0])
+        yield Finding("W223", f"in {split}, {len(repeated_ids):,} question ids occur more than once (first: {first!r}).",
                       "The official files hold one answer for each id; give each question its own.")

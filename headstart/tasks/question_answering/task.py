@@ -1,4 +1,4 @@
-"""Question answering: the part of a passage that answers a question, or that nothing does.
+"""Extractive question answering: the span of a passage that answers a question, or no answer.
 
 L tokens of a feature, M examples, R resamples.
 """
@@ -16,7 +16,7 @@ from headstart.contract import (
     Baseline,
     Column,
     Detection,
-    Doubt,
+    ErrorToExplain,
     Feature,
     Field,
     Figure,
@@ -36,7 +36,7 @@ from headstart.errors import Finding
 from headstart.settings import Note
 from headstart.tasks.question_answering import reading
 from headstart.tasks.question_answering.reading import Question
-from headstart.tasks.shared.column_detection import named
+from headstart.tasks.shared.column_detection import first_named
 from headstart.text.windows import windows
 
 if TYPE_CHECKING:
@@ -44,63 +44,66 @@ if TYPE_CHECKING:
 
     from headstart.contract import Floats
 
-QUESTIONS, PASSAGES = ("question", "query"), ("passage", "context", "document", "paragraph", "article")
-ANSWERS, STARTS = ("answer", "answers", "answer_text"), ("start", "answer_start")
-BEAMS = ("XLNetForQuestionAnswering", "XLMForQuestionAnswering")  # published with heads that follow several starts
-DEFAULT = 0.5  # threshold of the no-answer odds before any is tuned
+QUESTION_NAMES, PASSAGE_NAMES = ("question", "query"), ("passage", "context", "document", "paragraph", "article")
+ANSWER_NAMES, START_NAMES = ("answer", "answers", "answer_text"), ("start", "answer_start")
+BEAM_ARCHITECTURES = ("XLNetForQuestionAnswering", "XLMForQuestionAnswering")  # published with beam-search span heads
+DEFAULT_THRESHOLD = 0.5  # of the no-answer probability, before any is tuned
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What question answering can be told."""
+    """Settings of question answering."""
 
     overlap: Annotated[int, Note("tokens that neighbouring windows of a long passage share", low=0)] = 128
-    longest_question: Annotated[int, Note("tokens of a question that are kept", low=1)] = 64
-    longest_answer: Annotated[int, Note("tokens of an answer", low=1)] = 30
-    n_best: Annotated[int, Note("answers that are weighed against each other", low=1)] = 20
-    beams: Annotated[bool, Note("follow several starts to their ends, with a class for no answer (XLNet, XLM)")] = False
+    max_question_length: Annotated[int, Note("tokens of a question that are kept", low=1)] = 64
+    max_answer_length: Annotated[int, Note("tokens of an answer", low=1)] = 30
+    n_best: Annotated[int, Note("candidate answers (n-best)", low=1)] = 20
+    beam_search: Annotated[bool, Note("beam search over starts and ends, with a no-answer class (XLNet, XLM)")] = False
     no_answer: Annotated[Literal["auto", "yes", "no"], Note("whether questions may have no answer; auto: as in training")] = "auto"
 
 
 @dataclass(frozen=True)
 class QuestionAnswering(Task[Question]):
-    """Where in a passage the answer to a question stands."""
+    """Where in a passage the answer to a question is."""
 
     name: ClassVar[str] = "question-answering"
     summary: ClassVar[str] = "the part of a passage that answers a question (SQuAD 1.1 and 2.0)"
+    pipeline_tag: ClassVar[str] = "question-answering"
     fields: ClassVar[tuple[Field, ...]] = (
-        Field("question", "the question", usual=QUESTIONS),
-        Field("passage", "the text that holds the answer", usual=PASSAGES),
-        Field("answer", "a part of the passage, or several that are right; empty where there is none", target=True, usual=ANSWERS,
-              empty=True),
-        Field("start", "characters of the passage before the answer", type="number", required=False, target=True, empty=True, usual=STARTS),
-        Field("impossible", "true for a question without an answer", required=False, target=True, empty=True, usual=("is_impossible",)),
-        Field("id", "the question's name in the official files", required=False, usual=("id", "qid")),
+        Field("question", "the question", aliases=QUESTION_NAMES),
+        Field("passage", "the text that holds the answer", aliases=PASSAGE_NAMES),
+        Field("answer", "a part of the passage, or several that are right; empty where there is none", target=True, aliases=ANSWER_NAMES,
+              may_be_empty=True),
+        Field("start", "characters of the passage before the answer", type="number", required=False, target=True, may_be_empty=True,
+              aliases=START_NAMES),
+        Field("impossible", "true for a question without an answer", required=False, target=True, may_be_empty=True,
+              aliases=("is_impossible",)),
+        Field("id", "the question's name in the official files", required=False, aliases=("id", "qid")),
     )
     kinds: ClassVar[tuple[Kind, ...]] = ("encoder",)
-    best: ClassVar[tuple[str, bool]] = ("f1", True)
+    selection_score: ClassVar[tuple[str, bool]] = ("f1", True)
     default_model: ClassVar[str] = "distilbert-base-cased"
     Settings: ClassVar[type] = Settings
 
     @classmethod
     def detect(cls, columns: Sequence[Column]) -> Detection | None:
         """A question, a passage and an answer, by their names."""
-        found = {field.name: named(columns, field.usual) for field in cls.fields}
-        if found["question"] is None or found["passage"] is None:
+        field_columns = {field.name: first_named(columns, field.aliases) for field in cls.fields}
+        if field_columns["question"] is None or field_columns["passage"] is None:
             return None
-        held = {name: column.name for name, column in found.items() if column is not None}
-        return Detection(held, 0.98 if "answer" in held else 0.9, "there are columns for question and passage")
+        column_names = {name: column.name for name, column in field_columns.items() if column is not None}
+        return Detection(column_names, 0.98 if "answer" in column_names else 0.9, "there are columns for question and passage")
 
     def read(self, row: Row) -> Question:
-        """The question, and where its first answer stands; raises RowFault."""
+        """The question, and the span of its first answer; raises RowFault."""
         return reading.read(row)
 
-    def subject(self, example: Question) -> str:
+    def dedup_key(self, example: Question) -> str:
         """The question on its passage."""
         return f"{example.question}\n{example.passage}"
 
-    def unit(self, example: Question) -> str:
-        """All questions on a passage stay together."""
+    def split_key(self, example: Question) -> str:
+        """Splitting keeps all questions on a passage together."""
         return example.passage
 
     def gold(self, example: Question) -> Json:
@@ -112,10 +115,10 @@ class QuestionAnswering(Task[Question]):
         return example.passage
 
     def check(self, splits: Mapping[str, Sequence[Question]]) -> list[Finding]:
-        """Repaired answers, questions without one, ids that come twice."""
+        """Findings: repaired answers, questions without one, repeated ids."""
         return reading.check(splits)
 
-    def cuts(self) -> bool:
+    def truncates(self) -> bool:
         """Passages are read in windows."""
         return False
 
@@ -123,153 +126,162 @@ class QuestionAnswering(Task[Question]):
         """Whether some questions have no answer."""
         without = any(example.answers == () for example in examples)
         return Learned(values={"no_answer": without if self.settings.no_answer == "auto" else self.settings.no_answer == "yes",
-                               "threshold": DEFAULT, "beams": self.settings.beams})
+                               "threshold": DEFAULT_THRESHOLD, "beams": self.settings.beam_search})
 
     @classmethod
-    def adopt(cls, config: Mapping[str, Json]) -> Learned | None:
+    def from_model_config(cls, config: Mapping[str, Json]) -> Learned | None:
         """A published model with a question-answering head; it always answers unless told that it need not."""
         architecture = (config.get("architectures") or [""])[0]
         if not architecture.endswith(("ForQuestionAnswering", "ForQuestionAnsweringSimple")):  # the latter: XLNet, XLM
             return None
-        return Learned(values={"no_answer": False, "threshold": DEFAULT, "beams": architecture in BEAMS})
+        return Learned(values={"no_answer": False, "threshold": DEFAULT_THRESHOLD, "beams": architecture in BEAM_ARCHITECTURES})
 
-    def encode(self, example: Question, tokenizer: Tokenizer, draw: Random | None = None) -> list[Feature]:
-        """The question beside each window of the passage."""
+    def encode(self, example: Question, tokenizer: Tokenizer, rng: Random | None = None) -> list[Feature]:
+        """The question with each window of the passage."""
         question, passage = tokenizer.tokenize(example.question), tokenizer.tokenize(example.passage)
-        room = tokenizer.room(2)
-        asked = list(question.ids[:max(1, min(self.settings.longest_question, room // 2))])
-        room -= len(asked)
-        parts = windows(len(passage.ids), room, min(self.settings.overlap, room // 2))
-        at = tokenizer.lay_out(asked, [-1])[0].index(-1)
-        answer = tokens_of(passage, example) if example.answers is not None else None
-        made = []
-        for begin, end in parts:
-            ids, types = tokenizer.lay_out(asked, passage.ids[begin:end])
+        max_tokens = tokenizer.max_content_length(2)
+        question_ids = list(question.ids[:max(1, min(self.settings.max_question_length, max_tokens // 2))])
+        max_tokens -= len(question_ids)
+        window_list = windows(len(passage.ids), max_tokens, min(self.settings.overlap, max_tokens // 2))
+        passage_start = tokenizer.with_special_tokens(question_ids, [-1])[0].index(-1)
+        answer_tokens = answer_token_range(passage, example) if example.answers is not None else None
+        features = []
+        for start, end in window_list:
+            ids, types = tokenizer.with_special_tokens(question_ids, passage.ids[start:end])
             targets: dict[str, Target] = {}
-            none = tokenizer.summary_place(len(ids))
-            if answer is not None:
-                inside = begin <= answer[0] and answer[1] < end
-                place = [answer[0] - begin + at, answer[1] - begin + at] if inside else [none, none]
-                targets = {"label": Target(place)}
-            if self.beams:  # no answer where the passage is not; "none" is an answer too
-                targets["outside"] = Target([int(not (at <= one < at + end - begin or one == none)) for one in range(len(ids))], "token")
-            info = {} if draw is not None else {"at": at, "none": none, "offsets": list(passage.offsets or ())[begin:end],
-                                                "pieces": "\n".join(tokenizer.pieces(ids))}
-            made.append(Feature(ids, types, targets, weight=1 / len(parts), cut=len(question.ids) - len(asked), info=info))
-        return made
+            no_answer_position = tokenizer.pooled_position(len(ids))
+            if answer_tokens is not None:
+                in_window = start <= answer_tokens[0] and answer_tokens[1] < end
+                positions = [token - start + passage_start for token in answer_tokens] if in_window else [no_answer_position] * 2
+                targets = {"label": Target(positions)}
+            if self.beam_search:  # no span may start outside of the passage, but for "no answer"
+                candidates = {no_answer_position, *range(passage_start, passage_start + end - start)}
+                targets["outside"] = Target([int(position not in candidates) for position in range(len(ids))], "token")
+            info = {} if rng is not None else {
+                "passage_start": passage_start, "no_answer_position": no_answer_position,
+                "offsets": list(passage.offsets or ())[start:end], "pieces": "\n".join(tokenizer.pieces(ids))}
+            features.append(Feature(ids, types, targets, weight=1 / len(window_list), info=info,
+                                    truncated_tokens=len(question.ids) - len(question_ids)))
+        return features
 
     def head(self) -> HeadSpec:
-        """Two scores for each token: of being the answer's first, and its last."""
-        return HeadSpec("question-answering-beams", 2, loss="beam-span") if self.beams else HeadSpec("question-answering", 2, loss="span")
+        """Two logits for each token: of being the answer's first, and its last."""
+        if self.beam_search:
+            return HeadSpec("question-answering-beams", 2, loss="beam-span")
+        return HeadSpec("question-answering", 2, loss="span")
 
     @property
-    def beams(self) -> bool:
-        """Whether the head follows several starts to their ends."""
-        return bool(self.settings.beams or (self.learned is not None and self.learned.values.get("beams")))
+    def beam_search(self) -> bool:
+        """Whether the head is a beam-search span head."""
+        return bool(self.settings.beam_search or (self.state is not None and self.state.values.get("beams")))
 
     def reduce(self, feature: Feature, output: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
-        """The window's best answers with their characters, the score of none, and all scores for the figures."""
-        logits, at = output["logits"].astype("float64"), int(feature.info["at"])
+        """The window's best spans in characters, the no-answer score, and all logits for the figures."""
+        logits, passage_start = output["logits"].astype("float64"), int(feature.info["passage_start"])
         offsets = feature.info["offsets"]
-        kept = {"scores": logits.astype("float32"), "pieces": feature.info["pieces"], "types": bytes(feature.types or [])}
-        if self.beams:
-            return {"odds": float(output["none"]), "spans": followed(output, at, offsets, self.settings.longest_answer), **kept}
-        inner = logits[at:at + len(offsets)]
-        found = [(score, offsets[first][0], offsets[last][1])
-                 for score, first, last in best_spans(inner, self.settings.longest_answer, self.settings.n_best)]
-        return {"none": float(logits[int(feature.info["none"])].sum()), "spans": found, **kept}
+        details = {"scores": logits.astype("float32"), "pieces": feature.info["pieces"], "types": bytes(feature.types or [])}
+        if self.beam_search:
+            spans = beam_spans(output, passage_start, offsets, self.settings.max_answer_length)
+            return {"no_answer": float(output["none"]), "spans": spans, **details}
+        passage_logits = logits[passage_start:passage_start + len(offsets)]
+        spans = [(score, offsets[first][0], offsets[last][1])
+                 for score, first, last in best_spans(passage_logits, self.settings.max_answer_length, self.settings.n_best)]
+        return {"no_answer": float(logits[int(feature.info["no_answer_position"])].sum()), "spans": spans, **details}
 
-    def decode(self, example: Question, pieces: Sequence[dict[str, Any]]) -> Prediction:
-        """The best answer of all windows, or none where that is likelier than the threshold."""
-        scored: dict[tuple[int, int], float] = {}
-        for piece in pieces:
-            for score, begin, end in piece["spans"]:
-                scored[begin, end] = max(score, scored.get((begin, end), -math.inf))
-        ranked = sorted(scored.items(), key=lambda pair: (-pair[1], pair[0]))[:self.settings.n_best]
-        if self.beams:  # the class says it by itself
-            none = (ranked[0][1] if ranked else 0.0) + min(piece["odds"] for piece in pieces)
+    def decode(self, example: Question, outputs: Sequence[dict[str, Any]]) -> Prediction:
+        """The best answer of all windows, or none where the no-answer probability is above the threshold."""
+        score_by_span: dict[tuple[int, int], float] = {}
+        for window in outputs:
+            for score, start, end in window["spans"]:
+                score_by_span[start, end] = max(score, score_by_span.get((start, end), -math.inf))
+        ranked = sorted(score_by_span.items(), key=lambda pair: (-pair[1], pair[0]))[:self.settings.n_best]
+        if self.beam_search:  # a class of its own
+            no_answer_score = (ranked[0][1] if ranked else 0.0) + min(output["no_answer"] for output in outputs)
         else:
-            none = min(piece["none"] for piece in pieces)
-        top = max(pieces, key=lambda piece: max((span[0] for span in piece["spans"]), default=-math.inf))
-        return prediction(example, ranked, none, self.threshold, {name: top[name] for name in ("scores", "pieces", "types")})
+            no_answer_score = min(output["no_answer"] for output in outputs)
+        best_output = max(outputs, key=lambda output: max((span[0] for span in output["spans"]), default=-math.inf))
+        detail = {name: best_output[name] for name in ("scores", "pieces", "types")}
+        return answer_prediction(example, ranked, no_answer_score, self.threshold, detail)
 
     @property
     def threshold(self) -> float | None:
-        """No-answer odds above which nothing is answered; None when always something is."""
-        given = self.settings.no_answer
-        may = self.known.values["no_answer"] if given == "auto" else given == "yes"
-        return float(self.known.values["threshold"]) if may else None
+        """No-answer probability above which nothing is answered; None when every question is."""
+        setting = self.settings.no_answer
+        may_abstain = self.learned.values["no_answer"] if setting == "auto" else setting == "yes"
+        return float(self.learned.values["threshold"]) if may_abstain else None
 
     def calibrate(self, examples: Sequence[Question], predictions: Sequence[Prediction]) -> Learned:
         """The threshold that gives the best F1 on dev."""
         import numpy as np
 
-        from headstart.metrics.answers import best_threshold
+        from headstart.metrics.squad import best_threshold
 
         if self.threshold is None or not len(examples):
-            return self.known
-        held = [self.measure(example, one) for example, one in zip(examples, predictions, strict=True)]
-        f1, has, odds = (np.asarray([one[name] for one in held]) for name in ("raw_f1", "answerable", "no_answer"))
-        _, found = best_threshold(f1, has, np.ones(len(held), dtype=bool), odds, np.ones((1, len(held))))
-        return Learned(values=dict(self.known.values) | {"threshold": float(found[0])})
+            return self.learned
+        measures = [self.measure(example, prediction) for example, prediction in zip(examples, predictions, strict=True)]
+        f1, answerable, odds = (np.asarray([measure[name] for measure in measures]) for name in ("raw_f1", "answerable", "no_answer"))
+        _, thresholds = best_threshold(f1, answerable, np.ones(len(measures), dtype=bool), odds, np.ones((1, len(measures))))
+        return Learned(values=dict(self.learned.values) | {"threshold": float(thresholds[0])})
 
     def measure(self, example: Question, prediction: Prediction) -> Mapping[str, Any]:
-        """f1 and exact of the answer given, and of the best one had it been given."""
-        from headstart.metrics.answers import exact_match, normalised, overlap_f1
+        """f1 and exact of the prediction, and f1 of the best span whatever the threshold."""
+        from headstart.metrics.squad import exact_match, max_token_f1, normalise_answer
 
-        two = bool(self.known.values["no_answer"])
+        may_abstain = bool(self.learned.values["no_answer"])
         golds = list(example.answers or ()) or [""]
-        golds = ([gold for gold in golds if normalised(gold)] or [""]) if two else golds
-        given, best = prediction.values["prediction"], prediction.detail["best"]
-        return {"f1": overlap_f1(given, golds, empty_matches=two), "exact": exact_match(given, golds),
-                "raw_f1": overlap_f1(best, golds, empty_matches=two), "answerable": golds != [""], "answered": bool(given),
+        golds = ([gold for gold in golds if normalise_answer(gold)] or [""]) if may_abstain else golds
+        answer, best_answer = prediction.values["prediction"], prediction.detail["best"]
+        return {"f1": max_token_f1(answer, golds, empty_matches=may_abstain), "exact": exact_match(answer, golds),
+                "raw_f1": max_token_f1(best_answer, golds, empty_matches=may_abstain),
+                "answerable": golds != [""], "answered": bool(answer),
                 "no_answer": prediction.values["no_answer_probability"]}
 
     def score(self, measures: Measures, weights: Floats) -> dict[str, NDArray[Any]]:
-        """The scores of headstart.metrics.answers."""
+        """The scores of headstart.metrics.squad."""
         import numpy as np
 
-        from headstart.metrics.answers import mean, scores
+        from headstart.metrics.squad import scores, weighted_mean
 
-        found = scores(measures, weights)
+        all_scores = scores(measures, weights)
         if self.threshold is not None:
-            has = measures["answerable"].astype(bool)
-            untuned = np.where(measures["no_answer"] > DEFAULT, ~has, measures["raw_f1"])
-            found["f1_at_default_threshold"] = mean(untuned.astype(np.float64), weights)
-        return found
+            answerable = measures["answerable"].astype(bool)
+            untuned = np.where(measures["no_answer"] > DEFAULT_THRESHOLD, ~answerable, measures["raw_f1"])
+            all_scores["f1_at_default_threshold"] = weighted_mean(untuned.astype(np.float64), weights)
+        return all_scores
 
     def describe(self, name: str, measures: Measures) -> tuple[str, bool, str]:
         """Definition, direction and reason of a score."""
-        from headstart.metrics.answers import DEFINITIONS, REASONS
+        from headstart.metrics.squad import DEFINITIONS, REASONS
 
-        own = f"f1 with {DEFAULT} in place of the threshold that was tuned on dev"
-        return DEFINITIONS.get(name, own), True, REASONS.get(name, "there are no rows")
+        default_definition = f"f1 with {DEFAULT_THRESHOLD} in place of the threshold that was tuned on dev"
+        return DEFINITIONS.get(name, default_definition), True, REASONS.get(name, "there are no rows")
 
-    def warn(self, measures: Measures) -> str | None:
+    def collapse_warning(self, measures: Measures) -> str | None:
         """Whether the model never answers."""
         if self.threshold is None or measures["answered"].any() or not measures["answerable"].any():
             return None
         return "collapsed: the model answers no question. If this lasts, train longer or lower the learning rate."
 
-    def official(self, examples: Sequence[Question], predictions: Sequence[Prediction]) -> dict[str, str]:
+    def official_files(self, examples: Sequence[Question], predictions: Sequence[Prediction]) -> dict[str, str]:
         """SQuAD's files: predictions.json, nbest_predictions.json, null_odds.json."""
-        pairs = [(example.name, one) for example, one in zip(examples, predictions, strict=True)]
-        held = {"predictions": {name: one.values["prediction"] for name, one in pairs},
-                "nbest_predictions": {name: one.detail["n_best"] for name, one in pairs},
-                "null_odds": {name: one.values["no_answer_probability"] for name, one in pairs}}
-        return {f"{name}.json": json.dumps(value, ensure_ascii=False, indent=1) + "\n" for name, value in held.items()}
+        pairs = [(example.question_id, prediction) for example, prediction in zip(examples, predictions, strict=True)]
+        files = {"predictions": {name: prediction.values["prediction"] for name, prediction in pairs},
+                "nbest_predictions": {name: prediction.detail["n_best"] for name, prediction in pairs},
+                "null_odds": {name: prediction.values["no_answer_probability"] for name, prediction in pairs}}
+        return {f"{name}.json": json.dumps(value, ensure_ascii=False, indent=1) + "\n" for name, value in files.items()}
 
     def figures(self, examples: Sequence[Question], predictions: Sequence[Prediction], measures: Measures) -> list[Figure]:
-        """Scores by the question's first word, worst answers, and one question's token scores."""
+        """Scores by question word, confident errors, and one question's token scores."""
         from headstart.tasks.question_answering.figures import figures
 
         return figures(examples, predictions, measures)
 
-    def doubts(self, examples: Sequence[Question], predictions: Sequence[Prediction], measures: Measures, count: int) -> list[Doubt]:
-        """The surest answers that share no word with a gold one: where they begin and end."""
-        from headstart.tasks.question_answering.figures import doubts
+    def errors_to_explain(self, examples: Sequence[Question], predictions: Sequence[Prediction], measures: Measures,
+                          count: int) -> list[ErrorToExplain]:
+        """The most confident answers that share no word with a gold one: their first and last tokens."""
+        from headstart.tasks.question_answering.figures import explainable_errors
 
-        return doubts(examples, predictions, measures, count)
+        return explainable_errors(examples, predictions, measures, count)
 
     def baselines(self) -> tuple[Baseline, ...]:
         """Answering nothing, and the sentence that shares most words with the question."""
@@ -278,53 +290,56 @@ class QuestionAnswering(Task[Question]):
         return baselines(self.threshold is not None)
 
 
-def tokens_of(passage: Tokens, example: Question) -> tuple[int, int]:
-    """First and last token of the answer; a place before all windows where there is none."""
-    if example.place is None:
+def answer_token_range(passage: Tokens, example: Question) -> tuple[int, int]:
+    """First and last token of the answer; -1, before all windows, where there is none."""
+    if example.answer_span is None:
         return -1, -1
-    begin, end = example.place.begin, example.place.end
-    inside = [place for place, (first, last) in enumerate(passage.offsets or ()) if first < end and last > begin]
-    return (inside[0], inside[-1]) if inside else (-1, -1)
+    start, end = example.answer_span.begin, example.answer_span.end
+    answer_tokens = [index for index, (first, last) in enumerate(passage.offsets or ()) if first < end and last > start]
+    return (answer_tokens[0], answer_tokens[-1]) if answer_tokens else (-1, -1)
 
 
-def best_spans(logits: NDArray[Any], longest: int, count: int) -> list[tuple[float, int, int]]:
-    """The highest sums of a first and a last token's score, at most `longest` tokens apart: (n, 2) -> (score, first, last)."""
+def best_spans(logits: NDArray[Any], max_length: int, count: int) -> list[tuple[float, int, int]]:
+    """The highest sums of a first and a last token's logit, at most `max_length` tokens long: (n, 2) -> (score, first, last)."""
     import numpy as np
 
-    size = len(logits)
-    table = np.full((min(longest, size), size), -np.inf)
-    for step in range(len(table)):
-        table[step, :size - step] = logits[:size - step, 0] + logits[step:, 1]
-    flat = table.ravel()
-    chosen = np.argpartition(flat, -count)[-count:] if len(flat) > count else np.arange(len(flat))
-    chosen = chosen[np.lexsort((chosen, -flat[chosen]))]
-    return [(float(flat[at]), int(at % size), int(at % size + at // size)) for at in chosen.tolist() if np.isfinite(flat[at])]
+    token_count = len(logits)
+    span_scores = np.full((min(max_length, token_count), token_count), -np.inf)
+    for offset in range(len(span_scores)):
+        span_scores[offset, :token_count - offset] = logits[:token_count - offset, 0] + logits[offset:, 1]
+    flat_scores = span_scores.ravel()
+    best_indices = np.argpartition(flat_scores, -count)[-count:] if len(flat_scores) > count else np.arange(len(flat_scores))
+    best_indices = best_indices[np.lexsort((best_indices, -flat_scores[best_indices]))]
+    return [(float(flat_scores[index]), index % token_count, index % token_count + index // token_count)
+            for index in best_indices.tolist() if np.isfinite(flat_scores[index])]
 
 
-def followed(output: Mapping[str, NDArray[Any]], at: int, offsets: Sequence[tuple[int, int]], longest: int) -> list[tuple[float, int, int]]:
-    """Each start with each of its ends that is an answer: log p of both, and the characters."""
-    found = []
-    lists = (output[name].tolist() for name in ("starts", "start_scores", "ends", "end_scores"))
-    for place, score, ends, scores in zip(*lists, strict=True):
-        for last, more in zip(ends, scores, strict=True):
-            place, last = int(place), int(last)
-            if at <= place <= last < at + len(offsets) and last - place < longest:
-                found.append((score + more, offsets[place - at][0], offsets[last - at][1]))
-    return found
+def beam_spans(output: Mapping[str, NDArray[Any]], passage_start: int, offsets: Sequence[tuple[int, int]],
+               max_length: int) -> list[tuple[float, int, int]]:
+    """Each start with each of its ends that makes a span of the passage: log p of both, and the characters."""
+    spans = []
+    columns = (output[name].tolist() for name in ("starts", "start_scores", "ends", "end_scores"))
+    for start, start_score, end_positions, end_scores in zip(*columns, strict=True):
+        for end, end_score in zip(end_positions, end_scores, strict=True):
+            start, end = int(start), int(end)
+            if passage_start <= start <= end < passage_start + len(offsets) and end - start < max_length:
+                spans.append((start_score + end_score, offsets[start - passage_start][0], offsets[end - passage_start][1]))
+    return spans
 
 
-def prediction(example: Question, ranked: Sequence[tuple[tuple[int, int], float]], none: float, threshold: float | None,
-               detail: Mapping[str, Any]) -> Prediction:
-    """Ranked answers ((begin, end), score) and the score of none, in the user's terms."""
+def answer_prediction(example: Question, ranked_spans: Sequence[tuple[tuple[int, int], float]], no_answer_score: float,
+                      threshold: float | None, detail: Mapping[str, Any]) -> Prediction:
+    """Ranked spans ((start, end), score) and the no-answer score, in the user's terms."""
     passage = example.passage
-    best = ranked[0][1] if ranked else none - 700.0
-    powers = [math.exp(score - best) for _, score in ranked]
-    texts = [passage[begin:end].strip() for (begin, end), _ in ranked]
-    odds = 1 / (1 + math.exp(min(700.0, best - none)))
+    best_score = ranked_spans[0][1] if ranked_spans else no_answer_score - 700.0
+    powers = [math.exp(score - best_score) for _, score in ranked_spans]
+    texts = [passage[start:end].strip() for (start, end), _ in ranked_spans]
+    no_answer_probability = 1 / (1 + math.exp(min(700.0, best_score - no_answer_score)))
     n_best = [{"text": text, "probability": power / sum(powers), "score": score}
-              for text, power, (_, score) in zip(texts, powers, ranked, strict=True)]
-    values: dict[str, Json] = {"prediction": "", "start": None, "end": None, "probability": odds, "no_answer_probability": odds}
-    if ranked and (threshold is None or odds <= threshold):
-        begin = ranked[0][0][0] + len(passage[ranked[0][0][0]:]) - len(passage[ranked[0][0][0]:].lstrip())
+              for text, power, (_, score) in zip(texts, powers, ranked_spans, strict=True)]
+    values: dict[str, Json] = {"prediction": "", "start": None, "end": None, "probability": no_answer_probability,
+                               "no_answer_probability": no_answer_probability}
+    if ranked_spans and (threshold is None or no_answer_probability <= threshold):
+        begin = ranked_spans[0][0][0] + len(passage[ranked_spans[0][0][0]:]) - len(passage[ranked_spans[0][0][0]:].lstrip())
         values |= {"prediction": texts[0], "start": begin, "end": begin + len(texts[0]), "probability": n_best[0]["probability"]}
     return Prediction(example.row, values, {"best": texts[0] if texts else "", "n_best": n_best, **detail})

@@ -1,4 +1,4 @@
-"""What retrieval shares with its cheap rivals: examples, keys of texts, places among all passages.
+"""Examples of retrieval, rankings among all passages, and baselines.
 
 M examples, D different passages, W width.
 """
@@ -12,126 +12,129 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from headstart.contract import Baseline, Example, Prediction
+from headstart.errors import UserError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-LISTED = 1000  # passages that are listed for a question
-BLOCK = 256  # questions that are compared with all passages at once
+RANKING_DEPTH = 1000  # passages in the ranking of a question
+QUESTION_BLOCK = 256  # questions that are compared with all passages at once
 
 
 @dataclass(frozen=True)
-class Asked(Example):
-    """A question, a passage that answers it, further ones, and passages that do not."""
+class QuestionPassages(Example):
+    """A question, a passage that answers it, further ones, and negatives."""
 
     question: str
     passage: str
-    more: tuple[str, ...] = ()
+    other_passages: tuple[str, ...] = ()
     negatives: tuple[str, ...] = ()
 
 
-def same(text: str) -> str:
-    """A text by which equal ones are known: small letters, single spaces."""
+def normalised(text: str) -> str:
+    """The text in lower case with single spaces; equal texts have the same."""
     return " ".join(text.lower().split())
 
 
-def key(text: str) -> int:
-    """A number by which equal texts are known, below 2^63."""
-    return int.from_bytes(hashlib.blake2b(same(text).encode(), digest_size=8).digest(), "big") >> 1
+def text_key(text: str) -> int:
+    """A hash of the normalised text, below 2^63."""
+    return int.from_bytes(hashlib.blake2b(normalised(text).encode(), digest_size=8).digest(), "big") >> 1
 
 
-def documents(examples: Sequence[Asked]) -> tuple[list[str], list[int], list[set[int]]]:
-    """The different passages, each example's own, and all that answer its question."""
-    places: dict[str, int] = {}
+def distinct_passages(examples: Sequence[QuestionPassages]) -> tuple[list[str], list[int], list[set[int]]]:
+    """The distinct passages; and for each example the index of its passage, and of all that answer its question."""
+    passage_indices: dict[str, int] = {}
     texts: list[str] = []
-    own: list[int] = []
-    right: dict[str, set[int]] = {}
+    own_indices: list[int] = []
+    relevant: dict[str, set[int]] = {}
     for example in examples:
-        if same(example.passage) not in places:
-            places[same(example.passage)] = len(texts)
+        if normalised(example.passage) not in passage_indices:
+            passage_indices[normalised(example.passage)] = len(texts)
             texts.append(example.passage)
-        own.append(places[same(example.passage)])
-        right.setdefault(same(example.question), set()).add(own[-1])
-    return texts, own, [right[same(example.question)] for example in examples]
+        own_indices.append(passage_indices[normalised(example.passage)])
+        relevant.setdefault(normalised(example.question), set()).add(own_indices[-1])
+    return texts, own_indices, [relevant[normalised(example.question)] for example in examples]
 
 
-def ranked(examples: Sequence[Asked], predictions: Sequence[Prediction]) -> Sequence[Prediction]:
-    """The predictions with their scores among all passages; vectors of questions and passages stand in their details."""
+def rank_passages(examples: Sequence[QuestionPassages], predictions: Sequence[Prediction]) -> Sequence[Prediction]:
+    """The predictions with their ranking scores among all passages, from the vectors in their details."""
     import numpy as np
 
     if not predictions or "ndcg_10" in predictions[0].detail:
         return predictions
-    texts, own, _ = documents(examples)
-    first = {place: number for number, place in reversed(list(enumerate(own)))}
-    questions = np.stack([one.detail["question"] for one in predictions])
-    passages = np.stack([predictions[first[place]].detail["passage"] for place in range(len(texts))])
-    listed: list[Any] = []
-    for begin in range(0, len(questions), BLOCK):
-        likeness = questions[begin:begin + BLOCK] @ passages.T
-        listed += np.argsort(-likeness, axis=1, kind="stable")[:, :LISTED].tolist()
-    return scored(examples, predictions, listed)
+    texts, own_indices, _ = distinct_passages(examples)
+    first_example = {passage_index: example_index for example_index, passage_index in reversed(list(enumerate(own_indices)))}
+    questions = np.stack([prediction.detail["question"] for prediction in predictions])
+    passages = np.stack([predictions[first_example[index]].detail["passage"] for index in range(len(texts))])
+    rankings: list[Any] = []
+    for start in range(0, len(questions), QUESTION_BLOCK):
+        similarities = questions[start:start + QUESTION_BLOCK] @ passages.T
+        rankings += np.argsort(-similarities, axis=1, kind="stable")[:, :RANKING_DEPTH].tolist()
+    return with_ranking_scores(examples, predictions, rankings)
 
 
-def scored(examples: Sequence[Asked], predictions: Sequence[Prediction], listed: Sequence[Sequence[int]]) -> list[Prediction]:
-    """The predictions with the scores of these lists of passages, best first."""
+def with_ranking_scores(examples: Sequence[QuestionPassages], predictions: Sequence[Prediction],
+                        rankings: Sequence[Sequence[int]]) -> list[Prediction]:
+    """The predictions with the scores of these rankings of passages, best first."""
     from headstart.metrics.ranking import per_query
 
-    right = documents(examples)[2]
-    found = per_query(listed, [dict.fromkeys(places, 1.0) for places in right])
-    return [dataclasses.replace(one, detail={**one.detail, **{name: float(values[number]) for name, values in found.items()}})
-            for number, one in enumerate(predictions)]
+    relevant = distinct_passages(examples)[2]
+    scores = per_query(rankings, [dict.fromkeys(passage_indices, 1.0) for passage_indices in relevant])
+    details = ({name: float(values[index]) for name, values in scores.items()} for index in range(len(predictions)))
+    return [dataclasses.replace(prediction, detail={**prediction.detail, **detail})
+            for prediction, detail in zip(predictions, details, strict=True)]
 
 
 @dataclass(frozen=True)
-class Words:
-    """BM25 among the passages."""
+class BM25Baseline:
+    """BM25 over the passages."""
 
     size_bytes: int
 
     def predict(self, examples: Sequence[Any], states: Any) -> list[Prediction]:
-        """One list of passages a question."""
-        from headstart.search.sparse import Sparse
+        """One prediction for each question, with its ranking scores."""
+        from headstart.search.sparse import SparseIndex
 
-        texts, own, _ = documents(examples)
-        hits = Sparse.build(texts).search([example.question for example in examples], k=min(LISTED, len(texts)))
-        lists = hits.listed()
-        likeness = [dict(zip(rows, scores, strict=False)) for rows, scores in zip(lists, hits.scores, strict=True)]
-        plain = [Prediction(example.row, {"similarity": float(held.get(place, 0.0))})
-                 for example, held, place in zip(examples, likeness, own, strict=True)]
-        return scored(examples, plain, lists)
+        texts, own_indices, _ = distinct_passages(examples)
+        hits = SparseIndex.build(texts).search([example.question for example in examples], k=min(RANKING_DEPTH, len(texts)))
+        rankings = hits.rankings()
+        similarities = [dict(zip(rows, scores, strict=False)) for rows, scores in zip(rankings, hits.scores, strict=True)]
+        predictions = [Prediction(example.row, {"similarity": float(similarity_of.get(passage_index, 0.0))})
+                       for example, similarity_of, passage_index in zip(examples, similarities, own_indices, strict=True)]
+        return with_ranking_scores(examples, predictions, rankings)
 
 
 @dataclass(frozen=True)
-class Untrained:
-    """The encoder as it was, its states side by side: question, passage."""
+class UntrainedEncoder:
+    """The encoder before training; its states are concatenated: question, passage."""
 
     size_bytes: int = 1
 
     def predict(self, examples: Sequence[Any], states: NDArray[Any]) -> list[Prediction]:
-        """One list of passages a question."""
+        """One prediction for each question, with its ranking scores."""
         import numpy as np
 
-        parts = [part / np.maximum(np.linalg.norm(part, axis=1, keepdims=True), 1e-12) for part in np.split(states, 2, axis=1)]
-        plain = [Prediction(example.row, {"similarity": float(question @ passage)}, {"question": question, "passage": passage})
-                 for example, question, passage in zip(examples, *parts, strict=True)]
-        return list(ranked(examples, plain))
+        unit_vectors = [vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+                        for vectors in np.split(states, 2, axis=1)]
+        predictions = [Prediction(example.row, {"similarity": float(question @ passage)}, {"question": question, "passage": passage})
+                       for example, question, passage in zip(examples, *unit_vectors, strict=True)]
+        return list(rank_passages(examples, predictions))
 
 
-def fit_words(examples: Sequence[Any], states: Any, seed: int) -> Words:
+def fit_bm25(examples: Sequence[Any], states: Any, seed: int) -> BM25Baseline:
     """Nothing is learned; raises ValueError where bm25s is missing."""
-    from headstart.errors import UserError
-    from headstart.search.sparse import library
+    from headstart.search.sparse import import_bm25s
 
     try:
-        library()
+        import_bm25s()
     except UserError as error:
         raise ValueError(f"{error.message} {error.fix}") from None
-    return Words(sum(len(example.passage) for example in examples) or 1)
+    return BM25Baseline(sum(len(example.passage) for example in examples) or 1)
 
 
-def fit_untrained(examples: Sequence[Any], states: Any, seed: int) -> Untrained:
+def fit_untrained(examples: Sequence[Any], states: Any, seed: int) -> UntrainedEncoder:
     """Nothing is learned."""
-    return Untrained()
+    return UntrainedEncoder()
 
 
-BASELINES = (Baseline("BM25", fit_words), Baseline("untrained encoder", fit_untrained, needs_states=True))
+BASELINES = (Baseline("BM25", fit_bm25), Baseline("untrained encoder", fit_untrained, needs_states=True))

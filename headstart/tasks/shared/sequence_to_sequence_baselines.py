@@ -1,4 +1,4 @@
-"""Cheap rivals of models that write: the source's own sentences."""
+"""Simple baselines of sequence-to-sequence tasks: sentences of the source."""
 
 from __future__ import annotations
 
@@ -7,36 +7,37 @@ from dataclasses import dataclass
 from typing import Any
 
 from headstart.contract import Baseline, Prediction
-from headstart.text.sentences import sentences
+from headstart.text.sentences import split_sentences
 
 
 @dataclass(frozen=True)
-class Rule:
-    """A text from a source, by rule."""
+class RuleBaseline:
+    """A baseline that makes a text from a source by rule."""
 
-    write: Callable[[str], str]
+    generate: Callable[[str], str]
     size_bytes: int = 1
 
     def predict(self, examples: Sequence[Any], states: Any) -> list[Prediction]:
-        """One text an example."""
-        return [Prediction(one.row, {"prediction": self.write(one.source), "log_probability": 0.0}, {"ended": "end"}) for one in examples]
+        """One text for each example."""
+        return [Prediction(example.row, {"prediction": self.generate(example.source), "log_probability": 0.0}, {"ended": "end"})
+                for example in examples]
 
 
-def first_sentences(examples: Sequence[Any], states: Any, seed: int) -> Rule:
+def first_sentences(examples: Sequence[Any], states: Any, seed: int) -> RuleBaseline:
     """As many first sentences as training targets have."""
     from headstart.baselines.lead import lead, lead_size
 
-    size = lead_size([len(sentences(one.targets[0])) for one in examples if one.targets])
-    return Rule(lambda source: lead(source, sentences=size))
+    sentence_count = lead_size([len(split_sentences(example.targets[0])) for example in examples if example.targets])
+    return RuleBaseline(lambda source: lead(source, sentences=sentence_count))
 
 
-def best_sentence(examples: Sequence[Any], states: Any, seed: int) -> Rule:
-    """The one sentence that is most like the whole source."""
-    from headstart.baselines.sentence import BestSentence
+def best_sentence(examples: Sequence[Any], states: Any, seed: int) -> RuleBaseline:
+    """The sentence that is most similar to the whole source."""
+    from headstart.baselines.centroid import CentroidSentence
 
-    fitted = BestSentence.fit(one.source for one in examples)
-    return Rule(fitted.best, fitted.size_bytes)
+    fitted = CentroidSentence.fit(example.source for example in examples)
+    return RuleBaseline(fitted.central_sentence, fitted.size_bytes)
 
 
-SUMMARIES = (Baseline("first sentences", first_sentences), Baseline("best sentence", best_sentence))
-COPY = (Baseline("the source itself", lambda examples, states, seed: Rule(lambda source: source)),)
+EXTRACTIVE_BASELINES = (Baseline("first sentences", first_sentences), Baseline("best sentence", best_sentence))
+COPY_BASELINE = (Baseline("the source itself", lambda examples, states, seed: RuleBaseline(lambda source: source)),)

@@ -1,4 +1,4 @@
-"""The likeliest sequence of tags that makes sense.
+"""Viterbi decoding of tags.
 
 W words, C tags.
 """
@@ -12,65 +12,68 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.text.tags import BEGINS, ENDS, INNER, Entity, entities, parts
+from headstart.text.tags import BEGIN_PREFIXES, END_PREFIXES, INSIDE_PREFIXES, Entity, entities, split_tag
 
-NEVER = -1e12
+FORBIDDEN = -1e12
 
 
 @lru_cache(maxsize=16)
-def steps(labels: tuple[str, ...]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """What may begin, (C,), and what may follow what, (C, C): 0 where it may.
+def transition_scores(labels: tuple[str, ...]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Scores of first tags (C,), and of tag after tag (C, C): 0 where allowed.
 
     A tag inside of an entity follows a tag of its type that does not end one. Where some type has no B- (IOB1), every tag may
     follow every other.
     """
-    begin, table = np.zeros(len(labels)), np.zeros((len(labels), len(labels)))
-    held = [parts(label) or ("O", "") for label in labels]
-    marked = {kind for prefix, kind in held if prefix in BEGINS}
-    for place, (prefix, kind) in enumerate(held):
-        if prefix not in INNER or not {kind for prefix, kind in held if prefix in INNER} <= marked:
+    start_scores, transitions = np.zeros(len(labels)), np.zeros((len(labels), len(labels)))
+    parsed_labels = [split_tag(label) or ("O", "") for label in labels]
+    types_with_begin = {kind for prefix, kind in parsed_labels if prefix in BEGIN_PREFIXES}
+    if not {kind for prefix, kind in parsed_labels if prefix in INSIDE_PREFIXES} <= types_with_begin:
+        return start_scores, transitions
+    for index, (prefix, kind) in enumerate(parsed_labels):
+        if prefix not in INSIDE_PREFIXES:
             continue
-        begin[place] = NEVER
-        for before, (mark, type_) in enumerate(held):
-            if type_ != kind or mark in ENDS or mark == "O":
-                table[before, place] = NEVER
-    return begin, table
+        start_scores[index] = FORBIDDEN
+        for previous, (previous_prefix, previous_kind) in enumerate(parsed_labels):
+            if previous_kind != kind or previous_prefix in END_PREFIXES or previous_prefix == "O":
+                transitions[previous, index] = FORBIDDEN
+    return start_scores, transitions
 
 
-def likeliest(logs: NDArray[Any], labels: Sequence[str]) -> list[int]:
+def viterbi(log_probabilities: NDArray[Any], labels: Sequence[str]) -> list[int]:
     """The tags with the highest sum of log-probabilities (W, C) among allowed sequences (Viterbi 1967)."""
-    if not len(logs):
+    if not len(log_probabilities):
         return []
-    begin, table = steps(tuple(labels))
-    alone = logs.argmax(axis=1)
-    if begin[alone[0]] == 0 and not table[alone[:-1], alone[1:]].any():
-        return [int(place) for place in alone]  # nothing stands in the way of each word's best
-    score, back = logs[0] + begin, np.zeros(logs.shape, dtype=np.int32)
-    for place in range(1, len(logs)):
-        ways = score[:, None] + table
-        back[place] = ways.argmax(axis=0)
-        score = ways.max(axis=0) + logs[place]
-    chosen = [int(score.argmax())]
-    for place in range(len(logs) - 1, 0, -1):
-        chosen.append(int(back[place, chosen[-1]]))
-    return chosen[::-1]
+    start_scores, transitions = transition_scores(tuple(labels))
+    best_tags = log_probabilities.argmax(axis=1)
+    if start_scores[best_tags[0]] == 0 and not transitions[best_tags[:-1], best_tags[1:]].any():
+        return [int(tag) for tag in best_tags]  # the best tag of each word is allowed
+    best_scores, backpointers = log_probabilities[0] + start_scores, np.zeros(log_probabilities.shape, dtype=np.int32)
+    for word in range(1, len(log_probabilities)):
+        path_scores = best_scores[:, None] + transitions
+        backpointers[word] = path_scores.argmax(axis=0)
+        best_scores = path_scores.max(axis=0) + log_probabilities[word]
+    tag_path = [int(best_scores.argmax())]
+    for word in range(len(log_probabilities) - 1, 0, -1):
+        tag_path.append(int(backpointers[word, tag_path[-1]]))
+    return tag_path[::-1]
 
 
-def found(pieces: Sequence[tuple[Sequence[int], NDArray[Any], Mapping[int, int]]], labels: Sequence[str]) -> list[tuple[Entity, float]]:
+def decode_entities(outputs: Sequence[tuple[Sequence[int], NDArray[Any], Mapping[int, int]]],
+                    labels: Sequence[str]) -> list[tuple[Entity, float]]:
     """The entities of a text from all its windows, with the mean probability of their words' tags.
 
-    A word without tokens belongs to the entity around it, or to that of the word whose token holds it.
+    A word without tokens belongs to the entity around it, or to that of the word whose token covers it.
     """
-    words = np.concatenate([np.asarray(piece[0], dtype=np.int64) for piece in pieces])
+    words = np.concatenate([np.asarray(output[0], dtype=np.int64) for output in outputs])
     order = np.argsort(words, kind="stable")
-    logs = np.concatenate([piece[1] for piece in pieces])[order]
-    spoken, held_by = words[order].tolist(), pieces[0][2]
-    chosen = likeliest(logs, labels)
-    sure = np.exp(logs[np.arange(len(chosen)), chosen])
-    made = []
-    for one in entities([labels[place] for place in chosen]):
-        begin, end = spoken[one.begin], spoken[one.end - 1] + 1
-        while held_by.get(end, -1) == spoken[one.end - 1]:
+    log_probabilities = np.concatenate([output[1] for output in outputs])[order]
+    words_with_tokens, covering_words = words[order].tolist(), outputs[0][2]
+    tag_path = viterbi(log_probabilities, labels)
+    probabilities = np.exp(log_probabilities[np.arange(len(tag_path)), tag_path])
+    scored_entities = []
+    for entity in entities([labels[tag] for tag in tag_path]):
+        start, end = words_with_tokens[entity.begin], words_with_tokens[entity.end - 1] + 1
+        while covering_words.get(end, -1) == words_with_tokens[entity.end - 1]:
             end += 1
-        made.append((Entity(begin, end, one.type), float(sure[one.begin:one.end].mean())))
-    return made
+        scored_entities.append((Entity(start, end, entity.type), float(probabilities[entity.begin:entity.end].mean())))
+    return scored_entities

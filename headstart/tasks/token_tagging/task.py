@@ -15,7 +15,7 @@ from headstart.contract import (
     Baseline,
     Column,
     Detection,
-    Doubt,
+    ErrorToExplain,
     Feature,
     Field,
     Figure,
@@ -31,136 +31,142 @@ from headstart.contract import (
 )
 from headstart.errors import Exit, Finding, UserError
 from headstart.settings import Note
-from headstart.tasks.shared.column_detection import named
+from headstart.tasks.shared.column_detection import first_named
 from headstart.tasks.token_tagging import reading
-from headstart.tasks.token_tagging.reading import Tagged
-from headstart.tasks.token_tagging.windows import features
-from headstart.text.tags import Entity, as_bio, parts
+from headstart.tasks.token_tagging.reading import TaggedText
+from headstart.tasks.token_tagging.windows import window_features
+from headstart.text.tags import Entity, bio_tags, split_tag
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headstart.contract import Floats
 
-TOKENS, TAGS = ("tokens", "words"), ("tags", "ner_tags", "ner", "labels", "pos_tags")
-SPANS = ("spans", "entities", "annotations")
-Answered = tuple[Sequence[int], "NDArray[Any]", Mapping[int, int]]  # words, log-probabilities (W, C), words held by others' tokens
+TOKEN_NAMES, TAG_NAMES = ("tokens", "words"), ("tags", "ner_tags", "ner", "labels", "pos_tags")
+SPAN_NAMES = ("spans", "entities", "annotations")
+WindowTags = tuple[Sequence[int], "NDArray[Any]", Mapping[int, int]]  # words, log-probabilities (W, C), words covered by others' tokens
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What token tagging can be told."""
+    """Settings of token tagging."""
 
-    labelled: Annotated[Literal["first", "all"], Note("which pieces of a word learn its tag")] = "first"
+    label_subwords: Annotated[Literal["first", "all"], Note("which tokens of a word get its tag")] = "first"
     overlap: Annotated[int, Note("tokens that neighbouring windows of a long text share", low=0)] = 32
-    scheme: Annotated[Literal["auto", "bio", "iob1", "bioes"], Note("how the file's tags are written; found by itself when auto")] = "auto"
+    scheme: Annotated[Literal["auto", "bio", "iob1", "bioes"], Note("tagging scheme of the file; detected when auto")] = "auto"
 
 
 @dataclass(frozen=True)
-class TokenTagging(Task[Tagged]):
+class TokenTagging(Task[TaggedText]):
     """Which words of a text are an entity, and of which type."""
 
     name: ClassVar[str] = "token-tagging"
     summary: ClassVar[str] = "names and other entities in a text (CoNLL columns, or character spans)"
+    pipeline_tag: ClassVar[str] = "token-classification"
     fields: ClassVar[tuple[Field, ...]] = (
-        Field("text", "the text", required=False, usual=("text", "sentence")),
-        Field("spans", 'its entities, [{"start", "end", "type"}]', type="list", required=False, target=True, usual=SPANS),
-        Field("tokens", "its words, a list, instead of a text", type="list", required=False, usual=TOKENS),
-        Field("tags", "a tag for each word (BIO, IOB1, BIOES), a list", type="list", required=False, target=True, usual=TAGS),
+        Field("text", "the text", required=False, aliases=("text", "sentence")),
+        Field("spans", 'its entities, [{"start", "end", "type"}]', type="list", required=False, target=True, aliases=SPAN_NAMES),
+        Field("tokens", "its words, a list, instead of a text", type="list", required=False, aliases=TOKEN_NAMES),
+        Field("tags", "a tag for each word (BIO, IOB1, BIOES), a list", type="list", required=False, target=True, aliases=TAG_NAMES),
     )
     kinds: ClassVar[tuple[Kind, ...]] = ("encoder",)
-    best: ClassVar[tuple[str, bool]] = ("f1", True)
+    selection_score: ClassVar[tuple[str, bool]] = ("f1", True)
     default_model: ClassVar[str] = "distilbert-base-cased"
     Settings: ClassVar[type] = Settings
 
     @classmethod
     def detect(cls, columns: Sequence[Column]) -> Detection | None:
         """Columns of tokens and tags, or a text with spans."""
-        found = {field.name: named(columns, field.usual) for field in cls.fields}
-        for first, second in (("tokens", "tags"), ("text", "spans")):
-            one, two = found[first], found[second]
-            if one is not None and two is not None:
-                return Detection({first: one.name, second: two.name}, 0.98, f"there are {one.name!r} and {two.name!r}")
+        field_columns = {field.name: first_named(columns, field.aliases) for field in cls.fields}
+        for first_field, second_field in (("tokens", "tags"), ("text", "spans")):
+            first_column, second_column = field_columns[first_field], field_columns[second_field]
+            if first_column is not None and second_column is not None:
+                return Detection({first_field: first_column.name, second_field: second_column.name}, 0.98,
+                                 f"there are {first_column.name!r} and {second_column.name!r}")
         return None
 
-    def read(self, row: Row) -> Tagged:
+    def read(self, row: Row) -> TaggedText:
         """Words with their entities; raises RowFault."""
         return reading.read(row, self.settings.scheme)
 
-    def subject(self, example: Tagged) -> str:
+    def dedup_key(self, example: TaggedText) -> str:
         """The text."""
         return example.text
 
-    def gold(self, example: Tagged) -> Json:
+    def gold(self, example: TaggedText) -> Json:
         """Tags, or spans."""
-        if example.found is None:
+        if example.entities is None:
             return None
-        return as_bio(example.found, len(example.places)) if example.from_tokens else [span(example, one, None) for one in example.found]
+        if example.from_tokens:
+            return bio_tags(example.entities, len(example.word_spans))
+        return [entity_span(example, entity, None) for entity in example.entities]
 
-    def check(self, splits: Mapping[str, Sequence[Tagged]]) -> list[Finding]:
-        """Rows without tags, repaired tags, widened spans, types that training never shows."""
+    def check(self, splits: Mapping[str, Sequence[TaggedText]]) -> list[Finding]:
+        """Findings: rows without tags, repaired tags, widened spans, types unseen in training."""
         return reading.check(splits, self.settings.scheme)
 
-    def cuts(self) -> bool:
+    def truncates(self) -> bool:
         """Long texts are read in windows."""
         return False
 
-    def learn(self, examples: Iterable[Tagged]) -> Learned:
-        """The BIO tags of the training rows' types, O first, and how often each stands there."""
-        counts = Counter(tag for one in examples if one.found is not None for tag in as_bio(one.found, len(one.places)))
+    def learn(self, examples: Iterable[TaggedText]) -> Learned:
+        """The BIO tags of the types in the training rows, O first, with their counts."""
+        counts = Counter(tag for example in examples if example.entities is not None
+                         for tag in bio_tags(example.entities, len(example.word_spans)))
         types = sorted({tag[2:] for tag in counts if tag != "O"})
-        labels = ("O", *(f"{mark}-{name}" for name in types for mark in "BI"))
+        labels = ("O", *(f"{prefix}-{name}" for name in types for prefix in "BI"))
         return Learned(labels, tuple(counts[label] for label in labels))
 
     @classmethod
-    def adopt(cls, config: Mapping[str, Json]) -> Learned | None:
+    def from_model_config(cls, config: Mapping[str, Json]) -> Learned | None:
         """A published token classifier with its labels."""
         if not (config.get("architectures") or [""])[0].endswith("ForTokenClassification"):
             return None
         names = config.get("id2label") or {}
         labels = tuple(str(names[key]) for key in sorted(names, key=int))
-        return Learned(labels) if labels and all(parts(label) is not None for label in labels) else None
+        return Learned(labels) if labels and all(split_tag(label) is not None for label in labels) else None
 
-    def encode(self, example: Tagged, tokenizer: Tokenizer, draw: Random | None = None) -> list[Feature]:
-        """Windows of the text; each word is learned and answered in the one that holds most around it."""
-        number = {label: place for place, label in enumerate(self.known.labels)}
-        return features(example, tokenizer, number, overlap=self.settings.overlap, every_piece=self.settings.labelled == "all",
-                        predicting=draw is None)
+    def encode(self, example: TaggedText, tokenizer: Tokenizer, rng: Random | None = None) -> list[Feature]:
+        """Windows of the text; each word is labelled and predicted in the one with most context."""
+        label_indices = {label: index for index, label in enumerate(self.learned.labels)}
+        return window_features(example, tokenizer, label_indices, overlap=self.settings.overlap,
+                               label_all_tokens=self.settings.label_subwords == "all", predicting=rng is None)
 
     def head(self) -> HeadSpec:
-        """A score for each tag at each token."""
-        return HeadSpec("token-classification", len(self.known.labels), self.known.labels)
+        """A logit for each tag at each token."""
+        return HeadSpec("token-classification", len(self.learned.labels), self.learned.labels)
 
-    def reduce(self, feature: Feature, output: Mapping[str, NDArray[Any]]) -> Answered:
-        """The words that this window answers, and the log-probabilities of their tags, (W, C)."""
+    def reduce(self, feature: Feature, output: Mapping[str, NDArray[Any]]) -> WindowTags:
+        """The words that are predicted in this window, and the log-probabilities of their tags, (W, C)."""
         import numpy as np
 
-        logits = output["logits"][np.asarray(feature.info["places"], dtype=np.int64)].astype("float64")
+        logits = output["logits"][np.asarray(feature.info["positions"], dtype=np.int64)].astype("float64")
         logits -= logits.max(axis=1, keepdims=True, initial=-np.inf)
-        logs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-        return feature.info["words"], logs.astype("float32"), feature.info["held_by"]
+        log_probabilities = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        return feature.info["words"], log_probabilities.astype("float32"), feature.info["covering_words"]
 
-    def decode(self, example: Tagged, pieces: Sequence[Answered]) -> Prediction:
-        """The likeliest tags of all words that make sense together (no I- without its B-), as tags and spans."""
-        from headstart.tasks.token_tagging.decoding import found
+    def decode(self, example: TaggedText, outputs: Sequence[WindowTags]) -> Prediction:
+        """The likeliest valid sequence of tags (no I- without its B-), as tags and spans."""
+        from headstart.tasks.token_tagging.decoding import decode_entities
 
-        return tagged(example, found(pieces, self.known.labels), sum(len(words) for words, _, _ in pieces))
+        return entity_prediction(example, decode_entities(outputs, self.learned.labels), sum(len(words) for words, _, _ in outputs))
 
-    def measure(self, example: Tagged, prediction: Prediction) -> Mapping[str, Any]:
+    def measure(self, example: TaggedText, prediction: Prediction) -> Mapping[str, Any]:
         """Counts of entities, strict and relaxed, and of errors."""
-        from headstart.metrics.spans import counts
+        from headstart.metrics.spans import span_counts
 
-        if example.found is None:
+        if example.entities is None:
             raise UserError(f"Row {example.row} has neither tags nor spans, so that nothing can be measured on it.",
                             fix="Fill them in ([] where there is no entity), or leave the row out.", exit=Exit.DATA)
-        gold = [(one.begin, one.end, one.type) for one in example.found]
-        silent = len(example.places) - prediction.detail.get("spoken", len(example.places))
-        return counts(gold, prediction.detail["entities"], self.types) | {"words": len(example.places), "silent": silent}
+        gold = [(entity.begin, entity.end, entity.type) for entity in example.entities]
+        words_without_tokens = len(example.word_spans) - prediction.detail.get("words_with_tokens", len(example.word_spans))
+        counts = span_counts(gold, prediction.detail["entities"], self.types)
+        return counts | {"words": len(example.word_spans), "words_without_tokens": words_without_tokens}
 
     @property
     def types(self) -> list[str]:
         """The types of entities."""
-        return list(dict.fromkeys((parts(label) or ("", label))[1] for label in self.known.labels if label != "O"))
+        return list(dict.fromkeys((split_tag(label) or ("", label))[1] for label in self.learned.labels if label != "O"))
 
     def score(self, measures: Measures, weights: Floats) -> dict[str, NDArray[Any]]:
         """The scores of headstart.metrics.spans."""
@@ -175,78 +181,81 @@ class TokenTagging(Task[Tagged]):
         reason = "nothing was found" if name == "precision" else "these rows hold no entity"
         return DEFINITIONS[name], True, reason
 
-    def warn(self, measures: Measures) -> str | None:
-        """Whether nothing is found."""
+    def collapse_warning(self, measures: Measures) -> str | None:
+        """Whether no entity is predicted."""
         if measures["predicted"].any() or not measures["gold"].any():
             return None
         return "collapsed: the model finds no entity. If this lasts, train longer or lower the learning rate."
 
     def tables(self, measures: Measures) -> dict[str, Json]:
-        """per_type, errors by kind, and how many words became no token (none of them can be found alone)."""
+        """per_type, errors by kind, and how many words have no token (none of them can be found alone)."""
         from headstart.metrics.spans import per_type
 
         return {"per_type": per_type(measures, self.types),
                 "errors": {name: int(measures[name].sum()) for name in ("missed", "spurious", "wrong_type", "wrong_border")},
-                "words": int(measures["words"].sum()), "words_without_tokens": int(measures["silent"].sum())}
+                "words": int(measures["words"].sum()), "words_without_tokens": int(measures["words_without_tokens"].sum())}
 
-    def official(self, examples: Sequence[Tagged], predictions: Sequence[Prediction]) -> dict[str, str]:
+    def official_files(self, examples: Sequence[TaggedText], predictions: Sequence[Prediction]) -> dict[str, str]:
         """The words with gold and predicted tags, as conlleval reads them, where rows are given as tokens."""
-        if not all(example.from_tokens and example.found is not None for example in examples):
+        if not all(example.from_tokens and example.entities is not None for example in examples):
             return {}
         blocks = []
-        for example, one in zip(examples, predictions, strict=True):
-            lines = zip(example.words, self.gold(example), one.values["prediction"], strict=True)
+        for example, prediction in zip(examples, predictions, strict=True):
+            lines = zip(example.words, self.gold(example), prediction.values["prediction"], strict=True)
             blocks.append("".join(f"{'_'.join(word.split())} {gold} {tag}\n" for word, gold, tag in lines))
         return {"predictions.conll": "\n".join(blocks)}
 
-    def figures(self, examples: Sequence[Tagged], predictions: Sequence[Prediction], measures: Measures) -> list[Figure]:
+    def figures(self, examples: Sequence[TaggedText], predictions: Sequence[Prediction], measures: Measures) -> list[Figure]:
         """Per type, errors by kind, sentences with most errors."""
         from headstart.tasks.token_tagging.figures import figures
 
         return figures(examples, predictions, measures, self.tables(measures))
 
-    def doubts(self, examples: Sequence[Tagged], predictions: Sequence[Prediction], measures: Measures, count: int) -> list[Doubt]:
-        """Entities that should not be there, or are of the wrong type, in the sentences with most errors."""
-        from headstart.tasks.token_tagging.figures import doubts
+    def errors_to_explain(self, examples: Sequence[TaggedText], predictions: Sequence[Prediction], measures: Measures,
+                          count: int) -> list[ErrorToExplain]:
+        """Spurious entities, or of the wrong type, in the sentences with most errors."""
+        from headstart.tasks.token_tagging.figures import explainable_errors
 
-        return doubts(examples, predictions, measures, self.known.labels, count)
+        return explainable_errors(examples, predictions, measures, self.learned.labels, count)
 
     def baselines(self) -> tuple[Baseline, ...]:
-        """Nothing at all, and the entities of the training rows by heart."""
-        return Baseline("no entity", lambda examples, states, seed: Rule(lambda words: [])), Baseline("dictionary", by_heart)
+        """No entity at all, and a dictionary of the entities in the training rows."""
+        return Baseline("no entity", lambda examples, states, seed: RuleBaseline(lambda words: [])), Baseline("dictionary", fit_dictionary)
 
 
 @dataclass(frozen=True)
-class Rule:
-    """A rival that finds spans of words."""
+class RuleBaseline:
+    """A baseline that finds spans of words."""
 
     find: Any
     size_bytes: int = 1
 
     def predict(self, examples: Sequence[Any], states: Floats | None) -> list[Prediction]:
-        """One prediction an example."""
-        return [tagged(one, [(Entity(*held), 1.0) for held in self.find(one.words)]) for one in examples]
+        """One prediction for each example."""
+        return [entity_prediction(example, [(Entity(*entity), 1.0) for entity in self.find(example.words)]) for example in examples]
 
 
-def by_heart(examples: Sequence[Tagged], states: Floats | None, seed: int) -> Rule:
-    """The dictionary tagger."""
-    from headstart.baselines.dictionary import Dictionary
+def fit_dictionary(examples: Sequence[TaggedText], states: Floats | None, seed: int) -> RuleBaseline:
+    """A dictionary of the training entities."""
+    from headstart.baselines.dictionary import EntityDictionary
 
-    model = Dictionary.fit((one.words, [(held.begin, held.end, held.type) for held in one.found or ()]) for one in examples)
-    return Rule(model.find, model.size_bytes)
-
-
-def tagged(example: Tagged, found: Sequence[tuple[Entity, float]], spoken: int | None = None) -> Prediction:
-    """Entities with their probabilities in the user's terms; `spoken` is how many words became tokens."""
-    held = [one for one, _ in found]
-    values: dict[str, Json] = {"prediction": as_bio(held, len(example.places))} if example.from_tokens else {}
-    values["spans"] = [span(example, one, sure) for one, sure in found]
-    detail = {"entities": [(one.begin, one.end, one.type) for one in held]}
-    return Prediction(example.row, values, detail | ({} if spoken is None else {"spoken": spoken}))
+    model = EntityDictionary.fit((example.words, [(entity.begin, entity.end, entity.type) for entity in example.entities or ()])
+                                 for example in examples)
+    return RuleBaseline(model.find, model.size_bytes)
 
 
-def span(example: Tagged, one: Entity, probability: float | None) -> dict[str, Json]:
+def entity_prediction(example: TaggedText, scored_entities: Sequence[tuple[Entity, float]],
+                      words_with_tokens: int | None = None) -> Prediction:
+    """Entities with their probabilities in the user's terms; `words_with_tokens` counts words."""
+    entities = [entity for entity, _ in scored_entities]
+    values: dict[str, Json] = {"prediction": bio_tags(entities, len(example.word_spans))} if example.from_tokens else {}
+    values["spans"] = [entity_span(example, entity, probability) for entity, probability in scored_entities]
+    detail = {"entities": [(entity.begin, entity.end, entity.type) for entity in entities]}
+    return Prediction(example.row, values, detail | ({} if words_with_tokens is None else {"words_with_tokens": words_with_tokens}))
+
+
+def entity_span(example: TaggedText, entity: Entity, probability: float | None) -> dict[str, Json]:
     """An entity with its characters."""
-    begin, end = example.places[one.begin][0], example.places[one.end - 1][1]
-    made = {"start": begin, "end": end, "type": one.type, "text": example.text[begin:end]}
-    return made if probability is None else made | {"probability": probability}
+    start, end = example.word_spans[entity.begin][0], example.word_spans[entity.end - 1][1]
+    fields = {"start": start, "end": end, "type": entity.type, "text": example.text[start:end]}
+    return fields if probability is None else fields | {"probability": probability}

@@ -1,4 +1,4 @@
-"""Windows of a text as model input: each word is learned and answered in one of them.
+"""Windows of a text as model input: each word is labelled and predicted in one of them.
 
 L tokens of a feature, W words, C tags.
 """
@@ -12,70 +12,72 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from headstart.contract import Feature, Target, Tokenizer
-from headstart.tasks.token_tagging.reading import Tagged
-from headstart.text.alignment import Aligned, align
+from headstart.tasks.token_tagging.reading import TaggedText
+from headstart.text.alignment import WordAlignment, align
 from headstart.text.tags import Entity
 from headstart.text.windows import windows
 
-NONE = -100
+NO_TARGET = -100
 Window = tuple[int, int]
 
 
-def features(example: Tagged, tokenizer: Tokenizer, number: Mapping[str, int], *, overlap: int, every_piece: bool,
-             predicting: bool) -> list[Feature]:
-    """The windows of a text, with a target for the first piece of each word (or every piece) in the window that it belongs to."""
-    held = tokenizer.tokenize(example.text)
-    aligned = align(example.text, example.places, held.offsets or ())
-    room, at = tokenizer.room(1), tokenizer.lay_out([-1])[0].index(-1)
-    parts = windows(len(held.ids), room, min(overlap, room // 2))
-    mine: list[list[int]] = [[] for _ in parts]
-    for word in aligned.spoken:
-        mine[best(parts, aligned.first[word], aligned.last[word])].append(word)
-    tags = targets(example.found, aligned, len(example.places)) if example.found is not None else []
-    made = []
-    for words, (begin, end) in zip(mine, parts, strict=True):
-        ids, types = tokenizer.lay_out(held.ids[begin:end])
-        values = array("i", [NONE]) * len(ids)
-        for word in words if tags else ():
-            first, last = aligned.first[word], min(aligned.last[word], end - 1)
-            values[first - begin + at] = number.get(tags[word], NONE)
-            for token in range(first + 1, last + 1 if every_piece else 0):
-                values[token - begin + at] = number.get(inner(tags[word]), NONE)
+def window_features(example: TaggedText, tokenizer: Tokenizer, label_indices: Mapping[str, int], *, overlap: int,
+                    label_all_tokens: bool, predicting: bool) -> list[Feature]:
+    """The windows of a text, with a label for the first token of each word (or every token) in the window with most context."""
+    tokens = tokenizer.tokenize(example.text)
+    alignment = align(example.text, example.word_spans, tokens.offsets or ())
+    max_tokens, content_start = tokenizer.max_content_length(1), tokenizer.with_special_tokens([-1])[0].index(-1)
+    window_list = windows(len(tokens.ids), max_tokens, min(overlap, max_tokens // 2))
+    words_by_window: list[list[int]] = [[] for _ in window_list]
+    for word in alignment.words_with_tokens:
+        words_by_window[widest_context_window(window_list, alignment.first_tokens[word], alignment.last_tokens[word])].append(word)
+    tags = word_tags(example.entities, alignment, len(example.word_spans)) if example.entities is not None else []
+    feature_list = []
+    for window_words, (start, end) in zip(words_by_window, window_list, strict=True):
+        ids, types = tokenizer.with_special_tokens(tokens.ids[start:end])
+        label_ids = array("i", [NO_TARGET]) * len(ids)
+        for word in window_words if tags else ():
+            first, last = alignment.first_tokens[word], min(alignment.last_tokens[word], end - 1)
+            label_ids[first - start + content_start] = label_indices.get(tags[word], NO_TARGET)
+            for token in range(first + 1, last + 1 if label_all_tokens else 0):
+                label_ids[token - start + content_start] = label_indices.get(continuation_tag(tags[word]), NO_TARGET)
         info: dict[str, Any] = {}
         if predicting:
-            info = {"words": words, "places": [aligned.first[word] - begin + at for word in words], "held_by": aligned.held_by}
-        made.append(Feature(ids, types, {"label": Target(values, "token")} if tags else {}, weight=1 / len(parts), info=info))
-    return made
+            positions = [alignment.first_tokens[word] - start + content_start for word in window_words]
+            info = {"words": window_words, "positions": positions, "covering_words": alignment.covering_words}
+        targets = {"label": Target(label_ids, "token")} if tags else {}
+        feature_list.append(Feature(ids, types, targets, weight=1 / len(window_list), info=info))
+    return feature_list
 
 
-def inner(tag: str) -> str:
-    """The tag of a word's later pieces."""
+def continuation_tag(tag: str) -> str:
+    """The tag of a word's later tokens."""
     return tag if tag == "O" else f"I-{tag[2:]}"
 
 
-def best(parts: Sequence[Window], first: int, last: int) -> int:
-    """The window, of those that hold a word's first token, in which its tokens stand furthest from the border.
+def widest_context_window(windows: Sequence[Window], first: int, last: int) -> int:
+    """The window, of those that contain a word's first token, in which its tokens are furthest from the border.
 
-    The beginning and the end of the text are no borders. Of equals the first.
+    The start and the end of the text are no borders. Of equals the first.
     """
-    place = bisect_right(parts, first, key=lambda part: part[1])
-    found, most = place, -math.inf
-    while place < len(parts) and parts[place][0] <= first:
-        before = first - parts[place][0] if place else math.inf
-        behind = parts[place][1] - 1 - last if place < len(parts) - 1 else math.inf
-        if min(before, behind) > most:
-            found, most = place, min(before, behind)
-        place += 1
-    return found
+    index = bisect_right(windows, first, key=lambda window: window[1])
+    best_index, best_margin = index, -math.inf
+    while index < len(windows) and windows[index][0] <= first:
+        left_margin = first - windows[index][0] if index else math.inf
+        right_margin = windows[index][1] - 1 - last if index < len(windows) - 1 else math.inf
+        if min(left_margin, right_margin) > best_margin:
+            best_index, best_margin = index, min(left_margin, right_margin)
+        index += 1
+    return best_index
 
 
-def targets(found: Sequence[Entity], aligned: Aligned, words: int) -> list[str]:
+def word_tags(entities: Sequence[Entity], alignment: WordAlignment, word_count: int) -> list[str]:
     """BIO tags of the words; an entity begins at its first word that has tokens."""
-    tags = ["O"] * words
-    for one in found:
-        mark = "B"
-        for word in range(one.begin, one.end):
-            if aligned.first[word] >= 0:
-                tags[word] = f"{mark}-{one.type}"
-                mark = "I"
+    tags = ["O"] * word_count
+    for entity in entities:
+        prefix = "B"
+        for word in range(entity.begin, entity.end):
+            if alignment.first_tokens[word] >= 0:
+                tags[word] = f"{prefix}-{entity.type}"
+                prefix = "I"
     return tags

@@ -1,1 +1,1 @@
-"""Losses: one number to lower, and the weight it counts with."""
+"""Losses: one number to minimize, and the weight of each target in it."""

@@ -1,7 +1,7 @@
-"""Cross-entropy over a large vocabulary, some tokens at a time: scores of all pieces for all tokens never stand side by side.
+"""Cross-entropy over a large vocabulary in chunks of tokens: the logits of all tokens are never in memory together.
 
-A asked tokens, W width, V pieces. 8,192 tokens of SmolLM (49,152 pieces) would take 1.6 GB for the scores alone, and as
-much again for their softmax and its gradient.
+A label positions, W width, V pieces of the vocabulary. 8,192 tokens of SmolLM (49,152 pieces) would take 1.6 GB for the
+logits alone, and as much again for their softmax and its gradient.
 """
 
 from __future__ import annotations
@@ -13,48 +13,50 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-CELLS = 2**24  # scores that are held at once
+MAX_LOGITS = 2**24  # in memory at once
 
 
-class VocabularyLoss(torch.autograd.Function):
-    """states (A, W), targets (A,) -> sum of the losses; the gradient is worked out on the way, part by part."""
+class ChunkedLoss(torch.autograd.Function):
+    """states (A, W), targets (A,) -> sum of the losses; the gradient is computed chunk by chunk in the forward pass."""
 
     @staticmethod
-    def forward(ctx: Any, states: Tensor, targets: Tensor, apply: Callable[[Tensor], Tensor],
-                loss: Callable[[Tensor, Tensor], Tensor], size: int, *weights: Tensor) -> Tensor:
-        """The sum; keeps the gradients of states and weights, to be scaled."""
-        wanted = any(ctx.needs_input_grad)
+    def forward(ctx: Any, states: Tensor, targets: Tensor, apply_head: Callable[[Tensor], Tensor],
+                loss_function: Callable[[Tensor, Tensor], Tensor], chunk_size: int, *weights: Tensor) -> Tensor:
+        """The sum; saves the gradients of states and weights, to be scaled."""
+        needs_gradient = any(ctx.needs_input_grad)
         total = torch.zeros((), dtype=torch.float32, device=states.device)
-        to_states = torch.zeros_like(states) if wanted else None
-        to_weights = [torch.zeros_like(one) for one in weights] if wanted else []
-        for begin in range(0, len(states), size):
-            part = states[begin:begin + size].detach().requires_grad_(wanted)
-            with torch.set_grad_enabled(wanted):
-                value = loss(apply(part).float(), targets[begin:begin + size]).sum()
-            total += value.detach()
-            if to_states is not None:
-                own, *others = torch.autograd.grad(value, [part, *weights], allow_unused=True)
-                to_states[begin:begin + size] = own
-                for held, more in zip(to_weights, others, strict=True):
-                    if more is not None:
-                        held += more
-        ctx.kept = to_states, to_weights
+        state_gradients = torch.zeros_like(states) if needs_gradient else None
+        weight_gradients = [torch.zeros_like(weight) for weight in weights] if needs_gradient else []
+        for start in range(0, len(states), chunk_size):
+            chunk = states[start:start + chunk_size].detach().requires_grad_(needs_gradient)
+            with torch.set_grad_enabled(needs_gradient):
+                chunk_loss = loss_function(apply_head(chunk).float(), targets[start:start + chunk_size]).sum()
+            total += chunk_loss.detach()
+            if state_gradients is not None:
+                chunk_gradient, *gradients = torch.autograd.grad(chunk_loss, [chunk, *weights], allow_unused=True)
+                state_gradients[start:start + chunk_size] = chunk_gradient
+                for weight_gradient, gradient in zip(weight_gradients, gradients, strict=True):
+                    if gradient is not None:
+                        weight_gradient += gradient
+        ctx.gradients = state_gradients, weight_gradients
         return total
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, upper: Tensor) -> tuple[Tensor | None, ...]:
-        """The kept gradients, scaled."""
-        to_states, to_weights = ctx.kept
-        ctx.kept = None
-        return (to_states.mul_(upper), None, None, None, None, *(held.mul_(upper) for held in to_weights))
+    def backward(ctx: Any, output_gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """The saved gradients, scaled."""
+        state_gradients, weight_gradients = ctx.gradients
+        ctx.gradients = None
+        scaled = (gradient.mul_(output_gradient) for gradient in weight_gradients)
+        return (state_gradients.mul_(output_gradient), None, None, None, None, *scaled)
 
 
-def vocabulary_loss(states: Tensor, targets: Tensor, apply: Callable[[Tensor], Tensor], loss: Callable[[Tensor, Tensor], Tensor],
-                    weights: list[Tensor]) -> Tensor:
-    """The sum of `loss(apply(states), targets)`; `weights` are those that `apply` uses, its output's first."""
-    pieces = max(len(weight) for weight in weights)
-    moved = [weight for weight in weights if weight.requires_grad]  # beside an adapter none does
-    apply_function: Any = VocabularyLoss.apply
-    result: Tensor = apply_function(states, targets, apply, loss, max(64, CELLS // pieces), *moved)
-    return result
+def chunked_loss(states: Tensor, targets: Tensor, apply_head: Callable[[Tensor], Tensor],
+                 loss_function: Callable[[Tensor, Tensor], Tensor], weights: list[Tensor]) -> Tensor:
+    """The sum of `loss_function(apply_head(states), targets)`; `weights` are those that `apply_head` uses, its output layer's first."""
+    vocabulary_size = max(len(weight) for weight in weights)
+    trained_weights = [weight for weight in weights if weight.requires_grad]  # none with an adapter
+    autograd_apply: Any = ChunkedLoss.apply
+    chunk_size = max(64, MAX_LOGITS // vocabulary_size)
+    total: Tensor = autograd_apply(states, targets, apply_head, loss_function, chunk_size, *trained_weights)
+    return total

@@ -1,9 +1,9 @@
-"""Questions and passages that belong together, told apart from all others of the batch, however large it is.
+"""Contrastive loss with in-batch negatives, over batches of any size.
 
-The loss needs the vectors of a whole update at once, the backward pass through the encoder does not (Gao et al. 2021,
-"Scaling deep contrastive learning batch size under memory limited setup"): vectors are made without gradients part by part,
-the loss gives a gradient for each of them, and each part goes through the encoder again with its own. N features of an
-update, Q questions, P passages, W width.
+The loss needs the vectors of a whole step at once, the backward pass through the encoder does not (Gao et al. 2021,
+"Scaling deep contrastive learning batch size under memory limited setup"): vectors are computed without gradients batch by
+batch, the loss gives a gradient for each of them, and each batch goes through the encoder again with its gradients. N features of an
+step, Q questions, P passages, W width.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
 
     from headstart.training.optimizer import Trainable
 
-QUESTION, PASSAGE, NEGATIVE = 0, 1, 2
+QUESTION, PASSAGE, NEGATIVE = 0, 1, 2  # roles of texts
 
 
 @dataclass(frozen=True)
-class InBatch:
-    """Cross-entropy of each question's own passage among all of the batch, and of each passage's question; their mean.
+class InBatchNegatives:
+    """Mean of two cross-entropies: of each question's passage among all of the batch, and of each passage's question.
 
-    Passages that answer the same question, and questions of the same passage, are left out of one another's negatives.
+    Passages that answer the same question, and questions of the same passage, are not negatives of one another.
     """
 
     temperature: float
 
     def __call__(self, model: Trainable, batch: Batch) -> Tensor:
-        """The loss sum of an update that is one batch."""
+        """The loss sum of a step that is one batch."""
         return self.loss(self.vectors(model, batch), [batch])
 
     def vectors(self, model: Trainable, batch: Batch) -> Tensor:
@@ -43,59 +43,60 @@ class InBatch:
         return model.forward(batch)["logits"].float()
 
     def loss(self, vectors: Tensor, batches: Sequence[Batch]) -> Tensor:
-        """The loss sum over the questions of some batches, whose vectors (N, W) stand one after the other."""
+        """The loss sum over the questions of some batches, whose vectors (N, W) are concatenated."""
         import torch
 
         roles = np.concatenate([batch.targets["role"] for batch in batches])
-        texts = np.concatenate([batch.targets["text"] for batch in batches])
-        asked, own, others = (np.flatnonzero(roles == role) for role in (QUESTION, PASSAGE, NEGATIVE))
-        listed = np.concatenate([own, others])
-        hidden = torch.from_numpy(related(texts[asked], texts[own], texts[listed])).to(vectors.device)
-        likeness = vectors[torch.from_numpy(asked)] @ vectors[torch.from_numpy(listed)].T / self.temperature
-        likeness = likeness.masked_fill(hidden, float("-inf"))  # (Q, P)
-        right = torch.arange(len(asked), device=vectors.device)
-        found = torch.nn.functional.cross_entropy(likeness, right, reduction="sum")
-        found = found + torch.nn.functional.cross_entropy(likeness[:, :len(own)].T, right, reduction="sum")
-        return found / 2
+        text_keys = np.concatenate([batch.targets["text"] for batch in batches])
+        question_indices, passage_indices, negative_indices = (np.flatnonzero(roles == role) for role in (QUESTION, PASSAGE, NEGATIVE))
+        candidate_indices = np.concatenate([passage_indices, negative_indices])
+        excluded = false_negatives(text_keys[question_indices], text_keys[passage_indices], text_keys[candidate_indices])
+        similarities = vectors[torch.from_numpy(question_indices)] @ vectors[torch.from_numpy(candidate_indices)].T / self.temperature
+        similarities = similarities.masked_fill(torch.from_numpy(excluded).to(vectors.device), float("-inf"))  # (Q, P)
+        targets = torch.arange(len(question_indices), device=vectors.device)
+        total = torch.nn.functional.cross_entropy(similarities, targets, reduction="sum")
+        total = total + torch.nn.functional.cross_entropy(similarities[:, :len(passage_indices)].T, targets, reduction="sum")
+        return total / 2
 
 
-def related(questions: Any, passages: Any, listed: Any) -> Any:
-    """Which listed passages are no negatives of a question, though not its own: (Q,), (Q,), (P,) -> (Q, P).
+def false_negatives(questions: Any, passages: Any, candidates: Any) -> Any:
+    """Which candidates are no negatives of a question, though not its passage: (Q,), (Q,), (P,) -> (Q, P).
 
     Those with the text of a passage that answers the question, here or in another row.
     """
     same_question = questions[:, None] == questions[None, :]
-    same_text = passages[:, None] == listed[None, :]
-    found = (same_question.astype(np.float32) @ same_text.astype(np.float32)) > 0
-    np.fill_diagonal(found[:, :len(passages)], False)
-    return found
+    same_text = passages[:, None] == candidates[None, :]
+    excluded = (same_question.astype(np.float32) @ same_text.astype(np.float32)) > 0
+    np.fill_diagonal(excluded[:, :len(passages)], False)
+    return excluded
 
 
-def shared_out(objective: Any, model: Trainable, batches: Sequence[Batch],
-               begin: Callable[[int], AbstractContextManager[Any]]) -> Sequence[Callable[[Trainable, Batch], Tensor]]:
-    """What each batch of an update is trained on: the objective as it is or, for one over the whole update, a stand-in whose
-    gradients add up to those of the whole.
+def batch_objectives(objective: Any, model: Trainable, batches: Sequence[Batch],
+                     seeded: Callable[[int], AbstractContextManager[Any]]) -> Sequence[Callable[[Trainable, Batch], Tensor]]:
+    """What each batch of a step is trained on: the objective itself or, for a joint one, a surrogate; the gradients of all
+    surrogates add up to those of the joint objective.
 
-    `begin(n)` sets the draws of batch n, so that both passes drop the same.
+    `seeded(n)` sets the random state of batch n, so that both passes have the same dropout.
     """
     import torch
 
-    if not isinstance(objective, InBatch) or len(batches) == 1:
+    if not isinstance(objective, InBatchNegatives) or len(batches) == 1:
         return [objective] * len(batches)
-    parts = []
-    for number, batch in enumerate(batches):
-        with begin(number), torch.no_grad():
-            parts.append(objective.vectors(model, batch))
-    whole = torch.cat(parts).requires_grad_()
-    loss = objective.loss(whole, batches)
-    slopes = torch.split(torch.autograd.grad(loss, whole)[0], [len(part) for part in parts])
-    return [stand_in(objective, slope, loss.detach() if number == 0 else loss.detach() * 0) for number, slope in enumerate(slopes)]
+    batch_vectors = []
+    for index, batch in enumerate(batches):
+        with seeded(index), torch.no_grad():
+            batch_vectors.append(objective.vectors(model, batch))
+    all_vectors = torch.cat(batch_vectors).requires_grad_()
+    loss = objective.loss(all_vectors, batches)
+    gradients = torch.split(torch.autograd.grad(loss, all_vectors)[0], [len(vectors) for vectors in batch_vectors])
+    return [surrogate_objective(objective, gradient, loss.detach() if index == 0 else loss.detach() * 0)
+            for index, gradient in enumerate(gradients)]
 
 
-def stand_in(objective: InBatch, slope: Tensor, value: Tensor) -> Callable[[Trainable, Batch], Tensor]:
-    """A loss of this value with this gradient by each vector."""
-    def found(model: Trainable, batch: Batch) -> Tensor:
-        told = (objective.vectors(model, batch) * slope).sum()
-        return told - told.detach() + value
+def surrogate_objective(objective: InBatchNegatives, gradient: Tensor, loss: Tensor) -> Callable[[Trainable, Batch], Tensor]:
+    """A loss with this value, and this gradient with respect to each vector."""
+    def surrogate(model: Trainable, batch: Batch) -> Tensor:
+        linear = (objective.vectors(model, batch) * gradient).sum()
+        return linear - linear.detach() + loss
 
-    return found
+    return surrogate

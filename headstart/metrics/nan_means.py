@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def known_mean(values: NDArray[Any], weights: NDArray[np.float64]) -> NDArray[Any]:
+def weighted_nanmean(values: NDArray[Any], weights: NDArray[np.float64]) -> NDArray[Any]:
     """Means over the examples that have a number (are not NaN), (M,) under (R, M) -> (R,); NaN where none has."""
     numbers = np.asarray(values, dtype=np.float64)
-    known = ~np.isnan(numbers)
-    total = weights[:, known].sum(axis=1)
-    found: NDArray[Any] = np.divide(weights[:, known] @ numbers[known], total, out=np.full(len(total), np.nan), where=total > 0)
-    return found
+    defined = ~np.isnan(numbers)
+    total = weights[:, defined].sum(axis=1)
+    means: NDArray[Any] = np.divide(weights[:, defined] @ numbers[defined], total, out=np.full(len(total), np.nan), where=total > 0)
+    return means

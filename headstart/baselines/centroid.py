@@ -9,40 +9,40 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from headstart.text.sentences import sentences
+from headstart.text.sentences import split_sentences
 
-PATTERN = r"(?u)\b\w+\b"
+WORD_PATTERN = r"(?u)\b\w+\b"
 
 
 @dataclass(frozen=True)
-class BestSentence:
-    """How rare each word is in the training documents, for choosing the sentence that says most."""
+class CentroidSentence:
+    """The document frequencies of the training documents, by which a document's most central sentence is found."""
 
     vectorizer: Any
 
     @classmethod
-    def fit(cls, documents: Iterable[str]) -> BestSentence:
-        """Learn how many documents hold each word."""
+    def fit(cls, documents: Iterable[str]) -> CentroidSentence:
+        """Learn the document frequency of each word."""
         from sklearn.feature_extraction.text import TfidfVectorizer
 
-        vectorizer = TfidfVectorizer(token_pattern=PATTERN, sublinear_tf=True)
+        vectorizer = TfidfVectorizer(token_pattern=WORD_PATTERN, sublinear_tf=True)
         try:
             vectorizer.fit(documents)
         except ValueError:  # no word in any document
             return cls(None)
         return cls(vectorizer)
 
-    def best(self, document: str) -> str:
+    def central_sentence(self, document: str) -> str:
         """The sentence nearest to the sum of all sentences' vectors; the first of equals, "" for an empty document."""
         import numpy as np
 
-        parts = sentences(document)
-        if not parts or self.vectorizer is None:
-            return parts[0] if parts else ""
-        table = self.vectorizer.transform(parts)  # (S, V), rows of length 1, or 0 where no word is known
-        center = np.asarray(table.sum(axis=0)).ravel()
+        candidates = split_sentences(document)
+        if not candidates or self.vectorizer is None:
+            return candidates[0] if candidates else ""
+        vectors = self.vectorizer.transform(candidates)  # (S, V), rows of length 1, or 0 without a word of the vocabulary
+        centroid = np.asarray(vectors.sum(axis=0)).ravel()
         # Equal sentences must tie although their sums round differently.
-        return parts[int(np.argmax((table @ center).round(12)))]
+        return candidates[int(np.argmax((vectors @ centroid).round(12)))]
 
     @property
     def size_bytes(self) -> int:

@@ -13,7 +13,7 @@ from functools import lru_cache
 IRREGULAR = {"skies": "sky", "dying": "die", "lying": "lie", "tying": "tie", "innings": "inning", "outings": "outing",
              "cannings": "canning"} | {word: word for word in ("sky", "news", "inning", "outing", "canning", "howe", "proceed",
                                                                "exceed", "succeed")}
-# Endings and what stands for them, when the rest has m > 0 (steps 2 and 3) or m > 1 (step 4); the longest one decides.
+# Suffixes and their replacements, when the rest has m > 0 (steps 2 and 3) or m > 1 (step 4); the longest one decides.
 STEP_2 = {"ational": "ate", "tional": "tion", "enci": "ence", "anci": "ance", "izer": "ize", "bli": "ble", "alli": "al",
           "entli": "ent", "eli": "e", "ousli": "ous", "ization": "ize", "ation": "ate", "ator": "ate", "alism": "al",
           "iveness": "ive", "fulness": "ful", "ousness": "ous", "aliti": "al", "iviti": "ive", "biliti": "ble",
@@ -25,41 +25,41 @@ STEP_4 = dict.fromkeys(("al", "ance", "ence", "er", "ic", "able", "ible", "ant",
 
 @lru_cache(maxsize=100_000)
 def stem(word: str) -> str:
-    """The stem of a word in small letters: "relational" -> "relat", "hopping" -> "hop"."""
+    """The stem of a word in lower case: "relational" -> "relat", "hopping" -> "hop"."""
     if len(word) <= 2:
         return word
     if word in IRREGULAR:
         return IRREGULAR[word]
-    word = final_y(past(plural(word)))
+    word = replace_final_y(strip_past(strip_plural(word)))
     if word.endswith("alli") and measure(word[:-4]) > 0:
         word = word[:-2]
-    word = ending(word, STEP_2, 0)
-    word = ending(word, STEP_3, 0)
-    word = ending(word, STEP_4, 1)
-    return double_l(final_e(word))
+    word = replace_suffix(word, STEP_2, 0)
+    word = replace_suffix(word, STEP_3, 0)
+    word = replace_suffix(word, STEP_4, 1)
+    return strip_double_l(strip_final_e(word))
 
 
-def form(word: str) -> str:
+def letter_pattern(word: str) -> str:
     """Each letter as v (vowel) or c (consonant); y is a vowel after a consonant: "syzygy" -> "cvcvcv"."""
-    made = ""
+    pattern = ""
     for letter in word:
-        vowel = letter in "aeiou" or (letter == "y" and made[-1:] == "c")
-        made += "v" if vowel else "c"
-    return made
+        is_vowel = letter in "aeiou" or (letter == "y" and pattern[-1:] == "c")
+        pattern += "v" if is_vowel else "c"
+    return pattern
 
 
 def measure(word: str) -> int:
     """Porter's m: how often a consonant follows a vowel."""
-    return form(word).count("vc")
+    return letter_pattern(word).count("vc")
 
 
-def short(word: str) -> bool:
+def ends_short_syllable(word: str) -> bool:
     """Porter's *o: consonant, vowel, consonant other than w, x, y at the end; or a vowel and a consonant alone."""
-    made = form(word)
-    return made == "vc" or (made.endswith("cvc") and word[-1] not in "wxy")
+    pattern = letter_pattern(word)
+    return pattern == "vc" or (pattern.endswith("cvc") and word[-1] not in "wxy")
 
 
-def plural(word: str) -> str:
+def strip_plural(word: str) -> str:
     """Step 1a: caresses -> caress, ponies -> poni, cats -> cat."""
     if word.endswith("ies"):
         return word[:-1] if len(word) == 4 else word[:-2]
@@ -68,51 +68,51 @@ def plural(word: str) -> str:
     return word[:-1] if word.endswith("s") and not word.endswith("ss") else word
 
 
-def past(word: str) -> str:
+def strip_past(word: str) -> str:
     """Step 1b: agreed -> agree, plastered -> plaster, hopping -> hop, filing -> file."""
     if word.endswith("ied"):
         return word[:-1] if len(word) == 4 else word[:-2]
     if word.endswith("eed"):
         return word[:-1] if measure(word[:-3]) > 0 else word
     for suffix in ("ed", "ing"):
-        rest = word.removesuffix(suffix)
-        if rest != word and "v" in form(rest):
+        base = word.removesuffix(suffix)
+        if base != word and "v" in letter_pattern(base):
             break
     else:
         return word
-    if rest.endswith(("at", "bl", "iz")):
-        return rest + "e"
-    if rest[-2:-1] == rest[-1] and form(rest)[-1] == "c":
-        return rest if rest[-1] in "lsz" else rest[:-1]
-    return rest + "e" if measure(rest) == 1 and short(rest) else rest
+    if base.endswith(("at", "bl", "iz")):
+        return base + "e"
+    if base[-2:-1] == base[-1] and letter_pattern(base)[-1] == "c":
+        return base if base[-1] in "lsz" else base[:-1]
+    return base + "e" if measure(base) == 1 and ends_short_syllable(base) else base
 
 
-def final_y(word: str) -> str:
+def replace_final_y(word: str) -> str:
     """Step 1c: happy -> happi, enjoy -> enjoy, by -> by."""
-    return word[:-1] + "i" if word.endswith("y") and len(word) > 2 and form(word[:-1])[-1] == "c" else word
+    return word[:-1] + "i" if word.endswith("y") and len(word) > 2 and letter_pattern(word[:-1])[-1] == "c" else word
 
 
-def ending(word: str, table: dict[str, str], more_than: int) -> str:
-    """Steps 2 to 4: the longest ending of the table, replaced when the measure of what stands before it is large enough."""
+def replace_suffix(word: str, replacements: dict[str, str], min_measure: int) -> str:
+    """Steps 2 to 4: the longest suffix of the table, replaced when the measure of the rest is large enough."""
     for size in range(min(7, len(word)), 1, -1):
         suffix = word[-size:]
-        if suffix in table:
-            rest = word[:-size]
-            fits = measure(rest + "l" if suffix == "logi" else rest) > more_than  # its l counts for the rest: theology -> theolog
+        if suffix in replacements:
+            base = word[:-size]
+            fits = measure(base + "l" if suffix == "logi" else base) > min_measure  # its l counts as the rest's: theology -> theolog
             if suffix == "ion":
-                fits = fits and rest[-1] in "st"
-            return rest + table[suffix] if fits else word
+                fits = fits and base[-1] in "st"
+            return base + replacements[suffix] if fits else word
     return word
 
 
-def final_e(word: str) -> str:
+def strip_final_e(word: str) -> str:
     """Step 5a: probate -> probat, rate -> rate, cease -> ceas."""
-    rest = word.removesuffix("e")
-    if rest == word:
+    base = word.removesuffix("e")
+    if base == word:
         return word
-    return rest if measure(rest) > 1 or (measure(rest) == 1 and not short(rest)) else word
+    return base if measure(base) > 1 or (measure(base) == 1 and not ends_short_syllable(base)) else word
 
 
-def double_l(word: str) -> str:
+def strip_double_l(word: str) -> str:
     """Step 5b: controll -> control, roll -> roll."""
     return word[:-1] if word.endswith("ll") and measure(word[:-1]) > 1 else word

@@ -1,4 +1,4 @@
-"""What transformers calls the keys and values that a model keeps while it writes: its 5.24 renamed `past_key_values` to `cache`."""
+"""Names that differ between versions of transformers: 5.24 renamed the key-value cache from `past_key_values` to `cache`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ def with_cache(cache: Any) -> dict[str, Any]:
     return {"cache" if "cache" in ALL_CACHE_NAMES else "past_key_values": cache}
 
 
-def cache_key(given: dict[str, Any]) -> str | None:
-    """Under which name a step's keyword arguments hold what the model keeps; None where it keeps nothing."""
+def cache_key(model_inputs: dict[str, Any]) -> str | None:
+    """The name of the cache among a step's keyword arguments; None where there is none."""
     from transformers.generation.utils import ALL_CACHE_NAMES
 
-    return next((name for name in ALL_CACHE_NAMES if name in given), None)
+    return next((name for name in ALL_CACHE_NAMES if name in model_inputs), None)

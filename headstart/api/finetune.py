@@ -1,0 +1,126 @@
+"""Training in Python, with the same settings as on the command line: finetune, distil, resume, and the run that they give.
+
+    run = headstart.finetune("reviews.csv", to="reviews-run")
+    run.scores["test"]["macro_f1"]
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from headstart import settings
+from headstart.api.model import Model, load
+from headstart.errors import DataError, findings_text
+from headstart.progress import Reporter
+from headstart.reports.distillation_table import distillation_table as distil_table
+from headstart.reports.score_table import score_table
+from headstart.settings import qualify_names
+from headstart.settings.run_settings import RunSettings, run_settings
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: its folder, scores and report."""
+
+    path: Path
+
+    @property
+    def scores(self) -> dict[str, Any]:
+        """scores.json."""
+        scores: dict[str, Any] = json.loads((self.path / "scores.json").read_text(encoding="utf-8"))
+        return scores
+
+    @property
+    def report(self) -> Path:
+        """report.html."""
+        return self.path / "report.html"
+
+    @property
+    def model(self) -> Model:
+        """The trained model."""
+        return load(str(self.path))
+
+    def summary(self) -> str:
+        """The scores as a table, and the paths of report and model."""
+        distillation_lines = distil_table(self.scores["distillation"]) if "distillation" in self.scores else []
+        return "\n".join([score_table(self.scores), *distillation_lines, f"report: {self.report}", f"model:  {self.path / 'model'}"])
+
+
+def finetune(train: str | Path, dev: str | Path | None = None, test: str | Path | None = None, *,
+             task: str | None = None, model: str | Path | None = None, to: str | Path | None = None, seed: int = 0,
+             columns: Mapping[str, str] | None = None, overwrite: bool = False, device: str = "auto",
+             strict: bool = False, from_scratch: str | Path | None = None, allow_pickle: bool = False, reporter: Reporter | None = None,
+             index: str | Path | None = None, **overrides: Any) -> Run:
+    """Fine-tune a model on a file; the same as `headstart finetune`.
+
+    With `index`, rows for the task (retrieval, long-answer, text-classification: a re-ranker) are made from the file's questions
+    and the passages of that index. With `from_scratch` (a config.json, or its folder) all weights are initialised from the seed.
+    Settings are keyword arguments by their own name (`epochs=3`, `max_length=64`) or by group (`training={"epochs": 3}`). Raises UserError.
+    """
+    run_values = {"train": str(train), "dev": path_text(dev), "test": path_text(test), "task": task, "model": path_text(model),
+                  "seed": seed, "device": device, "strict": strict, "from_scratch": path_text(from_scratch),
+                  "allow_pickle": allow_pickle, "index": path_text(index)}
+    return run_finetuning(run_values, columns or {}, qualify_names(overrides), to=path_text(to), overwrite=overwrite, reporter=reporter)
+
+
+def distil(teacher: str | Path, train: str | Path, dev: str | Path | None = None, test: str | Path | None = None, *,
+           student: str | Path | None = None, to: str | Path | None = None, seed: int = 0, columns: Mapping[str, str] | None = None,
+           overwrite: bool = False, device: str = "auto", reporter: Reporter | None = None, **overrides: Any) -> Run:
+    """Make a smaller student of a trained model; the same as `headstart distil`, settings as for `finetune`.
+
+    `layers`, `temperature`, `alpha_soft` … are those of the group `distil`. Raises UserError.
+    """
+    distil_names = {setting.key.removeprefix("distil.") for setting in settings.list_settings("distil", settings.Distil)}
+    run_values = {"teacher": str(teacher), "train": str(train), "dev": path_text(dev), "test": path_text(test),
+                  "model": path_text(student), "seed": seed, "device": device}
+    values = qualify_names({f"distil.{name}" if name in distil_names else name: value for name, value in overrides.items()})
+    return run_finetuning(run_values, columns or {}, values, to=path_text(to), overwrite=overwrite, reporter=reporter)
+
+
+def path_text(path: str | Path | None) -> str | None:
+    """A path as text."""
+    return None if path is None else str(path)
+
+
+def run_finetuning(run_values: Mapping[str, Any], columns: Mapping[str, str], values: Mapping[str, Any], *,
+                   to: str | None, overwrite: bool, reporter: Reporter | None = None) -> Run:
+    """A new run with the settings of a command line or a settings file; raises UserError."""
+    from headstart.runs import run
+
+    config, reporter = run_settings(run_values, columns, values), reporter or Reporter()
+    return Run(run.finetune(config, to, overwrite=overwrite, reporter=reporter, make_inputs=mining_step(config, reporter)))
+
+
+def mining_step(config: RunSettings, reporter: Reporter) -> Callable[[Path, RunSettings], RunSettings] | None:
+    """What mines a run's rows from its index before it starts; None without an index. Raises UserError (2)."""
+    if config.index is None:
+        return None
+    from headstart.retrieval.mining.run_inputs import row_miner
+
+    return row_miner(config, reporter)
+
+
+def resume(folder: str | Path, *, reporter: Reporter | None = None) -> Run:
+    """Resume an interrupted run; a finished one is returned as it is."""
+    from headstart.runs import run
+
+    return Run(run.resume(Path(folder), reporter=reporter or Reporter()))
+
+
+def check(run_values: Mapping[str, Any], columns: Mapping[str, str], values: Mapping[str, Any], *,
+          reporter: Reporter | None = None) -> dict[str, Any]:
+    """The data check alone; raises DataError for faults (and, with strict, for warnings)."""
+    from headstart.preparation.dataset import read_dataset
+
+    config = run_settings(run_values, columns, values)
+    data = read_dataset(dataclasses.replace(config, strict=False), Reporter(), None, split=False)
+    warnings = [finding for finding in data.findings if finding.level == "warning"]
+    lines = [*data.summary(), *([findings_text(data.findings)] if data.findings else ["No problems found."])]
+    if warnings and config.strict:
+        raise DataError(warnings)
+    return {"task": data.task.name, "words": lines, **data.json()}

@@ -1,0 +1,49 @@
+"""A look inside any model, in Python: tokens, hidden states and attentions.
+
+    headstart.inspect("bert-base-uncased", "a fine day").hidden_states  # (layers + 1, tokens, width)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headstart.inspection import export, html_page
+from headstart.inspection.inspect import inspect as inspect_text
+from headstart.inspection.inspection import Inspection
+
+if TYPE_CHECKING:
+    from headstart.inspection.attribution import Attribution
+    from headstart.models.model import Model as Transformer
+
+
+@dataclass(frozen=True)
+class SavableInspection(Inspection):
+    """An inspection with the ways to keep it: all numbers in a file, or a page to look at."""
+
+    def save(self, path: str | Path) -> Path:
+        """Write everything to F.npz, F.safetensors or F.parquet (long form), whole or not at all; raises UserError."""
+        return export.save(self, Path(path))
+
+    def page(self, path: str | Path, attribution: Attribution | None = None) -> Path:
+        """Write the page: one html file to open in a browser, without network."""
+        return html_page.write_page(self, Path(path), attribution)
+
+
+def inspect_transformer(transformer: Transformer, text: str, pair: str | None = None, *, layers: Sequence[int] | None = None,
+                        heads: Sequence[int] | None = None, attentions: bool = True) -> SavableInspection:
+    """Tokens, hidden states and attentions of a text or pair inside a loaded model; raises UserError."""
+    return SavableInspection(**vars(inspect_text(transformer, text, pair, layers=layers, heads=heads, attentions=attentions)))
+
+
+def inspect(reference: str | Path, text: str, pair: str | None = None, *, layers: Sequence[int] | None = None,
+            heads: Sequence[int] | None = None, attentions: bool = True, device: str = "auto",
+            allow_pickle: bool = False) -> SavableInspection:
+    """Tokens, hidden states and attentions of a text or pair inside any model, with or without a head; raises UserError."""
+    from headstart.models.loading.device import choose_device
+    from headstart.prediction.probe_file import load_for_inspection
+
+    model, _ = load_for_inspection(str(reference), device=choose_device(device), allow_pickle=allow_pickle)
+    return inspect_transformer(model, text, pair, layers=layers, heads=heads, attentions=attentions)

@@ -1,0 +1,59 @@
+"""The task's simple baselines, fitted and scored on the split that the model is judged on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from headstart.contract import Score, Task
+from headstart.evaluation.compare import BaselineComparison, compare_baseline
+from headstart.evaluation.evaluate import SplitEvaluation
+from headstart.models.loading.load import load
+from headstart.models.model import Model
+from headstart.prediction.predict import pooled_states, random_features
+from headstart.runs.fit import Fit
+
+
+def fit_baselines(fit: Fit, evaluated: SplitEvaluation, split: str) -> list[BaselineComparison]:
+    """Every baseline beside the model's scores; one that cannot be fitted is told, not hidden."""
+    prepared, task, settings = fit.prepared, fit.prepared.task, fit.prepared.settings
+    compared = []
+    for baseline in task.baselines():
+        if baseline.needs_states and not prepared.variant.pretrained:
+            continue
+        try:
+            comparison = compare_baseline(task, baseline, prepared.dataset.splits["train"], evaluated, split=split,
+                                 states=pretrained_states(fit), resamples=settings.evaluation.resamples, seed=settings.seed,
+                                 features=lambda examples: random_features(task, prepared.model, examples, settings.seed))
+        except (ValueError, MemoryError) as error:
+            fit.reporter.warning(f"baseline {baseline.name} could not be fitted: {error}")
+            continue
+        compared.append(comparison)
+        name, score = next(iter(comparison.evaluated.scores.items()))
+        fit.reporter.info(f"baseline {baseline.name}: {name} {score_text(score)} on {split}, {comparison.seconds:.1f} s")
+    return compared
+
+
+def pretrained_states(fit: Fit) -> Callable[[Any], Any]:
+    """A function that gives the pooled states of the pretrained model, before any training, for examples."""
+    prepared, settings = fit.prepared, fit.prepared.settings
+    loaded: list[Model] = []
+
+    def states(examples: Any) -> Any:
+        if not loaded:
+            loaded.append(load_pretrained(fit, prepared.task))
+        return pooled_states(prepared.task, loaded[0], examples, batch_tokens=settings.evaluation.batch_tokens)
+
+    return states
+
+
+def load_pretrained(fit: Fit, task: Task[Any]) -> Model:
+    """The model as it was before training."""
+    model, settings = fit.prepared.model, fit.prepared.settings
+    return load(str(model.info.folder), task.head_for(model.info.family.kinds[0]), seed=settings.seed, device=settings.device,
+                allow_pickle=settings.allow_pickle, max_length=model.tokenizer.max_length, language=settings.data.language)
+
+
+def score_text(score: Score) -> str:
+    """A score's value in words."""
+    return "undefined" if score.value is None else f"{score.value:.4f}"

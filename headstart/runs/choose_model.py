@@ -1,0 +1,59 @@
+"""The model of a run, with the head that its task needs; what was chosen is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from headstart.contract import HeadSpec, Task
+from headstart.errors import Exit, UserError
+from headstart.models.loading.catalogue import check_head
+from headstart.models.loading.from_config import info_from_config, load_from_config
+from headstart.models.loading.languages import missing_language_warning
+from headstart.models.loading.load import load
+from headstart.models.loading.model_info import ModelInfo, model_info
+from headstart.models.model import Model
+from headstart.progress import Reporter
+from headstart.settings.run_settings import RunSettings
+
+
+def check_fit(info: ModelInfo, head: HeadSpec, task: Task[Any]) -> None:
+    """Refuse a model that cannot have the task's head, before any weight is read; raises UserError (2)."""
+    try:
+        check_head(info.family, head.kind, info.reference)
+    except UserError as error:
+        raise UserError(f"{task.name} needs what this model lacks. {error.message}", exit=Exit.USAGE,
+                        fix=f"{error.fix} The default of this task is --model {task.default_model}.") from None
+
+
+def choose_model(settings: RunSettings, task: Task[Any], device: str, reporter: Reporter) -> Model:
+    """The pretrained model that was named, or the task's default; raises UserError (2, 66, 69, 77, 78)."""
+    dropout_rates: dict[str, Any] = {"dropout": settings.training.dropout, "attention_dropout": settings.training.attention_dropout,
+                                     "layer_drop": settings.training.layer_drop}
+    if settings.from_scratch is not None:
+        return model_from_scratch(settings.from_scratch, settings, task, device, reporter, dropout_rates)
+    reference = settings.model or task.default_model
+    info = model_info(reference, allow_pickle=settings.allow_pickle)
+    head = task.head_for(info.family.kinds[0])
+    check_fit(info, head, task)
+    reporter.info(f"model: {reference} ({info.family_name}, {info.layers} layers of width {info.width}"
+                  f"{'' if settings.model is not None else '; the default of this task'})")
+    language = settings.data.language
+    if (warning := missing_language_warning(info, language)) is not None:
+        reporter.warning(warning)
+    model = load(reference, head, seed=settings.seed, device=device, allow_pickle=settings.allow_pickle, language=language,
+                 target_language=settings.data.target_language, **dropout_rates)
+    if model.fresh_weights:
+        reporter.info(f"initialised from the seed, because the checkpoint has none: {len(model.fresh_weights)} weights of the head")
+    return model
+
+
+def model_from_scratch(config: str, settings: RunSettings, task: Task[Any], device: str, reporter: Reporter,
+                       dropout_rates: dict[str, Any]) -> Model:
+    """A model whose weights are all initialised from the seed."""
+    folder = Path(config) if Path(config).is_dir() else Path(config).parent
+    info = info_from_config(config, str(folder if settings.model is None else settings.model))
+    head = task.head_for(info.family.kinds[0])
+    check_fit(info, head, task)
+    reporter.info(f"model: {config} ({info.family_name}, {info.layers} layers of width {info.width}; all weights initialised from the seed)")
+    return load_from_config(info, head, seed=settings.seed, device=device, **dropout_rates)

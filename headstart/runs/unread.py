@@ -1,0 +1,123 @@
+"""Which settings a run never reads, and why: those are refused when they were changed, and left out of settings.toml.
+
+A setting that does nothing would lie: whoever sets it believes that it was used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from headstart.contract import Task
+from headstart.errors import Exit, UserError
+from headstart.models.loading.languages import ids_by_language
+from headstart.models.model import Model
+from headstart.settings import GROUPS, list_settings
+from headstart.settings.run_settings import RunSettings
+
+Unread = Iterator[tuple[str, str]]  # key of a setting, or of a whole group ("mining."), and why it is not read
+TARGET_LOSSES = ("cross-entropy", "vocabulary")  # losses of one class for each example or token
+ENCODER_DECODER_IGNORES = ("chat", "prefix", "language", "control_code")
+
+
+def unread_settings(settings: RunSettings, task: Task[Any], model: Model) -> dict[str, str]:
+    """Every setting that this task, model and way of training never read, with the reason: {"adapter.rank": "…"}."""
+    all_keys = [setting.key for group, group_class in GROUPS.items() for setting in list_settings(group, group_class)]
+    unread: dict[str, str] = {}
+    rules = (*unread_groups(settings), *unread_training(settings), *unread_by_loss(task), *unread_data(settings, model),
+             *unread_writing(settings, task, model), *unread_evaluation(settings, task, model))
+    for pattern, reason in rules:
+        for key in all_keys:
+            if key == pattern or (pattern.endswith(".") and key.startswith(pattern)):
+                unread.setdefault(key, reason)
+    return unread
+
+
+def refuse_unread(settings: RunSettings, task: Task[Any], model: Model) -> None:
+    """Refuse settings that were changed and are never read; raises UserError (78) that names each with its reason."""
+    defaults = {setting.key: setting.default for group, group_class in GROUPS.items() for setting in list_settings(group, group_class)}
+    values = {f"{group}.{name}": value for group, names in settings.groups().items() for name, value in names.items()}
+    changed = {key: reason for key, reason in unread_settings(settings, task, model).items()
+               if key in values and values[key] != defaults[key]}
+    if changed:
+        first_key, first_reason = next(iter(changed.items()))
+        remaining = "".join(f"\n  {key}: {reason}" for key, reason in list(changed.items())[1:])
+        raise UserError(f"{first_key} is {values[first_key]!r}, but this run never reads it: {first_reason}.{remaining}",
+                        fix="Leave it out." if len(changed) == 1 else "Leave them out.", exit=Exit.SETTINGS)
+
+
+def unread_groups(settings: RunSettings) -> Unread:
+    """Whole groups that belong to another way of training or another command."""
+    yield "index.", "headstart index reads it"
+    yield "steering.", "headstart generate reads it"
+    if settings.training.adapter == "none":
+        yield "adapter.", "training.adapter is none"
+    if settings.teacher is None:
+        yield "distil.", "only headstart distil reads it"
+    if settings.index is None:
+        yield "mining.", "no --index is named"
+
+
+def unread_training(settings: RunSettings) -> Unread:
+    """What another choice in the same group makes idle."""
+    training = settings.training
+    if training.batch_tokens is not None:
+        yield "training.batch_size", "training.batch_tokens replaces it"
+    if training.warmup_steps is not None:
+        yield "training.warmup_ratio", "training.warmup_steps replaces it"
+    if training.schedule != "cosine-restarts":
+        yield "training.restarts", f"training.schedule is {training.schedule}"
+    if training.schedule != "polynomial":
+        yield "training.power", f"training.schedule is {training.schedule}"
+    if training.optimizer != "adamw":
+        for name in ("beta1", "beta2", "epsilon"):
+            yield f"training.{name}", f"training.optimizer is {training.optimizer}"
+
+
+def unread_by_loss(task: Task[Any]) -> Unread:
+    """What the task's loss does not know."""
+    loss = task.head().loss
+    if loss != "cross-entropy":
+        yield "training.class_weights", f"the loss of {task.name} has no weights of classes"
+    if loss not in TARGET_LOSSES:
+        yield "training.label_smoothing", f"the loss of {task.name} smooths no targets"
+        yield "training.focal_gamma", f"the loss of {task.name} is no cross-entropy of classes"
+
+
+def unread_data(settings: RunSettings, model: Model) -> Unread:
+    """What the files or the model's languages make idle."""
+    if settings.dev is not None:
+        yield "data.split", "--dev is named, so nothing is split off"
+    if not settings.data.slice_by:
+        yield "data.select_slice", "data.slice_by names no column"
+    family, info = model.info.family, model.info
+    if not family.language_tokens and not ids_by_language(info):
+        yield "data.language", f"{info.reference} has no languages to choose from"
+    if not family.language_tokens:
+        yield "data.target_language", f"{info.reference} takes no target language"
+
+
+def unread_writing(settings: RunSettings, task: Task[Any], model: Model) -> Unread:
+    """Settings of generation, where nothing is generated or another kind of model generates."""
+    if task.generative:
+        if model.info.family.seq2seq_forward is not None:
+            for name in ENCODER_DECODER_IGNORES:
+                yield f"generation.{name}", "an encoder-decoder generates a target for a source, not after a prompt"
+    elif not draws_samples(task):
+        yield "generation.", f"{task.name} generates no text"
+    elif not settings.evaluation.generated_samples:
+        yield "generation.", "evaluation.generated_samples is 0"
+
+
+def unread_evaluation(settings: RunSettings, task: Task[Any], model: Model) -> Unread:
+    """Figures of the report that this task or model has not."""
+    if not draws_samples(task):
+        yield "evaluation.generated_samples", f"{task.name} has no prompts to continue"
+    if type(task).errors_to_explain is Task.errors_to_explain or model.kind != "encoder":
+        yield "evaluation.explained_errors", f"errors of {task.name} are explained on encoders that classify or answer from a text" \
+            if model.kind != "encoder" else f"predictions of {task.name} do not rest on single words"
+
+
+def draws_samples(task: Task[Any]) -> bool:
+    """Whether a run generates samples for its report."""
+    return type(task).sample_prompt is not Task.sample_prompt

@@ -1,0 +1,59 @@
+"""What a way of training may change in a run, and the plain way, which changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from headstart.contract import Json, Task
+from headstart.evaluation.evaluate import SplitEvaluation
+from headstart.models.model import Model
+from headstart.preparation.dataset import Dataset
+from headstart.progress import Reporter
+from headstart.runs.choose_model import choose_model
+from headstart.settings.run_settings import RunSettings
+from headstart.training.losses.losses import Objective
+
+
+class Variant:
+    """The plain way: the task's own loss moves the whole model. Other ways change one hook or more.
+
+    The hooks are called in their order: `resolve`, `dataset`, `model`, `objective`, then after the last step `merge` and `scores`.
+    """
+
+    pretrained = True  # whether states of the model before training say something (a baseline on them is fair)
+
+    def resolve(self, settings: RunSettings, device: str, reporter: Reporter) -> RunSettings:
+        """The settings with what this way decides; raises UserError for settings that do not go together."""
+        return settings
+
+    def dataset(self, dataset: Dataset, settings: RunSettings, reporter: Reporter) -> Dataset:
+        """The rows as this way trains on them."""
+        return dataset
+
+    def model(self, settings: RunSettings, task: Task[Any], device: str, reporter: Reporter) -> tuple[Model, RunSettings]:
+        """The model to train, and the settings with what follows from it."""
+        return choose_model(settings, task, device, reporter), settings
+
+    def can_pack(self, model: Model, settings: RunSettings) -> bool:
+        """Whether several examples may stand in one row: an encoder-decoder that keeps its layers' inputs reads padded rows."""
+        return model.can_pack and not (model.kind == "encoder-decoder" and settings.training.gradient_checkpointing)
+
+    def objective(self, task_objective: Objective, task: Task[Any], model: Model, settings: RunSettings) -> Objective:
+        """What training minimises."""
+        return task_objective
+
+    def merge(self, task: Task[Any], model: Model, folder: Path, reporter: Reporter) -> None:
+        """Make an ordinary model of what was trained, before it is evaluated; `folder` is the run's."""
+
+    def scores(self, task: Task[Any], model: Model, evaluated: SplitEvaluation, split: str, settings: RunSettings,
+               reporter: Reporter) -> Mapping[str, Json]:
+        """What scores.json says more of this way."""
+        return {}
+
+
+class FromScratch(Variant):
+    """All weights are initialised from the seed; states of such a model say nothing."""
+
+    pretrained = False

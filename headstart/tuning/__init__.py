@@ -1,0 +1,1 @@
+"""Search over settings: which of many are best on dev."""

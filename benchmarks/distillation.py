@@ -2,10 +2,11 @@
 
     python benchmarks/distillation.py --data FOLDER [--teacher RUN] [--rows N] [--epochs N] [--student-epochs N]
 
-BANKING77 (FOLDER/banking77/train.csv, test.csv: columns text, category; a tenth of train is held out as dev). The teacher is a MiniLM
-of six layers, fine-tuned with default settings; student A has three of its layers and learns from its outputs and states, student B
-has the same three and learns from the labels alone, at the same learning rate and for as many epochs. The aims: A keeps 97 % of the
-teacher's accuracy on test and is 1.7 times as fast.
+BANKING77 (FOLDER/banking77/train.csv, test.csv: columns text, category; a tenth of train is held out as dev). The
+teacher is a MiniLM of six layers, fine-tuned with default settings; student A has three of its layers and learns from
+its outputs and states, student B
+has the same three and learns from the labels alone, at the same learning rate and for as many epochs. The aims: A keeps
+97 % of the teacher's accuracy on test and is 1.7 times as fast.
 """
 
 import argparse
@@ -57,19 +58,23 @@ def compare(files: dict[str, Path], teacher_path: Path, folder: Path, epochs: fl
     runs = {}
     for name, with_teacher in (("A, with teacher", True), ("B, labels alone", False)):
         start = time.perf_counter()
-        run = headstart.distil(teacher_path, files["train"], files["dev"], files["test"], with_teacher=with_teacher, to=folder / name[0],
+        run = headstart.distil(teacher_path, files["train"], files["dev"], files["test"], with_teacher=with_teacher,
+                               to=folder / name[0],
                                **{key: value for key, value in settings.items() if value is not None})
         runs[name], distillation = run, run.scores["distillation"]
         teacher, student = (distillation["models"][role] for role in ("teacher", "student"))
         retained = student["scores"]["accuracy"]["value"] / teacher["scores"]["accuracy"]["value"]
-        print(f"student {name}: test accuracy {score_text(run.scores['test']['accuracy'])}, of the teacher's "
-              f"{retained:.1%} (aim {ACCURACY_AIM:.0%}); minus the teacher {difference_text(distillation['difference']['accuracy'])}\n"
+        (print(f"student {name}: test accuracy {score_text(run.scores['test']['accuracy'])}, of the teacher's "
+              f"{retained:.1%} (aim {ACCURACY_AIM:.0%}); minus the teacher "
+              f"{difference_text(distillation['difference']['accuracy'])}\n"
               f"  {student['parameters']:,} of {teacher['parameters']:,} parameters; "
               f"{student['milliseconds']:.3f} against {teacher['milliseconds']:.3f} ms an example: "
-              f"{distillation['speed']:.2f} times as fast (aim {SPEED_AIM}); {time.perf_counter() - start:.0f} s in all", flush=True)
+              f"{distillation['speed']:.2f} times as fast (aim {SPEED_AIM}); "
+              f"{time.perf_counter() - start:.0f} s in all", flush=True))
         print(f"  teacher: test accuracy {score_text(teacher['scores']['accuracy'])}", flush=True)
     correct = [correct_rows(run) for run in runs.values()]
-    difference = intervals.paired_bootstrap(accuracy(correct[0]), accuracy(correct[1]), len(correct[0]), 1000, 0, None)["accuracy"]
+    difference = intervals.paired_bootstrap(accuracy(correct[0]), accuracy(correct[1]), len(correct[0]), 1000, 0,
+                                            None)["accuracy"]
     print(f"A minus B: {difference.value:+.4f} ({difference.low:+.4f} to {difference.high:+.4f})", flush=True)
 
 
@@ -97,8 +102,8 @@ def main() -> None:
         if args.teacher is None:
             start = time.perf_counter()
             settings = {} if args.epochs is None else {"epochs": args.epochs}
-            run = headstart.finetune(files["train"], files["dev"], files["test"], model=args.model, to=folder / "teacher", baselines=False,
-                                     explained=0, **settings)
+            run = headstart.finetune(files["train"], files["dev"], files["test"], model=args.model,
+                                     to=folder / "teacher", baselines=False, explained=0, **settings)
             print(f"teacher: test accuracy {score_text(run.scores['test']['accuracy'])}; "
                   f"{time.perf_counter() - start:.0f} s in all", flush=True)
         compare(files, args.teacher or folder / "teacher", folder, args.student_epochs)

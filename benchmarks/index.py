@@ -1,7 +1,8 @@
 """The index beside what bounds it: python benchmarks/index.py [--texts FILE.jsonl]
 
-Each part runs in a process of its own, so that its peak memory is its own: search by meaning and by words among 100,000 and a
-million passages, where exact search stops being quick, and indexing against the bare packed encoder over the same texts.
+Each part runs in a process of its own, so that its peak memory is its own: search by meaning and by words among 100,000
+and a million passages, where exact search stops being quick, and indexing against the bare packed encoder over the same
+texts.
 """
 
 import argparse
@@ -24,7 +25,8 @@ def median(seconds):
 def memory():
     """Peak resident memory, and how much of it is the process's own (not pages of mapped files), in GB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    private = next(int(line.split()[1]) / 1e6 for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("RssAnon"))
+    private = next(int(line.split()[1]) / 1e6 for line in Path("/proc/self/status").read_text().splitlines()
+                   if line.startswith("RssAnon"))
     return {"peak_gb": round(peak, 3), "own_at_end_gb": round(private, 3)}
 
 
@@ -38,7 +40,8 @@ def dense(count, form):
     torch.set_num_threads(2)
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
-        blocks = (rng.standard_normal((min(10_000, count - offset), WIDTH), dtype=np.float32) for offset in range(0, count, 10_000))
+        blocks = (rng.standard_normal((min(10_000, count - offset), WIDTH), dtype=np.float32)
+                  for offset in range(0, count, 10_000))
         path = Path(folder) / "vectors.npy"
         if form == "int8":
             table = np.lib.format.open_memmap(path, mode="w+", dtype=np.int8, shape=(count, WIDTH))
@@ -77,13 +80,15 @@ def sparse(count):
         cumulative = np.cumsum(probabilities / probabilities.sum())
         word_ids = np.memmap(Path(folder) / "words", dtype=np.int32, mode="w+", shape=(count * 60,))
         for offset in range(0, len(word_ids), 6_000_000):
-            word_ids[offset:offset + 6_000_000] = np.searchsorted(cumulative, rng.random(min(6_000_000, len(word_ids) - offset))) + 1
+            word_ids[offset:offset
+                     + 6_000_000] = np.searchsorted(cumulative, rng.random(min(6_000_000, len(word_ids) - offset))) + 1
         vocabulary = {"": 0} | {f"w{word_id}": word_id for word_id in range(1, 100_001)}
         start = time.perf_counter()
         write_postings(Path(folder) / "table", word_ids, np.arange(count + 1, dtype=np.int64) * 60, vocabulary)
         build_seconds = time.perf_counter() - start
         index = SparseIndex.load(Path(folder) / "table", on_disk=True)
-        questions = [" ".join(f"w{1 + int(np.searchsorted(cumulative, uniform))}" for uniform in rng.random(6)) for _ in range(24)]
+        questions = [" ".join(f"w{1 + int(np.searchsorted(cumulative, uniform))}" for uniform in rng.random(6))
+                     for _ in range(24)]
         index.search(questions, k=100)
         seconds, cpu = [], time.process_time()
         for question in questions:
@@ -118,19 +123,22 @@ def speed(texts, model):
             pass
         encoder_cpu, encoder_clock = time.process_time() - cpu_start, time.perf_counter() - clock_start
         return {"passages": len(passages), "index_cpu": round(index_cpu, 1), "bare_cpu": round(encoder_cpu, 1),
-                "share_of_bare_cpu": round(encoder_cpu / index_cpu, 3), "share_of_bare_clock": round(encoder_clock / index_clock, 3)}
+                "share_of_bare_cpu": round(encoder_cpu / index_cpu, 3),
+                "share_of_bare_clock": round(encoder_clock / index_clock, 3)}
 
 
 def write_texts(path, count=120):
     rng = random.Random(0)
-    words = [f"{a}{b}{c}" for a in ("ta", "ri", "lo", "men") for b in ("ke", "no", "sti", "ver") for c in ("l", "nd", "s", "rt")]
+    words = [f"{a}{b}{c}" for a in ("ta", "ri", "lo", "men") for b in ("ke", "no", "sti", "ver")
+             for c in ("l", "nd", "s", "rt")]
     with open(path, "w", encoding="utf-8") as file:
         for document_id in range(count):
             text = " ".join(" ".join(rng.choices(words, k=12)).capitalize() + "." for _ in range(40))
             file.write(json.dumps({"id": document_id, "text": text}) + "\n")
 
 
-BENCHMARKS = {"dense-100k": lambda args: dense(100_000, "float16"), "dense-100k-int8": lambda args: dense(100_000, "int8"),
+BENCHMARKS = {"dense-100k": lambda args: dense(100_000, "float16"),
+              "dense-100k-int8": lambda args: dense(100_000, "int8"),
               "sparse-100k": lambda args: sparse(100_000), "dense-1m": lambda args: dense(1_000_000, "float16"),
               "sparse-1m": lambda args: sparse(1_000_000), "speed": lambda args: speed(args.texts, args.model)}
 

@@ -34,8 +34,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         data, model = write_csv(folder / "reviews.csv", review_rows(120)), tiny.model_folder("bert", folder / "bert")
-        flags = [data, "--model", model, "--epochs", 6, "--batch-size", 8, "--quiet", "--set", "training.save_every=2", "--set",
-                 "evaluation.resamples=10", "--set", "evaluation.baselines=false"]
+        flags = [data, "--model", model, "--epochs", 6, "--batch-size", 8, "--quiet", "--set", "training.save_every=2",
+                 "--set", "evaluation.resamples=10", "--set", "evaluation.baselines=false"]
         start = time.perf_counter()
         subprocess.run(command("finetune", *flags, "--to", folder / "whole"), check=True, stdout=subprocess.DEVNULL)
         full_seconds = time.perf_counter() - start
@@ -43,7 +43,8 @@ def main() -> None:
         matches = 0
         for trial in range(args.times):
             run = folder / "cut"
-            process = subprocess.Popen(command("finetune", *flags, "--to", run), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            process = subprocess.Popen(command("finetune", *flags, "--to", run), stdout=subprocess.DEVNULL,
+                                       stderr=subprocess.DEVNULL)
             while not (run / "settings.toml").exists() and process.poll() is None:
                 time.sleep(0.002)
             kills = 0
@@ -54,7 +55,8 @@ def main() -> None:
                 kills += 1
                 if (run / "report.html").exists() or kills == 3:
                     break
-                process = subprocess.Popen(command("resume", run, "--quiet"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                process = subprocess.Popen(command("resume", run, "--quiet"), stdout=subprocess.DEVNULL,
+                                           stderr=subprocess.DEVNULL)
             subprocess.run(command("resume", run, "--quiet"), check=True, stdout=subprocess.DEVNULL)
             match = weights_hash(run) == expected_hash
             matches += match

@@ -1,11 +1,14 @@
 """MedQuAD: questions of patients, found and answered from the pages of health institutes.
 
-    python benchmarks/long_answers.py --data FOLDER --writer-model T5 [--share 0.3] [--work FOLDER] [--only search|answers]
+    python benchmarks/long_answers.py --data FOLDER --writer-model T5 [--share 0.3] [--work FOLDER] [--only
+    search|answers]
 
-FOLDER/medquad/medquad.jsonl.gz (id, source, question, answer). A document is a source and an id before its last "-"; documents that share a
-question or an answer stand in one split; 80/10/10 of them by a seed. The index holds all answers of all splits. The retriever learns from
-training questions with hard negatives, the re-ranker from pairs, the writer from what the trained retriever finds; everything is measured
-on test questions: BM25, vectors before and after training, both together, re-ranked; then answers from found and from random passages.
+FOLDER/medquad/medquad.jsonl.gz (id, source, question, answer). A document is a source and an id before its last "-";
+documents that share a question or an answer stand in one split; 80/10/10 of them by a seed. The index holds all answers
+of all splits. The retriever learns from
+training questions with hard negatives, the re-ranker from pairs, the writer from what the trained retriever finds;
+everything is measured on test questions: BM25, vectors before and after training, both together, re-ranked; then
+answers from found and from random passages.
 """
 
 import argparse
@@ -25,8 +28,8 @@ def read_rows(data: Path) -> list[dict[str, Any]]:
     with gzip.open(data / "medquad" / "medquad.jsonl.gz", "rt", encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
     for index, row in enumerate(rows):
-        row |= {"page": f"{row['source']}/{row['id'].rpartition('-')[0]}", "document": f"{row['source']}/{row['id']}/{index}",
-                "answer": " ".join(row["answer"].split())}
+        row |= {"page": f"{row['source']}/{row['id'].rpartition('-')[0]}",
+                "document": f"{row['source']}/{row['id']}/{index}", "answer": " ".join(row["answer"].split())}
     return rows
 
 
@@ -48,7 +51,8 @@ def split_rows(rows: list[dict[str, Any]], seed: int) -> dict[str, list[dict[str
     components = sorted({root(row["page"]) for row in rows})
     random.Random(seed).shuffle(components)
     borders = (round(0.8 * len(components)), round(0.9 * len(components)))
-    split_of = {name: "train" if index < borders[0] else "dev" if index < borders[1] else "test" for index, name in enumerate(components)}
+    split_of = {name: "train" if index < borders[0] else "dev" if index < borders[1] else "test"
+                for index, name in enumerate(components)}
     splits: dict[str, list[dict[str, Any]]] = {"train": [], "dev": [], "test": []}
     for row in rows:
         splits[split_of[root(row["page"])]].append(row)
@@ -75,10 +79,12 @@ def prepare_files(args: argparse.Namespace, folder: Path) -> dict[str, str]:
     splits = split_rows(rows, args.seed)
     columns = {"question": "question", "answer": "answer", "document": "document"}
     files = {"documents": write_rows(rows, folder / "documents.jsonl", {"id": "document", "text": "answer"}),
-             "train": write_rows(sample_rows(splits["train"], args.questions, args.seed), folder / "train.jsonl", columns),
+             "train": write_rows(sample_rows(splits["train"], args.questions, args.seed), folder / "train.jsonl",
+                                 columns),
              "dev": write_rows(sample_rows(splits["dev"], 300, args.seed), folder / "dev.jsonl", columns),
              "test": write_rows(sample_rows(splits["test"], args.tests, args.seed), folder / "test.jsonl", columns),
-             "writer": write_rows(sample_rows(splits["train"], args.writer_rows, args.seed + 1), folder / "writer.jsonl", columns),
+             "writer": write_rows(sample_rows(splits["train"], args.writer_rows, args.seed + 1),
+                                  folder / "writer.jsonl", columns),
              "writer-dev": write_rows(sample_rows(splits["dev"], 60, args.seed), folder / "writer-dev.jsonl", columns),
              "answers": write_rows(sample_rows(splits["test"], 200, args.seed), folder / "answers.jsonl", columns)}
     print(f"{len(rows):,} answers of {len({row['page'] for row in rows}):,} pages; "
@@ -113,8 +119,8 @@ def measure_search(args: argparse.Namespace, files: dict[str, str], folder: Path
                               "evaluation.baselines": False}
     start = time.perf_counter()
     if not (folder / "retriever" / "report.html").exists():
-        headstart.finetune(files["train"], files["dev"], task="retrieval", to=folder / "retriever", epochs=args.epochs, batch_size=64,
-                           max_length=192, **common)
+        headstart.finetune(files["train"], files["dev"], task="retrieval", to=folder / "retriever", epochs=args.epochs,
+                           batch_size=64, max_length=192, **common)
     print_minutes("retriever", start)
     start = time.perf_counter()
     if not (trained_path / "index.json").exists():
@@ -127,10 +133,12 @@ def measure_search(args: argparse.Namespace, files: dict[str, str], folder: Path
     print_minutes("re-ranker", start)
     resamples = Evaluation().resamples
     base_index, trained_index = Index.open(base_path), Index.open(trained_path)
-    questions = search_metrics.judge_questions(trained_index, read_questions(files["test"], Data(), {}), answer_score=3.0)
+    questions = search_metrics.judge_questions(trained_index, read_questions(files["test"], Data(), {}),
+                                               answer_score=3.0)
     questions = group_by_page(questions)
     frequencies = search_metrics.document_frequencies(trained_index)
-    dev_questions = search_metrics.judge_questions(trained_index, read_questions(files["dev"], Data(), {}), answer_score=3.0)
+    dev_questions = search_metrics.judge_questions(trained_index, read_questions(files["dev"], Data(), {}),
+                                                   answer_score=3.0)
     best_mix = calibrate_fusion(trained_index, dev_questions)
     print(best_mix.summary(), flush=True)
     weighted_index = Index.open(trained_path)
@@ -139,13 +147,17 @@ def measure_search(args: argparse.Namespace, files: dict[str, str], folder: Path
                 "trained": index_search(trained_index, "dense"), "mixed": index_search(trained_index, "mixed"),
                 "mixed, weighted on dev": index_search(weighted_index, "mixed")}
     if args.rerank:
-        searches["weighted + re-ranked"] = reranked_search(weighted_index, "mixed", Reranker.load(str(folder / "reranker")))
-    results = {name: search_metrics.measure_search(name, search, questions, frequencies, len(trained_index.passages), resamples=resamples,
+        searches["weighted + re-ranked"] = reranked_search(weighted_index, "mixed",
+                                                           Reranker.load(str(folder / "reranker")))
+    results = {name: search_metrics.measure_search(name, search, questions, frequencies, len(trained_index.passages),
+                                                   resamples=resamples,
                                                    seed=args.seed) for name, search in searches.items()}
-    best_single = max((results[name] for name in ("BM25", "trained")), key=lambda scored: scored.scores["ndcg_10"].value or 0.0)
+    best_single = max((results[name] for name in ("BM25", "trained")),
+                      key=lambda scored: scored.scores["ndcg_10"].value or 0.0)
     pairs = [("trained", "untrained"), ("mixed", best_single.name), ("mixed, weighted on dev", best_single.name)]
     pairs += [("weighted + re-ranked", "mixed, weighted on dev")] if args.rerank else []
-    differences = {f"{name} minus {reference}": search_metrics.difference(results[name], results[reference], questions, resamples=resamples,
+    differences = {f"{name} minus {reference}": search_metrics.difference(results[name], results[reference], questions,
+                                                                          resamples=resamples,
                                                                           seed=args.seed) for name, reference in pairs}
     print(f"{len(questions.questions):,} test questions ({questions.unanswerable_count} without a passage), "
           f"{len(trained_index.passages):,} passages")
@@ -175,10 +187,10 @@ def measure_answers(args: argparse.Namespace, files: dict[str, str], folder: Pat
     start, reporter = time.perf_counter(), console_reporter()
     if not (folder / "writer-run" / "report.html").exists():
         headstart.finetune(files["writer"], files["writer-dev"], task="long-answer", model=args.writer_model,
-                           index=folder / "index-trained", to=folder / "writer-run", epochs=args.writer_epochs, batch_size=8,
-                           learning_rate=5e-4, max_length=384, seed=args.seed, reporter=reporter,
-                           **{"generation.max_new_tokens": 96, "evaluation.baselines": False, "evaluation.generated_samples": 0,
-                              "mining.passages": 3, "task.max_target_length": 96})
+                           index=folder / "index-trained", to=folder / "writer-run", epochs=args.writer_epochs,
+                           batch_size=8, learning_rate=5e-4, max_length=384, seed=args.seed, reporter=reporter,
+                           **{"generation.max_new_tokens": 96, "evaluation.baselines": False,
+                              "evaluation.generated_samples": 0, "mining.passages": 3, "task.max_target_length": 96})
     print_minutes("writer", start)
     start = time.perf_counter()
     options = EvaluateOptions(writer=str(folder / "writer-run"), passages=3, source="mixed")
@@ -193,7 +205,8 @@ def main() -> None:
     parser.add_argument("--data", required=True)
     parser.add_argument("--writer-model", help="a folder with t5-small, or another encoder-decoder")
     parser.add_argument("--share", type=float, default=1.0, help="of the pages")
-    parser.add_argument("--questions", type=int, default=6000, help="most training questions of the retriever and the re-ranker")
+    parser.add_argument("--questions", type=int, default=6000,
+                        help="most training questions of the retriever and the re-ranker")
     parser.add_argument("--tests", type=int, default=1000, help="most test questions of the search")
     parser.add_argument("--writer-rows", type=int, default=1500)
     parser.add_argument("--epochs", type=float, default=1.0)

@@ -2,8 +2,8 @@
 
     python benchmarks/quality.py --data FOLDER [--only banking77|hatespeech] [--rows N] [--folds 5]
 
-BANKING77 (FOLDER/banking77/train.csv, test.csv): test accuracy; the aim is 0.925. hatespeech_davidson: macro F1 out of fold over
-stratified folds, beside TF-IDF + logistic regression whose C and class weight are chosen inside each fold.
+BANKING77 (FOLDER/banking77/train.csv, test.csv): test accuracy; the aim is 0.925. hatespeech_davidson: macro F1 out of
+fold over stratified folds, beside TF-IDF + logistic regression whose C and class weight are chosen inside each fold.
 """
 
 import argparse
@@ -47,7 +47,8 @@ def banking77(data_folder: Path, limit: int | None, folder: Path) -> None:
     run = headstart.finetune(train, test=test, model=MODEL, to=folder / "banking77")
     scores = run.scores
     seconds = time.perf_counter() - start
-    print(f"BANKING77, default settings: test accuracy {score_text(scores['test']['accuracy'])}, aim {AIM}; {seconds:.0f} s in all")
+    print(f"BANKING77, default settings: test accuracy {score_text(scores['test']['accuracy'])}, aim {AIM}; "
+          f"{seconds:.0f} s in all")
     for name, baseline in scores["baselines"].items():
         print(f"  {name}: {score_text(baseline['scores']['accuracy'])}; "
               f"headstart minus it {score_text(baseline['difference']['accuracy'])}")
@@ -64,12 +65,15 @@ def hatespeech(data_folder: Path, limit: int | None, folds: int, folder: Path) -
     gold = np.array([labels.index(label) for _, label in rows])
     predictions = {name: np.zeros(len(rows), dtype=np.int64) for name in ("headstart", "tf-idf")}
     probabilities = {name: np.full((len(rows), len(labels)), 1 / len(labels)) for name in predictions}
-    for fold, (train_indices, test_indices) in enumerate(StratifiedKFold(folds, shuffle=True, random_state=0).split(rows, gold)):
+    for fold, (train_indices, test_indices) in enumerate(StratifiedKFold(folds, shuffle=True,
+                                                                         random_state=0).split(rows, gold)):
         start = time.perf_counter()
         train_rows, test_rows = ([rows[index] for index in indices] for indices in (train_indices, test_indices))
         train, test = write_csv(folder / "train.csv", train_rows), write_csv(folder / "test.csv", test_rows)
-        run = headstart.finetune(train, test=test, model=MODEL, to=folder / f"fold{fold}", evaluation={"baselines": False, "resamples": 0})
-        records = [json.loads(line) for line in (run.path / "predictions.jsonl").read_text(encoding="utf-8").splitlines()]
+        run = headstart.finetune(train, test=test, model=MODEL, to=folder / f"fold{fold}",
+                                 evaluation={"baselines": False, "resamples": 0})
+        records = [json.loads(line) for line in (run.path
+                                                 / "predictions.jsonl").read_text(encoding="utf-8").splitlines()]
         classes = [labels.index(row["prediction"]) for row in records if row["split"] == "test"]
         predictions["headstart"][test_indices] = classes
         headstart_end = time.perf_counter()
@@ -78,7 +82,8 @@ def hatespeech(data_folder: Path, limit: int | None, folds: int, folder: Path) -
         print(f"fold {fold}: headstart {seconds[0]:.0f} s, tf-idf {seconds[1]:.0f} s", file=sys.stderr, flush=True)
 
     def scorer(name: str) -> Any:
-        return lambda weights: {"macro_f1": classification.scores(gold, predictions[name], probabilities[name], weights)["macro_f1"]}
+        return lambda weights: {"macro_f1": classification.scores(gold, predictions[name], probabilities[name],
+                                                                  weights)["macro_f1"]}
 
     for name in predictions:
         value = scorer(name)(np.ones((1, len(rows))))["macro_f1"][0]

@@ -1,11 +1,13 @@
-"""SQuAD 2.0 questions, split by article, beside the question-answering recipe of transformers: same weights, epochs and seed.
+"""SQuAD 2.0 questions, split by article, beside the question-answering recipe of transformers: same weights, epochs and
+seed.
 
     python benchmarks/question_answering.py --data FOLDER [--speed]
 
-FOLDER/squad2_dev/squad.json (35 articles in file order: 25 to train, 5 dev, 5 test). The recipe: Trainer, bf16, batch 32, windows of 384
-with overlap 128, padding to the longest of a batch, the same learning rate. Both models answer through the same decoding; scores are
-those at each one's best threshold on test. With --speed, examples per second of training alone: headstart, that recipe, and the same
-padded to 384 in fp32, in turn.
+FOLDER/squad2_dev/squad.json (35 articles in file order: 25 to train, 5 dev, 5 test). The recipe: Trainer, bf16, batch
+32, windows of 384 with overlap 128, padding to the longest of a batch, the same learning rate. Both models answer
+through the same decoding; scores are
+those at each one's best threshold on test. With --speed, examples per second of training alone: headstart, that recipe,
+and the same padded to 384 in fp32, in turn.
 """
 
 import argparse
@@ -45,8 +47,10 @@ def windows(rows: list[dict[str, Any]], tokenizer: Any, *, pad: bool) -> list[di
     """run_qa's features: the answer's first and last token, or the first token where the window lacks it."""
     features = []
     for row in rows:
-        encoded = tokenizer(row["question"], row["context"], truncation="only_second", max_length=LENGTH, stride=OVERLAP,
-                            return_overflowing_tokens=True, return_offsets_mapping=True, padding="max_length" if pad else False)
+        encoded = tokenizer(row["question"], row["context"], truncation="only_second", max_length=LENGTH,
+                            stride=OVERLAP,
+                            return_overflowing_tokens=True, return_offsets_mapping=True,
+                            padding="max_length" if pad else False)
         for window in range(len(encoded["input_ids"])):
             start = end = 0
             if row["answers"]:
@@ -55,10 +59,13 @@ def windows(rows: list[dict[str, Any]], tokenizer: Any, *, pad: bool) -> list[di
                 offsets, sequence_ids = encoded["offset_mapping"][window], encoded.sequence_ids(window)
                 answer_tokens = [token for token, (token_start, token_end) in enumerate(offsets)
                                  if sequence_ids[token] == 1 and token_start < answer_end and token_end > answer_start]
-                if answer_tokens and offsets[answer_tokens[0]][0] <= answer_start and offsets[answer_tokens[-1]][1] >= answer_end:
+                if answer_tokens and offsets[answer_tokens[0]][0] <= answer_start and offsets[answer_tokens[-1]][
+                    1] >= answer_end:
                     start, end = answer_tokens[0], answer_tokens[-1]
-            features.append({"input_ids": encoded["input_ids"][window], "token_type_ids": encoded["token_type_ids"][window],
-                             "attention_mask": encoded["attention_mask"][window], "start_positions": start, "end_positions": end})
+            features.append({"input_ids": encoded["input_ids"][window],
+                             "token_type_ids": encoded["token_type_ids"][window],
+                             "attention_mask": encoded["attention_mask"][window], "start_positions": start,
+                             "end_positions": end})
     return features
 
 
@@ -80,8 +87,10 @@ def trainer(rows: list[dict[str, Any]], folder: Path, *, seed: int, bf16: bool, 
     features = windows(rows, tokenizer, pad=pad)
     module = AutoModelForQuestionAnswering.from_pretrained(model_folder)
     arguments = TrainingArguments(
-        str(folder / "trainer"), num_train_epochs=EPOCHS, max_steps=steps, per_device_train_batch_size=BATCH_SIZE, learning_rate=RATE,
-        seed=seed, bf16=bf16, report_to=[], save_strategy="no", logging_strategy="no", disable_tqdm=True, use_cpu=True, warmup_steps=0.1)
+        str(folder / "trainer"), num_train_epochs=EPOCHS, max_steps=steps, per_device_train_batch_size=BATCH_SIZE,
+        learning_rate=RATE,
+        seed=seed, bf16=bf16, report_to=[], save_strategy="no", logging_strategy="no", disable_tqdm=True, use_cpu=True,
+        warmup_steps=0.1)
     peer = Trainer(module, arguments, train_dataset=features, data_collator=DataCollatorWithPadding(tokenizer))
     if steps > 0:
         start = time.perf_counter()
@@ -109,22 +118,26 @@ def measure(model: headstart.Model, path: Path) -> tuple[dict[str, np.ndarray], 
         rows.append((squad.max_token_f1(best, golds, empty_matches=True), squad.exact_match(best, golds), golds != [""],
                      prediction.values["no_answer_probability"]))
     names = ("f1", "exact", "answerable", "no_answer")
-    return {name: np.asarray([row[index] for row in rows]) for index, name in enumerate(names)}, [example.passage for example in examples]
+    return {name: np.asarray([row[index] for row in rows])
+            for index, name in enumerate(names)}, [example.passage for example in examples]
 
 
 def best_scores(measures: dict[str, np.ndarray], weights: np.ndarray) -> dict[str, np.ndarray]:
     all_rows = np.ones(len(measures["f1"]), dtype=bool)
-    return {f"best_{name}": squad.best_threshold(measures[name], measures["answerable"], all_rows, measures["no_answer"], weights)[0]
+    return {f"best_{name}": squad.best_threshold(measures[name], measures["answerable"], all_rows,
+                                                 measures["no_answer"], weights)[0]
             for name in ("f1", "exact")}
 
 
 def quality(files: dict[str, Path], folder: Path, seed: int) -> None:
     start = time.perf_counter()
-    run = headstart.finetune(files["train"], files["dev"], model=MODEL, seed=seed, to=folder / "headstart", epochs=EPOCHS,
+    run = headstart.finetune(files["train"], files["dev"], model=MODEL, seed=seed, to=folder / "headstart",
+                             epochs=EPOCHS,
                              batch_size=BATCH_SIZE, learning_rate=RATE, evaluation={"baselines": False, "resamples": 0})
     run_seconds = time.perf_counter() - start
     headstart_seconds = run.scores["seconds"]["training"]
-    print(f"headstart: training {headstart_seconds:.0f} s (with evaluations on dev), whole run {run_seconds:.0f} s", flush=True)
+    print(f"headstart: training {headstart_seconds:.0f} s (with evaluations on dev), whole run {run_seconds:.0f} s",
+          flush=True)
     peer_folder, peer_seconds, _ = trainer(questions(files["train"]), folder, seed=seed, bf16=True, pad=False)
     print(f"Trainer:   training {peer_seconds:.0f} s (features made in it, nothing evaluated)", flush=True)
     measured = [measure(headstart.load(path), files["test"]) for path in (run.path, peer_folder)]
@@ -139,7 +152,8 @@ def quality(files: dict[str, Path], folder: Path, seed: int) -> None:
               f"no answer {no_answer_share:.4f}")
     scorers = [lambda weights, measures=measures: best_scores(measures, weights) for measures, _ in measured]
     for score, difference in intervals.paired_bootstrap(*scorers, rows, 1000, seed, groups).items():
-        print(f"{score}: difference {difference.value:+.4f} ({difference.low:+.4f} to {difference.high:+.4f}), intervals over passages")
+        print(f"{score}: difference {difference.value:+.4f} ({difference.low:+.4f} to {difference.high:+.4f}), "
+              "intervals over passages")
     print(f"headstart takes {headstart_seconds / peer_seconds:.2f} of Trainer's time")
 
 
@@ -147,10 +161,11 @@ def speed(files: dict[str, Path], folder: Path, repeats: int, steps: int) -> Non
     """Questions per second of training; windows count as the share of a question that they are."""
     rows = questions(files["train"])[:BATCH_SIZE * steps * 2]
     small_path = folder / "small.json"
-    paragraphs = [{"context": row["context"], "qas": [{"id": str(index), "question": row["question"], "answers": row["answers"],
-                                                       "is_impossible": not row["answers"]}]}
+    paragraphs = [{"context": row["context"], "qas": [{"id": str(index), "question": row["question"],
+                                                       "answers": row["answers"], "is_impossible": not row["answers"]}]}
                   for index, row in enumerate(rows)]
-    small_path.write_text(json.dumps({"version": "v2.0", "data": [{"title": "", "paragraphs": paragraphs}]}), encoding="utf-8")
+    small_path.write_text(json.dumps({"version": "v2.0", "data": [{"title": "", "paragraphs": paragraphs}]}),
+                          encoding="utf-8")
     rates: dict[str, list[float]] = {"headstart": [], "trainer bf16": [], "trainer fp32 padded": []}
     for repeat in range(repeats):
         run = headstart.finetune(small_path, files["dev"], model=MODEL, to=folder / f"speed{repeat}", max_steps=steps,

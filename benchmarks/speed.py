@@ -59,9 +59,12 @@ def headstart(texts: list[str], labels: list[str], warmup: int, batch_size: int)
     objective = losses.objective(task.head(), settings, task.learned.counts)
     lengths = features.example_lengths
     tokens, start = 0, time.perf_counter()
-    for step in train(state, lambda epoch: plan_batches(lengths, batch_size=batch_size, seed=0, epoch=epoch, bucketed=batcher != "packed"),
-                      lambda indices, size: [collate(features.of_examples(indices), layout)], objective, losses.total_weight,
-                      settings, total_steps=len(examples) // batch_size, seed=0, precision=precision_name, device="cpu"):
+    for step in train(state, lambda epoch: plan_batches(lengths, batch_size=batch_size, seed=0, epoch=epoch,
+                                                        bucketed=batcher != "packed"),
+                      lambda indices, size: [collate(features.of_examples(indices), layout)], objective,
+                      losses.total_weight,
+                      settings, total_steps=len(examples) // batch_size, seed=0, precision=precision_name,
+                      device="cpu"):
         if step.number <= warmup:
             tokens, start = 0, time.perf_counter()
         else:
@@ -109,7 +112,8 @@ def trainer(texts: list[str], labels: list[str], warmup: int, batch_size: int, *
         expert_options = {"bf16": True, "train_sampling_strategy": "group_by_length", "length_column_name": "length",
                           "optim": "adamw_torch_fused"} if expert else {}
         arguments = TrainingArguments(
-            output, per_device_train_batch_size=batch_size, learning_rate=2e-4, use_cpu=True, report_to=[], save_strategy="no",
+            output, per_device_train_batch_size=batch_size, learning_rate=2e-4, use_cpu=True, report_to=[],
+            save_strategy="no",
             num_train_epochs=1, logging_steps=10_000, remove_unused_columns=False, disable_tqdm=True,
             dataloader_drop_last=True, **expert_options)
         Trainer(model, arguments, train_dataset=data, data_collator=collate, callbacks=[Clock()]).train()
@@ -140,12 +144,16 @@ def main() -> None:
         for system in SYSTEMS if repeat % 2 == 0 else reversed(SYSTEMS):
             start = time.perf_counter()
             steps = args.steps if system != "trainer-run-glue" else max(4, args.steps // 8)
-            process = subprocess.run([sys.executable, __file__, "--system", system, "--data", args.data, "--steps", str(steps),
-                                      "--warmup", str(args.warmup if system != "trainer-run-glue" else 2), "--batch", str(args.batch)],
+            process = subprocess.run([sys.executable, __file__, "--system", system, "--data", args.data, "--steps",
+                                      str(steps),
+                                      "--warmup", str(args.warmup if system != "trainer-run-glue" else 2), "--batch",
+                                      str(args.batch)],
                                      capture_output=True, text=True, check=True)
             measurement = json.loads(process.stdout.splitlines()[-1])
             rates[system].append(measurement["tokens"] / measurement["seconds"])
-            print(f"{system:<18} {rates[system][-1]:8.0f} tokens/s   whole process {time.perf_counter() - start:5.1f} s", flush=True)
+            print(
+                f"{system:<18} {rates[system][-1]:8.0f} tokens/s   whole process {time.perf_counter() - start:5.1f} s",
+                flush=True)
     headstart_rate = statistics.median(rates["headstart"])
     print()
     for system in SYSTEMS:

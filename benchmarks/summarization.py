@@ -2,10 +2,11 @@
 
     python benchmarks/summarization.py --data FOLDER --model T5 [--rate 1e-3] [--quality | --speed]
 
-FOLDER/scitldr/{train,dev,test}.jsonl (source: sentences; target: one to four summaries). Quality: 2 epochs in steps of 8 rows, dev
-greedy on 200 rows, then test with 4 beams, for the trained model and for the model as it came, and the paired differences to it and
-to the first sentence. Speed: the same first rows, steps and weights for both; the peer is Seq2SeqTrainer in its default settings
-(fp32, AdamW) with padding to the longest of a batch; source tokens per second of training alone, in turn.
+FOLDER/scitldr/{train,dev,test}.jsonl (source: sentences; target: one to four summaries). Quality: 2 epochs in steps of
+8 rows, dev greedy on 200 rows, then test with 4 beams, for the trained model and for the model as it came, and the
+paired differences to it and
+to the first sentence. Speed: the same first rows, steps and weights for both; the peer is Seq2SeqTrainer in its default
+settings (fp32, AdamW) with padding to the longest of a batch; source tokens per second of training alone, in turn.
 """
 
 import argparse
@@ -35,7 +36,8 @@ def finetune(train: str, dev: str, args: argparse.Namespace, to: Path, epochs: f
     import headstart
     from headstart.progress import console_reporter
 
-    return headstart.finetune(train, dev, task="summarization", model=args.model, to=str(to), epochs=epochs, batch_size=BATCH_SIZE,
+    return headstart.finetune(train, dev, task="summarization", model=args.model, to=str(to), epochs=epochs,
+                              batch_size=BATCH_SIZE,
                               learning_rate=args.rate, seed=args.seed, reporter=console_reporter(),
                               **{"generation.max_new_tokens": MAX_NEW_TOKENS, "evaluation.generated_samples": 0})
 
@@ -60,12 +62,14 @@ def quality(args: argparse.Namespace, folder: Path) -> None:
     scores = {name: [rouge(text, row["target"], stem=True) for text, row in zip(summaries, test, strict=True)]
               for name, summaries in texts.items()}
     for name, rows in scores.items():
-        print(f"{name:<15}" + "  ".join(f"{metric} {interval([row[metric] for row in rows])}" for metric in ROUGE), flush=True)
+        print(f"{name:<15}" + "  ".join(f"{metric} {interval([row[metric] for row in rows])}" for metric in ROUGE),
+              flush=True)
     for reference in ("first sentence", "as it came"):
         pairs = list(zip(scores["trained"], scores[reference], strict=True))
         differences = {metric: [trained[metric] - base[metric] for trained, base in pairs] for metric in ROUGE}
         print(f"trained minus {reference}: "
-              + "  ".join(f"{metric} {interval(values, sign='+')}" for metric, values in differences.items()), flush=True)
+              + "  ".join(f"{metric} {interval(values, sign='+')}" for metric, values in differences.items()),
+              flush=True)
     print(f"in all: {(time.perf_counter() - start) / 60:.1f} minutes", flush=True)
 
 
@@ -111,11 +115,14 @@ def run_trainer(args: argparse.Namespace, folder: Path) -> dict[str, float]:
     rows = []
     for row in read_rows(Path(args.data) / "scitldr" / "train.jsonl", args.speed_rows):
         features = tokenizer(row["source"], truncation=True, max_length=MAX_LENGTH)
-        rows.append({**features, "labels": tokenizer(text_target=row["target"][0], truncation=True, max_length=MAX_LENGTH)["input_ids"]})
-    arguments = Seq2SeqTrainingArguments(str(folder / "peer"), per_device_train_batch_size=BATCH_SIZE, learning_rate=args.rate,
-                                         use_cpu=True, num_train_epochs=1, report_to=[], save_strategy="no", logging_steps=10,
-                                         disable_tqdm=True, seed=0)
-    trainer = Seq2SeqTrainer(model, arguments, train_dataset=rows, data_collator=DataCollatorForSeq2Seq(tokenizer, model=model))
+        rows.append({**features, "labels": tokenizer(text_target=row["target"][0], truncation=True,
+                                                     max_length=MAX_LENGTH)["input_ids"]})
+    arguments = Seq2SeqTrainingArguments(str(folder / "peer"), per_device_train_batch_size=BATCH_SIZE,
+                                         learning_rate=args.rate,
+                                         use_cpu=True, num_train_epochs=1, report_to=[], save_strategy="no",
+                                         logging_steps=10, disable_tqdm=True, seed=0)
+    trainer = Seq2SeqTrainer(model, arguments, train_dataset=rows,
+                             data_collator=DataCollatorForSeq2Seq(tokenizer, model=model))
     start = time.perf_counter()
     outcome = trainer.train()
     return {"seconds": time.perf_counter() - start, "loss": outcome.training_loss, "steps": outcome.global_step}
@@ -133,7 +140,8 @@ def speed(args: argparse.Namespace) -> None:
             print(f"{system:<10} {system_rates[-1]:7.0f} source tokens/s   {measurement['steps']:.0f} steps, "
                   f"loss {measurement['loss']:.3f}", flush=True)
     ratios = [rate / peer_rate for rate, peer_rate in zip(rates["headstart"], rates["trainer"], strict=True)]
-    print(f"headstart is {sorted(ratios)[len(ratios) // 2]:.2f} times as fast (each time: {', '.join(f'{ratio:.2f}' for ratio in ratios)})")
+    print(f"headstart is {sorted(ratios)[len(ratios) // 2]:.2f} times as fast (each time: "
+          f"{', '.join(f'{ratio:.2f}' for ratio in ratios)})")
 
 
 def main() -> None:

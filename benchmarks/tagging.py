@@ -2,8 +2,8 @@
 
     python benchmarks/tagging.py --data FOLDER --model DISTILBERT [--seeds 0 1 2]
 
-FOLDER/wnut17 holds wnut17train.conll, emerging.dev.conll, emerging.test.annotated. The recipe: Trainer, fp32, batch 32, 5e-5, padding to
-the longest of a batch, first piece of a word labelled.
+FOLDER/wnut17 holds wnut17train.conll, emerging.dev.conll, emerging.test.annotated. The recipe: Trainer, fp32, batch 32,
+5e-5, padding to the longest of a batch, first piece of a word labelled.
 """
 
 import argparse
@@ -39,10 +39,13 @@ def read_conll(path: Path) -> list[Sentence]:
 
 def run_headstart(data_folder: Path, model: str, seed: int, folder: Path) -> tuple[list[list[str]], float]:
     start = time.perf_counter()
-    run = headstart.finetune(*(data_folder / name for name in FILES), model=model, seed=seed, to=folder / f"headstart{seed}",
-                             epochs=EPOCHS, batch_size=BATCH_SIZE, learning_rate=RATE, evaluation={"baselines": False, "resamples": 0})
+    run = headstart.finetune(*(data_folder / name for name in FILES), model=model, seed=seed,
+                             to=folder / f"headstart{seed}",
+                             epochs=EPOCHS, batch_size=BATCH_SIZE, learning_rate=RATE,
+                             evaluation={"baselines": False, "resamples": 0})
     seconds = time.perf_counter() - start
-    predictions = run.model.predict([{"tokens": words} for words, _ in read_conll(data_folder / "emerging.test.annotated")])
+    predictions = run.model.predict([{"tokens": words}
+                                     for words, _ in read_conll(data_folder / "emerging.test.annotated")])
     return [row["prediction"] for row in predictions], seconds
 
 
@@ -68,14 +71,17 @@ def run_trainer(data_folder: Path, model: str, seed: int, folder: Path) -> tuple
             encoded = tokenizer(words, is_split_into_words=True, truncation=True)
             previous, label_ids = None, []
             for word in encoded.word_ids():
-                label_ids.append(-100 if word is None or word == previous or tags[word] not in labels else labels.index(tags[word]))
+                label_ids.append(-100 if word is None or word == previous or tags[word] not in labels
+                                 else labels.index(tags[word]))
                 previous = word
-            features.append({"input_ids": encoded["input_ids"], "attention_mask": encoded["attention_mask"], "labels": label_ids})
+            features.append({"input_ids": encoded["input_ids"], "attention_mask": encoded["attention_mask"],
+                             "labels": label_ids})
         return features
 
     module = AutoModelForTokenClassification.from_pretrained(model, num_labels=len(labels))
     arguments = TrainingArguments(
-        str(folder / f"trainer{seed}"), num_train_epochs=EPOCHS, per_device_train_batch_size=BATCH_SIZE, learning_rate=RATE, seed=seed,
+        str(folder / f"trainer{seed}"), num_train_epochs=EPOCHS, per_device_train_batch_size=BATCH_SIZE,
+        learning_rate=RATE, seed=seed,
         report_to=[], eval_strategy="epoch", save_strategy="no", logging_strategy="no", disable_tqdm=True, use_cpu=True)
     trainer = Trainer(module, arguments, train_dataset=encode(train), eval_dataset=encode(dev),
                       data_collator=DataCollatorForTokenClassification(tokenizer))
@@ -84,7 +90,8 @@ def run_trainer(data_folder: Path, model: str, seed: int, folder: Path) -> tuple
     seconds = time.perf_counter() - start
     predictions = []
     for row, (words, _) in enumerate(test):
-        word_ids, tags, previous = tokenizer(words, is_split_into_words=True, truncation=True).word_ids(), ["O"] * len(words), None
+        word_ids, tags, previous = tokenizer(words, is_split_into_words=True,
+                                             truncation=True).word_ids(), ["O"] * len(words), None
         for position, word in enumerate(word_ids):
             if word is not None and word != previous:
                 tags[word] = labels[int(output.predictions[row, position].argmax())]
@@ -119,13 +126,16 @@ def main() -> None:
             peer_predictions, peer_seconds = run_trainer(folder, args.model, seed, Path(temporary))
             if args.save_predictions:
                 args.save_predictions.mkdir(parents=True, exist_ok=True)
-                content = json.dumps({"headstart": predictions, "trainer": peer_predictions, "seconds": [seconds, peer_seconds]})
+                content = json.dumps({"headstart": predictions, "trainer": peer_predictions,
+                                      "seconds": [seconds, peer_seconds]})
                 (args.save_predictions / f"seed{seed}.json").write_text(content, encoding="utf-8")
             measured = [measure(gold, predictions), measure(gold, peer_predictions)]
             f1, peer_f1 = (float(spans.scores(measures, np.ones((1, len(gold))))["f1"][0]) for measures in measured)
-            scorers = [lambda weights, measures=measures: {"f1": spans.scores(measures, weights)["f1"]} for measures in measured]
+            scorers = [lambda weights, measures=measures: {"f1": spans.scores(measures, weights)["f1"]}
+                       for measures in measured]
             difference = intervals.paired_bootstrap(*scorers, len(gold), 1000, seed, None)["f1"]
-            print(f"seed {seed}: headstart F1 {f1:.4f} in {seconds:.0f} s, Trainer {peer_f1:.4f} in {peer_seconds:.0f} s; "
+            print(f"seed {seed}: headstart F1 {f1:.4f} in {seconds:.0f} s, Trainer {peer_f1:.4f} in {peer_seconds:.0f} "
+                  "s; "
                   f"difference {difference.value:+.4f} ({difference.low:+.4f} to {difference.high:+.4f})", flush=True)
             differences.append(f1 - peer_f1)
             ratios.append(seconds / peer_seconds)

@@ -1,10 +1,11 @@
-"""A small BERT from nothing but your own documents: a tokenizer, a config, and pre-training on masked words and next sentences.
+"""A small BERT from nothing but your own documents: a tokenizer, a config, and pre-training on masked words and next
+sentences.
 
     python examples/bert_pretraining.py documents.txt --to small-bert
     python examples/bert_pretraining.py documents.jsonl --to small-bert --layers 6 --width 256 --epochs 20
 
-In a text file a line is a sentence and an empty line ends a document. Afterwards small-bert/run/model is an ordinary transformers
-folder: fine-tune it by --model small-bert/run/model.
+In a text file a line is a sentence and an empty line ends a document. Afterwards small-bert/run/model is an ordinary
+transformers folder: fine-tune it by --model small-bert/run/model.
 """
 
 import argparse
@@ -29,11 +30,12 @@ def main() -> None:
     args = parser.parse_args()
     folder = Path(args.to)
     command(["tokenizer", args.train, "--to", str(folder / "start"), "--size", str(args.pieces), "--lowercase"])
-    config = {"model_type": "bert", "hidden_size": args.width, "num_hidden_layers": args.layers, "num_attention_heads": args.width // 64,
+    config = {"model_type": "bert", "hidden_size": args.width, "num_hidden_layers": args.layers,
+              "num_attention_heads": args.width // 64,
               "intermediate_size": 4 * args.width, "max_position_embeddings": args.max_length}
     (folder / "start" / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    run = headstart.finetune(args.train, task="bert-pretraining", from_scratch=folder / "start", to=folder / "run", epochs=args.epochs,
-                             reporter=console_reporter())
+    run = headstart.finetune(args.train, task="bert-pretraining", from_scratch=folder / "start", to=folder / "run",
+                             epochs=args.epochs, reporter=console_reporter())
     show(run, args.fill)
 
 

@@ -4,8 +4,8 @@
     python examples/distillation.py                     (the requests that come with headstart)
     python examples/distillation.py mine.csv --teacher my-run
 
-Steps: fine-tune a teacher (or name one), keep some of its layers, learn from labels and from the teacher's outputs and hidden states,
-put both on the same test rows: parameters, milliseconds, score, and what was lost.
+Steps: fine-tune a teacher (or name one), keep some of its layers, learn from labels and from the teacher's outputs and
+hidden states, put both on the same test rows: parameters, milliseconds, score, and what was lost.
 """
 
 import argparse
@@ -39,8 +39,8 @@ def main() -> None:
                                  reporter=console_reporter(), **settings)
         teacher = str(run.path)
     for name, with_teacher in (("with-teacher", True), ("labels-only", False)):
-        run = headstart.distil(teacher, args.file, columns=columns, layers=args.layers, with_teacher=with_teacher, to=folder / name,
-                               reporter=console_reporter(), **settings)
+        run = headstart.distil(teacher, args.file, columns=columns, layers=args.layers, with_teacher=with_teacher,
+                               to=folder / name, reporter=console_reporter(), **settings)
         show(name, run)
     row = run.model.predict(["How do I renew a book?"])[0]
     print(f"\nstudent: {row['prediction']} ({row['probability']:.3f}); an ordinary folder: {run.path / 'model'}")

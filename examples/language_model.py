@@ -4,8 +4,9 @@
     python examples/language_model.py notes.txt --model HuggingFaceTB/SmolLM2-135M --adapter lora --rank 16
     python examples/language_model.py chats.jsonl --prompt question --response reply
 
-A file of plain text (a line is a text), or a table with a column of texts, or with prompts and responses: then the response alone is
-learned. With --adapter lora small matrices are trained beside the model (RUN/adapter); RUN/model holds all of it merged.
+A file of plain text (a line is a text), or a table with a column of texts, or with prompts and responses: then the
+response alone is learned. With --adapter lora small matrices are trained beside the model (RUN/adapter); RUN/model
+holds all of it merged.
 """
 
 import argparse
@@ -29,8 +30,8 @@ def main() -> None:
     parser.add_argument("--write", action="append", help="a prompt that is written on afterwards; may be given often")
     args = parser.parse_args()
     columns = {name: column for name in ("text", "prompt", "response") if (column := getattr(args, name))}
-    run = headstart.finetune(args.train, task="language-model", columns=columns, model=args.model, to=args.to, epochs=args.epochs,
-                             adapter={"rank": args.rank}, reporter=console_reporter(),
+    run = headstart.finetune(args.train, task="language-model", columns=columns, model=args.model, to=args.to,
+                             epochs=args.epochs, adapter={"rank": args.rank}, reporter=console_reporter(),
                              **{"training.adapter": args.adapter, "task.group_texts": args.blocks})
     print(f"\n{run.summary()}")
     for row in run.model.generate(args.write or ["The"], max_new_tokens=30):

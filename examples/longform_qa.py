@@ -1,7 +1,9 @@
-"""Answer questions from your own documents: index them, ask, train the search, train the writer, measure both, ask again.
+"""Answer questions from your own documents: index them, ask, train the search, train the writer, measure both, ask
+again.
 
-    python examples/longform_qa.py examples/data/library examples/data/library_questions.jsonl --ask "Why do leaves turn red?"
-    python examples/longform_qa.py documents/ questions.jsonl --writer google-t5/t5-small --retriever-epochs 3 --writer-epochs 10
+    python examples/longform_qa.py examples/data/library examples/data/library_questions.jsonl --ask "Why do leaves turn
+    red?" python examples/longform_qa.py documents/ questions.jsonl --writer google-t5/t5-small --retriever-epochs 3
+    --writer-epochs 10
 """
 
 import argparse
@@ -29,13 +31,13 @@ def main() -> None:
     folder, reporter = Path(args.to), console_reporter()
     base_index, trained_index = folder / "index", folder / "index-trained"
     headstart.index(args.documents, base_index, model=args.model, reporter=reporter)
-    retriever = headstart.finetune(args.questions, task="retrieval", index=base_index, model=args.model, to=folder / "retriever",
-                                   epochs=args.retriever_epochs, reporter=reporter)
+    retriever = headstart.finetune(args.questions, task="retrieval", index=base_index, model=args.model,
+                                   to=folder / "retriever", epochs=args.retriever_epochs, reporter=reporter)
     headstart.index(args.documents, trained_index, model=str(retriever.path), reporter=reporter)
     writer = None
     if args.writer:
-        writer = headstart.finetune(args.questions, task="long-answer", index=trained_index, model=args.writer, to=folder / "writer",
-                                    epochs=args.writer_epochs, reporter=reporter).path
+        writer = headstart.finetune(args.questions, task="long-answer", index=trained_index, model=args.writer,
+                                    to=folder / "writer", epochs=args.writer_epochs, reporter=reporter).path
     options = EvaluateOptions(writer=None if writer is None else str(writer))
     scores = evaluate_index(Index.open(trained_index), args.test or args.questions, options, data=Data(), columns={},
                             evaluation=Evaluation(), seed=0, device="cpu", reporter=reporter)

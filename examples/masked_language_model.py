@@ -1,10 +1,10 @@
 """Go on with a model's pre-training on your own texts, then let it fill in hidden words.
 
-    python examples/masked_language_model.py notes.txt --model distilbert-base-cased --fill "The patient complains of [MASK]."
-    python examples/masked_language_model.py notes.csv --text body --blocks
+    python examples/masked_language_model.py notes.txt --model distilbert-base-cased --fill "The patient complains of
+    [MASK]." python examples/masked_language_model.py notes.csv --text body --blocks
 
-No labels are needed: 15 % of the tokens are hidden, whole words together, anew in every epoch. The model of this run is a better
-beginning for a task on texts of the same kind: headstart finetune labelled.csv --model RUN/model
+No labels are needed: 15 % of the tokens are hidden, whole words together, anew in every epoch. The model of this run is
+a better beginning for a task on texts of the same kind: headstart finetune labelled.csv --model RUN/model
 """
 
 import argparse
@@ -15,7 +15,8 @@ from headstart.progress import console_reporter
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("train", help="a text file (a line is a text), or csv, jsonl, parquet; dev and test rows are split off")
+    parser.add_argument("train", help="a text file (a line is a text), or csv, jsonl, parquet; dev and test rows are "
+                                      "split off")
     parser.add_argument("--text", help="the column of texts")
     parser.add_argument("--model", default="distilbert-base-cased")
     parser.add_argument("--to", help="the run folder")

@@ -3,8 +3,9 @@
     python examples/multiclass.py labeled_data.csv --text tweet --label class
     python examples/multiclass.py                       (the requests that come with headstart)
 
-Steps: look at the file, choose the longest input from a quantile of the lengths, fine-tune, softmax, one-vs-rest ROC AUC;
-beside them per-class F1, a confusion matrix, intervals, baselines, a report, and the wrong answers it was surest of.
+Steps: look at the file, choose the longest input from a quantile of the lengths, fine-tune, softmax, one-vs-rest ROC
+AUC; beside them per-class F1, a confusion matrix, intervals, baselines, a report, and the wrong answers it was surest
+of.
 """
 
 import argparse
@@ -30,14 +31,15 @@ def main() -> None:
     parser.add_argument("--part", type=float, help="train on a share of the rows (the notebook took 0.01)")
     args = parser.parse_args()
     columns = {name: value for name, value in (("text", args.text), ("label", args.label)) if value}
-    run = headstart.finetune(args.file, columns=columns, model=args.model, to=args.to, epochs=args.epochs, train_rows=args.part,
-                             class_weights=args.class_weights, reporter=console_reporter())
+    run = headstart.finetune(args.file, columns=columns, model=args.model, to=args.to, epochs=args.epochs,
+                             train_rows=args.part, class_weights=args.class_weights, reporter=console_reporter())
     show(run)
 
 
 def show(run: headstart.Run) -> None:
     lengths = json.loads((run.path / "data.json").read_text(encoding="utf-8"))["lengths"]
-    print(f"\n9 of 10 texts have at most {lengths['quantiles']['0.9']:g} tokens; inputs are cut at {lengths['max_length']}")
+    print(f"\n9 of 10 texts have at most {lengths['quantiles']['0.9']:g} tokens; inputs are cut at "
+          f"{lengths['max_length']}")
     test = run.scores["test"]
     for name in ("roc_auc", "macro_f1", "accuracy", "average_precision"):
         print(f"{name:<18} {score_text(test[name])}")

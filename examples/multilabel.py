@@ -1,11 +1,13 @@
-"""Any number of labels for each text, start to finish: toxic comments with a 0/1 column for each label (Jigsaw's layout), tags, genres.
+"""Any number of labels for each text, start to finish: toxic comments with a 0/1 column for each label (Jigsaw's
+layout), tags, genres.
 
-    python examples/multilabel.py train.csv --text comment_text --labels toxic,severe_toxic,obscene,threat,insult,identity_hate
-    python examples/multilabel.py films.jsonl --labels genres
+    python examples/multilabel.py train.csv --text comment_text --labels
+    toxic,severe_toxic,obscene,threat,insult,identity_hate python examples/multilabel.py films.jsonl --labels genres
     python examples/multilabel.py train.csv --labels toxic,threat,insult --rarest
 
-A threshold for each label is tuned on dev; the scores at 0.5 stand beside. With --rarest every text keeps its rarest label alone
-("none" where it has none), and one of C classes is learned: how the notebook of 2020 made one class of Jigsaw's six labels.
+A threshold for each label is tuned on dev; the scores at 0.5 stand beside. With --rarest every text keeps its rarest
+label alone ("none" where it has none), and one of C classes is learned: how the notebook of 2020 made one class of
+Jigsaw's six labels.
 """
 
 import argparse
@@ -58,7 +60,8 @@ def show(run: headstart.Run) -> None:
 def score_text(score: dict) -> str:
     if score["value"] is None:
         return f"undefined: {score['reason']}"
-    return f"{score['value']:.4f}" + (f"  ({score['low']:.4f} to {score['high']:.4f})" if score["low"] is not None else "")
+    return f"{score['value']:.4f}" + (f"  ({score['low']:.4f} to {score['high']:.4f})" if score["low"] is not None
+                                      else "")
 
 
 if __name__ == "__main__":

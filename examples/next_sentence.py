@@ -1,9 +1,11 @@
 """Does one text follow another? Learned from documents alone, as BERT learned it; then asked about pairs.
 
     python examples/next_sentence.py stories.jsonl
-    python examples/next_sentence.py book.csv --text sentence --document chapter --ask "She opened the door." "It was snowing outside."
+    python examples/next_sentence.py book.csv --text sentence --document chapter --ask "She opened the door." "It was
+    snowing outside."
 
-Neighbouring sentences of a document are pairs that follow; every second pair gets a second sentence of another document instead.
+Neighbouring sentences of a document are pairs that follow; every second pair gets a second sentence of another document
+instead.
 """
 
 import argparse
@@ -24,8 +26,8 @@ def main() -> None:
                         help="a pair to answer at the end")
     args = parser.parse_args()
     columns = {name: vars(args)[name] for name in ("text", "document") if vars(args)[name]}
-    run = headstart.finetune(args.train, task="next-sentence", columns=columns, model=args.model, to=args.to, epochs=args.epochs,
-                             reporter=console_reporter())
+    run = headstart.finetune(args.train, task="next-sentence", columns=columns, model=args.model, to=args.to,
+                             epochs=args.epochs, reporter=console_reporter())
     print(f"\n{run.summary()}")
     text, pair = args.ask
     (answer,) = run.model.predict([{"text": text, "pair": pair}])

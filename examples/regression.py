@@ -3,8 +3,8 @@
     python examples/regression.py pairs.csv --text sentence1 --pair sentence2 --target score
     python examples/regression.py reviews.csv --target stars
 
-The model learns numbers around 0, and the scale of the file goes into its last layer: the saved model answers in the file's
-numbers, in plain transformers too.
+The model learns numbers around 0, and the scale of the file goes into its last layer: the saved model answers in the
+file's numbers, in plain transformers too.
 """
 
 import argparse
@@ -26,7 +26,8 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float)
     args = parser.parse_args()
     columns = {name: vars(args)[name] for name in ("text", "pair", "target") if vars(args)[name]}
-    run = headstart.finetune(args.train, args.dev, args.test, task="regression", columns=columns, model=args.model, to=args.to,
+    run = headstart.finetune(args.train, args.dev, args.test, task="regression", columns=columns, model=args.model,
+                             to=args.to,
                              epochs=args.epochs, learning_rate=args.learning_rate, reporter=console_reporter())
     show(run)
 
@@ -40,14 +41,16 @@ def show(run: headstart.Run) -> None:
     print("spearman of the baselines on the same rows")
     for name, baseline in scores["baselines"].items():
         print(f"  {name:<36} {score_text(baseline['scores']['spearman'])}")
-    print(f"scale of the training rows: mean {scores['learned']['mean']:.4g}, standard deviation {scores['learned']['scale']:.4g}")
+    print(f"scale of the training rows: mean {scores['learned']['mean']:.4g}, standard deviation "
+          f"{scores['learned']['scale']:.4g}")
     print(f"\nreport: {run.report}\nplain transformers model, in the file's numbers: {run.path / 'model'}")
 
 
 def score_text(score: dict) -> str:
     if score["value"] is None:
         return f"undefined: {score['reason']}"
-    return f"{score['value']:.4f}" + (f"  ({score['low']:.4f} to {score['high']:.4f})" if score["low"] is not None else "")
+    return f"{score['value']:.4f}" + (f"  ({score['low']:.4f} to {score['high']:.4f})" if score["low"] is not None
+                                      else "")
 
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ def main() -> None:
     parser.add_argument("--ask", default="When does it open?", help="a question, compared with two passages at the end")
     args = parser.parse_args()
     columns = {name: vars(args)[name] for name in ("question", "passage") if vars(args)[name]}
-    run = headstart.finetune(args.train, args.dev, args.test, task="retrieval", columns=columns, model=args.model, to=args.to,
-                             epochs=args.epochs, reporter=console_reporter())
+    run = headstart.finetune(args.train, args.dev, args.test, task="retrieval", columns=columns, model=args.model,
+                             to=args.to, epochs=args.epochs, reporter=console_reporter())
     print(f"\n{run.summary()}\n\n{args.ask}")
     for passage in ("The doors open at nine.", "The soup was cold."):
         (answer,) = run.model.predict([{"question": args.ask, "passage": passage}])

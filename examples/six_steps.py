@@ -1,4 +1,5 @@
-"""Six steps on any family: pick a model, load it, encode a text, see its last hidden states, choose a head, see everything inside.
+"""Six steps on any family: pick a model, load it, encode a text, see its last hidden states, choose a head, see
+everything inside.
 
     python examples/six_steps.py                                   (the ten names of 2020; each is fetched once)
     python examples/six_steps.py --model FOLDER_OR_NAME --text "Here is some text to encode"
@@ -19,15 +20,16 @@ from headstart.models.loading.load import load
 from headstart.models.loading.model_info import model_info
 from headstart.prediction.probe_file import load_for_inspection
 
-CHECKPOINTS = ("bert-base-uncased", "openai-gpt", "gpt2", "ctrl", "transfo-xl-wt103", "xlnet-base-cased", "xlm-mlm-enfr-1024",
-               "distilbert-base-cased", "roberta-base", "xlm-roberta-base")
+CHECKPOINTS = ("bert-base-uncased", "openai-gpt", "gpt2", "ctrl", "transfo-xl-wt103", "xlnet-base-cased",
+               "xlm-mlm-enfr-1024", "distilbert-base-cased", "roberta-base", "xlm-roberta-base")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", action="append", help="a folder, a hub name or pip:PACKAGE; may be given often")
     parser.add_argument("--text", default="Here is some text to encode")
-    parser.add_argument("--allow-pickle", action="store_true", help="read weights of the old form (only numbers are read)")
+    parser.add_argument("--allow-pickle", action="store_true",
+                        help="read weights of the old form (only numbers are read)")
     args = parser.parse_args()
     missing = 0
     for name in args.model or CHECKPOINTS:
@@ -56,9 +58,11 @@ def walk(name: str, text: str, *, allow_pickle: bool) -> None:
     # 4. The last hidden states.
     inspection = headstart.inspect(name, text, allow_pickle=allow_pickle)
     last_states = inspection.hidden_states[-1]
-    print(f"4 states   last hidden states {last_states.shape[0]} x {last_states.shape[1]} (tokens x width), mean {last_states.mean():+.4f}")
+    print(f"4 states   last hidden states {last_states.shape[0]} x {last_states.shape[1]} (tokens x width), mean "
+          f"{last_states.mean():+.4f}")
 
-    # 5. Choose a head: each that the family can carry. A new one is drawn from the seed; it must be trained before it knows anything.
+    # 5. Choose a head: each that the family can carry. A new one is drawn from the seed; it must be trained before it
+    # knows anything.
     for kind, head in find(info.family_name, name).heads.items():
         if head.outputs:
             print(f"5 head     {kind}: {head.cls}, {shapes(model_folder(name), kind, text, allow_pickle=allow_pickle)}")
@@ -68,7 +72,8 @@ def walk(name: str, text: str, *, allow_pickle: bool) -> None:
           f"attentions {shape(inspection.attentions)} (layers x heads x tokens x tokens)")
     states, attentions = inspection.to_tuple()
     assert len(states) == info.layers + 1 and len(attentions) == info.layers
-    attention_sum = float(attentions[0][0, 0, -1].sum())  # 1, or less where a family looks at an empty memory too (Transformer-XL)
+    # 1, or less where a family looks at an empty memory too (Transformer-XL)
+    attention_sum = float(attentions[0][0, 0, -1].sum())
     weights_text = " ".join(f"{value:.2f}" for value in attentions[0][0, 0, -1][:12])
     print(f"           attention of the last token, layer 1, head 1: {weights_text} … sum {attention_sum:.2f}")
 

@@ -21,11 +21,15 @@ def main() -> None:
     parser.add_argument("--to", help="the run folder")
     parser.add_argument("--epochs", type=float)
     parser.add_argument("--learning-rate", type=float)
-    parser.add_argument("--labelled", choices=["first", "all"], default="first", help="which tokens of a word get its tag")
-    parser.add_argument("--text", default="Ada Lovelace met Charles Babbage in London.", help="a text to tag at the end")
+    parser.add_argument("--labelled", choices=["first", "all"], default="first",
+                        help="which tokens of a word get its tag")
+    parser.add_argument("--text", default="Ada Lovelace met Charles Babbage in London.",
+                        help="a text to tag at the end")
     args = parser.parse_args()
-    run = headstart.finetune(args.train, args.dev, args.test, task="token-tagging", model=args.model, to=args.to, epochs=args.epochs,
-                             learning_rate=args.learning_rate, reporter=console_reporter(), **{"task.label_subwords": args.labelled})
+    run = headstart.finetune(args.train, args.dev, args.test, task="token-tagging", model=args.model, to=args.to,
+                             epochs=args.epochs,
+                             learning_rate=args.learning_rate, reporter=console_reporter(),
+                             **{"task.label_subwords": args.labelled})
     show(run, args.text)
 
 
@@ -35,7 +39,8 @@ def show(run: headstart.Run, text: str) -> None:
     print(f"\n{split}")
     for name, score in scores[split].items():
         low, high = (score[side] if score[side] is not None else float("nan") for side in ("low", "high"))
-        print(f"{name:<12} {'undefined' if score['value'] is None else format(score['value'], '.4f')}  ({low:.4f} to {high:.4f})")
+        print(f"{name:<12} {'undefined' if score['value'] is None else format(score['value'], '.4f')}  ({low:.4f} to "
+              f"{high:.4f})")
     for name, baseline in scores["baselines"].items():
         value = baseline["scores"]["f1"]["value"]
         print(f"{'  f1 of ' + name:<24} {'undefined' if value is None else format(value, '.4f')}")

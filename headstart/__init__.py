@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.version import __version__
 
-__all__ = ["Model", "Run", "__version__", "ask", "distil", "finetune", "index", "inspect", "load", "load_backbone", "resume"]
+__all__ = ["Model", "Run", "__version__", "ask", "distil", "finetune", "index", "inspect", "load", "load_backbone",
+           "resume"]
 
 if TYPE_CHECKING:
     from headstart.api.backbone import load_backbone
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from headstart.api.model import Model, load
     from headstart.api.qa import ask, index
 
-MODULES = {"Model": "model", "Run": "finetune", "ask": "qa", "distil": "finetune", "finetune": "finetune", "index": "qa",
-           "inspect": "inspect", "load": "model", "load_backbone": "backbone", "resume": "finetune"}
+MODULES = {"Model": "model", "Run": "finetune", "ask": "qa", "distil": "finetune", "finetune": "finetune",
+           "index": "qa", "inspect": "inspect", "load": "model", "load_backbone": "backbone", "resume": "finetune"}
 
 
 def __getattr__(name: str) -> Any:

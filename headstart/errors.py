@@ -76,8 +76,8 @@ class Finding:
 def findings_text(findings: Iterable[Finding], errors_file: str = "", counts: Mapping[str, int] | None = None) -> str:
     """All findings, one text for each code: the first in full, the others counted.
 
-    `errors_file` names the file that lists them ("RUN/data_errors.jsonl"); "" when there is none. `counts` holds the true
-    number of each code where only the first ones were kept.
+    `errors_file` names the file that lists them ("RUN/data_errors.jsonl"); "" when there is none. `counts` holds the
+    true number of each code where only the first ones were kept.
     """
     groups: dict[str, list[Finding]] = {}
     for finding in findings:

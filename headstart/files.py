@@ -1,7 +1,8 @@
-"""Files that are whole or not there: staged beside their place, flushed to the disk, renamed; hashes, locks, errors of the disk.
+"""Files that are whole or not there: staged beside their place, flushed to the disk, renamed; hashes, locks, errors of
+the disk.
 
-Files and folders have the mode that the user's umask gives new ones, so that another user of a machine or a container may read them
-where the umask lets him.
+Files and folders have the mode that the user's umask gives new ones, so that another user of a machine or a container
+may read them where the umask lets him.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ REPLACE_TRIES = 20  # Windows refuses to replace a file that another process rea
 def disk_errors(path: str | Path, fix: str = "Free some space, then give the command again.") -> Iterator[None]:
     """Errors of the disk as UserError (74): it is full, or the place cannot be written.
 
-    Errors that are no disk's pass, and so do those that name a file elsewhere (the input of what is written, say). safetensors
-    wraps an error of the disk in one of its own: its text is read.
+    Errors that are no disk's pass, and so do those that name a file elsewhere (the input of what is written, say).
+    safetensors wraps an error of the disk in one of its own: its text is read.
     """
     try:
         yield
@@ -40,8 +41,8 @@ def disk_errors(path: str | Path, fix: str = "Free some space, then give the com
         if number in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):
             raise UserError(f"The disk of {path} is full.", fix=fix, exit=Exit.DISK) from error
         if isinstance(error, OSError) and not names_another(error, Path(path)):
-            raise UserError(f"{path} cannot be written: {error.strerror or error}.", fix="Choose another place with --to.",
-                            exit=Exit.DISK) from error
+            raise UserError(f"{path} cannot be written: {error.strerror or error}.",
+                            fix="Choose another place with --to.", exit=Exit.DISK) from error
         raise
 
 
@@ -50,7 +51,8 @@ def names_another(error: OSError, path: Path) -> bool:
     if not isinstance(error.filename, str):
         return False
     named_path = Path(error.filename)
-    return not (named_path.is_relative_to(path) or path.is_relative_to(named_path) or named_path.name.startswith(f".{path.name}."))
+    return not (named_path.is_relative_to(path) or path.is_relative_to(named_path)
+                or named_path.name.startswith(f".{path.name}."))
 
 
 @contextlib.contextmanager
@@ -77,7 +79,8 @@ def staged_file(path: str | Path, mode: Literal["w"] = "w") -> contextlib.Abstra
 def staged_file(path: str | Path, mode: Literal["wb"]) -> contextlib.AbstractContextManager[IO[bytes]]: ...
 @contextlib.contextmanager
 def staged_file(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """An open file that stands in its place, whole, when the block ends; text is UTF-8 with lines that end as they are written.
+    """An open file that stands in its place, whole, when the block ends; text is UTF-8 with lines that end as they are
+    written.
 
     >>> with staged_file("scores.json") as file:
     ...     file.write("{}")
@@ -106,7 +109,8 @@ def write_text(path: str | Path, text: str, fix: str = "Free some space, then gi
 def staged_folder(path: Path) -> Iterator[Path]:
     """A folder to fill that stands in the place of `path`, whole, when the block ends; what stood there goes then.
 
-    Every file in it is flushed and gets the mode of a new file. After an error nothing is left behind and the old folder stays.
+    Every file in it is flushed and gets the mode of a new file. After an error nothing is left behind and the old
+    folder stays.
     """
     staging, old = path.with_name(f".{path.name}.part"), path.with_name(f".{path.name}.old")
     shutil.rmtree(staging, ignore_errors=True)
@@ -125,7 +129,9 @@ def staged_folder(path: Path) -> Iterator[Path]:
 
 
 def settle(folder: Path) -> None:
-    """Flush everything in a folder, and give its files the mode of new ones (libraries that write through a temporary file give 0600)."""
+    """Flush everything in a folder, and give its files the mode of new ones (libraries that write through a temporary
+    file give 0600).
+    """
     mode = stat.S_IMODE(folder.stat().st_mode) & 0o666
     for path in sorted(folder.rglob("*")):
         if path.is_dir():
@@ -149,7 +155,9 @@ def flush_folder(folder: Path) -> None:
 
 
 def replace(source: Path, target: Path, wait: Callable[[float], None] = time.sleep) -> None:
-    """Rename a file over another, or a folder to a free name; on Windows again for a second while somebody reads the old one."""
+    """Rename a file over another, or a folder to a free name; on Windows again for a second while somebody reads the
+    old one.
+    """
     for tries_left in reversed(range(REPLACE_TRIES)):
         try:
             os.replace(source, target)
@@ -178,7 +186,8 @@ def sha256(path: str | Path) -> str:
 def locked_folder(folder: Path, *, in_use: str, fix: str, name: str = ".lock") -> Iterator[None]:
     """Hold a folder, made where it is missing, so that one process at a time works in it.
 
-    Raises UserError (73): "FOLDER `in_use` (process 4711, started …)." A folder in which nothing but the lock was written goes again.
+    Raises UserError (73): "FOLDER `in_use` (process 4711, started …)." A folder in which nothing but the lock was
+    written goes again.
     """
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -205,7 +214,8 @@ def locked_folder(folder: Path, *, in_use: str, fix: str, name: str = ".lock") -
 
 
 def try_lock(handle: int) -> bool:
-    """Lock an open file for this process, without waiting; whether it was free. The lock goes when the file is closed."""
+    """Lock an open file for this process, without waiting; whether it was free. The lock goes when the file is closed.
+    """
     try:
         fcntl: Any = importlib.import_module("fcntl")
     except ImportError:  # Windows

@@ -8,8 +8,8 @@ import subprocess
 import time
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--remote-debugging-pipe",
-         "--window-size=1000,1400", "--hide-scrollbars")
+FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+         "--remote-debugging-pipe", "--window-size=1000,1400", "--hide-scrollbars")
 KEYS = {"Enter": (13, "\r"), "Tab": (9, ""), "Escape": (27, ""), "Space": (32, " ")}
 
 
@@ -27,10 +27,12 @@ class Browser:
 
         command_copy, reply_copy = os.dup(command_pipe[0]), os.dup(reply_pipe[1])  # 3 and 4 may be in use here
         os.close(command_copy), os.close(reply_copy)
-        self.process = subprocess.Popen([CHROMIUM, *FLAGS, f"--user-data-dir={profile}", *flags, "about:blank"], pass_fds=(3, 4),
+        self.process = subprocess.Popen([CHROMIUM, *FLAGS, f"--user-data-dir={profile}", *flags, "about:blank"],
+                                        pass_fds=(3, 4),
                                         preexec_fn=connect_pipes, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         os.close(command_pipe[0]), os.close(reply_pipe[1])
-        self.commands, self.replies, self.message_id, self.session_id = os.fdopen(command_pipe[1], "wb"), os.fdopen(reply_pipe[0], "rb"), 0, None
+        self.commands, self.replies, self.message_id, self.session_id = os.fdopen(command_pipe[1], "wb"), os.fdopen(
+            reply_pipe[0], "rb"), 0, None
         self.console_errors, self.buffer = [], b""
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self.session_id = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
@@ -85,13 +87,15 @@ class Browser:
         code, text = KEYS[key]
         for kind in ("keyDown", "keyUp"):
             text_parameter = {"text": text} if text and kind == "keyDown" else {}
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **text_parameter)
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code,
+                      **text_parameter)
 
     def type(self, text):
         self.call("Input.insertText", text=text)
 
     def click(self, selector):
-        center = self.run(f"(() => {{ const e = document.querySelector({selector!r}); e.scrollIntoView({{block: 'center'}});"
+        center = self.run(f"(() => {{ const e = document.querySelector({selector!r}); e.scrollIntoView({{block: "
+                          f"'center'}});"
                           " const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; })()")
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=center[0], y=center[1], button="left", clickCount=1)

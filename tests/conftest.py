@@ -51,7 +51,8 @@ def reviews(tmp_path):
     return write_csv(tmp_path / "reviews.csv", review_rows())
 
 
-QUICK_FLAGS = ["--epochs", "2", "--batch-size", "16", "--set", "evaluation.resamples=20", "--set", "evaluation.baselines=false"]
+QUICK_FLAGS = ["--epochs", "2", "--batch-size", "16", "--set", "evaluation.resamples=20", "--set",
+               "evaluation.baselines=false"]
 
 
 @pytest.fixture
@@ -71,7 +72,8 @@ def trained_run(tiny_bert, tmp_path_factory):
     """A finished run on 90 rows, and its training file."""
     folder = tmp_path_factory.mktemp("trained")
     path = write_csv(folder / "reviews.csv", review_rows(240))
-    code = run_guarded(["finetune", str(path), "--model", str(tiny_bert), "--to", str(folder / "run"), "--quiet", "--epochs", "8",
+    code = run_guarded(["finetune", str(path), "--model", str(tiny_bert), "--to", str(folder / "run"), "--quiet",
+                        "--epochs", "8",
                         "--batch-size", "16", "--learning-rate", "2e-3", "--set", "evaluation.resamples=50"])
     assert code == 0
     return folder / "run", path
@@ -85,7 +87,8 @@ def captum():
     from unittest import mock
 
     submodules = ("", ".colors", ".pyplot", ".figure", ".axes", ".image", ".collections")
-    plotting_modules = [] if importlib.util.find_spec("matplotlib") else [*(f"matplotlib{submodule}" for submodule in submodules), "mpl_toolkits", "mpl_toolkits.axes_grid1"]
+    plotting_modules = [] if importlib.util.find_spec("matplotlib") else [
+        *(f"matplotlib{submodule}" for submodule in submodules), "mpl_toolkits", "mpl_toolkits.axes_grid1"]
     if importlib.util.find_spec("captum") is None:
         pytest.skip("needs captum")
     with mock.patch.dict(sys.modules, {name: mock.MagicMock() for name in plotting_modules}):

@@ -32,7 +32,8 @@ def sentences() -> list[str]:
     verbs = ["waters", "forgets", "counts", "would sell", "never paints", "is looking for", "can't find"]
     objects = ["the roses", "seven green apples", "a broken card", "the river bank", "café tables", "an unpaid bill"]
     endings = [".", " before noon!", ", doesn't it?", " in 1984."]
-    texts = [f"{subject} {verb} {object_}{ending}" for subject, verb, object_, ending in itertools.product(subjects, verbs, objects, endings)]
+    texts = [f"{subject} {verb} {object_}{ending}"
+             for subject, verb, object_, ending in itertools.product(subjects, verbs, objects, endings)]
     return [text[0].upper() + text[1:] for text in texts]
 
 
@@ -56,8 +57,8 @@ def pieces() -> tuple[list[str], list[str], list[str]]:
 def wordpiece_vocabulary() -> dict[str, int]:
     """WordPiece: every word of plain letters can be spelled. (The library's trainer differs from run to run.)"""
     letters, begins, ends = pieces()
-    vocabulary = [*WORDPIECE.values(), *letters, *(f"##{letter}" for letter in letters), *begins, *(f"##{end}" for end in ends),
-                  *sorted({begin.lower() for begin in begins})]
+    vocabulary = [*WORDPIECE.values(), *letters, *(f"##{letter}" for letter in letters), *begins,
+                  *(f"##{end}" for end in ends), *sorted({begin.lower() for begin in begins})]
     return {piece: index for index, piece in enumerate(dict.fromkeys(vocabulary))}
 
 
@@ -65,7 +66,8 @@ def wordpiece_vocabulary() -> dict[str, int]:
 def unigram_vocabulary() -> list[tuple[str, float]]:
     """Unigram pieces with log-probabilities: long pieces are likelier than their letters."""
     letters, begins, ends = pieces()
-    scores = {"▁": -4.0} | dict.fromkeys(letters, -9.0) | {f"▁{begin}": -6.0 for begin in begins} | dict.fromkeys(ends, -7.0)
+    scores = {"▁": -4.0} | dict.fromkeys(letters, -9.0) | {f"▁{begin}": -6.0
+                                                           for begin in begins} | dict.fromkeys(ends, -7.0)
     return [*((piece, 0.0) for piece in SENTENCES), *scores.items()]
 
 
@@ -156,7 +158,8 @@ def word_end_vocabulary(size: int = 400, lowercase: bool = True) -> tuple[dict[s
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer() if lowercase else pre_tokenizers.WhitespaceSplit()
     letters = sorted({letter for letter in pieces()[0] if not lowercase or letter == letter.lower()} - {"é"})
     tokenizer.train_from_iterator(sentences(), trainers.BpeTrainer(
-        vocab_size=size, special_tokens=["<unk>"], show_progress=False, initial_alphabet=letters, end_of_word_suffix="</w>"))
+        vocab_size=size, special_tokens=["<unk>"], show_progress=False, initial_alphabet=letters,
+        end_of_word_suffix="</w>"))
     model = json.loads(tokenizer.to_str())["model"]
     vocab = dict.fromkeys([*model["vocab"], *letters, *(f"{letter}</w>" for letter in letters)])
     return {piece: index for index, piece in enumerate(vocab)}, [tuple(pair) for pair in model["merges"]]
@@ -169,10 +172,12 @@ def ctrl_tokenizer() -> Any:
     import transformers
 
     vocab, merges = word_end_vocabulary(lowercase=False)
-    names = [piece.removesuffix("</w>") if piece.endswith("</w>") or piece == "<unk>" else f"{piece}@@" for piece in vocab]
+    names = [piece.removesuffix("</w>") if piece.endswith("</w>") or piece == "<unk>" else f"{piece}@@"
+             for piece in vocab]
     with tempfile.TemporaryDirectory() as folder:
         files = Path(folder, "vocab.json"), Path(folder, "merges.txt")
-        files[0].write_text(json.dumps({piece: index for index, piece in enumerate(dict.fromkeys(names))}), encoding="utf-8")
+        files[0].write_text(json.dumps({piece: index for index, piece in enumerate(dict.fromkeys(names))}),
+                            encoding="utf-8")
         files[1].write_text("\n".join(["#version: 0.2", *(" ".join(pair) for pair in merges), ""]), encoding="utf-8")
         return transformers.CTRLTokenizer(*map(str, files), model_max_length=POSITIONS)
 
@@ -187,7 +192,8 @@ def transfo_xl_tokenizer() -> Any:
     counts = Counter(word for text in sentences() for word in Moses([]).words(text, lower=False))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "vocab.txt")
-        words = dict.fromkeys(["<eos>", "<unk>", *(word for word, _ in counts.most_common()), *pieces()[1], *pieces()[0]])
+        words = dict.fromkeys(["<eos>", "<unk>", *(word for word, _ in counts.most_common()), *pieces()[1],
+                               *pieces()[0]])
         file.write_text("".join(f"{word}\n" for word in words), encoding="utf-8")
         return TransfoXLTokenizer(str(file), model_max_length=POSITIONS)
 
@@ -246,11 +252,13 @@ def config(family: str, tokenizer: Any, **changes: Any) -> Any:
     if family in ("openai-gpt", "ctrl"):
         kind = transformers.OpenAIGPTConfig if family == "openai-gpt" else transformers.CTRLConfig
         family_settings = {"dff": 64} if family == "ctrl" else {}
-        return kind(**shape | family_settings | {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": POSITIONS} | changes)
+        return kind(**shape | family_settings | {"n_embd": 32, "n_layer": 2, "n_head": 4,
+                                                 "n_positions": POSITIONS} | changes)
     if family == "transfo-xl":
         from headstart.models.transfo_xl.config import TransfoXLConfig
 
-        return TransfoXLConfig(**shape | {"cutoffs": [40, 90], "d_model": 32, "d_embed": 32, "n_head": 4, "d_head": 8, "d_inner": 64,
+        return TransfoXLConfig(**shape | {"cutoffs": [40, 90], "d_model": 32, "d_embed": 32, "n_head": 4, "d_head": 8,
+                                          "d_inner": 64,
                                           "div_val": 2, "n_layer": 2, "mem_len": 20, "clamp_len": 30} | changes)
     if family == "xlnet":
         return transformers.XLNetConfig(**shape | {"d_model": 32, "n_layer": 2, "n_head": 4, "d_inner": 64} | changes)
@@ -259,8 +267,8 @@ def config(family: str, tokenizer: Any, **changes: Any) -> Any:
             **shape | {"emb_dim": 32, "n_layers": 2, "n_heads": 4, "max_position_embeddings": POSITIONS} | changes)
     if family == "gpt2":
         return transformers.GPT2Config(
-            **shape | {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": POSITIONS, "eos_token_id": tokenizer.eos_token_id,
-                       "bos_token_id": tokenizer.bos_token_id} | changes)
+            **shape | {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": POSITIONS,
+                       "eos_token_id": tokenizer.eos_token_id, "bos_token_id": tokenizer.bos_token_id} | changes)
     if family == "distilbert":
         return transformers.DistilBertConfig(
             **shape | {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64, "max_position_embeddings": POSITIONS}
@@ -299,32 +307,40 @@ def config(family: str, tokenizer: Any, **changes: Any) -> Any:
 
 
 BACKBONE_CLASSES = {"bert": "BertModel", "distilbert": "DistilBertModel", "roberta": "RobertaModel",
-                    "xlm-roberta": "XLMRobertaModel", "electra": "ElectraModel", "modernbert": "ModernBertModel", "albert": "AlbertModel",
+                    "xlm-roberta": "XLMRobertaModel", "electra": "ElectraModel", "modernbert": "ModernBertModel",
+                    "albert": "AlbertModel",
                     "mpnet": "MPNetModel", "deberta-v2": "DebertaV2Model", "gpt2": "GPT2Model", "llama": "LlamaModel",
                     "openai-gpt": "OpenAIGPTModel", "ctrl": "CTRLModel", "xlnet": "XLNetModel", "xlm": "XLMModel",
                     "transfo-xl": "TransfoXLModel"}
-HEAD_SUFFIXES = {"sequence-classification": "ForSequenceClassification", "token-classification": "ForTokenClassification",
+HEAD_SUFFIXES = {"sequence-classification": "ForSequenceClassification",
+                 "token-classification": "ForTokenClassification",
                  "question-answering": "ForQuestionAnswering", "multiple-choice": "ForMultipleChoice",
                  "masked-language-model": "ForMaskedLM", "next-sentence": "ForNextSentencePrediction",
-                 "pre-training": "ForPreTraining", "embedding": "ForEmbedding", "replaced-token": "ForPreTraining", "causal-language-model": "ForCausalLM"}
+                 "pre-training": "ForPreTraining", "embedding": "ForEmbedding", "replaced-token": "ForPreTraining",
+                 "causal-language-model": "ForCausalLM"}
 EXCEPTIONAL_CLASSES = {(family, "causal-language-model"): f"{name}LMHeadModel"  # classes that do not follow the rule
                        for family, name in (("gpt2", "GPT2"), ("openai-gpt", "OpenAIGPT"), ("ctrl", "CTRL"),
                                             ("transfo-xl", "TransfoXL"))}
 EXCEPTIONAL_CLASSES |= {("xlnet", "question-answering-beams"): "XLNetForQuestionAnswering",
                         ("xlm", "question-answering-beams"): "XLMForQuestionAnswering",
-                        ("gpt2", "multiple-choice"): "GPT2DoubleHeadsModel", ("openai-gpt", "multiple-choice"): "OpenAIGPTDoubleHeadsModel",
+                        ("gpt2", "multiple-choice"): "GPT2DoubleHeadsModel",
+                        ("openai-gpt", "multiple-choice"): "OpenAIGPTDoubleHeadsModel",
                         ("xlnet", "question-answering"): "XLNetForQuestionAnsweringSimple",
                         ("xlm", "question-answering"): "XLMForQuestionAnsweringSimple",
-                        ("xlm", "masked-language-model"): "XLMWithLMHeadModel", ("xlm", "causal-language-model"): "XLMWithLMHeadModel",
-                        ("xlnet", "causal-language-model"): "XLNetLMHeadModel", ("bert", "causal-language-model"): "BertLMHeadModel"}
-DECODER_SETTINGS = {"xlm": {"causal": True}} | {family: {"is_decoder": True} for family in ("bert", "roberta", "xlm-roberta", "electra")}
+                        ("xlm", "masked-language-model"): "XLMWithLMHeadModel",
+                        ("xlm", "causal-language-model"): "XLMWithLMHeadModel",
+                        ("xlnet", "causal-language-model"): "XLNetLMHeadModel",
+                        ("bert", "causal-language-model"): "BertLMHeadModel"}
+DECODER_SETTINGS = {"xlm": {"causal": True}} | {family: {"is_decoder": True}
+                                                for family in ("bert", "roberta", "xlm-roberta", "electra")}
 
 
 def class_name(family: str, head: str | None) -> str:
     """The class of transformers that has a head; of the bare backbone without one."""
     if head is None:
         return BACKBONE_CLASSES[family]
-    return EXCEPTIONAL_CLASSES.get((family, head)) or BACKBONE_CLASSES[family].removesuffix("Model") + HEAD_SUFFIXES[head]
+    return EXCEPTIONAL_CLASSES.get((family,
+                                    head)) or BACKBONE_CLASSES[family].removesuffix("Model") + HEAD_SUFFIXES[head]
 
 
 def model_folder(family: str, folder: Path, head: str | None = None, labels: Sequence[str] | None = None,

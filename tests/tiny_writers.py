@@ -26,7 +26,8 @@ def tokenizer(family: str) -> Any:
     if family in ("mbart", "mbart50"):
         module = getattr(transformers.models, family)
         codes = __import__(f"{module.__name__}.tokenization_{family}", fromlist=["x"]).FAIRSEQ_LANGUAGE_CODES
-        vocab = [*((piece, 0.0) for piece in ("<s>", "<pad>", "</s>", "<unk>")), *unigram, *((code, 0.0) for code in codes), ("<mask>", 0.0)]
+        vocab = [*((piece, 0.0) for piece in ("<s>", "<pad>", "</s>", "<unk>")), *unigram,
+                 *((code, 0.0) for code in codes), ("<mask>", 0.0)]
         tokenizer_class = transformers.MBartTokenizer if family == "mbart" else transformers.MBart50Tokenizer
         return tokenizer_class(vocab=vocab, model_max_length=POSITIONS)
     if family in ("t5", "marian"):  # Marian's own class needs sentencepiece; see marian_folder
@@ -36,8 +37,8 @@ def tokenizer(family: str) -> Any:
     return transformers.PegasusTokenizer(vocab=vocab, offset=0, model_max_length=POSITIONS)
 
 
-CONFIG_CLASSES = {"bart": "BartConfig", "pegasus": "PegasusConfig", "marian": "MarianConfig", "mbart": "MBartConfig", "mbart50": "MBartConfig",
-                  "led": "LEDConfig"}
+CONFIG_CLASSES = {"bart": "BartConfig", "pegasus": "PegasusConfig", "marian": "MarianConfig", "mbart": "MBartConfig",
+                  "mbart50": "MBartConfig", "led": "LEDConfig"}
 
 
 def config(family: str, tokenizer: Any, **changes: Any) -> Any:
@@ -47,26 +48,35 @@ def config(family: str, tokenizer: Any, **changes: Any) -> Any:
         part_family = family.split("2")[0]
         return transformers.EncoderDecoderConfig.from_encoder_decoder_configs(
             tiny.config(part_family, tokenizer), tiny.config(part_family, tokenizer, num_hidden_layers=3), **changes)
-    shape = {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id, "eos_token_id": tokenizer.eos_token_id, "d_model": 32}
+    shape = {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id,
+             "eos_token_id": tokenizer.eos_token_id, "d_model": 32}
     if family == "t5":
-        return transformers.T5Config(**shape | {"d_kv": 8, "d_ff": 64, "num_layers": 2, "num_decoder_layers": 3, "num_heads": 4,
+        return transformers.T5Config(**shape | {"d_kv": 8, "d_ff": 64, "num_layers": 2, "num_decoder_layers": 3,
+                                                "num_heads": 4,
                                                 "decoder_start_token_id": tokenizer.pad_token_id} | changes)
     start = tokenizer.pad_token_id if family in ("pegasus", "marian") else tokenizer.eos_token_id
-    special_tokens = {"bos_token_id": tokenizer.bos_token_id, "forced_eos_token_id": tokenizer.eos_token_id} if family in ("bart", "led", "mbart", "mbart50") else {}
+    special_tokens = {"bos_token_id": tokenizer.bos_token_id,
+                      "forced_eos_token_id": tokenizer.eos_token_id} if family in ("bart", "led", "mbart",
+                                                                                   "mbart50") else {}
     if family == "mbart":
         start = None
     if family == "marian":
-        special_tokens = {"forced_eos_token_id": tokenizer.eos_token_id, "static_position_embeddings": True, "bad_words_ids": [[tokenizer.pad_token_id]]}
-    position_settings = {"max_encoder_position_embeddings": POSITIONS, "max_decoder_position_embeddings": POSITIONS // 2,
+        special_tokens = {"forced_eos_token_id": tokenizer.eos_token_id, "static_position_embeddings": True,
+                          "bad_words_ids": [[tokenizer.pad_token_id]]}
+    position_settings = {"max_encoder_position_embeddings": POSITIONS,
+                         "max_decoder_position_embeddings": POSITIONS // 2,
                          "attention_window": [8, 8]} if family == "led" else {"max_position_embeddings": POSITIONS}
     return getattr(transformers, CONFIG_CLASSES[family])(**shape | special_tokens | position_settings | {
-        "encoder_layers": 2, "decoder_layers": 3, "encoder_attention_heads": 4, "decoder_attention_heads": 4, "encoder_ffn_dim": 64,
-        "decoder_ffn_dim": 64, "decoder_start_token_id": start} | changes)
+        "encoder_layers": 2, "decoder_layers": 3, "encoder_attention_heads": 4, "decoder_attention_heads": 4,
+        "encoder_ffn_dim": 64, "decoder_ffn_dim": 64, "decoder_start_token_id": start} | changes)
 
 
-MODEL_CLASSES = {"t5": "T5ForConditionalGeneration", "bart": "BartForConditionalGeneration", "pegasus": "PegasusForConditionalGeneration",
-                 "marian": "MarianMTModel", "mbart": "MBartForConditionalGeneration", "mbart50": "MBartForConditionalGeneration",
-                 "led": "LEDForConditionalGeneration", "bert2bert": "EncoderDecoderModel", "roberta2roberta": "EncoderDecoderModel"}
+MODEL_CLASSES = {"t5": "T5ForConditionalGeneration", "bart": "BartForConditionalGeneration",
+                 "pegasus": "PegasusForConditionalGeneration",
+                 "marian": "MarianMTModel", "mbart": "MBartForConditionalGeneration",
+                 "mbart50": "MBartForConditionalGeneration",
+                 "led": "LEDForConditionalGeneration", "bert2bert": "EncoderDecoderModel",
+                 "roberta2roberta": "EncoderDecoderModel"}
 
 
 def language_arguments(family: str) -> dict[str, str]:

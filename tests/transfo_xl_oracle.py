@@ -1,4 +1,5 @@
-"""A second Transformer-XL, for comparison: written from the formulas, position by position and head by head, in 64-bit numpy.
+"""A second Transformer-XL, for comparison: written from the formulas, position by position and head by head, in 64-bit
+numpy.
 
 Slow and plain on purpose; shares no code with the model. Weights come from the model's state dict by their names.
 """
@@ -59,11 +60,13 @@ class Oracle:
         norm_a = [self.weight(f"{prefix}dec_attn.layer_norm.{dimensions}") for dimensions in ("weight", "bias")]
         norm_f = [self.weight(f"{prefix}pos_ff.layer_norm.{dimensions}") for dimensions in ("weight", "bias")]
         context = [*memory, *states]
-        inputs = [normed(vector, *norm_a, config.layer_norm_epsilon) for vector in context] if config.pre_lnorm else context
+        inputs = [normed(vector, *norm_a, config.layer_norm_epsilon)
+                  for vector in context] if config.pre_lnorm else context
         query, key, value = np.split(self.weight(f"{prefix}dec_attn.qkv_net.weight"), 3)
         queries, keys, values = ([table @ vector for vector in inputs] for table in (query, key, value))
         content, position = self.weight(f"{prefix}dec_attn.r_w_bias"), self.weight(f"{prefix}dec_attn.r_r_bias")
-        relative = [self.weight(f"{prefix}dec_attn.r_net.weight") @ self.distance(steps) for steps in range(len(context))]
+        relative = [self.weight(f"{prefix}dec_attn.r_net.weight") @ self.distance(steps)
+                    for steps in range(len(context))]
         attention = np.zeros((heads, len(states), len(context)))
         new_states = []
         for row in range(len(states)):
@@ -76,15 +79,19 @@ class Oracle:
                     steps = query_position - key_position
                     if config.same_length and config.mem_len > 0 and steps >= config.mem_len:
                         continue
-                    scores[key_position] = ((queries[query_position][dimensions] + content[head]) @ keys[key_position][dimensions]
-                                            + (queries[query_position][dimensions] + position[head]) @ relative[steps][dimensions]) / math.sqrt(width)
+                    scores[key_position] = ((queries[query_position][dimensions] + content[head])
+                                            @ keys[key_position][dimensions]
+                                            + (queries[query_position][dimensions] + position[head])
+                                            @ relative[steps][dimensions]) / math.sqrt(width)
                 attention[head, row] = softmax(scores)
-                head_outputs.append(sum(attention[head, row, key_position] * values[key_position][dimensions] for key_position in range(query_position + 1)))
+                head_outputs.append(sum(attention[head, row, key_position] * values[key_position][dimensions]
+                                        for key_position in range(query_position + 1)))
             state = states[row] + self.weight(f"{prefix}dec_attn.o_net.weight") @ np.concatenate(head_outputs)
             if not config.pre_lnorm:
                 state = normed(state, *norm_a, config.layer_norm_epsilon)
             inner = normed(state, *norm_f, config.layer_norm_epsilon) if config.pre_lnorm else state
-            inner = self.weight(f"{prefix}pos_ff.CoreNet.0.weight") @ inner + self.weight(f"{prefix}pos_ff.CoreNet.0.bias")
+            inner = self.weight(f"{prefix}pos_ff.CoreNet.0.weight") @ inner + self.weight(
+                f"{prefix}pos_ff.CoreNet.0.bias")
             inner = self.weight(f"{prefix}pos_ff.CoreNet.3.weight") @ np.maximum(inner, 0)
             state = state + inner + self.weight(f"{prefix}pos_ff.CoreNet.3.bias")
             new_states.append(state if config.pre_lnorm else normed(state, *norm_f, config.layer_norm_epsilon))
@@ -121,7 +128,8 @@ class Oracle:
                 weight, bias = np.concatenate([weight, cluster_rows[0]]), np.concatenate([bias, cluster_rows[1]])
             return log_softmax(weight @ projected + bias)
 
-        cluster_rows = (self.weight("crit.cluster_weight"), self.weight("crit.cluster_bias")) if len(self.clusters) > 1 else None
+        cluster_rows = (self.weight("crit.cluster_weight"),
+                        self.weight("crit.cluster_bias")) if len(self.clusters) > 1 else None
         head = scores(0, cluster_rows)
         log_probabilities = list(head[:head_size])
         for cluster in range(1, len(self.clusters)):

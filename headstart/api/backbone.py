@@ -34,7 +34,8 @@ class Backbone:
     def encode(self, texts: Sequence[str], *, add_special_tokens: bool = False) -> list[Tokens]:
         """Token ids and character offsets of each text; special tokens, if added, have the offset (0, 0)."""
         tokenizer = self.transformer.tokenizer
-        return [tokenizer.tokenize_with_special_tokens(text) if add_special_tokens else tokenizer.tokenize(text) for text in texts]
+        return [tokenizer.tokenize_with_special_tokens(text) if add_special_tokens else tokenizer.tokenize(text)
+                for text in texts]
 
     def inspect(self, text: str, pair: str | None = None, *, layers: Sequence[int] | None = None,
                 heads: Sequence[int] | None = None, attentions: bool = True) -> SavableInspection:
@@ -43,7 +44,8 @@ class Backbone:
 
         return inspect_transformer(self.transformer, text, pair, layers=layers, heads=heads, attentions=attentions)
 
-    def embed(self, texts: Sequence[str], *, pool: Literal["mean", "first", "max"] = "mean", normalise: bool = False) -> NDArray[Any]:
+    def embed(self, texts: Sequence[str], *, pool: Literal["mean", "first", "max"] = "mean",
+              normalise: bool = False) -> NDArray[Any]:
         """A vector for each text, (texts, width) float32: the mean, first or largest of its token states."""
         import numpy as np
 
@@ -58,4 +60,5 @@ def load_backbone(reference: str | Path, *, device: str = "auto", allow_pickle: 
     from headstart.models.loading.device import choose_device
     from headstart.prediction.embed_file import load_headless
 
-    return Backbone(load_headless(str(reference), device=choose_device(device), allow_pickle=allow_pickle), str(reference))
+    return Backbone(load_headless(str(reference), device=choose_device(device), allow_pickle=allow_pickle),
+                    str(reference))

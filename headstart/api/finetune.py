@@ -1,4 +1,5 @@
-"""Training in Python, with the same settings as on the command line: finetune, distil, resume, and the run that they give.
+"""Training in Python, with the same settings as on the command line: finetune, distil, resume, and the run that they
+give.
 
     run = headstart.finetune("reviews.csv", to="reviews-run")
     run.scores["test"]["macro_f1"]
@@ -48,37 +49,45 @@ class Run:
     def summary(self) -> str:
         """The scores as a table, and the paths of report and model."""
         distillation_lines = distil_table(self.scores["distillation"]) if "distillation" in self.scores else []
-        return "\n".join([score_table(self.scores), *distillation_lines, f"report: {self.report}", f"model:  {self.path / 'model'}"])
+        return "\n".join([score_table(self.scores), *distillation_lines, f"report: {self.report}",
+                          f"model:  {self.path / 'model'}"])
 
 
 def finetune(train: str | Path, dev: str | Path | None = None, test: str | Path | None = None, *,
              task: str | None = None, model: str | Path | None = None, to: str | Path | None = None, seed: int = 0,
              columns: Mapping[str, str] | None = None, overwrite: bool = False, device: str = "auto",
-             strict: bool = False, from_scratch: str | Path | None = None, allow_pickle: bool = False, reporter: Reporter | None = None,
-             index: str | Path | None = None, **overrides: Any) -> Run:
+             strict: bool = False, from_scratch: str | Path | None = None, allow_pickle: bool = False,
+             reporter: Reporter | None = None, index: str | Path | None = None, **overrides: Any) -> Run:
     """Fine-tune a model on a file; the same as `headstart finetune`.
 
-    With `index`, rows for the task (retrieval, long-answer, text-classification: a re-ranker) are made from the file's questions
-    and the passages of that index. With `from_scratch` (a config.json, or its folder) all weights are initialised from the seed.
-    Settings are keyword arguments by their own name (`epochs=3`, `max_length=64`) or by group (`training={"epochs": 3}`). Raises UserError.
+    With `index`, rows for the task (retrieval, long-answer, text-classification: a re-ranker) are made from the file's
+    questions and the passages of that index. With `from_scratch` (a config.json, or its folder) all weights are
+    initialised from the seed.
+    Settings are keyword arguments by their own name (`epochs=3`, `max_length=64`) or by group (`training={"epochs":
+    3}`). Raises UserError.
     """
-    run_values = {"train": str(train), "dev": path_text(dev), "test": path_text(test), "task": task, "model": path_text(model),
+    run_values = {"train": str(train), "dev": path_text(dev), "test": path_text(test), "task": task,
+                  "model": path_text(model),
                   "seed": seed, "device": device, "strict": strict, "from_scratch": path_text(from_scratch),
                   "allow_pickle": allow_pickle, "index": path_text(index)}
-    return run_finetuning(run_values, columns or {}, qualify_names(overrides), to=path_text(to), overwrite=overwrite, reporter=reporter)
+    return run_finetuning(run_values, columns or {}, qualify_names(overrides), to=path_text(to), overwrite=overwrite,
+                          reporter=reporter)
 
 
 def distil(teacher: str | Path, train: str | Path, dev: str | Path | None = None, test: str | Path | None = None, *,
-           student: str | Path | None = None, to: str | Path | None = None, seed: int = 0, columns: Mapping[str, str] | None = None,
+           student: str | Path | None = None, to: str | Path | None = None, seed: int = 0,
+           columns: Mapping[str, str] | None = None,
            overwrite: bool = False, device: str = "auto", reporter: Reporter | None = None, **overrides: Any) -> Run:
     """Make a smaller student of a trained model; the same as `headstart distil`, settings as for `finetune`.
 
     `layers`, `temperature`, `alpha_soft` … are those of the group `distil`. Raises UserError.
     """
-    distil_names = {setting.key.removeprefix("distil.") for setting in settings.list_settings("distil", settings.Distil)}
+    distil_names = {setting.key.removeprefix("distil.")
+                    for setting in settings.list_settings("distil", settings.Distil)}
     run_values = {"teacher": str(teacher), "train": str(train), "dev": path_text(dev), "test": path_text(test),
                   "model": path_text(student), "seed": seed, "device": device}
-    values = qualify_names({f"distil.{name}" if name in distil_names else name: value for name, value in overrides.items()})
+    values = qualify_names({f"distil.{name}" if name in distil_names else name: value
+                            for name, value in overrides.items()})
     return run_finetuning(run_values, columns or {}, values, to=path_text(to), overwrite=overwrite, reporter=reporter)
 
 
@@ -93,7 +102,8 @@ def run_finetuning(run_values: Mapping[str, Any], columns: Mapping[str, str], va
     from headstart.runs import run
 
     config, reporter = run_settings(run_values, columns, values), reporter or Reporter()
-    return Run(run.finetune(config, to, overwrite=overwrite, reporter=reporter, make_inputs=mining_step(config, reporter)))
+    return Run(run.finetune(config, to, overwrite=overwrite, reporter=reporter,
+                            make_inputs=mining_step(config, reporter)))
 
 
 def mining_step(config: RunSettings, reporter: Reporter) -> Callable[[Path, RunSettings], RunSettings] | None:

@@ -32,16 +32,20 @@ class SavableInspection(Inspection):
         return html_page.write_page(self, Path(path), attribution)
 
 
-def inspect_transformer(transformer: Transformer, text: str, pair: str | None = None, *, layers: Sequence[int] | None = None,
+def inspect_transformer(transformer: Transformer, text: str, pair: str | None = None, *,
+                        layers: Sequence[int] | None = None,
                         heads: Sequence[int] | None = None, attentions: bool = True) -> SavableInspection:
     """Tokens, hidden states and attentions of a text or pair inside a loaded model; raises UserError."""
-    return SavableInspection(**vars(inspect_text(transformer, text, pair, layers=layers, heads=heads, attentions=attentions)))
+    return SavableInspection(**vars(inspect_text(transformer, text, pair, layers=layers, heads=heads,
+                                                 attentions=attentions)))
 
 
 def inspect(reference: str | Path, text: str, pair: str | None = None, *, layers: Sequence[int] | None = None,
             heads: Sequence[int] | None = None, attentions: bool = True, device: str = "auto",
             allow_pickle: bool = False) -> SavableInspection:
-    """Tokens, hidden states and attentions of a text or pair inside any model, with or without a head; raises UserError."""
+    """Tokens, hidden states and attentions of a text or pair inside any model, with or without a head; raises
+    UserError.
+    """
     from headstart.models.loading.device import choose_device
     from headstart.prediction.probe_file import load_for_inspection
 

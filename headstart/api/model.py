@@ -38,11 +38,14 @@ class Model:
                 + (f"; labels: {label_text}" if labels else ""))
 
     def set(self, values: Mapping[str, Json]) -> None:
-        """Change settings of the task (`task.max_answer_length`) and of generation (`generation.num_beams`); raises UserError (2, 78)."""
+        """Change settings of the task (`task.max_answer_length`) and of generation (`generation.num_beams`); raises
+        UserError (2, 78).
+        """
         from headstart.generation.task_settings import changed_settings
         from headstart.settings.run_settings import parse_task_settings
 
-        task_values = {key.removeprefix("task."): value for key, value in values.items() if not key.startswith("generation.")}
+        task_values = {key.removeprefix("task."): value for key, value in values.items()
+                       if not key.startswith("generation.")}
         if task_values:
             task_settings = parse_task_settings(type(self.task).Settings, vars(self.task.settings) | task_values)
             self.task = dataclasses.replace(self.task, settings=task_settings)
@@ -53,7 +56,8 @@ class Model:
     def encode(self, texts: Sequence[str], *, add_special_tokens: bool = False) -> list[Tokens]:
         """Token ids and character offsets of each text; special tokens, if added, have the offset (0, 0)."""
         tokenizer = self.transformer.tokenizer
-        return [tokenizer.tokenize_with_special_tokens(text) if add_special_tokens else tokenizer.tokenize(text) for text in texts]
+        return [tokenizer.tokenize_with_special_tokens(text) if add_special_tokens else tokenizer.tokenize(text)
+                for text in texts]
 
     def inspect(self, text: str, pair: str | None = None, *, layers: Sequence[int] | None = None,
                 heads: Sequence[int] | None = None, attentions: bool = True) -> SavableInspection:
@@ -62,9 +66,11 @@ class Model:
 
         return inspect_transformer(self.transformer, text, pair, layers=layers, heads=heads, attentions=attentions)
 
-    def attribute(self, text: str, pair: str | None = None, *, method: str = "integrated-gradients", target: str | None = None,
-                  baseline: str | None = None) -> Attribution:
-        """How much each word contributes to a label (the predicted one unless `target` names another); raises UserError."""
+    def attribute(self, text: str, pair: str | None = None, *, method: str = "integrated-gradients",
+                  target: str | None = None, baseline: str | None = None) -> Attribution:
+        """How much each word contributes to a label (the predicted one unless `target` names another); raises
+        UserError.
+        """
         from headstart.inspection.attribution import attribute
 
         return attribute(self.transformer, text, pair, method=method, target=target, baseline=baseline)
@@ -98,8 +104,9 @@ class Model:
                      reporter: Reporter | None = None, as_training_data: bool = False, overwrite: bool = False) -> int:
         """Predict a file's rows into another file, which appears whole; returns how many.
 
-        With `as_training_data` it is a file to train on: what the task reads, and the predictions as its target. A generative
-        task takes a folder of .txt files too, and writes one with the same names (over others with `overwrite` alone).
+        With `as_training_data` it is a file to train on: what the task reads, and the predictions as its target. A
+        generative task takes a folder of .txt files too, and writes one with the same names (over others with
+        `overwrite` alone).
         """
         from headstart.prediction.predict_file import predict_file
         from headstart.prediction.predict_folder import is_text_folder, predict_folder
@@ -111,9 +118,10 @@ class Model:
             tokens = (evaluation or settings.Evaluation()).batch_tokens
             return predict_folder(self.task, self.transformer, path, to, overwrite=overwrite, batch_tokens=tokens,
                                   reporter=reporter or Reporter())
-        return predict_file(self.task, self.transformer, path, to, settings=data or settings.Data(), columns=columns or {},
-                            batch_tokens=(evaluation or settings.Evaluation()).batch_tokens, reporter=reporter or Reporter(),
-                            as_training_data=as_training_data)
+        return predict_file(self.task, self.transformer, path, to, settings=data or settings.Data(),
+                            columns=columns or {},
+                            batch_tokens=(evaluation or settings.Evaluation()).batch_tokens,
+                            reporter=reporter or Reporter(), as_training_data=as_training_data)
 
     def evaluate(self, rows: str | Path | Iterable[Mapping[str, Json]], *, to: str | None = None,
                  columns: Mapping[str, str] | None = None, data: settings.Data | None = None,
@@ -125,29 +133,36 @@ class Model:
         evaluation = evaluation or settings.Evaluation()
         if isinstance(rows, str | Path):
             return evaluate_file(self.task, self.transformer, str(rows), settings=data or settings.Data(),
-                                 columns=columns or {}, evaluation=evaluation, seed=seed, to=to, reporter=reporter or Reporter())
+                                 columns=columns or {}, evaluation=evaluation, seed=seed, to=to,
+                                 reporter=reporter or Reporter())
         examples = [self.example(index, row) for index, row in enumerate(rows)]
         return evaluate_rows(self.task, self.transformer, examples, evaluation=evaluation, seed=seed)
 
-    def evaluate_checkpoints(self, path: str | Path, *, columns: Mapping[str, str] | None = None, data: settings.Data | None = None,
+    def evaluate_checkpoints(self, path: str | Path, *, columns: Mapping[str, str] | None = None,
+                             data: settings.Data | None = None,
                              evaluation: settings.Evaluation | None = None, seed: int = 0,
                              reporter: Reporter | None = None) -> list[dict[str, Any]]:
-        """Scores of every saved checkpoint of the run this model is from, oldest first: [{"step": 400, "scores": {…}}]."""
+        """Scores of every saved checkpoint of the run this model is from, oldest first: [{"step": 400, "scores": {…}}].
+        """
         from headstart.artifacts import artifact
         from headstart.runs.evaluate_checkpoints import evaluate_checkpoints
 
-        _, transformer = artifact.load(self.reference, device=str(self.transformer.device))  # its weights are overwritten
-        return evaluate_checkpoints(Path(self.reference), self.task, transformer, str(path), settings=data or settings.Data(),
+        # its weights are overwritten
+        _, transformer = artifact.load(self.reference, device=str(self.transformer.device))
+        return evaluate_checkpoints(Path(self.reference), self.task, transformer, str(path),
+                                    settings=data or settings.Data(),
                                     columns=columns or {}, evaluation=evaluation or settings.Evaluation(), seed=seed,
                                     reporter=reporter or Reporter())
 
-    def generate(self, prompts: Sequence[str], *, settings: settings.Generation | None = None, seed: int = 0, stop: Sequence[str] = (),
-                 stream: Callable[[str], None] | None = None, steer: Sequence[str] = (),
-                 steering: settings.Steering | Mapping[str, Any] | None = None, **overrides: Any) -> list[dict[str, Json]]:
+    def generate(self, prompts: Sequence[str], *, settings: settings.Generation | None = None, seed: int = 0,
+                 stop: Sequence[str] = (), stream: Callable[[str], None] | None = None, steer: Sequence[str] = (),
+                 steering: settings.Steering | Mapping[str, Any] | None = None,
+                 **overrides: Any) -> list[dict[str, Json]]:
         """Text after each prompt: {"prompt", "prediction", "log_probability", "tokens", "ended", "cut_tokens"}.
 
-        Settings of the group `generation` are keyword arguments (`max_new_tokens=20, do_sample=True`); the likeliest text by default.
-        With `steer` (bags' names, files of words, FOLDER=LABEL) each row has the unsteered text too, and scores of both.
+        Settings of the group `generation` are keyword arguments (`max_new_tokens=20, do_sample=True`); the likeliest
+        text by default. With `steer` (bags' names, files of words, FOLDER=LABEL) each row has the unsteered text too,
+        and scores of both.
         Raises UserError for a model that cannot generate.
         """
         from headstart.generation.generate import generate
@@ -162,11 +177,13 @@ class Model:
         if steer:
             from headstart.generation.steering import comparison
 
-            return comparison.generate(self.transformer, prompts, generation, build_steering(steering), steer, seed=seed, stop=stop)
+            return comparison.generate(self.transformer, prompts, generation, build_steering(steering), steer,
+                                       seed=seed, stop=stop)
         generations = generate(self.transformer, prompts, generation, seed=seed, stop=stop, stream=stream)
         return [{"prompt": prompt, "prediction": candidate.text, "log_probability": sum(candidate.log_probabilities),
                  "tokens": [{"token": token, "log_probability": log_probability} for token, log_probability in
-                            zip(self.transformer.tokenizer.pieces(candidate.ids), candidate.log_probabilities, strict=True)],
+                            zip(self.transformer.tokenizer.pieces(candidate.ids), candidate.log_probabilities,
+                                strict=True)],
                  "ended": candidate.finish_reason, "cut_tokens": candidate.cut_tokens}
                 for prompt, candidates in zip(prompts, generations, strict=True) for candidate in candidates]
 
@@ -175,8 +192,8 @@ class Model:
         """Train a steering head on labelled texts, for `generate(steer=["FOLDER=LABEL"])`; raises UserError."""
         from headstart.prediction.attribute_file import train_steering_head
 
-        return train_steering_head(self.transformer, str(path), Path(to), text=text, label=label, data=data or settings.Data(),
-                                   reporter=reporter or Reporter())
+        return train_steering_head(self.transformer, str(path), Path(to), text=text, label=label,
+                                   data=data or settings.Data(), reporter=reporter or Reporter())
 
     def save(self, folder: str | Path) -> Path:
         """Write the model as an ordinary transformers folder with headstart.json beside; never over another folder."""
@@ -192,16 +209,20 @@ class Model:
 
 def load(reference: str | Path, task: str | None = None, *, device: str = "auto", allow_pickle: bool = False,
          language: str | None = None, target_language: str | None = None) -> Model:
-    """A run folder, a model folder, a hub name or pip:PACKAGE, ready to predict; languages for a multilingual XLM or mBART."""
+    """A run folder, a model folder, a hub name or pip:PACKAGE, ready to predict; languages for a multilingual XLM or
+    mBART.
+    """
     from headstart.artifacts import artifact
     from headstart.models.loading.device import choose_device
 
     loaded_task, transformer = artifact.load(str(reference), task_name=task, device=choose_device(device),
-                                             allow_pickle=allow_pickle, language=language, target_language=target_language)
+                                             allow_pickle=allow_pickle, language=language,
+                                             target_language=target_language)
     return Model(loaded_task, transformer, str(reference))
 
 
-def load_generator(reference: str | Path, *, device: str = "auto", allow_pickle: bool = False, prompts: Sequence[str] | None = None,
+def load_generator(reference: str | Path, *, device: str = "auto", allow_pickle: bool = False,
+                   prompts: Sequence[str] | None = None,
                    generation: settings.Generation | None = None, data: settings.Data | None = None) -> Model:
     """A generative model; one that cannot generate, or not from these prompts, is refused before its weights are read.
 
@@ -217,4 +238,5 @@ def load_generator(reference: str | Path, *, device: str = "auto", allow_pickle:
         check_prompts(info, prompts, build_generation(generation, {}))
     if data is None or info.family.seq2seq_forward is None:
         return load(reference, device=device, allow_pickle=allow_pickle)
-    return load(reference, device=device, allow_pickle=allow_pickle, language=data.language, target_language=data.target_language)
+    return load(reference, device=device, allow_pickle=allow_pickle, language=data.language,
+                target_language=data.target_language)

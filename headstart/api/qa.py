@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from headstart.retrieval.index.index import Index
 
 
-def index(source: str | Path, to: str | Path, *, model: str | None = None, device: str = "auto", reporter: Reporter | None = None,
-          **overrides: Any) -> Index:
-    """An index of a folder or file of documents; settings of the group `index` are keyword arguments (`passage_words=80`).
+def index(source: str | Path, to: str | Path, *, model: str | None = None, device: str = "auto",
+          reporter: Reporter | None = None, **overrides: Any) -> Index:
+    """An index of a folder or file of documents; settings of the group `index` are keyword arguments
+    (`passage_words=80`).
 
     An existing index keeps its settings and its model unless others are given; with the index itself as `source` and
     another `model` its vectors are computed again. Raises UserError.
@@ -29,17 +30,20 @@ def index(source: str | Path, to: str | Path, *, model: str | None = None, devic
     from headstart.retrieval.index.index import previous_settings
 
     index_values, reference = previous_settings(Path(source), Path(to))
-    index_settings = settings.build(index_values | {f"index.{name}": value for name, value in overrides.items()})["index"]
+    index_settings = settings.build(index_values | {f"index.{name}": value
+                                                    for name, value in overrides.items()})["index"]
     model = model or reference or DEFAULT_MODEL
     return build(str(source), Path(to), settings=index_settings, model=None if model == "none" else model,
                  reporter=reporter or Reporter(), device=choose_device(device))
 
 
-def ask(folder: str | Path, question: str, *, writer: str | Path | None = None, rerank: str | Path | None = None, source: str | None = None,
+def ask(folder: str | Path, question: str, *, writer: str | Path | None = None, rerank: str | Path | None = None,
+        source: str | None = None,
         passages: int = 5, device: str = "auto", seed: int = 0, **overrides: Any) -> dict[str, Json]:
     """An answer from an index: {"question", "prediction", "sentences", "citations", "abstained", "note", "passages"}.
 
-    Without a `writer` the nearest sentences are quoted. Settings of the group `generation` are keyword arguments. Raises UserError.
+    Without a `writer` the nearest sentences are quoted. Settings of the group `generation` are keyword arguments.
+    Raises UserError.
     """
     from headstart.models.loading.device import choose_device
     from headstart.retrieval.answering.pipeline import QAPipeline
@@ -50,4 +54,5 @@ def ask(folder: str | Path, question: str, *, writer: str | Path | None = None, 
     asking = QAPipeline.load(Index.open(Path(folder)), writer=None if writer is None else str(writer),
                        reranker=None if rerank is None else str(rerank), device=choose_device(device))
     hits = asking.passages(question, source=source, k=passages)
-    return asking.to_json(question, hits, asking.answer(question, hits, generation, seed=seed, from_memory=source == "none"))
+    return asking.to_json(question, hits, asking.answer(question, hits, generation, seed=seed,
+                                                        from_memory=source == "none"))

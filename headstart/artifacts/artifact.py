@@ -47,7 +47,8 @@ def metadata_of(model: Model, task: Task[Any], facts: Mapping[str, Json]) -> dic
 
 
 def load(reference: str, *, task_name: str | None = None, device: str = "cpu",
-         allow_pickle: bool = False, language: str | None = None, target_language: str | None = None) -> tuple[Task[Any], Model]:
+         allow_pickle: bool = False, language: str | None = None,
+         target_language: str | None = None) -> tuple[Task[Any], Model]:
     """A run folder, a model folder, a hub name or pip:PACKAGE, ready to predict, with its task.
 
     The task comes from headstart.json, else from the config of a published model. Raises UserError: 66 or 69 when it
@@ -59,7 +60,8 @@ def load(reference: str, *, task_name: str | None = None, device: str = "cpu",
         raise UserError(f"{reference} was trained for {metadata['task']}, not for {task_name}.",
                         fix=f"Leave --task out, or use --task {metadata['task']}.")
     info = model_info(str(folder), allow_pickle=allow_pickle)
-    task = task_from_metadata(metadata) if metadata is not None else task_from_config(str(folder), info.config, task_name)
+    task = task_from_metadata(metadata) if metadata is not None else task_from_config(str(folder), info.config,
+                                                                                      task_name)
     max_length = int(metadata["max_length"]) if metadata is not None else None
     model = load_model(str(folder), None, seed=0, device=device, allow_pickle=allow_pickle, max_length=max_length,
                        language=language, target_language=target_language)
@@ -84,7 +86,8 @@ def read_metadata(folder: str) -> dict[str, Any] | None:
         return None
     try:
         metadata: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        return metadata | {"task": metadata["task"], "learned": metadata["learned"], "max_length": int(metadata["max_length"])}
+        return metadata | {"task": metadata["task"], "learned": metadata["learned"],
+                           "max_length": int(metadata["max_length"])}
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{file} is damaged: {type(error).__name__}: {error}.",
                         fix="Copy the model folder again, or train again.", exit=Exit.UNAVAILABLE) from None
@@ -93,7 +96,8 @@ def read_metadata(folder: str) -> dict[str, Any] | None:
 def task_from_metadata(metadata: Mapping[str, Any]) -> Task[Any]:
     """The task as headstart.json tells it."""
     task_class = tasks.find(metadata["task"])
-    return task_class(parse_task_settings(task_class.Settings, metadata.get("task_settings", {})), Learned.from_json(metadata["learned"]))
+    return task_class(parse_task_settings(task_class.Settings, metadata.get("task_settings", {})),
+                      Learned.from_json(metadata["learned"]))
 
 
 def task_from_config(reference: str, config: Mapping[str, Json], task_name: str | None) -> Task[Any]:

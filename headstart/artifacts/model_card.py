@@ -1,4 +1,6 @@
-"""The model card: README.md of a model folder, with the front matter that the hub reads (tag, base model, licence, results)."""
+"""The model card: README.md of a model folder, with the front matter that the hub reads (tag, base model, licence,
+results).
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,8 @@ class Card:
 
 def card_of(task: Task[Any], model: Model, base_model: str, **details: Any) -> Card:
     """A card with what task and model say of themselves; `details` are further fields of Card."""
-    return Card(task.name, base_model, task.pipeline_tag, model.info.licence, transformers_class=transformers_class(model),
+    return Card(task.name, base_model, task.pipeline_tag, model.info.licence,
+                transformers_class=transformers_class(model),
                 labels=task.learned.labels, transformers_gaps=transformers_gaps(task, model), **details)
 
 
@@ -39,7 +42,8 @@ def render(card: Card) -> str:
     """The card as Markdown with YAML front matter."""
     from huggingface_hub import ModelCard
 
-    sections = [f"# A model for {card.task}\n", f"Made by headstart {__version__} from `{escaped(card.base_model)}`.\n", "## Use\n", usage(card)]
+    sections = [f"# A model for {card.task}\n", f"Made by headstart {__version__} from `{escaped(card.base_model)}`.\n",
+                "## Use\n", usage(card)]
     if card.labels:
         label_list = ", ".join(f"`{escaped(label)}`" for label in card.labels)
         sections.append(f"## Labels\n\n{label_list}\n")
@@ -65,13 +69,18 @@ def front_matter(card: Card) -> Any:
 
 
 def eval_results(card: Card) -> list[Any]:
-    """Each score of each split for the front matter's model-index, with its interval and the SHA-256 of the file it is from."""
+    """Each score of each split for the front matter's model-index, with its interval and the SHA-256 of the file it is
+    from.
+    """
     from huggingface_hub import EvalResult
 
-    return [EvalResult(task_type=card.pipeline_tag or card.task, task_name=card.task, dataset_type=str(file.get("format", "file")),
-                       dataset_name=str(file.get("file", split)), dataset_split=split, dataset_revision=file.get("sha256"),
+    return [EvalResult(task_type=card.pipeline_tag or card.task, task_name=card.task,
+                       dataset_type=str(file.get("format", "file")),
+                       dataset_name=str(file.get("file", split)), dataset_split=split,
+                       dataset_revision=file.get("sha256"),
                        metric_type=name, metric_name=name, metric_value=score["value"],
-                       metric_args={key: score[key] for key in ("low", "high", "n") if score.get(key) is not None} or None)
+                       metric_args={key: score[key] for key in ("low", "high", "n") if score.get(key) is not None}
+                       or None)
             for split, scores in card.scores.items() for file in [card.files.get(split, {})]
             for name, score in scores.items() if score["value"] is not None]
 
@@ -82,7 +91,8 @@ def usage(card: Card) -> str:
              "```python", "import headstart", "", 'model = headstart.load("THIS_FOLDER")', "```", ""]
     if card.transformers_class is None:
         return "\n".join([*lines, "transformers has no class for this model: it needs headstart.", ""])
-    return "\n".join([*lines, "Without headstart:", "", "```python", f"from transformers import AutoTokenizer, {card.transformers_class}", "",
+    return "\n".join([*lines, "Without headstart:", "", "```python",
+                      f"from transformers import AutoTokenizer, {card.transformers_class}", "",
                       f'model = {card.transformers_class}.from_pretrained("THIS_FOLDER")',
                       'tokenizer = AutoTokenizer.from_pretrained("THIS_FOLDER")', "```", ""])
 
@@ -98,7 +108,8 @@ def score_table(card: Card) -> str:
     for name, baseline in card.baselines.items():
         score_name, score = next(iter(baseline["scores"].items()))
         if score["value"] is not None:
-            lines.append(f"| {escaped(baseline['split'])}, baseline {escaped(name)} | {score_name} | {score['value']:.4f} | |")
+            lines.append(f"| {escaped(baseline['split'])}, baseline {escaped(name)} | {score_name} | "
+                         f"{score['value']:.4f} | |")
     return "\n".join(lines) + "\n"
 
 
@@ -106,7 +117,8 @@ def data_section(card: Card) -> str:
     """How many rows there were, from which files."""
     row_counts = ", ".join(f"{split} {count:,}" for split, count in card.rows.items())
     files = {str(file["file"]): file["sha256"] for file in card.files.values()}
-    return f"Rows: {row_counts}.\n\n" + "".join(f"- `{escaped(name)}`, SHA-256 `{digest}`\n" for name, digest in files.items())
+    return f"Rows: {row_counts}.\n\n" + "".join(f"- `{escaped(name)}`, SHA-256 `{digest}`\n"
+                                                for name, digest in files.items())
 
 
 def limits(card: Card) -> list[str]:
@@ -133,7 +145,8 @@ def transformers_gaps(task: Task[Any], model: Model) -> list[str]:
     fold = task.export_state()[1]
     if not model.can_fold and fold is not None:
         scale, shift = fold
-        gaps.append(f"Its last layer has no bias: plain transformers gives x, and the number meant is {scale:.6g} · x + {shift:.6g}.")
+        gaps.append(f"Its last layer has no bias: plain transformers gives x, and the number meant is {scale:.6g} · x "
+                    f"+ {shift:.6g}.")
     return gaps
 
 

@@ -39,7 +39,8 @@ class CentroidSentence:
         candidates = split_sentences(document)
         if not candidates or self.vectorizer is None:
             return candidates[0] if candidates else ""
-        vectors = self.vectorizer.transform(candidates)  # (S, V), rows of length 1, or 0 without a word of the vocabulary
+        # (S, V), rows of length 1, or 0 without a word of the vocabulary
+        vectors = self.vectorizer.transform(candidates)
         centroid = np.asarray(vectors.sum(axis=0)).ravel()
         # Equal sentences must tie although their sums round differently.
         return candidates[int(np.argmax((vectors @ centroid).round(12)))]

@@ -60,8 +60,10 @@ def select_hyperparameters(matrix: Any, gold: NDArray[np.int64], seed: int) -> t
     candidates = []
     for strength in C_VALUES:
         for class_weight in (None, "balanced"):
-            predicted = fit_sklearn(matrix[fit_rows], gold[fit_rows], strength, class_weight).predict(matrix[validation_rows])
-            candidates.append((f1_score(gold[validation_rows], predicted, average="macro", zero_division=0), strength, class_weight))
+            predicted = fit_sklearn(matrix[fit_rows], gold[fit_rows], strength,
+                                    class_weight).predict(matrix[validation_rows])
+            candidates.append((f1_score(gold[validation_rows], predicted, average="macro", zero_division=0), strength,
+                               class_weight))
     _, strength, class_weight = max(candidates, key=lambda candidate: candidate[0])
     return strength, class_weight
 

@@ -6,7 +6,8 @@ where c counts occurrences at the highest order (and at a document's start), and
 N1, N2, N3 are how many words follow h once, twice, more often; below one word stands the uniform share 1 / V.
 A token unseen in training counts as one word of the vocabulary, <unknown>, whose probability is the mass left to unseen
 words. A document ends with an end marker, which is predicted too.
-Shapes: T tokens of a document with its markers, V words with <unknown> and the end marker, K distinct n-grams of an order.
+Shapes: T tokens of a document with its markers, V words with <unknown> and the end marker, K distinct n-grams of an
+order.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ UNKNOWN_ID, END_ID, BEGIN_ID, FIRST_WORD = 0, 1, 2, 3  # ids of the markers; wor
 
 @dataclass(frozen=True)
 class NGramTable:
-    """The n-grams of one order. An n-gram's key is (row of its first n - 1 words in the table below)·base + last word."""
+    """The n-grams of one order. An n-gram's key is (row of its first n - 1 words in the table below)·base + last word.
+    """
 
     keys: Ints  # (K,) ascending
     discounted: Floats  # (K,) c - D(c)
@@ -48,7 +50,8 @@ class NGram:
     def fit(cls, documents: Iterable[Sequence[Hashable]], *, order: int = 3) -> NGram:
         """Count the n-grams of the training documents up to this size."""
         vocabulary: dict[Hashable, int] = {}
-        rows = [add_markers([vocabulary.setdefault(token, len(vocabulary) + FIRST_WORD) for token in document]) for document in documents]
+        rows = [add_markers([vocabulary.setdefault(token, len(vocabulary) + FIRST_WORD) for token in document])
+                for document in documents]
         return cls(vocabulary, count_ngrams(rows, len(vocabulary) + FIRST_WORD, order))
 
     @property
@@ -59,7 +62,8 @@ class NGram:
     @property
     def size_bytes(self) -> int:
         """Of its counts and words."""
-        arrays = sum(table.keys.nbytes + table.discounted.nbytes + table.totals.nbytes + table.backoff.nbytes for table in self.tables)
+        arrays = sum(table.keys.nbytes + table.discounted.nbytes + table.totals.nbytes + table.backoff.nbytes
+                     for table in self.tables)
         return arrays + sum(len(str(word)) + 8 for word in self.vocabulary)
 
     def ids(self, document: Sequence[Hashable]) -> list[int]:
@@ -72,23 +76,28 @@ class NGram:
 
     def losses(self, documents: Iterable[Sequence[Hashable]], *, end: bool = True) -> Floats:
         """Summed -ln p of each document (nats), (M,); with `end` the end marker is one token more."""
-        return np.array([self.token_losses(document)[:None if end else -1].sum() for document in documents], dtype=np.float64)
+        return np.array([self.token_losses(document)[:None if end else -1].sum() for document in documents],
+                        dtype=np.float64)
 
     def unknown_counts(self, documents: Iterable[Sequence[Hashable]]) -> Ints:
         """How many tokens of each document are unknown, (M,): their loss says little about them."""
         return np.array([self.ids(document).count(UNKNOWN_ID) for document in documents], dtype=np.int64)
 
     def distribution(self, prefix: Sequence[Hashable]) -> Floats:
-        """p of every word after these first tokens of a document, (V,): <unknown>, the end marker, then the words as first seen."""
+        """p of every word after these first tokens of a document, (V,): <unknown>, the end marker, then the words as
+        first seen.
+        """
         start = add_markers(self.ids(prefix))[:-1][-(len(self.tables) + 1):]
         token_ids = [UNKNOWN_ID, END_ID, *range(FIRST_WORD, FIRST_WORD + len(self.vocabulary))]
-        return np.array([self.token_probabilities(np.array([*start, word], dtype=np.int64))[-1] for word in token_ids], dtype=np.float64)
+        return np.array([self.token_probabilities(np.array([*start, word], dtype=np.int64))[-1] for word in token_ids],
+                        dtype=np.float64)
 
     def token_probabilities(self, ids: Ints) -> Floats:
         """p of each token but the first, given those before it, (T - 1,): from single words to the longest context."""
         base = len(self.vocabulary) + FIRST_WORD
         probability = np.full(len(ids), 1 / self.size)
-        context = np.zeros(len(ids), dtype=np.int64)  # row of the words before each token; a single word follows the empty context 0
+        # row of the words before each token; a single word follows the empty context 0
+        context = np.zeros(len(ids), dtype=np.int64)
         for table in self.tables:
             if not len(table.keys):  # no document is so long
                 break
@@ -163,4 +172,5 @@ def discounts(counts: Ints) -> tuple[float, float, float]:
     common = ones / (ones + 2 * twos)
     third = 3 - 4 * common * fours / threes if threes else 0.0
     estimates = (common, 2 - 3 * common * threes / twos, third)
-    return estimates if all(0 < discount <= times for times, discount in enumerate(estimates, start=1)) else (common,) * 3
+    return estimates if all(0 < discount <= times for times, discount in enumerate(estimates,
+                                                                                   start=1)) else (common,) * 3

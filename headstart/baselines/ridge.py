@@ -22,7 +22,8 @@ class RidgeRegressor:
     @property
     def size_bytes(self) -> int:
         """Of its numbers and its words."""
-        vocabulary_bytes = sum(len(word) + 8 for word in self.vectorizer.vocabulary_) if self.vectorizer is not None else 0
+        vocabulary_bytes = sum(len(word) + 8
+                               for word in self.vectorizer.vocabulary_) if self.vectorizer is not None else 0
         return int(8 * (self.model.coef_.size + 1)) + vocabulary_bytes
 
     def numbers(self, rows: Any) -> NDArray[np.float64]:
@@ -43,7 +44,8 @@ def fit_ridge(matrix: Any, gold: NDArray[np.float64], seed: int, vectorizer: Any
     if len(fit_rows) > 1:
         errors = []
         for strength in STRENGTHS:
-            predicted = SklearnRidge(alpha=strength, solver=solver).fit(matrix[fit_rows], gold[fit_rows]).predict(matrix[validation_rows])
+            predicted = SklearnRidge(alpha=strength, solver=solver).fit(matrix[fit_rows],
+                                                                        gold[fit_rows]).predict(matrix[validation_rows])
             errors.append(float(np.mean((predicted - gold[validation_rows]) ** 2)))
         best_strength = STRENGTHS[int(np.argmin(errors))]
     return RidgeRegressor(SklearnRidge(alpha=best_strength, solver=solver).fit(matrix, gold), vectorizer)
@@ -53,5 +55,6 @@ def fit_tfidf(texts: Sequence[str], gold: NDArray[np.float64], seed: int) -> Rid
     """Ridge regression on TF-IDF of word 1- and 2-grams."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, max_features=50_000, token_pattern=r"(?u)\b\w+\b|\S")
+    vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, max_features=50_000,
+                                 token_pattern=r"(?u)\b\w+\b|\S")
     return fit_ridge(vectorizer.fit_transform(texts), gold, seed, vectorizer)

@@ -33,15 +33,16 @@ class TfidfLogistic:
         truncated = [text[:MAX_CHARACTERS] for text in texts]
         word_vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=min_documents,
                                           max_features=MAX_WORD_FEATURES, token_pattern=r"(?u)\b\w+\b")
-        character_vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True, min_df=min_documents,
-                                               max_features=MAX_CHARACTER_FEATURES)
+        character_vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True,
+                                               min_df=min_documents, max_features=MAX_CHARACTER_FEATURES)
         matrices = []
         for vectorizer in (word_vectorizer, character_vectorizer):
             try:
                 matrices.append(vectorizer.fit_transform(truncated))
             except ValueError:  # no word at all: the texts are punctuation only
                 matrices.append(None)
-        return cls(word_vectorizer if matrices[0] is not None else None, character_vectorizer if matrices[1] is not None else None,
+        return cls(word_vectorizer if matrices[0] is not None else None,
+                   character_vectorizer if matrices[1] is not None else None,
                    fit_logistic(concatenate_columns(matrices, len(truncated)), gold, classes, seed))
 
     def probabilities(self, texts: Sequence[str]) -> NDArray[np.float64]:
@@ -54,8 +55,10 @@ class TfidfLogistic:
     @property
     def size_bytes(self) -> int:
         """Of its numbers and its words."""
-        vectorizers = [vectorizer for vectorizer in (self.word_vectorizer, self.character_vectorizer) if vectorizer is not None]
-        return 8 * self.classifier.size + sum(len(word) + 8 for vectorizer in vectorizers for word in vectorizer.vocabulary_)
+        vectorizers = [vectorizer for vectorizer in (self.word_vectorizer, self.character_vectorizer)
+                       if vectorizer is not None]
+        return 8 * self.classifier.size + sum(len(word) + 8 for vectorizer in vectorizers
+                                              for word in vectorizer.vocabulary_)
 
 
 def concatenate_columns(matrices: Sequence[Any], rows: int) -> Any:

@@ -20,28 +20,31 @@ def run(arguments: argparse.Namespace) -> int:
 
     run_values, columns, values = _flags.read_values(arguments)
     groups, reporter = _flags.build_groups(values), _flags.make_reporter(arguments)
-    options = EvaluateOptions(arguments.writer, arguments.rerank, arguments.search_by, arguments.top, arguments.calibrate,
-                              answer_score=groups["mining"].answer_score)
+    options = EvaluateOptions(arguments.writer, arguments.rerank, arguments.search_by, arguments.top,
+                              arguments.calibrate, answer_score=groups["mining"].answer_score)
     folder = Path(arguments.to) if arguments.to else None
     check_arguments(arguments, folder)
     device = choose_device(arguments.device or run_values.get("device", "auto"))
-    evaluation = evaluate_index(Index.open(Path(arguments.model)), arguments.data, options, data=groups["data"], columns=columns,
+    evaluation = evaluate_index(Index.open(Path(arguments.model)), arguments.data, options, data=groups["data"],
+                                columns=columns,
                                 evaluation=groups["evaluation"], seed=arguments.seed, device=device, reporter=reporter)
     if folder is not None:
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / "scores.json", json.dumps(evaluation["scores"], ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+        write_text(folder / "scores.json", json.dumps(evaluation["scores"], ensure_ascii=False, indent=2,
+                                                      allow_nan=False) + "\n")
     print(json.dumps({"scores": evaluation["scores"]}, ensure_ascii=False) if arguments.json else evaluation["words"])
     return 0
 
 
 def check_arguments(arguments: argparse.Namespace, folder: Path | None) -> None:
-    """Refuse impossible arguments before anything is evaluated; scores are never overwritten. Raises UserError (2, 73)."""
+    """Refuse impossible arguments before anything is evaluated; scores are never overwritten. Raises UserError (2, 73).
+    """
     from headstart.errors import Exit, UserError
 
     if folder is not None and ((folder / "scores.json").exists() or (folder.exists() and not folder.is_dir())):
-        raise UserError(f"{folder} {'already holds scores.json' if folder.is_dir() else 'is a file'}.", exit=Exit.EXISTS,
-                        fix="Choose another folder with --to.")
+        raise UserError(f"{folder} {'already holds scores.json' if folder.is_dir() else 'is a file'}.",
+                        exit=Exit.EXISTS, fix="Choose another folder with --to.")
     if not 1 <= arguments.top <= 50:
         raise UserError(f"--top takes a whole number from 1 to 50, but it is {arguments.top}.")
     for name in ("task", "preset", "search"):
@@ -52,12 +55,14 @@ def check_arguments(arguments: argparse.Namespace, folder: Path | None) -> None:
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Flags that only an index takes."""
-    group: Any = parser.add_argument_group("of an index (MODEL is a folder that headstart index made, DATA are questions with answers)")
+    group: Any = parser.add_argument_group("of an index (MODEL is a folder that headstart index made, DATA are "
+                                           "questions with answers)")
     group.add_argument("--writer", metavar="RUN",
                        help="a long-answer run: its answers from retrieved and from random passages are evaluated, too")
     group.add_argument("--rerank", metavar="RUN", help="a re-ranker: a text-classification run on pairs")
     group.add_argument("--search-by", choices=("mixed", "sparse", "dense"),
-                       help="the search that gives the writer its passages (default: re-ranked if there is a re-ranker, else mixed)")
+                       help="the search that gives the writer its passages (default: re-ranked if there is a "
+                            "re-ranker, else mixed)")
     group.add_argument("--top", type=int, default=5, metavar="N", help="passages for each answer (default 5)")
     group.add_argument("--calibrate", action="store_true",
                        help="store in the index the score below which `headstart ask` says that it does not know")
@@ -66,4 +71,5 @@ def add(parser: argparse.ArgumentParser) -> None:
             group.add_argument(f"--{name}", metavar="COLUMN", dest=f"column_{name}", help=help_text)
 
 
-FIELDS: Mapping[str, str] = {"document": "the id of the document that answers the question", "details": "further context of the question"}
+FIELDS: Mapping[str, str] = {"document": "the id of the document that answers the question",
+                             "details": "further context of the question"}

@@ -22,7 +22,8 @@ SHORT_FLAGS = {  # the common settings' own flags
 
 def add_columns(parser: argparse.ArgumentParser) -> None:
     """A flag for each field of each task: it names the user's column."""
-    group = parser.add_argument_group("columns", "which column of the file is what (several, joined by a comma, become one text)")
+    group = parser.add_argument_group("columns", "which column of the file is what (several, joined by a comma, become "
+                                                 "one text)")
     help_texts: dict[str, str] = {}
     for name in tasks.names():
         for field in tasks.find(name).fields:
@@ -31,7 +32,8 @@ def add_columns(parser: argparse.ArgumentParser) -> None:
         group.add_argument(f"--{name}", metavar="COLUMN", dest=f"column_{name}", help=help_text)
 
 
-def add_common(parser: argparse.ArgumentParser, *, training: bool, groups: tuple[str, ...] = ("data.", "evaluation.")) -> None:
+def add_common(parser: argparse.ArgumentParser, *, training: bool,
+               groups: tuple[str, ...] = ("data.", "evaluation.")) -> None:
     """Flags for settings, files, and how much is printed."""
     help_settings = [setting for setting in all_settings()
                      if (not setting.key.startswith("index.") if training else setting.key.startswith(groups))]
@@ -40,19 +42,22 @@ def add_common(parser: argparse.ArgumentParser, *, training: bool, groups: tuple
         if any(setting.key == key for setting in help_settings):
             group.add_argument(flag, metavar=key.rsplit(".", 1)[1].upper(), help=f"the same as --set {key}=…")
     group.add_argument("--no-header", action="store_true", help="the first line is data; columns are called 0, 1, 2 …")
-    group.add_argument("--settings", metavar="FILE.toml", help="read settings from a file (RUN/settings.toml repeats a run)")
+    group.add_argument("--settings", metavar="FILE.toml",
+                       help="read settings from a file (RUN/settings.toml repeats a run)")
     group.add_argument("--set", metavar="GROUP.NAME=VALUE", action="append", default=[], help="any setting below")
     group.add_argument("--device", default=None, help="auto, cpu, cuda, cuda:1 …")
     group.add_argument("--allow-pickle", action="store_true", default=None,
                        help="read old pytorch_model.bin weights (weights-only reading)")
     group.add_argument("--quiet", action="store_true", help="print only errors and results")
     group.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.epilog = "settings (--set GROUP.NAME=VALUE, or a [GROUP] in --settings):\n" + "\n".join(map(setting_help, help_settings))
+    parser.epilog = "settings (--set GROUP.NAME=VALUE, or a [GROUP] in --settings):\n" + "\n".join(
+        map(setting_help, help_settings))
 
 
 def all_settings() -> list[settings.Setting]:
     """Every setting of the groups and of the tasks."""
-    every_setting = [setting for group, group_class in settings.GROUPS.items() for setting in settings.list_settings(group, group_class)]
+    every_setting = [setting for group, group_class in settings.GROUPS.items()
+                     for setting in settings.list_settings(group, group_class)]
     for name in tasks.names():
         every_setting += settings.list_settings("task", tasks.find(name).Settings)
     return every_setting
@@ -103,12 +108,14 @@ def parse_row(texts: list[str]) -> dict[str, str]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals:
-            raise UserError(f"--value takes NAME=TEXT or NAME=@FILE, but it is {text!r}.", fix="For example --value text='…'")
+            raise UserError(f"--value takes NAME=TEXT or NAME=@FILE, but it is {text!r}.",
+                            fix="For example --value text='…'")
         if value.startswith("@"):
             try:
                 value = Path(value[1:]).read_text(encoding="utf-8")
             except FileNotFoundError:
-                raise UserError(f"There is no file {value[1:]}.", fix="Check the path after @.", exit=Exit.NO_INPUT) from None
+                raise UserError(f"There is no file {value[1:]}.", fix="Check the path after @.",
+                                exit=Exit.NO_INPUT) from None
             except (OSError, UnicodeDecodeError) as error:
                 raise UserError(f"{value[1:]} cannot be read as UTF-8 text: {error}.", exit=Exit.NO_INPUT) from None
         row[name.strip()] = value

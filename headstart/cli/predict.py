@@ -16,12 +16,15 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
     parser.add_argument("model", metavar="MODEL", help="run folder, model folder, hub name or pip:PACKAGE")
     parser.add_argument("input", metavar="INPUT", nargs="?", help="file of rows; - is standard input, JSON lines")
-    parser.add_argument("--to", metavar="F", default="-", help="output file; its name says the format (default: standard output)")
-    parser.add_argument("--task", metavar="NAME", help="task of a model that is no headstart run, when its config does not say")
+    parser.add_argument("--to", metavar="F", default="-",
+                        help="output file; its name says the format (default: standard output)")
+    parser.add_argument("--task", metavar="NAME", help="task of a model that is no headstart run, when its config does "
+                                                       "not say")
     parser.add_argument("--value", metavar="NAME=TEXT", action="append", default=[],
                         help="one row without a file; NAME=@FILE reads the text from a file")
     parser.add_argument("--as-training-data", action="store_true",
-                        help="write the inputs with the predictions as targets: training data for finetune (pseudo-labels)")
+                        help="write the inputs with the predictions as targets: training data for finetune "
+                             "(pseudo-labels)")
     parser.add_argument("--overwrite", action="store_true", help="for a folder of .txt files: overwrite those in --to")
     _flags.add_columns(parser)
     _flags.add_common(parser, training=False)
@@ -32,7 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
     from headstart.api import model as api
 
     if bool(arguments.value) == bool(arguments.input):
-        raise UserError("predict takes a file of rows, or one row by --value; it got " + ("both." if arguments.input else "neither."),
+        raise UserError("predict takes a file of rows, or one row by --value; it got "
+                        + ("both." if arguments.input else "neither."),
                         fix="For example: headstart predict MODEL new.csv --to answers.csv")
     if arguments.as_training_data and not arguments.input:
         raise UserError("--as-training-data makes a file of rows from a file of rows, not from --value.",
@@ -51,8 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
             print(json.dumps(prediction, ensure_ascii=False))
         return 0
     rows = model.predict_file(arguments.input, arguments.to, columns=columns, data=groups["data"],
-                              evaluation=groups["evaluation"], reporter=reporter, as_training_data=arguments.as_training_data,
-                              overwrite=arguments.overwrite)
+                              evaluation=groups["evaluation"], reporter=reporter,
+                              as_training_data=arguments.as_training_data, overwrite=arguments.overwrite)
     if arguments.to != "-":
         reporter.info(f"wrote {rows:,} {'texts' if os.path.isdir(arguments.to) else 'rows'} to {arguments.to}")
         if arguments.json:

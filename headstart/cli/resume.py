@@ -22,6 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
     from headstart.api import finetune
 
     finished_run = finetune.resume(arguments.folder, reporter=_flags.make_reporter(arguments))
-    print(json.dumps({"run": str(finished_run.path), "scores": finished_run.scores}, ensure_ascii=False) if arguments.json
+    print(json.dumps({"run": str(finished_run.path), "scores": finished_run.scores}, ensure_ascii=False)
+          if arguments.json
           else finished_run.summary())
     return 0

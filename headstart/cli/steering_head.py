@@ -1,4 +1,5 @@
-"""`headstart steering-head MODEL TEXTS --to FOLDER`: an attribute head that `generate --steer FOLDER=LABEL` steers by."""
+"""`headstart steering-head MODEL TEXTS --to FOLDER`: an attribute head that `generate --steer FOLDER=LABEL` steers by.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
     parser.add_argument("model", metavar="MODEL", help="the language model that will be steered; it is not changed")
     parser.add_argument("texts", metavar="TEXTS", help="a file with a column of texts and one of labels")
-    parser.add_argument("--to", metavar="FOLDER", required=True, help="where the head is saved (head.safetensors, head.json)")
+    parser.add_argument("--to", metavar="FOLDER", required=True,
+                        help="where the head is saved (head.safetensors, head.json)")
     parser.add_argument("--text", metavar="COLUMN", default="text", help="the column of texts (default text)")
     parser.add_argument("--label", metavar="COLUMN", default="label", help="the column of labels (default label)")
     _flags.add_common(parser, training=False, groups=("data.",))
@@ -31,7 +33,8 @@ def run(arguments: argparse.Namespace) -> int:
     facts = model.train_steering_head(arguments.texts, arguments.to, text=arguments.text, label=arguments.label,
                                       data=_flags.build_groups(values)["data"], reporter=reporter)
     accuracy = "no texts were held out" if facts["accuracy"] is None else (
-        f"accuracy {facts['accuracy']:.4f} on {facts['held_out']:,} held-out texts (the commonest label: {facts['majority']:.4f})")
+        f"accuracy {facts['accuracy']:.4f} on {facts['held_out']:,} held-out texts (the commonest label: "
+        f"{facts['majority']:.4f})")
     print(json.dumps(facts, ensure_ascii=False) if arguments.json else
           f"labels {', '.join(facts['labels'])}; {accuracy}\nhead: {arguments.to}")
     return 0

@@ -21,12 +21,14 @@ def run(arguments: argparse.Namespace) -> int:
     for name in tasks.names():
         task = tasks.find(name)
         columns = [field.name if field.required else f"[{field.name}]" for field in task.fields]
-        entries.append({"task": name, "summary": task.summary, "columns": columns, "first_score": task.selection_score[0],
+        entries.append({"task": name, "summary": task.summary, "columns": columns,
+                        "first_score": task.selection_score[0],
                       "kinds": list(task.kinds), "default_model": task.default_model})
     if arguments.json:
         print(json.dumps(entries, ensure_ascii=False))
         return 0
     for entry in entries:
-        print(f"{entry['task']}: {entry['summary']}\n  columns {', '.join(entry['columns'])}; chosen by {entry['first_score']}; "
+        print(f"{entry['task']}: {entry['summary']}\n  columns {', '.join(entry['columns'])}; chosen by "
+              f"{entry['first_score']}; "
               f"default model {entry['default_model']}")
     return 0

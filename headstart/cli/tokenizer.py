@@ -31,7 +31,8 @@ def run(arguments: argparse.Namespace) -> int:
     from headstart.preparation.examples import read_examples, stop_on_faults
 
     if arguments.size < 300:
-        raise UserError(f"--size takes 300 or more, but it is {arguments.size}.", fix="30,000 suits a language; 8,000 a small collection.")
+        raise UserError(f"--size takes 300 or more, but it is {arguments.size}.",
+                        fix="30,000 suits a language; 8,000 a small collection.")
     _, columns, values = _flags.read_values(arguments)
     settings, reporter = _flags.build_groups(values)["data"], _flags.make_reporter(arguments)
     reading = read_examples(tasks.find(TASK)(), arguments.input, settings, columns=columns, training=False)
@@ -39,5 +40,6 @@ def run(arguments: argparse.Namespace) -> int:
     reporter.info(f"{reading.table.path}: {len(reading.examples):,} texts; {reading.table.format}")
     pieces = train_tokenizer(iter(ExampleTexts(reading.examples)), Path(arguments.to), kind=arguments.kind,
                              vocabulary_size=arguments.size, lowercase=arguments.lowercase)
-    print(json.dumps({"pieces": pieces, "to": arguments.to}) if arguments.json else f"{pieces:,} pieces in {arguments.to}")
+    print(json.dumps({"pieces": pieces, "to": arguments.to}) if arguments.json
+          else f"{pieces:,} pieces in {arguments.to}")
     return 0

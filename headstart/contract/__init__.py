@@ -1,4 +1,5 @@
-"""What the floors promise each other: a task's questions (`task.py`), and one frozen type for each stage (`stages.py`)."""
+"""What the floors promise each other: a task's questions (`task.py`), and one frozen type for each stage (`stages.py`).
+"""
 
 from __future__ import annotations
 

@@ -54,8 +54,8 @@ class Figure:
 class ErrorToExplain:
     """A wrong prediction to attribute to words: the text (and pair) as the model read it, and the output that gave it.
 
-    Either a `column` of the feature's output, or `position_columns`: characters of the last segment, each with a column of
-    the output of the token that contains it.
+    Either a `column` of the feature's output, or `position_columns`: characters of the last segment, each with a column
+    of the output of the token that contains it.
     """
 
     row: int

@@ -52,7 +52,7 @@ class Row:
 
 
 class RowFault(Exception):
-    """This row cannot be used; the machinery adds file, line and column and goes on to the next row."""
+    """This row cannot be used; the caller adds file, line and column and continues with the next row."""
 
     def __init__(self, code: str, message: str, *, fix: str = "", field: str | None = None) -> None:
         super().__init__(message)
@@ -70,7 +70,7 @@ class Example:
 class Target:
     """What the model should predict, and at which level: for the feature, each token, or each label position.
 
-    -100 stands where there is none. A position in the feature (where an answer begins) is a target of the feature.
+    -100 where there is none. A position in the feature (where an answer begins) is a target of the feature.
     """
 
     value: Any
@@ -79,10 +79,10 @@ class Target:
 
 @dataclass(frozen=True)
 class Feature:
-    """One piece of model input made from an example: L token ids, their segment numbers, its targets.
+    """One model input made from an example: L token ids, their token types, its targets.
 
-    An example of k windows has k features of weight 1/k, so that a long text counts once. `truncated_tokens` is how many
-    tokens of the text are in no feature.
+    An example of k windows has k features of weight 1/k, so that a long text counts once. `truncated_tokens` is how
+    many tokens of the text are in no feature.
     """
 
     ids: Sequence[int]
@@ -91,7 +91,8 @@ class Feature:
     weight: float = 1.0
     truncated_tokens: int = 0
     info: Mapping[str, Any] = field(default_factory=dict)  # the task's own: window borders, offsets
-    label_positions: Sequence[int] | None = None  # tokens, ascending, where a head over the vocabulary predicts; None for all
+    # tokens, ascending, where a head over the vocabulary predicts; None for all
+    label_positions: Sequence[int] | None = None
     group: Hashable = None  # features of one group are never split by a batcher (choices of one question)
     role: str = ""
     stream: Hashable = None  # features of one stream are read in their order by a model with memory
@@ -104,8 +105,8 @@ class Feature:
 class Batch:
     """Features side by side, padded or packed. Arrays: ids and types (B, S); segments (N, 3) = row, begin, end.
 
-    Segment n holds feature n. Targets stand by name: (N, …) per feature, (T,) per token, (A,) per label position, in the
-    order of the features (-100 where there is none). `weights` is (N,); `groups` (N,) numbers what belongs together
+    Segment n is feature n. Targets by name: (N, …) per feature, (T,) per token, (A,) per label position, in
+    the order of the features (-100 where there is none). `weights` is (N,); `groups` (N,) numbers what belongs together
     (choices of one question); `label_positions` (A,) index T, `label_counts` (N,) says how many each feature has;
     `target_levels` gives each target's level. Tokens outside every segment are padding.
     """
@@ -208,10 +209,12 @@ class HeadSpec:
     """Which head a task needs; models/ builds it, and refuses a model that cannot carry it before reading weights.
 
     `kind` is the field's name of the head ("sequence-classification"); `size` its outputs; `loss` what it is
-    trained on: "cross-entropy", "binary" (each label by itself), "squared", "span" (start and end), "beam-span" (start, end
-    given a start, whether there is an answer), "choice" (one of a group), "choice+lm" (and a language model of the right
-    one), "token-binary" (each token by itself), "pretraining", "vocabulary" (the token at each label position, where the
-    logits of the whole vocabulary are too many to keep), "in-batch" (a question's passage among all of the batch). A joint
+    trained on: "cross-entropy", "binary" (each label by itself), "squared", "span" (start and end), "beam-span" (start,
+    end given a start, whether there is an answer), "choice" (one of a group), "choice+lm" (and a language model of the
+    right
+    one), "token-binary" (each token by itself), "pretraining", "vocabulary" (the token at each label position, where
+    the logits of the whole vocabulary are too many to keep), "in-batch" (a question's passage among all of the batch).
+    A joint
     head sees all of one step at once.
     """
 
@@ -227,7 +230,7 @@ class HeadSpec:
 
 @dataclass(frozen=True)
 class Learned:
-    """What a task learned from data, beside the weights; it is JSON and travels in headstart.json."""
+    """What a task learned from data, besides the weights; it is JSON and saved in headstart.json."""
 
     labels: tuple[str, ...] = ()
     counts: tuple[int, ...] = ()  # training rows of each label
@@ -247,7 +250,7 @@ class Learned:
 class Prediction:
     """A prediction in the user's terms: `values` are the columns that are added to the row (prediction, probability …).
 
-    `detail` is what only the task's own figures, official files and calibration need; it is not written beside the row.
+    `detail` is for the task's figures, official files and calibration; it is not written to the output.
     """
 
     row: int
@@ -283,7 +286,9 @@ class FittedBaseline(Protocol):
         """Memory that it takes."""
 
     def predict(self, examples: Sequence[Any], states: Any) -> list[Prediction]:
-        """One prediction for each example, in the task's form; `states` (M, W), or features, where the baseline needs them."""
+        """One prediction for each example, in the task's form; `states` (M, W), or features, where the baseline needs
+        them.
+        """
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,7 @@ class Task(ABC, Generic[E]):
 
     @abstractmethod
     def learn(self, examples: Iterable[E]) -> Learned:
-        """What is learned from the training rows beside weights: labels, scales."""
+        """What is learned from the training rows besides weights: labels, scales."""
 
     @classmethod
     def from_model_config(cls, config: Mapping[str, Json]) -> Learned | None:
@@ -124,7 +124,8 @@ class Task(ABC, Generic[E]):
         return []
 
     def compose(self, examples: Sequence[E], tokenizer: Tokenizer, rng: Random) -> Sequence[E]:
-        """What is trained and evaluated on, made from the examples that were read; as many whatever the random numbers."""
+        """What is trained and evaluated on, made from the examples that were read; as many whatever the random numbers.
+        """
         return examples
 
     def in_file_order(self, epoch: int) -> bool:
@@ -152,7 +153,9 @@ class Task(ABC, Generic[E]):
         """The reduced outputs of one example's features as one prediction."""
 
     def join_predictions(self, examples: Sequence[E], predictions: Sequence[Prediction]) -> Sequence[Prediction]:
-        """Predictions that depend on one another (ranks among all passages of a split); unchanged where they are joined already."""
+        """Predictions that depend on one another (ranks among all passages of a split); unchanged where they are joined
+        already.
+        """
         return predictions
 
     @abstractmethod
@@ -181,7 +184,9 @@ class Task(ABC, Generic[E]):
 
     def errors_to_explain(self, examples: Sequence[E], predictions: Sequence[Prediction], measures: Measures,
                           count: int) -> list[ErrorToExplain]:
-        """The worst errors, to be attributed to words in the report; none for a task whose predictions do not rest on words."""
+        """The worst errors, to be attributed to words in the report; none for a task whose predictions do not rest on
+        words.
+        """
         return []
 
     def calibrate(self, examples: Sequence[E], predictions: Sequence[Prediction]) -> Learned:

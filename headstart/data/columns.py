@@ -15,14 +15,15 @@ def assign_columns(columns: Sequence[str], fields: Sequence[Field], user_columns
                    detected: Mapping[str, str] | None, path: str, training: bool) -> dict[str, tuple[str, ...]]:
     """The columns of each field: what the user named, else a column of that very name, else what was detected.
 
-    Several columns of one field are joined by a comma in `user_columns`. Raises UserError: 2 for a column that serves twice,
-    65 for one that is not there.
+    Several columns of one field are joined by a comma in `user_columns`. Raises UserError: 2 for a column that serves
+    twice, 65 for one that is not there.
     """
     field_columns: dict[str, tuple[str, ...]] = {}
     for field in fields:
         if field.name in user_columns:
             column_names = split_names(user_columns[field.name], columns)
-            field_columns[field.name] = tuple(find_column(name.strip(), columns, field.name, path) for name in column_names)
+            field_columns[field.name] = tuple(find_column(name.strip(), columns, field.name, path)
+                                              for name in column_names)
     for field in fields:
         taken_names = {name for names in field_columns.values() for name in names}
         if field.name in field_columns:
@@ -35,7 +36,8 @@ def assign_columns(columns: Sequence[str], fields: Sequence[Field], user_columns
         candidates = [guess, *aliases] if guess is not None else aliases
         lowered = {column.lower(): column for column in reversed(columns)}
         match = next((lowered.get(name.lower(), name) for name in candidates
-                      if name is not None and name.lower() in lowered and lowered[name.lower()] not in taken_names), None)
+                      if name is not None and name.lower() in lowered and lowered[name.lower()] not in taken_names),
+                     None)
         if match is not None:
             field_columns[field.name] = (match,)
         elif field.required and (training or not field.target):
@@ -77,13 +79,16 @@ def quoted_names(columns: Sequence[str]) -> str:
 class FieldRows(Sequence[Row]):
     """A table's records under the task's field names, read lazily."""
 
-    def __init__(self, table: Table, field_columns: Mapping[str, tuple[str, ...]], fields: Sequence[Field] = ()) -> None:
+    def __init__(self, table: Table, field_columns: Mapping[str, tuple[str, ...]],
+                 fields: Sequence[Field] = ()) -> None:
         self.table, self.field_columns = table, field_columns
         self.list_fields = {field.name for field in fields if field.type == "list"}
-        self.column_indices = {field_name: [table.columns.index(name) for name in names] for field_name, names in field_columns.items()}
+        self.column_indices = {field_name: [table.columns.index(name) for name in names]
+                               for field_name, names in field_columns.items()}
         self.indicator_fields = {
             field.name for field in fields if field.target and field.type in ("list", "label")
-            and len(self.column_indices.get(field.name, ())) > 1 and are_indicators(table, self.column_indices[field.name])}
+            and len(self.column_indices.get(field.name, ())) > 1
+            and are_indicators(table, self.column_indices[field.name])}
 
     def __len__(self) -> int:
         return len(self.table)
@@ -101,7 +106,8 @@ class FieldRows(Sequence[Row]):
         return Row(record.id, values, self.table.path, record.line)
 
     def field_value(self, field: str, values: Sequence[Json]) -> Json:
-        """The values of a field's columns as one: a text, for a field of lists a list, the names of the columns with 1."""
+        """The values of a field's columns as one: a text, for a field of lists a list, the names of the columns with 1.
+        """
         if field in self.indicator_fields:
             return indicated_names(self.field_columns[field], values)
         if field in self.list_fields and len(values) > 1:
@@ -122,7 +128,8 @@ def are_indicators(table: Table, column_indices: Sequence[int]) -> bool:
     """Whether columns hold 0 and 1, seen in the first 1,000 rows; some other cells among them are faults, not texts."""
     cells = [record.values[column_index] for record in table[:1000] for column_index in column_indices]
     parsed_count = sum(parse_indicator(value) is not None for value in cells)
-    indicator_count = sum(parse_indicator(value) is not None or str(value).strip() in UNKNOWN_INDICATORS for value in cells)
+    indicator_count = sum(parse_indicator(value) is not None or str(value).strip() in UNKNOWN_INDICATORS
+                          for value in cells)
     return parsed_count > 0 and 2 * indicator_count > len(cells)
 
 

@@ -28,8 +28,8 @@ def parse_shares(text: str) -> tuple[float, float, float]:
 def split_rows(dedup_hashes: Ints, strata: Ints, shares: tuple[float, ...], seed: int) -> list[Ints]:
     """Indices of the rows of each split, in file order.
 
-    Rows with equal dedup keys (hashes) go to one split. Within each stratum, groups in seeded order go to the split that
-    is furthest below its share; the first group of a stratum goes to the first split, so a class is never without
+    Rows with equal dedup keys (hashes) go to one split. Within each stratum, groups in seeded order go to the split
+    that is furthest below its share; the first group of a stratum goes to the first split, so a class is never without
     training rows.
     """
     count = len(dedup_hashes)

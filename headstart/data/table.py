@@ -11,15 +11,25 @@ from pathlib import Path
 from typing import overload
 
 from headstart.contract import Column
-from headstart.data.readers import class_folders, conll, delimited, hub, json_file, jsonl, parallel_lines, parquet, plain_text
+from headstart.data.readers import (
+    class_folders,
+    conll,
+    delimited,
+    hub,
+    json_file,
+    jsonl,
+    parallel_lines,
+    parquet,
+    plain_text,
+)
 from headstart.data.readers.source_file import SUFFIXES, SourceFile, check_path
 from headstart.data.readers.table_builder import TableBuilder
 from headstart.data.row_store import MEMORY_LIMIT, Record
 from headstart.errors import Exit, Finding, UserError, nearest
 from headstart.settings import Data
 
-READERS = {"csv": delimited.read, "tsv": delimited.read, "jsonl": jsonl.read, "json": json_file.read, "parquet": parquet.read,
-           "conll": conll.read, "text": plain_text.read, "source": parallel_lines.read}
+READERS = {"csv": delimited.read, "tsv": delimited.read, "jsonl": jsonl.read, "json": json_file.read,
+           "parquet": parquet.read, "conll": conll.read, "text": plain_text.read, "source": parallel_lines.read}
 SPLIT_NAMES = {"train": "train", "training": "train", "dev": "dev", "valid": "dev", "validation": "dev", "val": "dev",
                "eval": "dev", "test": "test", "testing": "test"}
 
@@ -65,7 +75,8 @@ class Table(Sequence[Record]):
 def open_table(path: str, settings: Data, *, memory_limit: int = MEMORY_LIMIT) -> Table:
     """Read one file, folder of labels, hub split ("hub::NAME::SPLIT") or standard input ("-", JSON lines).
 
-    Row faults are collected in the table. Raises UserError (66, 69) or DataError (65) for what makes all of it unusable.
+    Row faults are collected in the table. Raises UserError (66, 69) or DataError (65) for what makes all of it
+    unusable.
     """
     if path == "-":
         return read_standard_input(settings, memory_limit)
@@ -93,7 +104,8 @@ def read_file(path: str, builder: TableBuilder, settings: Data) -> Table:
     READERS[format_name](source_file, builder, settings, start, format_name)
     builder.format_parts = [format_name, *(word for word in builder.format_parts if word != format_name)]
     builder.finish()
-    sha256, size = parallel_lines.sha256(source_file) if format_name == "source" else (source_file.sha256(), source_file.size)
+    sha256, size = parallel_lines.sha256(source_file) if format_name == "source" else (source_file.sha256(),
+                                                                                       source_file.size)
     return Table(builder.name, builder, sha256, size)
 
 
@@ -126,7 +138,8 @@ def find_splits(path: str, settings: Data) -> dict[str, str]:
         return splits_in_folder(local_path)
     if local_path.exists():
         return {"train": path}
-    if local_path.suffix.removeprefix(".") in (*SUFFIXES, "gz", "zip") or path.startswith((".", "/", "~")) or path.count("/") > 1:
+    if local_path.suffix.removeprefix(".") in (*SUFFIXES, "gz",
+                                               "zip") or path.startswith((".", "/", "~")) or path.count("/") > 1:
         check_path(path)
     if "/" not in path and local_path.parent.exists():
         nearest_name = nearest(path, [entry.name for entry in Path(".").iterdir()])
@@ -137,12 +150,14 @@ def find_splits(path: str, settings: Data) -> dict[str, str]:
 
 def splits_in_folder(folder: Path) -> dict[str, str]:
     """The splits in a folder."""
-    if class_folders.label_folders(folder) and not any(split_name(entry.name) for entry in folder.iterdir() if entry.is_dir()):
+    if class_folders.label_folders(folder) and not any(split_name(entry.name) for entry in folder.iterdir()
+                                                       if entry.is_dir()):
         return {"train": str(folder)}
     split_paths: dict[str, str] = {}
     for entry in sorted(folder.iterdir()):
         name_parts = entry.name.split(".")
-        is_data = (entry.is_dir() and class_folders.label_folders(entry)) or (entry.is_file() and set(name_parts[1:]) & set(SUFFIXES))
+        is_data = (entry.is_dir() and class_folders.label_folders(entry)) or (entry.is_file()
+                                                                              and set(name_parts[1:]) & set(SUFFIXES))
         name = split_name(name_parts[0])
         if is_data and name is not None:
             if name in split_paths:

@@ -36,13 +36,14 @@ class BaselineComparison:
         }
 
 
-def compare_baseline(task: Task[Any], baseline: Baseline, train: Sequence[Example], evaluation: SplitEvaluation, *, split: str,
-                     states: Callable[[Sequence[Example]], Floats], resamples: int, seed: int,
-                     features: Callable[[Sequence[Example]], Sequence[Sequence[Feature]]] | None = None) -> BaselineComparison:
+def compare_baseline(task: Task[Any], baseline: Baseline, train: Sequence[Example], evaluation: SplitEvaluation, *,
+                     split: str, states: Callable[[Sequence[Example]], Floats], resamples: int, seed: int,
+                     features: Callable[[Sequence[Example]], Sequence[Sequence[Feature]]]
+                     | None = None) -> BaselineComparison:
     """Fit one baseline on the training rows and score it on the rows that the model was scored on.
 
-    `states` gives the untrained backbone's pooled states of examples, `features` their features; called only for baselines
-    that need them.
+    `states` gives the untrained backbone's pooled states of examples, `features` their features; called only for
+    baselines that need them.
     """
     def inputs_of(examples: Sequence[Example]) -> Any:
         if baseline.needs_features:

@@ -33,7 +33,8 @@ def evaluate(task: Task[Any], examples: Sequence[Example], predictions: Iterable
     joined_predictions = list(task.join_predictions(examples, list(predictions)))
     measures = measure(task, examples, joined_predictions)
     groups = group_indices_of(task, examples)
-    return SplitEvaluation(examples, joined_predictions, measures, groups, scores(task, measures, groups, resamples=resamples, seed=seed))
+    return SplitEvaluation(examples, joined_predictions, measures, groups,
+                           scores(task, measures, groups, resamples=resamples, seed=seed))
 
 
 def measure(task: Task[Any], examples: Sequence[Example], predictions: Iterable[Prediction]) -> Measures:
@@ -71,7 +72,8 @@ def scores(task: Task[Any], measures: Measures, groups: Ints | None, *, resample
     return scores
 
 
-def differences(task: Task[Any], evaluation: SplitEvaluation, baseline: SplitEvaluation, *, resamples: int, seed: int) -> dict[str, Json]:
+def differences(task: Task[Any], evaluation: SplitEvaluation, baseline: SplitEvaluation, *, resamples: int,
+                seed: int) -> dict[str, Json]:
     """An evaluation's scores minus those of a baseline, on the same resamples of the same rows, with intervals."""
     def scorer(measures: Measures) -> Any:
         def score(weights: Floats) -> Mapping[str, Any]:
@@ -79,6 +81,7 @@ def differences(task: Task[Any], evaluation: SplitEvaluation, baseline: SplitEva
         return score
 
     rows = len(evaluation.predictions)
-    score_intervals = intervals.paired_bootstrap(scorer(evaluation.measures), scorer(baseline.measures), rows, resamples, seed,
-                                                 evaluation.groups)
-    return {name: {"value": interval.value, "low": interval.low, "high": interval.high} for name, interval in score_intervals.items()}
+    score_intervals = intervals.paired_bootstrap(scorer(evaluation.measures), scorer(baseline.measures), rows,
+                                                 resamples, seed, evaluation.groups)
+    return {name: {"value": interval.value, "low": interval.low, "high": interval.high}
+            for name, interval in score_intervals.items()}

@@ -32,7 +32,8 @@ def evaluate_rows(task: Task[Any], model: Model, examples: Sequence[Example], *,
 
 def as_scores(task: Task[Any], evaluations: Mapping[str, SplitEvaluation]) -> dict[str, Any]:
     """Evaluations in the form of scores.json."""
-    return {**{split: {name: score.json() for name, score in evaluated.scores.items()} for split, evaluated in evaluations.items()},
+    return {**{split: {name: score.json() for name, score in evaluated.scores.items()}
+               for split, evaluated in evaluations.items()},
             "tables": {split: task.tables(evaluated.measures) for split, evaluated in evaluations.items()}}
 
 
@@ -44,7 +45,8 @@ def evaluate_file(task: Task[Any], model: Model, path: str, *, settings: Data, c
     """
     folder = Path(to) if to is not None else None
     if folder is not None and (folder / "scores.json").exists():
-        raise UserError(f"{folder} already holds scores.json.", fix="Choose another folder with --to.", exit=Exit.EXISTS)
+        raise UserError(f"{folder} already holds scores.json.", fix="Choose another folder with --to.",
+                        exit=Exit.EXISTS)
     table = open_named_file(path, settings)
     check_slice_columns(settings.slice_by, {"test": table})
     reading = read_examples(task, path, settings, columns=columns, training=True, table=table)
@@ -61,8 +63,10 @@ def evaluate_file(task: Task[Any], model: Model, path: str, *, settings: Data, c
                       f"{', '.join(unknown_labels[:5])}")
     examples = compose(task, model, reading.examples, seed)
     predictions = predict(task, model, examples, batch_tokens=evaluation.batch_tokens, seed=seed)
-    evaluated = evaluate(task, examples, report_progress(predictions, len(examples), reporter), resamples=evaluation.resamples, seed=seed)
-    slice_evaluations = evaluate_slices(task, "test", reading.examples, evaluated, settings.slice_by, resamples=evaluation.resamples,
+    evaluated = evaluate(task, examples, report_progress(predictions, len(examples), reporter),
+                         resamples=evaluation.resamples, seed=seed)
+    slice_evaluations = evaluate_slices(task, "test", reading.examples, evaluated, settings.slice_by,
+                                        resamples=evaluation.resamples,
                                          seed=seed)
     scores = as_scores(task, {"test": evaluated, **slice_evaluations})
     if folder is not None:

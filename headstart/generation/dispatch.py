@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 def generate_for_features(model: Model, features: Sequence[Feature], settings: Generation, *, seed: int,
                           stream: Callable[[str], None] | None = None) -> list[list[GeneratedText]]:
-    """The texts for each feature, `settings.num_return_sequences` of them, in their order; the same seed gives the same texts.
+    """The texts for each feature, `settings.num_return_sequences` of them, in their order; the same seed gives the same
+    texts.
 
     `stream` gets the text of a single feature while it is generated, without beams.
     """

@@ -13,7 +13,14 @@ from headstart.contract import Feature, Json, Layout, Target
 from headstart.data.features.batches import collate
 from headstart.errors import Exit, UserError
 from headstart.generation import contrastive_search, diverse_beams
-from headstart.generation.generate import GeneratedText, Stream, check_decoding, end_token_ids, generation_config, rows_per_prompt
+from headstart.generation.generate import (
+    GeneratedText,
+    Stream,
+    check_decoding,
+    end_token_ids,
+    generation_config,
+    rows_per_prompt,
+)
 from headstart.generation.memory import check_memory
 from headstart.models.encoder_decoder import decoder_start_id, max_target_length
 from headstart.models.loading.transformers_compat import with_cache
@@ -23,8 +30,10 @@ from headstart.settings import Generation
 if TYPE_CHECKING:
     from headstart.models.model import Model
 
-FORCED_KEYS = ("forced_bos_token_id", "forced_eos_token_id", "bad_words_ids", "suppress_tokens", "begin_suppress_tokens")
-CONFIG_KEYS = ("num_beams", "length_penalty", "no_repeat_ngram_size", "repetition_penalty", "min_new_tokens", "max_new_tokens")
+FORCED_KEYS = ("forced_bos_token_id", "forced_eos_token_id", "bad_words_ids", "suppress_tokens",
+               "begin_suppress_tokens")
+CONFIG_KEYS = ("num_beams", "length_penalty", "no_repeat_ngram_size", "repetition_penalty", "min_new_tokens",
+               "max_new_tokens")
 
 
 def published_settings(model: Model) -> Generation:
@@ -73,14 +82,18 @@ def batches(sources: Sequence[Sequence[int]], settings: Generation) -> Iterator[
         yield order[start:start + settings.batch_size]
 
 
-def generate_batch(model: Model, sources: Sequence[Sequence[int]], settings: Generation, stream: Callable[[str], None] | None = None,
+def generate_batch(model: Model, sources: Sequence[Sequence[int]], settings: Generation,
+                   stream: Callable[[str], None] | None = None,
                    diversity: diverse_beams.HammingDiversity | None = None) -> list[list[GeneratedText]]:
-    """One batch, padded on the right under a mask; `diversity` keeps a group of beams away from the tokens of earlier groups."""
+    """One batch, padded on the right under a mask; `diversity` keeps a group of beams away from the tokens of earlier
+    groups.
+    """
     import torch
 
     if settings.num_beam_groups > 1:
         group_beams = settings.num_beams // settings.num_beam_groups
-        group_diversity = diverse_beams.HammingDiversity(len(sources), group_beams, 1, settings.diversity_penalty, end_token_ids(model))
+        group_diversity = diverse_beams.HammingDiversity(len(sources), group_beams, 1, settings.diversity_penalty,
+                                                         end_token_ids(model))
         return diverse_beams.search_groups(settings, group_diversity, lambda group_settings, diversity: generate_batch(
             model, sources, group_settings, diversity=diversity))
     width = max(map(len, sources))
@@ -102,12 +115,14 @@ def generate_batch(model: Model, sources: Sequence[Sequence[int]], settings: Gen
     try:
         output_ids = model.module.generate(
             input_ids=ids.to(model.device), attention_mask=mask.to(model.device),
-            generation_config=encoder_decoder_config(model, settings, max_new_tokens), **with_cache(new_cache()), **arguments)
+            generation_config=encoder_decoder_config(model, settings, max_new_tokens), **with_cache(new_cache()),
+            **arguments)
     except RuntimeError as error:
         if "probability tensor contains" in str(error):  # torch's message while it samples
             raise not_finite_error(model) from error
         raise
-    trimmed = [trim_after_end(model, row_ids[1:]) for row_ids in output_ids.tolist()]  # without the decoder's start token
+    # without the decoder's start token
+    trimmed = [trim_after_end(model, row_ids[1:]) for row_ids in output_ids.tolist()]
     texts_per_source = settings.num_return_sequences
     row_sources = [sources[row // texts_per_source] for row in range(len(trimmed))]
     row_log_probabilities = log_probabilities(model, row_sources, [ids for ids, _, _ in trimmed])
@@ -117,10 +132,11 @@ def generate_batch(model: Model, sources: Sequence[Sequence[int]], settings: Gen
 
 
 def new_cache() -> Any:
-    """An empty cache that grows by itself: the library's own has room for the encoder's number of layers, not the decoder's.
+    """An empty cache that grows by itself: the library's own has room for the encoder's number of layers, not the
+    decoder's.
 
-    Beams are reordered among those of their own source, so the keys and values of the source stay as they are; the library copies
-    them at every step (for 32 sources of 250 tokens by 4 beams of a T5-small about 1 GB).
+    Beams are reordered among those of their own source, so the keys and values of the source stay as they are; the
+    library copies them at every step (for 32 sources of 250 tokens by 4 beams of a T5-small about 1 GB).
     """
     from transformers import DynamicCache, EncoderDecoderCache
 
@@ -156,11 +172,13 @@ def trim_after_end(model: Model, ids: Sequence[int]) -> tuple[list[int], int, st
 
 def decode_ids(model: Model, ids: Sequence[int]) -> str:
     """Ids as text, without special tokens."""
-    text: str = model.tokenizer.hf_tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    text: str = model.tokenizer.hf_tokenizer.decode(list(ids), skip_special_tokens=True,
+                                                    clean_up_tokenization_spaces=False)
     return text.strip()
 
 
-def log_probabilities(model: Model, sources: Sequence[Sequence[int]], texts: Sequence[Sequence[int]]) -> list[list[float]]:
+def log_probabilities(model: Model, sources: Sequence[Sequence[int]],
+                      texts: Sequence[Sequence[int]]) -> list[list[float]]:
     """log p of each generated token under the model as it is, end token included."""
     import numpy as np
 
@@ -181,8 +199,10 @@ def log_probabilities(model: Model, sources: Sequence[Sequence[int]], texts: Seq
 
 def not_finite_error(model: Model) -> UserError:
     """The error for a model whose scores are NaN or infinite."""
-    return UserError(f"The scores of {model.info.reference} are not finite (NaN or infinity): nothing that it generates means anything.",
-                     fix="Its weights are damaged or its training went wrong; go back to an earlier checkpoint or a fresh copy.",
+    return UserError(f"The scores of {model.info.reference} are not finite (NaN or infinity): nothing that it "
+                     "generates means anything.",
+                     fix="Its weights are damaged or its training went wrong; go back to an earlier checkpoint or a "
+                         "fresh copy.",
                      exit=Exit.DATA)
 
 
@@ -190,16 +210,20 @@ def check_length(model: Model, max_new_tokens: int) -> None:
     """Refuse longer texts than the model has positions for; raises UserError (78)."""
     max_positions = max_target_length(model.module.config)
     if max_positions is not None and max_new_tokens >= max_positions:
-        raise UserError(f"generation.max_new_tokens is {max_new_tokens:,}, but {model.info.reference} generates at most "
+        raise UserError(f"generation.max_new_tokens is {max_new_tokens:,}, but {model.info.reference} generates at "
+                        "most "
                         f"{max_positions - 1:,}.",
-                        fix=f"Ask for {max_positions - 1:,} or fewer, or for -1: as many as it can.", exit=Exit.SETTINGS)
+                        fix=f"Ask for {max_positions - 1:,} or fewer, or for -1: as many as it can.",
+                        exit=Exit.SETTINGS)
 
 
 def truncate_at_stop(model: Model, generated: GeneratedText, stop: Sequence[str]) -> GeneratedText:
     """The text exactly up to the first stop string, with the tokens that it takes."""
-    stop_starts = [generated.text.find(stop_string) for stop_string in stop if stop_string and stop_string in generated.text]
+    stop_starts = [generated.text.find(stop_string) for stop_string in stop if stop_string
+                   and stop_string in generated.text]
     if not stop_starts:
         return generated
     text = generated.text[:min(stop_starts)].rstrip()
-    count = next(size for size in range(len(generated.ids) + 1) if len(decode_ids(model, generated.ids[:size])) >= len(text))
+    count = next(size for size in range(len(generated.ids) + 1)
+                 if len(decode_ids(model, generated.ids[:size])) >= len(text))
     return GeneratedText(text, generated.ids[:count], generated.log_probabilities[:count], "stop", generated.cut_tokens)

@@ -33,10 +33,13 @@ def check_model(info: ModelInfo) -> None:
     head = trained_head(info)
     if CAUSAL_LM in info.family.heads and (info.family.kinds[0] == "decoder" or can_generate(info, head)):
         return
-    families = ", ".join(family.name for family in CATALOGUE if CAUSAL_LM in family.heads and family.kinds[0] == "decoder")
-    finetune_hint = " or fine-tune this one: headstart finetune FILE --task language-model;" if CAUSAL_LM in info.family.heads else ""
+    families = ", ".join(family.name for family in CATALOGUE if CAUSAL_LM in family.heads
+                         and family.kinds[0] == "decoder")
+    finetune_hint = (" or fine-tune this one: headstart finetune FILE --task language-model;"
+                     if CAUSAL_LM in info.family.heads else "")
     raise UserError(f"{info.reference} ({info.family_name}) cannot generate text: it sees both sides of every token.",
-                    fix=f"Choose a model of: {families};{finetune_hint} for masked words use headstart predict with a masked language "
+                    fix=f"Choose a model of: {families};{finetune_hint} for masked words use headstart predict with a "
+                        "masked language "
                         "model.")
 
 
@@ -45,7 +48,8 @@ def can_generate(info: ModelInfo, head: str | None) -> bool:
     return head is not None and (info.family.heads[head].causal or info.family.heads[head].fills_masks)
 
 
-def check_prompts(info: ModelInfo, prompts: Sequence[str], settings: Generation, vocab: Mapping[str, int] | None = None) -> None:
+def check_prompts(info: ModelInfo, prompts: Sequence[str], settings: Generation,
+                  vocab: Mapping[str, int] | None = None) -> None:
     """Refuse an unknown language and prompts without a control code, before weights are read; raises UserError (2, 78).
 
     `vocab` is the vocabulary, where the tokenizer has been read already.
@@ -55,17 +59,19 @@ def check_prompts(info: ModelInfo, prompts: Sequence[str], settings: Generation,
         vocab = vocabulary(info)
     codes = [code for code in info.family.control_codes if vocab is not None and code in vocab]
     if settings.control_code not in ("", NONE) and not info.family.control_codes:
-        raise UserError(f"{info.reference} ({info.family_name}) has no control codes.", fix="Leave generation.control_code out.",
-                        exit=Exit.SETTINGS)
+        raise UserError(f"{info.reference} ({info.family_name}) has no control codes.",
+                        fix="Leave generation.control_code out.", exit=Exit.SETTINGS)
     if not codes or settings.control_code == NONE:
         return
     for prompt in [settings.control_code] if settings.control_code else prompts:
         first_word = (re.findall(r"\w+", prompt) or [""])[0]
         if first_word not in codes or not prompt.lstrip().startswith(first_word):
             suggestion = nearest(first_word, codes) or nearest(first_word.capitalize(), codes)
-            raise UserError(f"A prompt for {info.reference} begins with a control code, but {prompt[:40]!r} begins with {first_word!r}"
+            raise UserError(f"A prompt for {info.reference} begins with a control code, but {prompt[:40]!r} begins "
+                            f"with {first_word!r}"
                             f"{f'; did you mean {suggestion}?' if suggestion else '.'}",
-                            fix=f"Begin it with one of {', '.join(sorted(codes))}, or pass --set generation.control_code=Links "
+                            fix=f"Begin it with one of {', '.join(sorted(codes))}, or pass --set "
+                                "generation.control_code=Links "
                             "(none: generate without one).")
 
 
@@ -107,8 +113,9 @@ def sampling_hint(info: ModelInfo, settings: Generation) -> str | None:
 def family_step_inputs(model: Model, settings: Generation) -> Iterator[None]:
     """For a while `prepare_inputs_for_generation` gives the inputs that the family was trained with.
 
-    RoBERTa counts positions from padding_idx + 1, while the library's steps count from 0. A causal XLM reads the scores of
-    the next word at the last one; the library appends a mask, which such a model never saw there. A masked XLM has its own mask
+    RoBERTa counts positions from padding_idx + 1, while the library's steps count from 0. A causal XLM reads the scores
+    of the next word at the last one; the library appends a mask, which such a model never saw there. A masked XLM has
+    its own mask
     token appended.
     """
     module, family = model.module, model.info.family

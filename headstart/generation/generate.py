@@ -61,7 +61,8 @@ def continue_prompts(model: Model, prompts: Sequence[tuple[Sequence[int], int]],
                      new_text_penalties: bool = False) -> list[list[GeneratedText]]:
     """The same after prompts that are encoded already: their ids, and how many tokens of each were cut.
 
-    With `new_text_penalties` the penalties for repeating look at the new text alone, so that it may repeat the prompt's words.
+    With `new_text_penalties` the penalties for repeating look at the new text alone, so that it may repeat the prompt's
+    words.
     """
     import torch
 
@@ -72,7 +73,8 @@ def continue_prompts(model: Model, prompts: Sequence[tuple[Sequence[int], int]],
     while start < len(order):
         indices = [index for index in order[start:start + settings.batch_size]
                    if model.info.family.left_pads or len(prompts[index][0]) == len(prompts[order[start]][0])]
-        with torch.random.fork_rng(devices=[]), torch.inference_mode(), quiet(), family_inputs.family_step_inputs(model, settings):
+        with torch.random.fork_rng(devices=[]), torch.inference_mode(), quiet(), family_inputs.family_step_inputs(
+            model, settings):
             torch.manual_seed(seed * 1_000_003 + start)
             rows = generate_batch(model, [prompts[index][0] for index in indices], settings, stop, stream,
                                   new_text_penalties=new_text_penalties)
@@ -87,7 +89,8 @@ def continue_prompts(model: Model, prompts: Sequence[tuple[Sequence[int], int]],
 def check_prompts(model: Model, prompts: Sequence[str], settings: Generation) -> None:
     """Refuse prompts and settings that the model cannot generate from; raises UserError."""
     if not family_inputs.can_generate(model.info, model.head):
-        raise UserError(f"{model.info.reference} has a {model.head} head; it generates no text.", fix="Choose a language model.")
+        raise UserError(f"{model.info.reference} has a {model.head} head; it generates no text.",
+                        fix="Choose a language model.")
     check_decoding(model.info, settings)
     vocab = model.tokenizer.hf_tokenizer.get_vocab() if model.info.family.control_codes else None
     family_inputs.check_prompts(model.info, prompts, settings, vocab)
@@ -125,7 +128,8 @@ def encode_prompt(model: Model, prompt: str, settings: Generation) -> tuple[list
     tokenizer, prompt = model.tokenizer, family_inputs.with_control_code(model, prompt, settings)
     text = tokenizer.as_prompt(prompt, chat=True) if settings.chat and tokenizer.hf_tokenizer.chat_template else prompt
     if settings.chat and not tokenizer.hf_tokenizer.chat_template:
-        raise UserError(f"The tokenizer of {model.info.reference} has no chat template.", fix="Leave --chat out.", exit=Exit.SETTINGS)
+        raise UserError(f"The tokenizer of {model.info.reference} has no chat template.", fix="Leave --chat out.",
+                        exit=Exit.SETTINGS)
     ids = list(tokenizer.tokenize(text).ids)
     start_ids = [token for token, _ in tokenizer.single_template[0]]  # what this family begins every text with
     if ids[:len(start_ids)] != start_ids:  # a chat template has it already
@@ -138,13 +142,15 @@ def encode_prompt(model: Model, prompt: str, settings: Generation) -> tuple[list
     if not has_position_limit(model) and settings.max_new_tokens != -1:
         return [*family_inputs.prefix_ids(model, settings), *ids], 0
     free_tokens = max_tokens - len(ids)
-    passage = family_inputs.prefix_ids(model, settings)[-free_tokens:] if free_tokens > 0 else []  # it gives way to the prompt
+    # it gives way to the prompt
+    passage = family_inputs.prefix_ids(model, settings)[-free_tokens:] if free_tokens > 0 else []
     return [*passage, *ids[-max_tokens:]], max(0, -free_tokens)
 
 
 def generate_batch(model: Model, prompts: Sequence[Sequence[int]], settings: Generation, stop: Sequence[str],
                    stream: Callable[[str], None] | None, *, new_text_penalties: bool = False,
-                   diversity: diverse_beams.HammingDiversity | None = None) -> list[list[tuple[list[int], list[float] | None]]]:
+                   diversity: diverse_beams.HammingDiversity
+                   | None = None) -> list[list[tuple[list[int], list[float] | None]]]:
     """The new ids after each prompt of a batch, padded on the left, with log p of each where they came one by one.
 
     `diversity` keeps a group of beams away from the tokens of earlier groups.
@@ -154,7 +160,8 @@ def generate_batch(model: Model, prompts: Sequence[Sequence[int]], settings: Gen
     width = max(map(len, prompts))
     if settings.num_beam_groups > 1:
         group_beams = settings.num_beams // settings.num_beam_groups
-        group_diversity = diverse_beams.HammingDiversity(len(prompts), group_beams, width, settings.diversity_penalty, end_token_ids(model))
+        group_diversity = diverse_beams.HammingDiversity(len(prompts), group_beams, width, settings.diversity_penalty,
+                                                         end_token_ids(model))
         return diverse_beams.search_groups(settings, group_diversity, lambda group_settings, diversity: generate_batch(
             model, prompts, group_settings, stop, None, new_text_penalties=new_text_penalties, diversity=diversity))
     ids = torch.full((len(prompts), width), model.tokenizer.pad_id)
@@ -176,7 +183,8 @@ def generate_batch(model: Model, prompts: Sequence[Sequence[int]], settings: Gen
     if diversity is not None:
         arguments["stopping_criteria"] = [*arguments.get("stopping_criteria", []), diversity.record]
     library_settings = without_penalties(settings) if new_text_penalties else settings
-    processors: list[Any] = [NewTextPenalties(settings, width)] if new_text_penalties and library_settings != settings else []
+    processors: list[Any] = [NewTextPenalties(settings,
+                                              width)] if new_text_penalties and library_settings != settings else []
     processors += [] if diversity is None else [diversity.penalize]
     is_incremental = settings.num_beams == 1 and not settings.penalty_alpha
     with LogProbabilityRecorder(model.module) as recorder:
@@ -184,9 +192,11 @@ def generate_batch(model: Model, prompts: Sequence[Sequence[int]], settings: Gen
             input_ids=ids.to(model.device), attention_mask=mask.to(model.device),
             generation_config=generation_config(model, library_settings, max_new_tokens),
             logits_processor=[*([recorder] if is_incremental else []), *processors], **arguments)
-    row_log_probabilities: Sequence[list[float] | None] = recorder.rows(output_ids[:, -1]) if is_incremental else [None] * len(output_ids)
+    row_log_probabilities: Sequence[list[float] | None] = recorder.rows(output_ids[:, -1]) if is_incremental else [
+        None] * len(output_ids)
     rows = list(zip(output_ids[:, width:].tolist(), row_log_probabilities, strict=True))
-    return [rows[start:start + settings.num_return_sequences] for start in range(0, len(rows), settings.num_return_sequences)]
+    return [rows[start:start + settings.num_return_sequences]
+            for start in range(0, len(rows), settings.num_return_sequences)]
 
 
 def new_token_limit(model: Model, settings: Generation, prompt_length: int) -> int:
@@ -202,14 +212,18 @@ def generation_config(model: Model, settings: Generation, max_new_tokens: int) -
     from transformers import GenerationConfig
 
     sampling: dict[str, Any] = {"temperature": settings.temperature, "top_k": settings.top_k, "top_p": settings.top_p,
-                                "typical_p": settings.typical_p, "min_p": settings.min_p or None} if settings.do_sample else {}
-    beams: dict[str, Any] = {"length_penalty": settings.length_penalty, "early_stopping": False} if settings.num_beams > 1 else {}
+                                "typical_p": settings.typical_p,
+                                "min_p": settings.min_p or None} if settings.do_sample else {}
+    beams: dict[str, Any] = {"length_penalty": settings.length_penalty,
+                             "early_stopping": False} if settings.num_beams > 1 else {}
     config_class: Any = GenerationConfig
     return config_class(
-        max_new_tokens=max_new_tokens, min_new_tokens=min(settings.min_new_tokens, max_new_tokens) or None, do_sample=settings.do_sample,
+        max_new_tokens=max_new_tokens, min_new_tokens=min(settings.min_new_tokens, max_new_tokens) or None,
+        do_sample=settings.do_sample,
         num_beams=contrastive_search.candidate_count(model, settings) if settings.penalty_alpha else settings.num_beams,
         num_return_sequences=settings.num_return_sequences, repetition_penalty=settings.repetition_penalty,
-        no_repeat_ngram_size=settings.no_repeat_ngram_size, pad_token_id=model.tokenizer.pad_id, eos_token_id=end_token_ids(model) or None,
+        no_repeat_ngram_size=settings.no_repeat_ngram_size, pad_token_id=model.tokenizer.pad_id,
+        eos_token_id=end_token_ids(model) or None,
         bos_token_id=model.tokenizer.start_id, use_cache=True, **sampling, **beams)
 
 
@@ -221,7 +235,8 @@ def end_token_ids(model: Model) -> list[int]:
     return sorted({*config_end_ids, *([model.tokenizer.end_id] if model.tokenizer.end_id is not None else [])})
 
 
-def generated_text(model: Model, prompt: Sequence[int], new_ids: Sequence[int], token_log_probabilities: Sequence[float] | None,
+def generated_text(model: Model, prompt: Sequence[int], new_ids: Sequence[int],
+                   token_log_probabilities: Sequence[float] | None,
                    stop: Sequence[str], cut_tokens: int) -> GeneratedText:
     """New ids as text: without what follows the end token, cut exactly before the first stop string."""
     end_ids = set(end_token_ids(model))
@@ -232,21 +247,25 @@ def generated_text(model: Model, prompt: Sequence[int], new_ids: Sequence[int], 
     stop_starts = [text.find(stop_string) for stop_string in stop if stop_string in text]
     if stop_starts:
         text, finish_reason = text[:min(stop_starts)], "stop"
-        ids = ids[:next(size for size in range(len(ids) + 1) if len(continuation_text(model, prompt, ids[:size])) >= len(text))]
+        ids = ids[:next(size for size in range(len(ids) + 1)
+                        if len(continuation_text(model, prompt, ids[:size])) >= len(text))]
         length = len(ids)
-    values = log_probabilities(model, prompt, ids) if token_log_probabilities is None else token_log_probabilities[:length]
+    values = log_probabilities(model, prompt,
+                               ids) if token_log_probabilities is None else token_log_probabilities[:length]
     return GeneratedText(text, tuple(ids), tuple(values), finish_reason, cut_tokens)
 
 
 def continuation_text(model: Model, prompt: Sequence[int], new_ids: Sequence[int]) -> str:
     """New ids as the text that follows the prompt, with the blank between them where there is one."""
     def decode(ids: Sequence[int]) -> str:
-        text: str = model.tokenizer.hf_tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        text: str = model.tokenizer.hf_tokenizer.decode(list(ids), skip_special_tokens=True,
+                                                        clean_up_tokenization_spaces=False)
         return text
 
     prompt_text = decode(prompt[-CONTEXT_TOKENS:])
     full_text = decode([*prompt[-CONTEXT_TOKENS:], *new_ids])
-    return full_text[len(prompt_text):] if full_text.startswith(prompt_text) and not prompt_text.endswith("\ufffd") else decode(new_ids)
+    return full_text[len(prompt_text):] if full_text.startswith(prompt_text) and not prompt_text.endswith(
+        "\ufffd") else decode(new_ids)
 
 
 def log_probabilities(model: Model, prompt: Sequence[int], new_ids: Sequence[int]) -> list[float]:
@@ -255,7 +274,8 @@ def log_probabilities(model: Model, prompt: Sequence[int], new_ids: Sequence[int
         return []
     ids = [*prompt, *new_ids]
     label_positions = list(range(len(prompt) - 1, len(ids) - 1))
-    feature = Feature(ids, [0] * len(ids), {"label": Target(list(new_ids), "position")}, label_positions=label_positions)
+    feature = Feature(ids, [0] * len(ids), {"label": Target(list(new_ids), "position")},
+                      label_positions=label_positions)
     batch = collate([feature], Layout(packed=model.can_pack))
     if model.info.family.heads[model.head].fills_masks or model.info.family_name == "xlnet":
         return log_probabilities_stepwise(model, prompt, new_ids)
@@ -296,7 +316,9 @@ class Stream:
         self.emit(is_last=True)
 
     def emit(self, *, is_last: bool) -> None:
-        """Hand on the text that is new; half a character, and all after it, waits: with what follows it may read otherwise."""
+        """Hand on the text that is new; half a character, and all after it, waits: with what follows it may read
+        otherwise.
+        """
         text = continuation_text(self.model, self.prompt_ids, self.ids)
         if not is_last:
             text = text.partition("\ufffd")[0]

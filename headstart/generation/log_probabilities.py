@@ -73,5 +73,7 @@ class StopStrings:
         import torch
 
         rows_per_prompt = len(ids) // len(self.prompts)  # its beams or texts
-        texts = [self.to_text(self.prompts[row // rows_per_prompt], new_ids) for row, new_ids in enumerate(ids[:, self.width:].tolist())]
-        return torch.tensor([any(stop_string in text for stop_string in self.stop_strings) for text in texts], device=ids.device)
+        texts = [self.to_text(self.prompts[row // rows_per_prompt], new_ids)
+                 for row, new_ids in enumerate(ids[:, self.width:].tolist())]
+        return torch.tensor([any(stop_string in text for stop_string in self.stop_strings) for text in texts],
+                            device=ids.device)

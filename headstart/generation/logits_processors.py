@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class NewTextPenalties:
     """The library's processors against repeated n-grams and tokens, applied from the prompt's end on.
 
-    The library's own count the prompt in: an answer could then quote no three words of the passages that it answers from.
+    The library's own count the prompt in: an answer could then quote no three words of the passages that it answers
+    from.
     """
 
     def __init__(self, settings: Generation, prompt_length: int) -> None:

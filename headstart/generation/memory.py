@@ -19,7 +19,8 @@ def generation_bytes(model: Model, *, rows: int, tokens: int) -> int:
     config = model.module.config
     config = getattr(config, "decoder", None) or config  # of an encoder-decoder pair
     layers = next((count for name in ("decoder_layers", "num_decoder_layers", "num_hidden_layers")
-                   if model.info.family.seq2seq_forward is not None and (count := getattr(config, name, None))), model.info.layers)
+                   if model.info.family.seq2seq_forward is not None and (count := getattr(config, name, None))),
+                  model.info.layers)
     heads = getattr(config, "num_attention_heads", 1)
     key_value_share = (getattr(config, "num_key_value_heads", None) or heads) / heads
     cache_size = 2 * layers * model.info.width * tokens * key_value_share
@@ -30,7 +31,8 @@ def check_memory(model: Model, *, rows: int, tokens: int) -> None:
     """Refuse to generate what memory cannot hold, before it is begun; raises UserError (78)."""
     needed, free = generation_bytes(model, rows=rows, tokens=tokens), free_memory(str(model.device))
     if needed > free:
-        raise UserError(f"A batch of {rows:,} texts of {tokens:,} tokens takes at least {needed / 2**30:.1f} GiB of memory, but "
+        raise UserError(f"A batch of {rows:,} texts of {tokens:,} tokens takes at least {needed / 2**30:.1f} GiB of "
+                        "memory, but "
                         f"{free / 2**30:.1f} GiB are free.",
                         fix="Ask for fewer generation.num_beams or num_return_sequences "
                         "(with generation.penalty_alpha, a smaller top_k), or make "

@@ -1,4 +1,6 @@
-"""What a generative task learns of its model: the prefix of a source, how long a target may get, the generation settings."""
+"""What a generative task learns of its model: the prefix of a source, how long a target may get, the generation
+settings.
+"""
 
 from __future__ import annotations
 
@@ -30,10 +32,12 @@ def with_source_prefix(task: Task[Any], model: Model, reporter: Reporter) -> Tas
     prefix = config_prefix(model.info.config, task.name)
     if prefix:
         reporter.info(f"prefix of each source: {prefix!r}, from the model's config")
-    return task.with_learned(Learned(task.learned.labels, task.learned.counts, dict(task.learned.values) | {"prefix": prefix}))
+    return task.with_learned(Learned(task.learned.labels, task.learned.counts,
+                                     dict(task.learned.values) | {"prefix": prefix}))
 
 
-def with_target_length(task: Task[Any], model: Model, features: Features, generation: Generation, reporter: Reporter) -> Task[Any]:
+def with_target_length(task: Task[Any], model: Model, features: Features, generation: Generation,
+                       reporter: Reporter) -> Task[Any]:
     """The task with its generation settings: the user's, with the length that training targets need."""
     if not task.generative:
         return task
@@ -47,46 +51,59 @@ def with_target_length(task: Task[Any], model: Model, features: Features, genera
         check_length(model, generation.max_new_tokens)
     else:
         target_lengths = np.asarray([len(features[index].targets["label"].value) for index in range(len(features))])
-        max_new_tokens = int(-(-int(np.quantile(target_lengths, TARGET_COVERAGE, method="higher")) // LENGTH_MULTIPLE) * LENGTH_MULTIPLE)
+        max_new_tokens = int(-(-int(np.quantile(target_lengths, TARGET_COVERAGE, method="higher")) // LENGTH_MULTIPLE)
+                             * LENGTH_MULTIPLE)
         with_length = dataclasses.replace(generation, max_new_tokens=max_new_tokens)
-        reporter.info(f"texts are generated up to {max_new_tokens} tokens: {TARGET_COVERAGE:.1%} of the training targets fit "
+        reporter.info(f"texts are generated up to {max_new_tokens} tokens: {TARGET_COVERAGE:.1%} of the training "
+                      "targets fit "
                       f"(half have at most {int(np.median(target_lengths))})")
     changed = {name: value for name, value in vars(with_length).items() if value != getattr(Generation(), name)}
-    return task.with_learned(Learned(task.learned.labels, task.learned.counts, dict(task.learned.values) | {"generation": changed}))
+    return task.with_learned(Learned(task.learned.labels, task.learned.counts,
+                                     dict(task.learned.values) | {"generation": changed}))
 
 
 def changed_settings(task: Task[Any], model: Model, values: Mapping[str, Any]) -> Generation:
-    """The settings that a model generates by, with some changed (`generation.num_beams`: 4); raises UserError (2, 78)."""
+    """The settings that a model generates by, with some changed (`generation.num_beams`: 4); raises UserError (2, 78).
+    """
     if not task.generative:
-        raise UserError(f"{task.name} generates no text: there is nothing that {next(iter(values))} could change.", fix="Leave it out.")
+        raise UserError(f"{task.name} generates no text: there is nothing that {next(iter(values))} could change.",
+                        fix="Leave it out.")
     new_settings = settings.build(dict(values))["generation"]
     names = [key.removeprefix("generation.") for key in values]
     model_settings = generation_settings(model, task.learned.values.get("generation") or {})
-    if foreign := [name for name in names if name in ("chat", "prefix", "language", "control_code") and getattr(new_settings, name)]:
-        raise UserError(f"generation.{foreign[0]} is for models that continue a prompt; {model.info.reference} is an encoder-decoder.",
-                        fix="Leave it out." + (" Languages are data.language and data.target_language." if "language" in foreign else ""),
+    if foreign := [name for name in names if name in ("chat", "prefix", "language", "control_code")
+                   and getattr(new_settings, name)]:
+        raise UserError(f"generation.{foreign[0]} is for models that continue a prompt; {model.info.reference} is an "
+                        "encoder-decoder.",
+                        fix="Leave it out." + (" Languages are data.language and data.target_language."
+                                               if "language" in foreign else ""),
                         exit=Exit.SETTINGS)
     if "max_new_tokens" in names:
         check_length(model, new_settings.max_new_tokens)
     # Contrastive search replaces the beams that the model's own settings ask for.
     without_beams = {"num_beams": 1, "num_return_sequences": 1} if new_settings.penalty_alpha else {}
-    changed = dataclasses.replace(model_settings, **without_beams | {name: getattr(new_settings, name) for name in names})
+    changed = dataclasses.replace(model_settings, **without_beams
+                                  | {name: getattr(new_settings, name) for name in names})
     check_decoding(model.info, changed)
     return changed
 
 
-def target_rows(task: Task[Any], model: Model, sources: Sequence[str], settings: Generation | None, overrides: Mapping[str, Any], *,
-                seed: int, stop: Sequence[str] = ()) -> list[dict[str, Json]]:
-    """What an encoder-decoder generates for each source, in the form of Model.generate; by the model's own settings unless changed."""
+def target_rows(task: Task[Any], model: Model, sources: Sequence[str], settings: Generation | None,
+                overrides: Mapping[str, Any], *, seed: int, stop: Sequence[str] = ()) -> list[dict[str, Json]]:
+    """What an encoder-decoder generates for each source, in the form of Model.generate; by the model's own settings
+    unless changed.
+    """
     changed = {f"generation.{name}": value for name, value in overrides.items()}
     if settings is not None:
-        changed = {f"generation.{name}": value for name, value in vars(settings).items() if value != getattr(Generation(), name)} | changed
+        changed = {f"generation.{name}": value for name, value in vars(settings).items()
+                   if value != getattr(Generation(), name)} | changed
     saved = task.learned.values.get("generation") or {}
     model_settings = changed_settings(task, model, changed) if changed else generation_settings(model, saved)
     prefix, tokenizer = str(task.learned.values.get("prefix", "")), model.tokenizer
     rows = [list(tokenizer.tokenize(prefix + source).ids) for source in sources]
     max_length = tokenizer.max_content_length(1)
-    generations = generate_targets(model, [tokenizer.with_special_tokens(ids[:max_length])[0] for ids in rows], model_settings, seed=seed)
+    generations = generate_targets(model, [tokenizer.with_special_tokens(ids[:max_length])[0] for ids in rows],
+                                   model_settings, seed=seed)
     return [{"prompt": source, "prediction": generated.text, "log_probability": sum(generated.log_probabilities),
              "tokens": [{"token": piece, "log_probability": value} for piece, value in
                         zip(tokenizer.pieces(generated.ids), generated.log_probabilities, strict=True)],

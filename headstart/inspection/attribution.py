@@ -2,8 +2,8 @@
 
 Shapes: T tokens, W width of an embedding, K points of a path, C labels.
 
-Integrated gradients (Sundararajan et al. 2017), gradient x input, and occlusion, on the input embeddings. The baseline is
-the same input with every token of the user's replaced by the padding token (or the mask); special tokens, positions
+Integrated gradients (Sundararajan et al. 2017), gradient x input, and occlusion, on the input embeddings. The baseline
+is the same input with every token of the user's replaced by the padding token (or the mask); special tokens, positions
 and segments stay.
 """
 
@@ -42,8 +42,9 @@ BASELINES: tuple[Baseline, ...] = ("pad", "mask")
 class Attribution:
     """Scores of tokens (T,) and words for one label: positive ones support it, in units of its logit.
 
-    `value` is the label's logit on the text, `baseline_value` on the baseline; integrated gradients should add up to their
-    difference (completeness, proposition 1 of the paper), and `error` is how much they miss it by. `steps` is 0 for
+    `value` is the label's logit on the text, `baseline_value` on the baseline; integrated gradients should add up to
+    their difference (completeness, proposition 1 of the paper), and `error` is how much they miss it by. `steps` is 0
+    for
     methods without a path.
     """
 
@@ -80,14 +81,16 @@ class Attribution:
 
     def json(self) -> dict[str, Json]:
         """As the command line prints it."""
-        words = [{"word": word.text, "of": word.part, "begin": word.begin, "end": word.end, "score": score} for word, score in self.words]
-        return {"label": self.label, "predicted": self.predicted, "probability": self.probability, "method": self.method,
-                "baseline": self.baseline, "value": self.value, "base": self.baseline_value, "error": self.error, "steps": self.steps,
-                "token_scores": [float(score) for score in self.token_scores], "words": words}
+        words = [{"word": word.text, "of": word.part, "begin": word.begin, "end": word.end, "score": score}
+                 for word, score in self.words]
+        return {"label": self.label, "predicted": self.predicted, "probability": self.probability,
+                "method": self.method,
+                "baseline": self.baseline, "value": self.value, "base": self.baseline_value, "error": self.error,
+                "steps": self.steps, "token_scores": [float(score) for score in self.token_scores], "words": words}
 
 
-def attribute(model: Model, text: str, pair: str | None = None, *, method: str = "integrated-gradients", target: str | None = None,
-              baseline: str | None = None, steps: int | None = None) -> Attribution:
+def attribute(model: Model, text: str, pair: str | None = None, *, method: str = "integrated-gradients",
+              target: str | None = None, baseline: str | None = None, steps: int | None = None) -> Attribution:
     """How much each word supports a label (`target`, or the predicted one) of a classifier.
 
     `baseline` is "pad" or "mask" (occlusion: mask unless given, else pad); without `steps` the path is refined until
@@ -110,14 +113,15 @@ def attribute(model: Model, text: str, pair: str | None = None, *, method: str =
         scores, steps_used = integrated_gradients(scorer, index, value - baseline_value, steps)
     words = tuple((word, float(sum(scores[token] for token in word.token_indices))) for word in split_words(encoded))
     predicted, probability = predicted_label(model, labels, logits)
-    return Attribution(encoded, labels[index], predicted, probability, method_, baseline_, scores, words, value, baseline_value,
-                       steps_used)
+    return Attribution(encoded, labels[index], predicted, probability, method_, baseline_, scores, words, value,
+                       baseline_value, steps_used)
 
 
 def check_method(model: Model, method: str, baseline: str | None) -> tuple[Method, Baseline]:
     """The method and the baseline by their names; raises UserError for an unfit model or an unknown name."""
     if model.kind != "encoder":
-        raise UserError(f"Attribution is for encoders, but {model.info.reference} ({model.info.family_name}) is a {model.kind}.",
+        raise UserError(f"Attribution is for encoders, but {model.info.reference} ({model.info.family_name}) is a "
+                        f"{model.kind}.",
                         fix="Choose an encoder; headstart inspect shows states and attentions of every family.")
     if model.head != CLASSIFIER or model.fresh_weights:
         raise UserError(f"Attribution explains classifiers, but {model.info.reference} has no such trained head.",
@@ -195,7 +199,8 @@ class Scorer:
         outputs = []
         for start in range(0, len(variants), self.batch_size):
             with torch.inference_mode():
-                outputs.append(self.model.forward(self.batch(variants[start:start + self.batch_size]))["logits"].double().cpu().numpy())
+                outputs.append(self.model.forward(self.batch(variants[start:start + self.batch_size]))[
+                    "logits"].double().cpu().numpy())
         return np.concatenate(outputs)
 
     def value(self, ids: Sequence[int], index: OutputIndex) -> float:
@@ -254,7 +259,8 @@ def explained_output(outputs: Tensor, index: OutputIndex, count: int) -> Tensor:
     return sum((table[:, token, column] for token, column in index[1:]), table[:, index[0][0], index[0][1]])
 
 
-def integrated_gradients(scorer: Scorer, index: OutputIndex, difference: float, steps: int | None) -> tuple[NDArray[Any], int]:
+def integrated_gradients(scorer: Scorer, index: OutputIndex, difference: float,
+                         steps: int | None) -> tuple[NDArray[Any], int]:
     """Equation 1 of the paper by Gauss-Legendre quadrature, (T,), and its number of points."""
     import numpy as np
     import torch
@@ -269,7 +275,8 @@ def integrated_gradients(scorer: Scorer, index: OutputIndex, difference: float, 
             batch_weights = torch.from_numpy(weights[start:start + scorer.batch_size] / 2).to(gradients.device)
             total += (gradients * batch_weights[:, None, None]).sum(dim=0)
         scores: NDArray[Any] = (total * scorer.difference.double()).sum(dim=-1).cpu().numpy()
-        if steps is not None or step_count >= MAX_STEPS or abs(scores.sum() - difference) <= MAX_ERROR * abs(difference):
+        if steps is not None or step_count >= MAX_STEPS or abs(scores.sum()
+                                                               - difference) <= MAX_ERROR * abs(difference):
             return scores, step_count
         step_count *= 2
 

@@ -23,8 +23,8 @@ WORD = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+|[^\w\s]")
 class Token:
     """One token of the model's input.
 
-    `part` is the text that it belongs to: "text", "pair", or None for a special token ([CLS], </s> …). `begin` and `end`
-    are characters of that part; None where there are none. `segment` is the segment number that the model sees.
+    `part` is the text that it belongs to: "text", "pair", or None for a special token ([CLS], </s> …). `begin` and
+    `end` are characters of that part; None where there are none. `segment` is the segment number that the model sees.
     """
 
     id: int
@@ -76,12 +76,15 @@ class Word:
 
 
 def encode(model: Model, text: str, pair: str | None = None) -> EncodedText:
-    """The tokens of a text or a pair, uncut; raises UserError (65) for one without characters or longer than the model reads."""
+    """The tokens of a text or a pair, uncut; raises UserError (65) for one without characters or longer than the model
+    reads.
+    """
     names: tuple[Literal["text", "pair"], ...] = ("text", "pair") if pair is not None else ("text",)
     texts = [text] if pair is None else [text, pair]
     for name, part_text in zip(names, texts, strict=True):
         if not part_text.strip():
-            raise UserError(f"The {name} needs at least one character, but it is {'empty' if not part_text else 'only space'}.",
+            raise UserError(f"The {name} needs at least one character, but it is "
+                            f"{'empty' if not part_text else 'only space'}.",
                             fix="Give a text.", exit=Exit.DATA)
     tokenized = [model.tokenizer.tokenize(part_text) for part_text in texts]
     # With markers instead of ids, the family's own template shows which part each token belongs to.
@@ -89,7 +92,8 @@ def encode(model: Model, text: str, pair: str | None = None) -> EncodedText:
     markers, segments = model.tokenizer.with_special_tokens(*part_markers)
     ids, _ = model.tokenizer.with_special_tokens(*(tokens.ids for tokens in tokenized))
     if len(ids) > model.tokenizer.max_length:
-        raise UserError(f"{model.info.reference} reads at most {model.tokenizer.max_length:,} tokens at once, but the text has "
+        raise UserError(f"{model.info.reference} reads at most {model.tokenizer.max_length:,} tokens at once, but the "
+                        "text has "
                         f"{len(ids):,} (special tokens included).", fix="Inspect a part of it.", exit=Exit.DATA)
     offsets: list[tuple[int | None, int | None]] = []
     for text_tokens in tokenized:
@@ -99,7 +103,8 @@ def encode(model: Model, text: str, pair: str | None = None) -> EncodedText:
     for token_id, piece, marker, segment_id in zip(ids, model.tokenizer.pieces(ids), markers, segments, strict=True):
         begin, end = next(characters) if marker < 0 else (None, None)
         segment = int(segment_id) if model.info.family.has_token_types else 0
-        encoded_tokens.append(Token(int(token_id), piece, begin, end, segment, names[-1 - marker] if marker < 0 else None))
+        encoded_tokens.append(Token(int(token_id), piece, begin, end, segment,
+                                    names[-1 - marker] if marker < 0 else None))
     return EncodedText(text, pair, tuple(encoded_tokens))
 
 
@@ -127,7 +132,8 @@ def split_words(encoded: EncodedText) -> list[Word]:
     return words
 
 
-def word_of_token(encoded: EncodedText, token_indices: Sequence[int], spans: Sequence[tuple[int, int]], text: str) -> dict[int, int]:
+def word_of_token(encoded: EncodedText, token_indices: Sequence[int], spans: Sequence[tuple[int, int]],
+                  text: str) -> dict[int, int]:
     """The word of each token: the one that holds its first character that is no space, else the nearest before."""
     import bisect
 

@@ -16,14 +16,17 @@ from headstart.inspection.encode import EncodedText, Word, encode, split_words
 if TYPE_CHECKING:
     from headstart.models.model import Model
 
-# Points of the path at first, and where the scores miss much: five rows of MiniLM miss 2 % at most, with 24 for all they missed 15 %.
+# Points of the path at first, and where the scores miss much: five rows of MiniLM miss 2 % at most, with 24 for all
+# they missed 15 %.
 STEPS, MAX_STEPS = 16, 32
 MAX_ERROR = 0.05  # as a share of the difference that is explained; the report shows the error
 
 
 @dataclass(frozen=True)
 class ErrorAttribution:
-    """Words with their scores for the prediction, and what the scores miss of the output's difference from the baseline."""
+    """Words with their scores for the prediction, and what the scores miss of the output's difference from the
+    baseline.
+    """
 
     words: tuple[tuple[Word, float], ...]
     difference: float
@@ -44,14 +47,16 @@ def explain_error(model: Model, error: ErrorToExplain) -> ErrorAttribution | Non
     scores, _ = integrated_gradients(scorer, index, difference, STEPS)
     if abs(float(scores.sum()) - difference) > MAX_ERROR * abs(difference):
         scores, _ = integrated_gradients(scorer, index, difference, MAX_STEPS)
-    word_scores = tuple((word, float(sum(scores[token] for token in word.token_indices))) for word in split_words(encoded))
+    word_scores = tuple((word, float(sum(scores[token] for token in word.token_indices)))
+                        for word in split_words(encoded))
     return ErrorAttribution(word_scores, difference, float(scores.sum()) - difference)
 
 
 def token_position(encoded: EncodedText, error: ErrorToExplain, character: int) -> int:
     """The position of the token of the last part that has this character, or of the nearest one."""
     part = "text" if error.pair is None else "pair"
-    tokens = [(position, token) for position, token in enumerate(encoded.tokens) if token.part == part and token.begin is not None]
+    tokens = [(position, token) for position, token in enumerate(encoded.tokens) if token.part == part
+              and token.begin is not None]
     return min(tokens, key=lambda pair: distance(pair[1].begin or 0, pair[1].end or 0, character))[0] if tokens else 0
 
 

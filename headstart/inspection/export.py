@@ -63,7 +63,8 @@ def write_npz(inspection: Inspection, staging: Path) -> None:
     """numpy's own archive, readable without pickle."""
     import numpy as np
 
-    texts: dict[str, Any] = {name: np.asarray(value) for name, value in text_fields(inspection).items() if name != "pieces"}
+    texts: dict[str, Any] = {name: np.asarray(value) for name, value in text_fields(inspection).items()
+                             if name != "pieces"}
     with staging.open("wb") as file:
         np.savez(file, **arrays(inspection), **texts, pieces=np.asarray([token.piece for token in inspection.tokens]))
 
@@ -88,13 +89,16 @@ def write_parquet(inspection: Inspection, staging: Path) -> None:
         import pyarrow
         import pyarrow.parquet
     except ImportError:
-        raise UserError("Writing parquet needs pyarrow.", fix="pip install 'headstart[parquet]'", exit=Exit.UNAVAILABLE) from None
+        raise UserError("Writing parquet needs pyarrow.", fix="pip install 'headstart[parquet]'",
+                        exit=Exit.UNAVAILABLE) from None
     dictionary_type = pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
     schema = pyarrow.schema(
         [("what", dictionary_type), ("layer", pyarrow.int16()), ("head", pyarrow.int16()), ("token", pyarrow.int32()),
-         ("piece", dictionary_type), ("other", pyarrow.int32()), ("other_piece", dictionary_type), ("value", pyarrow.float32())],
-        metadata={**text_fields(inspection), "shapes": json.dumps({"hidden_states": list(inspection.hidden_states.shape),
-                                                                   "attentions": list(inspection.attentions.shape)})})
+         ("piece", dictionary_type), ("other", pyarrow.int32()), ("other_piece", dictionary_type),
+         ("value", pyarrow.float32())],
+        metadata={**text_fields(inspection),
+                  "shapes": json.dumps({"hidden_states": list(inspection.hidden_states.shape),
+                                        "attentions": list(inspection.attentions.shape)})})
     with staging.open("wb") as file, pyarrow.parquet.ParquetWriter(file, schema) as writer:
         for row, layer in enumerate(inspection.layers):
             writer.write_table(layer_table(inspection, schema, layer, inspection.hidden_states[row][None], None))
@@ -119,10 +123,11 @@ def layer_table(inspection: Inspection, schema: Any, layer: int, values: Any, he
     other_column = np.tile(np.arange(other_count, dtype=np.int32), group_count * token_count)
     kind_column = dictionary_array(np.full(count, heads is not None), ["hidden_state", "attention"])
     if heads is None:
-        head_column, other_pieces = pyarrow.nulls(count, pyarrow.int16()), pyarrow.nulls(count, schema.field("other_piece").type)
+        head_column, other_pieces = pyarrow.nulls(count, pyarrow.int16()), pyarrow.nulls(
+            count, schema.field("other_piece").type)
     else:
         head_column = np.repeat(np.asarray(heads, dtype=np.int16), token_count * other_count)
         other_pieces = dictionary_array(other_column, pieces)
-    columns = [kind_column, np.full(count, layer, np.int16), head_column, token_column, dictionary_array(token_column, pieces),
-               other_column, other_pieces, values.reshape(-1)]
+    columns = [kind_column, np.full(count, layer, np.int16), head_column, token_column,
+               dictionary_array(token_column, pieces), other_column, other_pieces, values.reshape(-1)]
     return pyarrow.table(columns, schema=schema)

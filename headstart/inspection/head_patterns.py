@@ -14,13 +14,15 @@ if TYPE_CHECKING:
 
     from headstart.inspection.encode import Token
 
-PATTERN_NAMES = ("the token before", "the token after", "itself", "the first token", "the other special tokens", "the same word elsewhere")
+PATTERN_NAMES = ("the token before", "the token after", "itself", "the first token", "the other special tokens",
+                 "the same word elsewhere")
 MIN_SHARE = 0.4  # the mean share of attention from which a pattern gives a head its name
 
 
 @dataclass(frozen=True)
 class HeadPattern:
-    """A head's pattern on one text: the mean share of attention that each of PATTERN_NAMES gets, and how broadly it spreads.
+    """A head's pattern on one text: the mean share of attention that each of PATTERN_NAMES gets, and how broadly it
+    spreads.
 
     `breadth` is e to the mean entropy: 1 when every token attends to a single token, T when to all equally.
     """
@@ -46,7 +48,8 @@ class HeadPattern:
         return f"{self.name} ({100 * share:.0f} %)"
 
 
-def head_patterns(attentions: NDArray[Any], tokens: Sequence[Token], layers: Sequence[int], heads: Sequence[int]) -> list[HeadPattern]:
+def head_patterns(attentions: NDArray[Any], tokens: Sequence[Token], layers: Sequence[int],
+                  heads: Sequence[int]) -> list[HeadPattern]:
     """The pattern of every head, (L, H, T, T), after the measures of Clark et al. 2019 (section 3)."""
     import numpy as np
 
@@ -55,7 +58,8 @@ def head_patterns(attentions: NDArray[Any], tokens: Sequence[Token], layers: Seq
     for layer_index, layer in enumerate(layers):
         for head_index, head in enumerate(heads):
             weights = attentions[layer_index, head_index].astype(np.float64)
-            shares = tuple(float((weights * mask).sum(axis=1)[mask.any(axis=1)].mean()) if mask.any() else 0.0 for mask in masks)
+            shares = tuple(float((weights * mask).sum(axis=1)[mask.any(axis=1)].mean()) if mask.any() else 0.0
+                           for mask in masks)
             entropy = -(weights * np.log(np.maximum(weights, 1e-12))).sum(axis=1).mean()
             patterns.append(HeadPattern(layer, head, shares, float(np.exp(entropy))))
     return patterns
@@ -72,5 +76,5 @@ def pattern_masks(tokens: Sequence[Token]) -> list[NDArray[Any]]:
     ids = np.asarray([token.id for token in tokens])
     any_token = np.ones((count, 1), dtype=bool)
     same_word = (ids[:, None] == ids[None, :]) & ~np.eye(count, dtype=bool) & ~special[:, None]
-    return [np.eye(count, k=-1, dtype=bool), np.eye(count, k=1, dtype=bool), np.eye(count, dtype=bool), any_token & first_token,
-            any_token & (special & ~first_token), same_word]
+    return [np.eye(count, k=-1, dtype=bool), np.eye(count, k=1, dtype=bool), np.eye(count, dtype=bool),
+            any_token & first_token, any_token & (special & ~first_token), same_word]

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from headstart.inspection.inspection import Inspection
 
 MAX_PAGE_BYTES = 24_000_000  # a page beyond this opens slowly
-TELLING_PATTERNS = (0, 1, 5)  # of PATTERN_NAMES: before, after, same word; the page opens at the head with most of one of these
+# of PATTERN_NAMES: before, after, same word; the page opens at the head with most of one of these
+TELLING_PATTERNS = (0, 1, 5)
 
 
 def write_page(inspection: Inspection, path: Path, attribution: Attribution | None = None) -> Path:
@@ -40,23 +41,30 @@ def render_page(inspection: Inspection, attribution: Attribution | None = None) 
     """The whole page."""
     check_size(inspection)
     style, script = resource("inspect.css"), resource("inspect.js")
-    policy = (f"default-src 'none'; style-src '{csp_digest(style)}'; script-src '{csp_digest(script)}'; base-uri 'none'; form-action 'none'")
+    policy = (f"default-src 'none'; style-src '{csp_digest(style)}'; script-src '{csp_digest(script)}'; base-uri "
+              "'none'; form-action 'none'")
     patterns = head_patterns(inspection.attentions, inspection.tokens, inspection.attention_layers, inspection.heads)
-    data = json.dumps(payload(inspection, patterns, attribution), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    data = json.dumps(payload(inspection, patterns, attribution), ensure_ascii=False, separators=(",", ":"),
+                      allow_nan=False)
     data = data.replace("<", "\\u003c")  # so that nothing can end the script
-    parts = [("prediction", "Attribution of the prediction", prediction_part(attribution)) if attribution is not None else None,
-             ("attention", "Attention", ATTENTION) if inspection.attentions.size else None,
+    parts = [("prediction", "Attribution of the prediction", prediction_part(attribution)) if attribution is not None
+             else None, ("attention", "Attention", ATTENTION) if inspection.attentions.size else None,
              ("states", "Hidden states", STATES), ("tables", "In tables", tables_part(inspection, patterns))]
     sections = [part for part in parts if part is not None]
     links = "".join(f'<a href="#{name}">{title}</a>' for name, title, _ in sections)
     body = "".join(f'<section id="{name}"><h2>{title}</h2>{content}</section>' for name, title, content in sections)
     token_count = len(inspection.tokens)
-    return (f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy}">'
-            f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>A look inside {escape(inspection.model)}</title>'
-            f'<style>{style}</style></head><body><header><h1>A look inside</h1><p class="meta">{escape(inspection.model)} · {token_count} tokens · '
+    return ('<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" '
+            f'content="{policy}">'
+            '<meta name="viewport" content="width=device-width, initial-scale=1"><title>A look inside '
+            f'{escape(inspection.model)}</title>'
+            f'<style>{style}</style></head><body><header><h1>A look inside</h1><p '
+            f'class="meta">{escape(inspection.model)} · {token_count} tokens · '
             f'layers {escape(number_ranges(inspection.layers))} · heads {escape(number_ranges(inspection.heads))}</p>'
-            f'<div class="chips" id="chips" role="group" aria-label="Tokens: choose one to follow it"></div><nav aria-label="Parts">{links}</nav></header>'
-            f'<main>{body}</main><p class="quiet" id="live" aria-live="polite"></p><footer>Made by headstart. Attention is drawn on a square-root '
+            '<div class="chips" id="chips" role="group" aria-label="Tokens: choose one to follow it"></div><nav '
+            f'aria-label="Parts">{links}</nav></header>'
+            f'<main>{body}</main><p class="quiet" id="live" aria-live="polite"></p><footer>Made by headstart. '
+            'Attention is drawn on a square-root '
             f'scale in 256 steps; the exact numbers: headstart inspect … --to F.npz.</footer>'
             f'<script type="application/json" id="data">{data}</script><script>{script}</script></body></html>\n')
 
@@ -114,8 +122,10 @@ def check_size(inspection: Inspection) -> None:
     token_count = len(inspection.tokens)
     page_bytes = (inspection.attentions.size + len(inspection.layers) * token_count * token_count) * 4 / 3
     if page_bytes > MAX_PAGE_BYTES:
-        raise UserError(f"The page would have {page_bytes / 1e6:.0f} MB ({token_count} tokens, {inspection.attentions.shape[0]} x {inspection.attentions.shape[1]} "
-                        f"heads); it can have {MAX_PAGE_BYTES / 1e6:.0f}.", fix="Choose fewer layers or heads (--layers 1,6,12), or a shorter text.", exit=Exit.DATA)
+        raise UserError(f"The page would have {page_bytes / 1e6:.0f} MB ({token_count} tokens, "
+                        f"{inspection.attentions.shape[0]} x {inspection.attentions.shape[1]} "
+                        f"heads); it can have {MAX_PAGE_BYTES / 1e6:.0f}.",
+                        fix="Choose fewer layers or heads (--layers 1,6,12), or a shorter text.", exit=Exit.DATA)
 
 
 def payload(inspection: Inspection, patterns: list[HeadPattern], attribution: Attribution | None) -> dict[str, Any]:
@@ -124,18 +134,23 @@ def payload(inspection: Inspection, patterns: list[HeadPattern], attribution: At
     maps, variance_shares = principal_maps(inspection.hidden_states, ordinary)
     attention_levels = np.rint(np.sqrt(np.clip(inspection.attentions, 0, 1)) * 255).astype(np.uint8)
     cosines = np.clip(similarities(inspection.hidden_states), -1, 1)
-    low = np.minimum(np.floor(cosines.min(axis=(1, 2)) * 100) / 100, 0.99)  # (N,): each layer's map uses all its colours
+    # (N,): each layer's map uses all its colours
+    low = np.minimum(np.floor(cosines.min(axis=(1, 2)) * 100) / 100, 0.99)
     similarity_levels = np.rint((cosines - low[:, None, None]) / (1 - low[:, None, None]) * 255).astype(np.uint8)
     position_shares = [max(pattern.shares[index] for index in TELLING_PATTERNS) for pattern in patterns]
     opening_head = divmod(int(np.argmax(position_shares)), len(inspection.heads)) if position_shares else (0, 0)
     return {
-        "tokens": [{"piece": token.piece, "part": token.part or "", "special": token.special} for token in inspection.tokens],
-        "layers": list(inspection.layers), "attentionLayers": list(inspection.attention_layers), "heads": list(inspection.heads),
-        "depth": max(inspection.layers), "weights": base64_bytes(attention_levels), "similar": base64_bytes(similarity_levels),
+        "tokens": [{"piece": token.piece, "part": token.part or "", "special": token.special}
+                   for token in inspection.tokens],
+        "layers": list(inspection.layers), "attentionLayers": list(inspection.attention_layers),
+        "heads": list(inspection.heads),
+        "depth": max(inspection.layers), "weights": base64_bytes(attention_levels),
+        "similar": base64_bytes(similarity_levels),
         "low": low.tolist(), "patterns": [pattern.text() for pattern in patterns], "first": opening_head,
         "maps": np.round(maps, 3).tolist(), "spread": np.round(variance_shares.sum(axis=1), 4).tolist(),
         "layerSimilarity": np.round(layer_similarities(inspection.hidden_states), 3).tolist(),
-        "attribution": None if attribution is None else {"words": [{"score": round(score, 5)} for _, score in attribution.words]},
+        "attribution": None if attribution is None
+        else {"words": [{"score": round(score, 5)} for _, score in attribution.words]},
     }
 
 
@@ -146,10 +161,13 @@ def base64_bytes(levels: NDArray[np.uint8]) -> str:
 
 def prediction_part(attribution: Attribution) -> str:
     """The words, to be tinted by the script, and their scores as a table."""
-    rows = "".join(f'<tr><th scope="row">{escape(word.text)}</th><td>{word.part}</td><td class="n">{score:+.4f}</td></tr>'
+    rows = "".join(f'<tr><th scope="row">{escape(word.text)}</th><td>{word.part}</td><td '
+                   f'class="n">{score:+.4f}</td></tr>'
                    for word, score in sorted(attribution.words, key=lambda word_score: -abs(word_score[1])))
-    return (f'<p>{escape(attribution.sentence())}</p><p class="words">{text_with_words(attribution)}</p><p class="note">Blue words support the label, red ones oppose it. '
-            f'{escape(attribution.method_sentence())}</p><details><summary>All words</summary><table><thead><tr><th scope="col">word</th><th scope="col">of</th>'
+    return (f'<p>{escape(attribution.sentence())}</p><p class="words">{text_with_words(attribution)}</p><p '
+            'class="note">Blue words support the label, red ones oppose it. '
+            f'{escape(attribution.method_sentence())}</p><details><summary>All words</summary><table><thead><tr><th '
+            'scope="col">word</th><th scope="col">of</th>'
             f'<th scope="col" class="n">score</th></tr></thead><tbody>{rows}</tbody></table></details>')
 
 
@@ -163,19 +181,27 @@ def text_with_words(attribution: Attribution) -> str:
             part, position = word.part, 0
         has_characters = word.end > word.begin  # else the tokenizer knows no characters
         gap = text[position:word.begin] if has_characters else " "
-        parts.append(f"{escape(gap)}<span data-word>{escape(text[max(position, word.begin):word.end] if has_characters else word.text)}</span>")
+        (parts.append(f"{escape(gap)}<span "
+                     f"data-word>{escape(text[max(position, word.begin):word.end] if has_characters else word.text)}</span>"))
         position = word.end
     return "".join(parts)
 
 
 def tables_part(inspection: Inspection, patterns: list[HeadPattern]) -> str:
     """Tokens and heads as tables, for readers who do not see pictures."""
-    tokens = "".join(f'<tr><td class="n">{index}</td><th scope="row">{escape(token.piece)}</th><td class="n">{token.id}</td><td>{escape(inspection.encoded.source(token))}'
-                     f'</td><td class="n">{token.segment}</td><td>{token.part or "special"}</td></tr>' for index, token in enumerate(inspection.tokens))
+    tokens = "".join(f'<tr><td class="n">{index}</td><th scope="row">{escape(token.piece)}</th><td '
+                     f'class="n">{token.id}</td><td>{escape(inspection.encoded.source(token))}'
+                     f'</td><td class="n">{token.segment}</td><td>{token.part or "special"}</td></tr>'
+                     for index, token in enumerate(inspection.tokens))
     shares = "".join(f'<th scope="col" class="n">{name}</th>' for name in PATTERN_NAMES)
     heads = "".join(f'<tr><td class="n">{pattern.layer}</td><td class="n">{pattern.head}</td><td>{pattern.name}</td>'
-                    + "".join(f'<td class="n">{share:.2f}</td>' for share in pattern.shares) + f'<td class="n">{pattern.breadth:.1f}</td></tr>' for pattern in patterns)
-    head_table = (f'<details><summary>What each head attends to</summary><table><thead><tr><th scope="col" class="n">layer</th><th scope="col" class="n">head</th>'
-                  f'<th scope="col">mostly</th>{shares}<th scope="col" class="n">tokens at once</th></tr></thead><tbody>{heads}</tbody></table></details>') if patterns else ""
-    return (f'<details><summary>Tokens</summary><table><thead><tr><th scope="col" class="n">index</th><th scope="col">piece</th><th scope="col" class="n">id</th>'
-            f'<th scope="col">characters</th><th scope="col" class="n">segment</th><th scope="col">of</th></tr></thead><tbody>{tokens}</tbody></table></details>{head_table}')
+                    + "".join(f'<td class="n">{share:.2f}</td>' for share in pattern.shares)
+                    + f'<td class="n">{pattern.breadth:.1f}</td></tr>' for pattern in patterns)
+    head_table = ('<details><summary>What each head attends to</summary><table><thead><tr><th scope="col" '
+                  'class="n">layer</th><th scope="col" class="n">head</th>'
+                  f'<th scope="col">mostly</th>{shares}<th scope="col" class="n">tokens at '
+                  f'once</th></tr></thead><tbody>{heads}</tbody></table></details>') if patterns else ""
+    return ('<details><summary>Tokens</summary><table><thead><tr><th scope="col" class="n">index</th><th '
+            'scope="col">piece</th><th scope="col" class="n">id</th>'
+            '<th scope="col">characters</th><th scope="col" class="n">segment</th><th '
+            f'scope="col">of</th></tr></thead><tbody>{tokens}</tbody></table></details>{head_table}')

@@ -35,7 +35,8 @@ def inspect(model: Model, text: str, pair: str | None = None, *, layers: Sequenc
     token_count = len(encoded.tokens)
     attention_bytes = 4 * model.info.layers * head_count * token_count * token_count
     if attentions and attention_bytes > MAX_ATTENTION_BYTES:
-        raise UserError(f"The attentions of {token_count:,} tokens in {model.info.layers} layers of {head_count} heads are "
+        raise UserError(f"The attentions of {token_count:,} tokens in {model.info.layers} layers of {head_count} heads "
+                        "are "
                         f"{attention_bytes / 1e9:.0f} GB of numbers; that is too much to hold.",
                         fix="Inspect a shorter text, or leave attentions out (--no-attentions).", exit=Exit.DATA)
     states, weights = states_and_attentions(model, encoded.feature, attentions=attentions)
@@ -45,7 +46,8 @@ def inspect(model: Model, text: str, pair: str | None = None, *, layers: Sequenc
     attention_layers = [layer for layer in layer_numbers if layer > 0] if attentions else []
     all_attentions = np.zeros((0, len(head_numbers), token_count, token_count), dtype=np.float32)
     if attention_layers:
-        all_attentions = np.stack([weights[layer - 1][head_indices].float().cpu().numpy() for layer in attention_layers])
+        all_attentions = np.stack([weights[layer - 1][head_indices].float().cpu().numpy()
+                                   for layer in attention_layers])
     return Inspection(model.info.reference, encoded, layer_numbers, head_numbers, hidden_states, all_attentions)
 
 
@@ -62,8 +64,10 @@ def checked_numbers(numbers: Sequence[int] | None, valid: range, kind: str, refe
     for number in numbers:
         if number not in valid:
             note = " (0 is the embeddings)" if kind == "layer" else ""
-            raise UserError(f"{reference} has {kind}s {valid[0]} to {valid[-1]}{note}, but {kind} {number} was asked for.",
+            raise UserError(f"{reference} has {kind}s {valid[0]} to {valid[-1]}{note}, but {kind} {number} was asked "
+                            "for.",
                             fix=f"Choose among {valid[0]} to {valid[-1]}.")
     if not numbers:
-        raise UserError(f"At least one {kind} is needed, but none was named.", fix=f"Choose among {valid[0]} to {valid[-1]}.")
+        raise UserError(f"At least one {kind} is needed, but none was named.",
+                        fix=f"Choose among {valid[0]} to {valid[-1]}.")
     return tuple(sorted(set(numbers)))

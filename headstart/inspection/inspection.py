@@ -21,8 +21,8 @@ class Inspection:
 
     `layers` are the layers of `hidden_states` (N, T, W) float32: 0 is what goes into the first layer, n what comes out
     of layer n. `attentions` (M, H, T, T) float32 are the weights of the layers from 1 on among them and of `heads`
-    (numbered from 1): row i holds what token i looks at, and sums to 1 (to less in Transformer-XL, which looks at an empty
-    memory too). Empty where they were left out.
+    (numbered from 1): row i holds what token i looks at, and sums to 1 (to less in Transformer-XL, which looks at an
+    empty memory too). Empty where they were left out.
     """
 
     model: str
@@ -43,7 +43,9 @@ class Inspection:
         return tuple(layer for layer in self.layers if layer > 0) if self.attentions.size else ()
 
     def to_tuple(self) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-        """(hidden_states, attentions) as tuples of tensors, (1, T, W) and (1, H, T, T), like `model(ids)[-2:]` before transformers 4."""
+        """(hidden_states, attentions) as tuples of tensors, (1, T, W) and (1, H, T, T), like `model(ids)[-2:]` before
+        transformers 4.
+        """
         import torch
 
         return (tuple(torch.from_numpy(states[None].copy()) for states in self.hidden_states),
@@ -52,6 +54,7 @@ class Inspection:
     def json(self) -> dict[str, Json]:
         """Tokens and shapes, without the numbers."""
         pair: dict[str, Json] = {} if self.encoded.pair is None else {"pair": self.encoded.pair}
-        return {"model": self.model, "text": self.encoded.text, **pair, "tokens": [token.json() for token in self.tokens],
+        return {"model": self.model, "text": self.encoded.text, **pair,
+                "tokens": [token.json() for token in self.tokens],
                 "layers": list(self.layers), "heads": list(self.heads), "hidden_states": list(self.hidden_states.shape),
                 "attentions": list(self.attentions.shape)}

@@ -31,7 +31,9 @@ REACHED_SHARE = 0.95  # of the last layer's score
 
 @dataclass(frozen=True)
 class LayerScores:
-    """One layer's scores on the test rows; `difference_from_last` is its macro F1 minus the last layer's, on the same rows."""
+    """One layer's scores on the test rows; `difference_from_last` is its macro F1 minus the last layer's, on the same
+    rows.
+    """
 
     number: int
     macro_f1: Interval
@@ -61,13 +63,15 @@ class Probe:
         if not reached:
             return "The last layer's macro F1 is 0: it holds nothing about these labels."
         share = 100 * (self.share(reached[0]) or 0.0)
-        return (f"The first with {100 * REACHED_SHARE:.0f} % of the last layer's macro F1 or more: {layer_name(reached[0])} "
+        return (f"The first with {100 * REACHED_SHARE:.0f} % of the last layer's macro F1 or more: "
+                f"{layer_name(reached[0])} "
                 f"({share:.0f} %). The best: {layer_name(best)} ({best.macro_f1.value or 0.0:.3f}).")
 
     def json(self) -> dict[str, Json]:
         """As the command line prints it."""
         layers = [{"layer": layer.number, "macro_f1": vars(layer.macro_f1), "accuracy": vars(layer.accuracy),
-                   "minus_last": vars(layer.difference_from_last), "share_of_last": self.share(layer)} for layer in self.layers]
+                   "minus_last": vars(layer.difference_from_last), "share_of_last": self.share(layer)}
+                  for layer in self.layers]
         return {"layers": layers, "majority_macro_f1": self.majority, "labels": list(self.labels),
                 "learned_from": self.train_rows, "judged_on": self.test_rows}
 
@@ -118,13 +122,15 @@ def probe(states: NDArray[np.float32], labels: Sequence[str], subjects: Ints, *,
     names, gold = np.unique(np.asarray(labels, dtype=object), return_inverse=True)
     train, test = split_rows(subjects, gold, SPLIT_SHARES, seed)
     if len(names) < 2 or not len(test):
-        raise UserError(f"A probe needs two labels or more and rows to evaluate on, but {len(gold)} rows have {len(names)} of them.",
+        raise UserError(f"A probe needs two labels or more and rows to evaluate on, but {len(gold)} rows have "
+                        f"{len(names)} of them.",
                         fix="Give more rows.", exit=Exit.DATA)
     predictions = [predict_layer(table[train], gold[train], table[test], len(names), seed) for table in states]
     majority_predictions = np.full(len(test), np.bincount(gold[train], minlength=len(names)).argmax())
     scorer = probe_scorer(gold[test], [*predictions, majority_predictions], len(names))
     scores = intervals.bootstrap(scorer, len(test), resamples, seed)
-    layers = [LayerScores(layer, scores[f"macro_f1 {layer}"], scores[f"accuracy {layer}"], scores[f"difference {layer}"])
+    layers = [LayerScores(layer, scores[f"macro_f1 {layer}"], scores[f"accuracy {layer}"],
+                          scores[f"difference {layer}"])
               for layer in range(len(predictions))]
     majority = scores[f"macro_f1 {len(predictions)}"].value or 0.0
     return Probe(tuple(layers), majority, tuple(map(str, names)), len(train), len(test))

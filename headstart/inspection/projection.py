@@ -16,8 +16,9 @@ Floats = NDArray[np.float64]
 def principal_maps(states: NDArray[Any], ordinary: NDArray[np.bool_]) -> tuple[Floats, Floats]:
     """Each layer's tokens on their two principal components, (N, T, 2), and the share of variance these hold, (N, 2).
 
-    The components are those of the `ordinary` tokens: special ones often lie so far out that little else would be visible.
-    Each map is rotated to fit the one before (orthogonal Procrustes, Schönemann 1966), so that a token does not jump about.
+    The components are those of the `ordinary` tokens: special ones often lie so far out that little else would be
+    visible. Each map is rotated to fit the one before (orthogonal Procrustes, Schönemann 1966), so that a token does
+    not jump about.
     """
     included = ordinary if ordinary.sum() > 1 else np.ones_like(ordinary)
     maps: list[Floats] = []
@@ -46,7 +47,8 @@ def similarities(states: NDArray[Any]) -> Floats:
 
 
 def layer_similarities(states: NDArray[Any]) -> Floats:
-    """Cosine of each token's state with its state in the layer before, (N - 1, T): how much a layer leaves as it was."""
+    """Cosine of each token's state with its state in the layer before, (N - 1, T): how much a layer leaves as it was.
+    """
     normalized = states.astype(np.float64)
     normalized /= np.maximum(np.linalg.norm(normalized, axis=-1, keepdims=True), 1e-12)
     cosines: Floats = (normalized[1:] * normalized[:-1]).sum(axis=-1)

@@ -38,13 +38,14 @@ def states_and_attentions(model: Model, feature: Feature, *, attentions: bool) -
 def record_outputs(model: Model, *, attentions: bool) -> Iterator[list[Any]]:
     """For a while the backbone returns all its states (and attentions); its outputs are added to the list.
 
-    The inputs stay those that the model builds for a prediction: one hook adds the flags to the arguments, another keeps the
-    output. Attention functions that never form their weights (ours, torch's own) give way to the eager one.
+    The inputs stay those that the model builds for a prediction: one hook adds the flags to the arguments, another
+    keeps the output. Attention functions that never form their weights (ours, torch's own) give way to the eager one.
     """
     outputs: list[Any] = []
     backbone = model.module.base_model
 
-    def request_outputs(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def request_outputs(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...],
+                                                                                        dict[str, Any]]:
         """A forward pre-hook."""
         return args, kwargs | {"output_hidden_states": True, "output_attentions": attentions, "return_dict": True}
 
@@ -52,7 +53,8 @@ def record_outputs(model: Model, *, attentions: bool) -> Iterator[list[Any]]:
         """A forward hook."""
         outputs.append(output)
 
-    hooks = [backbone.register_forward_pre_hook(request_outputs, with_kwargs=True), backbone.register_forward_hook(record_output)]
+    hooks = [backbone.register_forward_pre_hook(request_outputs, with_kwargs=True),
+             backbone.register_forward_hook(record_output)]
     try:
         with eager_attention(model.module) if attentions else contextlib.nullcontext():
             yield outputs

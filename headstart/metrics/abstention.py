@@ -34,7 +34,9 @@ class RiskCoverageCurve:
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """A threshold with its coverage and risk on the answers that it was chosen on; `risk_high` is the risk's upper 95 % bound (Wilson)."""
+    """A threshold with its coverage and risk on the answers that it was chosen on; `risk_high` is the risk's upper 95 %
+    bound (Wilson).
+    """
 
     threshold: float
     coverage: float
@@ -48,10 +50,13 @@ class OperatingPoint:
 
 
 def risk_coverage_curve(confidences: Sequence[float], correct: Sequence[bool | float]) -> RiskCoverageCurve:
-    """Risk over coverage of answers; `correct` is whether each is right, or how far (0 to 1). Raises ValueError for none, or for NaN."""
+    """Risk over coverage of answers; `correct` is whether each is right, or how far (0 to 1). Raises ValueError for
+    none, or for NaN.
+    """
     scores, correctness = np.asarray(confidences, dtype=np.float64), np.asarray(correct, dtype=np.float64)
     if not len(scores) or len(scores) != len(correctness) or np.isnan(scores).any() or np.isnan(correctness).any():
-        raise ValueError(f"{len(scores)} confidences and {len(correctness)} answers: as many of each were expected, all numbers, "
+        raise ValueError(f"{len(scores)} confidences and {len(correctness)} answers: as many of each were expected, "
+                         "all numbers, "
                          "at least one")
     order = np.argsort(-scores, kind="stable")
     scores, wrong = scores[order], np.cumsum(1 - correctness[order])
@@ -77,7 +82,9 @@ def oracle_area(correct: Sequence[bool | float]) -> float:
 
 
 def point_at_coverage(curve: RiskCoverageCurve, coverage: float) -> OperatingPoint:
-    """The threshold with the lowest risk that still gives at least this share of the answers; the higher coverage of equals."""
+    """The threshold with the lowest risk that still gives at least this share of the answers; the higher coverage of
+    equals.
+    """
     eligible = np.flatnonzero(curve.coverage >= min(coverage, 1.0) - 1e-12)
     lowest = curve.risk[eligible].min()
     return operating_point(curve, int(eligible[curve.risk[eligible] <= lowest + 1e-12][-1]))
@@ -92,30 +99,38 @@ def point_at_risk(curve: RiskCoverageCurve, risk: float) -> OperatingPoint | Non
 def operating_point(curve: RiskCoverageCurve, index: int) -> OperatingPoint:
     """One point of the curve."""
     risk, count = float(curve.risk[index]), round(curve.coverage[index] * curve.count)
-    return OperatingPoint(float(curve.thresholds[index]), float(curve.coverage[index]), risk, wilson_high(risk, count), count)
+    return OperatingPoint(float(curve.thresholds[index]), float(curve.coverage[index]), risk, wilson_high(risk, count),
+                          count)
 
 
 def wilson_high(share: float, count: int) -> float:
     """The upper end of the 95 % interval of a share of `count` (Wilson 1927)."""
     square = Z_95**2 / count
-    return min(1.0, (share + square / 2 + Z_95 * math.sqrt(share * (1 - share) / count + square / (4 * count))) / (1 + square))
+    return min(1.0, (share + square / 2 + Z_95 * math.sqrt(share * (1 - share) / count + square / (4 * count)))
+               / (1 + square))
 
 
-def apply_threshold(threshold: float, confidences: Sequence[float], correct: Sequence[bool | float]) -> dict[str, float]:
+def apply_threshold(threshold: float, confidences: Sequence[float],
+                    correct: Sequence[bool | float]) -> dict[str, float]:
     """Coverage and risk of a threshold on other answers than it was chosen on; risk is NaN where none is given."""
     scores, correctness = np.asarray(confidences, dtype=np.float64), np.asarray(correct, dtype=np.float64)
     is_answered = scores >= threshold
-    return {"coverage": float(is_answered.mean()), "risk": float(1 - correctness[is_answered].mean()) if is_answered.any() else math.nan}
+    return {"coverage": float(is_answered.mean()),
+            "risk": float(1 - correctness[is_answered].mean()) if is_answered.any() else math.nan}
 
 
-def figure(curves: Mapping[str, RiskCoverageCurve], *, name: str = "abstention", point: OperatingPoint | None = None) -> Figure:
+def figure(curves: Mapping[str, RiskCoverageCurve], *, name: str = "abstention",
+           point: OperatingPoint | None = None) -> Figure:
     """Risk over coverage, one line for each kind of confidence."""
     series = {}
     for kind, curve in curves.items():
         indices = np.unique(np.linspace(0, len(curve.risk) - 1, min(CURVE_POINTS, len(curve.risk))).round().astype(int))
-        series[f"{kind} (area {curve.area:.3f})"] = [[float(curve.coverage[index]), float(curve.risk[index])] for index in indices]
-    caption = "" if point is None else (f" At the confidence threshold {point.threshold:.3f}, {point.coverage:.0%} are answered, "
-                                        f"{point.risk:.1%} of these wrongly (at most {point.risk_high:.1%} with 95 % certainty).")
+        series[f"{kind} (area {curve.area:.3f})"] = [[float(curve.coverage[index]), float(curve.risk[index])]
+                                                     for index in indices]
+    caption = "" if point is None else (f" At the confidence threshold {point.threshold:.3f}, {point.coverage:.0%} are "
+                                        "answered, "
+                                        f"{point.risk:.1%} of these wrongly (at most {point.risk_high:.1%} with 95 % "
+                                        "certainty).")
     return Figure(name, "Risk-coverage curve", "curve",
                   {"x_title": "coverage: share of questions answered, the most confident first",
                    "y_title": "risk: share of these that are wrong", "series": series, "diagonal": False},

@@ -103,7 +103,8 @@ def matthews(hits: Floats, support: Floats, predicted_counts: Floats, total: Flo
     covariance = hits.sum(axis=1) * total - (support * predicted_counts).sum(axis=1)
     predicted_variance = total**2 - (predicted_counts**2).sum(axis=1)
     gold_variance = total**2 - (support**2).sum(axis=1)
-    correlation = divide_or_zero(covariance, np.sqrt(np.maximum(predicted_variance, 0)) * np.sqrt(np.maximum(gold_variance, 0)))
+    correlation = divide_or_zero(covariance, np.sqrt(np.maximum(predicted_variance, 0))
+                                 * np.sqrt(np.maximum(gold_variance, 0)))
     return np.where(np.isnan(total), np.nan, correlation)
 
 
@@ -154,7 +155,8 @@ def log_losses(gold: Ints, probabilities: Floats) -> Floats:
     """-ln of the probability of the gold class, (M,); a class without a probability has the smallest."""
     tiny = np.finfo(np.float64).eps
     has_probability = gold < probabilities.shape[1]
-    gold_probabilities = np.where(has_probability, probabilities[np.arange(len(gold)), np.where(has_probability, gold, 0)], 0.0)
+    gold_probabilities = np.where(has_probability,
+                                  probabilities[np.arange(len(gold)), np.where(has_probability, gold, 0)], 0.0)
     losses: Floats = -np.log(np.clip(gold_probabilities, tiny, 1 - tiny))
     return losses
 
@@ -190,7 +192,8 @@ def undefined_reason(name: str, gold: Ints, predicted: Ints, classes: int) -> st
 def per_class(gold: Ints, predicted: Ints, classes: int) -> dict[str, NDArray[Any]]:
     """precision, recall, f1, support and predicted of each class, (C,) each."""
     all_classes = max(classes, int(gold.max(initial=0)) + 1)
-    hits, support, predicted_counts = (counts[0] for counts in class_counts(gold, predicted, np.ones((1, len(gold))), all_classes))
+    hits, support, predicted_counts = (counts[0] for counts in class_counts(gold, predicted, np.ones((1, len(gold))),
+                                                                            all_classes))
     return {name: values[:classes] for name, values in {
         "precision": divide_or_zero(hits, predicted_counts), "recall": divide_or_zero(hits, support),
         "f1": divide_or_zero(2 * hits, support + predicted_counts), "support": support.astype(np.int64),

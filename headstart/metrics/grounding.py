@@ -1,17 +1,20 @@
-"""Whether an answer's sentences are grounded in the passages that it was written from, and which passages each one cites.
+"""Whether an answer's sentences are grounded in the passages that it was written from, and which passages each one
+cites.
 
 The support that a passage gives a sentence is a number from 0 to 1:
 
     support = (2 · content + quoted) / 3, halved where the sentence has a number or a name that the passage lacks
 
-`content` is the share of the sentence's content words (all but stop words; stems) that the passage has; `quoted` the share of
-its words in runs of three or more that stand in the passage as they are (of a shorter sentence: content). A number that is
-wrong is a content word that is missing, so such a sentence stays below THRESHOLD however much of it is copied. It is words that
-are compared, not what they mean: a "not" that was added or left out is not seen. A sentence without content words claims
+`content` is the share of the sentence's content words (all but stop words; stems) that the passage has; `quoted` the
+share of its words in runs of three or more that stand in the passage as they are (of a shorter sentence: content). A
+number that is
+wrong is a content word that is missing, so such a sentence stays below THRESHOLD however much of it is copied. It is
+words that are compared, not what they mean: a "not" that was added or left out is not seen. A sentence without content
+words claims
 nothing and has no support (NaN).
 
-What stands in a passage is text and nothing else: an order in it is not obeyed, and a citation mark in it ("[9]") cites nothing.
-M examples, R weightings.
+What stands in a passage is text and nothing else: an order in it is not obeyed, and a citation mark in it ("[9]") cites
+nothing. M examples, R weightings.
 """
 
 from __future__ import annotations
@@ -31,7 +34,8 @@ from headstart.text.sentences import sentence_spans
 from headstart.text.stopwords import STOPWORDS
 from headstart.text.words import tokenize_words
 
-SupportScorer = Callable[[Sequence[tuple[str, str]]], Sequence[float]]  # (passage, sentence) pairs -> support of each, 0 to 1
+# (passage, sentence) pairs -> support of each, 0 to 1
+SupportScorer = Callable[[Sequence[tuple[str, str]]], Sequence[float]]
 Floats = NDArray[np.float64]
 NAN = float("nan")
 THRESHOLD = 0.5  # support from which a passage supports a sentence
@@ -41,11 +45,14 @@ QUOTE_WORDS = 3  # words of a quotation
 CITATION_MARK = re.compile(r"[^\S\n]*\[\d{1,3}(?:\s*[,;]\s*\d{1,3})*\]")
 NUMBER = re.compile(r"\d+")
 DEFINITIONS = {
-    "grounding": "mean support of the sentences that claim something by the passages they cite, 0 for one that cites none (Gao et al. 2023 "
+    "grounding": "mean support of the sentences that claim something by the passages they cite, 0 for one that cites "
+                 "none (Gao et al. 2023 "
                  "ask an entailment model; here words are compared, see headstart/metrics/grounding.py)",
-    "citation_precision": f"share of citations whose passage supports the sentence (support of {THRESHOLD:g} or more); where the writer "
+    "citation_precision": f"share of citations whose passage supports the sentence (support of {THRESHOLD:g} or more); "
+                          "where the writer "
                           "cited nothing, passages are cited because they do",
-    "citation_recall": f"share of the sentences that claim something with a citation whose passage supports them ({THRESHOLD:g} or more)",
+    "citation_recall": "share of the sentences that claim something with a citation whose passage supports them "
+                       f"({THRESHOLD:g} or more)",
     "cited_by_writer": "share of answers in which the model itself cites a passage",
     "false_marks": "share of the generated citations that name no passage; they are removed from the text",
 }
@@ -105,7 +112,8 @@ def word_support(sentence: str, passage: str) -> float:
     passage_words = set(content_words(passage))
     shared = sum(word in passage_words for word in claim_words) / len(claim_words)
     sentence_words = tokenize_words(sentence)
-    quoted = copied_share(sentence_words, tokenize_words(passage), size=QUOTE_WORDS) if len(sentence_words) >= QUOTE_WORDS else shared
+    quoted = copied_share(sentence_words, tokenize_words(passage),
+                          size=QUOTE_WORDS) if len(sentence_words) >= QUOTE_WORDS else shared
     unsupported = unsupported_numbers(sentence, passage) or unsupported_names(sentence, passage)
     return (2 * shared + quoted) / 3 * (0.5 if unsupported else 1.0)
 
@@ -115,8 +123,10 @@ def word_supports(pairs: Sequence[tuple[str, str]]) -> list[float]:
     return [word_support(sentence, passage) for passage, sentence in pairs]
 
 
-def cite(text: str, passages: Sequence[str], *, scorer: SupportScorer = word_supports, threshold: float = THRESHOLD) -> CitedText:
-    """An answer with the citations of each sentence: the marks that the writer wrote, else the passages that support it best.
+def cite(text: str, passages: Sequence[str], *, scorer: SupportScorer = word_supports,
+         threshold: float = THRESHOLD) -> CitedText:
+    """An answer with the citations of each sentence: the marks that the writer wrote, else the passages that support it
+    best.
 
     Marks that name no passage are removed and counted.
     """
@@ -134,11 +144,14 @@ def cite(text: str, passages: Sequence[str], *, scorer: SupportScorer = word_sup
         claims = bool(content_words(stripped[start:end]))
         cited_supports = tuple(float(np.nan_to_num(sentence_supports[number - 1])) for number in citations)
         cited_sentences.append(CitedSentence(stripped[start:end], tuple(citations), cited_supports, claims))
-    return CitedText(stripped, tuple(cited_sentences), len(marks), sum(not 1 <= number <= len(passages) for _, number in marks))
+    return CitedText(stripped, tuple(cited_sentences), len(marks),
+                     sum(not 1 <= number <= len(passages) for _, number in marks))
 
 
 def best_passages(supports: Floats, threshold: float) -> list[int]:
-    """The numbers of the passages that support a sentence best, at most MAX_CITATIONS, ascending; none where none reaches the threshold."""
+    """The numbers of the passages that support a sentence best, at most MAX_CITATIONS, ascending; none where none
+    reaches the threshold.
+    """
     finite = np.nan_to_num(supports, nan=-1.0)
     order = [int(index) for index in np.argsort(-finite, kind="stable")[:MAX_CITATIONS]]
     return sorted(index + 1 for index in order if finite[index] >= max(threshold, finite[order[0]] - CITATION_MARGIN))
@@ -150,8 +163,8 @@ def measures(cited: CitedText, *, threshold: float = THRESHOLD) -> dict[str, flo
     supports = [value for sentence in cited.sentences for value in sentence.supports]
     supported = [any(value >= threshold for value in sentence.supports) for sentence in claiming]
     return {
-        "grounding": float(np.mean([max(sentence.supports, default=0.0) for sentence in claiming])) if claiming else NAN,
-        "citation_precision": float(np.mean([value >= threshold for value in supports])) if supports else NAN,
+        "grounding": float(np.mean([max(sentence.supports, default=0.0) for sentence in claiming])) if claiming
+        else NAN, "citation_precision": float(np.mean([value >= threshold for value in supports])) if supports else NAN,
         "citation_recall": float(np.mean(supported)) if claiming else NAN,
         "cited_by_writer": float(cited.marks > cited.false_marks) if claiming else NAN,
         "false_marks": cited.false_marks / cited.marks if cited.marks else NAN,

@@ -44,7 +44,8 @@ def resample_weights(rows: int, resamples: int, seed: int, groups: NDArray[np.in
         yield block if groups is None else block[:, groups]
 
 
-def bootstrap(score: Scorer, rows: int, resamples: int, seed: int, groups: NDArray[np.int64] | None = None) -> dict[str, Interval]:
+def bootstrap(score: Scorer, rows: int, resamples: int, seed: int,
+              groups: NDArray[np.int64] | None = None) -> dict[str, Interval]:
     """Every score on the rows as they are, with its interval over the resamples (none when `resamples` is 0)."""
     point = score(np.ones((1, rows)))
     blocks: dict[str, list[NDArray[Any]]] = {name: [] for name in point}
@@ -81,7 +82,8 @@ def paired_bootstrap(first: Scorer, second: Scorer, rows: int, resamples: int, s
     return bootstrap(difference, rows, resamples, seed, groups)
 
 
-def signature(name: str, definition: str, rows: int, resamples: int, seed: int, groups: NDArray[np.int64] | None) -> str:
+def signature(name: str, definition: str, rows: int, resamples: int, seed: int,
+              groups: NDArray[np.int64] | None) -> str:
     """How a score was computed, in one line, so that two can be compared."""
     grouping = "" if groups is None else f" over {int(groups.max()) + 1} groups"
     method = f"bootstrap {resamples} percentile 95%{grouping} seed {seed}" if resamples else "no interval"

@@ -28,12 +28,14 @@ def measures(surprise: float, tokens: int, text: str) -> dict[str, float]:
 
 
 def scores(measures: Any, weights: Floats) -> dict[str, NDArray[Any]]:
-    """perplexity, word_perplexity, bits_per_byte, (R,): inf where exp overflows, NaN where there is nothing to divide by.
+    """perplexity, word_perplexity, bits_per_byte, (R,): inf where exp overflows, NaN where there is nothing to divide
+    by.
 
     A surprise that is no number makes every score NaN that its document counts for; it is never left out.
     """
     total = weighted_sum(measures["surprise"], weights)
-    means = {name: divide_or_nan(total, weights @ np.asarray(measures[count], dtype=np.float64)) for name, count in COUNTS.items()}
+    means = {name: divide_or_nan(total, weights @ np.asarray(measures[count], dtype=np.float64))
+             for name, count in COUNTS.items()}
     with np.errstate(over="ignore"):
         return {"perplexity": np.exp(means["perplexity"]), "word_perplexity": np.exp(means["word_perplexity"]),
                 "bits_per_byte": means["bits_per_byte"] / math.log(2)}
@@ -68,5 +70,6 @@ def undefined_reason(name: str, measures: Any) -> str:
     if not count:
         return f"there are no {COUNTS[name]}"
     if name != "bits_per_byte" and surprise.sum() / count > MAX_EXPONENT:
-        return f"the mean loss is {surprise.sum() / count:.0f} nats; exp of more than {MAX_EXPONENT:.0f} is larger than any number here"
+        return (f"the mean loss is {surprise.sum() / count:.0f} nats; exp of more than {MAX_EXPONENT:.0f} is larger "
+                "than any number here")
     return ""

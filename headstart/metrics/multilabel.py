@@ -17,7 +17,8 @@ Floats = NDArray[np.float64]
 DEFINITIONS = {
     "macro_f1": "mean over the labels present (those unseen in training as one, never predicted) of "
                 "2·precision·recall/(precision+recall), at each label's threshold",
-    "micro_f1": "F1 over all rows and labels together (those unseen in training as one, never predicted), at each label's threshold",
+    "micro_f1": "F1 over all rows and labels together (those unseen in training as one, never predicted), at each "
+                "label's threshold",
     "average_precision": "mean over the labels present of the area under precision and recall",
     "roc_auc": "mean over the labels present of the area under the ROC curve",
     "subset_accuracy": "share of rows whose whole set of labels is right",
@@ -28,7 +29,9 @@ DEFINITIONS = {
 
 def scores(gold: NDArray[np.bool_], predicted: NDArray[np.bool_], probabilities: Floats, unseen: NDArray[np.bool_],
            weights: Floats) -> dict[str, NDArray[Any]]:
-    """Every score, (R,): gold, predicted (M, C) bool, probabilities (M, C); unseen (M,): a gold label that training never showed."""
+    """Every score, (R,): gold, predicted (M, C) bool, probabilities (M, C); unseen (M,): a gold label that training
+    never showed.
+    """
     total = weights.sum(axis=1)
     gold_with_unseen, no_prediction = np.column_stack([gold, unseen]), np.zeros((len(gold), 1), dtype=bool)
     macro, micro = f1_scores(gold_with_unseen, np.column_stack([predicted, no_prediction]), weights)
@@ -50,7 +53,8 @@ def scores(gold: NDArray[np.bool_], predicted: NDArray[np.bool_], probabilities:
     }
 
 
-def f1_scores(gold: NDArray[np.bool_], predicted: NDArray[np.bool_], weights: Floats) -> tuple[NDArray[Any], NDArray[Any]]:
+def f1_scores(gold: NDArray[np.bool_], predicted: NDArray[np.bool_],
+              weights: Floats) -> tuple[NDArray[Any], NDArray[Any]]:
     """Macro F1 over labels that are gold or predicted, and micro F1; NaN where there is no label at all."""
     hits, support, predicted_counts = (np.einsum("rm,mc->rc", weights, indicators.astype(np.float64))
                                        for indicators in (gold & predicted, gold, predicted))
@@ -77,10 +81,12 @@ def best_threshold(gold: NDArray[np.bool_], probabilities: Floats) -> float:
     f1 = 2 * hits / (np.arange(1, len(order) + 1) + gold.sum())
     next_probabilities = np.append(sorted_probabilities[1:], 0.0)
     middle = (sorted_probabilities + next_probabilities) / 2
-    middle = np.where(middle > next_probabilities, middle, sorted_probabilities)  # between neighbouring floats there is no middle
+    # between neighbouring floats there is no middle
+    middle = np.where(middle > next_probabilities, middle, sorted_probabilities)
     best_f1 = f1[is_tie_end].max()
     ties = np.flatnonzero(is_tie_end & (f1 >= best_f1 - 1e-12))
-    low, high = next_probabilities[ties], sorted_probabilities[ties]  # any threshold in (low, high] gives the same predictions
+    # any threshold in (low, high] gives the same predictions
+    low, high = next_probabilities[ties], sorted_probabilities[ties]
     nearest = np.where((low < 0.5) & (high >= 0.5), 0.5, middle[ties])
     return float(nearest[np.argmin(np.abs(nearest - 0.5))])
 
@@ -100,4 +106,5 @@ def per_label(gold: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> dict[str
     """precision, recall, f1, support and predicted of each label, (C,) each."""
     hits, support, predicted_counts = (gold & predicted).sum(axis=0), gold.sum(axis=0), predicted.sum(axis=0)
     return {"precision": divide_or_zero(hits, predicted_counts), "recall": divide_or_zero(hits, support),
-            "f1": divide_or_zero(2 * hits, support + predicted_counts), "support": support, "predicted": predicted_counts}
+            "f1": divide_or_zero(2 * hits, support + predicted_counts), "support": support,
+            "predicted": predicted_counts}

@@ -16,5 +16,6 @@ def weighted_nanmean(values: NDArray[Any], weights: NDArray[np.float64]) -> NDAr
     numbers = np.asarray(values, dtype=np.float64)
     defined = ~np.isnan(numbers)
     total = weights[:, defined].sum(axis=1)
-    means: NDArray[Any] = np.divide(weights[:, defined] @ numbers[defined], total, out=np.full(len(total), np.nan), where=total > 0)
+    means: NDArray[Any] = np.divide(weights[:, defined] @ numbers[defined], total, out=np.full(len(total), np.nan),
+                                    where=total > 0)
     return means

@@ -1,7 +1,8 @@
 """Scores of ranked documents, one number a query.
 
-A query's documents are ranked best first; `gains` says how much each relevant one is worth (1 where there are no grades).
-A document that is listed twice counts at its first rank. A query without a relevant document has no score (NaN) and is
+A query's documents are ranked best first; `gains` says how much each relevant one is worth (1 where there are no
+grades). A document that is listed twice counts at its first rank. A query without a relevant document has no score
+(NaN) and is
 left out of the means. M queries, R weightings.
 """
 
@@ -20,7 +21,8 @@ Floats = NDArray[np.float64]
 Ranked = Sequence[Sequence[Hashable]]
 Gains = Sequence[Mapping[Hashable, float]]
 DEFINITIONS = {
-    "ndcg_10": "sum of gain / log2(rank + 1) over the first 10 ranks / the same of the best order (Järvelin and Kekäläinen 2002)",
+    "ndcg_10": "sum of gain / log2(rank + 1) over the first 10 ranks / the same of the best order (Järvelin and "
+               "Kekäläinen 2002)",
     "recall_10": "share of the relevant documents that are among the first 10",
     "mrr": "mean of 1 / rank of the first relevant document, 0 where none is listed",
 }
@@ -29,7 +31,8 @@ REASON = "no query has a relevant document"
 
 def per_query(ranked: Ranked, gains: Gains) -> dict[str, Floats]:
     """ndcg_10, recall_10 and mrr of every query, (M,) each; they are measures for `scores`."""
-    return {"ndcg_10": ndcg(ranked, gains, k=10), "recall_10": recall(ranked, gains, k=10), "mrr": reciprocal_rank(ranked, gains)}
+    return {"ndcg_10": ndcg(ranked, gains, k=10), "recall_10": recall(ranked, gains, k=10),
+            "mrr": reciprocal_rank(ranked, gains)}
 
 
 def scores(measures: Any, weights: Floats) -> dict[str, NDArray[Any]]:
@@ -61,7 +64,8 @@ def reciprocal_rank(ranked: Ranked, gains: Gains, *, k: int | None = None) -> Fl
     values = []
     for documents, document_gains in zip(ranked, gains, strict=True):
         relevant = relevant_documents(document_gains)
-        first_rank = next((rank for rank, document in enumerate(drop_repeats(documents)[:k], start=1) if document in relevant), None)
+        first_rank = next((rank for rank, document in enumerate(drop_repeats(documents)[:k], start=1)
+                           if document in relevant), None)
         values.append((1 / first_rank if first_rank else 0.0) if relevant else math.nan)
     return np.array(values, dtype=np.float64)
 

@@ -38,7 +38,8 @@ def scores(gold: Floats, predicted: Floats, weights: Floats) -> dict[str, NDArra
         "pearson": np.where(both_vary, correlation(broadcast[0], broadcast[1], weights), np.nan),
         "mse": squared / total,
         "mae": np.einsum("rm,m->r", weights, np.abs(error)) / total,
-        "r2": 1 - np.divide(squared, total_squares, out=np.full(len(total), np.nan), where=gold_varies & (total_squares > 0)),
+        "r2": 1 - np.divide(squared, total_squares, out=np.full(len(total), np.nan),
+                            where=gold_varies & (total_squares > 0)),
     }
 
 

@@ -31,16 +31,20 @@ DEFINITIONS = {
 def definition(name: str, *, stem: bool) -> str:
     """A score's definition with all that its value depends on, for its signature."""
     words = "Porter stems of words longer than 3 letters" if stem else "no stems"
-    return f"{DEFINITIONS[name]}; small letters, a-z and 0-9, {words}; the best of several references; mean over examples"
+    return (f"{DEFINITIONS[name]}; small letters, a-z and 0-9, {words}; the best of several references; mean over "
+            "examples")
 
 
 def tokenize(text: str, *, stem: bool) -> list[str]:
-    """Words in lower case: runs of a-z and 0-9; all else separates words. With `stem`, words longer than 3 letters as stems."""
+    """Words in lower case: runs of a-z and 0-9; all else separates words. With `stem`, words longer than 3 letters as
+    stems.
+    """
     words = WORD.findall(text.lower())
     return [stem_of(word) if len(word) > 3 else word for word in words] if stem else words
 
 
-def per_example(predictions: Sequence[str], references: Sequence[Sequence[str]], *, stem: bool = False) -> dict[str, Floats]:
+def per_example(predictions: Sequence[str], references: Sequence[Sequence[str]], *,
+                stem: bool = False) -> dict[str, Floats]:
     """Every score of every example against its references, (M,) each; they are measures for `scores`."""
     rows = [rouge(text, golds, stem=stem) for text, golds in zip(predictions, references, strict=True)]
     return {name: np.array([row[name] for row in rows], dtype=np.float64) for name in NAMES}
@@ -57,7 +61,8 @@ def rouge(predicted: str, references: Sequence[str], *, stem: bool = False) -> d
     fractions = {
         "rouge1": max(ngram_f_measure(predicted_words, words, 1) for words in reference_words),
         "rouge2": max(ngram_f_measure(predicted_words, words, 2) for words in reference_words),
-        "rougeL": max(f_measure(lcs_length(words, predicted_words), len(predicted_words), len(words)) for words in reference_words),
+        "rougeL": max(f_measure(lcs_length(words, predicted_words), len(predicted_words), len(words))
+                      for words in reference_words),
         "rougeLsum": max(summary_lcs(lines, predicted_lines) for lines in reference_lines)}
     return {name: 100 * fraction for name, fraction in fractions.items()}
 
@@ -144,7 +149,8 @@ def lcs_indices(gold: Sequence[str], predicted: Sequence[str]) -> list[int]:
 
 
 def summary_lcs(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -> float:
-    """F-measure of summaries (Lin 2004, section 3.2): a gold sentence's words that are common with any predicted sentence.
+    """F-measure of summaries (Lin 2004, section 3.2): a gold sentence's words that are common with any predicted
+    sentence.
 
     A word counts at most as often as either text has it.
     """

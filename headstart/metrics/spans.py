@@ -55,14 +55,16 @@ def overlaps_with_type(first: Span, second: Span) -> bool:
 
 
 def error_counts(gold: Sequence[Span], predicted: Sequence[Span]) -> dict[str, int]:
-    """Wrong type (same borders), wrong border (shared words, same type), missed and spurious: all that are not right."""
+    """Wrong type (same borders), wrong border (shared words, same type), missed and spurious: all that are not right.
+    """
     exact = set(gold) & set(predicted)
     missed, spurious = sorted(set(gold) - exact), sorted(set(predicted) - exact)
     counts = Counter({"wrong_type": 0, "wrong_border": 0})
     for kind in ("wrong_type", "wrong_border"):
         for span in list(spurious):
             match = next((candidate for candidate in missed
-                          if (candidate[:2] == span[:2] if kind == "wrong_type" else overlaps_with_type(candidate, span))), None)
+                          if (candidate[:2] == span[:2] if kind == "wrong_type"
+                              else overlaps_with_type(candidate, span))), None)
             if match is not None:
                 missed.remove(match)
                 spurious.remove(span)
@@ -81,7 +83,8 @@ def scores(measures: Any, weights: Floats) -> dict[str, NDArray[Any]]:
 
 def divide_or_nan(numerator: NDArray[Any], denominator: NDArray[Any]) -> NDArray[Any]:
     """numerator / denominator, NaN where the denominator is 0."""
-    quotient: NDArray[Any] = np.divide(numerator, denominator, out=np.full(len(numerator), np.nan), where=denominator > 0)
+    quotient: NDArray[Any] = np.divide(numerator, denominator, out=np.full(len(numerator), np.nan),
+                                       where=denominator > 0)
     return quotient
 
 

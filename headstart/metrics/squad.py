@@ -34,7 +34,8 @@ def max_token_f1(predicted: str, golds: Sequence[str], *, empty_matches: bool) -
 
     `empty_matches`: two answers without any word agree (SQuAD 2.0); they do not in 1.1.
     """
-    return max(token_f1(normalise_answer(predicted).split(), normalise_answer(gold).split(), empty_matches) for gold in golds)
+    return max(token_f1(normalise_answer(predicted).split(), normalise_answer(gold).split(), empty_matches)
+               for gold in golds)
 
 
 def token_f1(predicted: Sequence[str], gold: Sequence[str], empty_matches: bool) -> float:
@@ -55,7 +56,8 @@ def scores(measures: Any, weights: Floats) -> dict[str, NDArray[Any]]:
     """
     answerable = measures["answerable"].astype(bool)
     f1, exact = measures["f1"].astype(np.float64), measures["exact"].astype(np.float64)
-    best_f1, threshold = best_threshold(f1, answerable, measures["answered"].astype(bool), measures["no_answer"], weights)
+    best_f1, threshold = best_threshold(f1, answerable, measures["answered"].astype(bool), measures["no_answer"],
+                                        weights)
     return {
         "f1": weighted_mean(f1, weights),
         "exact_match": weighted_mean(exact, weights),
@@ -70,7 +72,8 @@ def scores(measures: Any, weights: Floats) -> dict[str, NDArray[Any]]:
 def weighted_mean(values: Floats, weights: Floats) -> NDArray[Any]:
     """Weighted means, (R,); NaN without rows."""
     total = weights.sum(axis=1)
-    means: NDArray[Any] = np.divide(np.einsum("rm,m->r", weights, values), total, out=np.full(len(total), np.nan), where=total > 0)
+    means: NDArray[Any] = np.divide(np.einsum("rm,m->r", weights, values), total, out=np.full(len(total), np.nan),
+                                    where=total > 0)
     return means
 
 
@@ -91,8 +94,10 @@ def best_threshold(f1: Floats, answerable: NDArray[np.bool_], is_answered: NDArr
 
 
 DEFINITIONS = {
-    "f1": "mean over questions of the best F1 of words shared with a gold answer (SQuAD 2.0; 1.1 where all have answers)",
-    "exact_match": "share of answers equal to a gold answer in normal form (small letters, no punctuation, no articles)",
+    "f1": "mean over questions of the best F1 of words shared with a gold answer (SQuAD 2.0; 1.1 where all have "
+          "answers)",
+    "exact_match": "share of answers equal to a gold answer in normal form (small letters, no "
+                   "punctuation, no articles)",
     "has_answer_f1": "f1 over the questions that have an answer",
     "has_answer_exact_match": "exact_match over the questions that have an answer",
     "no_answer_f1": "f1 over the questions that have none: 1 where nothing was answered",

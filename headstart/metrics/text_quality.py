@@ -1,7 +1,8 @@
-"""What a written text is like beside its source: length, what is new, what is copied, what nothing supports, what repeats.
+"""What a written text is like beside its source: length, what is new, what is copied, what nothing supports, what
+repeats.
 
-Each value belongs to one example and is NaN where it has no meaning (an empty text, no source), so that any weighting of
-the examples has a mean. Words are those of text/words.py. M examples, R weightings.
+Each value belongs to one example and is NaN where it has no meaning (an empty text, no source), so that any weighting
+of the examples has a mean. Words are those of text/words.py. M examples, R weightings.
 """
 
 from __future__ import annotations
@@ -70,9 +71,11 @@ def measures(text: str, source: str | None = None, *, training_hashes: Ints | No
     return values
 
 
-def per_example(texts: Sequence[str], sources: Sequence[str | None], *, training_hashes: Ints | None = None) -> dict[str, Floats]:
+def per_example(texts: Sequence[str], sources: Sequence[str | None], *,
+                training_hashes: Ints | None = None) -> dict[str, Floats]:
     """Every value of every text, (M,) each; they are measures for `scores`."""
-    rows = [measures(text, source, training_hashes=training_hashes) for text, source in zip(texts, sources, strict=True)]
+    rows = [measures(text, source, training_hashes=training_hashes)
+            for text, source in zip(texts, sources, strict=True)]
     return {name: np.array([row[name] for row in rows], dtype=np.float64) for name in DEFINITIONS}
 
 
@@ -82,7 +85,8 @@ def scores(measures: Any, weights: Floats) -> dict[str, NDArray[Any]]:
 
 
 def novelty(tokens: Sequence[str], source_tokens: Sequence[str], size: int) -> float:
-    """Share of a text's n-grams, each as often as it stands there, that the source lacks (See et al. 2017, figure 6)."""
+    """Share of a text's n-grams, each as often as it stands there, that the source lacks (See et al. 2017, figure 6).
+    """
     source_ngrams = set(ngrams(source_tokens, size))
     text_ngrams = ngrams(tokens, size)
     return ratio(sum(ngram not in source_ngrams for ngram in text_ngrams), len(text_ngrams))
@@ -99,10 +103,12 @@ def copied_share(tokens: Sequence[str], source_tokens: Sequence[str], *, size: i
 
 
 def numbers(text: str) -> list[str]:
-    """The numbers of a text in one form: digits without commas between thousands, without zeros at the end of a fraction.
+    """The numbers of a text in one form: digits without commas between thousands, without zeros at the end of a
+    fraction.
 
-    1,000 -> 1000; 2.50 -> 2.5; 3,5 -> 3.5. A full stop separates a fraction, a comma does so before one or two digits or after 0.
-    Words from zero to twelve are numbers only in a source (`unsupported_numbers`), since "one" is often none.
+    1,000 -> 1000; 2.50 -> 2.5; 3,5 -> 3.5. A full stop separates a fraction, a comma does so before one or two digits
+    or after 0. Words from zero to twelve are numbers only in a source (`unsupported_numbers`), since "one" is often
+    none.
     """
     return [number_form(match) for match in NUMBER.findall(text)]
 
@@ -110,7 +116,8 @@ def numbers(text: str) -> list[str]:
 def number_form(number: str) -> str:
     """One number in its common form; 007 stays as it is."""
     groups = re.split(r"[.,]", number)
-    has_thousands = len(groups) > 1 and all(len(group) == 3 for group in groups[1:]) and 1 <= len(groups[0]) <= 3 and groups[0] != "0"
+    has_thousands = len(groups) > 1 and all(len(group) == 3
+                                            for group in groups[1:]) and 1 <= len(groups[0]) <= 3 and groups[0] != "0"
     if has_thousands and (len(groups) > 2 or "," in number):
         return "".join(groups)
     if len(groups) == 2:
@@ -122,7 +129,8 @@ def number_form(number: str) -> str:
 
 def unsupported_numbers(text: str, source: str) -> list[str]:
     """The text's numbers that are in the source neither in digits nor (zero to twelve) as an English word."""
-    source_numbers = set(numbers(source)) | {NUMBER_WORDS[word] for word in tokenize_words(source) if word in NUMBER_WORDS}
+    source_numbers = set(numbers(source)) | {NUMBER_WORDS[word] for word in tokenize_words(source)
+                                             if word in NUMBER_WORDS}
     return [number for number in numbers(text) if number not in source_numbers]
 
 
@@ -152,7 +160,8 @@ def unsupported_names(text: str, source: str) -> list[str]:
     """The text's names that are no word of the source, in whatever case and without 's."""
     source_words = {base_form(word) for word in tokenize_words(source)}
     source_words |= {part for word in source_words for part in word.split("-")}
-    return [name for name in names(text) if base_form(name) not in source_words and not source_words.issuperset(base_form(name).split("-"))]
+    return [name for name in names(text) if base_form(name) not in source_words
+            and not source_words.issuperset(base_form(name).split("-"))]
 
 
 def distinct(tokens: Sequence[str], size: int) -> float:
@@ -168,7 +177,8 @@ def repetition(tokens: Sequence[str], *, size: int = REPEATED_SIZE) -> float:
 
 def ngram_hashes(texts: Iterable[str], *, size: int = OVERLAP_SIZE) -> Ints:
     """A 64-bit hash of every run of words of the training texts, ascending; 8 bytes a distinct n-gram."""
-    return np.array(sorted({ngram_hash for text in texts for ngram_hash in hash_ngrams(tokenize_words(text), size)}), dtype=np.int64)
+    return np.array(sorted({ngram_hash for text in texts for ngram_hash in hash_ngrams(tokenize_words(text), size)}),
+                    dtype=np.int64)
 
 
 def hash_ngrams(tokens: Sequence[str], size: int) -> list[int]:
@@ -177,7 +187,9 @@ def hash_ngrams(tokens: Sequence[str], size: int) -> list[int]:
 
 
 def training_overlap(tokens: Sequence[str], training_hashes: Ints, *, size: int = OVERLAP_SIZE) -> float:
-    """Share of a text's n-grams that are among the training texts' (two n-grams share a hash with a probability below 1e-9)."""
+    """Share of a text's n-grams that are among the training texts' (two n-grams share a hash with a probability below
+    1e-9).
+    """
     text_hashes = np.array(hash_ngrams(tokens, size), dtype=np.int64)
     if not len(training_hashes):
         return ratio(0.0, len(text_hashes))

@@ -25,7 +25,8 @@ BLEU_ORDER, CHRF_ORDER = 4, 6
 BETA = 2  # recall weighs BETA times as much as precision
 NAMES = ("bleu", "chrf")
 DEFINITIONS = {
-    "bleu": "100 · brevity penalty · geometric mean of the precisions of 1- to 4-grams, smoothed by exp (Papineni et al. 2002)",
+    "bleu": "100 · brevity penalty · geometric mean of the precisions of 1- to 4-grams, smoothed by exp (Papineni et "
+            "al. 2002)",
     "chrf": "100 · F2 of mean precision and mean recall of 1- to 6-grams of letters without space (Popović 2015)",
 }
 
@@ -35,7 +36,8 @@ def load_sacrebleu() -> ModuleType:
     try:
         import sacrebleu
     except ImportError:
-        raise UserError("BLEU and chrF need sacrebleu.", fix="pip install 'headstart[translation]'", exit=Exit.UNAVAILABLE) from None
+        raise UserError("BLEU and chrF need sacrebleu.", fix="pip install 'headstart[translation]'",
+                        exit=Exit.UNAVAILABLE) from None
     module: ModuleType = sacrebleu
     return module
 
@@ -45,7 +47,8 @@ def measures(predicted: str, references: Sequence[str], *, tokenization: Tokeniz
 
     `tokenization` says how texts are split into words, by sacrebleu's names: 13a for most languages, zh for Chinese.
     """
-    metric = load_sacrebleu().BLEU(tokenize=tokenization, effective_order=True)  # used for counts only, which the order does not change
+    # used for counts only, which the order does not change
+    metric = load_sacrebleu().BLEU(tokenize=tokenization, effective_order=True)
     return {"bleu": np.array(bleu_counts(predicted, references, metric), dtype=np.float64),
             "chrf": np.array(chrf_counts(predicted, references), dtype=np.float64), "known": float(bool(references))}
 
@@ -53,9 +56,11 @@ def measures(predicted: str, references: Sequence[str], *, tokenization: Tokeniz
 def per_example(predictions: Sequence[str], references: Sequence[Sequence[str]], *,
                 tokenization: Tokenization = "13a") -> dict[str, Floats]:
     """What each example adds: bleu (M, 10), chrf (M, 18), known (M,); they are measures for `scores`."""
-    rows = [measures(text, golds, tokenization=tokenization) for text, golds in zip(predictions, references, strict=True)]
+    rows = [measures(text, golds, tokenization=tokenization)
+            for text, golds in zip(predictions, references, strict=True)]
     widths = {"bleu": (2 + 2 * BLEU_ORDER,), "chrf": (3 * CHRF_ORDER,), "known": ()}
-    return {name: np.array([row[name] for row in rows], dtype=np.float64).reshape(len(rows), *width) for name, width in widths.items()}
+    return {name: np.array([row[name] for row in rows], dtype=np.float64).reshape(len(rows), *width)
+            for name, width in widths.items()}
 
 
 def bleu_counts(predicted: str, references: Sequence[str], metric: Any) -> list[float]:
@@ -67,14 +72,17 @@ def bleu_counts(predicted: str, references: Sequence[str], metric: Any) -> list[
 
 
 def chrf_counts(predicted: str, references: Sequence[str]) -> list[float]:
-    """n-grams of letters of the text, of its best reference, and of both, for n from 1 to 6; the first of equally good ones."""
+    """n-grams of letters of the text, of its best reference, and of both, for n from 1 to 6; the first of equally good
+    ones.
+    """
     best_counts, best_score = [0.0] * (3 * CHRF_ORDER), -1.0
     predicted_ngrams = character_ngrams(predicted)
     for gold in references:
         counts: list[float] = []
         for text_ngrams, gold_ngrams in zip(predicted_ngrams, character_ngrams(gold), strict=True):
             # A text's n-grams do not count against it where the reference is too short to have any.
-            counts += [text_ngrams.total() if gold_ngrams else 0, gold_ngrams.total(), (text_ngrams & gold_ngrams).total()]
+            counts += [text_ngrams.total() if gold_ngrams else 0, gold_ngrams.total(),
+                       (text_ngrams & gold_ngrams).total()]
         score = float(chrf(np.array([counts]))[0])
         if score > best_score:
             best_counts, best_score = counts, score
@@ -84,7 +92,8 @@ def chrf_counts(predicted: str, references: Sequence[str]) -> list[float]:
 def character_ngrams(text: str) -> list[Counter[str]]:
     """The runs of 1 to 6 letters, space left out."""
     characters = "".join(text.split())
-    return [Counter(characters[start:start + size] for start in range(len(characters) - size + 1)) for size in range(1, CHRF_ORDER + 1)]
+    return [Counter(characters[start:start + size] for start in range(len(characters) - size + 1))
+            for size in range(1, CHRF_ORDER + 1)]
 
 
 def scores(measures: Any, weights: Floats) -> dict[str, NDArray[Any]]:
@@ -126,5 +135,6 @@ def signature(name: str, references: Sequence[Sequence[str]], *, tokenization: T
     metric = sacrebleu.BLEU(tokenize=tokenization) if name == "bleu" else sacrebleu.CHRF()
     sizes = sorted({len(golds) for golds in references if golds}) or [1]
     # The library learns how many references there are from a call for a score.
-    metric.corpus_score(["a"] * len(sizes), [["a" if index < size else None for size in sizes] for index in range(sizes[-1])])
+    metric.corpus_score(["a"] * len(sizes), [["a" if index < size else None for size in sizes]
+                                             for index in range(sizes[-1])])
     return str(metric.get_signature())

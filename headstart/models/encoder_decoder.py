@@ -30,7 +30,8 @@ def decoder_start_id(model: Model) -> int:
     token_id = getattr(model.module.config, "decoder_start_token_id", None)
     if token_id is None:
         raise UserError(f"{model.info.reference} does not say what its decoder begins with (decoder_start_token_id).",
-                        fix="Add it to config.json, as the family's published checkpoints have it.", exit=Exit.UNAVAILABLE)
+                        fix="Add it to config.json, as the family's published checkpoints have it.",
+                        exit=Exit.UNAVAILABLE)
     return int(token_id)
 
 
@@ -46,20 +47,26 @@ def max_target_length(config: Any) -> int | None:
 
 
 def head_weights(module: Any) -> list[Tensor]:
-    """The weights of the head over the vocabulary, the output embeddings first: of a pair, the whole head of its decoder."""
+    """The weights of the head over the vocabulary, the output embeddings first: of a pair, the whole head of its
+    decoder.
+    """
     output_weights = list(module.get_output_embeddings().parameters())
     if getattr(module.config, "decoder", None) is None:
         return output_weights
     prefix = f"{module.decoder.base_model_prefix}."
     weights = [weight for name, weight in module.decoder.named_parameters() if not name.startswith(prefix)]
-    return output_weights + [weight for weight in weights if not any(weight is output_weight for output_weight in output_weights)]
+    return output_weights + [weight for weight in weights
+                             if not any(weight is output_weight for output_weight in output_weights)]
 
 
 def set_special_ids(module: Any, tokenizer: FamilyTokenizer, info: ModelInfo) -> None:
-    """Set missing ids of start, end and padding: T5's config class has no field for the start, pairs are often saved without."""
+    """Set missing ids of start, end and padding: T5's config class has no field for the start, pairs are often saved
+    without.
+    """
     config, generation_config = module.config, module.generation_config
     if getattr(config, "decoder_start_token_id", None) is None:
-        config.decoder_start_token_id = info.config.get("decoder_start_token_id", generation_config.decoder_start_token_id)
+        config.decoder_start_token_id = info.config.get("decoder_start_token_id",
+                                                        generation_config.decoder_start_token_id)
     if getattr(config, "decoder", None) is None:
         return
     if config.decoder_start_token_id is None:
@@ -89,7 +96,8 @@ def target_states(model: Model, batch: Batch) -> Tensor:
         "input_ids": torch.from_numpy(batch.ids), "attention_mask": attention_mask(batch),
         "decoder_input_ids": torch.from_numpy(decoder_input_ids),
         "decoder_attention_mask": torch.from_numpy(is_target.astype(np.int64))}
-    decoder_states = seq2seq_forward(model.module, {name: value.to(model.device) for name, value in inputs.items()})  # (N, L, W)
+    # (N, L, W)
+    decoder_states = seq2seq_forward(model.module, {name: value.to(model.device) for name, value in inputs.items()})
     return decoder_states[torch.from_numpy(is_target).to(model.device)]
 
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A published checkpoint: hub name, number of parameters ("12 M"), licence ("not stated" where its page names none).
+    """A published checkpoint: hub name, number of parameters ("12 M"), licence ("not stated" where its page names
+    none).
 
     `pickled`: its weights were pytorch_model.bin alone when its page was last read; they load with --allow-pickle.
     `verified`: its page was read; else licence and form are from memory.
@@ -40,8 +41,8 @@ class Checkpoint:
 class Output:
     """One output of a head: which states it reads, and the module's own layers on them.
 
-    "pooled" states are (N, W): the first or last token's, or the mean; "mean" the mean, whatever the family's own head reads;
-    "tokens" (T, W) all; "positions" (A, W) those at label positions.
+    "pooled" states are (N, W): the first or last token's, or the mean; "mean" the mean, whatever the family's own head
+    reads; "tokens" (T, W) all; "positions" (A, W) those at label positions.
     """
 
     reads: Literal["pooled", "mean", "tokens", "positions"]
@@ -57,8 +58,8 @@ def unchanged_inputs(inputs: dict[str, Any], random_order: bool) -> dict[str, An
 class Head:
     """A head kind of one family: the class of transformers that has it, and its outputs by name.
 
-    `pretrained_prefixes` are prefixes of the names of weights that pretraining made; they are not initialised anew where the folder
-    has them.
+    `pretrained_prefixes` are prefixes of the names of weights that pretraining made; they are not initialised anew
+    where the folder has them.
     """
 
     cls: str
@@ -68,9 +69,11 @@ class Head:
     last_token: bool = False  # whether "pooled" is the very last token, even where it has padding's id
     beam_module: Callable[[Any], Any] | None = None  # the module of an answer head that searches ends for likely starts
     lm_head: Callable[[Any, Tensor], Tensor] | None = None  # its second head, over the vocabulary: (A, W) -> (A, V)
-    prepare_inputs: Callable[[dict[str, Any], bool], dict[str, Any]] = unchanged_inputs  # the backbone's inputs for this head
+    # the backbone's inputs for this head
+    prepare_inputs: Callable[[dict[str, Any], bool], dict[str, Any]] = unchanged_inputs
     fills_masks: bool = False  # whether it generates one mask at a time, as it sees both sides of every token
-    scorer: str = ""  # path of the module with `losses` and `likeliest` of its own, where a vocabulary is scored in clusters
+    # path of the module with `losses` and `likeliest` of its own, where a vocabulary is scored in clusters
+    scorer: str = ""
 
 
 def zero_offset(config: Any) -> int:
@@ -106,7 +109,8 @@ def placeholder_mask() -> Any:
 
 
 # Why most families have none of BERT's heads on pairs of sentences.
-NO_NEXT_SENTENCE = dict.fromkeys(("next-sentence", "pre-training"), "it was never trained on sentences that follow one another")
+NO_NEXT_SENTENCE = dict.fromkeys(("next-sentence", "pre-training"),
+                                 "it was never trained on sentences that follow one another")
 
 
 NO_DECODER = {"causal-language-model": "transformers has no decoder of this family"}
@@ -114,8 +118,8 @@ NO_DECODER = {"causal-language-model": "transformers has no decoder of this fami
 
 # Encoder-decoders have their generating head alone.
 ONLY_SEQ2SEQ = dict.fromkeys(
-    ("sequence-classification", "token-classification", "question-answering", "multiple-choice", "masked-language-model",
-     "next-sentence", "pre-training", "causal-language-model"),
+    ("sequence-classification", "token-classification", "question-answering", "multiple-choice",
+     "masked-language-model", "next-sentence", "pre-training", "causal-language-model"),
     "an encoder-decoder generates a text from a text; it is not trained for classification here")
 
 
@@ -123,8 +127,9 @@ ONLY_SEQ2SEQ = dict.fromkeys(
 class Family:
     """One family: its heads' classes by head kind, its positions, and how its classification head reads states.
 
-    `layer_path` is the path of the layer list inside the backbone (several, parted by blanks, where a layer's modules lie in
-    different lists), `dropouts` and `attention_dropouts` are config keys ("decoder.dropout" is a key of the nested config).
+    `layer_path` is the path of the layer list inside the backbone (several, parted by blanks, where a layer's modules
+    lie in different lists), `dropouts` and `attention_dropouts` are config keys ("decoder.dropout" is a key of the
+    nested config).
     `missing_heads` gives the reason for every head that the family could have and has not.
     """
 
@@ -139,9 +144,11 @@ class Family:
     pooling: Callable[[Any], str] = first_token_pooling  # "first", "last" or "mean"
     layer_path: str = "encoder.layer"
     max_length: int = 0  # tokens of one input where the config sets no limit
-    seq2seq_forward: Callable[[Any, dict[str, Tensor]], Tensor] | None = None  # an encoder-decoder's last states, (N, L, W)
+    # an encoder-decoder's last states, (N, L, W)
+    seq2seq_forward: Callable[[Any, dict[str, Tensor]], Tensor] | None = None
     packed_forward: str = ""  # function of packing/encoder_decoder.py that runs packed rows; "" where none can
-    encoder_inputs: Callable[[Tensor], dict[str, Tensor]] = no_encoder_inputs  # further inputs of its encoder for ids (N, S)
+    # further inputs of its encoder for ids (N, S)
+    encoder_inputs: Callable[[Tensor], dict[str, Tensor]] = no_encoder_inputs
     language_tokens: bool = False  # whether tokens tell the source language and the target language
     layer_drops: tuple[str, ...] = ()  # config keys of the share of layers that are left out in training
     decoder_config: dict[str, Any] = field(default_factory=dict)  # config values that make it a decoder
@@ -151,8 +158,10 @@ class Family:
     sampling_hint: str = ""  # printed when tokens are sampled
     memory_name: str = ""  # the keyword under which its backbone takes, and returns, states of earlier segments
     custom_class: bool = False  # whether its classes are headstart's own, to be registered with transformers
-    first_token_layer: str = "bert"  # function of packing/first_token_layer.py: the last layer on first tokens alone; "" for none
-    piece_text: Callable[[str], str] | None = None  # a piece's characters, for a tokenizer in Python: it gives no offsets
+    # function of packing/first_token_layer.py: the last layer on first tokens alone; "" for none
+    first_token_layer: str = "bert"
+    # a piece's characters, for a tokenizer in Python: it gives no offsets
+    piece_text: Callable[[str], str] | None = None
     packed_mask: Callable[[], Any] = no_mask  # the attention mask that stands for "no mask"
     dropouts: tuple[str, ...] = ("hidden_dropout_prob",)
     attention_dropouts: tuple[str, ...] = ("attention_probs_dropout_prob",)
@@ -177,7 +186,8 @@ class Family:
     def json(self) -> dict[str, Any]:
         """A row of the catalogue."""
         return {"family": self.name, "kinds": list(self.kinds), "heads": list(self.heads), "lacks": self.missing_heads,
-                "packs": self.packs or bool(self.packed_forward), "checkpoints": [vars(checkpoint) for checkpoint in self.checkpoints],
+                "packs": self.packs or bool(self.packed_forward),
+                "checkpoints": [vars(checkpoint) for checkpoint in self.checkpoints],
                 "aliases": self.aliases, "note": self.note}
 
 
@@ -209,7 +219,8 @@ def last_token_head(cls: str, apply: Callable[[Any, Tensor], Tensor], pretrained
 
 def beam_span_head(cls: str, beam_module: Callable[[Any], Any]) -> Head:
     """An answer head that searches likely ends for likely starts, and says whether there is an answer."""
-    beam_outputs = dict.fromkeys(("starts", "start_scores", "ends", "end_scores", "none"), Output("pooled", not_computed_alone))
+    beam_outputs = dict.fromkeys(("starts", "start_scores", "ends", "end_scores", "none"),
+                                 Output("pooled", not_computed_alone))
     return Head(cls, {"logits": Output("tokens", not_computed_alone)} | beam_outputs, beam_module=beam_module)
 
 

@@ -24,7 +24,8 @@ LayerStates = Mapping[str, tuple[Tensor, ...]]  # by stack: the states after 0, 
 
 
 def without_shortcuts(model: Model) -> Model:
-    """The same model without shortcuts that skip hidden states: its last layer works on all tokens, not on first tokens alone,
+    """The same model without shortcuts that skip hidden states: its last layer works on all tokens, not on first tokens
+    alone,
     and the stacks of an encoder-decoder are called as modules, not layer by layer on packed rows."""
     family = dataclasses.replace(model.info.family, first_token_layer="", packed_forward="")
     return dataclasses.replace(model, info=dataclasses.replace(model.info, family=family))
@@ -32,10 +33,12 @@ def without_shortcuts(model: Model) -> Model:
 
 @contextlib.contextmanager
 def recorded_hidden_states(model: Model) -> Iterator[dict[str, tuple[Tensor, ...]]]:
-    """Inside, every forward pass puts its hidden states here by stack ("", or "encoder" and "decoder"): (B, S, W) each."""
+    """Inside, every forward pass puts its hidden states here by stack ("", or "encoder" and "decoder"): (B, S, W) each.
+    """
     states_by_stack: dict[str, tuple[Tensor, ...]] = {}
     backbone = model.module.base_model
-    stack_names = [""] if model.info.family.seq2seq_forward is None else [path.split(".")[0] for path in model.info.family.layer_paths]
+    stack_names = [""] if model.info.family.seq2seq_forward is None else [path.split(".")[0]
+                                                                          for path in model.info.family.layer_paths]
 
     def request_states(_: Any, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         return args, kwargs | {"output_hidden_states": True}
@@ -47,7 +50,8 @@ def recorded_hidden_states(model: Model) -> Iterator[dict[str, tuple[Tensor, ...
         def record_states(_: Any, args: Any, output: Any, name: str = name) -> None:
             states_by_stack[name] = output["hidden_states"]
 
-        hooks += [stack.register_forward_pre_hook(request_states, with_kwargs=True), stack.register_forward_hook(record_states)]
+        hooks += [stack.register_forward_pre_hook(request_states, with_kwargs=True),
+                  stack.register_forward_hook(record_states)]
     try:
         yield states_by_stack
     finally:

@@ -1,4 +1,5 @@
-"""LoRA (Hu et al. 2021) through peft: small matrices beside the linear layers are trained, all other weights stay frozen.
+"""LoRA (Hu et al. 2021) through peft: small matrices beside the linear layers are trained, all other weights stay
+frozen.
 
 A layer y = W x becomes y = W x + (alpha / rank) · B A x; merged, W + (alpha / rank) · B A is an ordinary layer again.
 """
@@ -24,15 +25,16 @@ def peft() -> Any:
     try:
         import peft as library
     except ImportError:
-        raise UserError("training.adapter=lora needs the package peft, which is not installed.", fix="pip install 'headstart[lora]'",
-                        exit=Exit.UNAVAILABLE) from None
+        raise UserError("training.adapter=lora needs the package peft, which is not installed.",
+                        fix="pip install 'headstart[lora]'", exit=Exit.UNAVAILABLE) from None
     return library
 
 
 def apply(model: Model, settings: Adapter, *, seed: int) -> str:
     """Put LoRA beside the target modules, initialised from the seed; a sentence on what is trained.
 
-    All weights of a fresh head are trained. Raises UserError: 2 for layers that cannot have it, 69 without peft, 78 for settings.
+    All weights of a fresh head are trained. Raises UserError: 2 for layers that cannot have it, 69 without peft, 78 for
+    settings.
     """
     import torch
 
@@ -49,7 +51,8 @@ def apply(model: Model, settings: Adapter, *, seed: int) -> str:
     model.adapter = peft_model
     model.module.to(model.device)
     trained, total = parameter_counts(model)
-    note = f"; skipped, as their weights are read without a call: {', '.join(short_names(uncalled))}" if uncalled else ""
+    note = (f"; skipped, as their weights are read without a call: {', '.join(short_names(uncalled))}" if uncalled
+            else "")
     return (f"LoRA of rank {settings.rank} on {len(targets)} layers ({', '.join(short_names(targets))}): "
             f"{100 * trained / total:.2g} % of {compact_number(total)} parameters are trained{note}")
 
@@ -64,7 +67,8 @@ def linear_layers(model: Model) -> tuple[list[str], list[str]]:
 
     family = model.info.family
     paths = tuple(f"{model.module.base_model_prefix}.{path}." for path in family.layer_paths)
-    linear = {name: module for name, module in model.module.named_modules() if isinstance(module, torch.nn.Linear | Conv1D)
+    linear = {name: module for name, module in model.module.named_modules()
+              if isinstance(module, torch.nn.Linear | Conv1D)
               and (name.startswith(paths) if family.seq2seq_forward is None else re.match(LAYER_NAME, name))}
     called: set[str] = set()
     hooks = [module.register_forward_hook(lambda *_, name=name: called.add(name)) for name, module in linear.items()]
@@ -76,7 +80,8 @@ def linear_layers(model: Model) -> tuple[list[str], list[str]]:
             mask = torch.ones_like(ids)
             inputs = {"input_ids": ids, "attention_mask": mask}
             if family.seq2seq_forward is not None:
-                family.seq2seq_forward(model.module, inputs | {"decoder_input_ids": ids, "decoder_attention_mask": mask})
+                family.seq2seq_forward(model.module,
+                                       inputs | {"decoder_input_ids": ids, "decoder_attention_mask": mask})
             else:
                 model.module.base_model(**inputs, **family.forward_inputs)
     finally:
@@ -90,7 +95,8 @@ def select_layers(model: Model, target_modules: str, adaptable: list[str], uncal
     """The full names of the layers that match the setting; raises UserError (2, 78)."""
     family = model.info.family_name
     if not adaptable:
-        raise UserError(f"{family} has no linear layer that LoRA could adapt.", fix="Leave training.adapter out; training.freeze "
+        raise UserError(f"{family} has no linear layer that LoRA could adapt.",
+                        fix="Leave training.adapter out; training.freeze "
                         "trains a part of the model.")
     if target_modules == "all":
         return adaptable
@@ -104,11 +110,12 @@ def select_layers(model: Model, target_modules: str, adaptable: list[str], uncal
             suggestion = nearest(word, short_names(adaptable))
             hint = f"Did you mean {suggestion}? " if suggestion else ""
             raise UserError(f"adapter.target_modules names {word!r}, which LoRA cannot adapt in {family}{reason}.",
-                            fix=f"{hint}It can adapt: {', '.join(short_names(adaptable))}; or 'all'.", exit=Exit.SETTINGS)
+                            fix=f"{hint}It can adapt: {', '.join(short_names(adaptable))}; or 'all'.",
+                            exit=Exit.SETTINGS)
         names += [name for name in matches if name not in names]
     if not names:
-        raise UserError("adapter.target_modules names no layer.", fix=f"Use 'all', or some of: {', '.join(short_names(adaptable))}.",
-                        exit=Exit.SETTINGS)
+        raise UserError("adapter.target_modules names no layer.",
+                        fix=f"Use 'all', or some of: {', '.join(short_names(adaptable))}.", exit=Exit.SETTINGS)
     return names
 
 
@@ -120,10 +127,12 @@ def fresh_modules(model: Model) -> list[str]:
     import torch
 
     output_embeddings = model.module.get_output_embeddings()
-    module_names = [module_name for module_name in dict.fromkeys(name.rpartition(".")[0] for name in model.fresh_weights)
+    module_names = [module_name for module_name in dict.fromkeys(name.rpartition(".")[0]
+                                                                 for name in model.fresh_weights)
                     if output_embeddings is None or model.module.get_submodule(module_name) is not output_embeddings]
     list_types = torch.nn.ParameterList | torch.nn.ModuleList
-    if "" in module_names or any(isinstance(model.module.get_submodule(module_name), list_types) for module_name in module_names):
+    if "" in module_names or any(isinstance(model.module.get_submodule(module_name), list_types)
+                                 for module_name in module_names):
         raise UserError(f"The head of {model.info.family_name} is a bare weight, which peft cannot adapt.",
                         fix="Leave training.adapter out.")
     return module_names
@@ -167,7 +176,8 @@ def merge(model: Model) -> None:
         try:
             model.module = model.adapter.merge_and_unload(safe_merge=True)
         except ValueError as error:
-            raise UserError(f"The adapter cannot be merged: {error}.", fix="Lower the learning rate.", exit=Exit.DATA) from None
+            raise UserError(f"The adapter cannot be merged: {error}.", fix="Lower the learning rate.",
+                            exit=Exit.DATA) from None
     model.adapter = None
     for weight in model.module.parameters():
         weight.requires_grad_(True)

@@ -90,7 +90,8 @@ class Model:
     def first_states(self, batch: Batch) -> Tensor:
         """The state of each feature's first token, (N, W)."""
         if self.packs(batch) and self.info.family.first_token_layer:
-            first_states: Tensor = self.backbone(batch, pack_segments(batch.segments, self.device, first_tokens_only=True))[0]
+            first_states: Tensor = self.backbone(batch,
+                                                 pack_segments(batch.segments, self.device, first_tokens_only=True))[0]
             return first_states
         states, borders = self.states(batch)
         return states.index_select(0, borders[:, 0])
@@ -110,9 +111,11 @@ class Model:
         if family.has_token_types:
             type_count = getattr(self.module.config, "type_vocab_size", None)  # XLNet only compares them
             types = torch.from_numpy(batch.types)
-            inputs["token_type_ids"] = (types if type_count is None else types.clamp(max=max(0, type_count - 1))).to(self.device)
+            inputs["token_type_ids"] = (types if type_count is None
+                                        else types.clamp(max=max(0, type_count - 1))).to(self.device)
         if pack is not None:
-            inputs |= {"packing": pack, "attention_mask": placeholder_mask() if self.kind == "decoder" else family.packed_mask()}
+            inputs |= {"packing": pack, "attention_mask": placeholder_mask() if self.kind == "decoder"
+                       else family.packed_mask()}
         else:
             assert len(batch.segments) == len(batch.ids), "several texts in a row need packing"
             inputs["attention_mask"] = attention_mask(batch).to(self.device)
@@ -151,7 +154,8 @@ class Model:
         """The loss of each feature, (N,), where it needs more than outputs: beam span heads, double heads."""
         from headstart.models.heads import beam_span, double_heads
 
-        return beam_span.losses(self, batch) if spec.loss == "beam-span" else double_heads.losses(self, batch, spec.lm_weight, choice_loss)
+        return beam_span.losses(self, batch) if spec.loss == "beam-span" else double_heads.losses(
+            self, batch, spec.lm_weight, choice_loss)
 
     def surprisals(self, batch: Batch) -> dict[str, Tensor]:
         """-log p of the target at each label position, and whether it was likeliest, some at a time: (A,), (A,)."""
@@ -232,8 +236,10 @@ class Model:
         positions = np.cumsum(batch.lengths) - batch.lengths
         if pooling == "last":
             # A published model may have no padding id: its very last then.
-            pad_id = None if self.info.family.heads[self.head].last_token else getattr(self.module.config, "pad_token_id", None)
-            token_positions = [(batch.ids[row, start:end] != pad_id).nonzero()[0] for row, start, end in batch.segments.tolist()]
+            pad_id = None if self.info.family.heads[self.head].last_token else getattr(self.module.config,
+                                                                                       "pad_token_id", None)
+            token_positions = [(batch.ids[row, start:end] != pad_id).nonzero()[0]
+                               for row, start, end in batch.segments.tolist()]
             positions = positions + np.asarray([indices[-1] if len(indices) else 0 for indices in token_positions])
         return torch.from_numpy(positions).to(self.device)
 
@@ -246,7 +252,8 @@ class Model:
             sizes = batch.lengths if output.reads == "tokens" else batch.label_counts
             for output_name in [name] if name in outputs else ["surprise", "hit"]:
                 values = outputs[output_name]
-                values_by_feature = list(values) if output.reads in ("pooled", "mean") else np.split(values, np.cumsum(sizes)[:-1])
+                values_by_feature = list(values) if output.reads in ("pooled", "mean") else np.split(
+                    values, np.cumsum(sizes)[:-1])
                 for feature_outputs, feature_values in zip(outputs_by_feature, values_by_feature, strict=True):
                     feature_outputs[output_name] = feature_values
         return outputs_by_feature
@@ -259,7 +266,8 @@ class Model:
         """Names of the weights that stay frozen beside an adapter; none without one."""
         if self.adapter is None:
             return set()
-        return {name for name, _ in self.module.named_parameters() if ".lora_" not in name and ".modules_to_save." not in name}
+        return {name for name, _ in self.module.named_parameters() if ".lora_" not in name
+                and ".modules_to_save." not in name}
 
     @property
     def transformers_gaps(self) -> list[str]:
@@ -268,12 +276,15 @@ class Model:
 
         sentences, class_name = [], type(self.module).__name__
         if self.head == "embedding":
-            sentences.append("sentence-transformers reads this folder as it is; AutoModel gives the states that it takes the mean of.")
+            sentences.append("sentence-transformers reads this folder as it is; AutoModel gives the states that it "
+                             "takes the mean of.")
         elif not hasattr(transformers, class_name):
-            sentences.append(f"transformers has no class {class_name}: headstart.load reads this folder; so does plain transformers after "
+            sentences.append(f"transformers has no class {class_name}: headstart.load reads this folder; so does plain "
+                             "transformers after "
                          "`import headstart.models.register`.")
         if self.tokenizer.adds_unsaved_token:
-            sentences.append("Two texts are separated by a token that the tokenizer's own files cannot add; headstart adds it.")
+            sentences.append("Two texts are separated by a token that the tokenizer's own files cannot add; headstart "
+                             "adds it.")
         return sentences
 
     @property
@@ -300,9 +311,11 @@ class Model:
         """Recompute the states of layers in the backward pass instead of keeping them; raises UserError (2)."""
         if not getattr(self.module, "supports_gradient_checkpointing", False):
             raise UserError(f"{self.info.family_name} does not support gradient checkpointing.",
-                            fix="Leave training.gradient_checkpointing out; a smaller training.micro_batch_size takes less memory.")
+                            fix="Leave training.gradient_checkpointing out; a smaller training.micro_batch_size takes "
+                                "less memory.")
         # the new name since transformers 5.2x, the old one before
-        enable = getattr(self.module, "activation_checkpointing_enable", None) or self.module.gradient_checkpointing_enable
+        enable = getattr(self.module, "activation_checkpointing_enable",
+                         None) or self.module.gradient_checkpointing_enable
         enable({"use_reentrant": False})
 
     def parameter_groups_by_depth(self) -> list[tuple[str, list[str]]]:
@@ -314,7 +327,8 @@ class Model:
         prefix = self.module.base_model_prefix
         paths = [f"{prefix}.{path}" for path in self.info.family.layer_paths]
         count = len(submodule(self.module, paths[0]))
-        groups: dict[str, list[str]] = {"embeddings": [], **{f"layer {number}": [] for number in range(1, count + 1)}, "head": []}
+        groups: dict[str, list[str]] = {"embeddings": [], **{f"layer {number}": [] for number in range(1, count + 1)},
+                                        "head": []}
         for parameter_name, _ in self.module.named_parameters():
             name = tied_weights(self.module).get(parameter_name, parameter_name)
             path = next((path for path in paths if name.startswith(f"{path}.")), None)
@@ -332,5 +346,6 @@ class Model:
         rows = self.module.config.vocab_size if table is None else len(table)
         pieces = len(self.tokenizer.hf_tokenizer)
         if pieces > rows:
-            raise UserError(f"The tokenizer of {self.info.reference} has {pieces:,} pieces, the model {rows:,} embeddings.",
+            raise UserError(f"The tokenizer of {self.info.reference} has {pieces:,} pieces, the model {rows:,} "
+                            "embeddings.",
                             fix="Tokenizer and model are not of one folder; copy it again.", exit=Exit.UNAVAILABLE)

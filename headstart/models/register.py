@@ -25,7 +25,8 @@ def register() -> None:
                       (transformers.AutoModelForQuestionAnswering, heads.TransfoXLForQuestionAnswering),
                       (transformers.AutoModelForMultipleChoice, heads.TransfoXLForMultipleChoice)):
         auto_class.register(config_class, model_class, exist_ok=True)
-    for config_name, class_prefix in (("OpenAIGPTConfig", "OpenAIGPT"), ("CTRLConfig", "CTRL"), ("LlamaConfig", "Llama")):
+    for config_name, class_prefix in (("OpenAIGPTConfig", "OpenAIGPT"), ("CTRLConfig", "CTRL"),
+                                      ("LlamaConfig", "Llama")):
         family_config = getattr(transformers, config_name)
         for auto_class, head_suffix in ((transformers.AutoModelForTokenClassification, "ForTokenClassification"),
                              (transformers.AutoModelForQuestionAnswering, "ForQuestionAnswering"),

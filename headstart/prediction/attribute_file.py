@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from headstart.models.model import Model
 
 
-def train_steering_head(model: Model, path: str, to: Path, *, text: str, label: str, data: Data, reporter: Reporter) -> dict[str, Any]:
+def train_steering_head(model: Model, path: str, to: Path, *, text: str, label: str, data: Data,
+                        reporter: Reporter) -> dict[str, Any]:
     """Train a steering head on a file and save it; raises UserError (65, 66, 73)."""
     table = open_table(path, data)
     for name, flag in ((text, "--text"), (label, "--label")):

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 Pool = Literal["mean", "first", "max"]
 
 
-def embed(model: Model, texts: Sequence[str], *, pool: Pool = "mean", normalise: bool = False, batch_tokens: int = 4096) -> Iterator[Any]:
+def embed(model: Model, texts: Sequence[str], *, pool: Pool = "mean", normalise: bool = False,
+          batch_tokens: int = 4096) -> Iterator[Any]:
     """Vectors of texts in order, (n, W) float32 a chunk; a text longer than the model's input is read in windows.
 
     mean: over all tokens, special ones included, as sentence encoders are trained; first: the first token; max: the

@@ -42,8 +42,8 @@ class ExampleTexts(Sequence[str]):
 
 def load_headless(reference: str, *, device: str, allow_pickle: bool = False) -> Model:
     """A model without a head of its own (a run, a folder, a hub name, pip:PACKAGE)."""
-    return load(model_folder(reference), HeadSpec("sequence-classification", 2), seed=0, device=device, allow_pickle=allow_pickle,
-                add_end_token=False)
+    return load(model_folder(reference), HeadSpec("sequence-classification", 2), seed=0, device=device,
+                allow_pickle=allow_pickle, add_end_token=False)
 
 
 def expects_unit_vectors(reference: str) -> bool:
@@ -52,8 +52,8 @@ def expects_unit_vectors(reference: str) -> bool:
     return metadata is not None and metadata["task"] == "retrieval"
 
 
-def embed_file(model: Model, path: str, to: str, *, settings: Data, columns: Mapping[str, str], pool: Pool, normalise: bool,
-               batch_tokens: int, reporter: Reporter) -> tuple[int, int]:
+def embed_file(model: Model, path: str, to: str, *, settings: Data, columns: Mapping[str, str], pool: Pool,
+               normalise: bool, batch_tokens: int, reporter: Reporter) -> tuple[int, int]:
     """Vectors of a file's texts as .npy (rows × width), or beside the rows in .parquet, .jsonl or .csv; rows and width.
 
     Raises DataError for rows that cannot be read, UserError for a file that cannot be written.
@@ -92,7 +92,8 @@ def write_array(path: Path, chunks: Iterator[Any], shape: tuple[int, int]) -> No
     import numpy as np
 
     with disk_errors(path), staged_file(path, "wb") as file:
-        header: dict[Literal["descr", "fortran_order", "shape"], Any] = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        header: dict[Literal["descr", "fortran_order", "shape"], Any] = {"descr": "<f4", "fortran_order": False,
+                                                                         "shape": shape}
         np.lib.format.write_array_header_1_0(file, header)  # type: ignore[arg-type]  # numpy asks for a dict of any
         for chunk in chunks:
             file.write(chunk.astype("<f4").tobytes())

@@ -60,14 +60,15 @@ def journal_key(task: Task[Any], model: Model, source: str) -> str:
     generation = generation_settings(model, task.learned.values.get("generation") or {})
     config = model.module.config
     start_ids = [getattr(config, name, None) for name in ("decoder_start_token_id", "forced_bos_token_id")]
-    digest.update(repr((__version__, task.name, task.settings, task.learned.json(), generation, model.tokenizer.max_length, start_ids,
+    digest.update(repr((__version__, task.name, task.settings, task.learned.json(), generation,
+                        model.tokenizer.max_length, start_ids,
                         model.tokenizer.single_template, model.tokenizer.target.single_template)).encode())
     digest.update(checksum(model.module.parameters()).encode())
     return digest.hexdigest()
 
 
-def predict_with_journal(journal: PredictionJournal, task: Task[Any], model: Model, examples: Sequence[Example], *, batch_tokens: int,
-                         reporter: Reporter) -> Iterator[Prediction]:
+def predict_with_journal(journal: PredictionJournal, task: Task[Any], model: Model, examples: Sequence[Example], *,
+                         batch_tokens: int, reporter: Reporter) -> Iterator[Prediction]:
     """The predictions of a generative task, in order; those that the journal holds are not made again."""
     chunks, count = journal.read(reporter), 0
     journal.start(chunks)

@@ -1,4 +1,6 @@
-"""How long models take for the same rows, measured in turns so that other load on the machine affects all of them equally."""
+"""How long models take for the same rows, measured in turns so that other load on the machine affects all of them
+equally.
+"""
 
 from __future__ import annotations
 
@@ -16,15 +18,17 @@ if TYPE_CHECKING:
 MAX_ROWS, GENERATED_ROWS = 512, 16  # of a split, at most; generating texts takes longer
 
 
-def median_milliseconds(task: Task[Any], models: Sequence[Model], examples: Sequence[Example], *, batch_tokens: int, seed: int,
-                        rounds: int = 5) -> list[float]:
+def median_milliseconds(task: Task[Any], models: Sequence[Model], examples: Sequence[Example], *, batch_tokens: int,
+                        seed: int, rounds: int = 5) -> list[float]:
     """The median milliseconds an example of each model, all on the same rows and batches; making features is left out.
 
     Packed where the family packs, as predictions are. Generation is timed with its features.
     """
-    timed_examples = [examples[index] for index in range(min(len(examples), GENERATED_ROWS if task.generative else MAX_ROWS))]
+    timed_examples = [examples[index] for index in range(min(len(examples),
+                                                             GENERATED_ROWS if task.generative else MAX_ROWS))]
     surprisals = task.head().loss == "vocabulary"
-    features = [] if task.generative else [feature for example_features in random_features(task, models[0], timed_examples, seed)
+    features = [] if task.generative else [feature for example_features in random_features(
+        task, models[0], timed_examples, seed)
                                            for feature in example_features]
     batches = [[features[position] for position in batch] for batch in length_batches(features, batch_tokens)]
     timings_by_model: list[list[float]] = [[] for _ in models]

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from headstart.models.model import Model
 
 GENERATION_CHUNK = 256  # rows that are generated together: what an interrupted prediction may have to generate again
-PREDICTION_CHUNK = 2048  # rows whose features are sorted by length together: padding and attention fall, memory stays flat
+# rows whose features are sorted by length together: padding and attention fall, memory stays flat
+PREDICTION_CHUNK = 2048
 
 
 def predict(task: Task[Any], model: Model, examples: Iterable[Example], *, batch_tokens: int,
@@ -55,7 +56,8 @@ def predict_chunk(task: Task[Any], model: Model, chunk: Sequence[Example], batch
     features: list[Feature] = []
     example_indices: list[int] = []
     for index, example in enumerate(chunk):
-        example_features = task.encode(example, model.tokenizer, random.for_example(example) if random is not None else None)
+        example_features = task.encode(example, model.tokenizer,
+                                       random.for_example(example) if random is not None else None)
         features += example_features
         example_indices += [index] * len(example_features)
     reduced: list[Any] = [None] * len(features)
@@ -72,15 +74,18 @@ def predict_chunk(task: Task[Any], model: Model, chunk: Sequence[Example], batch
     outputs_by_example: list[list[Any]] = [[] for _ in chunk]
     for position, index in enumerate(example_indices):
         outputs_by_example[index].append(reduced[position])
-    return [task.decode(example, example_outputs) for example, example_outputs in zip(chunk, outputs_by_example, strict=True)]
+    return [task.decode(example, example_outputs) for example, example_outputs in zip(chunk, outputs_by_example,
+                                                                                      strict=True)]
 
 
 def generate_chunk(task: Task[Any], model: Model, chunk: Sequence[Example]) -> list[Prediction]:
     """Predictions of a generative task; a text read in parts may get a second pass, as the task says."""
     pieces = generated_pieces(task, model, chunk)
-    second_examples = {index: second_example for index, (example, example_pieces) in enumerate(zip(chunk, pieces, strict=True))
+    second_examples = {index: second_example for index, (example,
+                                                         example_pieces) in enumerate(zip(chunk, pieces, strict=True))
                        if (second_example := task.second_pass(example, example_pieces)) is not None}
-    for index, example_pieces in zip(second_examples, generated_pieces(task, model, list(second_examples.values())), strict=True):
+    for index, example_pieces in zip(second_examples, generated_pieces(task, model, list(second_examples.values())),
+                                     strict=True):
         pieces[index] = example_pieces
     return [task.decode(example, example_pieces) for example, example_pieces in zip(chunk, pieces, strict=True)]
 
@@ -91,8 +96,8 @@ def generated_pieces(task: Task[Any], model: Model, examples: Sequence[Example])
     settings = generation_settings(model, task.learned.values.get("generation") or {})
     flat_features = [feature for example_features in features for feature in example_features]
     generations = iter(generate_for_features(model, flat_features, settings, seed=0))
-    return [[{"text": generation.text, "log_probability": sum(generation.log_probabilities), "tokens": len(generation.ids),
-              "ended": generation.finish_reason, "cut": feature.truncated_tokens}
+    return [[{"text": generation.text, "log_probability": sum(generation.log_probabilities),
+              "tokens": len(generation.ids), "ended": generation.finish_reason, "cut": feature.truncated_tokens}
              for feature in example_features for generation in next(generations)[:1]] for example_features in features]
 
 
@@ -110,17 +115,21 @@ def length_batches(features: Sequence[Feature], batch_tokens: int) -> Iterator[l
 
 
 def split_streams(features: Sequence[Feature]) -> tuple[list[list[int]], list[int]]:
-    """Positions of features that continue one another, stream by stream, longest first; and the positions of all others."""
+    """Positions of features that continue one another, stream by stream, longest first; and the positions of all
+    others.
+    """
     positions_by_stream: dict[Any, list[int]] = {}
     for position, feature in enumerate(features):
         positions_by_stream.setdefault(position if feature.stream is None else (feature.stream,), []).append(position)
-    stream_positions = sorted((positions for positions in positions_by_stream.values() if len(positions) > 1), key=len, reverse=True)
+    stream_positions = sorted((positions for positions in positions_by_stream.values() if len(positions) > 1), key=len,
+                              reverse=True)
     return stream_positions, [positions[0] for positions in positions_by_stream.values() if len(positions) == 1]
 
 
-def stream_outputs(model: Model, features: Sequence[Feature], stream_positions: Sequence[Sequence[int]], batch_tokens: int, *,
-                   surprisals: bool) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
-    """Outputs of streams, several side by side, piece after piece; the model carries its memory from each to the next."""
+def stream_outputs(model: Model, features: Sequence[Feature], stream_positions: Sequence[Sequence[int]],
+                   batch_tokens: int, *, surprisals: bool) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
+    """Outputs of streams, several side by side, piece after piece; the model carries its memory from each to the next.
+    """
     longest = max((len(features[position]) for positions in stream_positions for position in positions), default=1)
     size = max(1, batch_tokens // longest)
     for start in range(0, len(stream_positions), size):
@@ -128,7 +137,8 @@ def stream_outputs(model: Model, features: Sequence[Feature], stream_positions: 
         model.carries_memory, model.memory = True, None
         try:
             for step in range(len(group[0])):
-                batch = [positions[step] for positions in group if step < len(positions)]  # those that end first stand last
+                # those that end first stand last
+                batch = [positions[step] for positions in group if step < len(positions)]
                 if model.memory is not None:
                     model.memory = [memory[:, :len(batch)] for memory in model.memory]
                 yield batch, feature_outputs(model, [features[position] for position in batch], surprisals=surprisals)
@@ -137,7 +147,8 @@ def stream_outputs(model: Model, features: Sequence[Feature], stream_positions: 
 
 
 def feature_outputs(model: Model, features: Sequence[Feature], *, surprisals: bool = False) -> list[dict[str, Any]]:
-    """The model's outputs for each of some features, as arrays by name; with `surprisals`, those of the targets alone."""
+    """The model's outputs for each of some features, as arrays by name; with `surprisals`, those of the targets alone.
+    """
     import torch
 
     model.module.eval()

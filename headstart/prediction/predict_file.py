@@ -32,12 +32,15 @@ def predict_file(task: Task[Any], model: Model, path: str, to: str, *, settings:
     reporter.info(f"{reading.table.path}: {len(reading.examples):,} rows; {reading.table.format}")
     if skipped:
         reporter.info(f"skipped {skipped:,} rows that cannot be used")
-    journal = PredictionJournal(to, journal_key(task, model, f"{reading.table.sha256} {reading.columns} {settings}")) if (
+    journal = PredictionJournal(to, journal_key(task, model,
+                                                f"{reading.table.sha256} {reading.columns} {settings}")) if (
         task.generative and "-" not in (path, to) and reading.table.sha256) else None
     predictions = (predict(task, model, reading.examples, batch_tokens=batch_tokens) if journal is None else
-                   predict_with_journal(journal, task, model, reading.examples, batch_tokens=batch_tokens, reporter=reporter))
+                   predict_with_journal(journal, task, model, reading.examples, batch_tokens=batch_tokens,
+                                        reporter=reporter))
     predictions = report_truncated(predictions, reporter) if task.generative else predictions
-    rows = pseudo_labelled_rows(reading, predictions, target, reporter) if target else predicted_rows(reading, predictions, reporter)
+    rows = pseudo_labelled_rows(reading, predictions, target,
+                                reporter) if target else predicted_rows(reading, predictions, reporter)
     first_row = next(rows, None)
     input_format = reading.table.format.split(",")[0].strip()
     output_format = input_format if input_format in ("csv", "tsv", "jsonl", "json", "parquet") else "jsonl"
@@ -62,7 +65,8 @@ def report_truncated(predictions: Iterable[Prediction], reporter: Reporter) -> I
                       "(--set task.long_source=chunks reads them in parts)")
 
 
-def predicted_rows(reading: Reading, predictions: Iterable[Prediction], reporter: Reporter) -> Iterator[dict[str, Json]]:
+def predicted_rows(reading: Reading, predictions: Iterable[Prediction],
+                   reporter: Reporter) -> Iterator[dict[str, Json]]:
     """The input's columns with the prediction's; progress is reported as rows pass."""
     examples, table = reading.examples, reading.table
     names: dict[str, str] | None = None
@@ -86,7 +90,8 @@ def pseudo_target(task: Task[Any]) -> str:
     return targets[0]
 
 
-def pseudo_labelled_rows(reading: Reading, predictions: Iterable[Prediction], target: str, reporter: Reporter) -> Iterator[dict[str, Json]]:
+def pseudo_labelled_rows(reading: Reading, predictions: Iterable[Prediction], target: str,
+                         reporter: Reporter) -> Iterator[dict[str, Json]]:
     """What the task reads of each row, and the prediction as its target; other columns are left out."""
     examples, table = reading.examples, reading.table
     name = next(iter(reading.columns.get(target, ())), target)

@@ -21,10 +21,12 @@ TEXT_PATTERN = "*.txt"
 
 def is_text_folder(task: Task[Any], path: str) -> bool:
     """Whether a path is a folder of texts for a generative task."""
-    return task.generative and path != "-" and Path(path).is_dir() and next(Path(path).rglob(TEXT_PATTERN), None) is not None
+    return task.generative and path != "-" and Path(path).is_dir() and next(Path(path).rglob(TEXT_PATTERN),
+                                                                            None) is not None
 
 
-def predict_folder(task: Task[Any], model: Model, path: str, to: str, *, overwrite: bool, batch_tokens: int, reporter: Reporter) -> int:
+def predict_folder(task: Task[Any], model: Model, path: str, to: str, *, overwrite: bool, batch_tokens: int,
+                   reporter: Reporter) -> int:
     """Generate a text for each text of a folder; returns how many.
 
     Raises DataError (65) for texts that are empty or no UTF-8, UserError (2, 73) for a missing or existing output.
@@ -34,11 +36,13 @@ def predict_folder(task: Task[Any], model: Model, path: str, to: str, *, overwri
         raise UserError(f"{path} is a folder of texts, and no output folder was named.", fix="Name one with --to.")
     names = [file.relative_to(source) for file in sorted(source.rglob(TEXT_PATTERN))]
     existing = [name for name in names if (folder / name).exists()]
-    overlaps = source.resolve() in (folder.resolve(), *folder.resolve().parents)  # the outputs would be read as inputs the next time
+    # the outputs would be read as inputs the next time
+    overlaps = source.resolve() in (folder.resolve(), *folder.resolve().parents)
     if folder.is_file() or (existing and not overwrite) or overlaps:
         reason = (f"{to} is a file" if folder.is_file() else f"{to} is in the folder of the texts" if overlaps else
                   f"{folder / existing[0]} exists already")
-        raise UserError(f"{reason}; nothing was overwritten.", fix="Name another folder with --to, or pass --overwrite.", exit=Exit.EXISTS)
+        raise UserError(f"{reason}; nothing was overwritten.",
+                        fix="Name another folder with --to, or pass --overwrite.", exit=Exit.EXISTS)
     texts = read_texts(source, names)
     field = task.fields[0].name
     examples = [task.read(Row(index, {field: text})) for index, text in enumerate(texts.values())]
@@ -46,7 +50,8 @@ def predict_folder(task: Task[Any], model: Model, path: str, to: str, *, overwri
     digest = hashlib.sha256(repr(texts).encode("utf-8")).hexdigest()
     folder.parent.mkdir(parents=True, exist_ok=True)
     journal = PredictionJournal(str(folder).rstrip("/"), journal_key(task, model, digest))
-    predictions = list(predict_with_journal(journal, task, model, examples, batch_tokens=batch_tokens, reporter=reporter))
+    predictions = list(predict_with_journal(journal, task, model, examples, batch_tokens=batch_tokens,
+                                            reporter=reporter))
     for name, prediction in zip(texts, predictions, strict=True):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         write_text(folder / name, f"{prediction.values['prediction']}\n")
@@ -61,10 +66,12 @@ def read_texts(source: Path, names: list[Path]) -> Mapping[Path, str]:
         try:
             texts[name] = (source / name).read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
-            faults.append(Finding("E103", f"it is not UTF-8 text: {error}.", "Save it as UTF-8.", str(source / name), row=index))
+            faults.append(Finding("E103", f"it is not UTF-8 text: {error}.", "Save it as UTF-8.", str(source / name),
+                                  row=index))
             continue
         if not texts[name].strip():
-            faults.append(Finding("E201", "the text is empty.", "Fill it in, or remove the file.", file=str(source / name), row=index))
+            faults.append(Finding("E201", "the text is empty.", "Fill it in, or remove the file.",
+                                  file=str(source / name), row=index))
     if faults:
         raise DataError(faults)
     return texts

@@ -21,7 +21,8 @@ def report_progress(predictions: Iterable[Prediction], total: int, reporter: Rep
             reporter.progress(count, total, "rows")
 
 
-def write_predictions(path: Path, task: Task[Any], splits: Mapping[str, tuple[Sequence[Example], Sequence[Prediction]]]) -> None:
+def write_predictions(path: Path, task: Task[Any],
+                      splits: Mapping[str, tuple[Sequence[Example], Sequence[Prediction]]]) -> None:
     """predictions.jsonl: every row's id, gold, and prediction, split by split."""
     with open_writer(str(path), (), "jsonl") as writer:
         for split, (examples, predictions) in splits.items():

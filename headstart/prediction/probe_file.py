@@ -34,7 +34,8 @@ def load_for_inspection(reference: str, *, device: str, allow_pickle: bool = Fal
     trained = is_text_classifier(info)
     kind = CLASSIFIER if CLASSIFIER in info.heads else info.heads[0]
     head = trained_head(info)
-    decodes = head is not None and info.family.heads[head].causal and bool(info.family.decoder_config)  # a causal BERT sees one side
+    # a causal BERT sees one side
+    decodes = head is not None and info.family.heads[head].causal and bool(info.family.decoder_config)
     spec = None if trained or decodes else HeadSpec(kind, 2)
     return load(folder, spec, seed=0, device=device, allow_pickle=allow_pickle, add_end_token=False), trained
 
@@ -45,9 +46,10 @@ def is_text_classifier(info: ModelInfo) -> bool:
     return CLASSIFIER in info.family.heads and info.family.heads[CLASSIFIER].cls == architecture
 
 
-def probe_file(model: Model, path: str, *, settings: Data, columns: Mapping[str, str], evaluation: Evaluation, seed: int,
-               reporter: Reporter) -> Probe:
-    """What each layer knows of a file's labels; raises DataError for rows that cannot be read, UserError for too few."""
+def probe_file(model: Model, path: str, *, settings: Data, columns: Mapping[str, str], evaluation: Evaluation,
+               seed: int, reporter: Reporter) -> Probe:
+    """What each layer knows of a file's labels; raises DataError for rows that cannot be read, UserError for too few.
+    """
     import numpy as np
 
     task = tasks.find(TASK)()

@@ -40,22 +40,27 @@ def glue(columns: Mapping[str, str], scores: tuple[str, ...], name: str, **optio
 
 
 PRESETS: dict[str, Preset] = {
-    "glue/cola": glue({"text": "3", "label": "1"}, ("matthews",), "CoLA", settings={"data.header": False}, unlabelled={"text": "sentence"}),
+    "glue/cola": glue({"text": "3", "label": "1"}, ("matthews",), "CoLA", settings={"data.header": False},
+                      unlabelled={"text": "sentence"}),
     "glue/sst-2": glue({"text": "sentence", "label": "label"}, ("accuracy",), "SST-2"),
     "glue/mrpc": glue({"text": "#1 String", "pair": "#2 String", "label": "Quality"}, ("f1", "accuracy"), "MRPC"),
     "glue/sts-b": glue(PAIR | {"target": "score"}, ("pearson", "spearman"), "STS-B", task="regression"),
     "glue/qqp": glue({"text": "question1", "pair": "question2", "label": "is_duplicate"}, ("f1", "accuracy"), "QQP"),
-    "glue/mnli": Preset(PAIR | {"label": "gold_label"}, ("accuracy",), {"test_matched.tsv": "MNLI-m", "test_mismatched.tsv": "MNLI-mm"},
-                        files={"train": "train.tsv", "dev": "dev_matched.tsv"}, further={"dev/mismatched": "dev_mismatched.tsv"}),
+    "glue/mnli": Preset(PAIR | {"label": "gold_label"}, ("accuracy",),
+                        {"test_matched.tsv": "MNLI-m", "test_mismatched.tsv": "MNLI-mm"},
+                        files={"train": "train.tsv", "dev": "dev_matched.tsv"},
+                        further={"dev/mismatched": "dev_mismatched.tsv"}),
     "glue/qnli": glue({"text": "question", "pair": "sentence", "label": "label"}, ("accuracy",), "QNLI"),
     "glue/rte": glue(PAIR | {"label": "label"}, ("accuracy",), "RTE"),
     "glue/wnli": glue(PAIR | {"label": "label"}, ("accuracy",), "WNLI"),
     # Trained in one language, scored in all: the training files call a contradiction "contradictory".
     **{"xnli" if code == "en" else f"xnli/{code}": Preset(
         files={"train": f"multinli.train.{code}.tsv", "dev": "xnli.dev.tsv", "test": "xnli.test.tsv"},
-        settings={"data.slice_by": "language", "data.select_slice": code, "task.merge": "contradictory=contradiction"}) for code in LANGUAGES},
+        settings={"data.slice_by": "language", "data.select_slice": code, "task.merge": "contradictory=contradiction"})
+       for code in LANGUAGES},
     # Two labels: what is neither entailed nor contradicted is not entailed either.
-    "hans": Preset(PAIR | {"label": "gold_label"}, files={"train": "heuristics_train_set.txt", "dev": "heuristics_evaluation_set.txt"},
+    "hans": Preset(PAIR | {"label": "gold_label"},
+                   files={"train": "heuristics_train_set.txt", "dev": "heuristics_evaluation_set.txt"},
                    settings={"data.slice_by": "gold_label+heuristic,subcase", "data.delimiter": "\t",
                              "task.merge": "neutral+contradiction=non-entailment"}),
     "jigsaw": Preset({"text": "comment_text", "labels": JIGSAW}, ("roc_auc",), task="multilabel-classification",
@@ -78,12 +83,15 @@ def dataset_file(name: str, folder: Path, file: str) -> Path:
     """A file of a dataset's folder, or of a folder in it; raises UserError (66)."""
     paths = sorted(folder.rglob(file), key=lambda path: (len(path.parts), str(path))) if folder.is_dir() else []
     if not paths:
-        raise UserError(f"{name} needs {folder / file}, which is not there.", fix="Name the folder as it was unpacked.", exit=Exit.NO_INPUT)
+        raise UserError(f"{name} needs {folder / file}, which is not there.", fix="Name the folder as it was unpacked.",
+                        exit=Exit.NO_INPUT)
     return paths[0]
 
 
-def apply_preset(name: str, folder: str, run_values: dict[str, Any], columns: dict[str, str], values: dict[str, Any]) -> None:
-    """Fill in what a preset says, where the user has not; raises UserError (66) for a folder that is not the dataset's."""
+def apply_preset(name: str, folder: str, run_values: dict[str, Any], columns: dict[str, str],
+                 values: dict[str, Any]) -> None:
+    """Fill in what a preset says, where the user has not; raises UserError (66) for a folder that is not the dataset's.
+    """
     preset = find_preset(name)
     for split, file in preset.files.items():
         run_values.setdefault(split, str(dataset_file(name, Path(folder), file)))
@@ -101,7 +109,9 @@ def fill_defaults(preset: Preset, columns: dict[str, str], values: dict[str, Any
 
 
 def evaluation_file(name: str, path: str, columns: dict[str, str], values: dict[str, Any]) -> str:
-    """The file that a model is measured on (itself, or the folder's test or dev file); fills in a preset's columns and settings."""
+    """The file that a model is measured on (itself, or the folder's test or dev file); fills in a preset's columns and
+    settings.
+    """
     preset = find_preset(name)
     fill_defaults(preset, columns, values)
     file = preset.files.get("test") or preset.files.get("dev", "dev.tsv")
@@ -121,15 +131,18 @@ def official_scores(name: str, scores: Mapping[str, Any]) -> dict[str, Json]:
     scores_by_split: dict[str, Json] = {}
     for split, tables in scores["tables"].items():
         positive = tables.get("per_class", {}).get("1", {})
-        scores_by_split[split] = {score: positive.get("f1") if score == "f1" else scores[split][score]["value"] for score in find_preset(name).scores}
+        scores_by_split[split] = {score: positive.get("f1") if score == "f1" else scores[split][score]["value"]
+                                  for score in find_preset(name).scores}
     return scores_by_split
 
 
 def unlabelled_files(name: str, train: str) -> list[tuple[str, Path, dict[str, str]]]:
     """Files of rows without labels that are there: name of the submission, path, columns."""
     preset, folder = find_preset(name), Path(train).parent
-    columns = {field_name: column for field_name, column in preset.columns.items() if field_name in ("text", "pair")} | dict(preset.unlabelled)
-    return [(submission_name, folder / file, columns) for file, submission_name in preset.submission.items() if (folder / file).is_file()]
+    columns = {field_name: column for field_name, column in preset.columns.items()
+               if field_name in ("text", "pair")} | dict(preset.unlabelled)
+    return [(submission_name, folder / file, columns) for file, submission_name in preset.submission.items()
+            if (folder / file).is_file()]
 
 
 def submission_text(predictions: Sequence[Json]) -> str:

@@ -33,18 +33,21 @@ class Dataset:
     @property
     def findings(self) -> list[Finding]:
         """Everything that was found: notes, warnings, and the faults of rows that were left out."""
-        return [finding for reading in self.readings.values() for finding in reading.findings] + list(self.check.findings)
+        return [finding for reading in self.readings.values()
+                for finding in reading.findings] + list(self.check.findings)
 
     def summary(self) -> list[str]:
         """What was read and found, in plain sentences."""
-        files = [f"{reading.table.path}: {len(reading.table):,} rows; {reading.table.format}" for reading in distinct(self.readings)]
+        files = [f"{reading.table.path}: {len(reading.table):,} rows; {reading.table.format}"
+                 for reading in distinct(self.readings)]
         return [*files, f"task: {self.task.name}, because {self.task_reason}", *self.check.words()]
 
     def json(self) -> dict[str, Json]:
         """data.json."""
         return {
             "files": [{"file": reading.table.path, "sha256": reading.table.sha256, "bytes": reading.table.size_bytes,
-                       "format": reading.table.format, "columns": {name: list(columns) for name, columns in reading.columns.items()}}
+                       "format": reading.table.format,
+                       "columns": {name: list(columns) for name, columns in reading.columns.items()}}
                       for reading in distinct(self.readings)],
             "splits": {name: {"file": self.readings[name].table.path, "rows": examples.row_ids()}
                        for name, examples in self.splits.items()},
@@ -73,7 +76,8 @@ def read_dataset(settings: RunSettings, reporter: Reporter, errors_file: Path | 
     task_class, _, reason = find_task(train, settings.task, settings.columns)
     task = task_class(parse_task_settings(task_class.Settings, settings.task_settings))
     reporter.info(f"{train.path}: {len(train):,} rows; {train.format}")
-    readings = {name: read_examples(task, paths[name], settings.data, columns=settings.columns, training=True, table=table)
+    readings = {name: read_examples(task, paths[name], settings.data, columns=settings.columns, training=True,
+                                    table=table)
                 for name, table in tables.items()}
     reporter.info(f"task: {task.name}, because {reason}")
     column_text = ", ".join(f"{name} = {' + '.join(columns)}" for name, columns in readings["train"].columns.items())
@@ -83,7 +87,8 @@ def read_dataset(settings: RunSettings, reporter: Reporter, errors_file: Path | 
     except DataError as error:
         raise with_warnings(error, task, readings) from None
     if skipped:
-        reporter.info(f"skipped {skipped:,} rows that cannot be used" + (f"; they are listed in {errors_file}" if errors_file else ""))
+        reporter.info(f"skipped {skipped:,} rows that cannot be used"
+                      + (f"; they are listed in {errors_file}" if errors_file else ""))
     splits = make_splits(task, readings, settings.data, seed=settings.seed) if split else {
         name: reading.examples for name, reading in readings.items()}
     if split:
@@ -99,7 +104,8 @@ def checked_dataset(task: Task[Any], readings: Mapping[str, Reading], splits: Ma
     task = task.with_learned(task.learn(splits["train"]))
     splits = {name: Examples(task, examples.rows, examples.indices) for name, examples in splits.items()}
     findings = check_splits(task, splits, {name: examples.place for name, examples in splits.items()})
-    return Dataset(task, {name: readings.get(name, readings["train"]) for name in splits}, splits, findings, skipped_rows, reason)
+    return Dataset(task, {name: readings.get(name, readings["train"]) for name in splits}, splits, findings,
+                   skipped_rows, reason)
 
 
 def with_warnings(error: DataError, task: Task[Any], readings: Mapping[str, Reading]) -> DataError:
@@ -111,8 +117,10 @@ def with_warnings(error: DataError, task: Task[Any], readings: Mapping[str, Read
         dataset = checked_dataset(task, readings, splits, 0, "")
     except UserError:  # what the rows that are left cannot tell
         return error
-    row_warnings = [finding for reading in distinct(readings) for finding in reading.findings if finding.level == "warning"]
-    return error.with_findings([*row_warnings, *(finding for finding in dataset.check.findings if finding.level == "warning")])
+    row_warnings = [finding for reading in distinct(readings) for finding in reading.findings
+                    if finding.level == "warning"]
+    return error.with_findings([*row_warnings, *(finding for finding in dataset.check.findings
+                                                 if finding.level == "warning")])
 
 
 def report_findings(dataset: Dataset, reporter: Reporter, *, strict: bool) -> None:
@@ -136,5 +144,6 @@ def require_rows(splits: Mapping[str, Examples]) -> None:
     """Refuse to train without training or dev rows."""
     for name in ("train", "dev"):
         if not len(splits.get(name, ())):
-            raise UserError(f"There are no {name} rows.", fix="Give more rows, name a file with --dev, or set data.split "
+            raise UserError(f"There are no {name} rows.",
+                            fix="Give more rows, name a file with --dev, or set data.split "
                             "so that dev gets a share.", exit=Exit.DATA)

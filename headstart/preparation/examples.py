@@ -69,7 +69,8 @@ class Reading:
     counts: Counter[str] = field(default_factory=Counter)
 
 
-def find_task(table: Table, name: str | None, columns: Mapping[str, str]) -> tuple[type[Task[Any]], Detection | None, str]:
+def find_task(table: Table, name: str | None, columns: Mapping[str, str]) -> tuple[type[Task[Any]], Detection | None,
+                                                                                   str]:
     """The task of a file, how its columns were recognised, and why in words; raises UserError."""
     sample = table.sample()
     if name is not None:
@@ -77,9 +78,11 @@ def find_task(table: Table, name: str | None, columns: Mapping[str, str]) -> tup
         check_columns(task, columns)
         return task, task.detect(sample), "you chose it"
     if columns:
-        fitting = [task for task in map(tasks.find, tasks.names()) if set(columns) <= {field.name for field in task.fields}]
+        fitting = [task for task in map(tasks.find, tasks.names())
+                   if set(columns) <= {field.name for field in task.fields}]
         if len(fitting) == 1:
-            return fitting[0], fitting[0].detect(sample), f"it is the task with {', '.join('--' + name for name in columns)}"
+            return fitting[0], fitting[0].detect(
+                sample), f"it is the task with {', '.join('--' + name for name in columns)}"
     task, detection = tasks.detect(sample, table.path)
     return task, detection, detection.reason
 
@@ -88,7 +91,8 @@ def check_columns(task: type[Task[Any]], columns: Mapping[str, str]) -> None:
     """Refuse a column flag that the task does not know."""
     field_names = {field.name for field in task.fields}
     if unknown := sorted(set(columns) - field_names):
-        raise UserError(f"{task.name} has no --{unknown[0]}; it has {', '.join('--' + name for name in sorted(field_names))}.",
+        raise UserError(f"{task.name} has no --{unknown[0]}; it has "
+                        f"{', '.join('--' + name for name in sorted(field_names))}.",
                         fix="Name the columns with those.")
 
 
@@ -103,7 +107,8 @@ def read_examples(task: Task[Any], path: str, settings: Data, *, columns: Mappin
     detected = detection.columns if detection is not None else None
     field_columns = assign_columns(table.columns, task.fields, columns, detected, table.path, training)
     view = field_rows(table, field_columns, task.fields)
-    reading = Reading(table, field_columns, Examples(task, view, no_rows()), list(table.findings), Counter(table.counts))
+    reading = Reading(table, field_columns, Examples(task, view, no_rows()), list(table.findings),
+                      Counter(table.counts))
     reading.examples = Examples(task, view, readable_rows(task, view, reading, training))
     return reading
 
@@ -121,8 +126,10 @@ def readable_rows(task: Task[Any], view: FieldRows, reading: Reading, training: 
 
     import numpy as np
 
-    optional = [field.name for field in task.fields if field.target and not field.required and field.name in reading.columns]
-    targets = [field for field in task.fields if field.target and not field.may_be_empty and (field.required or optional == [field.name])]
+    optional = [field.name for field in task.fields if field.target and not field.required
+                and field.name in reading.columns]
+    targets = [field for field in task.fields if field.target and not field.may_be_empty
+               and (field.required or optional == [field.name])]
     indices = array.array("i")
     for index, row in enumerate(view):
         try:
@@ -131,8 +138,8 @@ def readable_rows(task: Task[Any], view: FieldRows, reading: Reading, training: 
             if missing is None:
                 indices.append(index)
                 continue
-            fault = RowFault("E202", f"the row has no value for {quoted_columns(reading, missing.name)}.", field=missing.name,
-                             fix="Fill it in, or leave such rows out (--bad-rows skip).")
+            fault = RowFault("E202", f"the row has no value for {quoted_columns(reading, missing.name)}.",
+                             field=missing.name, fix="Fill it in, or leave such rows out (--bad-rows skip).")
         except RowFault as error:
             fault = error
         reading.counts[fault.code] += 1

@@ -31,8 +31,8 @@ def check_slice_columns(slice_by: str, tables: Mapping[str, Table]) -> None:
             columns = list(next(iter(measured_tables.values())).columns)
             suggestion = nearest(column, columns)
             raise UserError(f'data.slice_by names the column "{column}", which no file of dev or test rows has.',
-                            fix=f'Did you mean "{suggestion}"?' if suggestion else f"They have {', '.join(columns[:20])}.",
-                            exit=Exit.DATA)
+                            fix=f'Did you mean "{suggestion}"?' if suggestion
+                            else f"They have {', '.join(columns[:20])}.", exit=Exit.DATA)
 
 
 def rows_by_value(examples: Examples, slice_by: str) -> dict[str, set[int]]:
@@ -46,9 +46,11 @@ def rows_by_value(examples: Examples, slice_by: str) -> dict[str, set[int]]:
         ids_by_value: dict[str, set[int]] = {}
         for index in examples.indices:
             record = examples.rows.table[int(index)]
-            ids_by_value.setdefault("/".join(str(record.values[position]) for position in positions), set()).add(record.id)
+            ids_by_value.setdefault("/".join(str(record.values[position]) for position in positions),
+                                    set()).add(record.id)
         if len(ids_by_value) > MAX_VALUES:
-            raise UserError(f"data.slice_by: {' and '.join(names)} has {len(ids_by_value):,} values, at most {MAX_VALUES} can be slices.",
+            raise UserError(f"data.slice_by: {' and '.join(names)} has {len(ids_by_value):,} values, at most "
+                            f"{MAX_VALUES} can be slices.",
                             fix="Name a column whose values recur.", exit=Exit.DATA)
         slices |= dict(sorted(ids_by_value.items()))
     return slices

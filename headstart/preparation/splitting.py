@@ -27,7 +27,8 @@ def make_splits(task: Task[Any], readings: Mapping[str, Reading], settings: Data
         missing.remove("test")
     if len(missing) > 1:
         keys, strata = split_arrays(task, examples["train"])
-        portions = shares[:len(missing)] if len(missing) == 3 else (1 - shares[1] / sum(shares), shares[1] / sum(shares))
+        portions = shares[:len(missing)] if len(missing) == 3 else (1 - shares[1] / sum(shares),
+                                                                    shares[1] / sum(shares))
         index_parts = splits.split_rows(keys, strata, tuple(portions), seed)
         train = examples["train"]
         examples |= {name: train.part(indices) for name, indices in zip(missing, index_parts, strict=True)}

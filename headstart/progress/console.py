@@ -1,4 +1,6 @@
-"""Events as a person reads them on standard error: colour, word wrap and a live bar on a terminal, plain lines elsewhere."""
+"""Events as a person reads them on standard error: colour, word wrap and a live bar on a terminal, plain lines
+elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,8 @@ def console_reporter(stream: TextIO | None = None) -> Reporter:
 
 
 def is_plain(stream: TextIO) -> bool:
-    """Whether a stream gets neither colour nor a moving bar: no terminal, a narrow one, TERM=dumb, or NO_COLOR is set."""
+    """Whether a stream gets neither colour nor a moving bar: no terminal, a narrow one, TERM=dumb, or NO_COLOR is set.
+    """
     if not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return True
     import shutil

@@ -13,7 +13,9 @@ class Listener(Protocol):
     """Takes events as they happen: a console, a log file, a tracker, a notebook."""
 
     def receive(self, event: Event) -> bool | None:
-        """Take one event. True asks a run to stop: it evaluates, saves, and ends after this step as if it were the last."""
+        """Take one event. True asks a run to stop: it evaluates, saves, and ends after this step as if it were the
+        last.
+        """
 
 
 class Reporter:

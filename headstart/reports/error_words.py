@@ -32,11 +32,13 @@ def text_gaps(error: ErrorToExplain, attribution: ErrorAttribution) -> list[str]
 
 def error_figures(task: Task[Any], model: Model, evaluation: SplitEvaluation, count: int) -> list[Figure]:
     """One figure, or none where there are no errors, `count` is 0, or the task explains none."""
-    errors = task.errors_to_explain(evaluation.examples, evaluation.predictions, evaluation.measures, count) if count else []
+    errors = task.errors_to_explain(evaluation.examples, evaluation.predictions, evaluation.measures,
+                                    count) if count else []
     if not errors:
         return []
     if model.kind != "encoder" or model.info.family.heads[model.head].beam_module is not None:
-        return [Figure("reasons", TITLE, "words", {"items": []}, "Computed only for encoders with one prediction per text.")]
+        return [Figure("reasons", TITLE, "words", {"items": []},
+                       "Computed only for encoders with one prediction per text.")]
     items: list[Json] = []
     skipped = 0
     for error in errors:
@@ -45,13 +47,16 @@ def error_figures(task: Task[Any], model: Model, evaluation: SplitEvaluation, co
             skipped += 1
             continue
         max_score = max((abs(score) for _, score in attribution.words), default=0.0) or 1.0
-        fields: dict[str, Json] = {"prediction": error.predicted, "in the file": error.gold, "output": attribution.difference,
+        fields: dict[str, Json] = {"prediction": error.predicted, "in the file": error.gold,
+                                   "output": attribution.difference,
                                   "attribution error": attribution.error}
         words = [[gap, word.text, score / max_score]
                  for gap, (word, score) in zip(text_gaps(error, attribution), attribution.words, strict=True)]
         items.append({"title": f"row {error.row}", "fields": fields, "words": words[:MAX_WORDS]})
     skipped_note = f" {skipped} longer than one model input are skipped." if skipped else ""
     return [Figure("reasons", TITLE, "words", {"items": items},
-                   "Integrated gradients of the wrong output, with a text of padding as baseline: words with a solid underline "
-                   "raised it, words with a dotted underline lowered it; the strongest are listed, as shares of the strongest."
+                   "Integrated gradients of the wrong output, with a text of padding as baseline: words with a solid "
+                   "underline "
+                   "raised it, words with a dotted underline lowered it; the strongest are listed, as shares of the "
+                   "strongest."
                    f"{skipped_note}")]

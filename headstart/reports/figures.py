@@ -16,7 +16,8 @@ COLOURS = 4  # series colours in the style sheet: .s0 to .s3
 
 def escape(value: object) -> str:
     """Text that is safe anywhere in the page."""
-    return html.escape("".join(character if character.isprintable() or character in "\n\t" else "\ufffd" for character in str(value)), quote=True)
+    return html.escape("".join(character if character.isprintable() or character in "\n\t" else "\ufffd"
+                               for character in str(value)), quote=True)
 
 
 def cell(value: Json) -> str:
@@ -34,41 +35,53 @@ def cell(value: Json) -> str:
 
 def render(figure: Figure) -> str:
     """One figure with title and caption."""
-    renderer = {"table": table, "matrix": matrix, "bars": bars, "curve": curve, "scatter": scatter, "texts": texts, "words": words}[figure.kind]
+    renderer = {"table": table, "matrix": matrix, "bars": bars, "curve": curve, "scatter": scatter, "texts": texts,
+                "words": words}[figure.kind]
     caption = f"<figcaption>{escape(figure.caption)}</figcaption>" if figure.caption else ""
-    return f'<figure id="{escape(figure.name)}"><h3>{escape(figure.title)}</h3>{caption}{renderer(figure.data, figure.title)}</figure>'
+    return ('<figure '
+            f'id="{escape(figure.name)}"><h3>{escape(figure.title)}</h3>{caption}{renderer(figure.data, figure.title)}</figure>')
 
 
 def table(data: Mapping[str, Any], title: str) -> str:
     """A table; columns of numbers are right-aligned."""
-    numeric = [any(isinstance(row[index], int | float) for row in data["rows"]) for index in range(len(data["columns"]))]
-    head = "".join(f'<th scope="col"{" class=n" if is_numeric else ""}>{escape(name)}</th>' for name, is_numeric in zip(data["columns"], numeric, strict=True))
+    numeric = [any(isinstance(row[index], int | float) for row in data["rows"])
+               for index in range(len(data["columns"]))]
+    head = "".join(f'<th scope="col"{" class=n" if is_numeric else ""}>{escape(name)}</th>'
+                   for name, is_numeric in zip(data["columns"], numeric, strict=True))
     body = []
     for row in data["rows"]:
         cells = [f'<th scope="row">{cell(row[0])}</th>'] if row else []
-        cells += [f'<td class="{"n" if isinstance(value, int | float) else ""}">{cell(value)}</td>' for value in row[1:]]
+        cells += [f'<td class="{"n" if isinstance(value, int | float) else ""}">{cell(value)}</td>'
+                  for value in row[1:]]
         body.append(f"<tr>{''.join(cells)}</tr>")
-    return f'<div class="wide"><table class="sortable"><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
+    return ('<div class="wide"><table '
+            f'class="sortable"><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>')
 
 
 def matrix(data: Mapping[str, Any], title: str) -> str:
-    """A table of shaded cells up to 12 columns; beyond that an image of it, with a table of the largest cells off the diagonal."""
+    """A table of shaded cells up to 12 columns; beyond that an image of it, with a table of the largest cells off the
+    diagonal.
+    """
     rows, columns, values = data["rows"], data["columns"], data["values"]
-    pairs = sorted(((value, row, column) for row, row_values in enumerate(values) for column, value in enumerate(row_values)
+    pairs = sorted(((value, row, column) for row, row_values in enumerate(values)
+                    for column, value in enumerate(row_values)
                     if value and row != column), reverse=True)[:15]
     pair_table = table({"columns": [data["row_title"], data["column_title"], "rows"],
-                    "rows": [[rows[row], columns[column], value] for value, row, column in pairs]}, title) if pairs else ""
+                    "rows": [[rows[row], columns[column], value] for value, row, column in pairs]},
+                       title) if pairs else ""
     if len(columns) > 12:
         return matrix_image(rows, columns, values, title) + "<h4>Most frequent</h4>" + pair_table
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
     body = []
     for name, row_values in zip(rows, values, strict=True):
         row_total = max(1, sum(row_values))
-        cells = "".join(f'<td class="n shade{" correct" if columns[index] == name else ""}" style="--s:{value / row_total:.3f}">{value:,}</td>'
+        cells = "".join(f'<td class="n shade{" correct" if columns[index] == name else ""}" '
+                        f'style="--s:{value / row_total:.3f}">{value:,}</td>'
                         for index, value in enumerate(row_values))
         body.append(f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>')
     corner = f'<th scope="col">{escape(data["row_title"])} ↓ {escape(data["column_title"])} →</th>'
-    return f'<div class="wide"><table class="matrix"><thead><tr>{corner}{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
+    return ('<div class="wide"><table '
+            f'class="matrix"><thead><tr>{corner}{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>')
 
 
 def matrix_image(rows: Sequence[str], columns: Sequence[str], values: Sequence[Sequence[int]], title: str) -> str:
@@ -81,8 +94,9 @@ def matrix_image(rows: Sequence[str], columns: Sequence[str], values: Sequence[S
             if value:
                 css_class = "correct" if row == column else "wrong"
                 hover = f"{rows[row]} → {columns[column]}: {value:,}"
-                squares.append(f'<rect class="{css_class}" x="{column * size:.2f}" y="{row * size:.2f}" width="{size:.2f}" height="{size:.2f}" '
-                               f'fill-opacity="{0.15 + 0.85 * math.sqrt(value / row_total):.2f}"><title>{escape(hover)}</title></rect>')
+                (squares.append(f'<rect class="{css_class}" x="{column * size:.2f}" y="{row * size:.2f}" '
+                               f'width="{size:.2f}" height="{size:.2f}" '
+                               f'fill-opacity="{0.15 + 0.85 * math.sqrt(value / row_total):.2f}"><title>{escape(hover)}</title></rect>'))
     return (f'<svg viewBox="0 0 560 560" class="square" role="img" aria-label="{escape(title)}">'
             f'<rect class="frame" width="560" height="560"/>{"".join(squares)}</svg>')
 
@@ -97,20 +111,25 @@ class Axes:
         """The pixel of a point: (left, top)."""
         across = (x_value - self.x_range[0]) / (self.x_range[1] - self.x_range[0])
         up = (y_value - self.y_range[0]) / (self.y_range[1] - self.y_range[0])
-        return LEFT_MARGIN + across * (WIDTH - LEFT_MARGIN - 12), HEIGHT - BOTTOM_MARGIN - up * (HEIGHT - BOTTOM_MARGIN - 12)
+        return LEFT_MARGIN + across * (WIDTH - LEFT_MARGIN
+                                       - 12), HEIGHT - BOTTOM_MARGIN - up * (HEIGHT - BOTTOM_MARGIN - 12)
 
     def grid(self, x_title: str, y_title: str) -> str:
         """Grid, numbers and titles."""
         elements = []
         for value in ticks(*self.y_range):
             _, position = self.point(self.x_range[0], value)
-            elements.append(f'<line class="grid" x1="{LEFT_MARGIN}" x2="{WIDTH - 12}" y1="{position:.1f}" y2="{position:.1f}"/>'
+            elements.append(f'<line class="grid" x1="{LEFT_MARGIN}" x2="{WIDTH - 12}" y1="{position:.1f}" '
+                            f'y2="{position:.1f}"/>'
                          f'<text x="{LEFT_MARGIN - 8}" y="{position + 4:.1f}" text-anchor="end">{value:g}</text>')
         for value in ticks(*self.x_range):
             position, _ = self.point(value, self.y_range[0])
-            elements.append(f'<text x="{position:.1f}" y="{HEIGHT - BOTTOM_MARGIN + 18}" text-anchor="middle">{value:g}</text>')
-        elements.append(f'<text class="axis" x="{(WIDTH + LEFT_MARGIN) / 2}" y="{HEIGHT - 4}" text-anchor="middle">{escape(x_title)}</text>'
-                     f'<text class="axis" transform="translate(12 {(HEIGHT - BOTTOM_MARGIN) / 2}) rotate(-90)" text-anchor="middle">{escape(y_title)}</text>')
+            elements.append(f'<text x="{position:.1f}" y="{HEIGHT - BOTTOM_MARGIN + 18}" '
+                            f'text-anchor="middle">{value:g}</text>')
+        elements.append(f'<text class="axis" x="{(WIDTH + LEFT_MARGIN) / 2}" y="{HEIGHT - 4}" '
+                        f'text-anchor="middle">{escape(x_title)}</text>'
+                     f'<text class="axis" transform="translate(12 {(HEIGHT - BOTTOM_MARGIN) / 2}) rotate(-90)" '
+                     f'text-anchor="middle">{escape(y_title)}</text>')
         return "".join(elements)
 
 
@@ -135,7 +154,8 @@ def averaged_points(points: Sequence[Sequence[float]]) -> list[tuple[float, floa
     """At most MOST_POINTS points: means of neighbours."""
     size = -(-len(points) // MAX_POINTS) if points else 1
     groups = [points[start:start + size] for start in range(0, len(points), size)]
-    return [(sum(point[0] for point in group) / len(group), sum(point[1] for point in group) / len(group)) for group in groups]
+    return [(sum(point[0] for point in group) / len(group), sum(point[1] for point in group) / len(group))
+            for group in groups]
 
 
 def svg(content: str, title: str) -> str:
@@ -147,7 +167,8 @@ def legend(names: Sequence[str]) -> str:
     """The colour of each series; "" for a single one."""
     if len(names) < 2:
         return ""
-    return '<p class="legend">' + "".join(f'<span><i class="s{index % COLOURS}"></i>{escape(name)}</span>' for index, name in enumerate(names)) + "</p>"
+    return '<p class="legend">' + "".join(f'<span><i class="s{index % COLOURS}"></i>{escape(name)}</span>'
+                                          for index, name in enumerate(names)) + "</p>"
 
 
 def curve(data: Mapping[str, Any], title: str) -> str:
@@ -158,7 +179,8 @@ def curve(data: Mapping[str, Any], title: str) -> str:
         return "<p>Nothing to plot.</p>"
     diagonal = data.get("diagonal")
     unit = [0.0, 1.0]
-    axes = Axes(unit if diagonal else [point[0] for point in all_points], unit if diagonal else [point[1] for point in all_points])
+    axes = Axes(unit if diagonal else [point[0] for point in all_points],
+                unit if diagonal else [point[1] for point in all_points])
     elements = [axes.grid(data["x_title"], data["y_title"])]
     if diagonal:
         (x1, y1), (x2, y2) = axes.point(0, 0), axes.point(1, 1)
@@ -192,10 +214,13 @@ def bars(data: Mapping[str, Any], title: str) -> str:
     low, high = min([*numbers, 0]), max([*numbers, 0])
     value_range, rows = (high - low) or 1, []
     for index, label in enumerate(names):
-        strips = "".join(f'<span class="bar s{series_index % COLOURS}" style="--m:{(min(values[index] or 0, 0) - low) / value_range:.4f};'
-                         f'--w:{abs(values[index] or 0) / value_range:.4f}"></span><span class="value">{cell(values[index])}</span>'
+        strips = "".join(f'<span class="bar s{series_index % COLOURS}" '
+                         f'style="--m:{(min(values[index] or 0, 0) - low) / value_range:.4f};'
+                         f'--w:{abs(values[index] or 0) / value_range:.4f}"></span><span '
+                         f'class="value">{cell(values[index])}</span>'
                          for series_index, values in enumerate(series.values()))
-        rows.append(f'<div class="barrow"><span class="name">{escape(label)}</span><span class="strips">{strips}</span></div>')
+        rows.append(f'<div class="barrow"><span class="name">{escape(label)}</span><span '
+                    f'class="strips">{strips}</span></div>')
     return f'<div class="bars" role="img" aria-label="{escape(title)}">{"".join(rows)}</div>' + legend(list(series))
 
 
@@ -205,7 +230,8 @@ def texts(data: Mapping[str, Any], title: str) -> str:
     for item in data["items"][:50]:
         fields = "".join(f"<span><b>{escape(name)}</b> {cell(value)}</span>" for name, value in item["fields"].items())
         text = escape(item["text"])
-        body = f"<p>{text}</p>" if len(item["text"]) <= 300 else f"<details><summary>{escape(item['text'][:200])} …</summary><p>{text}</p></details>"
+        body = f"<p>{text}</p>" if len(item[
+            "text"]) <= 300 else f"<details><summary>{escape(item['text'][:200])} …</summary><p>{text}</p></details>"
         items.append(f'<li><div class="facts"><span>{escape(item["title"])}</span>{fields}</div>{body}</li>')
     return f'<ol class="texts">{"".join(items)}</ol>' if items else "<p>There are none.</p>"
 
@@ -219,5 +245,6 @@ def words(data: Mapping[str, Any], title: str) -> str:
                        f'title="{share:+.2f}">{escape(word)}</mark>' for gap, word, share in item["words"])
         strongest = sorted(item["words"], key=lambda entry: -abs(entry[2]))[:6]
         strongest_text = ", ".join(f"{escape(word)} {share:+.2f}" for _, word, share in strongest)
-        items.append(f'<li><div class="facts"><span>{escape(item["title"])}</span>{fields}</div><p>{body}</p><p class="note">{strongest_text}</p></li>')
+        items.append(f'<li><div class="facts"><span>{escape(item["title"])}</span>{fields}</div><p>{body}</p><p '
+                     f'class="note">{strongest_text}</p></li>')
     return f'<ol class="texts attributed">{"".join(items)}</ol>' if items else "<p>There are none.</p>"

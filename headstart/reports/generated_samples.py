@@ -23,7 +23,8 @@ MAX_TRAINING_ROWS = 20_000  # training rows whose n-grams are kept to find copie
 MEASURES = ("distinct_1", "distinct_2", "repetition", "training_overlap")
 
 
-def generate_samples(task: Task[Any], model: Model, examples: Sequence[Example], training: Sequence[Example], settings: Generation, *,
+def generate_samples(task: Task[Any], model: Model, examples: Sequence[Example], training: Sequence[Example],
+                     settings: Generation, *,
                      count: int, seed: int, reporter: Reporter) -> tuple[dict[str, Json], list[Figure]]:
     """Numbers for scores.json and figures about texts generated after prompts from `count` rows; ({}, []) for none."""
     candidates = (task.sample_prompt(example, model.tokenizer) for example in evenly_spaced(examples, count))
@@ -31,9 +32,11 @@ def generate_samples(task: Task[Any], model: Model, examples: Sequence[Example],
     if not prompts or not model.info.family.heads[model.head].causal:
         return {}, []
     reporter.info(f"generating {len(prompts)} samples of at most {settings.max_new_tokens} tokens")
-    settings = dataclasses.replace(settings, num_return_sequences=1, chat=False, control_code=settings.control_code or "none")
+    settings = dataclasses.replace(settings, num_return_sequences=1, chat=False,
+                                   control_code=settings.control_code or "none")
     try:
-        texts = [generations[0] for generations in generate(model, [prompt_text for prompt_text, _ in prompts], settings, seed=seed)]
+        texts = [generations[0] for generations in generate(model, [prompt_text for prompt_text, _ in prompts],
+                                                            settings, seed=seed)]
     except UserError as error:
         reporter.info(f"no samples: {error.message}")
         return {}, []
@@ -77,6 +80,8 @@ def samples_figure(prompts: Sequence[tuple[str, str]], texts: Sequence[Generated
     """Every sample with its prompt, and the continuation in the data."""
     items = [{"text": f"{prompt.rstrip()} ▸ {generated.text.strip()}", "title": f"sample {number}",
               "fields": {"continuation in the data": continuation[:300], "ended": generated.finish_reason,
-                         "mean log-probability of a token": sum(generated.log_probabilities) / max(1, len(generated.log_probabilities))}}
+                         "mean log-probability of a token": sum(generated.log_probabilities)
+                         / max(1, len(generated.log_probabilities))}}
              for number, ((prompt, continuation), generated) in enumerate(zip(prompts, texts, strict=True), 1)]
-    return Figure("samples", "Samples", "texts", {"items": items}, "The text before ▸ is from the data, what follows is generated.")
+    return Figure("samples", "Samples", "texts", {"items": items},
+                  "The text before ▸ is from the data, what follows is generated.")

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 def probe_figures(probe: Probe) -> list[Figure]:
     """The curve over the layers, and the table."""
     series: dict[str, list[list[float]]] = {"macro F1": [], "interval, low": [], "interval, high": [],
-                                            "always the majority": [[layer.number, probe.majority] for layer in probe.layers]}
+                                            "always the majority": [[layer.number, probe.majority]
+                                                                    for layer in probe.layers]}
     for layer in probe.layers:
         for name, value in zip(series, (layer.macro_f1.value, layer.macro_f1.low, layer.macro_f1.high), strict=False):
             if value is not None:
@@ -41,7 +42,9 @@ def write_probe_page(probe: Probe, path: Path, model: str, data: str) -> Path:
     text = (f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" '
             f'content="{policy}"><meta name="viewport" content="width=device-width, initial-scale=1">'
             f'<title>Layers of {escape(model)}</title><style>{resource("report.css")}</style></head><body><header>'
-            f'<h1>Probing the layers</h1><p class="meta">{details}</p></header><main>{figure_html}</main><footer>Made by headstart. '
-            f"A logistic regression on each layer's mean state; every interval is a 95 % bootstrap interval.</footer></body></html>\n")
+            f'<h1>Probing the layers</h1><p class="meta">{details}</p></header><main>{figure_html}</main><footer>Made '
+            'by headstart. '
+            "A logistic regression on each layer's mean state; every interval is a 95 % bootstrap "
+            "interval.</footer></body></html>\n")
     write_text(path, text, "Choose another place.")
     return path

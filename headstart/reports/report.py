@@ -45,38 +45,49 @@ def render_html(report: Report) -> str:
     """The whole page."""
     style, script = resource("report.css"), resource("report.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    sections = [("scores", "Scores", scores_part(report)), ("training", "Training", training_part(report)), ("data", "Data", data_part(report))]
+    policy = (f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'; "
+              "form-action 'none'")
+    sections = [("scores", "Scores", scores_part(report)), ("training", "Training", training_part(report)),
+                ("data", "Data", data_part(report))]
     for split, figures in report.figures_by_split.items():
         sections.append((f"on-{split}", f"Details on {split}", "".join(render(figure) for figure in figures)))
     sections.append(("settings", "Settings and machine", settings_part(report)))
     links = "".join(f'<a href="#{escape(name)}">{escape(title)}</a>' for name, title, _ in sections)
-    body = "".join(f'<section id="{escape(name)}"><h2>{escape(title)}</h2>{text}</section>' for name, title, text in sections)
+    body = "".join(f'<section id="{escape(name)}"><h2>{escape(title)}</h2>{text}</section>'
+                   for name, title, text in sections)
     lead = "".join(f"<p>{escape(text)}</p>" for text in [*score_sentences(report.scores), *report.summary])
-    return (f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy}">'
-            f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(report.title)}</title><style>{style}</style></head>'
-            f'<body><header><h1>{escape(report.title)}</h1><p class="meta">{escape(report.task)} · {escape(report.model)} · {escape(report.created)}</p>'
+    return ('<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" '
+            f'content="{policy}">'
+            '<meta name="viewport" content="width=device-width, '
+            f'initial-scale=1"><title>{escape(report.title)}</title><style>{style}</style></head>'
+            f'<body><header><h1>{escape(report.title)}</h1><p class="meta">{escape(report.task)} · '
+            f'{escape(report.model)} · {escape(report.created)}</p>'
             f'<div class="lead">{lead}</div><nav aria-label="Parts">{links}</nav></header><main>{body}</main>'
-            f'<footer>Made by headstart. Every interval is a 95 % bootstrap interval; scores.json says how each score was computed.</footer>'
+            '<footer>Made by headstart. Every interval is a 95 % bootstrap interval; scores.json says how each score '
+            'was computed.</footer>'
             f'<script>{script}</script></body></html>\n')
 
 
 def scored_splits(scores: Mapping[str, Any]) -> list[str]:
     """The splits that have scores, test first."""
-    return sorted((name for name in scores if name not in NOT_SPLITS), key=lambda name: (not name.startswith("test"), name))
+    return sorted((name for name in scores if name not in NOT_SPLITS),
+                  key=lambda name: (not name.startswith("test"), name))
 
 
 def scores_part(report: Report) -> str:
     """The model and baselines as a plot, then every score of every split."""
     return comparison_plot(report.scores) + "".join(
-        f"<h3>{escape(split)}, {next(iter(report.scores[split].values()))['n']:,} rows</h3>" + score_table(report.scores[split])
+        f"<h3>{escape(split)}, {next(iter(report.scores[split].values()))['n']:,} rows</h3>"
+        + score_table(report.scores[split])
         for split in scored_splits(report.scores) if report.scores[split]) + baseline_table(report.scores)
 
 
 def score_table(split_scores: Mapping[str, Any]) -> str:
     """Scores with intervals."""
-    rows = [[name.replace("_", " "), score["value"], interval_text(score), "" if score["higher_is_better"] else "lower is better"]
-            if score["value"] is not None else [name.replace("_", " "), None, score.get("reason"), ""] for name, score in split_scores.items()]
+    rows = [[name.replace("_", " "), score["value"], interval_text(score),
+             "" if score["higher_is_better"] else "lower is better"]
+            if score["value"] is not None else [name.replace("_", " "), None, score.get("reason"), ""]
+            for name, score in split_scores.items()]
     return table({"columns": ["score", "value", "95 % interval", ""], "rows": rows}, "scores")
 
 
@@ -91,7 +102,8 @@ def baseline_table(scores: Mapping[str, Any]) -> str:
     for name, comparison in (scores.get("baselines") or {}).items():
         for score in list(comparison["scores"])[:2]:
             difference = comparison["difference"][score]
-            rows.append([name, score.replace("_", " "), comparison["scores"][score]["value"], difference["value"], interval_text(difference), float(comparison["seconds"]),
+            rows.append([name, score.replace("_", " "), comparison["scores"][score]["value"], difference["value"],
+                         interval_text(difference), float(comparison["seconds"]),
                          f"{comparison['size_bytes'] / 1e6:.1f} MB"])
     if not rows:
         return ""
@@ -104,7 +116,8 @@ def comparison_plot(scores: Mapping[str, Any]) -> str:
     split = evaluation_split(scores)
     name = next(iter(scores[split]))
     entries = [("this model", scores[split][name])] + [
-        (baseline, comparison["scores"][name]) for baseline, comparison in (scores.get("baselines") or {}).items() if comparison["split"] == split]
+        (baseline, comparison["scores"][name]) for baseline, comparison in (scores.get("baselines") or {}).items()
+        if comparison["split"] == split]
     entries = [(label, score) for label, score in entries if score["value"] is not None]
     if not entries:
         return ""
@@ -115,17 +128,22 @@ def comparison_plot(scores: Mapping[str, Any]) -> str:
     def x_position(value: float) -> float:
         return 270 + (value - low) / (high - low) * 300
 
-    elements = [f'<line class="grid" x1="{x_position(tick):.1f}" x2="{x_position(tick):.1f}" y1="6" y2="{height - 28}"/>'
-             f'<text x="{x_position(tick):.1f}" y="{height - 10}" text-anchor="middle">{tick:g}</text>' for tick in ticks(low, high)]
+    elements = [f'<line class="grid" x1="{x_position(tick):.1f}" x2="{x_position(tick):.1f}" y1="6" '
+                f'y2="{height - 28}"/>'
+             f'<text x="{x_position(tick):.1f}" y="{height - 10}" text-anchor="middle">{tick:g}</text>'
+             for tick in ticks(low, high)]
     for index, (label, score) in enumerate(entries):
         y, css_class = 24 + 34 * index, "s0" if not index else "s1"
         if score["low"] is not None:
-            elements.append(f'<line class="whisker {css_class}" x1="{x_position(score["low"]):.1f}" x2="{x_position(score["high"]):.1f}" y1="{y}" y2="{y}"/>')
+            elements.append(f'<line class="whisker {css_class}" x1="{x_position(score["low"]):.1f}" '
+                            f'x2="{x_position(score["high"]):.1f}" y1="{y}" y2="{y}"/>')
         elements.append(f'<circle class="dot {css_class}" cx="{x_position(score["value"]):.1f}" cy="{y}" r="5"/>'
                      f'<text class="label" x="258" y="{y + 4}" text-anchor="end">{escape(label[:40])}</text>'
                      f'<text class="label" x="632" y="{y + 4}" text-anchor="end">{score["value"]:.3f}</text>')
-    picture = svg("".join(elements), f"{name} of the model and of baselines").replace("0 0 640 300", f"0 0 640 {height}")
-    return (f"<figure><h3>{escape(name.replace('_', ' '))} on {escape(split)}</h3><figcaption>Dots are values, lines their 95 % "
+    picture = svg("".join(elements), f"{name} of the model and of baselines").replace("0 0 640 300",
+                                                                                      f"0 0 640 {height}")
+    return (f"<figure><h3>{escape(name.replace('_', ' '))} on {escape(split)}</h3><figcaption>Dots are values, lines "
+            "their 95 % "
             f"intervals.</figcaption>{picture}</figure>")
 
 
@@ -133,23 +151,31 @@ def training_part(report: Report) -> str:
     """Curves of loss and dev score, and how the training went."""
     series = training_series(report.log)
     score = report.scores.get("best", {}).get("score", "score")
-    figures = [Figure("loss", "Loss", "curve", {"x_title": "step", "y_title": "loss", "series": {"training loss": series["loss"]}}),
-               Figure("dev", f"{score} on dev", "curve", {"x_title": "step", "y_title": score, "series": {score: series["dev"]}})]
+    figures = [Figure("loss", "Loss", "curve", {"x_title": "step", "y_title": "loss",
+                                                "series": {"training loss": series["loss"]}}),
+               Figure("dev", f"{score} on dev", "curve",
+                      {"x_title": "step", "y_title": score, "series": {score: series["dev"]}})]
     facts = [[name.replace("_", " "), value] for name, value in (report.scores.get("training") or {}).items()]
-    facts += [[f"{name.replace('_', ' ')}, seconds", float(value)] for name, value in (report.scores.get("seconds") or {}).items()]
+    facts += [[f"{name.replace('_', ' ')}, seconds", float(value)]
+              for name, value in (report.scores.get("seconds") or {}).items()]
     best = report.scores.get("best")
-    best_note = f"<p>The checkpoint after step {best['step']:,} was the best on dev, and is the model.</p>" if best else ""
-    return best_note + "".join(render(figure) for figure in figures) + table({"columns": ["training", ""], "rows": facts}, "training")
+    best_note = (f"<p>The checkpoint after step {best['step']:,} was the best on dev, and is the model.</p>" if best
+                 else "")
+    return best_note + "".join(render(figure) for figure in figures) + table({"columns": ["training", ""],
+                                                                              "rows": facts}, "training")
 
 
 def data_part(report: Report) -> str:
     """Files, splits, and what the check found."""
     rows = [[split["name"], split["rows"], split["file"], str(split["sha256"])[:12]] for split in report.splits]
     paragraphs = "".join(f"<p>{escape(text)}</p>" for text in report.data_notes)
-    items = "".join(f'<li class="{finding.level}"><b>{escape(finding.code)}</b> {escape(finding.text().split("] ", 1)[-1].split(chr(10))[0])}'
-                    f'<span>{escape(location(finding))}{escape(finding.fix)}</span></li>' for finding in report.findings[:60])
+    items = "".join(f'<li class="{finding.level}"><b>{escape(finding.code)}</b> '
+                    f'{escape(finding.text().split("] ", 1)[-1].split(chr(10))[0])}'
+                    f'<span>{escape(location(finding))}{escape(finding.fix)}</span></li>'
+                    for finding in report.findings[:60])
     more_note = f"<p>… and {len(report.findings) - 60} more, in data.json.</p>" if len(report.findings) > 60 else ""
-    check = f'<h3>Data check</h3><ul class="findings">{items}</ul>{more_note}' if items else "<p>The data check found no problems.</p>"
+    check = (f'<h3>Data check</h3><ul class="findings">{items}</ul>{more_note}' if items
+             else "<p>The data check found no problems.</p>")
     return table({"columns": ["split", "rows", "file", "SHA-256"], "rows": rows}, "splits") + paragraphs + check
 
 
@@ -162,34 +188,41 @@ def settings_part(report: Report) -> str:
     """The command that repeats the run, all settings, the machine."""
     rows = [[name.replace("_", " "), value if isinstance(value, str | int | float) else json.dumps(value)]
             for name, value in report.environment.items() if value is not None]
-    return (f"<h3>Reproduce</h3><pre>{escape(report.command)}</pre><details><summary>All settings</summary><pre>{escape(report.settings)}</pre>"
+    return (f"<h3>Reproduce</h3><pre>{escape(report.command)}</pre><details><summary>All "
+            f"settings</summary><pre>{escape(report.settings)}</pre>"
             f"</details>{table({'columns': ['machine', ''], 'rows': rows}, 'machine')}")
 
 
 def render_markdown(report: Report) -> str:
     """The same in text: summary, scores, baselines, data, command."""
-    lines = [f"# {markdown_text(report.title)}", "", f"{markdown_text(report.task)} · {markdown_text(report.model)} · {report.created}", ""]
-    lines += [*[markdown_text(text) for text in score_sentences(report.scores)], *map(markdown_text, report.summary), ""]
+    lines = [f"# {markdown_text(report.title)}", "", f"{markdown_text(report.task)} · {markdown_text(report.model)} · "
+                                                     f"{report.created}", ""]
+    lines += [*[markdown_text(text) for text in score_sentences(report.scores)], *map(markdown_text, report.summary),
+              ""]
     for split in scored_splits(report.scores):
         lines += [f"## Scores on {markdown_text(split)}", "", "| score | value | 95 % interval |", "|---|---|---|"]
-        lines += [f"| {name} | {cell(score['value'])} | {interval_text(score) or markdown_text(score.get('reason') or '')} |"
+        lines += [f"| {name} | {cell(score['value'])} | "
+                  f"{interval_text(score) or markdown_text(score.get('reason') or '')} |"
                   for name, score in report.scores[split].items()]
         lines.append("")
     if report.scores.get("baselines"):
-        lines += ["## Baselines", "", "| baseline | score | value | model minus baseline | 95 % interval |", "|---|---|---|---|---|"]
+        lines += ["## Baselines", "", "| baseline | score | value | model minus baseline | 95 % interval |",
+                  "|---|---|---|---|---|"]
         for name, comparison in report.scores["baselines"].items():
             score_name = next(iter(comparison["scores"]))
             difference = comparison["difference"][score_name]
-            lines.append(f"| {markdown_text(name)} | {score_name} | {cell(comparison['scores'][score_name]['value'])} | "
+            lines.append(f"| {markdown_text(name)} | {score_name} | {cell(comparison['scores'][score_name]['value'])} "
+                         "| "
                          f"{cell(difference['value'])} | {interval_text(difference)} |")
         lines.append("")
     lines += ["## Data", "", *[f"- {markdown_text(text)}" for text in report.data_notes],
-              *[f"- {finding.code} {markdown_text(finding.message)}" for finding in report.findings[:60]], "", "## Reproduce", "",
-              f"    {markdown_text(report.command)}", ""]
+              *[f"- {finding.code} {markdown_text(finding.message)}" for finding in report.findings[:60]], "",
+              "## Reproduce", "", f"    {markdown_text(report.command)}", ""]
     return "\n".join(lines)
 
 
 def markdown_text(text: str) -> str:
     """Text on one line, escaped for Markdown and HTML."""
     line = " ".join(str(text).split())
-    return "".join("\\" + character if character in "\\`*_{}[]|#" else {"<": "&lt;", ">": "&gt;"}.get(character, character) for character in line)
+    return "".join("\\" + character if character in "\\`*_{}[]|#"
+                   else {"<": "&lt;", ">": "&gt;"}.get(character, character) for character in line)

@@ -27,7 +27,8 @@ def score_table(scores: Mapping[str, Any]) -> str:
 def checkpoint_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """A line for each checkpoint, a column for each score."""
     names = list(rows[0]["scores"])
-    lines = [["step", *names], *([str(row["step"]), *(score_text(row["scores"][name]).split("  ")[0] for name in names)] for row in rows)]
+    lines = [["step", *names], *([str(row["step"]), *(score_text(row["scores"][name]).split("  ")[0] for name in names)]
+                                 for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-NOT_SPLITS = ("baselines", "best", "tables", "learned", "seconds", "training", "official", "distillation")  # of scores.json
+# of scores.json
+NOT_SPLITS = ("baselines", "best", "tables", "learned", "seconds", "training", "official", "distillation")
 PERCENT_SCORES = {"accuracy", "macro_f1", "weighted_f1"}  # shown in per cent
 
 
@@ -23,9 +24,11 @@ def score_sentences(scores: Mapping[str, Any]) -> list[str]:
     if score["value"] is None:
         return [f"On {score['n']:,} {split} rows {name} is undefined: {score.get('reason')}."]
     subject = "the model is right in" if name == "accuracy" else f"{name.replace('_', ' ')} is"
-    summary = [f"On {score['n']:,} {split} rows {subject} {value_text(name, score['value'])}{interval_clause(name, score)}."]
+    summary = [f"On {score['n']:,} {split} rows {subject} "
+               f"{value_text(name, score['value'])}{interval_clause(name, score)}."]
     if split == "dev":
-        summary.append("There were no test rows: these rows also chose the checkpoint, so the score is a little too good.")
+        summary.append("There were no test rows: these rows also chose the checkpoint, so the score is a little too "
+                       "good.")
     summary += baseline_sentences(scores, name)
     return summary
 
@@ -47,9 +50,11 @@ def baseline_sentences(scores: Mapping[str, Any], name: str) -> list[str]:
     if difference["low"] > 0:
         return [f"{opening} The model is better by {points} ({interval}): more than chance."]
     if difference["high"] < 0:
-        return [f"{opening} The model is worse by {points_text(name, -difference['value'])} ({interval}, model minus baseline): "
+        return [f"{opening} The model is worse by {points_text(name, -difference['value'])} ({interval}, model minus "
+                "baseline): "
                 "use the baseline, or look at the data."]
-    return [f"{opening} The difference of {points} ({interval}) may be chance: the baseline, which is far smaller, may be all you need."]
+    return [f"{opening} The difference of {points} ({interval}) may be chance: the baseline, which is far smaller, may "
+            "be all you need."]
 
 
 def value_text(name: str, value: float) -> str:

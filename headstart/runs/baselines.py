@@ -23,14 +23,17 @@ def fit_baselines(fit: Fit, evaluated: SplitEvaluation, split: str) -> list[Base
             continue
         try:
             comparison = compare_baseline(task, baseline, prepared.dataset.splits["train"], evaluated, split=split,
-                                 states=pretrained_states(fit), resamples=settings.evaluation.resamples, seed=settings.seed,
-                                 features=lambda examples: random_features(task, prepared.model, examples, settings.seed))
+                                 states=pretrained_states(fit), resamples=settings.evaluation.resamples,
+                                 seed=settings.seed,
+                                 features=lambda examples: random_features(task, prepared.model, examples,
+                                                                           settings.seed))
         except (ValueError, MemoryError) as error:
             fit.reporter.warning(f"baseline {baseline.name} could not be fitted: {error}")
             continue
         compared.append(comparison)
         name, score = next(iter(comparison.evaluated.scores.items()))
-        fit.reporter.info(f"baseline {baseline.name}: {name} {score_text(score)} on {split}, {comparison.seconds:.1f} s")
+        fit.reporter.info(
+            f"baseline {baseline.name}: {name} {score_text(score)} on {split}, {comparison.seconds:.1f} s")
     return compared
 
 
@@ -50,8 +53,10 @@ def pretrained_states(fit: Fit) -> Callable[[Any], Any]:
 def load_pretrained(fit: Fit, task: Task[Any]) -> Model:
     """The model as it was before training."""
     model, settings = fit.prepared.model, fit.prepared.settings
-    return load(str(model.info.folder), task.head_for(model.info.family.kinds[0]), seed=settings.seed, device=settings.device,
-                allow_pickle=settings.allow_pickle, max_length=model.tokenizer.max_length, language=settings.data.language)
+    return load(str(model.info.folder), task.head_for(model.info.family.kinds[0]), seed=settings.seed,
+                device=settings.device,
+                allow_pickle=settings.allow_pickle, max_length=model.tokenizer.max_length,
+                language=settings.data.language)
 
 
 def score_text(score: Score) -> str:

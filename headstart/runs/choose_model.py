@@ -28,7 +28,8 @@ def check_fit(info: ModelInfo, head: HeadSpec, task: Task[Any]) -> None:
 
 def choose_model(settings: RunSettings, task: Task[Any], device: str, reporter: Reporter) -> Model:
     """The pretrained model that was named, or the task's default; raises UserError (2, 66, 69, 77, 78)."""
-    dropout_rates: dict[str, Any] = {"dropout": settings.training.dropout, "attention_dropout": settings.training.attention_dropout,
+    dropout_rates: dict[str, Any] = {"dropout": settings.training.dropout,
+                                     "attention_dropout": settings.training.attention_dropout,
                                      "layer_drop": settings.training.layer_drop}
     if settings.from_scratch is not None:
         return model_from_scratch(settings.from_scratch, settings, task, device, reporter, dropout_rates)
@@ -41,10 +42,11 @@ def choose_model(settings: RunSettings, task: Task[Any], device: str, reporter: 
     language = settings.data.language
     if (warning := missing_language_warning(info, language)) is not None:
         reporter.warning(warning)
-    model = load(reference, head, seed=settings.seed, device=device, allow_pickle=settings.allow_pickle, language=language,
-                 target_language=settings.data.target_language, **dropout_rates)
+    model = load(reference, head, seed=settings.seed, device=device, allow_pickle=settings.allow_pickle,
+                 language=language, target_language=settings.data.target_language, **dropout_rates)
     if model.fresh_weights:
-        reporter.info(f"initialised from the seed, because the checkpoint has none: {len(model.fresh_weights)} weights of the head")
+        reporter.info(f"initialised from the seed, because the checkpoint has none: {len(model.fresh_weights)} weights "
+                      "of the head")
     return model
 
 
@@ -55,5 +57,6 @@ def model_from_scratch(config: str, settings: RunSettings, task: Task[Any], devi
     info = info_from_config(config, str(folder if settings.model is None else settings.model))
     head = task.head_for(info.family.kinds[0])
     check_fit(info, head, task)
-    reporter.info(f"model: {config} ({info.family_name}, {info.layers} layers of width {info.width}; all weights initialised from the seed)")
+    reporter.info(f"model: {config} ({info.family_name}, {info.layers} layers of width {info.width}; all weights "
+                  "initialised from the seed)")
     return load_from_config(info, head, seed=settings.seed, device=device, **dropout_rates)

@@ -25,7 +25,8 @@ def learning_rate(settings: Training, width: int) -> Choice:
     value = min(3e-4, max(1e-5, 5e-5 * (WIDTH / width) ** 2))
     value = float(f"{value:.2g}")
     if settings.adapter != "none":
-        return Choice(float(f"{LORA * value:.2g}"), f"{LORA} times the rate of the whole model, {value:g}, as it is an adapter")
+        return Choice(float(f"{LORA * value:.2g}"), f"{LORA} times the rate of the whole model, {value:g}, as it is an "
+                                                    "adapter")
     return Choice(value, f"5e-5 suits a model of width 768; this one is {width} wide")
 
 

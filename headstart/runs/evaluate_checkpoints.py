@@ -19,7 +19,8 @@ from headstart.training import checkpoint
 from headstart.training.loop import load_weights
 
 
-def evaluate_checkpoints(run: Path, task: Task[Any], model: Model, path: str, *, settings: Data, columns: Mapping[str, str],
+def evaluate_checkpoints(run: Path, task: Task[Any], model: Model, path: str, *, settings: Data,
+                         columns: Mapping[str, str],
                          evaluation: Evaluation, seed: int, reporter: Reporter) -> list[dict[str, Any]]:
     """Scores of every kept checkpoint of a run on a labelled file, oldest first: [{"step": 400, "scores": {…}}].
 
@@ -35,11 +36,12 @@ def evaluate_checkpoints(run: Path, task: Task[Any], model: Model, path: str, *,
         load_weights(model, folder)
         learned = checkpoint.read_progress(folder).get("learned")
         checkpoint_task = task.with_learned(Learned.from_json(learned)) if learned is not None else task
-        scores = evaluate_file(checkpoint_task, model, path, settings=settings, columns=columns, evaluation=evaluation, seed=seed, to=None,
-                               reporter=reporter)
+        scores = evaluate_file(checkpoint_task, model, path, settings=settings, columns=columns, evaluation=evaluation,
+                               seed=seed, to=None, reporter=reporter)
         rows.append({"step": int(folder.name.rpartition("-")[2]), "scores": scores["test"]})
     if not rows:
-        raise UserError(f"{run} has no checkpoints.", fix="Name a run folder; training.keep_last and training.keep_best say how many stay.",
+        raise UserError(f"{run} has no checkpoints.", fix="Name a run folder; training.keep_last and "
+                                                          "training.keep_best say how many stay.",
                         exit=Exit.NO_INPUT)
     return rows
 
@@ -51,8 +53,9 @@ def with_checkpoint_layout(run: Path, task: Task[Any], model: Model) -> Model:
     settings = run_settings(*read_settings_file(run / "settings.toml"))
     if settings.training.adapter == "none":
         return model
-    base = load(str(settings.model), task.head_for(model.info.family.kinds[0]), seed=settings.seed, device=model.device.type,
-                allow_pickle=settings.allow_pickle, max_length=model.tokenizer.max_length, language=settings.data.language,
-                target_language=settings.data.target_language)
+    base = load(str(settings.model), task.head_for(model.info.family.kinds[0]), seed=settings.seed,
+                device=model.device.type,
+                allow_pickle=settings.allow_pickle, max_length=model.tokenizer.max_length,
+                language=settings.data.language, target_language=settings.data.target_language)
     lora.apply(base, settings.adapter, seed=settings.seed)
     return base

@@ -58,17 +58,20 @@ def finalize(fit: Fit, command: str) -> None:
         write_submissions(fit)
     fit.folder.write_json("scores.json", scores)
     write_predictions(fit.folder / "predictions.jsonl", task,
-                      {split: (evaluated.examples, evaluated.predictions) for split, evaluated in results.splits.items()})
+                      {split: (evaluated.examples, evaluated.predictions)
+                       for split, evaluated in results.splits.items()})
     dev = results.splits["dev"]
     metadata: dict[str, Json] = {"scores": {split: scores[split] for split in results.splits},
-                                 "golden": golden_predictions(task, dev.examples, dev.predictions), "model": settings.model}
+                                 "golden": golden_predictions(task, dev.examples, dev.predictions),
+                                 "model": settings.model}
     artifact.save(fit.folder / "model", model, task, card_text(fit, scores), metadata)
     figures = {split: task.figures(evaluated.examples, evaluated.predictions, evaluated.measures)
                for split, evaluated in results.splits.items()}
     error_figures = error_words.error_figures(task, model, judged_rows, settings.evaluation.explained_errors)
     figures[judged] = [*sample_figures, *figures[judged], *error_figures]
     write_report(fit, command, scores, figures)
-    fit.reporter.emit(RunFinished(fit.folder.path, {split: scores[split] for split in results.splits}, fit.folder / "report.html"))
+    fit.reporter.emit(RunFinished(fit.folder.path, {split: scores[split] for split in results.splits},
+                                  fit.folder / "report.html"))
 
 
 def evaluate_splits(fit: Fit) -> Results:
@@ -85,8 +88,10 @@ def evaluate_splits(fit: Fit) -> Results:
                 predictions = predict_split(fit, split)
         results.seconds[f"predict_{split}"] = time.perf_counter() - start
         examples, task = prepared.measured_examples(split), prepared.task
-        results.splits[split] = evaluate(task, examples, predictions, resamples=settings.evaluation.resamples, seed=settings.seed)
-        results.slices |= evaluate_slices(task, split, prepared.dataset.splits[split], results.splits[split], settings.data.slice_by,
+        results.splits[split] = evaluate(task, examples, predictions, resamples=settings.evaluation.resamples,
+                                         seed=settings.seed)
+        results.slices |= evaluate_slices(task, split, prepared.dataset.splits[split], results.splits[split],
+                                          settings.data.slice_by,
                                           resamples=settings.evaluation.resamples, seed=settings.seed)
         for name, text in task.official_files(examples, predictions).items():
             (fit.folder / "official" / split).mkdir(parents=True, exist_ok=True)
@@ -99,7 +104,8 @@ def predict_split(fit: Fit, split: str) -> list[Prediction]:
     prepared, settings = fit.prepared, fit.prepared.settings
     examples = prepared.measured_examples(split)
     fit.reporter.info(f"predicting {split} ({len(examples):,} rows)")
-    predictions = predict(prepared.task, prepared.model, examples, batch_tokens=settings.evaluation.batch_tokens, seed=settings.seed)
+    predictions = predict(prepared.task, prepared.model, examples, batch_tokens=settings.evaluation.batch_tokens,
+                          seed=settings.seed)
     return list(report_progress(predictions, len(examples), fit.reporter))
 
 
@@ -107,10 +113,12 @@ def write_submissions(fit: Fit) -> None:
     """A preset's rows without labels, predicted in the dataset's own layout: official/glue/NAME.tsv."""
     prepared, settings = fit.prepared, fit.prepared.settings
     for name, path, columns in benchmarks.unlabelled_files(str(settings.preset), settings.train):
-        reading = read_examples(prepared.task, str(path), dataclasses.replace(settings.data, header=True), columns=columns, training=False)
+        reading = read_examples(prepared.task, str(path), dataclasses.replace(settings.data, header=True),
+                                columns=columns, training=False)
         stop_on_faults([reading], settings.data, None)
         fit.reporter.info(f"predicting {path.name} for {name}.tsv ({len(reading.examples):,} rows)")
-        predictions = predict(prepared.task, prepared.model, reading.examples, batch_tokens=settings.evaluation.batch_tokens)
+        predictions = predict(prepared.task, prepared.model, reading.examples,
+                              batch_tokens=settings.evaluation.batch_tokens)
         text = benchmarks.submission_text([prediction.values["prediction"] for prediction in predictions])
         (fit.folder / "official" / "glue").mkdir(parents=True, exist_ok=True)
         fit.folder.write(f"official/glue/{name}.tsv", text)
@@ -122,14 +130,16 @@ def scores_json(fit: Fit, results: Results, comparisons: list[BaselineComparison
     row_count = sum(len(evaluated.predictions) for evaluated in results.splits.values())
     predict_seconds = sum(value for name, value in results.seconds.items() if name.startswith("predict_"))
     return {
-        **{split: {name: score.json() for name, score in evaluated.scores.items()} for split, evaluated in evaluations.items()},
+        **{split: {name: score.json() for name, score in evaluated.scores.items()}
+           for split, evaluated in evaluations.items()},
         "baselines": {comparison.name: comparison.json() for comparison in comparisons},
         "best": {"split": "dev", "score": fit.early_stopping.score, "step": fit.early_stopping.step},
         "tables": {split: task.tables(evaluated.measures) for split, evaluated in evaluations.items()},
         "learned": task.learned.json()["values"],
         "seconds": {**{name: round(value, 3) for name, value in results.seconds.items()},
                     "per_predicted_row": round(predict_seconds / max(1, row_count), 6)},
-        "training": {"steps": fit.state.step, "tokens": fit.tokens, "tokens_per_second": round(fit.tokens / max(1e-9, fit.seconds), 1),
+        "training": {"steps": fit.state.step, "tokens": fit.tokens,
+                     "tokens_per_second": round(fit.tokens / max(1e-9, fit.seconds), 1),
                      "padding_share": round(1 - fit.tokens / max(1, fit.padded_tokens), 6), "precision": fit.precision,
                      "skipped_steps": fit.state.skipped, "micro_batch_size": fit.state.micro_batch_size},
     }
@@ -138,8 +148,10 @@ def scores_json(fit: Fit, results: Results, comparisons: list[BaselineComparison
 def card_text(fit: Fit, scores: Mapping[str, Any]) -> str:
     """The model card of this run."""
     prepared, dataset, data = fit.prepared, fit.prepared.dataset, fit.prepared.settings.data
-    files: dict[str, Mapping[str, Json]] = {split: {"file": Path(reading.table.path).name, "format": reading.table.format.split(",")[0],
-                                                    "sha256": reading.table.sha256} for split, reading in dataset.readings.items()}
+    files: dict[str, Mapping[str, Json]] = {split: {"file": Path(reading.table.path).name,
+                                                    "format": reading.table.format.split(",")[0],
+                                                    "sha256": reading.table.sha256}
+                                            for split, reading in dataset.readings.items()}
     return model_card.render(model_card.card_of(
         prepared.task, prepared.model, str(prepared.settings.model), files=files, baselines=scores["baselines"],
         languages=[language for language in (data.language, data.target_language) if language is not None],

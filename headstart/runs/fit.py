@@ -82,13 +82,15 @@ class Fit:
         if prepared.task.random_encoding and epoch != self.features_epoch:
             data = prepared.settings.data
             prepared.features = cache.encode(prepared.task, prepared.dataset.splits["train"], prepared.model.tokenizer,
-                                             seed=prepared.settings.seed, epoch=epoch, workers=data.workers, folder=data.cache)
+                                             seed=prepared.settings.seed, epoch=epoch, workers=data.workers,
+                                             folder=data.cache)
             self.features_epoch = epoch
 
     def objective(self) -> losses.Objective:
         """What training minimises."""
         prepared = self.prepared
-        task_objective = losses.objective(prepared.task.head(), prepared.settings.training, prepared.task.learned.counts)
+        task_objective = losses.objective(prepared.task.head(), prepared.settings.training,
+                                          prepared.task.learned.counts)
         return prepared.variant.objective(task_objective, prepared.task, prepared.model, prepared.settings)
 
     def plan(self) -> EpochPlan:
@@ -97,7 +99,8 @@ class Fit:
 
         def steps(epoch: int) -> list[Ints]:
             self.encode_epoch(epoch)
-            return epoch_batches(self.prepared.model.kind, self.features, settings.training, settings.seed, epoch, packed=self.packed,
+            return epoch_batches(self.prepared.model.kind, self.features, settings.training, settings.seed, epoch,
+                                 packed=self.packed,
                            in_order=self.prepared.task.in_file_order(epoch))
 
         return steps
@@ -108,7 +111,8 @@ class Fit:
         layout = model.layout(packed=self.packed)
         if settings.training.micro_batch_size is None:
             max_tokens = estimate.micro_batch_tokens(model.module, layers=model.info.layers, width=model.info.width,
-                                                     device=settings.device, encodes_twice=self.prepared.task.head().loss == "in-batch")
+                                                     device=settings.device,
+                                                     encodes_twice=self.prepared.task.head().loss == "in-batch")
             size = fitting_micro_batch_size(examples, example_costs(model.kind, self.features), size, max_tokens)
         parts = micro_batches(examples, self.features.example_lengths, size)
         return [collate(self.features.of_examples(part), layout) for part in parts]
@@ -117,26 +121,30 @@ class Fit:
 def begin(folder: RunFolder, prepared: Prepared, log: RunLog, reporter: Reporter, interrupts: Interrupts) -> Fit:
     """Choose batcher and precision by rule, and take up the newest good checkpoint where there is one."""
     settings, model = prepared.settings, prepared.model
-    batcher, batcher_reason = choose_batcher(settings.training.batcher, can_pack=prepared.variant.can_pack(model, settings))
+    batcher, batcher_reason = choose_batcher(settings.training.batcher,
+                                             can_pack=prepared.variant.can_pack(model, settings))
     precision_name, precision_reason = precision.choose_precision(settings.training.precision, settings.device)
-    reporter.info(f"batches: {batcher}, because {batcher_reason}; precision {precision_name}, because {precision_reason}")
+    reporter.info(f"batches: {batcher}, because {batcher_reason}; precision {precision_name}, because "
+                  f"{precision_reason}")
     if settings.training.gradient_checkpointing:
         model.checkpoint_gradients()
     state = TrainingState.initial(model, settings.training, precision=precision_name, device=settings.device)
     if max_tokens := settings.training.batch_tokens:
-        largest = max(map(len, epoch_batches(model.kind, prepared.features, settings.training, settings.seed, 0, packed=batcher == "packed")))
+        largest = max(map(len, epoch_batches(model.kind, prepared.features, settings.training, settings.seed, 0,
+                                             packed=batcher == "packed")))
         state.micro_batch_size = settings.training.micro_batch_size or largest
         reporter.info(f"steps of at most {max_tokens:,} tokens, padding included: up to {largest:,} examples")
     sparse_embeddings.restrict_embeddings(state.optimizer, model.module, prepared.features.token_ids())
     score, higher_is_better = selection_score(prepared)
-    fit = Fit(folder, prepared, log, reporter, interrupts, state, EarlyStopping(score, higher_is_better), precision_name,
-              batcher == "packed")
+    fit = Fit(folder, prepared, log, reporter, interrupts, state, EarlyStopping(score, higher_is_better),
+              precision_name, batcher == "packed")
     newest, skipped = checkpoint.newest_valid(fit.checkpoints)
     for reason in skipped:
         reporter.warning(reason)
     if newest is not None:
         restore(fit, newest)
-    reporter.emit(RunStarted(folder.path, prepared.task.name, str(settings.model), state.step, prepared.total_steps, flat_settings(prepared)))
+    reporter.emit(RunStarted(folder.path, prepared.task.name, str(settings.model), state.step, prepared.total_steps,
+                             flat_settings(prepared)))
     return fit
 
 
@@ -152,7 +160,8 @@ def restore(fit: Fit, folder: Path) -> None:
 
 def flat_settings(prepared: Prepared) -> dict[str, Any]:
     """Every setting of the run as {"training.epochs": 3.0}."""
-    return {f"{group}.{name}": value for group, values in prepared.settings.groups().items() for name, value in values.items()}
+    return {f"{group}.{name}": value for group, values in prepared.settings.groups().items()
+            for name, value in values.items()}
 
 
 def estimate_resources(fit: Fit) -> None:
@@ -163,9 +172,10 @@ def estimate_resources(fit: Fit) -> None:
     longest = (max(steps, key=lambda step: int(costs[step].max())) if settings.training.batch_tokens else
                np.argsort(-costs, kind="stable")[:settings.training.batch_size])
     resources = estimate.measure(
-        prepared.model, fit.make_batches(longest, fit.state.micro_batch_size), fit.objective(), steps=prepared.total_steps,
-        mean_tokens=float(fit.features.example_lengths.sum()) / len(steps), precision=fit.precision, device=settings.device,
-        folder=fit.folder.path, checkpoints=settings.training.keep_last)
+        prepared.model, fit.make_batches(longest, fit.state.micro_batch_size), fit.objective(),
+        steps=prepared.total_steps,
+        mean_tokens=float(fit.features.example_lengths.sum()) / len(steps), precision=fit.precision,
+        device=settings.device, folder=fit.folder.path, checkpoints=settings.training.keep_last)
     fit.reporter.info(resources.summary())
     fit.reporter.emit(ResourcesEstimated(resources.json()))
 
@@ -178,14 +188,16 @@ def first_batch(fit: Fit) -> dict[str, Json]:
     targets = {name: split_target(batch, name) for name in batch.targets}
     for index, (row, start, end) in enumerate(batch.segments.tolist()):
         token_ids = batch.ids[row, start:end].tolist()
-        features.append({"row": row, "begin": start, "end": end, "tokens": tokenizer.hf_tokenizer.convert_ids_to_tokens(token_ids),
+        features.append({"row": row, "begin": start, "end": end,
+                         "tokens": tokenizer.hf_tokenizer.convert_ids_to_tokens(token_ids),
                          "ids": token_ids, "weight": float(batch.weights[index]),
                          "targets": {name: values[index].tolist() for name, values in targets.items()}})
     return {"packed": fit.packed, "shape": list(batch.ids.shape), "features": features}
 
 
 def fit_all(fit: Fit) -> None:
-    """Every step to the end (or until patience is out or a listener asks to stop), then the best weights back in the model.
+    """Every step to the end (or until patience is out or a listener asks to stop), then the best weights back in the
+    model.
 
     Raises UserError (75) after saving when a signal asked to stop.
     """
@@ -198,8 +210,8 @@ def fit_all(fit: Fit) -> None:
     start = time.perf_counter()
     if not fit.early_stopping.exhausted(training.patience):
         for step in train(fit.state, fit.plan(), fit.make_batches, fit.objective(),
-                          lambda batches: losses.total_weight(batches, class_weights), training, total_steps=total, seed=settings.seed,
-                          precision=fit.precision, device=settings.device):
+                          lambda batches: losses.total_weight(batches, class_weights), training, total_steps=total,
+                          seed=settings.seed, precision=fit.precision, device=settings.device):
             fit.seconds += time.perf_counter() - start
             tell_step(fit, step, total)
             is_last = step.number == total or fit.reporter.stop_requested
@@ -222,7 +234,8 @@ def save_due(fit: Fit, step: Step, *, evaluation_due: bool) -> bool:
     """Whether a checkpoint is due after this step."""
     training = fit.prepared.settings.training
     due = step.number % training.save_every == 0 if training.save_every else evaluation_due
-    return due or fit.interrupts.requested or (evaluation_due and step.number in fit.early_stopping.best_steps(training.keep_best))
+    return due or fit.interrupts.requested or (evaluation_due
+                                               and step.number in fit.early_stopping.best_steps(training.keep_best))
 
 
 def stop_reason(fit: Fit, *, evaluation_due: bool) -> str | None:
@@ -240,8 +253,8 @@ def tell_step(fit: Fit, step: Step, total: int) -> None:
         fit.reporter.emit(TrainingWarning(step.number, note))
     if step.skipped:
         fit.reporter.emit(TrainingWarning(step.number, "the scaled loss overflowed: this step was skipped"))
-    fit.reporter.emit(StepFinished(step.number, total, step.epoch, step.loss, step.learning_rate, step.gradient_norm, fit.tokens,
-                                   fit.seconds, step.padding))
+    fit.reporter.emit(StepFinished(step.number, total, step.epoch, step.loss, step.learning_rate, step.gradient_norm,
+                                   fit.tokens, fit.seconds, step.padding))
 
 
 def evaluate_now(fit: Fit, step: Step) -> None:
@@ -271,8 +284,8 @@ def quick_scores(fit: Fit) -> tuple[Mapping[str, Score], Measures]:
 
 def save(fit: Fit) -> None:
     """A checkpoint of this step; older ones but the best go."""
-    progress = {"best": vars(fit.early_stopping), "warned": fit.collapse_warned, "slots": fit.padded_tokens, "tokens": fit.tokens,
-                "seconds": round(fit.seconds, 3), "learned": fit.prepared.task.learned.json()}
+    progress = {"best": vars(fit.early_stopping), "warned": fit.collapse_warned, "slots": fit.padded_tokens,
+                "tokens": fit.tokens, "seconds": round(fit.seconds, 3), "learned": fit.prepared.task.learned.json()}
     folder = checkpoint.save(fit.checkpoints, fit.state.step, lambda staging: fit.state.save(staging, progress))
     training = fit.prepared.settings.training
     best = [checkpoint.checkpoint_name(step) for step in fit.early_stopping.best_steps(training.keep_best)]

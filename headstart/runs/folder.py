@@ -41,7 +41,8 @@ class RunFolder:
                                               fix="Wait for it, or choose another folder with --to."))
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
         self.lock.close()
 
     @property

@@ -36,7 +36,8 @@ class RunLog:
                 if step % STEPS_BETWEEN_LINES == 0 or step in (1, total_steps):
                     self.write("step", step_values(event))
             case RunStarted():
-                self.write("started", {"step": event.step, "task": event.task, "model": event.model, "total_steps": event.total_steps})
+                self.write("started", {"step": event.step, "task": event.task, "model": event.model,
+                                       "total_steps": event.total_steps})
             case ResourcesEstimated():
                 self.write("estimate", event.values)
             case EvaluationFinished():
@@ -53,7 +54,8 @@ class RunLog:
 
     def write(self, name: str, values: Mapping[str, Any]) -> None:
         """Append one line; raises UserError (74)."""
-        with disk_errors(self.path, "Free some space, then run headstart resume."), self.path.open("a", encoding="utf-8") as file:
+        with disk_errors(self.path,
+                         "Free some space, then run headstart resume."), self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"event": name, **values}, ensure_ascii=False, allow_nan=False) + "\n")
 
     def events(self) -> list[dict[str, Any]]:

@@ -60,7 +60,8 @@ def prepare(settings: RunSettings, reporter: Reporter, errors_file: Path | None)
     length_choice = choose_max_length(task, train_rows, model, settings)
     reporter.info(length_choice.reason)
     model.tokenizer = model.tokenizer.with_max_length(length_choice.max_length)
-    features = cache.encode(task, train_rows, model.tokenizer, seed=settings.seed, workers=settings.data.workers, folder=settings.data.cache)
+    features = cache.encode(task, train_rows, model.tokenizer, seed=settings.seed, workers=settings.data.workers,
+                            folder=settings.data.cache)
     task = with_target_length(task, model, features, settings.generation, reporter)
     settings, total_steps = choose_schedule(settings, task, model, features, variant, reporter)
     resolved = dataclasses.replace(
@@ -78,21 +79,26 @@ def choose_schedule(settings: RunSettings, task: Task[Any], model: Model, featur
     learning_rate = defaults.learning_rate(training, model.info.width)
     epochs = defaults.epochs(training, features.examples, len(task.learned.labels))
     can_pack = variant.can_pack(model, settings)
-    total_steps = training.max_steps or max(1, count_steps(task, model, features, settings, epochs.value, can_pack=can_pack))
+    total_steps = training.max_steps or max(1, count_steps(task, model, features, settings, epochs.value,
+                                                           can_pack=can_pack))
     reporter.info(f"learning rate {learning_rate.value:g}: {learning_rate.reason}")
     size = training.batch_size if training.batch_tokens is None else f"{training.batch_tokens:,} tokens"
-    reporter.info(f"{total_steps:,} steps of {size}" + ("" if training.max_steps else f", {epochs.value:g} epochs: {epochs.reason}"))
-    scheduled = dataclasses.replace(training, learning_rate=learning_rate.value, epochs=None if training.max_steps else epochs.value)
+    reporter.info(f"{total_steps:,} steps of {size}" + ("" if training.max_steps else f", {epochs.value:g} epochs: "
+                                                                                      f"{epochs.reason}"))
+    scheduled = dataclasses.replace(training, learning_rate=learning_rate.value,
+                                    epochs=None if training.max_steps else epochs.value)
     return dataclasses.replace(settings, training=scheduled), total_steps
 
 
-def count_steps(task: Task[Any], model: Model, features: Features, settings: RunSettings, epochs: float, *, can_pack: bool) -> int:
+def count_steps(task: Task[Any], model: Model, features: Features, settings: RunSettings, epochs: float, *,
+                can_pack: bool) -> int:
     """How many steps so many epochs have; by a budget of tokens, each epoch has its own number."""
     training = settings.training
     if training.batch_tokens is None:
         return round(epochs * -(-features.examples // training.batch_size))
     packed = batches.choose_batcher(training.batcher, can_pack=can_pack)[0] == "packed"
-    counts = [len(batches.epoch_batches(model.kind, features, training, settings.seed, epoch, packed=packed, in_order=task.in_file_order(epoch)))
+    counts = [len(batches.epoch_batches(model.kind, features, training, settings.seed, epoch, packed=packed,
+                                        in_order=task.in_file_order(epoch)))
               for epoch in range(math.ceil(epochs))]
     return round(sum(counts[:int(epochs)]) + (epochs - int(epochs)) * counts[-1])
 
@@ -102,4 +108,5 @@ def choose_max_length(task: Task[Any], rows: Examples, model: Model, settings: R
     limit, max_length = model.tokenizer.max_length, settings.data.max_length
     tokenizer = model.tokenizer.with_max_length(min(limit, max_length or limit))
     composed = task.compose(rows, tokenizer, Random(f"{settings.seed}:compose:lengths"))
-    return lengths.measure_lengths(task, composed, model.tokenizer, limit=limit, requested=max_length, seed=settings.seed)
+    return lengths.measure_lengths(task, composed, model.tokenizer, limit=limit, requested=max_length,
+                                   seed=settings.seed)

@@ -24,11 +24,12 @@ from headstart.training.process_setup import set_up_process
 MakeInputs = Callable[[Path, RunSettings], RunSettings]
 
 
-def finetune(settings: RunSettings, to: str | None, *, overwrite: bool, reporter: Reporter, make_inputs: MakeInputs | None = None) -> Path:
+def finetune(settings: RunSettings, to: str | None, *, overwrite: bool, reporter: Reporter,
+             make_inputs: MakeInputs | None = None) -> Path:
     """A new run; gives its folder.
 
-    `make_inputs` may make files in the folder and gives the settings to run on them. Raises UserError: 65 data, 66 and 69 what
-    cannot be had, 73 the folder, 74 disk, 75 interrupted, 78 settings.
+    `make_inputs` may make files in the folder and gives the settings to run on them. Raises UserError: 65 data, 66 and
+    69 what cannot be had, 73 the folder, 74 disk, 75 interrupted, 78 settings.
     """
     path = Path(to) if to is not None else default_folder(settings.train)
     with RunFolder(path) as folder, Interrupts(path) as interrupts:
@@ -73,7 +74,8 @@ def run_in_folder(folder: RunFolder, settings: RunSettings, interrupts: Interrup
         if not fit.state.step:
             estimate_resources(fit)
         if not was_prepared:
-            folder.write("settings.toml", prepared.settings.toml(unread_settings(prepared.settings, prepared.task, prepared.model)))
+            folder.write("settings.toml", prepared.settings.toml(unread_settings(prepared.settings, prepared.task,
+                                                                                 prepared.model)))
             folder.write_json("environment.json", environment(prepared.settings.device))
             folder.write_json("first_batch.json", first_batch(fit))
             folder.write_json("data.json", data)  # last: from here on the preparation is known to be done
@@ -96,4 +98,5 @@ def check_same_data(before: dict[str, Any], now: dict[str, Json]) -> None:
 def command_of(folder: RunFolder, settings: RunSettings) -> str:
     """The command that repeats the run."""
     command = "finetune" if settings.teacher is None else "distil"
-    return f"headstart {command} --settings {shlex.quote(str(folder / 'settings.toml'))} --to {shlex.quote(folder.path.name + '-again')}"
+    return (f"headstart {command} --settings {shlex.quote(str(folder / 'settings.toml'))} --to "
+            f"{shlex.quote(folder.path.name + '-again')}")

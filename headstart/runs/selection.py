@@ -22,7 +22,9 @@ TRIAL_ROWS = 2  # dev rows that are predicted before training, to learn which sc
 
 
 def selection_score(prepared: Prepared) -> tuple[str, bool]:
-    """The score that chooses and whether higher is better; raises UserError (78) for a name that the task does not have."""
+    """The score that chooses and whether higher is better; raises UserError (78) for a name that the task does not
+    have.
+    """
     task, settings = prepared.task, prepared.settings
     name, higher_is_better = task.selection_score
     metric = settings.evaluation.metric
@@ -31,13 +33,16 @@ def selection_score(prepared: Prepared) -> tuple[str, bool]:
     if metric == LOSS:
         return LOSS, False
     examples = [*prepared.measured_examples("dev")[:TRIAL_ROWS]]
-    predictions = predict(task, prepared.model, examples, batch_tokens=settings.evaluation.batch_tokens, seed=settings.seed)
+    predictions = predict(task, prepared.model, examples, batch_tokens=settings.evaluation.batch_tokens,
+                          seed=settings.seed)
     measures = measure(task, examples, predictions)
     names = [*scores(task, measures, None, resamples=0, seed=0), LOSS]
     if metric not in names:
         suggestion = nearest(metric, names)
-        raise UserError(f"evaluation.metric is {metric!r}, but {task.name} has no such score; it has {', '.join(names)}.",
-                        fix=f"Did you mean {suggestion}?" if suggestion else f"The default is {name}.", exit=Exit.SETTINGS)
+        raise UserError(f"evaluation.metric is {metric!r}, but {task.name} has no such score; it has "
+                        f"{', '.join(names)}.",
+                        fix=f"Did you mean {suggestion}?" if suggestion else f"The default is {name}.",
+                        exit=Exit.SETTINGS)
     return metric, task.describe(metric, measures)[1]
 
 

@@ -22,7 +22,8 @@ class Interrupts:
         self.folder = folder
         self.requested = False
         self.waiting = False
-        self.previous_handlers: dict[signal.Signals, Callable[[int, FrameType | None], Any] | int | signal.Handlers | None] = {}
+        self.previous_handlers: dict[signal.Signals,
+                                     Callable[[int, FrameType | None], Any] | int | signal.Handlers | None] = {}
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
@@ -30,7 +31,8 @@ class Interrupts:
                 self.previous_handlers[number] = signal.signal(number, self.handle)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 traceback: TracebackType | None) -> None:
         for number, handler in self.previous_handlers.items():
             signal.signal(number, handler)
 
@@ -43,4 +45,5 @@ class Interrupts:
 
     def error(self, reason: str) -> UserError:
         """The error that ends an interrupted run."""
-        return UserError(f"The run was {reason}.", fix=f"Resume it: headstart resume {self.folder}", exit=Exit.INTERRUPTED)
+        return UserError(f"The run was {reason}.", fix=f"Resume it: headstart resume {self.folder}",
+                         exit=Exit.INTERRUPTED)

@@ -35,14 +35,16 @@ def unread_settings(settings: RunSettings, task: Task[Any], model: Model) -> dic
 
 def refuse_unread(settings: RunSettings, task: Task[Any], model: Model) -> None:
     """Refuse settings that were changed and are never read; raises UserError (78) that names each with its reason."""
-    defaults = {setting.key: setting.default for group, group_class in GROUPS.items() for setting in list_settings(group, group_class)}
+    defaults = {setting.key: setting.default for group, group_class in GROUPS.items()
+                for setting in list_settings(group, group_class)}
     values = {f"{group}.{name}": value for group, names in settings.groups().items() for name, value in names.items()}
     changed = {key: reason for key, reason in unread_settings(settings, task, model).items()
                if key in values and values[key] != defaults[key]}
     if changed:
         first_key, first_reason = next(iter(changed.items()))
         remaining = "".join(f"\n  {key}: {reason}" for key, reason in list(changed.items())[1:])
-        raise UserError(f"{first_key} is {values[first_key]!r}, but this run never reads it: {first_reason}.{remaining}",
+        raise UserError(
+            f"{first_key} is {values[first_key]!r}, but this run never reads it: {first_reason}.{remaining}",
                         fix="Leave it out." if len(changed) == 1 else "Leave them out.", exit=Exit.SETTINGS)
 
 
@@ -114,8 +116,9 @@ def unread_evaluation(settings: RunSettings, task: Task[Any], model: Model) -> U
     if not draws_samples(task):
         yield "evaluation.generated_samples", f"{task.name} has no prompts to continue"
     if type(task).errors_to_explain is Task.errors_to_explain or model.kind != "encoder":
-        yield "evaluation.explained_errors", f"errors of {task.name} are explained on encoders that classify or answer from a text" \
-            if model.kind != "encoder" else f"predictions of {task.name} do not rest on single words"
+        (yield "evaluation.explained_errors", f"errors of {task.name} are explained on encoders that classify or "
+                                              "answer from a text" \
+            if model.kind != "encoder" else f"predictions of {task.name} do not rest on single words")
 
 
 def draws_samples(task: Task[Any]) -> bool:

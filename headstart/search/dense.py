@@ -22,13 +22,16 @@ CHUNK = 65_536  # rows whose products are kept until their best are chosen
 QUERIES = 256  # queries at a time
 
 
-def write_vectors(path: Path, blocks: Iterable[NDArray[Any]], *, rows: int, width: int, normalise: bool = False) -> None:
-    """Write vectors that come in blocks (n, W), N together; with `normalise` each is made 1 long, so that products are cosines.
+def write_vectors(path: Path, blocks: Iterable[NDArray[Any]], *, rows: int, width: int,
+                  normalise: bool = False) -> None:
+    """Write vectors that come in blocks (n, W), N together; with `normalise` each is made 1 long, so that products are
+    cosines.
 
     The file appears when it is whole. Raises UserError (65) for what float16 cannot hold.
     """
     with staged_path(path) as staging:
-        fill_table(np.lib.format.open_memmap(staging, mode="w+", dtype=np.float16, shape=(rows, width)), blocks, normalise)
+        fill_table(np.lib.format.open_memmap(staging, mode="w+", dtype=np.float16, shape=(rows, width)), blocks,
+                   normalise)
 
 
 def quantize_int8(vectors: NDArray[Any]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
@@ -47,8 +50,10 @@ def fill_table(table: Any, blocks: Iterable[NDArray[Any]], normalise: bool) -> N
             floats = floats / np.maximum(np.linalg.norm(floats, axis=1, keepdims=True), 1e-12)
         overflows = ~(np.abs(floats) <= np.finfo(np.float16).max).all(axis=1)
         if overflows.any():
-            raise UserError(f"A vector needs numbers up to 65,504 in size, but row {row + int(overflows.argmax())} has others (or NaN).",
-                            fix="Make the vectors 1 long, or look for what went wrong in that row's text.", exit=Exit.DATA)
+            raise UserError(f"A vector needs numbers up to 65,504 in size, but row {row + int(overflows.argmax())} has "
+                            "others (or NaN).",
+                            fix="Make the vectors 1 long, or look for what went wrong in that row's text.",
+                            exit=Exit.DATA)
         assert row + len(floats) <= len(table), f"more than {len(table)} vectors came"
         table[row:row + len(floats)] = floats
         row += len(floats)
@@ -71,12 +76,15 @@ class DenseIndex:
             table = np.load(path, mmap_mode="c", allow_pickle=False)
             scales = None if scales_path is None else np.load(scales_path, allow_pickle=False)
         except FileNotFoundError:
-            raise UserError(f"There are no vectors in {path}.", fix="Build the index first.", exit=Exit.NO_INPUT) from None
+            raise UserError(f"There are no vectors in {path}.", fix="Build the index first.",
+                            exit=Exit.NO_INPUT) from None
         except (ValueError, OSError, EOFError) as error:
-            raise UserError(f"{path} is no file of vectors ({error}).", fix="Build the index again.", exit=Exit.DATA) from None
+            raise UserError(f"{path} is no file of vectors ({error}).", fix="Build the index again.",
+                            exit=Exit.DATA) from None
         dtype = np.float16 if scales_path is None else np.int8
         if table.ndim != 2 or table.dtype != dtype or (scales is not None and scales.shape != table.shape[:1]):
-            raise UserError(f"{path} should hold a table of {np.dtype(dtype)}, but has {table.dtype} in shape {table.shape}.",
+            raise UserError(f"{path} should hold a table of {np.dtype(dtype)}, but has {table.dtype} in shape "
+                            f"{table.shape}.",
                             fix="Build the index again.", exit=Exit.DATA)
         return cls(table, scales)
 
@@ -90,7 +98,8 @@ class DenseIndex:
         if not np.isfinite(vectors).all():
             raise UserError("A query's vector holds numbers that are none (NaN or infinite).",
                             fix="Look for what went wrong in its text or in the model.", exit=Exit.DATA)
-        results = [hits for start in range(0, len(vectors), QUERIES) for hits in self.search_batch(vectors[start:start + QUERIES], k)]
+        results = [hits for start in range(0, len(vectors), QUERIES)
+                   for hits in self.search_batch(vectors[start:start + QUERIES], k)]
         return stack_hits(results, min(k, row_count))
 
     def search_batch(self, queries: NDArray[np.float32], k: int) -> list[tuple[NDArray[np.int64], NDArray[Any]]]:
@@ -118,7 +127,8 @@ class DenseIndex:
         return by_query
 
 
-def merge_hits(chunk_hits: list[tuple[NDArray[np.int64], NDArray[Any]]], k: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
+def merge_hits(chunk_hits: list[tuple[NDArray[np.int64], NDArray[Any]]], k: int) -> tuple[NDArray[np.int64],
+                                                                                          NDArray[Any]]:
     """The k best of what was found in each chunk of rows."""
     if not chunk_hits:
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)

@@ -14,7 +14,8 @@ K = 60  # the paper's constant: how little the first ranks outweigh the next
 
 def reciprocal_rank_fusion(rankings: Sequence[Sequence[Document]], *, weights: Sequence[float] | None = None,
                            k: int = K) -> list[tuple[Document, float]]:
-    """Documents by their sum of weight / (k + rank) over the rankings, best first, with that sum; each ranking weighs 1 by default.
+    """Documents by their sum of weight / (k + rank) over the rankings, best first, with that sum; each ranking weighs 1
+    by default.
 
     Of equals the one with the best single rank comes first, then the one that is listed first.
     """

@@ -37,7 +37,8 @@ def write_postings(folder: Path, word_ids: NDArray[Any], offsets: NDArray[np.int
                       for frequency in document_frequencies.tolist()], dtype=np.float32)
     mean_length = lengths.mean() if text_count else 1.0
     pair_count = int(column_starts[-1])  # P
-    data, indices = (create_array(folder / name, dtype, pair_count) for name, dtype in ((DATA, np.float32), (INDICES, np.int32)))
+    data, indices = (create_array(folder / name, dtype, pair_count)
+                     for name, dtype in ((DATA, np.float32), (INDICES, np.int32)))
     next_positions = column_starts[:-1].copy()  # where the next text of each word goes
     for rows, words, counts in word_counts(word_ids, offsets, len(vocabulary)):
         term_frequencies = counts.astype(np.float32)
@@ -52,7 +53,8 @@ def write_postings(folder: Path, word_ids: NDArray[Any], offsets: NDArray[np.int
     for table in (data, indices):
         getattr(table, "flush", int)()
     (folder / "vocab.index.json").write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")
-    parameters = {"k1": k1, "b": b, "delta": 0.5, "method": "lucene", "idf_method": "lucene", "dtype": "float32", "int_dtype": "int32",
+    parameters = {"k1": k1, "b": b, "delta": 0.5, "method": "lucene", "idf_method": "lucene", "dtype": "float32",
+                  "int_dtype": "int32",
                   "num_docs": text_count, "version": import_bm25s().__version__, "backend": "numpy"}
     (folder / "params.index.json").write_text(json.dumps(parameters, indent=4), encoding="utf-8")
 
@@ -74,5 +76,6 @@ def word_counts(word_ids: NDArray[Any], offsets: NDArray[np.int64],
         if start == end:
             continue
         rows = np.repeat(np.arange(first_text, last_text, dtype=np.int64), np.diff(offsets[first_text:last_text + 1]))
-        keys, counts = np.unique(rows * vocabulary_size + np.asarray(word_ids[start:end], dtype=np.int64), return_counts=True)
+        keys, counts = np.unique(rows * vocabulary_size + np.asarray(word_ids[start:end], dtype=np.int64),
+                                 return_counts=True)
         yield keys // vocabulary_size, keys % vocabulary_size, counts

@@ -24,8 +24,8 @@ from headstart.text.words import UNSPACED_CHARACTERS
 
 WORD = re.compile(rf"[{UNSPACED_CHARACTERS}]|[^\W_{UNSPACED_CHARACTERS}]+")
 STOPWORDS = frozenset((
-    "a", "an", "and", "are", "as", "at", "be", "but", "by", "for", "from", "in", "into", "is", "it", "its", "of", "on", "or", "that",
-    "the", "their", "there", "these", "they", "this", "to", "was", "were", "will", "with"))
+    "a", "an", "and", "are", "as", "at", "be", "but", "by", "for", "from", "in", "into", "is", "it", "its", "of", "on",
+    "or", "that", "the", "their", "there", "these", "they", "this", "to", "was", "were", "will", "with"))
 K1, B = 1.5, 0.75
 WORDS_PER_CALL = 64  # words of a query that are scored at a time
 
@@ -35,7 +35,8 @@ def import_bm25s() -> ModuleType:
     try:
         import bm25s
     except ImportError:
-        raise UserError("Search by words needs bm25s.", fix="pip install 'headstart[search]'", exit=Exit.UNAVAILABLE) from None
+        raise UserError("Search by words needs bm25s.", fix="pip install 'headstart[search]'",
+                        exit=Exit.UNAVAILABLE) from None
     module: ModuleType = bm25s
     return module
 
@@ -77,7 +78,8 @@ class SparseIndex:
         token_ids = [vocabulary[word] for word in tokenize(query) if word in vocabulary]
         if not token_ids:
             return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
-        # So many at a time, since the library lays all their texts side by side: a query of 10,000 words takes no gigabytes.
+        # So many at a time, since the library lays all their texts side by side: a query of 10,000 words takes no
+        # gigabytes.
         partial_scores = (self.bm25.get_scores_from_ids(token_ids[start:start + WORDS_PER_CALL])
                           for start in range(0, len(token_ids), WORDS_PER_CALL))
         rows, scores = top_k(sum(partial_scores), k)
@@ -90,12 +92,16 @@ class SparseIndex:
 
     @classmethod
     def load(cls, folder: Path, *, on_disk: bool = False) -> SparseIndex:
-        """Read back what `save` wrote; no code is read. `on_disk`: the table is read as it is searched. Raises UserError (66, 65)."""
+        """Read back what `save` wrote; no code is read. `on_disk`: the table is read as it is searched. Raises
+        UserError (66, 65).
+        """
         package = import_bm25s()
         if not (folder / "params.index.json").is_file():
             raise UserError(f"There is no word index in {folder}.", fix="Build the index first.", exit=Exit.NO_INPUT)
         try:
-            bm25 = package.BM25.load(str(folder), load_corpus=False, mmap=on_disk, allow_pickle=False, show_progress=False)
+            bm25 = package.BM25.load(str(folder), load_corpus=False, mmap=on_disk, allow_pickle=False,
+                                     show_progress=False)
             return cls(bm25, int(json.loads((folder / "params.index.json").read_text(encoding="utf-8"))["num_docs"]))
         except (ValueError, KeyError, TypeError, OSError, EOFError) as error:
-            raise UserError(f"The word index in {folder} is damaged ({error}).", fix="Build the index again.", exit=Exit.DATA) from None
+            raise UserError(f"The word index in {folder} is damaged ({error}).", fix="Build the index again.",
+                            exit=Exit.DATA) from None

@@ -1,7 +1,8 @@
-"""The question page's app: its static files, what there is to ask, and answers as lines of JSON while they are generated.
+"""The question page's app: its static files, what there is to ask, and answers as lines of JSON while they are
+generated.
 
-It serves one machine: other hosts' names and other pages' requests are refused, nothing is loaded from elsewhere, and text
-reaches the page as text alone.
+It serves one machine: other hosts' names and other pages' requests are refused, nothing is loaded from elsewhere, and
+text reaches the page as text alone.
 """
 
 from __future__ import annotations
@@ -26,15 +27,17 @@ from headstart.errors import UserError
 from headstart.serving.qa_backend import SOURCES, Options, QABackend
 
 PAGE = Path(__file__).parent / "page"
-FILES = {"/": ("index.html", "text/html"), "/page.css": ("page.css", "text/css"), "/page.js": ("page.js", "text/javascript"),
-         "/icon.svg": ("icon.svg", "image/svg+xml")}
+FILES = {"/": ("index.html", "text/html"), "/page.css": ("page.css", "text/css"),
+         "/page.js": ("page.js", "text/javascript"), "/icon.svg": ("icon.svg", "image/svg+xml")}
 HOSTS = ("127.0.0.1", "localhost", "[::1]")
 MAX_QUESTION_LENGTH = 10_000  # characters of a question
 MAX_WAITING = 8  # questions that wait for their turn; further ones are turned away
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src "
+                               "'self'; "
                                "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin", "Cache-Control": "no-store"}
 
 
@@ -108,7 +111,8 @@ def create_app(backend: QABackend, *, report_bug: Callable[[Exception], str] = r
     async def ask(question: QuestionRequest) -> Response:
         if not request_queue.enter():
             return JSONResponse({"error": "Too many questions are waiting; ask again in a moment."}, status_code=503)
-        return StreamingResponse(event_lines(backend, question, request_queue, report_bug), media_type="application/x-ndjson")
+        return StreamingResponse(event_lines(backend, question, request_queue, report_bug),
+                                 media_type="application/x-ndjson")
 
     return app
 
@@ -138,7 +142,9 @@ def validation_message(error: Any) -> str:
 
 async def event_lines(backend: QABackend, question: QuestionRequest, request_queue: RequestQueue,
                       report_bug: Callable[[Exception], str]) -> AsyncIterator[bytes]:
-    """Lines of JSON: {"passages": …}, {"nearest": …}, {"piece": …} as it is generated, {"answer": …}, or {"error": …, "fix": …}."""
+    """Lines of JSON: {"passages": …}, {"nearest": …}, {"piece": …} as it is generated, {"answer": …}, or {"error": …,
+    "fix": …}.
+    """
     events: queue.SimpleQueue[Mapping[str, Json] | None] = queue.SimpleQueue()
 
     def answer_question() -> None:

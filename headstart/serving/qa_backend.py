@@ -31,7 +31,8 @@ class QABackend(Protocol):
     """Answers questions from one index."""
 
     def page_info(self) -> Mapping[str, Json]:
-        """{"name", "documents", "passages", "sources", "writer", "quotes", "canned", "disclaimer", "options"}: what the page shows at
+        """{"name", "documents", "passages", "sources", "writer", "quotes", "canned", "disclaimer", "options"}: what the
+        page shows at
         first; `quotes`: answers are passages' own sentences."""
 
     def passages(self, question: str, options: Options) -> Sequence[Mapping[str, Json]]:
@@ -39,7 +40,11 @@ class QABackend(Protocol):
 
     def answer(self, question: str, passages: Sequence[Mapping[str, Json]], options: Options,
                stream: Callable[[str], None]) -> Mapping[str, Json]:
-        """{"prediction", "sentences": [{"text", "citations"}], "abstained", "note"}; `stream` gets the text while it is generated."""
+        """{"prediction", "sentences": [{"text", "citations"}], "abstained", "note"}; `stream` gets the text while it is
+        generated.
+        """
 
     def nearest(self, question: str) -> Mapping[str, Json] | None:
-        """The most similar known question with its answer, {"question", "answer", "similarity"}; None where none is known."""
+        """The most similar known question with its answer, {"question", "answer", "similarity"}; None where none is
+        known.
+        """

@@ -27,7 +27,8 @@ def serve(backend: QABackend, *, port: int = PORT, ready: Callable[[str], None] 
 
         from headstart.serving.qa_app import create_app
     except ImportError:
-        raise UserError("The page needs FastAPI and uvicorn.", fix="pip install 'headstart[serve]'", exit=Exit.UNAVAILABLE) from None
+        raise UserError("The page needs FastAPI and uvicorn.", fix="pip install 'headstart[serve]'",
+                        exit=Exit.UNAVAILABLE) from None
     with bind_socket(port) as listener:
         app = create_app(backend, report_bug=write_traceback)
         server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False, server_header=False))

@@ -1,4 +1,5 @@
-"""Every setting on one line of one frozen dataclass (`groups.py`), and how values are read and checked (`values.py`)."""
+"""Every setting on one line of one frozen dataclass (`groups.py`), and how values are read and checked (`values.py`).
+"""
 
 from headstart.settings.groups import (
     GROUPS,

@@ -17,8 +17,10 @@ class Note:
 
     def bounds(self) -> str:
         """The bounds as text, "" when there are none."""
-        low = f"at least {self.low:g}" if self.low is not None else f"above {self.above:g}" if self.above is not None else ""
-        high = f"at most {self.high:g}" if self.high is not None else f"below {self.below:g}" if self.below is not None else ""
+        low = (f"at least {self.low:g}" if self.low is not None else f"above {self.above:g}" if self.above is not None
+               else "")
+        high = (f"at most {self.high:g}" if self.high is not None else f"below {self.below:g}" if self.below is not None
+                else "")
         return " and ".join(part for part in (low, high) if part)
 
     def allows(self, value: float) -> bool:

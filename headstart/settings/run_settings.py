@@ -38,7 +38,8 @@ class RunSettings:
     generation: Generation = field(default_factory=Generation)
     mining: Mining = field(default_factory=Mining)
     distil: Distil = field(default_factory=Distil)
-    task_settings: Mapping[str, Any] = field(default_factory=dict)  # as the user wrote them; the task's own dataclass checks them
+    # as the user wrote them; the task's own dataclass checks them
+    task_settings: Mapping[str, Any] = field(default_factory=dict)
 
     def groups(self) -> dict[str, dict[str, Any]]:
         """Every setting by group, as settings.toml has them: {"run": {"seed": 0}, "training": {"epochs": 3.0}}."""
@@ -50,17 +51,19 @@ class RunSettings:
         """settings.toml: every setting as used; what is not set, or in `unread` ("adapter.rank"), is left out."""
         import tomli_w
 
-        groups = {group: {name: value for name, value in values.items() if value is not None and f"{group}.{name}" not in unread}
+        groups = {group: {name: value for name, value in values.items() if value is not None
+                          and f"{group}.{name}" not in unread}
                   for group, values in self.groups().items()}
         return tomli_w.dumps({group: values for group, values in groups.items() if values})
 
 
-RUN_NAMES = ("train", "dev", "test", "task", "model", "from_scratch", "preset", "index", "teacher", "teacher_sum", "seed", "device",
-             "strict", "allow_pickle")
+RUN_NAMES = ("train", "dev", "test", "task", "model", "from_scratch", "preset", "index", "teacher", "teacher_sum",
+             "seed", "device", "strict", "allow_pickle")
 
 
 def run_settings(run_values: Mapping[str, Any], columns: Mapping[str, str], values: Mapping[str, Any]) -> RunSettings:
-    """Checked settings of a run from {"train": …}, column names and {"training.epochs": 3}; raises UserError (2, 78)."""
+    """Checked settings of a run from {"train": …}, column names and {"training.epochs": 3}; raises UserError (2, 78).
+    """
     if unknown := sorted(set(run_values) - set(RUN_NAMES)):
         raise UserError(f"There is no run.{unknown[0]}.", fix=f"Known are {', '.join(RUN_NAMES)}.", exit=Exit.SETTINGS)
     if not run_values.get("train"):
@@ -78,11 +81,13 @@ def run_settings(run_values: Mapping[str, Any], columns: Mapping[str, str], valu
 
 
 def full_path(path: str) -> str:
-    """An absolute path for what is on this disk, so that settings.toml works from any folder; else the text as it is."""
+    """An absolute path for what is on this disk, so that settings.toml works from any folder; else the text as it is.
+    """
     return str(Path(path).resolve()) if path != "-" and Path(path).exists() else path
 
 
-def read_settings_file(path: Path, changes: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], dict[str, str], dict[str, Any]]:
+def read_settings_file(path: Path, changes: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], dict[str, str],
+                                                                                      dict[str, Any]]:
     """run.*, columns.* and the settings of a settings file, `changes` on top; the arguments of `run_settings`."""
     values = load(path) | dict(changes or {})
     run_values = {key.removeprefix("run."): value for key, value in values.items() if key.startswith("run.")}
@@ -97,6 +102,7 @@ def parse_task_settings(settings_class: type, values: Mapping[str, Any]) -> Any:
     for name in values:
         if name not in settings:
             suggestion = nearest(name, settings)
-            advice = f"Did you mean task.{suggestion}?" if suggestion else f"It has {', '.join('task.' + key for key in settings)}."
+            advice = (f"Did you mean task.{suggestion}?" if suggestion
+                      else f"It has {', '.join('task.' + key for key in settings)}.")
             raise UserError(f"This task has no setting task.{name}.", fix=advice, exit=Exit.SETTINGS)
     return settings_class(**{name: parse(settings[name], value) for name, value in values.items()})

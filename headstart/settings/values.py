@@ -54,7 +54,8 @@ def parse(setting: Setting, value: Any) -> Any:
 
     Raises UserError (exit 78) that names the setting, what it takes, and what came.
     """
-    value_types = typing.get_args(setting.type) if typing.get_origin(setting.type) in (typing.Union, types.UnionType) else (setting.type,)
+    value_types = typing.get_args(setting.type) if typing.get_origin(setting.type) in (
+        typing.Union, types.UnionType) else (setting.type,)
     if type(None) in value_types and (value is None or value in ("", "none")):
         return None
     for value_type in value_types:
@@ -112,13 +113,15 @@ def build(values: Mapping[str, Any], groups: Mapping[str, type] = GROUPS) -> dic
 
     Raises UserError (exit 78).
     """
-    settings = {setting.key: setting for group, group_class in groups.items() for setting in list_settings(group, group_class)}
+    settings = {setting.key: setting for group, group_class in groups.items()
+                for setting in list_settings(group, group_class)}
     values_by_group: dict[str, dict[str, Any]] = {group: {} for group in groups}
     for key, value in values.items():
         if key not in settings:
             suggestion = nearest(key, settings) or nearest(key, {name.split(".")[1]: name for name in settings})
             suggestion = next((name for name in settings if suggestion and name.endswith(suggestion)), None)
-            advice = f"Did you mean {suggestion}?" if suggestion else f"The groups are {', '.join(groups)}; --help lists every setting."
+            advice = (f"Did you mean {suggestion}?" if suggestion
+                      else f"The groups are {', '.join(groups)}; --help lists every setting.")
             raise UserError(f"There is no setting {key!r}.", fix=advice, exit=Exit.SETTINGS)
         group, name = key.split(".")
         values_by_group[group][name] = parse(settings[key], value)
@@ -148,12 +151,14 @@ def load(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UserError(f"{path} is not a settings file in TOML: {error}.", exit=Exit.SETTINGS) from None
     return {f"{group}.{name}" if isinstance(content, dict) else group: value
-            for group, content in data.items() for name, value in (content.items() if isinstance(content, dict) else [("", content)])}
+            for group, content in data.items() for name, value in (content.items() if isinstance(content, dict)
+                                                                   else [("", content)])}
 
 
 def flatten(groups: Mapping[str, Any]) -> dict[str, Any]:
     """Built settings back as {"group.name": value}."""
-    return {f"{group}.{name}": value for group, group_settings in groups.items() for name, value in vars(group_settings).items()}
+    return {f"{group}.{name}": value for group, group_settings in groups.items()
+            for name, value in vars(group_settings).items()}
 
 
 def build_generation(settings: Generation | None, overrides: Mapping[str, Any]) -> Generation:

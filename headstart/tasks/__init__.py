@@ -29,7 +29,8 @@ def module_name(name: str) -> str:
 
 
 def find(name: str) -> type[Task[Any]]:
-    """`find("text-classification")` is the one Task in `text_classification.py`; raises UserError when there is none."""
+    """`find("text-classification")` is the one Task in `text_classification.py`; raises UserError when there is none.
+    """
     if name not in names():
         suggestion = nearest(name, names())
         advice = f"Did you mean {suggestion}?" if suggestion else f"The tasks are {', '.join(names())}."

@@ -1,4 +1,4 @@
-"""BERT's pre-training: masked words and next sentence together, from documents (Devlin et al. 2018, appendix A.2).
+"""BERT's pre-training: masked tokens and next sentence together, from documents (Devlin et al. 2018, appendix A.2).
 
 A label positions, V pieces of the vocabulary, M examples, R resamples.
 """
@@ -45,7 +45,8 @@ class Settings:
 
     mask_probability: Annotated[float, Note("share of tokens that are masked", above=0, below=1)] = 0.15
     whole_word_masking: Annotated[bool, Note("mask all tokens of a word together")] = False
-    short_sequence_probability: Annotated[float, Note("share of pairs that are shorter than data.max_length", low=0, high=1)] = 0.1
+    short_sequence_probability: Annotated[float, Note("share of pairs that are shorter than data.max_length", low=0,
+                                                      high=1)] = 0.1
     n_best: Annotated[int, Note("predictions for each mask", low=1)] = 5
 
 
@@ -115,14 +116,16 @@ class BertPretraining(Task[SegmentPair]):
         lengths, cut = (min(sizes[0], max_tokens), 0), max(0, sizes[0] - max_tokens)
         if len(texts) == 2:
             lengths, cut = truncated_lengths(sizes[0], sizes[1], max_tokens)
-        segments, label_positions, gold = [list(segment.ids[:size]) for segment, size in zip(tokens, lengths, strict=False)], [], []
+        segments, label_positions, gold = [list(segment.ids[:size])
+                                           for segment, size in zip(tokens, lengths, strict=False)], [], []
         for index, text in enumerate(texts):
             probe = [*[list(segment) for segment in segments[:index]], [-1], *[[]] * (len(texts) - index - 1)]
             content_start = tokenizer.with_special_tokens(*probe)[0].index(-1)
             if rng is not None and segments[index]:
                 offsets = list(tokens[index].offsets or ())[:lengths[index]]
                 segments[index], positions, segment_gold = masked_input(
-                    segments[index], offsets, text, tokenizer, rng, self.settings.mask_probability, self.settings.whole_word_masking)
+                    segments[index], offsets, text, tokenizer, rng, self.settings.mask_probability,
+                    self.settings.whole_word_masking)
                 gold += segment_gold
             else:
                 positions = [position for position, token in enumerate(segments[index]) if token == tokenizer.mask_id]
@@ -156,8 +159,10 @@ class BertPretraining(Task[SegmentPair]):
         import math
 
         has_label = example.follows is not None
-        probability = prediction.values["probabilities"][LABELS[example.follows]] if example.follows is not None else 1.0
-        return {**{name: float(prediction.detail[name]) for name in ("loss", "hits", "count")}, "has_label": float(has_label),
+        probability = prediction.values["probabilities"][
+            LABELS[example.follows]] if example.follows is not None else 1.0
+        return {**{name: float(prediction.detail[name]) for name in ("loss", "hits", "count")},
+                "has_label": float(has_label),
                 "surprise": -math.log(max(probability, 1e-12)), "right": float(has_label and probability >= 0.5)}
 
     def score(self, measures: Measures, weights: Floats) -> dict[str, NDArray[Any]]:
@@ -167,12 +172,14 @@ class BertPretraining(Task[SegmentPair]):
         mask_count, pair_count = weights @ measures["count"], weights @ measures["has_label"]
         mask_count, pair_count = (np.where(total > 0, total, np.nan) for total in (mask_count, pair_count))
         mask_loss = weights @ measures["loss"] / mask_count
-        return {"loss": mask_loss + weights @ measures["surprise"] / pair_count, "masked_accuracy": weights @ measures["hits"] / mask_count,
+        return {"loss": mask_loss + weights @ measures["surprise"] / pair_count,
+                "masked_accuracy": weights @ measures["hits"] / mask_count,
                 "accuracy": weights @ measures["right"] / pair_count, "pseudo_perplexity": np.exp(mask_loss)}
 
     def describe(self, name: str, measures: Measures) -> tuple[str, bool, str]:
         """Definition, direction and reason of a score."""
-        definitions = {"loss": "mean -log p(masked token) plus mean -log p(pair's label), on masks and pairs fixed by the seed",
+        definitions = {"loss": "mean -log p(masked token) plus mean -log p(pair's label), on masks and pairs fixed by "
+                               "the seed",
                        "masked_accuracy": "share of masked tokens whose top prediction is right",
                        "accuracy": "share of pairs classified correctly (half of them are random pairs)",
                        "pseudo_perplexity": "exp(mean of -log p(masked token))"}

@@ -50,8 +50,10 @@ PROMPT_NAMES, RESPONSE_NAMES = ("prompt", "instruction", "input"), ("response", 
 class Settings:
     """Settings of language modelling."""
 
-    group_texts: Annotated[bool, Note("concatenate texts into blocks of data.max_length tokens, instead of one text per example")] = False
-    overlap: Annotated[float, Note("share of a long text's window that is only read, not scored, in evaluation", low=0, below=1)] = 0.5
+    group_texts: Annotated[bool, Note("concatenate texts into blocks of data.max_length tokens, instead of one text "
+                                      "per example")] = False
+    overlap: Annotated[float, Note("share of a long text's window that is only read, not scored, in evaluation", low=0,
+                                   below=1)] = 0.5
     order: Annotated[Literal["left-to-right", "drawn"], Note(
         "order in which tokens are predicted; drawn: a new random one each time, as XLNet was "
         "pretrained (scores are always from left to right)")] = "left-to-right"
@@ -94,7 +96,8 @@ class LanguageModel(Task[PromptedText]):
         """Prompts with responses, or a file with nothing but texts."""
         prompt, response = first_named(columns, PROMPT_NAMES), first_named(columns, RESPONSE_NAMES)
         if prompt is not None and response is not None:
-            return Detection({"prompt": prompt.name, "response": response.name}, 0.9, f"{prompt.name!r} and {response.name!r} are there")
+            return Detection({"prompt": prompt.name, "response": response.name}, 0.9,
+                             f"{prompt.name!r} and {response.name!r} are there")
         columns = [column for column in columns if column.name.lower() != "document"]
         if len(columns) != 1 or columns[0].name.lower() not in TEXT_NAMES:
             return None
@@ -107,7 +110,8 @@ class LanguageModel(Task[PromptedText]):
             return PromptedText(row.id, response or "", prompt)
         if text is None or not text.strip():
             field = "prompt" if "prompt" in row.values else "text"
-            raise RowFault("E201", f"the {field} is empty.", fix="Fill it in, or leave the row out (--bad-rows skip).", field=field)
+            raise RowFault("E201", f"the {field} is empty.", fix="Fill it in, or leave the row out (--bad-rows skip).",
+                           field=field)
         return PromptedText(row.id, text)
 
     def dedup_key(self, example: PromptedText) -> str:
@@ -123,7 +127,7 @@ class LanguageModel(Task[PromptedText]):
         return False
 
     def learn(self, examples: Iterable[PromptedText]) -> Learned:
-        """Nothing beside the weights."""
+        """Nothing is learned but the weights."""
         return Learned()
 
     @classmethod
@@ -135,7 +139,8 @@ class LanguageModel(Task[PromptedText]):
         """The texts as they are, or joined until a block is full."""
         if not self.settings.group_texts or any(example.prompt is not None for example in examples):
             return examples
-        blocks = join_to_blocks(((example.row, example.text) for example in examples), tokenizer, tokenizer.max_length - 2)
+        blocks = join_to_blocks(((example.row, example.text) for example in examples), tokenizer,
+                                tokenizer.max_length - 2)
         return [PromptedText(row, text, is_block=True) for row, text in blocks]
 
     def encode(self, example: PromptedText, tokenizer: Tokenizer, rng: Random | None = None) -> list[Feature]:
@@ -146,7 +151,8 @@ class LanguageModel(Task[PromptedText]):
         prompt_ids = [token for token in (tokenizer.start_id,) if token is not None]
         if example.prompt is not None:
             prompt_ids += tokenizer.tokenize(tokenizer.as_prompt(example.prompt, chat=self.settings.chat)).ids
-        ids = [*prompt_ids, *tokenizer.tokenize(example.text).ids, *(token for token in (tokenizer.end_id,) if token is not None)]
+        ids = [*prompt_ids, *tokenizer.tokenize(example.text).ids,
+               *(token for token in (tokenizer.end_id,) if token is not None)]
         scored_from = max(1, len(prompt_ids))  # the index of the first label
         cut = 0
         if example.prompt is not None and len(ids) > tokenizer.max_length:
@@ -155,13 +161,17 @@ class LanguageModel(Task[PromptedText]):
         if rng is not None:
             return self.windows(ids, scored_from, tokenizer.max_length, rng, cut)
         if tokenizer.has_memory:
-            features = self.segments(ids, scored_from, tokenizer.max_length, cut, "blocks" if example.is_block else example.row)
+            features = self.segments(ids, scored_from, tokenizer.max_length, cut,
+                                     "blocks" if example.is_block else example.row)
         else:
             features = self.windows(ids, scored_from, tokenizer.max_length, rng, cut)
         return [dataclasses.replace(feature, info={"unknown": tokenizer.unknown_id}) for feature in features]
 
-    def windows(self, ids: Sequence[int], scored_from: int, max_length: int, rng: Random | None, cut: int) -> list[Feature]:
-        """Windows in which every token from `scored_from` on is a label once; in evaluation each window starts with context alone."""
+    def windows(self, ids: Sequence[int], scored_from: int, max_length: int, rng: Random | None,
+                cut: int) -> list[Feature]:
+        """Windows in which every token from `scored_from` on is a label once; in evaluation each window starts with
+        context alone.
+        """
         context = 1 if rng is not None else max(1, min(max_length - 1, round(max_length * self.settings.overlap)))
         window_list: list[tuple[Sequence[int], list[int]]] = []
         start, next_label = 0, scored_from
@@ -174,11 +184,14 @@ class LanguageModel(Task[PromptedText]):
         features, weight = [], 1 / max(1, len(window_list))
         for window_ids, positions in window_list or [(ids, [])]:
             target = Target([window_ids[position + 1] for position in positions], "position")
-            features.append(Feature(window_ids, [0] * len(window_ids), {"label": target}, weight, cut, label_positions=positions))
+            features.append(Feature(window_ids, [0] * len(window_ids), {"label": target}, weight, cut,
+                                    label_positions=positions))
         return features
 
-    def segments(self, ids: Sequence[int], scored_from: int, max_length: int, cut: int, stream: Hashable) -> list[Feature]:
-        """The same for a model with memory: the text once, in segments; a segment's last token predicts the next one's first.
+    def segments(self, ids: Sequence[int], scored_from: int, max_length: int, cut: int,
+                 stream: Hashable) -> list[Feature]:
+        """The same for a model with memory: the text once, in segments; a segment's last token predicts the next one's
+        first.
 
         text [5, 6, 7] in segments of 2:  ids <start> 5 | 6 7   labels 5 6 | 7 <end>
         """
@@ -186,7 +199,8 @@ class LanguageModel(Task[PromptedText]):
         features = []
         for start in starts:
             segment_ids = ids[start:min(start + max_length, input_length)]
-            label_positions = [position for position in range(len(segment_ids)) if scored_from <= start + position + 1 < len(ids)]
+            label_positions = [position for position in range(len(segment_ids))
+                               if scored_from <= start + position + 1 < len(ids)]
             target = Target([ids[start + position + 1] for position in label_positions], "position")
             features.append(Feature(segment_ids, [0] * len(segment_ids), {"label": target}, 1 / len(starts), cut,
                                     label_positions=label_positions, stream=stream))
@@ -200,13 +214,15 @@ class LanguageModel(Task[PromptedText]):
         """The loss of the labels, and how many there are."""
         losses = output["surprise"].astype("float64")
         unknown = sum(token == feature.info["unknown"] for token in feature.targets["label"].value)
-        return {"loss": float(losses.sum()), "hits": float(output["hit"].sum()), "count": len(losses), "unknown": unknown}
+        return {"loss": float(losses.sum()), "hits": float(output["hit"].sum()), "count": len(losses),
+                "unknown": unknown}
 
     def decode(self, example: PromptedText, outputs: Sequence[dict[str, float]]) -> Prediction:
         """The log-probability of the whole text."""
         sums = {name: sum(output[name] for output in outputs) for name in ("loss", "hits", "count", "unknown")}
         mean = sums["loss"] / sums["count"] if sums["count"] else 0.0
-        return Prediction(example.row, {"log_probability": -sums["loss"], "perplexity": math.exp(min(mean, 700.0))}, sums)
+        return Prediction(example.row, {"log_probability": -sums["loss"], "perplexity": math.exp(min(mean, 700.0))},
+                          sums)
 
     def measure(self, example: PromptedText, prediction: Prediction) -> Mapping[str, Any]:
         """Loss, tokens, words and bytes of the text."""
@@ -220,7 +236,8 @@ class LanguageModel(Task[PromptedText]):
         unknown_share = float(measures["unknown"].sum() / max(1, measures["tokens"].sum()))
         if unknown_share < 0.01:
             return None
-        return (f"{unknown_share:.1%} of the tokens are unknown to the tokenizer and easy to predict: perplexity and bits per byte "
+        return (f"{unknown_share:.1%} of the tokens are unknown to the tokenizer and easy to predict: perplexity and "
+                "bits per byte "
                 "say little here")
 
     def score(self, measures: Measures, weights: Floats) -> dict[str, NDArray[Any]]:
@@ -229,7 +246,8 @@ class LanguageModel(Task[PromptedText]):
 
         from headstart.metrics.language import scores
 
-        return {name: np.where(np.isfinite(values), values, np.nan) for name, values in scores(measures, weights).items()}
+        return {name: np.where(np.isfinite(values), values, np.nan)
+                for name, values in scores(measures, weights).items()}
 
     def describe(self, name: str, measures: Measures) -> tuple[str, bool, str]:
         """Definition, direction and reason of a score."""
@@ -237,7 +255,8 @@ class LanguageModel(Task[PromptedText]):
 
         definitions = {"perplexity": "exp(mean of -log p of a token, the end included); depends on the vocabulary",
                        "word_perplexity": "exp(summed -log p of the text / its words)",
-                       "bits_per_byte": "summed -log2 p of the text / its bytes in UTF-8; comparable across vocabularies"}
+                       "bits_per_byte": "summed -log2 p of the text / its bytes in UTF-8; comparable across "
+                                        "vocabularies"}
         return definitions[name], False, undefined_reason(name, measures)
 
     def sample_prompt(self, example: PromptedText, tokenizer: Tokenizer) -> tuple[str, str] | None:
@@ -254,11 +273,13 @@ class LanguageModel(Task[PromptedText]):
 
         return (Baseline("3-gram with back-off", fit_ngrams, needs_features=True),)
 
-    def figures(self, examples: Sequence[PromptedText], predictions: Sequence[Prediction], measures: Measures) -> list[Figure]:
+    def figures(self, examples: Sequence[PromptedText], predictions: Sequence[Prediction],
+                measures: Measures) -> list[Figure]:
         """The texts of the highest loss."""
         import numpy as np
 
-        mean_losses = np.asarray([prediction.detail["loss"] / max(1, prediction.detail["count"]) for prediction in predictions])
+        mean_losses = np.asarray([prediction.detail["loss"] / max(1, prediction.detail["count"])
+                                  for prediction in predictions])
         order = np.argsort(-mean_losses, kind="stable")[:20].tolist()
         items = [{"text": examples[index].full_text[:2000], "title": f"row {examples[index].row}",
                   "fields": {"mean loss of a token": float(mean_losses[index])}} for index in order]

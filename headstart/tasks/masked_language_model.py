@@ -1,4 +1,4 @@
-"""Masked language model: guess hidden words; goes on with pre-training on the user's own texts.
+"""Masked language model: predict masked tokens; continues pre-training on the user's texts.
 
 A label positions, V pieces of the vocabulary, M examples, R resamples.
 """
@@ -47,7 +47,8 @@ class Settings:
 
     mask_probability: Annotated[float, Note("share of tokens that are masked", above=0, below=1)] = 0.15
     whole_word_masking: Annotated[bool, Note("mask all tokens of a word together")] = True
-    group_texts: Annotated[bool, Note("concatenate texts into blocks of data.max_length tokens, instead of one text per example")] = False
+    group_texts: Annotated[bool, Note("concatenate texts into blocks of data.max_length tokens, instead of one text "
+                                      "per example")] = False
     n_best: Annotated[int, Note("predictions for each mask", low=1)] = 5
 
 
@@ -60,7 +61,7 @@ class Text(Example):
 
 @dataclass(frozen=True)
 class MaskedLanguageModel(Task[Text]):
-    """Which words are hidden in a text."""
+    """Which tokens are masked in a text."""
 
     name: ClassVar[str] = "masked-language-model"
     summary: ClassVar[str] = "predict masked tokens: continue pre-training on your own texts"
@@ -86,7 +87,8 @@ class MaskedLanguageModel(Task[Text]):
         """The text; raises RowFault for an empty one."""
         text = cell_text(row, "text")
         if text is None or not text.strip():
-            raise RowFault("E201", "the text is empty.", fix="Fill it in, or leave the row out (--bad-rows skip).", field="text")
+            raise RowFault("E201", "the text is empty.", fix="Fill it in, or leave the row out (--bad-rows skip).",
+                           field="text")
         return Text(row.id, text)
 
     def dedup_key(self, example: Text) -> str:
@@ -98,7 +100,7 @@ class MaskedLanguageModel(Task[Text]):
         return False
 
     def learn(self, examples: Iterable[Text]) -> Learned:
-        """Nothing beside the weights."""
+        """Nothing is learned but the weights."""
         return Learned()
 
     @classmethod
@@ -114,7 +116,8 @@ class MaskedLanguageModel(Task[Text]):
         return [Text(row, text) for row, text in join_to_blocks(texts, tokenizer, tokenizer.max_content_length(1))]
 
     def encode(self, example: Text, tokenizer: Tokenizer, rng: Random | None = None) -> list[Feature]:
-        """One feature for each window; with `rng` some tokens are masked, else the masks in the text are to be filled."""
+        """One feature for each window; with `rng` some tokens are masked, else the masks in the text are to be filled.
+        """
         tokens = tokenizer.tokenize(example.text)
         max_tokens, content_start = tokenizer.max_content_length(1), tokenizer.with_special_tokens([-1])[0].index(-1)
         features, starts = [], range(0, max(1, len(tokens.ids)), max_tokens)
@@ -123,14 +126,17 @@ class MaskedLanguageModel(Task[Text]):
             if rng is not None and window_ids:
                 offsets = list(tokens.offsets or ())[start:start + max_tokens]
                 window_ids, positions, gold = masked_input(window_ids, offsets, example.text, tokenizer, rng,
-                                                           self.settings.mask_probability, self.settings.whole_word_masking)
+                                                           self.settings.mask_probability,
+                                                           self.settings.whole_word_masking)
                 targets = {"label": Target(gold, "position")}
             else:
-                positions, targets = [position for position, token in enumerate(window_ids) if token == tokenizer.mask_id], {}
+                positions, targets = [position for position, token in enumerate(window_ids)
+                                      if token == tokenizer.mask_id], {}
             ids, types = tokenizer.with_special_tokens(window_ids)
             info = {} if targets else {"pieces": tokenizer.pieces}
             label_positions = [content_start + position for position in positions]
-            features.append(Feature(ids, types, targets, label_positions=label_positions, weight=1 / len(starts), info=info))
+            features.append(Feature(ids, types, targets, label_positions=label_positions, weight=1 / len(starts),
+                                    info=info))
         return features
 
     def head(self) -> HeadSpec:
@@ -158,11 +164,13 @@ class MaskedLanguageModel(Task[Text]):
 
         total = weights @ measures["count"]
         total = np.where(total > 0, total, np.nan)
-        return {"pseudo_perplexity": np.exp(weights @ measures["loss"] / total), "masked_accuracy": weights @ measures["hits"] / total}
+        return {"pseudo_perplexity": np.exp(weights @ measures["loss"] / total),
+                "masked_accuracy": weights @ measures["hits"] / total}
 
     def describe(self, name: str, measures: Measures) -> tuple[str, bool, str]:
         """Definition, direction and reason of a score."""
-        definitions = {"pseudo_perplexity": "exp(mean of -log p(masked token)) on masks fixed by the seed; depends on the vocabulary",
+        definitions = {"pseudo_perplexity": "exp(mean of -log p(masked token)) on masks fixed by the seed; depends on "
+                                            "the vocabulary",
                        "masked_accuracy": "share of masked tokens whose top prediction is right"}
         return definitions[name], name == "masked_accuracy", "no token was masked"
 
@@ -175,6 +183,7 @@ class MaskedLanguageModel(Task[Text]):
         import numpy as np
 
         mean_losses = measures["loss"] / np.maximum(1, measures["count"])
-        items = [{"text": examples[index].text, "title": f"row {examples[index].row}", "fields": {"mean loss": float(mean_losses[index])}}
+        items = [{"text": examples[index].text, "title": f"row {examples[index].row}",
+                  "fields": {"mean loss": float(mean_losses[index])}}
                  for index in np.argsort(-mean_losses, kind="stable")[:20].tolist()]
         return [Figure("surprising", "Texts of the highest loss", "texts", {"items": items})]

@@ -76,7 +76,8 @@ class MultipleChoice(Task[Choices]):
         Field("start", "a beginning that every choice continues", required=False, aliases=("sent2", "startphrase")),
         Field("choices", "the choices: a list, or several columns joined by a comma", type="list",
               aliases=("choices", "options", "endings")),
-        Field("answer", "which one: its number from 0, its letter, or its text", type="label", target=True, aliases=ANSWER_NAMES),
+        Field("answer", "which one: its number from 0, its letter, or its text", type="label", target=True,
+              aliases=ANSWER_NAMES),
     )
     kinds: ClassVar[tuple[Kind, ...]] = ("encoder",)
     selection_score: ClassVar[tuple[str, bool]] = ("accuracy", True)
@@ -90,7 +91,8 @@ class MultipleChoice(Task[Choices]):
         column_names = {name: column.name for name, column in field_columns.items() if column is not None}
         if "choices" not in column_names:
             for stem in ("ending", "choice", "option"):
-                choice_columns = sorted(column.name for column in columns if column.name.lower().removeprefix(stem).strip("_").isdigit()
+                choice_columns = sorted(column.name for column in columns
+                                        if column.name.lower().removeprefix(stem).strip("_").isdigit()
                                         and column.name.lower().startswith(stem))
                 if len(choice_columns) > 1:
                     column_names["choices"] = ",".join(choice_columns)
@@ -102,18 +104,20 @@ class MultipleChoice(Task[Choices]):
         """Context, choices, answer; raises RowFault."""
         context, start = cell_text(row, "context"), cell_text(row, "start")
         if context is None or not context.strip():
-            raise RowFault("E201", "the context is empty.", fix="Fill it in, or leave the row out (--bad-rows skip).", field="context")
+            raise RowFault("E201", "the context is empty.", fix="Fill it in, or leave the row out (--bad-rows skip).",
+                           field="context")
         items = parse_list(row.values.get("choices"))
         if not isinstance(items, list):
             raise RowFault("E330", f"the choices are {items!r:.60}, a list of texts was expected.", field="choices",
                            fix='Write them as ["…", "…"], or name several columns: --choices first,second,third.')
         choices = tuple(item if isinstance(item, str) else "" if item is None else str(item) for item in items)
         if len(choices) < 2:
-            raise RowFault("E331", f"there is {'one choice' if choices else 'no choice'}, two or more were expected.", field="choices",
-                           fix="Add choices, or leave the row out (--bad-rows skip).")
+            raise RowFault("E331", f"there is {'one choice' if choices else 'no choice'}, two or more were expected.",
+                           field="choices", fix="Add choices, or leave the row out (--bad-rows skip).")
         if any(not choice.strip() for choice in choices):
             empty = next(index for index, choice in enumerate(choices) if not choice.strip())
-            raise RowFault("E332", f"choice {empty} is empty.", field="choices", fix="Fill it in, or leave it out of the list.")
+            raise RowFault("E332", f"choice {empty} is empty.", field="choices",
+                           fix="Fill it in, or leave it out of the list.")
         return Choices(row.id, context, choices, start or "", answer_index(row.values.get("answer"), choices))
 
     def dedup_key(self, example: Choices) -> str:
@@ -125,13 +129,14 @@ class MultipleChoice(Task[Choices]):
         return example.answer
 
     def learn(self, examples: Iterable[Choices]) -> Learned:
-        """Nothing beside the weights."""
+        """Nothing is learned but the weights."""
         return Learned()
 
     @classmethod
     def from_model_config(cls, config: Mapping[str, Json]) -> Learned | None:
         """A published model with a multiple-choice head."""
-        return Learned() if (config.get("architectures") or [""])[0].endswith(("ForMultipleChoice", "DoubleHeadsModel")) else None
+        return Learned() if (config.get("architectures")
+                             or [""])[0].endswith(("ForMultipleChoice", "DoubleHeadsModel")) else None
 
     def encode(self, example: Choices, tokenizer: Tokenizer, rng: Random | None = None) -> list[Feature]:
         """One feature for each choice; the longer of context and choice is truncated."""
@@ -147,10 +152,12 @@ class MultipleChoice(Task[Choices]):
         def targets(index: int, ids: Sequence[int]) -> dict[str, Target]:
             choice_targets = {"label": Target(int(index == answer))}
             if self.settings.lm_loss_weight:  # the next tokens of the right choice
-                choice_targets["next_token"] = Target([*ids[1:], -100] if index == answer else [-100] * len(ids), "token")
+                choice_targets["next_token"] = Target([*ids[1:], -100] if index == answer else [-100] * len(ids),
+                                                      "token")
             return choice_targets
 
-        return [Feature(ids, types, {} if answer is None else targets(index, ids), weight=1 / len(input_list), truncated_tokens=total_cut,
+        return [Feature(ids, types, {} if answer is None else targets(index, ids), weight=1 / len(input_list),
+                        truncated_tokens=total_cut,
                         group=example.row, role="choice") for index, (ids, types) in enumerate(input_list)]
 
     def head(self) -> HeadSpec:
@@ -181,10 +188,12 @@ class MultipleChoice(Task[Choices]):
 
     def describe(self, name: str, measures: Measures) -> tuple[str, bool, str]:
         """Definition, direction and reason of a score."""
-        definitions = {"accuracy": "share of rows whose choice is right", "log_loss": "mean of -log(probability of the right choice)"}
+        definitions = {"accuracy": "share of rows whose choice is right",
+                       "log_loss": "mean of -log(probability of the right choice)"}
         return definitions[name], name == "accuracy", "there are no rows"
 
-    def figures(self, examples: Sequence[Choices], predictions: Sequence[Prediction], measures: Measures) -> list[Figure]:
+    def figures(self, examples: Sequence[Choices], predictions: Sequence[Prediction],
+                measures: Measures) -> list[Figure]:
         """Accuracy by position of the right choice, and the most confident errors."""
         rows = []
         for answer in sorted({int(index) for index in measures["gold"]}):
@@ -192,12 +201,15 @@ class MultipleChoice(Task[Choices]):
             rows.append([f"choice {answer}", int(in_position.sum()), float(measures["right"][in_position].mean())])
         wrong_indices = [index for index in range(len(predictions)) if not measures["right"][index]]
         wrong_indices.sort(key=lambda index: -predictions[index].values["probability"])
-        items = [{"text": f"{examples[index].context} {examples[index].start}".strip(), "title": predictions[index].values["prediction"],
+        items = [{"text": f"{examples[index].context} {examples[index].start}".strip(),
+                  "title": predictions[index].values["prediction"],
                   "fields": {"right": examples[index].choices[examples[index].answer or 0],
                              "probability": predictions[index].values["probability"]}}
                  for index in wrong_indices[:20]]
-        return [Figure("by_place", "By position of the right choice", "table", {"columns": ["place", "rows", "accuracy"], "rows": rows}),
-                Figure("sure_errors", "Confident errors", "texts", {"items": items}, f"{len(wrong_indices):,} rows are predicted wrongly.")]
+        return [Figure("by_place", "By position of the right choice", "table",
+                       {"columns": ["place", "rows", "accuracy"], "rows": rows}),
+                Figure("sure_errors", "Confident errors", "texts", {"items": items},
+                       f"{len(wrong_indices):,} rows are predicted wrongly.")]
 
     def baselines(self) -> tuple[Baseline, ...]:
         """A random choice, and the longest one."""
@@ -205,7 +217,8 @@ class MultipleChoice(Task[Choices]):
             return RuleBaseline(lambda example: Random(f"{seed}:{example.row}").randrange(len(example.choices)))
 
         def longest(examples: Sequence[Choices], states: Floats | None, seed: int) -> RuleBaseline:
-            return RuleBaseline(lambda example: max(range(len(example.choices)), key=lambda index: len(example.choices[index])))
+            return RuleBaseline(lambda example: max(range(len(example.choices)),
+                                                    key=lambda index: len(example.choices[index])))
 
         return Baseline("random choice", random), Baseline("longest choice", longest)
 
@@ -219,7 +232,8 @@ class RuleBaseline:
 
     def predict(self, examples: Sequence[Any], states: Floats | None) -> list[Prediction]:
         """One prediction for each row."""
-        return [choice_prediction(example, [float(index == self.choose(example)) for index in range(len(example.choices))])
+        return [choice_prediction(example, [float(index == self.choose(example))
+                                            for index in range(len(example.choices))])
                 for example in examples]
 
 

@@ -88,7 +88,8 @@ class NextSentence(Task[SegmentPair]):
     @classmethod
     def from_model_config(cls, config: Mapping[str, Json]) -> Learned | None:
         """A published model with a next-sentence head."""
-        return Learned(LABELS) if (config.get("architectures") or [""])[0].endswith("ForNextSentencePrediction") else None
+        return Learned(LABELS) if (config.get("architectures")
+                                   or [""])[0].endswith("ForNextSentencePrediction") else None
 
     def check(self, splits: Mapping[str, Sequence[SegmentPair]]) -> list[Finding]:
         """There must be documents of two sentences, and more than one document."""
@@ -104,7 +105,8 @@ class NextSentence(Task[SegmentPair]):
         pair_ids = tokenizer.tokenize(example.pair).ids if example.pair is not None else []
         lengths, cut = truncated_lengths(len(text_ids), len(pair_ids), tokenizer.max_content_length(2))
         ids, types = tokenizer.with_special_tokens(text_ids[:lengths[0]], pair_ids[:lengths[1]])
-        return [Feature(ids, types, {} if example.follows is None else {"label": Target(example.follows)}, truncated_tokens=cut)]
+        return [Feature(ids, types, {} if example.follows is None else {"label": Target(example.follows)},
+                        truncated_tokens=cut)]
 
     def head(self) -> HeadSpec:
         """Two logits: follows, does not."""
@@ -122,7 +124,8 @@ class NextSentence(Task[SegmentPair]):
 
     def measure(self, example: SegmentPair, prediction: Prediction) -> Mapping[str, Any]:
         """Right or wrong."""
-        return {"right": float(example.follows is not None and prediction.values["prediction"] == LABELS[example.follows]),
+        return {"right": float(example.follows is not None
+                               and prediction.values["prediction"] == LABELS[example.follows]),
                 "has_label": float(example.follows is not None)}
 
     def score(self, measures: Measures, weights: Floats) -> dict[str, NDArray[Any]]:

@@ -32,8 +32,23 @@ from headstart.contract import (
     Tokenizer,
 )
 from headstart.errors import Finding
-from headstart.tasks.shared.column_detection import distinct_labels, first_named, has_recurring_labels, is_number, longest_text_column
-from headstart.tasks.shared.text_pairs import FIRST_NAMES, PAIR_NAMES, TEXT_FIELDS, TEXT_NAMES, LongTexts, TextPair, text_features, texts_of
+from headstart.tasks.shared.column_detection import (
+    distinct_labels,
+    first_named,
+    has_recurring_labels,
+    is_number,
+    longest_text_column,
+)
+from headstart.tasks.shared.text_pairs import (
+    FIRST_NAMES,
+    PAIR_NAMES,
+    TEXT_FIELDS,
+    TEXT_NAMES,
+    LongTexts,
+    TextPair,
+    text_features,
+    texts_of,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,7 +73,8 @@ class Regression(Task[ScoredText]):
     name: ClassVar[str] = "regression"
     summary: ClassVar[str] = "one number for each text or pair: a rating, a price, a similarity"
     pipeline_tag: ClassVar[str] = "text-classification"
-    fields: ClassVar[tuple[Field, ...]] = (*TEXT_FIELDS, Field("target", "its number", type="number", target=True, aliases=TARGET_NAMES))
+    fields: ClassVar[tuple[Field, ...]] = (*TEXT_FIELDS, Field("target", "its number", type="number", target=True,
+                                                               aliases=TARGET_NAMES))
     kinds: ClassVar[tuple[Kind, ...]] = ("encoder",)
     selection_score: ClassVar[tuple[str, bool]] = ("spearman", True)
     default_model: ClassVar[str] = "distilbert-base-cased"
@@ -76,7 +92,8 @@ class Regression(Task[ScoredText]):
         text = first if is_pair else first_named(text_columns, TEXT_NAMES) or longest_text_column(text_columns)
         if target is None or text is None:
             return None
-        column_names = {"text": text.name, "target": target.name} | ({"pair": pair.name} if pair is not None and first is text else {})
+        column_names = {"text": text.name, "target": target.name} | ({"pair": pair.name} if pair is not None
+                                                                     and first is text else {})
         return Detection(column_names, 0.9 if target.name.lower() in TARGET_NAMES else 0.6,
                          f"{target.name!r} holds numbers; --task text-classification would take them as labels")
 
@@ -106,7 +123,8 @@ class Regression(Task[ScoredText]):
         architecture = (config.get("architectures") or [""])[0]
         output_count = len(config.get("id2label") or {}) or config.get("num_labels", 2)
         is_regression = config.get("problem_type") in (None, "regression") and output_count == 1
-        return Learned(values={"mean": 0.0, "scale": 1.0}) if architecture.endswith("ForSequenceClassification") and is_regression else None
+        return Learned(values={"mean": 0.0, "scale": 1.0}) if architecture.endswith(
+            "ForSequenceClassification") and is_regression else None
 
     def export_state(self) -> tuple[Learned, tuple[float, float] | None]:
         """The scale is folded into the last layer, so that the model predicts in the user's units."""
@@ -118,7 +136,8 @@ class Regression(Task[ScoredText]):
         targets = {example.target for example in splits["train"]}
         if len(targets) > 1 or not len(splits["train"]):
             return []
-        return [Finding("E203", f"every training row has the same number, {next(iter(targets))}.", "Is this the right column?")]
+        return [Finding("E203", f"every training row has the same number, {next(iter(targets))}.",
+                        "Is this the right column?")]
 
     def encode(self, example: ScoredText, tokenizer: Tokenizer, rng: Random | None = None) -> list[Feature]:
         """One feature, or one for each window of a long text."""
@@ -137,7 +156,8 @@ class Regression(Task[ScoredText]):
 
     def decode(self, example: ScoredText, outputs: Sequence[float]) -> Prediction:
         """The mean of the windows, in the user's units."""
-        return number_prediction(example, sum(outputs) / len(outputs) * self.learned.values["scale"] + self.learned.values["mean"])
+        return number_prediction(example, sum(outputs) / len(outputs) * self.learned.values["scale"]
+                                 + self.learned.values["mean"])
 
     def measure(self, example: ScoredText, prediction: Prediction) -> Mapping[str, Any]:
         """Both numbers."""
@@ -153,25 +173,30 @@ class Regression(Task[ScoredText]):
         """Definition, direction and reason of a score."""
         from headstart.metrics.regression import DEFINITIONS, HIGHER_IS_BETTER, undefined_reason
 
-        return DEFINITIONS[name], HIGHER_IS_BETTER[name], undefined_reason(name, measures["gold"], measures["predicted"])
+        return DEFINITIONS[name], HIGHER_IS_BETTER[name], undefined_reason(name, measures["gold"],
+                                                                           measures["predicted"])
 
     def collapse_warning(self, measures: Measures) -> str | None:
         """Whether the model predicts one number for every text."""
         gold, predicted = measures["gold"], measures["predicted"]
         if not len(gold) or predicted.std() > COLLAPSE_SPREAD * gold.std():
             return None
-        return (f"collapsed: the model predicts about {predicted.mean():.4g} for every text. If this lasts, lower the learning rate "
+        return (f"collapsed: the model predicts about {predicted.mean():.4g} for every text. If this lasts, lower the "
+                "learning rate "
                 "or train longer.")
 
-    def figures(self, examples: Sequence[ScoredText], predictions: Sequence[Prediction], measures: Measures) -> list[Figure]:
+    def figures(self, examples: Sequence[ScoredText], predictions: Sequence[Prediction],
+                measures: Measures) -> list[Figure]:
         """Predictions against gold numbers, and the largest errors."""
         import numpy as np
 
-        pairs = [[float(gold), float(predicted)] for gold, predicted in zip(measures["gold"], measures["predicted"], strict=True)]
+        pairs = [[float(gold), float(predicted)] for gold, predicted in zip(measures["gold"], measures["predicted"],
+                                                                            strict=True)]
         order = np.argsort(-np.abs(measures["gold"] - measures["predicted"]), kind="stable")[:20].tolist()
         items = [{"text": examples[index].joined_text[:2000], "title": f"row {examples[index].row}",
                   "fields": {"in the file": pairs[index][0], "prediction": pairs[index][1]}} for index in order]
-        data: dict[str, Json] = {"x_title": "number in the file", "y_title": "prediction", "points": pairs, "diagonal": True}
+        data: dict[str, Json] = {"x_title": "number in the file", "y_title": "prediction", "points": pairs,
+                                 "diagonal": True}
         return [Figure("scatter", "Predictions against the file", "scatter", data),
                 Figure("errors", "Largest errors", "texts", {"items": items})]
 
@@ -254,4 +279,5 @@ def parse_number(value: Json) -> float | None:
     point = str(value).strip().replace(",", ".")
     comma = isinstance(value, str) and "," in value and is_number(point)
     raise RowFault("E305", f"the target is {value!r:.60}, a number was expected.", field="target",
-                   fix=f"Write it with a point: {point}." if comma else "Fix it, or leave the row out (--bad-rows skip).")
+                   fix=f"Write it with a point: {point}." if comma
+                   else "Fix it, or leave the row out (--bad-rows skip).")

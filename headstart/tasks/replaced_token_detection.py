@@ -1,4 +1,4 @@
-"""Replaced-token detection: which tokens of a text do not belong there; how ELECTRA's discriminator is trained.
+"""Replaced-token detection: which tokens of a text were replaced; how ELECTRA's discriminator is trained.
 
 Clark et al. 2020, ELECTRA, section 3.1; tokens are replaced by random ones where the paper has a generator
 model, which makes them easier to detect. T tokens of a feature, M examples, R resamples.
@@ -71,14 +71,15 @@ class ReplacedTokenDetection(Task[Text]):
 
     @classmethod
     def detect(cls, columns: Sequence[Column]) -> Detection | None:
-        """Texts alone are no sign of it; it is asked for by name."""
+        """Never detected: texts alone do not point to it."""
         return None
 
     def read(self, row: Row) -> Text:
         """The text; raises RowFault for an empty one."""
         text = cell_text(row, "text")
         if text is None or not text.strip():
-            raise RowFault("E201", "the text is empty.", fix="Fill it in, or leave the row out (--bad-rows skip).", field="text")
+            raise RowFault("E201", "the text is empty.", fix="Fill it in, or leave the row out (--bad-rows skip).",
+                           field="text")
         return Text(row.id, text)
 
     def dedup_key(self, example: Text) -> str:
@@ -90,7 +91,7 @@ class ReplacedTokenDetection(Task[Text]):
         return False
 
     def learn(self, examples: Iterable[Text]) -> Learned:
-        """Nothing beside the weights."""
+        """Nothing is learned but the weights."""
         return Learned()
 
     @classmethod
@@ -99,7 +100,9 @@ class ReplacedTokenDetection(Task[Text]):
         return Learned() if (config.get("architectures") or [""])[0] == "ElectraForPreTraining" else None
 
     def encode(self, example: Text, tokenizer: Tokenizer, rng: Random | None = None) -> list[Feature]:
-        """One feature for each window; with `rng` some tokens are replaced, and each token is labelled with whether it was."""
+        """One feature for each window; with `rng` some tokens are replaced, and each token is labelled with whether it
+        was.
+        """
         tokens = tokenizer.tokenize(example.text)
         max_tokens, content_start = tokenizer.max_content_length(1), tokenizer.with_special_tokens([-1])[0].index(-1)
         features, starts = [], range(0, max(1, len(tokens.ids)), max_tokens)
@@ -110,10 +113,12 @@ class ReplacedTokenDetection(Task[Text]):
                 window_ids, is_replaced = replace_tokens(window_ids, rng, self.settings.mask_probability, tokenizer)
                 ids, types = tokenizer.with_special_tokens(window_ids)
                 content_end = content_start + len(window_ids)
-                targets = {"label": Target([-100] * content_start + is_replaced + [-100] * (len(ids) - content_end), "token")}
+                targets = {"label": Target([-100] * content_start + is_replaced + [-100] * (len(ids) - content_end),
+                                           "token")}
             else:
                 ids, types = tokenizer.with_special_tokens(window_ids)
-            info = {} if targets else {"content_start": content_start, "offsets": list(tokens.offsets or ())[start:start + max_tokens]}
+            info = {} if targets else {"content_start": content_start,
+                                       "offsets": list(tokens.offsets or ())[start:start + max_tokens]}
             features.append(Feature(ids, types, targets, weight=1 / len(starts), info=info))
         return features
 
@@ -136,14 +141,15 @@ class ReplacedTokenDetection(Task[Text]):
         logits, gold = logits[has_label], gold[has_label]
         predicted = logits > 0
         return {"spans": [], "hits": float((predicted & (gold == 1)).sum()), "predicted": float(predicted.sum()),
-                "replaced": float(gold.sum()), "correct": float((predicted == (gold == 1)).sum()), "tokens": float(len(gold)),
-                "loss": float(np.logaddexp(0, np.where(gold == 1, -logits, logits)).sum())}
+                "replaced": float(gold.sum()), "correct": float((predicted == (gold == 1)).sum()),
+                "tokens": float(len(gold)), "loss": float(np.logaddexp(0, np.where(gold == 1, -logits, logits)).sum())}
 
     def decode(self, example: Text, outputs: Sequence[dict[str, Any]]) -> Prediction:
         """The tokens that are likelier replaced than not, in the order of the text."""
         spans = [{"start": start, "end": end, "text": example.text[start:end], "probability": probability}
                  for output in outputs for start, end, probability in output["spans"] if probability > 0.5]
-        return Prediction(example.row, {"spans": spans}, {name: sum(output[name] for output in outputs) for name in COUNTS})
+        return Prediction(example.row, {"spans": spans},
+                          {name: sum(output[name] for output in outputs) for name in COUNTS})
 
     def measure(self, example: Text, prediction: Prediction) -> Mapping[str, Any]:
         """Counts of tokens: hits, predicted as replaced, replaced, correct, all; and the sum of their losses."""
@@ -156,7 +162,8 @@ class ReplacedTokenDetection(Task[Text]):
         sums = {name: weights @ measures[name] for name in COUNTS}
 
         def ratio(numerator: str, denominator: NDArray[Any]) -> NDArray[Any]:
-            quotient: NDArray[Any] = np.divide(sums[numerator], denominator, out=np.full(len(denominator), np.nan), where=denominator > 0)
+            quotient: NDArray[Any] = np.divide(sums[numerator], denominator, out=np.full(len(denominator), np.nan),
+                                               where=denominator > 0)
             return quotient
 
         return {"f1": 2 * ratio("hits", sums["predicted"] + sums["replaced"]),
@@ -168,14 +175,16 @@ class ReplacedTokenDetection(Task[Text]):
         definitions = {"f1": "2·precision·recall/(precision+recall) of the tokens predicted as replaced",
                        "precision": "of the tokens predicted as replaced", "recall": "of the replaced tokens",
                        "accuracy": "share of tokens classified correctly", "loss": "mean cross-entropy of a token"}
-        return f"{definitions[name]}; replacements fixed by the seed", name != "loss", "no token was replaced or predicted as replaced"
+        return (f"{definitions[name]}; replacements fixed by the seed", name != "loss",
+                "no token was replaced or predicted as replaced")
 
     def baselines(self) -> tuple[Baseline, ...]:
         """Predicting every token as replaced."""
         return (Baseline("every token", lambda *_: EveryTokenBaseline(), needs_features=True),)
 
 
-def replace_tokens(ids: Sequence[int], rng: Random, replaced_share: float, tokenizer: Tokenizer) -> tuple[list[int], list[int]]:
+def replace_tokens(ids: Sequence[int], rng: Random, replaced_share: float,
+                   tokenizer: Tokenizer) -> tuple[list[int], list[int]]:
     """Ids with about this share replaced by random ones, at least one; and 1 where that changed the id."""
     new_ids = list(ids)
     for position in rng.sample(range(len(ids)), max(1, round(replaced_share * len(ids)))):
@@ -195,8 +204,10 @@ class EveryTokenBaseline:
 
         predictions = []
         for example, feature_list in zip(examples, features, strict=True):
-            labels = [label for feature in feature_list if feature.targets for label in feature.targets["label"].value if label >= 0]
+            labels = [label for feature in feature_list if feature.targets for label in feature.targets["label"].value
+                      if label >= 0]
             count, hits = float(len(labels)), float(sum(labels))
             predictions.append(Prediction(example.row, {"spans": []}, {
-                "hits": hits, "predicted": count, "replaced": hits, "correct": hits, "tokens": count, "loss": count * math.log(2)}))
+                "hits": hits, "predicted": count, "replaced": hits, "correct": hits, "tokens": count,
+                "loss": count * math.log(2)}))
         return predictions

@@ -30,5 +30,5 @@ class Summarization(SequenceToSequenceTask):
         return Detection(column_names, 0.97, f"{column_names['target']!r} is there with {column_names['source']!r}")
 
     def baselines(self) -> tuple[Baseline, ...]:
-        """The first sentences, and the one most like the whole."""
+        """The first sentences, and the one most similar to the whole."""
         return EXTRACTIVE_BASELINES

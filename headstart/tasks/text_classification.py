@@ -35,7 +35,12 @@ from headstart.contract import (
 from headstart.errors import Exit, UserError
 from headstart.settings import Note
 from headstart.tasks.shared.classification import baselines, label_indices, softmax_prediction
-from headstart.tasks.shared.column_detection import first_named, has_recurring_labels, longest_text_column, only_label_column
+from headstart.tasks.shared.column_detection import (
+    first_named,
+    has_recurring_labels,
+    longest_text_column,
+    only_label_column,
+)
 from headstart.tasks.shared.label_lists import parse_labels, rarest_label
 from headstart.tasks.shared.text_pairs import (
     FIRST_NAMES,
@@ -55,7 +60,8 @@ if TYPE_CHECKING:
 
     from headstart.contract import Floats
 
-LABEL_NAMES = ("label", "gold_label", "labels", "category", "class", "intent", "sentiment", "target", "topic", "stars", "rating")
+LABEL_NAMES = ("label", "gold_label", "labels", "category", "class", "intent", "sentiment", "target", "topic", "stars",
+               "rating")
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,8 @@ class Settings(LongTexts):
     """Settings of text classification."""
 
     reduce: Annotated[Literal["none", "rarest"], Note(
-        "rarest: of several labels (0/1 columns, a list) the one with fewest training rows counts, 'none' where there is none; "
+        "rarest: of several labels (0/1 columns, a list) the one with fewest training rows counts, 'none' where there "
+        "is none; "
         "none: such rows are faults")] = "none"
     merge: Annotated[str, Note("labels that count as one: 'neutral+contradiction=other; Sports=sports'")] = ""
 
@@ -100,7 +107,8 @@ class TextClassification(Task[LabelledText]):
         first, pair = first_named(text_columns, FIRST_NAMES), first_named(text_columns, PAIR_NAMES)
         if first is not None and pair is not None and label is not None and has_recurring_labels(label):
             return Detection({"text": first.name, "pair": pair.name, "label": label.name}, 0.95,
-                             f"{first.name!r} and {pair.name!r} hold pairs of texts, and {label.name!r} labels that recur")
+                             f"{first.name!r} and {pair.name!r} hold pairs of texts, and {label.name!r} labels that "
+                             "recur")
         text = first_named(text_columns, TEXT_NAMES) or longest_text_column(text_columns)
         if text is None or label is None or not has_recurring_labels(label):
             return None
@@ -115,7 +123,8 @@ class TextClassification(Task[LabelledText]):
             labels = parse_labels(row.values["label"], field="label")
             return LabelledText(row.id, text, pair, self.choose_label(labels), labels)
         label = cell_text(row, "label")
-        return LabelledText(row.id, text, pair, self.merged_label(label) if label is not None and label.strip() else None)
+        return LabelledText(row.id, text, pair, self.merged_label(label) if label is not None and label.strip()
+                            else None)
 
     def merged_label(self, label: str) -> str:
         """The label that this one counts as; a number n is the label LABEL_n of a model whose labels have no names."""
@@ -130,11 +139,14 @@ class TextClassification(Task[LabelledText]):
         return tuple(dict.fromkeys(self.merged_label(label) for label in self.learned.labels))
 
     def choose_label(self, labels: tuple[str, ...]) -> str:
-        """One of several labels; before `learn` has counted them, all of them joined, for the split. Raises RowFault."""
+        """One of several labels; before `learn` has counted them, all of them joined, for the split. Raises RowFault.
+        """
         if self.settings.reduce == "rarest":
-            return " + ".join(labels) or "none" if self.state is None else rarest_label(labels, self.learned.values.get("rows", {}))
+            return " + ".join(labels) or "none" if self.state is None else rarest_label(
+                labels, self.learned.values.get("rows", {}))
         if len(labels) != 1:
-            raise RowFault("E306", f"the row has {len(labels) or 'no'} label{'s' * (len(labels) > 1)}, one was expected.", field="label",
+            raise RowFault("E306", f"the row has {len(labels) or 'no'} label{'s' * (len(labels) > 1)}, one was "
+                                   "expected.", field="label",
                            fix="Use --task multilabel-classification, or --set task.reduce=rarest.")
         return labels[0]
 
@@ -148,7 +160,8 @@ class TextClassification(Task[LabelledText]):
 
     def learn(self, examples: Iterable[LabelledText]) -> Learned:
         """The labels of the training rows in order (numbers by value), with their counts."""
-        label_counts = Counter((example.label, example.candidate_labels) for example in examples if example.label is not None)
+        label_counts = Counter((example.label, example.candidate_labels) for example in examples
+                               if example.label is not None)
         candidate_counts: Counter[str] = Counter()  # before several labels are reduced to one
         for (_, candidate_labels), count in label_counts.items():
             candidate_counts.update(dict.fromkeys(candidate_labels or (), count))
@@ -192,8 +205,10 @@ class TextClassification(Task[LabelledText]):
 
         logits = outputs[0] if len(outputs) == 1 else np.mean(outputs, axis=0)
         if len(self.answer_labels) < len(self.learned.labels):  # a model that was trained before its labels were merged
-            merged_indices = np.asarray([self.answer_labels.index(self.merged_label(label)) for label in self.learned.labels])
-            logits = np.asarray([np.logaddexp.reduce(logits[merged_indices == index]) for index in range(len(self.answer_labels))])
+            merged_indices = np.asarray([self.answer_labels.index(self.merged_label(label))
+                                         for label in self.learned.labels])
+            logits = np.asarray([np.logaddexp.reduce(logits[merged_indices == index])
+                                 for index in range(len(self.answer_labels))])
         return softmax_prediction(example.row, self.answer_labels, logits)
 
     def measure(self, example: LabelledText, prediction: Prediction) -> Mapping[str, Any]:
@@ -263,7 +278,8 @@ class TextClassification(Task[LabelledText]):
         for index in confident_error_indices(gold, predictions)[:count]:
             example, predicted = examples[index], str(predictions[index].values["prediction"])
             if predicted in labels:
-                errors.append(ErrorToExplain(example.row, example.text, example.pair, predicted, gold[index], labels.index(predicted)))
+                errors.append(ErrorToExplain(example.row, example.text, example.pair, predicted, gold[index],
+                                             labels.index(predicted)))
         return errors
 
     def baselines(self) -> tuple[Baseline, ...]:

@@ -1,4 +1,4 @@
-"""Text to text: any text that is to be written for a text."""
+"""Text to text: any target text for a source text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from headstart.tasks.shared.sequence_to_sequence_baselines import COPY_BASELINE
 
 @dataclass(frozen=True)
 class TextToText(SequenceToSequenceTask):
-    """A text for a text."""
+    """A target text for a source text."""
 
     name: ClassVar[str] = "text-to-text"
     summary: ClassVar[str] = "any text from a text: questions, corrections, rewritings"
@@ -23,10 +23,12 @@ class TextToText(SequenceToSequenceTask):
     @classmethod
     def detect(cls, columns: Sequence[Column]) -> Detection | None:
         """Columns called source and target (or input and output)."""
-        column_names = source_target_columns(columns, ("source",), ("target",)) or source_target_columns(columns, ("input",), ("output",))
-        reason = "source and target are there; for scores of summaries or translations pass --task summarization or translation"
+        column_names = source_target_columns(columns, ("source",),
+                                             ("target",)) or source_target_columns(columns, ("input",), ("output",))
+        reason = ("source and target are there; for scores of summaries or translations pass --task summarization or "
+                  "translation")
         return None if column_names is None else Detection(column_names, 0.985, reason)
 
     def baselines(self) -> tuple[Baseline, ...]:
-        """Writing down what was read."""
+        """The source itself."""
         return COPY_BASELINE

@@ -28,11 +28,11 @@ class Translation(SequenceToSequenceTask):
 
     @classmethod
     def detect(cls, columns: Sequence[Column]) -> Detection | None:
-        """Never by itself: which languages are meant, columns do not say."""
+        """Never detected: columns do not say which languages are meant."""
         return None
 
     def measure(self, example: SourceTargetExample, prediction: Prediction) -> Mapping[str, Any]:
-        """Counts for BLEU and chrF beside the rest."""
+        """Counts for BLEU and chrF, and the measures of all sequence-to-sequence tasks."""
         from headstart.metrics import translation
 
         counts = translation.measures(str(prediction.values["prediction"]), list(example.targets or ()))
@@ -45,7 +45,7 @@ class Translation(SequenceToSequenceTask):
         return translation.scores(measures, weights)
 
     def describe(self, name: str, measures: Measures) -> tuple[str, bool, str]:
-        """sacrebleu's definitions; the others as everywhere."""
+        """sacrebleu's definitions; the others as in all sequence-to-sequence tasks."""
         from headstart.metrics import translation
 
         if name in translation.DEFINITIONS:

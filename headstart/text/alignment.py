@@ -13,7 +13,8 @@ UNSPACED_RANGES = ((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF))
 
 
 def word_spans(text: str) -> list[tuple[int, int]]:
-    """Characters of each word: letters and digits together; each other character, and each letter of an unspaced script, alone.
+    """Characters of each word: letters and digits together; each other character, and each letter of an unspaced
+    script, alone.
 
     Accents and vowel signs stay with the letter before them: "Ann's 5kg!" -> Ann ' s 5kg !
     """
@@ -36,7 +37,8 @@ def is_unspaced_letter(letter: str) -> bool:
     """Whether a letter is of a script that puts no space between words."""
     if letter.isascii():
         return False
-    return unicodedata.east_asian_width(letter) == "W" or any(low <= ord(letter) <= high for low, high in UNSPACED_RANGES)
+    return unicodedata.east_asian_width(letter) == "W" or any(low <= ord(letter) <= high
+                                                              for low, high in UNSPACED_RANGES)
 
 
 def join_words(words: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
@@ -59,8 +61,8 @@ def words_in_span(spans: Spans, start: int, end: int) -> tuple[int, int] | None:
 class WordAlignment:
     """The tokens of each word, [first, last]; a word may have none.
 
-    It has none where the tokenizer drops its characters, and where a token that begins in an earlier word (BPE's 's) covers
-    them: then `held_by` says which word that is.
+    It has none where the tokenizer drops its characters, and where a token that begins in an earlier word (BPE's 's)
+    covers them: then `held_by` says which word that is.
     """
 
     first_tokens: Sequence[int]  # -1 for none
@@ -91,4 +93,5 @@ def align(text: str, spans: Spans, offsets: Spans) -> WordAlignment:
         while later < len(spans) and spans[later][0] < end:
             covering_words[later] = word
             later += 1
-    return WordAlignment(first_tokens, last_tokens, {later: word for later, word in covering_words.items() if first_tokens[later] < 0})
+    return WordAlignment(first_tokens, last_tokens,
+                         {later: word for later, word in covering_words.items() if first_tokens[later] < 0})

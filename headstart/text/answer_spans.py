@@ -27,14 +27,16 @@ def find_answer(passage: str, answer: str, start: int | None) -> AnswerSpan | No
         if start is not None:
             nearest = min(starts, key=lambda position: (abs(position - start), position))
             return AnswerSpan(nearest, nearest + len(answer), "moved")
-        starts = [position for position in starts if is_whole_words(passage, position, position + len(answer))] or starts
+        starts = [position for position in starts if is_whole_words(passage, position,
+                                                                    position + len(answer))] or starts
         return AnswerSpan(starts[0], starts[0] + len(answer), "" if len(starts) == 1 else "first of several")
     folded_passage, offsets = fold_with_offsets(passage)
     folded_answer = fold_with_offsets(answer)[0].strip()
     folded_starts = occurrences(folded_passage, folded_answer) if folded_answer else []
     if not folded_starts:
         return None
-    match = min(folded_starts, key=lambda position: abs(offsets[position] - start)) if start is not None else folded_starts[0]
+    match = min(folded_starts, key=lambda position: abs(offsets[position]
+                                                        - start)) if start is not None else folded_starts[0]
     last = offsets[match + len(folded_answer) - 1]
     return AnswerSpan(offsets[match], last + grapheme_length(passage, last), "another form")
 

@@ -1,4 +1,5 @@
-"""Which tokens are masked for a model to predict, as BERT does it (Devlin et al. 2018, section 3.1 and appendix A.1)."""
+"""Which tokens are masked for a model to predict, as BERT does it (Devlin et al. 2018, section 3.1 and appendix A.1).
+"""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ def word_groups(offsets: Sequence[tuple[int, int]], text: str) -> list[list[int]
 
 def mask_tokens(ids: Sequence[int], groups: Sequence[Sequence[int]], rng: Random, *, share: float, mask_id: int,
                 random_token_id: Callable[[Random], int]) -> tuple[list[int], list[int]]:
-    """Ids with about this share of the tokens masked, a group of positions at a time; and the masked positions, ascending.
+    """Ids with about this share of the tokens masked, a group of positions at a time; and the masked positions,
+    ascending.
 
     Of these, 80 % become the mask token, 10 % a random token, 10 % stay. At least one token is masked.
     """

@@ -11,16 +11,16 @@ from __future__ import annotations
 from functools import lru_cache
 
 IRREGULAR = {"skies": "sky", "dying": "die", "lying": "lie", "tying": "tie", "innings": "inning", "outings": "outing",
-             "cannings": "canning"} | {word: word for word in ("sky", "news", "inning", "outing", "canning", "howe", "proceed",
-                                                               "exceed", "succeed")}
+             "cannings": "canning"} | {word: word for word in ("sky", "news", "inning", "outing", "canning", "howe",
+                                                               "proceed", "exceed", "succeed")}
 # Suffixes and their replacements, when the rest has m > 0 (steps 2 and 3) or m > 1 (step 4); the longest one decides.
 STEP_2 = {"ational": "ate", "tional": "tion", "enci": "ence", "anci": "ance", "izer": "ize", "bli": "ble", "alli": "al",
           "entli": "ent", "eli": "e", "ousli": "ous", "ization": "ize", "ation": "ate", "ator": "ate", "alism": "al",
           "iveness": "ive", "fulness": "ful", "ousness": "ous", "aliti": "al", "iviti": "ive", "biliti": "ble",
           "fulli": "ful", "logi": "log"}
 STEP_3 = {"icate": "ic", "ative": "", "alize": "al", "iciti": "ic", "ical": "ic", "ful": "", "ness": ""}
-STEP_4 = dict.fromkeys(("al", "ance", "ence", "er", "ic", "able", "ible", "ant", "ement", "ment", "ent", "ion", "ou", "ism",
-                        "ate", "iti", "ous", "ive", "ize"), "")
+STEP_4 = dict.fromkeys(("al", "ance", "ence", "er", "ic", "able", "ible", "ant", "ement", "ment", "ent", "ion", "ou",
+                        "ism", "ate", "iti", "ous", "ive", "ize"), "")
 
 
 @lru_cache(maxsize=100_000)
@@ -98,7 +98,8 @@ def replace_suffix(word: str, replacements: dict[str, str], min_measure: int) ->
         suffix = word[-size:]
         if suffix in replacements:
             base = word[:-size]
-            fits = measure(base + "l" if suffix == "logi" else base) > min_measure  # its l counts as the rest's: theology -> theolog
+            # its l counts as the rest's: theology -> theolog
+            fits = measure(base + "l" if suffix == "logi" else base) > min_measure
             if suffix == "ion":
                 fits = fits and base[-1] in "st"
             return base + replacements[suffix] if fits else word

@@ -1,11 +1,12 @@
 """Where sentences begin and end; nothing of the text is lost, and every sentence keeps its offsets.
 
-A sentence ends at a full stop, question or exclamation mark (or …) with the quotes and brackets that close after it, when
-space or the end of the text follows; at a Chinese or Japanese one also without space; and at an empty line. It does not
-end after an abbreviation ("Dr. Reed", "e.g. tea"), an initial ("J. R. Reed"), a number before a small letter ("on the 3.
-of May"), inside a number ("3.5") or an address ("https://example.org/a.b?c"), or before a small letter or a comma.
-In a text without any capital letter a small one may begin a sentence. Abbreviations are English and German ones; one that
-may close a sentence ("etc.", "Inc.") does so before a capital letter.
+A sentence ends at a full stop, question or exclamation mark (or …) with the quotes and brackets that close after it,
+when space or the end of the text follows; at a Chinese or Japanese one also without space; and at an empty line. It
+does not
+end after an abbreviation ("Dr. Reed", "e.g. tea"), an initial ("J. R. Reed"), a number before a small letter ("on the
+3. of May"), inside a number ("3.5") or an address ("https://example.org/a.b?c"), or before a small letter or a comma.
+In a text without any capital letter a small one may begin a sentence. Abbreviations are English and German ones; one
+that may close a sentence ("etc.", "Inc.") does so before a capital letter.
 """
 
 from __future__ import annotations
@@ -15,29 +16,35 @@ from collections.abc import Iterator
 
 # Never the last word of a sentence: what they belong to follows.
 TITLES = frozenset((
-    "mr", "mrs", "ms", "dr", "prof", "rev", "hon", "st", "sen", "rep", "gov", "gen", "col", "capt", "lt", "sgt", "cmdr", "pres", "supt",
-    "messrs", "mme", "mlle", "vs", "cf", "viz", "approx", "dept", "fig", "figs", "eq", "eqs", "sec", "vol", "vols", "ch", "chap", "pp",
-    "nos", "art", "e.g", "i.e", "z.b", "d.h", "u.a", "bzw", "ca", "vgl", "hr", "fr", "nr", "abb", "tab", "bspw", "sog", "inkl", "zzgl"))
+    "mr", "mrs", "ms", "dr", "prof", "rev", "hon", "st", "sen", "rep", "gov", "gen", "col", "capt", "lt", "sgt", "cmdr",
+    "pres", "supt",
+    "messrs", "mme", "mlle", "vs", "cf", "viz", "approx", "dept", "fig", "figs", "eq", "eqs", "sec", "vol", "vols",
+    "ch", "chap", "pp",
+    "nos", "art", "e.g", "i.e", "z.b", "d.h", "u.a", "bzw", "ca", "vgl", "hr", "fr", "nr", "abb", "tab", "bspw", "sog",
+    "inkl", "zzgl"))
 # May be the last word: a capital letter after them begins a sentence.
 CLOSING_ABBREVIATIONS = frozenset((
-    "etc", "inc", "ltd", "co", "corp", "bros", "jr", "sr", "al", "ph.d", "m.d", "b.a", "m.a", "a.m", "p.m", "jan", "feb", "mar", "apr",
-    "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec", "mon", "tue", "wed", "thu", "fri", "sat", "sun", "usw", "ff", "str", "ave",
-    "blvd", "no", "est", "min", "max", "ed", "eds", "ser"))
+    "etc", "inc", "ltd", "co", "corp", "bros", "jr", "sr", "al", "ph.d", "m.d", "b.a", "m.a", "a.m", "p.m", "jan",
+    "feb", "mar", "apr",
+    "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec", "mon", "tue", "wed", "thu", "fri", "sat", "sun", "usw",
+    "ff", "str", "ave", "blvd", "no", "est", "min", "max", "ed", "eds", "ser"))
 # "no." is an abbreviation before a number only: "No. 5" but "She said no."
 NUMBER_ABBREVIATIONS = frozenset((
-    "no", "nos", "nr", "p", "pp", "fig", "vol", "ch", "sec", "art", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct",
-    "nov", "dec"))
+    "no", "nos", "nr", "p", "pp", "fig", "vol", "ch", "sec", "art", "jan", "feb", "mar", "apr", "jun", "jul", "aug",
+    "sep", "sept", "oct", "nov", "dec"))
 GERMAN_MONTHS = frozenset((
-    "januar", "februar", "märz", "april", "mai", "juni", "juli", "august", "september", "oktober", "november", "dezember"))  # "am 3. Mai"
+    # "am 3. Mai"
+    "januar", "februar", "märz", "april", "mai", "juni", "juli", "august", "september", "oktober", "november",
+    "dezember"))
 SENTENCE_STARTERS = frozenset((
-    "the", "a", "an", "he", "she", "it", "they", "we", "you", "this", "that", "these", "those", "there", "in", "on", "at", "but", "and",
-    "if", "when", "while", "after", "as", "for", "his", "her"))
+    "the", "a", "an", "he", "she", "it", "they", "we", "you", "this", "that", "these", "those", "there", "in", "on",
+    "at", "but", "and", "if", "when", "while", "after", "as", "for", "his", "her"))
 TERMINATORS = ".!?…"
 WIDE_TERMINATORS = "。！？｡"  # no space follows them
 CLOSING_MARKS = "\"'”’»)]}›」』）】＂"
 # No mark is looked at twice (++, *+, and no begin inside a run of marks), so that a megabyte of dots takes no hours.
-SENTENCE_END = re.compile(rf"[{WIDE_TERMINATORS}][{WIDE_TERMINATORS}{TERMINATORS}{re.escape(CLOSING_MARKS)}]*|"
-                          rf"(?<![{TERMINATORS}])[{TERMINATORS}]++[{re.escape(CLOSING_MARKS)}]*+(?=\s|$|[\[(]\d+[\])])|\n[^\S\n]*(?=\n)")
+SENTENCE_END = (re.compile(rf"[{WIDE_TERMINATORS}][{WIDE_TERMINATORS}{TERMINATORS}{re.escape(CLOSING_MARKS)}]*|"
+                          rf"(?<![{TERMINATORS}])[{TERMINATORS}]++[{re.escape(CLOSING_MARKS)}]*+(?=\s|$|[\[(]\d+[\])])|\n[^\S\n]*(?=\n)"))
 NEXT_WORD = re.compile(r"[\s\"'“„‘«(\[{‹]*(\w+|\S?)")
 
 
@@ -70,7 +77,9 @@ def sentence_ends(text: str) -> Iterator[int]:
 
 
 def ends_sentence(text: str, terminator: int, end: int, *, all_lowercase: bool) -> bool:
-    """Whether the mark at `terminator`, with the closing quotes up to `end`, ends a sentence; `all_lowercase`: of the text."""
+    """Whether the mark at `terminator`, with the closing quotes up to `end`, ends a sentence; `all_lowercase`: of the
+    text.
+    """
     next_match = NEXT_WORD.match(text, end)
     next_word = next_match.group(1) if next_match else ""
     if not next_word:
@@ -80,7 +89,8 @@ def ends_sentence(text: str, terminator: int, end: int, *, all_lowercase: bool) 
     if text[terminator] != "." or text[terminator:end].rstrip(CLOSING_MARKS) != ".":
         return True
     previous_word = word_before(text, terminator)
-    return not is_abbreviation(previous_word.upper() if all_lowercase and len(previous_word) == 1 else previous_word, next_word)
+    return not is_abbreviation(previous_word.upper() if all_lowercase and len(previous_word) == 1 else previous_word,
+                               next_word)
 
 
 def word_before(text: str, terminator: int) -> str:
@@ -104,6 +114,8 @@ def is_abbreviation(word: str, next_word: str) -> bool:
 
 
 def is_initial(word: str) -> bool:
-    """A capital letter alone, or several separated by full stops or hyphens ("J", "J.R", "J.-P"); but not "I", the pronoun."""
+    """A capital letter alone, or several separated by full stops or hyphens ("J", "J.R", "J.-P"); but not "I", the
+    pronoun.
+    """
     parts = re.split(r"[.\-]+", word)
     return word != "I" and all(len(part) == 1 and part.isupper() for part in parts)

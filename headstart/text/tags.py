@@ -3,7 +3,8 @@
     tags      B-PER I-PER O B-LOC        (in IOB1: I-PER I-PER O I-LOC; in BIOES: B-PER E-PER O S-LOC)
     entities  words [0, 2) PER, [3, 4) LOC
 
-Tags are read the one way in which conlleval and seqeval read them; where their scheme does not allow them, that counts as a repair.
+Tags are read the one way in which conlleval and seqeval read them; where their scheme does not allow them, that counts
+as a repair.
 """
 
 from __future__ import annotations
@@ -96,7 +97,8 @@ def scheme_evidence(tags: Sequence[str]) -> Counter[str]:
     for tagged in tagged_entities(tags):
         evidence["iob1"] += not tagged.has_begin_tag
         # IOB1 has a B only between two neighbours of one type; BIO has one wherever an entity begins.
-        evidence["bio"] += tagged.has_begin_tag and has_prefix(tags[tagged.entity.begin]) and not are_adjacent(previous, tagged.entity)
+        evidence["bio"] += tagged.has_begin_tag and has_prefix(tags[tagged.entity.begin]) and not are_adjacent(
+            previous, tagged.entity)
         previous = tagged.entity
     return evidence
 
@@ -116,13 +118,16 @@ def detect_scheme(evidence: Counter[str]) -> str:
 
 
 def count_repairs(tags: Sequence[str], scheme: str) -> int:
-    """How many entities of a sentence are not spelled as their scheme wants: without their B or E, or in IOB1 with a needless B."""
+    """How many entities of a sentence are not spelled as their scheme wants: without their B or E, or in IOB1 with a
+    needless B.
+    """
     if scheme == "plain":
         return 0
     count = 0
     previous: Entity | None = None
     for tagged in tagged_entities(tags):
-        wrong = tagged.has_begin_tag and not are_adjacent(previous, tagged.entity) if scheme == "iob1" else not tagged.has_begin_tag
+        wrong = tagged.has_begin_tag and not are_adjacent(
+            previous, tagged.entity) if scheme == "iob1" else not tagged.has_begin_tag
         count += wrong or (scheme == "bioes" and not tagged.has_end_tag)
         previous = tagged.entity
     return count
@@ -136,4 +141,5 @@ def ambiguous_word(tags: Sequence[str]) -> int | None:
     if not any(has_prefix(tag) and tag[0] in END_PREFIXES for tag in tags):
         return None
     return next((later.entity.begin for earlier, later in pairwise(tagged_entities(tags))
-                 if earlier.entity.end == later.entity.begin and not earlier.has_end_tag and not later.has_begin_tag), None)
+                 if earlier.entity.end == later.entity.begin and not earlier.has_end_tag and not later.has_begin_tag),
+                None)

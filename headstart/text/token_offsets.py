@@ -15,8 +15,8 @@ def align_pieces(text: str, pieces: Sequence[str]) -> list[Span]:
 
     Pieces that spell the text literally get exactly their characters. Else both are compared without case, accents,
     space and invisible characters, and where a tokenizer writes something else (\u201e as ") they are aligned at the
-    least cost. Accents and invisible characters belong to the piece before them; pieces may share a letter that was written out
-    (\u2026 as three dots).
+    least cost. Accents and invisible characters belong to the piece before them; pieces may share a letter that was
+    written out (\u2026 as three dots).
     """
     return literal_spans(text, pieces) or spans_by_letters(text, pieces)
 
@@ -64,11 +64,14 @@ def spans_by_letters(text: str, pieces: Sequence[str]) -> list[Span]:
 
 def owned_letters(parts: Iterable[str]) -> list[tuple[str, int]]:
     """The plain letters of all parts, each with the index of its part."""
-    return [(letter, index) for index, part in enumerate(parts) for character in part for letter in plain_letters(character)]
+    return [(letter, index) for index, part in enumerate(parts) for character in part
+            for letter in plain_letters(character)]
 
 
 def plain_letters(character: str) -> str:
-    """A character without case and accents, taken apart (\u00bd as 1\u20442); "" for space and for invisible characters."""
+    """A character without case and accents, taken apart (\u00bd as 1\u20442); "" for space and for invisible
+    characters.
+    """
     if character.isascii():
         return character.lower() if character.isprintable() and not character.isspace() else ""
     if is_invisible(character):
@@ -93,7 +96,8 @@ def resynchronise(text_letters: OwnedLetters, piece_letters: OwnedLetters) -> tu
     for row, (letter, _) in enumerate(text_letters, 1):
         row_costs = [row]
         for column, (piece_letter, _) in enumerate(piece_letters, 1):
-            row_costs.append(min(costs[row - 1][column - 1] + (letter != piece_letter), costs[row - 1][column] + 1, row_costs[-1] + 1))
+            row_costs.append(min(costs[row - 1][column - 1] + (letter != piece_letter), costs[row - 1][column] + 1,
+                                 row_costs[-1] + 1))
         costs.append(row_costs)
     border = [(costs[-1][column], column != width - 1, len(text_letters), column) for column in range(width)]
     if len(text_letters) == RESYNC_WINDOW or len(piece_letters) == RESYNC_WINDOW:
@@ -103,7 +107,8 @@ def resynchronise(text_letters: OwnedLetters, piece_letters: OwnedLetters) -> tu
     _, _, row, column = min(border)
     meeting_point = (row, column)
     while row and column:
-        if costs[row][column] == costs[row - 1][column - 1] + (text_letters[row - 1][0] != piece_letters[column - 1][0]):
+        if costs[row][column] == costs[row - 1][column - 1] + (text_letters[row - 1][0]
+                                                               != piece_letters[column - 1][0]):
             row, column = row - 1, column - 1
             meeting_point = (row, column) if text_letters[row][0] == piece_letters[column][0] else meeting_point
         elif costs[row][column] == costs[row - 1][column] + 1:

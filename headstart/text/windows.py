@@ -17,7 +17,8 @@ def windows(length: int, size: int, overlap: int) -> list[tuple[int, int]]:
 
 
 def head_tail(length: int, size: int) -> list[tuple[int, int]]:
-    """The first quarter and the last three quarters of `size` tokens (Sun et al. 2019, section 5.3: 128 + 382 of 510)."""
+    """The first quarter and the last three quarters of `size` tokens (Sun et al. 2019, section 5.3: 128 + 382 of 510).
+    """
     if length <= size:
         return [(0, length)]
     head = size // 4

@@ -25,14 +25,16 @@ class EarlyStopping:
         better = self.step is None or (value is not None and (
             self.value is None or (value > self.value if self.higher_is_better else value < self.value)))
         sign = -1 if self.higher_is_better else 1
-        top = sorted([*self.top, *([(value, step)] if value is not None else [])], key=lambda pair: (sign * pair[0], pair[1]))[:MAX_SCORES]
+        top = sorted([*self.top, *([(value, step)] if value is not None else [])],
+                     key=lambda pair: (sign * pair[0], pair[1]))[:MAX_SCORES]
         if better:
             return replace(self, value=value, step=step, waited=0, evaluated=step, top=top)
         return replace(self, waited=self.waited + 1, evaluated=step, top=top)
 
     def best_steps(self, count: int) -> list[int]:
         """The steps of the best checkpoints, best first."""
-        return list(dict.fromkeys([*([self.step] if self.step is not None else []), *(step for _, step in self.top)]))[:count]
+        return list(dict.fromkeys([*([self.step] if self.step is not None else []),
+                                   *(step for _, step in self.top)]))[:count]
 
     def exhausted(self, patience: int | None) -> bool:
         """Whether there was no better score for `patience` evaluations."""

@@ -18,8 +18,10 @@ from headstart.training.precision import autocast
 if TYPE_CHECKING:
     from headstart.training.optimizer import Trainable
 
-ACTIVATIONS_PER_UNIT = 20  # floats that a layer keeps for the gradient, for each token and unit of its width (SmolLM 21, BERT 18)
-MIN_TOKENS, MAX_TOKENS, MAX_TOKENS_GPU = 1024, 8192, 65536  # tokens: fewer are slower on two cores, more are not quicker
+# floats that a layer keeps for the gradient, for each token and unit of its width (SmolLM 21, BERT 18)
+ACTIVATIONS_PER_UNIT = 20
+# tokens: fewer are slower on two cores, more are not quicker
+MIN_TOKENS, MAX_TOKENS, MAX_TOKENS_GPU = 1024, 8192, 65536
 OPTIMIZER_MOMENTS = 2  # each as large as the trained weights, in every checkpoint
 
 
@@ -45,7 +47,8 @@ class Estimate:
 
 def duration_text(seconds: float) -> str:
     """8 s, 3 min, 2.5 h."""
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    return (f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min" if seconds < 5400
+            else f"{seconds / 3600:.1f} h")
 
 
 def measure(model: Trainable, longest_batches: Sequence[Batch], objective: Objective, *, steps: int, mean_tokens: float,
@@ -75,7 +78,8 @@ def measure(model: Trainable, longest_batches: Sequence[Batch], objective: Objec
     if estimate.memory > estimate.memory_free:
         raise UserError(f"The run needs about {estimate.memory / 2**30:.1f} GiB of memory, "
                         f"{estimate.memory_free / 2**30:.1f} GiB are free.",
-                        fix="Set training.micro_batch_size or data.max_length smaller, training.gradient_checkpointing=true, "
+                        fix="Set training.micro_batch_size or data.max_length smaller, "
+                            "training.gradient_checkpointing=true, "
                             "or choose a smaller model.",
                         exit=Exit.UNAVAILABLE)
     assert time.perf_counter() >= start
@@ -83,15 +87,17 @@ def measure(model: Trainable, longest_batches: Sequence[Batch], objective: Objec
 
 
 def micro_batch_tokens(module: Any, *, layers: int, width: int, device: str, encodes_twice: bool = False) -> int:
-    """How many tokens go through a model at once by default: on a processor so many that their activations take no more memory
-    than weights, gradients and AdamW's state. Adding up the gradients of micro-batches costs a pass over the weights each, which
+    """How many tokens go through a model at once by default: on a processor so many that their activations take no more
+    memory than weights, gradients and AdamW's state. Adding up the gradients of micro-batches costs a pass over the
+    weights each, which
     is little beside their products with a thousand tokens; but not where each is encoded twice (retrieval)."""
     if device.startswith("cuda"):
         return MAX_TOKENS_GPU
     if encodes_twice:
         return MAX_TOKENS
     weight_bytes = sum(4 * weight.numel() * (4 if weight.requires_grad else 1) for weight in module.parameters())
-    return int(min(MAX_TOKENS, max(MIN_TOKENS, weight_bytes / (4 * ACTIVATIONS_PER_UNIT * max(1, layers) * max(1, width)))))
+    return int(min(MAX_TOKENS, max(MIN_TOKENS, weight_bytes
+                                   / (4 * ACTIVATIONS_PER_UNIT * max(1, layers) * max(1, width)))))
 
 
 def best_seconds(function: Callable[[], None]) -> float:

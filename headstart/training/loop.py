@@ -67,7 +67,8 @@ class TrainingState:
         import torch
 
         scaler = torch.amp.GradScaler(device.split(":")[0]) if precision == "fp16" else None
-        return cls(model, optimizers.build_optimizer(model, settings), scaler, settings.micro_batch_size or settings.batch_size)
+        return cls(model, optimizers.build_optimizer(model, settings), scaler,
+                   settings.micro_batch_size or settings.batch_size)
 
     def save(self, folder: Path, progress: dict[str, Any]) -> None:
         """Weights, optimizer state and counts as safetensors and JSON; `progress` is the caller's own."""
@@ -94,7 +95,8 @@ class TrainingState:
         if content.get("base", "") != self.model.base_checksum:
             raise UserError("The base model of the adapter has changed since the run began.",
                             fix="Restore its files, or start again with finetune.", exit=Exit.UNAVAILABLE)
-        self.step, self.tokens, self.skipped, self.micro_batch_size = (content[name] for name in ("step", "tokens", "skipped", "micro"))
+        self.step, self.tokens, self.skipped, self.micro_batch_size = (
+            content[name] for name in ("step", "tokens", "skipped", "micro"))
         if self.scaler is not None and content["scaler"] is not None:
             self.scaler.load_state_dict(content["scaler"])
         progress: dict[str, Any] = content["progress"]
@@ -114,12 +116,13 @@ def load_weights(model: Trainable, folder: Path) -> None:
 
 
 def train(state: TrainingState, plan: EpochPlan, make_batches: MakeBatches, objective: Objective,
-          total_weight: Callable[[Sequence[Batch]], float], settings: Training, *, total_steps: int, seed: int, precision: str,
-          device: str) -> Iterator[Step]:
+          total_weight: Callable[[Sequence[Batch]], float], settings: Training, *, total_steps: int, seed: int,
+          precision: str, device: str) -> Iterator[Step]:
     """Steps from the state's to `total_steps`.
 
-    `plan(epoch)` names the examples of each step, `make_batches` lays them out in micro-batches, `total_weight` gives the number
-    that a step's loss sum is divided by. Too little memory halves the micro-batch and repeats the step. Raises UserError (65)
+    `plan(epoch)` names the examples of each step, `make_batches` lays them out in micro-batches, `total_weight` gives
+    the number that a step's loss sum is divided by. Too little memory halves the micro-batch and repeats the step.
+    Raises UserError (65)
     for a loss or gradient that is no number, before any weight changes.
     """
     steps = plan(0)
@@ -136,20 +139,22 @@ def train(state: TrainingState, plan: EpochPlan, make_batches: MakeBatches, obje
         notes: list[str] = []
         while True:
             try:
-                step = train_step(state, make_batches(examples, state.micro_batch_size), objective, total_weight, settings,
-                                  total_steps=total_steps, seed=seed, precision=precision, device=device)
+                step = train_step(state, make_batches(examples, state.micro_batch_size), objective, total_weight,
+                                  settings, total_steps=total_steps, seed=seed, precision=precision, device=device)
                 break
             except RuntimeError as error:
                 if not out_of_memory(error) or state.micro_batch_size == 1:
                     raise memory_error(error, state.micro_batch_size) from error
                 state.micro_batch_size = max(1, state.micro_batch_size // 2)
-                notes.append(f"memory was too small: {state.micro_batch_size} examples go through the model at once from here on; "
+                notes.append(f"memory was too small: {state.micro_batch_size} examples go through the model at once "
+                             "from here on; "
                              f"steps stay {'as they are' if settings.batch_tokens else f'at {settings.batch_size}'}")
         step.epoch, step.notes = epoch, notes
         yield step
 
 
-def train_step(state: TrainingState, batches: Sequence[Batch], objective: Objective, total_weight: Callable[[Sequence[Batch]], float],
+def train_step(state: TrainingState, batches: Sequence[Batch], objective: Objective,
+               total_weight: Callable[[Sequence[Batch]], float],
                settings: Training, *, total_steps: int, seed: int, precision: str, device: str) -> Step:
     """Gradients of every micro-batch, divided by the step's total weight; then one step of the optimizer."""
     import torch
@@ -165,7 +170,8 @@ def train_step(state: TrainingState, batches: Sequence[Batch], objective: Object
         torch.manual_seed((seed * 1_000_003 + state.step) * 1_009 + index)
         return autocast(precision, device)
 
-    for index, (batch, batch_objective) in enumerate(zip(batches, batch_objectives(objective, state.model, batches, seeded), strict=True)):
+    for index, (batch, batch_objective) in enumerate(zip(batches, batch_objectives(objective, state.model, batches,
+                                                                                   seeded), strict=True)):
         with seeded(index):
             loss = batch_objective(state.model, batch) / weight
         value = float(loss.detach())
@@ -200,7 +206,8 @@ def optimizer_step(state: TrainingState, settings: Training, learning_rate: floa
     optimizers.set_learning_rate(state.optimizer, learning_rate)
     if state.scaler is not None:
         state.scaler.unscale_(state.optimizer)
-    weights = [weight for group in state.optimizer.param_groups for weight in group["params"] if weight.grad is not None]
+    weights = [weight for group in state.optimizer.param_groups for weight in group["params"]
+               if weight.grad is not None]
     max_norm = settings.max_grad_norm if settings.max_grad_norm else math.inf
     norm = float(torch.nn.utils.clip_grad_norm_(weights, max_norm, foreach=True))
     if not math.isfinite(norm):
@@ -219,7 +226,8 @@ def optimizer_step(state: TrainingState, settings: Training, learning_rate: floa
 
 def not_finite(quantity: str, value: float, state: TrainingState, settings: Training) -> UserError:
     """The error for a loss or gradient that is NaN or infinite."""
-    return UserError(f"The {quantity} of step {state.step + 1} is {value}: training diverged, and was stopped before the "
+    return UserError(f"The {quantity} of step {state.step + 1} is {value}: training diverged, and was stopped before "
+                     "the "
                      "weights were updated.",
                      fix=f"Lower the learning rate (it is {settings.learning_rate:g}), or use training.precision=fp32; "
                          "the last checkpoint is good.", exit=Exit.DATA)
@@ -236,6 +244,7 @@ def out_of_memory(error: RuntimeError) -> bool:
 def memory_error(error: RuntimeError, micro_batch_size: int) -> Exception:
     """What is raised when not even one example fits; other errors as they are."""
     if out_of_memory(error):
-        return UserError("Memory is too small for a single example.", fix="Set a smaller data.max_length, choose a smaller "
+        return UserError("Memory is too small for a single example.",
+                         fix="Set a smaller data.max_length, choose a smaller "
                          "model, or set training.gradient_checkpointing=true.", exit=Exit.UNAVAILABLE)
     return error

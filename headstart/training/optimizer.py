@@ -66,7 +66,8 @@ def frozen_parameters(freeze: str, depths: ParametersByDepth) -> set[str]:
         count = len(depths) - 1
     elif freeze == "encoder" and any(name.startswith("encoder") for name, _ in depths):
         return {parameter_name for name, names in depths for parameter_name in names
-                if name.startswith("encoder") or re.match(r"(model\.|led\.)?encoder\.", parameter_name)}  # positions and norms too
+                # positions and norms too
+                if name.startswith("encoder") or re.match(r"(model\.|led\.)?encoder\.", parameter_name)}
     elif freeze.startswith("layers:") and freeze[7:].isdigit() and int(freeze[7:]) <= layers:
         count = 1 + int(freeze[7:])
     else:
@@ -107,7 +108,8 @@ def build_optimizer(model: Trainable, settings: Training) -> torch.optim.Optimiz
     groups = parameter_groups(model, settings)
     if settings.optimizer == "adafactor":
         return torch.optim.Adafactor(groups, lr=learning_rate)
-    return torch.optim.AdamW(groups, lr=learning_rate, betas=(settings.beta1, settings.beta2), eps=settings.epsilon, fused=True)
+    return torch.optim.AdamW(groups, lr=learning_rate, betas=(settings.beta1, settings.beta2), eps=settings.epsilon,
+                             fused=True)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
@@ -133,7 +135,8 @@ def load_state(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) 
     """Put back what `state_tensors` gave."""
     for group in optimizer.param_groups:
         for name, weight in zip(group["names"], group["params"], strict=True):
-            weight_state = {key.rsplit("/", 1)[1]: value for key, value in tensors.items() if key.rsplit("/", 1)[0] == name}
+            weight_state = {key.rsplit("/", 1)[1]: value for key, value in tensors.items()
+                            if key.rsplit("/", 1)[0] == name}
             if weight_state:
                 optimizer.state[weight] = {key: value.to(weight.device) if value.dim() else value.clone()
                                          for key, value in weight_state.items()}

@@ -48,13 +48,15 @@ class SparseEmbedding:
 def restrict_embeddings(optimizer: torch.optim.Optimizer, module: Any, token_ids: Ints) -> SparseEmbedding | None:
     """Let an AdamW move only the embeddings of these token ids; None where that is not done.
 
-    Not done: for another optimizer, frozen or tied embeddings, where most of the vocabulary is seen, and where clusters of
-    it have tables of their own. Whoever trains promises that no other id comes. To be called before the first step, and
+    Not done: for another optimizer, frozen or tied embeddings, where most of the vocabulary is seen, and where clusters
+    of it have tables of their own. Whoever trains promises that no other id comes. To be called before the first step,
+    and
     again before a resumed one.
     """
     weight: Any = getattr(module.get_input_embeddings(), "weight", None)
     tied = module.get_output_embeddings() is not None or weight is None
-    if not isinstance(optimizer, torch.optim.AdamW) or tied or not weight.requires_grad or len(token_ids) > MAX_SHARE * len(weight):
+    if not isinstance(optimizer, torch.optim.AdamW) or tied or not weight.requires_grad or len(
+        token_ids) > MAX_SHARE * len(weight):
         return None
     rows = torch.from_numpy(token_ids).to(weight.device, torch.long)
     for group in optimizer.param_groups:

@@ -38,13 +38,16 @@ def combinations(text: str) -> list[dict[str, Any]]:
         if setting_name not in setting_names:
             suggestion = nearest(setting_name, sorted(setting_names))
             raise UserError(f"There is no generation setting called {name.strip()!r}.", exit=Exit.SETTINGS,
-                            fix=f"Did you mean {suggestion}?" if suggestion else f"There are {', '.join(sorted(setting_names))}.")
-        settings = [groups.build({f"generation.{setting_name}": parse_value(value)})["generation"] for value in values.split(",")]
+                            fix=f"Did you mean {suggestion}?" if suggestion
+                            else f"There are {', '.join(sorted(setting_names))}.")
+        settings = [groups.build({f"generation.{setting_name}": parse_value(value)})["generation"]
+                    for value in values.split(",")]
         axes.append((setting_name, [getattr(generation, setting_name) for generation in settings]))
     grid = [dict(zip([name for name, _ in axes], combination, strict=True))
             for combination in itertools.product(*(axis_values for _, axis_values in axes))]
     if not axes or len(grid) > MAX_COMBINATIONS:
-        raise UserError(f"--search asks for {len(grid) if axes else 0:,} combinations; 1 to {MAX_COMBINATIONS} can be evaluated.",
+        raise UserError(f"--search asks for {len(grid) if axes else 0:,} combinations; 1 to {MAX_COMBINATIONS} can be "
+                        "evaluated.",
                         fix="Name fewer values.")
     return grid
 
@@ -57,14 +60,18 @@ def parse_value(value: str) -> Any:
         return value.strip()
 
 
-def search_grid(task: Task[Any], model: Model, reference: str, path: str, grid: Sequence[dict[str, Any]], *, settings: Data,
-                columns: Mapping[str, str], evaluation: Evaluation, seed: int, to: Path, reporter: Reporter) -> list[dict[str, Any]]:
-    """Every combination's scores, best first: [{"settings": …, "scores": …}]; what `to` holds already is not evaluated again.
+def search_grid(task: Task[Any], model: Model, reference: str, path: str, grid: Sequence[dict[str, Any]], *,
+                settings: Data,
+                columns: Mapping[str, str], evaluation: Evaluation, seed: int, to: Path,
+                reporter: Reporter) -> list[dict[str, Any]]:
+    """Every combination's scores, best first: [{"settings": …, "scores": …}]; what `to` holds already is not evaluated
+    again.
 
     Writes search.json and search.md there, and the best settings into the model folder's headstart.json, if it has one.
     """
     if not task.generative:
-        raise UserError(f"--search tries generation settings, and {task.name} does not generate text.", fix="Leave --search out.")
+        raise UserError(f"--search tries generation settings, and {task.name} does not generate text.",
+                        fix="Leave --search out.")
     base = generation_settings(model, task.learned.values.get("generation") or {})
     to.mkdir(parents=True, exist_ok=True)
     file = to / "search.json"
@@ -75,8 +82,8 @@ def search_grid(task: Task[Any], model: Model, reference: str, path: str, grid: 
         if row is None:
             reporter.info(f"{number} of {len(grid)}: {settings_text(combination)}")
             model.generation_settings = dataclasses.replace(base, **combination)
-            scores = evaluate_file(task, model, path, settings=settings, columns=columns, evaluation=evaluation, seed=seed, to=None,
-                                   reporter=reporter)
+            scores = evaluate_file(task, model, path, settings=settings, columns=columns, evaluation=evaluation,
+                                   seed=seed, to=None, reporter=reporter)
             row = {"settings": combination, "scores": scores["test"]}
             cached_rows.append(row)
             write_text(file, json.dumps({"rows": cached_rows}, ensure_ascii=False, indent=1) + "\n")
@@ -84,7 +91,8 @@ def search_grid(task: Task[Any], model: Model, reference: str, path: str, grid: 
     model.generation_settings = None
     score_name, higher_is_better = task.selection_score
     sign = -1 if higher_is_better else 1
-    rows.sort(key=lambda row: (row["scores"][score_name]["value"] is None, sign * (row["scores"][score_name]["value"] or 0.0)))
+    rows.sort(key=lambda row: (row["scores"][score_name]["value"] is None,
+                               sign * (row["scores"][score_name]["value"] or 0.0)))
     write_text(to / "search.md", results_table(rows, "| {} |") + "\n")
     save_best(reference, rows[0]["settings"], base, reporter)
     return rows
@@ -112,7 +120,8 @@ def settings_text(settings: Mapping[str, Json]) -> str:
 
 def results_table(rows: Sequence[Mapping[str, Any]], template: str = "{}") -> str:
     """A line a combination, best first; with "| {} |" as Markdown."""
-    names, scores = list(rows[0]["settings"]), [name for name in rows[0]["scores"] if rows[0]["scores"][name]["value"] is not None][:6]
+    names, scores = list(rows[0]["settings"]), [name for name in rows[0]["scores"]
+                                                if rows[0]["scores"][name]["value"] is not None][:6]
     def value(row: Mapping[str, Any], name: str) -> str:
         score = row["scores"][name]["value"]
         return "–" if score is None else f"{score:.4f}"
@@ -123,4 +132,5 @@ def results_table(rows: Sequence[Mapping[str, Any]], template: str = "{}") -> st
         cells.insert(1, ["---"] * len(cells[0]))
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     separator = " | " if template != "{}" else "  "
-    return "\n".join(template.format(separator.join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))) for row in cells)
+    return "\n".join(template.format(separator.join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
+                     for row in cells)

@@ -20,7 +20,8 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("api-run")
-    return headstart.finetune(data, model=str(tiny.model_folder("bert", folder / "bert")), to=folder / "run", seed=3, epochs=2, **QUICK)
+    return headstart.finetune(data, model=str(tiny.model_folder("bert", folder / "bert")), to=folder / "run", seed=3,
+                              epochs=2, **QUICK)
 
 
 def test_a_run_gives_scores_report_and_model(run):
@@ -31,7 +32,8 @@ def test_a_run_gives_scores_report_and_model(run):
 def test_predict_takes_rows_and_plain_texts(run):
     model = headstart.load(run.path)
     from_text, from_row = model.predict(["the roses"]), model.predict([{"text": "the roses"}])
-    assert from_text == from_row and set(from_text[0]) == {"prediction", "probability", "probabilities"} and model.predict([]) == []
+    assert from_text == from_row and set(from_text[0]) == {"prediction", "probability",
+                                                           "probabilities"} and model.predict([]) == []
     assert "labels: bad, good, mixed" in model.summary()
 
 
@@ -54,7 +56,8 @@ def headstart_command(capsys):
 def test_evaluate_takes_a_file_or_rows(run, data):
     rows = [{"text": text, "label": label} for text, label in review_rows()]
     from_file, from_rows = run.model.evaluate(str(data)), run.model.evaluate(rows)
-    assert from_file["test"]["accuracy"]["value"] == from_rows["test"]["accuracy"]["value"] and from_file["test"]["accuracy"]["n"] == 90
+    assert from_file["test"]["accuracy"]["value"] == from_rows["test"]["accuracy"]["value"] and from_file["test"][
+        "accuracy"]["n"] == 90
 
 
 def test_encode_gives_pieces_with_their_characters(run):
@@ -67,7 +70,8 @@ def test_save_writes_a_plain_folder_and_never_over_another(run, tmp_path):
     import transformers
 
     folder = run.model.save(tmp_path / "copy")
-    assert transformers.AutoModelForSequenceClassification.from_pretrained(folder).config.label2id == {"bad": 0, "good": 1, "mixed": 2}
+    assert transformers.AutoModelForSequenceClassification.from_pretrained(folder).config.label2id == {
+        "bad": 0, "good": 1, "mixed": 2}
     assert headstart.load(folder).predict(["the roses"]) == run.model.predict(["the roses"])
     with pytest.raises(UserError) as error:
         run.model.save(tmp_path / "copy")

@@ -1,4 +1,6 @@
-"""The n-gram model equals its formula written out, and its probabilities are ones; lead and central sentence are the ones they should be."""
+"""The n-gram model equals its formula written out, and its probabilities are ones; lead and central sentence are the
+ones they should be.
+"""
 
 import random
 from collections import Counter
@@ -21,7 +23,8 @@ def reference_probability(documents, order):
     words = {word for row in rows for word in row[1:]} | {"</s>", "<unknown>"}
     counts = []
     for size in range(1, order + 1):
-        ngrams = Counter(row[start:start + size] for row in rows for start in range(len(row) - size + 1) if row[start:start + size] != ("<s>",))
+        ngrams = Counter(row[start:start + size] for row in rows for start in range(len(row) - size + 1)
+                         if row[start:start + size] != ("<s>",))
         if size < order:
             longer = {row[start:start + size + 1] for row in rows for start in range(len(row) - size)}
             preceding_counts = Counter(ngram[1:] for ngram in longer)
@@ -61,7 +64,8 @@ def test_every_probability_equals_the_formula_written_out(documents, text, order
 def test_the_probabilities_over_the_vocabulary_sum_to_1(documents, prefix, order):
     model = NGram.fit(documents, order=order)
     probabilities = model.distribution(prefix)
-    assert len(probabilities) == model.size and probabilities.sum() == pytest.approx(1, abs=1e-12) and probabilities.min() > 0
+    assert len(probabilities) == model.size and probabilities.sum() == pytest.approx(
+        1, abs=1e-12) and probabilities.min() > 0
 
 
 def test_a_bigram_model_worked_by_hand():

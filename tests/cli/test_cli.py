@@ -26,7 +26,8 @@ def test_predict_keeps_columns_and_order_and_adds_its_own(trained_run, headstart
     assert [row["id"] for row in output_rows] == [str(index) for index in range(50)]
     for row in output_rows:
         probabilities = json.loads(row["probabilities"])
-        assert sum(probabilities.values()) == pytest.approx(1) and max(probabilities, key=probabilities.get) == row["prediction_predicted"]
+        assert sum(probabilities.values()) == pytest.approx(1) and max(probabilities, key=probabilities.get) == row[
+            "prediction_predicted"]
     assert sum(row["prediction"] == row["prediction_predicted"] for row in output_rows) > 30
 
 
@@ -43,7 +44,8 @@ def test_the_name_of_the_output_says_its_format(trained_run, headstart, tmp_path
 
 def test_standard_input_and_output_are_json_lines(trained_run):
     lines = "".join(json.dumps({"text": text, "n": number}) + "\n" for number, (text, _) in enumerate(review_rows(4)))
-    process = subprocess.run([sys.executable, "-m", "headstart", "predict", str(trained_run[0]), "-"], input=lines, text=True,
+    process = subprocess.run([sys.executable, "-m", "headstart", "predict", str(trained_run[0]), "-"], input=lines,
+                             text=True,
                           capture_output=True, check=True)
     rows = [json.loads(line) for line in process.stdout.splitlines()]
     assert [row["n"] for row in rows] == [0, 1, 2, 3] and all("probabilities" in row for row in rows)
@@ -93,13 +95,15 @@ def test_batching_changes_no_prediction(trained_run, headstart, tmp_path, tokens
     command = ["predict", trained_run[0], path, "--quiet"]
     assert headstart(*command, "--to", tmp_path / "a.jsonl")[0] == 0
     assert headstart(*command, "--to", tmp_path / "b.jsonl", "--set", f"evaluation.batch_tokens={tokens}")[0] == 0
-    for first, second in zip(*((tmp_path / name).read_text().splitlines() for name in ("a.jsonl", "b.jsonl")), strict=True):
+    for first, second in zip(*((tmp_path / name).read_text().splitlines() for name in ("a.jsonl", "b.jsonl")),
+                             strict=True):
         assert json.loads(first)["probabilities"] == pytest.approx(json.loads(second)["probabilities"], abs=1e-5)
 
 
 def test_evaluate_prints_scores_with_intervals(trained_run, headstart, tmp_path):
     path = write_csv(tmp_path / "labelled.csv", review_rows(60, seed=8))
-    code, stdout, _ = headstart("evaluate", trained_run[0], path, "--json", "--to", tmp_path / "scores", "--set", "evaluation.resamples=50")
+    code, stdout, _ = headstart("evaluate", trained_run[0], path, "--json", "--to", tmp_path / "scores", "--set",
+                                "evaluation.resamples=50")
     scores = json.loads(stdout)["scores"]["test"]
     assert code == 0 and scores["accuracy"]["n"] == 60 and scores["accuracy"]["low"] <= scores["accuracy"]["value"]
     assert (tmp_path / "scores" / "predictions.jsonl").exists()
@@ -112,7 +116,8 @@ def test_a_published_model_predicts_and_evaluates_without_training(headstart, tm
     assert code == 0 and set(json.loads(stdout)["probabilities"]) == {"no", "yes"} and "text-classification" in stderr
     path = write_csv(tmp_path / "labelled.csv", [("roses", "yes"), ("apples", "no"), ("broken", "perhaps")])
     code, stdout, stderr = headstart("evaluate", folder, path, "--json", "--set", "evaluation.resamples=0")
-    assert code == 0 and json.loads(stdout)["scores"]["test"]["accuracy"]["value"] <= 2 / 3 and "unknown to the model" in stderr
+    assert code == 0 and json.loads(stdout)["scores"]["test"]["accuracy"][
+        "value"] <= 2 / 3 and "unknown to the model" in stderr
 
 
 def test_a_model_without_the_head_is_refused(tiny_bert, headstart):
@@ -141,7 +146,8 @@ def test_a_model_without_the_head_is_refused(tiny_bert, headstart):
     (["predict", "no-run-here/x/y", "--value", "text=a"], 66, "no-run-here"),
     (["resume", "no-run-here"], 66, "no-run-here"),
 ])
-def test_mistakes_end_with_their_code_and_say_what_to_do(argv, code, message, headstart, reviews, tiny_bert, tmp_path, monkeypatch):
+def test_mistakes_end_with_their_code_and_say_what_to_do(argv, code, message, headstart, reviews, tiny_bert, tmp_path,
+                                                         monkeypatch):
     monkeypatch.chdir(tmp_path)
     argv = [{"REVIEWS": str(reviews), "TINY": str(tiny_bert)}.get(argument, argument) for argument in argv]
     exit_code, stdout, stderr = headstart(*argv)
@@ -160,7 +166,8 @@ def test_pickled_weights_are_refused_unless_allowed(tiny_bert, headstart, tmp_pa
     (folder / "model.safetensors").unlink()
     code, _, stderr = headstart("finetune", reviews, "--model", folder, "--to", tmp_path / "run", *QUICK_FLAGS)
     assert code == 77 and "--allow-pickle" in stderr
-    assert headstart("finetune", reviews, "--model", folder, "--to", tmp_path / "run", "--allow-pickle", "--quiet", *QUICK_FLAGS)[0] == 0
+    assert headstart("finetune", reviews, "--model", folder, "--to", tmp_path / "run", "--allow-pickle", "--quiet",
+                     *QUICK_FLAGS)[0] == 0
 
 
 def test_check_prints_findings_and_exits_by_them(headstart, tmp_path):
@@ -180,7 +187,8 @@ def test_check_prints_findings_and_exits_by_them(headstart, tmp_path):
 
 
 def test_results_alone_go_to_standard_output(headstart, tiny_bert, tmp_path, reviews):
-    code, stdout, stderr = headstart("finetune", reviews, "--model", tiny_bert, "--to", tmp_path / "run", "--json", *QUICK_FLAGS)
+    code, stdout, stderr = headstart("finetune", reviews, "--model", tiny_bert, "--to", tmp_path / "run", "--json",
+                                     *QUICK_FLAGS)
     assert code == 0 and json.loads(stdout)["run"].endswith("run") and "report" in stderr
     assert "\x1b" not in stdout + stderr and "\r" not in stderr
 
@@ -201,7 +209,8 @@ def test_help_shows_every_setting(command, capsys):
     assert exit_info.value.code == 0
     stdout = capsys.readouterr().out
     if command == "finetune":
-        for key in ("training.learning_rate", "data.max_length", "evaluation.resamples", "task.long_texts", "--bad-rows"):
+        for key in ("training.learning_rate", "data.max_length", "evaluation.resamples", "task.long_texts",
+                    "--bad-rows"):
             assert key in stdout
 
 
@@ -212,7 +221,8 @@ def test_a_terminal_that_closes_early_is_no_error(trained_run, monkeypatch):
 
 
 def test_faults_and_warnings_come_in_one_pass(tmp_path, headstart):
-    rows = ["text,label", *(f"a day number {n},{'good' if n % 2 else 'bad'}" for n in range(30)), "a day number 3,good", "a day number 4,Good", ",bad"]
+    rows = ["text,label", *(f"a day number {n},{'good' if n % 2 else 'bad'}" for n in range(30)), "a day number 3,good",
+            "a day number 4,Good", ",bad"]
     (tmp_path / "r.csv").write_text("\n".join(rows) + "\n")
     code, _, stderr = headstart("check", tmp_path / "r.csv")
     assert code == 65 and "[E201]" in stderr and "[W202]" in stderr and stderr.index("[E201]") < stderr.index("[W202]")

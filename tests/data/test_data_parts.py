@@ -19,11 +19,13 @@ from headstart.tasks.text_classification import LabelledText, TextClassification
 from headstart.text.normalise import hash_text, normalise_text
 from headstart.text.windows import head_tail, windows
 
-FIELDS = (Field("text", "the text", aliases=("review",)), Field("label", "its label", target=True), Field("pair", "more", required=False))
+FIELDS = (Field("text", "the text", aliases=("review",)), Field("label", "its label", target=True),
+          Field("pair", "more", required=False))
 
 
 def test_columns_are_found_named_and_refused():
-    assert assign_columns(("review", "label"), FIELDS, {}, None, "a.csv", True) == {"text": ("review",), "label": ("label",)}
+    assert assign_columns(("review", "label"), FIELDS, {}, None, "a.csv", True) == {"text": ("review",),
+                                                                                    "label": ("label",)}
     assert assign_columns(("a", "b", "label"), FIELDS, {"text": "a,b"}, None, "a.csv", True)["text"] == ("a", "b")
     assert assign_columns(("a,b", "label"), FIELDS, {"text": "a,b"}, None, "a.csv", True)["text"] == ("a,b",)
     assert "label" not in assign_columns(("text",), FIELDS, {}, None, "a.csv", False)
@@ -72,11 +74,13 @@ def run_check(**rows_of_split):
     task = TextClassification()
     examples = {name: [LabelledText(index, text, label=label) for index, (text, label) in enumerate(rows)]
                 for name, rows in rows_of_split.items()}
-    return checks.check_splits(task, examples, {name: lambda row, name=name: (f"{name}.csv", row + 2) for name in examples})
+    return checks.check_splits(task, examples, {name: lambda row,
+                                                name=name: (f"{name}.csv", row + 2) for name in examples})
 
 
 def test_the_check_names_leaks_duplicates_and_contradictions_with_their_lines():
-    data_check = run_check(train=[("a b", "x"), ("c d", "y"), ("a b", "x"), ("c d", "x"), ("A  b!", "x")], test=[("c d", "y"), ("new", "z")])
+    data_check = run_check(train=[("a b", "x"), ("c d", "y"), ("a b", "x"), ("c d", "x"), ("A  b!", "x")],
+                           test=[("c d", "y"), ("new", "z")])
     locations = {(finding.code, finding.file, finding.line) for finding in data_check.findings}
     assert {("W202", "train.csv", 4), ("W203", "train.csv", 5), ("W201", "test.csv", 2)} <= locations
     assert {finding.code for finding in data_check.findings} >= {"W208", "W207", "W205"}
@@ -90,9 +94,11 @@ def test_the_check_sees_labels_that_differ_only_by_case_or_space_and_one_class()
 
 
 def test_similar_classes_are_named():
-    rows = [(f"{word} money card {number}", label) for label, word in (("a", "refund"), ("b", "refund"), ("c", "tiger")) for number in range(12)]
+    rows = [(f"{word} money card {number}", label) for label, word in (("a", "refund"), ("b", "refund"), ("c", "tiger"))
+            for number in range(12)]
     rows += [(f"stripes grass jungle {number}", "c") for number in range(12)]
-    assert next(finding.message for finding in run_check(train=rows).findings if finding.code == "W209").startswith("the labels 'a' and 'b'")
+    assert next(finding.message for finding in run_check(train=rows).findings
+                if finding.code == "W209").startswith("the labels 'a' and 'b'")
 
 
 @given(st.text(max_size=30))
@@ -124,9 +130,11 @@ def test_the_longest_input_covers_nearly_all_rows_and_reports_its_cost():
 
 
 def features():
-    return [Feature([1, 2, 3], [0, 0, 1], {"label": Target(2), "tags": Target([5, 6, 7], "token"), "words": Target([8, 9], "position")},
+    return [Feature([1, 2, 3], [0, 0, 1], {"label": Target(2), "tags": Target([5, 6, 7], "token"),
+                                           "words": Target([8, 9], "position")},
                     label_positions=[0, 2], group="a"),
-            Feature([4, 5], [0, 0], {"label": Target(0), "tags": Target([8, 9], "token"), "words": Target([7], "position")}, weight=0.5,
+            Feature([4, 5], [0, 0], {"label": Target(0), "tags": Target([8, 9], "token"),
+                                     "words": Target([7], "position")}, weight=0.5,
                     label_positions=[1], group="a")]
 
 
@@ -134,7 +142,8 @@ def test_a_packed_batch_has_no_padding():
     batch = collate(features(), Layout(packed=True, pad_id=9))
     assert batch.ids.tolist() == [[1, 2, 3, 4, 5]] and batch.segments.tolist() == [[0, 0, 3], [0, 3, 5]]
     assert batch.targets["tags"].tolist() == [5, 6, 7, 8, 9] and batch.targets["words"].tolist() == [8, 9, 7]
-    assert batch.label_positions.tolist() == [0, 2, 4] and batch.label_counts.tolist() == [2, 1] and batch.groups.tolist() == [0, 0]
+    assert batch.label_positions.tolist() == [0, 2, 4] and batch.label_counts.tolist() == [
+        2, 1] and batch.groups.tolist() == [0, 0]
     assert batch.targets["label"].tolist() == [2, 0] and batch.weights.tolist() == [1, 0.5] and batch.tokens == 5
 
 
@@ -183,7 +192,8 @@ def test_features_are_stored_flat():
     stored = Features()
     stored.add(features())
     stored.add([Feature([7], info={"window": 3}, group="g", truncated_tokens=4)])
-    assert (len(stored), stored.examples) == (3, 2) and stored.example_lengths.tolist() == [5, 1] and stored.cut.tolist() == [0, 4]
+    assert (len(stored),
+            stored.examples) == (3, 2) and stored.example_lengths.tolist() == [5, 1] and stored.cut.tolist() == [0, 4]
     assert list(stored[1].ids) == [4, 5] and stored[2].info == {"window": 3} and stored[2].group == "g"
     assert [list(feature.ids) for feature in stored.of_examples([1, 0])] == [[7], [1, 2, 3], [4, 5]]
 
@@ -198,8 +208,11 @@ def test_features_made_by_several_processes_are_the_same(tmp_path):
 
     model = load(str(tiny.model_folder("bert", tmp_path / "m", "masked-language-model")), None, seed=0)
     task = MaskedLanguageModel()
-    rows = [task.read(Row(number // 2, {"text": text})) for number, text in enumerate(tiny.texts(2100))]  # two examples a row
-    single_process, two_processes = (Features.encode(task, rows, model.tokenizer, seed=3, epoch=1, workers=count) for count in (0, 2))
+    # two examples a row
+    rows = [task.read(Row(number // 2, {"text": text})) for number, text in enumerate(tiny.texts(2100))]
+    single_process, two_processes = (Features.encode(task, rows, model.tokenizer, seed=3, epoch=1, workers=count)
+                                     for count in (0, 2))
     assert len(single_process) == len(two_processes) and single_process.examples == two_processes.examples == 2100
-    for name in ("tokens", "token_types", "feature_ends", "example_ends", "feature_weights", "truncated_counts", "targets", "optional_fields"):
+    for name in ("tokens", "token_types", "feature_ends", "example_ends", "feature_weights", "truncated_counts",
+                 "targets", "optional_fields"):
         assert getattr(single_process, name) == getattr(two_processes, name), name

@@ -8,18 +8,22 @@ PASSAGE = "The cat sat on the mat. A dog ran home."
 GOOD = {  # a file in good order, its suffix, and its last row's line
     "text-classification": ("csv", "text,pair,label\na b,c d,yes\ne f,g h,no\ni j,k l,yes\nm n,o p,no\n"),
     "regression": ("csv", "text,target\na b,1.5\nc d,2.5\ne f,3.25\ng h,0.5\n"),
-    "multilabel-classification": ("jsonl", "".join(json.dumps({"text": text, "labels": labels}) + "\n" for text, labels in
-                                                   (("a b", ["x"]), ("c d", ["y"]), ("e f", ["x", "y"]), ("g h", ["x", "y"]), ("i", [])))),
+    "multilabel-classification": ("jsonl", "".join(json.dumps({"text": text, "labels": labels}) + "\n"
+                                                   for text, labels in
+                                                   (("a b", ["x"]), ("c d", ["y"]), ("e f", ["x", "y"]),
+                                                    ("g h", ["x", "y"]), ("i", [])))),
     "token-tagging": ("jsonl", "".join(json.dumps({"tokens": ["a", word], "tags": ["O", tag]}) + "\n" for word, tag in
                                        (("b", "B-X"), ("c", "O"), ("d", "B-X"), ("e", "O")))),
     "question-answering": ("csv", f"question,passage,answer,start\nwho?,{PASSAGE},cat,4\nwhere?,{PASSAGE},mat,19\n"
                                   f"what?,{PASSAGE},dog,26\nwhen?,{PASSAGE},ran,30\n"),
-    "multiple-choice": ("jsonl", "".join(json.dumps({"context": text, "choices": ["b", "c", "d"], "answer": place}) + "\n"
+    "multiple-choice": ("jsonl", "".join(json.dumps({"context": text, "choices": ["b", "c", "d"], "answer": place})
+                                         + "\n"
                                          for place, text in enumerate(("a", "e", "f", "g")) if place < 3)),
     "masked-language-model": ("csv", "text\na b c\nd e f\ng h i\n"),
     "next-sentence": ("csv", "text,document\na b.,1\nc d.,1\ne f.,2\ng h.,2\n"),
     "bert-pretraining": ("csv", "text,document\na b.,1\nc d.,1\ne f.,2\ng h.,2\n"),
-    "language-model": ("jsonl", "".join(json.dumps({"prompt": text, "response": text}) + "\n" for text in ("a", "b", "c"))),
+    "language-model": ("jsonl", "".join(json.dumps({"prompt": text, "response": text}) + "\n"
+                                        for text in ("a", "b", "c"))),
 }
 
 
@@ -122,7 +126,8 @@ FAULTS = [  # task, the row that is added, column and code of its finding ("": n
 ]
 
 
-@pytest.mark.parametrize("task, line, expected", FAULTS, ids=[f"{task}-{number}" for number, (task, _, _) in enumerate(FAULTS)])
+@pytest.mark.parametrize("task, line, expected", FAULTS,
+                         ids=[f"{task}-{number}" for number, (task, _, _) in enumerate(FAULTS)])
 def test_one_faulty_row_is_told_with_its_place(task, line, expected, tmp_path, headstart):
     suffix, text = GOOD[task]
     file = tmp_path / f"rows.{suffix}"
@@ -188,7 +193,8 @@ def test_a_file_without_one_good_row_says_what_is_wrong_with_them(value, expecte
     assert code == 65 and "[E110]" in err and expected in err
 
 
-@pytest.mark.parametrize("text, expected", [("one sentence only\n", "[E340]"), ("a b. c d.\ne f.\ng h. i j.\n", "[E341]")])
+@pytest.mark.parametrize("text, expected", [("one sentence only\n", "[E340]"),
+                                            ("a b. c d.\ne f.\ng h. i j.\n", "[E341]")])
 @pytest.mark.parametrize("task", ["next-sentence", "bert-pretraining"])
 def test_documents_that_teach_nothing_are_refused(task, text, expected, tmp_path, headstart):
     file = tmp_path / "documents.txt"

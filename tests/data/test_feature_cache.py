@@ -7,7 +7,8 @@ from headstart.data.features.cache import read
 
 
 def run(folder, file, cache, to, **options):
-    trained = headstart.finetune(file, model=folder, to=to, epochs=1, seed=3, data={"cache": str(cache), **options.pop("data", {})},
+    trained = headstart.finetune(file, model=folder, to=to, epochs=1, seed=3,
+                                 data={"cache": str(cache), **options.pop("data", {})},
                                  evaluation={"baselines": False, "resamples": 0}, **options)
     return {name: (trained.path / "model" / name).read_bytes() for name in ("model.safetensors",)}
 

@@ -49,7 +49,8 @@ def test_well_formed_csv_is_read_as_pythons_own_reader_reads_it(tmp_path_factory
     path = write_file(tmp_path_factory.mktemp("csv") / "a.csv", buffer.getvalue())
     table = open_table(path, Data(delimiter=delimiter))
     # \r and \r\n inside quotes are line ends to us and to Python's universal newlines alike.
-    expected = list(csv.reader(io.StringIO(buffer.getvalue().replace("\r\n", "\n").replace("\r", "\n")), delimiter=delimiter))[1:]
+    expected = list(csv.reader(io.StringIO(buffer.getvalue().replace("\r\n", "\n").replace("\r", "\n")),
+                               delimiter=delimiter))[1:]
     assert [list(record.values) for record in table] == expected
 
 
@@ -66,7 +67,8 @@ def test_well_formed_csv_is_read_as_pythons_own_reader_reads_it(tmp_path_factory
     ("text,label\n", [("E102", None, None)]),
     ("text,label,text\na,b,c\n", [("E107", 1, 12)]),
     ("text,label\na,x\nb,y\nlast li", [("E111", 4, 8)]),
-    ("this is a long sentence that cannot be the name of a column,good\n" + "another sentence,bad\n" * 5, [("E108", 1, None)]),
+    ("this is a long sentence that cannot be the name of a column,good\n" + "another sentence,bad\n" * 5,
+     [("E108", 1, None)]),
     ("1,2\n" + "".join(f"{n},{n + 1}\n" for n in range(9)), [("E108", 1, None)]),
 ])
 def test_faults_of_a_csv_are_reported_with_line_and_column(tmp_path, text, expected):
@@ -89,7 +91,8 @@ def test_a_delimiter_that_splits_nothing_is_reported(tmp_path):
     assert faults(write_file(tmp_path / "a.csv", "text,label\na,b\nc,d\n"), delimiter=";") == [("E109", 1, None)]
 
 
-@pytest.mark.parametrize(("name", "delimiter"), [("a.csv", ";"), ("a.csv", "|"), ("a.tsv", "\t"), ("a.txt", "\t"), ("a.csv", "\t")])
+@pytest.mark.parametrize(("name", "delimiter"), [("a.csv", ";"), ("a.csv", "|"), ("a.tsv", "\t"), ("a.txt", "\t"),
+                                                 ("a.csv", "\t")])
 def test_the_delimiter_is_found(tmp_path, name, delimiter):
     text = f"text{delimiter}label\n" + f"one, two{delimiter}x\nthree{delimiter}y\n" * 3
     assert rows(write_file(tmp_path / name, text))[:2] == [("one, two", "x"), ("three", "y")]
@@ -142,7 +145,8 @@ def test_faults_of_json_lines_are_reported(tmp_path, text, expected):
 
 
 def test_json_values_keep_their_types_and_columns_are_all_keys(tmp_path):
-    path = write_file(tmp_path / "a.jsonl", '{"text": "a", "n": 1}\n\n{"label": null, "text": "b", "more": [1, {"x": true}]}\n')
+    path = write_file(tmp_path / "a.jsonl", '{"text": "a", "n": 1}\n\n{"label": null, "text": "b", "more": [1, {"x": '
+                                            'true}]}\n')
     table = open_table(path, Data())
     assert table.columns == ("text", "n", "label", "more")
     assert [record.values for record in table] == [("a", 1, None, None), ("b", None, None, [1, {"x": True}])]
@@ -155,13 +159,15 @@ def test_mixed_types_are_a_warning(tmp_path):
 
 def test_json_lists_and_wrapped_lists(tmp_path):
     assert rows(write_file(tmp_path / "a.json", '[{"text": "a"}, {"text": "b"}]')) == [("a",), ("b",)]
-    assert rows(write_file(tmp_path / "b.json", json.dumps({"version": 1, "data": [{"text": "a"}]}, indent=1))) == [("a",)]
+    assert rows(write_file(tmp_path / "b.json", json.dumps({"version": 1, "data": [{"text": "a"}]},
+                                                           indent=1))) == [("a",)]
     assert faults(write_file(tmp_path / "c.json", '[{"text": "a"},\n {"text": ')) == [("E111", 2, 11)]
     assert faults(write_file(tmp_path / "d.json", '[{"text": "a"}, 7]')) == [("E110", None, None)]
 
 
 def test_the_content_decides_when_the_name_is_wrong(tmp_path):
-    table = open_table(write_file(tmp_path / "a.csv", '{"text": "a", "label": "x"}\n{"text": "b", "label": "y"}\n'), Data())
+    table = open_table(write_file(tmp_path / "a.csv", '{"text": "a", "label": "x"}\n{"text": "b", "label": "y"}\n'),
+                       Data())
     assert len(table) == 2 and "N105" in {finding.code for finding in table.findings}
 
 
@@ -184,9 +190,10 @@ def test_parquet_is_read_with_its_types(tmp_path):
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.json", "a.parquet"])
 @pytest.mark.parametrize("compression", ["gz", "zip"])
 def test_compressed_files_hold_the_same_rows(tmp_path, name, compression):
-    contents = {"a.csv": "text,label\na,x\nb,y\n", "a.tsv": "text\tlabel\na\tx\nb\ty\n", "a.jsonl": '{"text": "a", "label": "x"}\n' * 2,
-                "a.json": '[{"text": "a", "label": "x"}]'}
-    path = parquet(tmp_path / name, {"text": ["a"], "label": ["x"]}) if name == "a.parquet" else write_file(tmp_path / name, contents[name])
+    contents = {"a.csv": "text,label\na,x\nb,y\n", "a.tsv": "text\tlabel\na\tx\nb\ty\n",
+                "a.jsonl": '{"text": "a", "label": "x"}\n' * 2, "a.json": '[{"text": "a", "label": "x"}]'}
+    path = parquet(tmp_path / name, {"text": ["a"], "label": ["x"]}) if name == "a.parquet" else write_file(
+        tmp_path / name, contents[name])
     compressed = tmp_path / f"{name}.{compression}"
     if compression == "gz":
         compressed.write_bytes(gzip.compress((tmp_path / name).read_bytes()))
@@ -218,7 +225,8 @@ def test_what_is_no_table_is_reported(tmp_path, start):
 def test_what_cannot_be_opened_is_reported_without_hanging(tmp_path):
     os.mkfifo(tmp_path / "pipe.csv")
     (tmp_path / "folder.csv").mkdir()
-    for path, expected in ((tmp_path / "pipe.csv", "pipe"), (tmp_path / "folder.csv", "folder"), (tmp_path / "none.csv", "no file")):
+    for path, expected in ((tmp_path / "pipe.csv", "pipe"), (tmp_path / "folder.csv", "folder"),
+                           (tmp_path / "none.csv", "no file")):
         with pytest.raises(UserError) as caught:
             open_table(str(path), Data())
         assert caught.value.exit == 66 and expected in caught.value.message

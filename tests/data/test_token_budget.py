@@ -1,4 +1,6 @@
-"""Steps by a budget of tokens on both sides: exact, each example once an epoch, the same again, and after an interruption."""
+"""Steps by a budget of tokens on both sides: exact, each example once an epoch, the same again, and after an
+interruption.
+"""
 
 import json
 import signal
@@ -18,20 +20,26 @@ SOURCES, TARGETS = RNG.integers(3, 60, 400), RNG.integers(1, 30, 400)
 @pytest.mark.parametrize("bucketed", [True, False])
 @pytest.mark.parametrize("tokens", [64, 300, 100_000])
 def test_every_example_comes_once_and_no_step_is_over_its_budget(tokens, bucketed, epoch):
-    steps = plan_batches(SOURCES, batch_size=8, seed=3, epoch=epoch, bucketed=bucketed, target_lengths=TARGETS, batch_tokens=tokens)
+    steps = plan_batches(SOURCES, batch_size=8, seed=3, epoch=epoch, bucketed=bucketed, target_lengths=TARGETS,
+                         batch_tokens=tokens)
     assert sorted(np.concatenate(steps).tolist()) == list(range(400))
     for step in steps:
-        step_tokens = len(step) * (SOURCES[step].max() + TARGETS[step].max()) if bucketed else (SOURCES + TARGETS)[step].sum()
+        step_tokens = len(step) * (SOURCES[step].max()
+                                   + TARGETS[step].max()) if bucketed else (SOURCES + TARGETS)[step].sum()
         assert step_tokens <= tokens or len(step) == 1
-    again = plan_batches(SOURCES, batch_size=8, seed=3, epoch=epoch, bucketed=bucketed, target_lengths=TARGETS, batch_tokens=tokens)
-    next_epoch = plan_batches(SOURCES, batch_size=8, seed=3, epoch=epoch + 1, bucketed=bucketed, target_lengths=TARGETS, batch_tokens=tokens)
+    again = plan_batches(SOURCES, batch_size=8, seed=3, epoch=epoch, bucketed=bucketed, target_lengths=TARGETS,
+                         batch_tokens=tokens)
+    next_epoch = plan_batches(SOURCES, batch_size=8, seed=3, epoch=epoch + 1, bucketed=bucketed, target_lengths=TARGETS,
+                              batch_tokens=tokens)
     assert all(map(np.array_equal, steps, again)) and not all(map(np.array_equal, steps, next_epoch))
 
 
 def test_a_budget_is_filled():
-    padded = batches_within_budget(np.arange(6), np.asarray([4, 4, 4, 4, 9, 1]), np.asarray([1, 1, 1, 1, 1, 1]), 15, padded=True)
+    padded = batches_within_budget(np.arange(6), np.asarray([4, 4, 4, 4, 9, 1]), np.asarray([1, 1, 1, 1, 1, 1]), 15,
+                                   padded=True)
     assert [batch.tolist() for batch in padded] == [[0, 1, 2], [3], [4], [5]]
-    packed = batches_within_budget(np.arange(6), np.asarray([4, 4, 4, 4, 9, 1]), np.zeros(6, dtype=int), 15, padded=False)
+    packed = batches_within_budget(np.arange(6), np.asarray([4, 4, 4, 4, 9, 1]), np.zeros(6, dtype=int), 15,
+                                   padded=False)
     assert [batch.tolist() for batch in packed] == [[0, 1, 2], [3, 4, 5]]
 
 
@@ -47,8 +55,10 @@ def folder(tmp_path_factory):
 
 
 def arguments(folder, file, to, *options):
-    return ["finetune", file, "--task", "text-to-text", "--model", folder, "--to", to, "--set", "training.batch_tokens=200", "--epochs", "2",
-            "--set", "evaluation.resamples=0", "--set", "training.save_every=1", "--set", "generation.max_new_tokens=4", *options]
+    return ["finetune", file, "--task", "text-to-text", "--model", folder, "--to", to, "--set",
+            "training.batch_tokens=200", "--epochs", "2",
+            "--set", "evaluation.resamples=0", "--set", "training.save_every=1", "--set", "generation.max_new_tokens=4",
+            *options]
 
 
 @pytest.fixture
@@ -86,7 +96,8 @@ def test_an_interrupted_run_ends_with_the_same_bits(folder, file, tmp_path, head
 
 def test_a_classifier_takes_a_budget_too(tiny_bert, tmp_path, headstart):
     file = tmp_path / "rows.csv"
-    file.write_text("text,label\n" + "".join(f"{text.replace(',', '')},{'ab'[n % 2]}\n" for n, text in enumerate(tiny.texts(60, seed=6))))
+    file.write_text("text,label\n" + "".join(f"{text.replace(',', '')},{'ab'[n % 2]}\n"
+                                             for n, text in enumerate(tiny.texts(60, seed=6))))
     code, _, err = headstart("finetune", file, "--model", tiny_bert, "--to", tmp_path / "run", "--epochs", "1",
                              "--set", "training.batch_tokens=128", "--set", "evaluation.resamples=0")
     assert code == 0 and "steps of 128 tokens" in err, err
@@ -99,7 +110,8 @@ def test_micro_batches_count_target_tokens_too():
 
     features = Features()
     features.add([Feature([1, 2, 3], targets={"label": Target([4] * 50, "position")}, label_positions=[0] * 50)])
-    assert example_costs("encoder-decoder", features).tolist() == [53] and example_costs("encoder", features).tolist() == [3]
+    assert example_costs("encoder-decoder", features).tolist() == [53] and example_costs("encoder",
+                                                                                         features).tolist() == [3]
 
 
 @pytest.mark.parametrize("share", ["0.5", "0"])
@@ -126,7 +138,8 @@ def test_the_tokens_of_a_micro_batch_follow_from_the_models_size():
 
     small, large = torch.nn.Linear(10, 10), torch.nn.Linear(4000, 5000)
     size = {"layers": 6, "width": 384}
-    assert micro_batch_tokens(small, device="cpu", **size) == MIN_TOKENS < micro_batch_tokens(large, device="cpu", **size) < MAX_TOKENS
+    assert micro_batch_tokens(small, device="cpu",
+                              **size) == MIN_TOKENS < micro_batch_tokens(large, device="cpu", **size) < MAX_TOKENS
     assert micro_batch_tokens(large, device="cpu", layers=1, width=8) == MAX_TOKENS
     assert micro_batch_tokens(small, device="cuda:0", **size) == MAX_TOKENS_GPU
     assert micro_batch_tokens(small, device="cpu", encodes_twice=True, **size) == MAX_TOKENS

@@ -35,7 +35,9 @@ def test_a_recipe_parses(command):
 
 
 def test_every_result_of_2020_has_its_figure_on_the_page():
-    for figure in ("0.9055", "88.52", "81.22", "56.53", "0.7094", "22.12", "21.26", "0.3212", "0.2561", "perplexity about **20**"):
+    for figure in ("0.9055", "88.52", "81.22", "56.53", "0.7094", "22.12", "21.26", "0.3212", "0.2561",
+                   "perplexity about **20**"):
         assert figure in PAGE, figure
     assert len(COMMANDS) > 25 and "ot run here" in PAGE
-    assert re.findall(r"python (\S+\.py)", PAGE) == [name for name in re.findall(r"python (\S+\.py)", PAGE) if (ROOT / name).is_file()]
+    assert re.findall(r"python (\S+\.py)", PAGE) == [name for name in re.findall(r"python (\S+\.py)", PAGE)
+                                                     if (ROOT / name).is_file()]

@@ -1,4 +1,6 @@
-"""The six steps on every family: pick, load, encode, last states, choose a head, everything inside; and the page of families."""
+"""The six steps on every family: pick, load, encode, last states, choose a head, everything inside; and the page of
+families.
+"""
 
 import re
 import runpy
@@ -43,7 +45,8 @@ def test_the_six_steps_are_walked_on_every_family(family, folders, run_six_steps
     assert [line[0] for line in stdout.split("\n") if line[:2].strip().isdecimal()] == sorted(
         [*"12346", *("5" for head in find(family, family).heads.values() if head.outputs)])
     tokens = len(headstart.load_backbone(folders[family]).encode([TEXT], add_special_tokens=True)[0].ids)
-    assert f"last hidden states {tokens} x 32" in stdout and f"x {tokens} x {tokens} (layers x heads x tokens x tokens)" in stdout
+    assert (f"last hidden states {tokens} x 32" in stdout
+            and f"x {tokens} x {tokens} (layers x heads x tokens x tokens)" in stdout)
 
 
 def test_a_model_that_cannot_be_loaded_is_skipped_and_the_others_are_shown(folders, run_six_steps, tmp_path):
@@ -59,7 +62,8 @@ def test_a_bare_model_encodes_embeds_and_shows_its_inside(family, folders):
     special_positions = [position for position, offset in enumerate(model_input.offsets) if offset == (0, 0)]
     text_positions = [position for position in range(len(model_input.ids)) if position not in special_positions]
     assert [model_input.ids[position] for position in text_positions] == list(tokens.ids)
-    assert [tuple(model_input.offsets[position]) for position in text_positions] == [tuple(offset_pair) for offset_pair in tokens.offsets]
+    assert [tuple(model_input.offsets[position]) for position in text_positions] == [tuple(offset_pair)
+                                                                                     for offset_pair in tokens.offsets]
     assert "".join(TEXT[start:end] for start, end in tokens.offsets).replace(" ", "") == TEXT.replace(" ", "")
     inspection = model.inspect(TEXT)
     assert [token.id for token in inspection.tokens] == list(model_input.ids)

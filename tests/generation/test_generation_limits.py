@@ -1,4 +1,6 @@
-"""Writing at the limits: what is too long, broken folders, prompts of a run trained on short texts, stop strings everywhere."""
+"""Writing at the limits: what is too long, broken folders, prompts of a run trained on short texts, stop strings
+everywhere.
+"""
 
 import io
 import json
@@ -56,8 +58,10 @@ def test_a_broken_folder_is_refused(name, folder_of, tmp_path, headstart):
     elif name == "flipped":
         import hashlib
 
-        (folder / "headstart.json").write_text(json.dumps({"task": "language-model", "learned": {"labels": []}, "max_length": 128,
-                                                           "sha256": {weights.name: hashlib.sha256(content).hexdigest()}}))
+        (folder / "headstart.json").write_text(json.dumps({"task": "language-model", "learned": {"labels": []},
+                                                           "max_length": 128,
+                                                           "sha256": {
+            weights.name: hashlib.sha256(content).hexdigest()}}))
         weights.write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
     elif name == "gone":
         weights.unlink()
@@ -66,13 +70,15 @@ def test_a_broken_folder_is_refused(name, folder_of, tmp_path, headstart):
 
 
 def test_a_config_that_makes_no_transformer_xl_is_reported(folder_of, tmp_path, headstart):
-    code, _, stderr = headstart("generate", changed_copy(folder_of("transfo-xl"), tmp_path / "m", cutoffs=[90, 40]), "The roses")
+    code, _, stderr = headstart("generate", changed_copy(folder_of("transfo-xl"), tmp_path / "m", cutoffs=[90, 40]),
+                                "The roses")
     assert code == 69 and "cutoffs must grow" in stderr
 
 
 def test_a_run_trained_on_short_texts_still_reads_whole_prompts(folder_of, tmp_path, headstart):
     (tmp_path / "texts.txt").write_text("\n".join(["The roses."] * 3 + tiny.sentences()[:57]))
-    code, _, stderr = headstart("finetune", tmp_path / "texts.txt", "--task", "language-model", "--model", folder_of("gpt2"), "--to", tmp_path / "run",
+    code, _, stderr = headstart("finetune", tmp_path / "texts.txt", "--task", "language-model", "--model",
+                                folder_of("gpt2"), "--to", tmp_path / "run",
                                "--epochs", 1, "--set", "evaluation.resamples=0", "--set", "evaluation.baselines=false")
     assert code == 0, stderr
     (row,) = headstart_package.load(tmp_path / "run").generate([" ".join(["roses"] * 10)], max_new_tokens=60)

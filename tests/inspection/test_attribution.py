@@ -17,7 +17,8 @@ LABELS = ["bad", "good", "mixed"]
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     folder = tmp_path_factory.mktemp("attribution")
-    return {family: tiny.model_folder(family, folder / family, "sequence-classification", LABELS) for family in tiny.FAMILIES}
+    return {family: tiny.model_folder(family, folder / family, "sequence-classification", LABELS)
+            for family in tiny.FAMILIES}
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,8 @@ class ReferenceModel:
         import torch
         import transformers
 
-        self.model = transformers.AutoModelForSequenceClassification.from_pretrained(folder, attn_implementation="eager").eval()
+        self.model = transformers.AutoModelForSequenceClassification.from_pretrained(folder,
+                                                                                     attn_implementation="eager").eval()
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
         self.encoding = tokenizer(*[text, *([pair] if pair else [])], return_tensors="pt")
         self.special = torch.tensor([owner is None for owner in self.encoding.sequence_ids()])
@@ -56,11 +58,14 @@ def test_scores_are_those_of_captum(family, pair, folders, captum):
     model, trained = load_for_inspection(str(folders[family]), device="cpu")
     assert trained
     reference = ReferenceModel(folders[family], TEXT, pair, "pad")
-    expected, error = captum.IntegratedGradients(reference).attribute(reference.inputs, reference.base, target=1, n_steps=20, return_convergence_delta=True)
+    expected, error = captum.IntegratedGradients(reference).attribute(reference.inputs, reference.base, target=1,
+                                                                      n_steps=20, return_convergence_delta=True)
     attribution = attribute(model, TEXT, pair, target="good", steps=20)
-    assert np.allclose(attribution.token_scores, expected.sum(-1)[0].detach().numpy(), atol=1e-4) and attribution.error == pytest.approx(float(error), abs=1e-4)
+    assert np.allclose(attribution.token_scores, expected.sum(-1)[0].detach().numpy(),
+                       atol=1e-4) and attribution.error == pytest.approx(float(error), abs=1e-4)
     expected = captum.InputXGradient(reference).attribute(reference.inputs.clone().requires_grad_(), target=1)
-    assert np.allclose(attribute(model, TEXT, pair, target="good", method="gradient-x-input").token_scores, expected.sum(-1)[0].detach().numpy(), atol=1e-4)
+    assert np.allclose(attribute(model, TEXT, pair, target="good", method="gradient-x-input").token_scores,
+                       expected.sum(-1)[0].detach().numpy(), atol=1e-4)
 
 
 @pytest.mark.parametrize("family", ENCODERS)
@@ -77,10 +82,13 @@ def test_scores_are_those_of_plain_formulas(family, folders):
         total += points.grad.sum(0) / len(shares)
     scores = (total * (reference.inputs - reference.base)).sum(-1)[0].numpy()
     attribution = attribute(model, TEXT, PAIR, target="mixed", steps=128)
-    assert np.allclose(attribution.token_scores, scores, atol=1e-3) and not attribution.token_scores[reference.special.numpy()].any()
+    assert np.allclose(attribution.token_scores, scores,
+                       atol=1e-3) and not attribution.token_scores[reference.special.numpy()].any()
     with torch.no_grad():
-        assert (attribution.value, attribution.baseline_value) == pytest.approx((float(reference(reference.inputs)[0, 2]), float(reference(reference.base)[0, 2])), abs=1e-4)
-    assert attribution.error == pytest.approx(attribution.token_scores.sum() - attribution.value + attribution.baseline_value, abs=1e-6)
+        assert (attribution.value, attribution.baseline_value) == pytest.approx(
+            (float(reference(reference.inputs)[0, 2]), float(reference(reference.base)[0, 2])), abs=1e-4)
+    assert attribution.error == pytest.approx(attribution.token_scores.sum() - attribution.value
+                                              + attribution.baseline_value, abs=1e-6)
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta", "modernbert"])
@@ -102,9 +110,12 @@ def test_occlusion_hides_one_word_after_the_other(family, folders):
 
 def test_the_path_is_refined_until_it_adds_up(bert):
     attribution = attribute(bert, TEXT)
-    assert attribution.steps >= 32 and (abs(attribution.error) <= 0.01 * abs(attribution.value - attribution.baseline_value) or attribution.steps == 512)
-    assert attribution.label == attribution.predicted and sum(score for _, score in attribution.words) == pytest.approx(float(attribution.token_scores.sum()))
-    assert f"{attribution.steps} steps" in attribution.method_sentence() and attribution.predicted in attribution.sentence()
+    assert attribution.steps >= 32 and (abs(attribution.error) <= 0.01 * abs(
+        attribution.value - attribution.baseline_value) or attribution.steps == 512)
+    assert attribution.label == attribution.predicted and sum(score for _, score in attribution.words) == pytest.approx(
+        float(attribution.token_scores.sum()))
+    assert (f"{attribution.steps} steps" in attribution.method_sentence()
+            and attribution.predicted in attribution.sentence())
 
 
 def test_the_model_answers_as_before(bert, folders):
@@ -123,36 +134,45 @@ def test_a_word_that_decides_is_found(trained_run):
 
     model = headstart.load(trained_run[0])
     for method in METHODS:
-        attribution = model.attribute("we sat near an old river while broken music played softly", method=method, target="bad")
+        attribution = model.attribute("we sat near an old river while broken music played softly", method=method,
+                                      target="bad")
         if method != "gradient-x-input":
             assert max(attribution.words, key=lambda word_score: word_score[1])[0].text == "broken", method
 
 
 def test_what_cannot_be_explained_is_refused(bert, folders, tmp_path):
     bare = load_for_inspection(str(tiny.model_folder("bert", tmp_path / "bare")), device="cpu")[0]
-    tagger = load_for_inspection(str(tiny.model_folder("bert", tmp_path / "tagger", "token-classification")), device="cpu")[0]
+    tagger = load_for_inspection(str(tiny.model_folder("bert", tmp_path / "tagger", "token-classification")),
+                                 device="cpu")[0]
     for model in (bare, tagger):
         with pytest.raises(UserError, match="no such trained head"):
             attribute(model, TEXT)
-    for options, message in (({"method": "occlusio"}, "Did you mean occlusion"), ({"target": "goood"}, "Did you mean good"), ({"baseline": "zero"}, "pad or mask")):
+    for options, message in (({"method": "occlusio"}, "Did you mean occlusion"),
+                             ({"target": "goood"}, "Did you mean good"), ({"baseline": "zero"}, "pad or mask")):
         with pytest.raises(UserError) as error:
             attribute(bert, TEXT, **options)
         assert message in str(error.value)
 
 
 def test_a_number_is_explained_too(tmp_path):
-    folder = tiny.model_folder("distilbert", tmp_path / "m", "sequence-classification", ["score"], problem_type="regression")
+    folder = tiny.model_folder("distilbert", tmp_path / "m", "sequence-classification", ["score"],
+                               problem_type="regression")
     attribution = attribute(load_for_inspection(str(folder), device="cpu")[0], TEXT)
-    assert attribution.probability is None and float(attribution.predicted) == pytest.approx(attribution.value, abs=1e-3)
+    assert attribution.probability is None and float(attribution.predicted) == pytest.approx(
+        attribution.value, abs=1e-3)
 
 
 def test_the_command_scores_words(folders, headstart, tmp_path):
-    code, stdout, stderr = headstart("inspect", folders["bert"], TEXT, "--attribute", "integrated-gradients", "--target", "good", "--page", tmp_path / "a.html")
-    assert code == 0 and "for good" in stdout and "gardener" in stdout and "miss the difference by" in stderr and "The model predicts" in stderr
+    code, stdout, stderr = headstart("inspect", folders["bert"], TEXT, "--attribute", "integrated-gradients",
+                                     "--target", "good", "--page", tmp_path / "a.html")
+    assert (code == 0 and "for good" in stdout and "gardener" in stdout and "miss the difference by" in stderr
+            and "The model predicts" in stderr)
     page = (tmp_path / "a.html").read_text(encoding="utf-8")
     assert "Attribution of the prediction" in page and page.count("<span data-word>") == 10
     code, stdout, _ = headstart("inspect", folders["bert"], TEXT, "--attribute", "occlusion", "--json")
     attribution = json.loads(stdout)["attribution"]
-    assert code == 0 and attribution["method"] == "occlusion" and len(attribution["token_scores"]) == len(json.loads(stdout)["tokens"])
-    for options in (["--target", "good"], ["--attribute", "gradients"], ["--attribute", "occlusion", "--target", "x"], ["--attribute", "occlusion", "--baseline", "x"]):
+    assert code == 0 and attribution["method"] == "occlusion" and len(attribution["token_scores"]) == len(
+        json.loads(stdout)["tokens"])
+    for options in (["--target", "good"], ["--attribute", "gradients"], ["--attribute", "occlusion", "--target", "x"],
+                    ["--attribute", "occlusion", "--baseline", "x"]):
         assert headstart("inspect", folders["bert"], TEXT, *options)[0] == 2

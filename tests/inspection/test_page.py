@@ -22,14 +22,15 @@ from headstart.inspection.projection import layer_similarities, principal_maps, 
 from headstart.prediction.probe_file import load_for_inspection
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync", "--hide-scrollbars")
+FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+         "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars")
 HOSTILE = "</script><script>document.title='gone'</script><img src=x onerror=alert(1)> & \"roses\" 'tea' \u2028 {{7*7}}"
 
 
 @pytest.fixture(scope="module")
 def bert(tmp_path_factory):
-    return load_for_inspection(str(tiny.model_folder("bert", tmp_path_factory.mktemp("page") / "bert")), device="cpu")[0]
+    return load_for_inspection(str(tiny.model_folder("bert", tmp_path_factory.mktemp("page") / "bert")),
+                               device="cpu")[0]
 
 
 def random_inspection(tokens=128, layers=12, heads=12, width=768, seed=0):
@@ -37,8 +38,10 @@ def random_inspection(tokens=128, layers=12, heads=12, width=768, seed=0):
     random = np.random.default_rng(seed)
     weights = random.gamma(0.05, size=(layers, heads, tokens, tokens)).astype(np.float32) + 1e-6
     token_list = tuple(Token(n, ["tea", "##leaf", "<b>", "茶"][n % 4], n, n + 1, 0, "text") for n in range(tokens))
-    return Inspection("drawn", EncodedText("x" * tokens, None, token_list), tuple(range(layers + 1)), tuple(range(1, heads + 1)),
-                      random.standard_normal((layers + 1, tokens, width)).astype(np.float32), weights / weights.sum(axis=-1, keepdims=True))
+    return Inspection("drawn", EncodedText("x" * tokens, None, token_list), tuple(range(layers + 1)),
+                      tuple(range(1, heads + 1)),
+                      random.standard_normal((layers + 1, tokens, width)).astype(np.float32),
+                      weights / weights.sum(axis=-1, keepdims=True))
 
 
 def payload(page):
@@ -50,9 +53,11 @@ def test_the_page_carries_every_weight_in_256_steps(bert):
     data = payload(render_page(inspection))
     levels = np.frombuffer(base64.b64decode(data["weights"]), dtype=np.uint8).reshape(inspection.attentions.shape)
     assert np.abs((levels / 255) ** 2 - inspection.attentions).max() <= 1 / 255
-    assert [token_data["piece"] for token_data in data["tokens"]] == [token.piece for token in inspection.tokens] and data["heads"] == [2, 4] and data["attentionLayers"] == [2]
+    assert [token_data["piece"] for token_data in data["tokens"]] == [
+        token.piece for token in inspection.tokens] and data["heads"] == [2, 4] and data["attentionLayers"] == [2]
     low = np.asarray(data["low"])[:, None, None]
-    cosines = np.frombuffer(base64.b64decode(data["similar"]), dtype=np.uint8).reshape(2, len(inspection.tokens), -1) / 255 * (1 - low) + low
+    cosines = np.frombuffer(base64.b64decode(data["similar"]), dtype=np.uint8).reshape(2, len(inspection.tokens),
+                                                                                       -1) / 255 * (1 - low) + low
     assert np.abs(cosines - similarities(inspection.hidden_states)).max() <= 1 / 255
     assert len(data["patterns"]) == 2 and len(data["maps"]) == 2 and len(data["layerSimilarity"]) == 1
 
@@ -97,7 +102,8 @@ def test_maps_show_principal_components_and_do_not_jump(bert):
         plain = PCA(2).fit(layer[ordinary])
         expected = plain.transform(layer)
         assert np.allclose(share, plain.explained_variance_ratio_, atol=1e-9)
-        assert np.allclose(np.linalg.norm(flat[:, None] - flat, axis=-1), np.linalg.norm(expected[:, None] - expected, axis=-1), atol=1e-6)
+        assert np.allclose(np.linalg.norm(flat[:, None] - flat, axis=-1),
+                           np.linalg.norm(expected[:, None] - expected, axis=-1), atol=1e-6)
     turned, _ = principal_maps(np.stack([inspection.hidden_states[1], -inspection.hidden_states[1]]), ordinary)
     assert np.allclose(turned[0], turned[1], atol=1e-6)
 
@@ -106,18 +112,22 @@ def test_similarities_are_cosines(bert):
     from sklearn.metrics.pairwise import cosine_similarity
 
     states = inspect(bert, "seven green apples").hidden_states
-    assert np.allclose(similarities(states), [cosine_similarity(layer) for layer in states.astype(np.float64)], atol=1e-9)
-    assert np.allclose(layer_similarities(states), [np.diag(cosine_similarity(after, before)) for before, after in itertools.pairwise(states)], atol=1e-5)
+    assert np.allclose(similarities(states), [cosine_similarity(layer) for layer in states.astype(np.float64)],
+                       atol=1e-9)
+    assert np.allclose(layer_similarities(states), [np.diag(cosine_similarity(after, before))
+                                                    for before, after in itertools.pairwise(states)], atol=1e-5)
 
 
 def test_the_command_writes_a_page_beside_the_table(bert, headstart, tmp_path):
     code, stdout, stderr = headstart("inspect", bert.info.folder, "The roses.", "--page", tmp_path / "a.html")
-    assert code == 0 and "roses" in stdout and "a.html" in stderr and "</html>" in (tmp_path / "a.html").read_text(encoding="utf-8")
+    assert code == 0 and "roses" in stdout and "a.html" in stderr and "</html>" in (tmp_path / "a.html").read_text(
+        encoding="utf-8")
     assert [path.name for path in tmp_path.iterdir()] == ["a.html"]
 
 
 def browse(path, tmp_path, *flags):
-    return subprocess.run([CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging=stderr", *flags, f"file://{path}"],
+    return subprocess.run([CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging=stderr",
+                           *flags, f"file://{path}"],
                           capture_output=True, text=True, timeout=120, check=True)
 
 
@@ -145,7 +155,8 @@ def test_the_page_runs_without_a_fault_whatever_is_shown(bert, options, tmp_path
 def test_markup_in_a_text_is_shown_and_not_run(tmp_path):
     (tmp_path / "a.html").write_text(render_page(hostile_inspection()), encoding="utf-8")
     process = browse(tmp_path / "a.html", tmp_path, "--dump-dom")
-    assert 'data-ready="' in process.stdout and "CONSOLE" not in process.stderr and "<title>A look inside &lt;/script" in process.stdout
+    assert ('data-ready="' in process.stdout and "CONSOLE" not in process.stderr
+            and "<title>A look inside &lt;/script" in process.stdout)
     broken = render_page(hostile_inspection()).replace("const data =", "const broken =")
     (tmp_path / "b.html").write_text(broken, encoding="utf-8")  # another script than the policy names does not run
     process = browse(tmp_path / "b.html", tmp_path, "--dump-dom")
@@ -157,14 +168,16 @@ def test_markup_in_a_text_is_shown_and_not_run(tmp_path):
 @pytest.mark.parametrize("scheme", [0, 1])
 def test_the_page_is_drawn_light_and_dark(bert, scheme, tmp_path):
     (tmp_path / "a.html").write_text(render_page(inspect(bert, "The roses near the river.")), encoding="utf-8")
-    browse(tmp_path / "a.html", tmp_path, f"--screenshot={tmp_path / 'a.png'}", "--window-size=1200,1600", f"--blink-settings=preferredColorScheme={scheme}")
+    browse(tmp_path / "a.html", tmp_path, f"--screenshot={tmp_path / 'a.png'}", "--window-size=1200,1600",
+           f"--blink-settings=preferredColorScheme={scheme}")
     assert (tmp_path / "a.png").stat().st_size > 30_000
 
 
 def test_scored_words_stand_in_the_text_as_it_was_written(tmp_path):
     from headstart.inspection.attribution import attribute
 
-    model = load_for_inspection(str(tiny.model_folder("roberta", tmp_path / "m", "sequence-classification", ["no", "yes"])), device="cpu")[0]
+    model = load_for_inspection(str(tiny.model_folder("roberta", tmp_path / "m", "sequence-classification",
+                                                      ["no", "yes"])), device="cpu")[0]
     text, pair = "She can't  find <b>7</b> roses,\nor can she?", "Tea & apples."
     page = render_page(inspect(model, text, pair), attribute(model, text, pair, steps=4))
     words_html = re.search(r'<p class="words">(.*?)</p>', page, re.S).group(1)

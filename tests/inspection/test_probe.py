@@ -22,12 +22,15 @@ def test_each_layers_mean_state_is_that_of_plain_transformers(family, tmp_path):
     model, _ = load_for_inspection(str(folder), device="cpu")
     features = [Feature(*model.tokenizer.with_special_tokens(model.tokenizer.tokenize(text).ids)) for text in texts]
     states = layer_states(model, features, batch_tokens=150)
-    tokenizer, plain = transformers.AutoTokenizer.from_pretrained(folder), transformers.AutoModel.from_pretrained(folder).eval()
+    tokenizer, plain = transformers.AutoTokenizer.from_pretrained(folder), transformers.AutoModel.from_pretrained(
+        folder).eval()
     assert states.shape == (model.info.layers + 1, 9, 32)
     for index, text in enumerate(texts):
         with torch.no_grad():
-            kinds = {"token_type_ids": torch.tensor([features[index].types])} if family == "xlnet" else {}  # which it keeps to itself
-            expected_states = plain(**tokenizer(text, return_tensors="pt"), **kinds, output_hidden_states=True).hidden_states
+            # which it keeps to itself
+            kinds = {"token_type_ids": torch.tensor([features[index].types])} if family == "xlnet" else {}
+            expected_states = plain(**tokenizer(text, return_tensors="pt"), **kinds,
+                                    output_hidden_states=True).hidden_states
         assert np.allclose([layer[0].mean(0).numpy() for layer in expected_states], states[:, index], atol=1e-5)
 
 
@@ -50,7 +53,8 @@ def test_scores_are_those_of_scikit_learn():
     fitted = probe(states, labels, np.arange(160), seed=3, resamples=50)
     gold = np.unique(labels, return_inverse=True)[1]
     train, test = split_rows(np.arange(160), gold, (0.75, 0.25), 3)
-    assert (fitted.train_rows, fitted.test_rows) == (len(train), len(test)) and fitted.labels == ("no", "perhaps", "yes")
+    assert (fitted.train_rows, fitted.test_rows) == (len(train),
+                                                     len(test)) and fitted.labels == ("no", "perhaps", "yes")
     values = []
     for layer, table in zip(fitted.layers, states, strict=True):
         table = (table - table[train].mean(0)) / table[train].std(0)
@@ -58,9 +62,11 @@ def test_scores_are_those_of_scikit_learn():
         values.append(f1_score(gold[test], predictions, average="macro"))
         assert layer.macro_f1.value == pytest.approx(values[-1], abs=1e-12)
         assert layer.accuracy.value == pytest.approx(accuracy_score(gold[test], predictions), abs=1e-12)
-        assert layer.macro_f1.low <= layer.macro_f1.value <= layer.macro_f1.high and layer.difference_from_last.low <= layer.difference_from_last.value <= layer.difference_from_last.high
+        assert (layer.macro_f1.low <= layer.macro_f1.value <= layer.macro_f1.high and layer.difference_from_last.low
+                <= layer.difference_from_last.value <= layer.difference_from_last.high)
     for layer, value in zip(fitted.layers, values, strict=True):
-        assert layer.difference_from_last.value == pytest.approx(value - values[-1]) and fitted.share(layer) == pytest.approx(value / values[-1])
+        assert layer.difference_from_last.value == pytest.approx(value - values[-1]) and fitted.share(
+            layer) == pytest.approx(value / values[-1])
     constant = np.full(len(test), np.bincount(gold[train]).argmax())
     assert fitted.majority == pytest.approx(f1_score(gold[test], constant, average="macro"), abs=1e-12)
     assert values[0] < 0.6 < values[-1] and "The best: layer" in fitted.sentence()
@@ -84,12 +90,16 @@ def test_the_command_prints_every_layer(tiny_bert, headstart, tmp_path):
     data = write_csv(tmp_path / "reviews.csv", review_rows(120))
     flags = ["--probe", data, "--set", "evaluation.resamples=20"]
     code, stdout, stderr = headstart("inspect", tiny_bert, *flags)
-    assert code == 0 and len(stdout.splitlines()) == 6 and stdout.splitlines()[1].startswith("embeddings") and "of the last layer's macro F1" in stderr
-    code, second_stdout, _ = headstart("inspect", tiny_bert, *flags, "--text", "text", "--label", "label", "--json", "--quiet")
+    assert code == 0 and len(stdout.splitlines()) == 6 and stdout.splitlines()[1].startswith(
+        "embeddings") and "of the last layer's macro F1" in stderr
+    code, second_stdout, _ = headstart("inspect", tiny_bert, *flags, "--text", "text", "--label", "label", "--json",
+                                       "--quiet")
     output = json.loads(second_stdout)
-    assert code == 0 and [layer["layer"] for layer in output["layers"]] == [0, 1, 2] and output["learned_from"] + output["judged_on"] == 120
+    assert code == 0 and [layer["layer"] for layer in output["layers"]] == [0, 1, 2] and output[
+        "learned_from"] + output["judged_on"] == 120
     assert f"{output['layers'][1]['macro_f1']['value']:.4f}" in stdout and output["layers"][2]["share_of_last"] == 1
-    for options, exit_code in ((["a text"], 2), (["--page", "a.pdf"], 2), (["--to", "a.npz"], 2), (["--label", "none"], 65), (["--seed", "-1"], 2)):
+    for options, exit_code in ((["a text"], 2), (["--page", "a.pdf"], 2), (["--to", "a.npz"], 2),
+                               (["--label", "none"], 65), (["--seed", "-1"], 2)):
         assert headstart("inspect", tiny_bert, *flags, *options)[0] in (exit_code, 2)
     assert headstart("inspect", tiny_bert, "--probe", tmp_path / "none.csv")[0] == 66
     assert headstart("inspect", tiny_bert, "a text", "--label", "label")[0] == 2
@@ -101,10 +111,12 @@ def test_the_page_shows_the_layers_as_curve_and_table(tiny_bert, headstart, tmp_
     code, stdout, stderr = headstart("inspect", tiny_bert, *flags, "--page", page)
     assert code == 0 and "layers.html" in stderr
     text, output = page.read_text(encoding="utf-8"), json.loads(stdout)
-    assert "<polyline" in text and "of the last layer" in text and "&lt;b&gt;reviews" in text and "<b>reviews" not in text
+    assert ("<polyline" in text and "of the last layer" in text and "&lt;b&gt;reviews" in text
+            and "<b>reviews" not in text)
     assert "<script" not in text and "http" not in text.replace('http-equiv', "")
     for layer in output["layers"]:
-        row = text.split("embeddings</th>" if layer["layer"] == 0 else f"layer {layer['layer']}</th>")[1].split("</tr>")[0]
+        row = text.split("embeddings</th>" if layer["layer"] == 0
+                         else f"layer {layer['layer']}</th>")[1].split("</tr>")[0]
         assert f"{layer['macro_f1']['value']:.4f}" in row and f"{layer['minus_last']['low']:.4f}" in row
     assert sorted(path.name for path in tmp_path.iterdir()) == ["<b>reviews.csv", "layers.html"]
 
@@ -112,8 +124,10 @@ def test_the_page_shows_the_layers_as_curve_and_table(tiny_bert, headstart, tmp_
 def test_a_long_file_is_probed_in_part_and_a_long_text_is_cut_with_a_note(tiny_bert, headstart, tmp_path, monkeypatch):
     monkeypatch.setattr("headstart.prediction.probe_file.MAX_ROWS", 60)
     rows = [*review_rows(90), ("roses " * 300, "good")]
-    code, stdout, stderr = headstart("inspect", tiny_bert, "--probe", write_csv(tmp_path / "a.csv", rows), "--set", "evaluation.resamples=0")
+    code, stdout, stderr = headstart("inspect", tiny_bert, "--probe", write_csv(tmp_path / "a.csv", rows), "--set",
+                                     "evaluation.resamples=0")
     assert code == 0 and "probing with 60 of them" in stderr and "fitted on 4" in stdout
     monkeypatch.setattr("headstart.prediction.probe_file.MAX_ROWS", 500)
-    code, stdout, stderr = headstart("inspect", tiny_bert, "--probe", tmp_path / "a.csv", "--set", "evaluation.resamples=0")
+    code, stdout, stderr = headstart("inspect", tiny_bert, "--probe", tmp_path / "a.csv", "--set",
+                                     "evaluation.resamples=0")
     assert code == 0 and "longer than 128 tokens, whose end is not read: 1" in stderr

@@ -22,7 +22,8 @@ def test_a_sentence_that_was_copied_is_supported_wholly():
 
 def test_support_is_worked_out_by_hand():
     # content: red, barn, stands, near, river -> barn, stands, river of 5; quoted: no run of three words is there
-    assert word_support("a red barn stands near the river", "The barn stands beside the river.") == pytest.approx((2 * 3 / 5 + 0) / 3)
+    assert word_support("a red barn stands near the river",
+                        "The barn stands beside the river.") == pytest.approx((2 * 3 / 5 + 0) / 3)
     # content: wheat, ground, three, villages: all; quoted: "for three villages" = 3 of 5 words
     assert word_support("Wheat ground for three villages.", MILL) == pytest.approx((2 * 1 + 3 / 5) / 3)
 
@@ -69,7 +70,8 @@ def test_the_scores_of_an_answer_are_worked_out_by_hand():
 def test_an_answer_without_claims_or_citations_has_no_value_and_is_left_out_of_means():
     empty, uncited = measures(cite("", [MILL])), measures(cite("Cows can fly.", [MILL]))
     assert all(math.isnan(value) for value in empty.values())
-    assert uncited["grounding"] == 0.0 and math.isnan(uncited["citation_precision"]) and uncited["citation_recall"] == 0.0
+    assert uncited["grounding"] == 0.0 and math.isnan(uncited["citation_precision"]) and uncited[
+        "citation_recall"] == 0.0
     columns = {name: np.array([empty[name], uncited[name]]) for name in empty}
     assert scores(columns, np.ones((1, 2)))["grounding"].tolist() == [0.0]
 

@@ -26,9 +26,12 @@ def test_every_score_equals_scikit_learns_also_when_rows_are_repeated(seed):
         g, p, q = gold[repeated_rows], predicted[repeated_rows], table[repeated_rows]
         onehot = np.eye(classes)[g]
         expected = {
-            "macro_f1": metrics.f1_score(g, p, average="macro", zero_division=0), "accuracy": metrics.accuracy_score(g, p),
-            "weighted_f1": metrics.f1_score(g, p, average="weighted", zero_division=0), "matthews": metrics.matthews_corrcoef(g, p),
-            "roc_auc": metrics.roc_auc_score(onehot, q, average="macro"), "log_loss": metrics.log_loss(g, q, labels=range(classes)),
+            "macro_f1": metrics.f1_score(g, p, average="macro", zero_division=0),
+            "accuracy": metrics.accuracy_score(g, p),
+            "weighted_f1": metrics.f1_score(g, p, average="weighted", zero_division=0),
+            "matthews": metrics.matthews_corrcoef(g, p),
+            "roc_auc": metrics.roc_auc_score(onehot, q, average="macro"),
+            "log_loss": metrics.log_loss(g, q, labels=range(classes)),
             "average_precision": metrics.average_precision_score(onehot, q, average="macro")}
         for name, value in expected.items():
             assert scores[name][row] == pytest.approx(value, abs=1e-12), name
@@ -54,7 +57,8 @@ def test_a_label_unseen_in_training_counts_as_wrong():
     table = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
     scores = classification.scores(np.array([0, 1, 2]), table.argmax(1), table, np.ones((1, 3)))
     assert scores["accuracy"][0] == pytest.approx(2 / 3)
-    assert scores["macro_f1"][0] == pytest.approx(metrics.f1_score([0, 1, 2], [0, 1, 0], average="macro", zero_division=0))
+    assert scores["macro_f1"][0] == pytest.approx(metrics.f1_score([0, 1, 2], [0, 1, 0], average="macro",
+                                                                   zero_division=0))
     assert scores["log_loss"][0] > 10
     assert classification.confusion(np.array([0, 1, 2]), table.argmax(1), 2).tolist() == [[1, 0], [0, 1], [1, 0]]
 
@@ -81,7 +85,8 @@ def accuracy(gold, predicted):
 
 def test_intervals_are_a_pure_function_of_rows_and_seed():
     gold, predicted, _ = random_predictions(4, rows=200)
-    first, again, other_seed = (intervals.bootstrap(accuracy(gold, predicted), 200, 300, seed)["accuracy"] for seed in (0, 0, 1))
+    first, again, other_seed = (intervals.bootstrap(accuracy(gold, predicted), 200, 300, seed)["accuracy"]
+                                for seed in (0, 0, 1))
     assert first == again and first != other_seed
     assert first.low < first.value < first.high
     spread = np.sqrt(first.value * (1 - first.value) / 200)
@@ -90,7 +95,8 @@ def test_intervals_are_a_pure_function_of_rows_and_seed():
 
 def test_the_difference_to_oneself_is_nothing():
     gold, predicted, _ = random_predictions(5)
-    difference = intervals.paired_bootstrap(accuracy(gold, predicted), accuracy(gold, predicted), 60, 100, 0)["accuracy"]
+    difference = intervals.paired_bootstrap(accuracy(gold, predicted), accuracy(gold, predicted), 60, 100,
+                                            0)["accuracy"]
     assert (difference.value, difference.low, difference.high) == (0, 0, 0)
 
 

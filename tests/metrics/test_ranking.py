@@ -18,11 +18,13 @@ def test_values_worked_by_hand():
     expected = (3 / math.log2(3) + 1 / math.log2(5)) / (3 + 2 / math.log2(3) + 1 / 2)
     assert ranking.ndcg(ranked, gains, k=10)[0] == pytest.approx(expected)
     assert ranking.ndcg(ranked, gains, k=2)[0] == pytest.approx((3 / math.log2(3)) / (3 + 2 / math.log2(3)))
-    assert ranking.recall(ranked, gains, k=10)[0] == pytest.approx(2 / 3) and ranking.recall(ranked, gains, k=3)[0] == pytest.approx(1 / 3)
+    assert ranking.recall(ranked, gains, k=10)[0] == pytest.approx(2 / 3) and ranking.recall(ranked, gains, k=3)[
+        0] == pytest.approx(1 / 3)
     assert ranking.reciprocal_rank(ranked, gains)[0] == 0.5 and ranking.reciprocal_rank(ranked, gains, k=1)[0] == 0
 
 
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 1000)), min_size=2, max_size=15, unique_by=lambda row: row[1]), st.integers(1, 12))
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 1000)), min_size=2, max_size=15,
+                unique_by=lambda row: row[1]), st.integers(1, 12))
 def test_ndcg_equals_scikit_learns(rows, k):
     gains, values = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
     value = ranking.ndcg([np.argsort(-values).tolist()], [dict(enumerate(gains.tolist()))], k=k)[0]

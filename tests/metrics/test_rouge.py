@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from headstart.metrics import rouge
 from headstart.text.porter_stemmer import measure, stem
 
-WORDS = "the cats sat on a mat Mats, cat's running ran 12 1.5 -- relational happily trying flies died é ß \n \n\n".split(" ")
+WORDS = (
+    "the cats sat on a mat Mats, cat's running ran 12 1.5 -- relational happily trying flies died é ß \n \n\n".split(
+    " "))
 TEXTS = st.lists(st.sampled_from(WORDS), max_size=25).map(" ".join) | st.text(max_size=40)
-SUFFIXES = ["", "s", "es", "ies", "ed", "ing", "eed", "ied", "ational", "ization", "fulli", "bli", "alli", "logi", "y", "e", "ll", "er", "ion",
-            "ement", "iveness", "logy", "fully", "ically", "ousness", "ss", "at", "bl", "iz"]
+SUFFIXES = ["", "s", "es", "ies", "ed", "ing", "eed", "ied", "ational", "ization", "fulli", "bli", "alli", "logi", "y",
+            "e", "ll", "er", "ion", "ement", "iveness", "logy", "fully", "ically", "ousness", "ss", "at", "bl", "iz"]
 
 
 def published_scores(predicted, references, stem):
@@ -26,7 +28,8 @@ def published_scores(predicted, references, stem):
 @settings(max_examples=250, deadline=None)
 @given(TEXTS, st.lists(TEXTS, min_size=1, max_size=3), st.booleans())
 def test_every_score_equals_the_published_packages(predicted, references, stem):
-    assert rouge.rouge(predicted, references, stem=stem) == pytest.approx(published_scores(predicted, references, stem), abs=1e-10)
+    assert rouge.rouge(predicted, references, stem=stem) == pytest.approx(published_scores(predicted, references, stem),
+                                                                          abs=1e-10)
 
 
 @settings(max_examples=1500, deadline=None)
@@ -38,16 +41,23 @@ def test_stems_equal_those_that_published_scores_are_made_with(begin, middle, en
 
 def test_stems_are_those_of_the_paper():
     # Porter 1980, the examples of steps 1a to 5b, each followed through all steps.
-    for pair in ("caresses caress", "ponies poni", "caress caress", "cats cat", "feed feed", "agreed agre", "plastered plaster",
-                 "bled bled", "motoring motor", "sing sing", "conflated conflat", "troubled troubl", "sized size", "hopping hop",
-                 "tanned tan", "falling fall", "hissing hiss", "fizzed fizz", "failing fail", "filing file", "happy happi",
-                 "relational relat", "conditional condit", "rational ration", "digitizer digit", "operator oper", "feudalism feudal",
-                 "hopefulness hope", "triplicate triplic", "formative form", "electrical electr", "goodness good", "revival reviv",
-                 "allowance allow", "replacement replac", "adoption adopt", "effective effect", "probate probat", "rate rate",
+    for pair in ("caresses caress", "ponies poni", "caress caress", "cats cat", "feed feed", "agreed agre",
+                 "plastered plaster",
+                 "bled bled", "motoring motor", "sing sing", "conflated conflat", "troubled troubl", "sized size",
+                 "hopping hop",
+                 "tanned tan", "falling fall", "hissing hiss", "fizzed fizz", "failing fail", "filing file",
+                 "happy happi",
+                 "relational relat", "conditional condit", "rational ration", "digitizer digit", "operator oper",
+                 "feudalism feudal",
+                 "hopefulness hope", "triplicate triplic", "formative form", "electrical electr", "goodness good",
+                 "revival reviv",
+                 "allowance allow", "replacement replac", "adoption adopt", "effective effect", "probate probat",
+                 "rate rate",
                  "cease ceas", "controll control", "roll roll", "generalizations gener", "oscillators oscil"):
         word, expected = pair.split()
         assert stem(word) == expected
-    assert [measure(word) for word in ("tr", "ee", "tree", "y", "by", "trouble", "oats", "trees", "ivy", "troubles", "private")] == \
+    assert [measure(word) for word in ("tr", "ee", "tree", "y", "by", "trouble", "oats", "trees", "ivy", "troubles",
+                                       "private")] == \
         [0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2]
 
 
@@ -56,7 +66,8 @@ def test_values_worked_by_hand():
     reference = ["police killed the gunman"]
     # "police kill the gunman": police, the, gunman shared: 3 of 4 both ways; pairs: "the gunman" alone, 1 of 3;
     # the longest common subsequence is "police the gunman".
-    assert rouge.rouge("police kill the gunman", reference) == pytest.approx({"rouge1": 75, "rouge2": 100 / 3, "rougeL": 75, "rougeLsum": 75})
+    assert rouge.rouge("police kill the gunman", reference) == pytest.approx({"rouge1": 75, "rouge2": 100 / 3,
+                                                                              "rougeL": 75, "rougeLsum": 75})
     # "the gunman kill police": the same three words, but in order only "the gunman".
     assert rouge.rouge("the gunman kill police", reference)["rougeL"] == pytest.approx(50)
     # with stems killed -> kill

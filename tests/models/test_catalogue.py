@@ -55,7 +55,8 @@ def test_every_dropout_of_a_family_is_named_in_the_catalogue(family, tmp_path):
 @pytest.mark.parametrize("row", CATALOGUE, ids=lambda row: row.name)
 def test_every_hole_has_a_reason(row):
     """Each head of any family of the same kind is there, or the row says why not."""
-    expected = {head for other_row in CATALOGUE for head in other_row.heads if set(other_row.kinds) & set(row.kinds)} - set(RARE_HEADS)
+    expected = {head for other_row in CATALOGUE for head in other_row.heads
+                if set(other_row.kinds) & set(row.kinds)} - set(RARE_HEADS)
     assert set(row.heads) | set(row.missing_heads) >= expected
     assert not set(row.heads) & set(row.missing_heads) and all(row.missing_heads.values())
 
@@ -85,7 +86,8 @@ def test_encoder_decoders_are_known_and_refused_for_every_task_before_weights_ar
 
     with pytest.raises(UserError) as caught:
         check_head(row, HeadSpec("sequence-classification", 2).kind, "some/model")
-    assert "generates a text from a text" in str(caught.value) and "bert" in caught.value.fix and "bart" not in caught.value.fix
+    assert "generates a text from a text" in str(
+        caught.value) and "bert" in caught.value.fix and "bart" not in caught.value.fix
     if row.seq2seq_forward is None:
         with pytest.raises(UserError, match="cannot train or run yet"):
             check_head(row, "sequence-to-sequence", "some/model")
@@ -119,7 +121,9 @@ def test_a_missing_package_of_a_tokenizer_is_named(tmp_path, monkeypatch):
 
 def test_the_catalogue_is_printed_with_what_each_family_lacks(headstart):
     code, stdout, _ = headstart("models")
-    assert code == 0 and "lacks next-sentence, pre-training: it was never trained on sentences that follow one another" in stdout
+    assert (code == 0
+            and "lacks next-sentence, pre-training: it was never trained on sentences that "
+                "follow one another" in stdout)
 
 
 def test_the_command_prints_what_the_page_of_families_says(headstart):
@@ -135,7 +139,8 @@ def test_the_command_prints_what_the_page_of_families_says(headstart):
             flag = "`--allow-pickle`" if checkpoint.pickled else ""
             assert f"| `{checkpoint.name}` | {checkpoint.parameters} | {checkpoint.terms} | {flag} |" in page
             (line,) = [line for line in stdout.splitlines() if line.split()[:1] == [checkpoint.name]]
-            assert checkpoint.parameters in line and checkpoint.terms in line and ("--allow-pickle" in line) == checkpoint.pickled
+            assert checkpoint.parameters in line and checkpoint.terms in line and (
+                "--allow-pickle" in line) == checkpoint.pickled
         assert all(f"`{old}` is `{new}`" in page and old in stdout for old, new in row.aliases.items())
 
 

@@ -20,7 +20,8 @@ SPEC = HeadSpec("sequence-classification", 3, ("no", "maybe", "yes"))
 
 
 def logits(model, texts: list[tuple[str, ...]], packed: bool = True) -> np.ndarray:
-    features = [Feature(*model.tokenizer.with_special_tokens(*(model.tokenizer.tokenize(text).ids for text in segments))) for segments in texts]
+    features = [Feature(*model.tokenizer.with_special_tokens(*(model.tokenizer.tokenize(text).ids
+                                                               for text in segments))) for segments in texts]
     model.module.eval()
     with torch.inference_mode():
         values: np.ndarray = model.forward(collate(features, Layout(packed, model.tokenizer.pad_id)))["logits"].numpy()
@@ -66,7 +67,8 @@ def test_llama_begins_every_text_as_it_was_published(tmp_path):
     model = load(str(tiny.model_folder("llama", tmp_path)), SPEC, seed=1)
     start_id = model.tokenizer.hf_tokenizer.bos_token_id
     assert model.tokenizer.with_special_tokens([5], [6]) == ([start_id, 5, start_id, 6], [0, 0, 0, 0])
-    assert model.tokenizer.hf_tokenizer.pad_token == "</s>" and model.module.config.pad_token_id == model.tokenizer.hf_tokenizer.eos_token_id
+    assert (model.tokenizer.hf_tokenizer.pad_token == "</s>"
+            and model.module.config.pad_token_id == model.tokenizer.hf_tokenizer.eos_token_id)
 
 
 def test_llama_keeps_rotary_settings_of_old_configs(tmp_path):
@@ -79,7 +81,8 @@ def test_llama_keeps_rotary_settings_of_old_configs(tmp_path):
     model = load(str(folder), None, seed=0)
     with torch.inference_mode():
         expected = plain(**transformers.AutoTokenizer.from_pretrained(folder)(text, return_tensors="pt")).logits.numpy()
-    assert plain.config.rope_parameters["rope_theta"] == 100.0 and np.allclose(expected, logits(model, [(text,)]), atol=1e-5)
+    assert plain.config.rope_parameters["rope_theta"] == 100.0 and np.allclose(expected, logits(model, [(text,)]),
+                                                                               atol=1e-5)
 
 
 @pytest.mark.parametrize(("family", "label"), [("gpt2", "label"), ("gpt2", "target"), ("llama", "label")])
@@ -105,4 +108,5 @@ def test_a_run_trains_predicts_and_ships_a_plain_model(family, label, tmp_path, 
         assert all(30 < value < 60 for value in predictions), "predictions are in the user's numbers"
         model_card = (run / "model" / "README.md").read_text()
         scale, shift = map(float, re.search(r"([\d.]+) · x \+ ([\d.]+\d)", model_card).groups())
-        assert np.allclose(outputs[:, 0].numpy() * scale + shift, predictions, atol=1e-3), "the card says how to scale plain outputs"
+        assert np.allclose(outputs[:, 0].numpy() * scale + shift, predictions,
+                           atol=1e-3), "the card says how to scale plain outputs"

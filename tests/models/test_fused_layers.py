@@ -40,7 +40,8 @@ def test_a_norm_gives_the_same_numbers_and_gradients(kind, shape):
 
 def test_the_gradient_of_a_norm_is_that_of_differences():
     torch.manual_seed(0)
-    states, weight = torch.randn(3, 6, dtype=torch.float64, requires_grad=True), torch.randn(6, dtype=torch.float64, requires_grad=True)
+    states, weight = torch.randn(3, 6, dtype=torch.float64,
+                                 requires_grad=True), torch.randn(6, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda inputs, scale: RMSNormFunction.apply(inputs, scale, 1e-6), (states, weight))
 
 

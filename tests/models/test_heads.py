@@ -19,11 +19,12 @@ from headstart.models.loading.load import load
 from headstart.settings import Training
 from headstart.training.losses.losses import objective, total_weight
 
-SIZES = {"multiple-choice": 1, "question-answering": 2, "question-answering-beams": 2, "next-sentence": 2, "pre-training": 2, "replaced-token": 1}
+SIZES = {"multiple-choice": 1, "question-answering": 2, "question-answering-beams": 2, "next-sentence": 2,
+         "pre-training": 2, "replaced-token": 1}
 PAIRS = [(family, head) for family in tiny.FAMILIES for head in catalogue.find(family, "tests").heads]
 EVERY = pytest.mark.parametrize(("family", "head"), PAIRS)
-LOSSES = {"question-answering": "span", "question-answering-beams": "beam-span", "multiple-choice": "choice", "pre-training": "pretraining",
-          "replaced-token": "token-binary"}
+LOSSES = {"question-answering": "span", "question-answering-beams": "beam-span", "multiple-choice": "choice",
+          "pre-training": "pretraining", "replaced-token": "token-binary"}
 
 
 @functools.cache
@@ -45,19 +46,25 @@ def features(family: str, head: str) -> list[Feature]:
     """Text pairs of mixed lengths, three to a group; some of their positions have labels."""
     tokenizer, features = model(family, head).tokenizer, []
     for index, (first, second) in enumerate(zip(tiny.texts(9, seed=1), tiny.texts(9, seed=2), strict=True)):
-        ids, types = tokenizer.with_special_tokens(tokenizer.tokenize(first).ids[:40], tokenizer.tokenize(second).ids[:25])
+        ids, types = tokenizer.with_special_tokens(tokenizer.tokenize(first).ids[:40],
+                                                   tokenizer.tokenize(second).ids[:25])
         label_positions = list(range(1 + index % 2, len(ids), 3))
-        targets_by_head = {"token-classification": Target([position % 3 if position % 2 else -100 for position in range(len(ids))], "token"),
-                   "question-answering": Target([index % 3, index % 3 + 2]), "multiple-choice": Target(int(index % 3 == 1)),
+        targets_by_head = {"token-classification": Target([position % 3 if position % 2 else -100
+                                                           for position in range(len(ids))], "token"),
+                   "question-answering": Target([index % 3, index % 3 + 2]),
+                   "multiple-choice": Target(int(index % 3 == 1)),
                    "masked-language-model": Target([ids[position] for position in label_positions], "position"),
                    "causal-language-model": Target([ids[position] for position in label_positions], "position"),
-                   "replaced-token": Target([position % 2 if position % 3 else -100 for position in range(len(ids))], "token"),
+                   "replaced-token": Target([position % 2 if position % 3 else -100 for position in range(len(ids))],
+                                            "token"),
                    "pre-training": Target([ids[position] for position in label_positions], "position")}
-        targets = {"label": targets_by_head.get(head, Target(index % 2))} | ({"next": Target(index % 2)} if head == "pre-training" else {})
+        targets = {"label": targets_by_head.get(head, Target(index % 2))} | ({"next": Target(index % 2)}
+                                                                             if head == "pre-training" else {})
         if head == "question-answering-beams":
             null_position, start = tokenizer.pooled_position(len(ids)), 3 + index
             targets = {"label": Target([null_position, null_position] if index % 3 == 0 else [start, start + 2]),
-                   "outside": Target([int(position < 3 and position != null_position) for position in range(len(ids))], "token")}
+                   "outside": Target([int(position < 3 and position != null_position) for position in range(len(ids))],
+                                     "token")}
         weight = 1 / 3 if head == "multiple-choice" else 1.0
         group = index // 3 if head == "multiple-choice" else None
         features.append(Feature(ids, types, targets, label_positions=label_positions, group=group, weight=weight))
@@ -66,7 +73,8 @@ def features(family: str, head: str) -> list[Feature]:
 
 def split_outputs(family: str, head: str, feature_list: list[Feature], packed: bool) -> list[dict]:
     loaded = model(family, head)
-    batch = collate(feature_list, Layout(packed and (loaded.can_pack or len(feature_list) == 1), loaded.tokenizer.pad_id))
+    batch = collate(feature_list, Layout(packed and (loaded.can_pack or len(feature_list) == 1),
+                                         loaded.tokenizer.pad_id))
     with torch.inference_mode():
         outputs = loaded.forward(batch)
     return loaded.split_outputs(batch, {name: values.numpy() for name, values in outputs.items()})
@@ -84,7 +92,8 @@ def test_packed_padded_and_one_by_one_give_the_same_outputs(family, head):
     for packed_outputs, padded_outputs, single_outputs in zip(packed, padded, alone, strict=True):
         for name, values in padded_outputs.items():
             assert close(values, packed_outputs[name]) and close(values, single_outputs[name]), name
-    assert np.std(np.concatenate([outputs["logits"].ravel() for outputs in packed])) > 1e-2, "all outputs are equal: nothing was tested"
+    assert np.std(np.concatenate([outputs["logits"].ravel()
+                                  for outputs in packed])) > 1e-2, "all outputs are equal: nothing was tested"
 
 
 @EVERY
@@ -92,10 +101,13 @@ def test_plain_transformers_gives_the_same_outputs(family, head):
     """One row at a time, its own positions and segment numbers; choices as it wants them."""
     loaded = model(family, head)
     plain = head_class(loaded.info.family.heads[head].cls).from_pretrained(folder(family, head)).eval()
-    for feature, outputs in zip(features(family, head), split_outputs(family, head, features(family, head), True), strict=True):
+    for feature, outputs in zip(features(family, head), split_outputs(family, head, features(family, head), True),
+                                strict=True):
         ids, types = torch.tensor([feature.ids]), torch.tensor([feature.types])
-        inputs = {"input_ids": ids} | ({"token_type_ids": types} if "token_type_ids" in loaded.tokenizer.hf_tokenizer.model_input_names else {})
-        if (family, head) == ("xlnet", "causal-language-model"):  # one more query position, and none attends to what follows
+        inputs = {"input_ids": ids} | ({"token_type_ids": types}
+                                       if "token_type_ids" in loaded.tokenizer.hf_tokenizer.model_input_names else {})
+        # one more query position, and none attends to what follows
+        if (family, head) == ("xlnet", "causal-language-model"):
             size = ids.shape[1] + 1
             inputs = {"input_ids": torch.nn.functional.pad(ids, (0, 1)), "perm_mask": torch.ones(1, size, size).triu(),
                       "target_mapping": torch.eye(size)[None, 1:]}
@@ -124,7 +136,8 @@ def test_plain_transformers_gives_the_same_outputs(family, head):
 
 def assert_beams(plain, inputs, feature, outputs):
     """Starts, ends and class as transformers finds them; the loss too. Its flat lists run over ends, then starts."""
-    outside, null_position = torch.tensor([feature.targets["outside"].value]).float(), feature.targets["outside"].value.index(0)
+    outside, null_position = torch.tensor([feature.targets["outside"].value]).float(), feature.targets[
+        "outside"].value.index(0)
     null_position = null_position if null_position == 0 else len(feature.ids) - 1
     extra = {"cls_index": torch.tensor([null_position]), "p_mask": outside}
     with torch.inference_mode():
@@ -158,7 +171,8 @@ def test_gradients_of_packed_micro_batched_and_padded_are_the_same(family, head)
         loaded.module.zero_grad()
         for batch in batches:
             (loss_function(loaded, batch) / total).backward()
-        gradients.append({name: weight.grad.numpy().copy() for name, weight in loaded.module.named_parameters() if weight.grad is not None})
+        gradients.append({name: weight.grad.numpy().copy() for name, weight in loaded.module.named_parameters()
+                          if weight.grad is not None})
     loaded.module.zero_grad()
     for name, expected in gradients[0].items():
         assert close(expected, gradients[1][name]) and close(expected, gradients[2][name]), name
@@ -170,11 +184,13 @@ def test_a_new_head_is_initialised_from_the_seed_and_the_backbone_stays(family, 
         spec = HeadSpec(head, 2)
         loaded = load(str(folder(family, head)), spec, seed=1)
         old_weights = dict(model(family, head).module.named_parameters())
-        assert not loaded.fresh_weights and all(torch.equal(weight, old_weights[name]) for name, weight in loaded.module.named_parameters())
+        assert not loaded.fresh_weights and all(torch.equal(weight, old_weights[name])
+                                                for name, weight in loaded.module.named_parameters())
         return
     path = tiny.model_folder(family, tmp_path / "bare", seed=3)
     spec = HeadSpec(head, SIZES.get(head, 3))
-    first, same_seed, other_seed = (dict(load(str(path), spec, seed=seed).module.named_parameters()) for seed in (1, 1, 2))
+    first, same_seed, other_seed = (dict(load(str(path), spec, seed=seed).module.named_parameters())
+                                    for seed in (1, 1, 2))
     assert all(torch.equal(weight, same_seed[name]) for name, weight in first.items())
     initialised = load(str(path), spec, seed=1).fresh_weights
     assert initialised and any(not torch.equal(first[name], other_seed[name]) for name in initialised)

@@ -15,7 +15,8 @@ from headstart.data.features.batches import collate
 from headstart.errors import Exit, UserError
 from headstart.models.loading.load import load
 
-LANGUAGES = {"n_langs": 3, "lang2id": {"en": 0, "fr": 1, "de": 2}, "id2lang": {"0": "en", "1": "fr", "2": "de"}, "use_lang_emb": True}
+LANGUAGES = {"n_langs": 3, "lang2id": {"en": 0, "fr": 1, "de": 2}, "id2lang": {"0": "en", "1": "fr", "2": "de"},
+             "use_lang_emb": True}
 SPEC = HeadSpec("sequence-classification", 3, ("bad", "good", "mixed"))
 
 
@@ -30,14 +31,16 @@ def test_the_language_reaches_the_model_as_in_plain_transformers(folder):
     for name, index in ((None, None), ("en", 0), ("de", 2)):
         model = load(str(folder), None, seed=0, language=name)
         model.module.eval()
-        features = [Feature(*model.tokenizer.with_special_tokens(model.tokenizer.tokenize(text).ids)) for text in tiny.texts(5, seed=1)]
+        features = [Feature(*model.tokenizer.with_special_tokens(model.tokenizer.tokenize(text).ids))
+                    for text in tiny.texts(5, seed=1)]
         with torch.inference_mode():
             logits[name] = model.forward(collate(features, model.layout(packed=False)))["logits"].numpy()
             for row, feature in zip(logits[name], features, strict=True):
                 ids = torch.tensor([feature.ids])
                 expected = plain(ids, langs=None if index is None else torch.full_like(ids, index)).logits[0].numpy()
                 assert np.allclose(row, expected, atol=1e-5)
-    assert not np.allclose(logits["en"], logits["de"], atol=1e-3) and not np.allclose(logits["en"], logits[None], atol=1e-3)
+    assert not np.allclose(logits["en"], logits["de"], atol=1e-3) and not np.allclose(logits["en"], logits[None],
+                                                                                      atol=1e-3)
 
 
 def test_an_unknown_language_is_refused_before_weights_are_read(folder, tmp_path):
@@ -53,7 +56,8 @@ def test_an_unknown_language_is_refused_before_weights_are_read(folder, tmp_path
 
 def test_the_language_of_training_is_saved_with_the_model(folder, tmp_path, headstart):
     file, run = write_csv(tmp_path / "reviews.csv", review_rows()), tmp_path / "run"
-    code, _, stderr = headstart("finetune", file, "--model", folder, "--to", run, "--set", "data.language=fr", *QUICK_FLAGS)
+    code, _, stderr = headstart("finetune", file, "--model", folder, "--to", run, "--set", "data.language=fr",
+                                *QUICK_FLAGS)
     assert code == 0 and "no language chosen" not in stderr
     config = json.loads((run / "model" / "config.json").read_text())
     assert config["language"] == "fr" and config["lang_id"] == 1
@@ -67,5 +71,6 @@ def test_the_language_of_training_is_saved_with_the_model(folder, tmp_path, head
 
 def test_a_model_in_python_takes_the_language_too(folder):
     rows = [{"text": "the roses were broken"}]
-    french, english = (headstart.load(folder, "text-classification", language=name).predict(rows) for name in ("fr", "en"))
+    french, english = (headstart.load(folder, "text-classification", language=name).predict(rows)
+                       for name in ("fr", "en"))
     assert french != english

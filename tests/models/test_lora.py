@@ -18,11 +18,13 @@ from headstart.settings import Adapter
 pytest.importorskip("peft", reason="peft is not installed (pip install 'headstart[lora]')")
 
 CLASSES = HeadSpec("sequence-classification", 3, ("good", "bad", "mixed"), "cross-entropy")
-LORA = ["--adapter", "lora", "--set", "adapter.rank=4", "--set", "evaluation.resamples=5", "--set", "evaluation.baselines=false"]
+LORA = ["--adapter", "lora", "--set", "adapter.rank=4", "--set", "evaluation.resamples=5", "--set",
+        "evaluation.baselines=false"]
 
 
 def spec(family):
-    return HeadSpec("causal-language-model", 0, loss="vocabulary") if family in tiny.DECODERS and family != "transfo-xl" else CLASSES
+    return HeadSpec("causal-language-model", 0,
+                    loss="vocabulary") if family in tiny.DECODERS and family != "transfo-xl" else CLASSES
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +40,8 @@ def test_every_adapted_layer_changes_the_output_and_merging_does_not(family, fol
     assert "% of" in message and message.startswith("LoRA of rank 2 on")
     ids = torch.tensor([model.tokenizer.tokenize("The gardener waters the roses.").ids])
     base_output = model.module.eval()(input_ids=ids)[0].detach()
-    trainable = [(name, weight) for name, weight in model.module.named_parameters() if name not in model.fixed_parameters()]
+    trainable = [(name, weight) for name, weight in model.module.named_parameters()
+                 if name not in model.fixed_parameters()]
     assert trainable and all("lora_" in name or "modules_to_save" in name for name, _ in trainable)
     with torch.no_grad():
         for name, weight in trainable:
@@ -72,12 +75,15 @@ def reviews_file(path):
 @pytest.mark.parametrize("family", ["bert", "gpt2"])
 def test_a_run_saves_the_adapter_and_a_merged_model_that_predict_the_same(family, folders, tmp_path, headstart):
     data = reviews_file(tmp_path / "rows.csv")
-    code, _, stderr = headstart("finetune", data, "--model", folders[family], "--to", tmp_path / "run", "--epochs", 3, *LORA)
+    code, _, stderr = headstart("finetune", data, "--model", folders[family], "--to", tmp_path / "run", "--epochs", 3,
+                                *LORA)
     assert code == 0 and "parameters are trained" in stderr and "batches: packed" in stderr
     merged = transformers.AutoModelForSequenceClassification.from_pretrained(tmp_path / "run" / "model").eval()
     labels = merged.config.num_labels
-    base = transformers.AutoModelForSequenceClassification.from_pretrained(folders[family], num_labels=labels, pad_token_id=merged.config.pad_token_id)
-    encoded = transformers.AutoTokenizer.from_pretrained(tmp_path / "run" / "model")("broken roses and apples", return_tensors="pt")
+    base = transformers.AutoModelForSequenceClassification.from_pretrained(folders[family], num_labels=labels,
+                                                                           pad_token_id=merged.config.pad_token_id)
+    encoded = transformers.AutoTokenizer.from_pretrained(tmp_path / "run" / "model")("broken roses and apples",
+                                                                                     return_tensors="pt")
     with torch.no_grad():
         untrained = base.eval()(**encoded).logits
         adapted = with_adapter(base, tmp_path / "run" / "adapter")
@@ -89,7 +95,8 @@ def test_a_run_saves_the_adapter_and_a_merged_model_that_predict_the_same(family
     predictions = [json.loads(line)["prediction"] for line in (tmp_path / "predictions.jsonl").read_text().splitlines()]
     assert code == 0 and all(predictions[row] == prediction for row, prediction in saved_predictions.items())
     checkpoint = next((tmp_path / "run" / "checkpoints").glob("step-*"))
-    assert (checkpoint / "model.safetensors").stat().st_size * 4 < (tmp_path / "run" / "model" / "model.safetensors").stat().st_size
+    assert (checkpoint / "model.safetensors").stat().st_size * 4 < (tmp_path / "run" / "model"
+                                                                    / "model.safetensors").stat().st_size
     code, _, stderr = headstart("evaluate", tmp_path / "run", data, "--all-checkpoints")
     assert code == 0, stderr
 
@@ -98,8 +105,8 @@ def test_an_interrupted_run_ends_with_the_same_adapter(folders, tmp_path, headst
     from headstart.runs import fit
 
     data = reviews_file(tmp_path / "rows.csv")
-    arguments = [data, "--model", folders["distilbert"], "--epochs", 2, "--batch-size", 8, *LORA, "--set", "adapter.dropout=0.1",
-                 "--set", "training.save_every=2"]
+    arguments = [data, "--model", folders["distilbert"], "--epochs", 2, "--batch-size", 8, *LORA, "--set",
+                 "adapter.dropout=0.1", "--set", "training.save_every=2"]
     assert headstart("finetune", *arguments, "--to", tmp_path / "whole")[0] == 0
     original_save = fit.save
 
@@ -132,7 +139,8 @@ def test_a_run_is_not_resumed_on_a_changed_base(folders, tmp_path):
 
 def test_a_language_model_learns_with_frozen_embeddings(folders, tmp_path, headstart):
     (tmp_path / "notes.txt").write_text("\n".join(tiny.texts(40, seed=2)), encoding="utf-8")
-    code, _, stderr = headstart("finetune", tmp_path / "notes.txt", "--task", "language-model", "--model", folders["llama"], "--to", tmp_path / "run",
+    code, _, stderr = headstart("finetune", tmp_path / "notes.txt", "--task", "language-model", "--model",
+                                folders["llama"], "--to", tmp_path / "run",
                                  "--epochs", 3, *LORA, "--set", "adapter.target_modules=q_proj,v_proj")
     assert code == 0 and "on 4 layers (q_proj, v_proj)" in stderr, stderr
     log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
@@ -143,22 +151,26 @@ def test_a_language_model_learns_with_frozen_embeddings(folders, tmp_path, heads
 
 
 def test_the_adapter_of_a_regression_predicts_in_the_users_unit_too(folders, tmp_path, headstart):
-    data = write_csv(tmp_path / "rows.csv", [(text, 100 + 7.5 * len(text)) for text in tiny.texts(50)], ("text", "target"))
-    code, _, stderr = headstart("finetune", data, "--model", folders["bert"], "--to", tmp_path / "run", "--epochs", 1, *LORA)
+    data = write_csv(tmp_path / "rows.csv", [(text, 100 + 7.5 * len(text)) for text in tiny.texts(50)],
+                     ("text", "target"))
+    code, _, stderr = headstart("finetune", data, "--model", folders["bert"], "--to", tmp_path / "run", "--epochs", 1,
+                                *LORA)
     assert code == 0, stderr
     merged = transformers.AutoModelForSequenceClassification.from_pretrained(tmp_path / "run" / "model").eval()
     base = transformers.AutoModelForSequenceClassification.from_pretrained(folders["bert"], num_labels=1)
     adapted = with_adapter(base, tmp_path / "run" / "adapter")
     encoded = transformers.AutoTokenizer.from_pretrained(folders["bert"])("the roses", return_tensors="pt")
     with torch.no_grad():
-        assert float(merged(**encoded).logits) > 50 and torch.allclose(merged(**encoded).logits, adapted(**encoded).logits, rtol=1e-4)
+        assert float(merged(**encoded).logits) > 50 and torch.allclose(merged(**encoded).logits,
+                                                                       adapted(**encoded).logits, rtol=1e-4)
 
 
 def test_what_takes_no_adapter_is_refused_with_the_reason(folders, tmp_path, headstart):
     data = reviews_file(tmp_path / "rows.csv")
 
     def refused(family, *flags):
-        code, _, stderr = headstart("finetune", data, "--model", folders[family], "--to", tmp_path / "run", *LORA, *flags)
+        code, _, stderr = headstart("finetune", data, "--model", folders[family], "--to", tmp_path / "run", *LORA,
+                                    *flags)
         assert code == 78 and not (tmp_path / "run" / "settings.toml").exists()
         return stderr
 
@@ -172,5 +184,6 @@ def test_without_peft_the_extra_is_named(folders, tmp_path, headstart, monkeypat
     import sys
 
     monkeypatch.setitem(sys.modules, "peft", None)
-    code, _, stderr = headstart("finetune", reviews_file(tmp_path / "rows.csv"), "--model", folders["bert"], "--to", tmp_path / "run", *LORA)
+    code, _, stderr = headstart("finetune", reviews_file(tmp_path / "rows.csv"), "--model", folders["bert"], "--to",
+                                tmp_path / "run", *LORA)
     assert code == 69 and "headstart[lora]" in stderr

@@ -85,7 +85,8 @@ def test_gradients_with_dropout_are_those_of_the_sampled_mask(firsts):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(5)
             query = inputs[0].index_select(2, pack.first_positions) if firsts else inputs[0]
-            return packed_attention(query, *inputs[1:], pack, dropout=0.5, scaling=0.5, first_tokens_only=firsts).pow(3).sum()
+            return packed_attention(query, *inputs[1:], pack, dropout=0.5, scaling=0.5,
+                                    first_tokens_only=firsts).pow(3).sum()
 
     total().backward()
     assert total() != packed_attention(inputs[0], *inputs[1:], pack, dropout=0.0, scaling=0.5).pow(3).sum()
@@ -99,7 +100,8 @@ def test_gradients_with_dropout_are_those_of_the_sampled_mask(firsts):
             tensor.copy_(before - 1e-6 * direction)
             below = total()
             tensor.copy_(before)
-        assert float((above - below) / 2e-6) == pytest.approx(float((tensor.grad * direction).sum()), rel=1e-5, abs=1e-7)
+        assert float((above - below) / 2e-6) == pytest.approx(float((tensor.grad * direction).sum()), rel=1e-5,
+                                                              abs=1e-7)
 
 
 @LENGTHS
@@ -107,14 +109,17 @@ def test_the_path_for_other_devices_gives_the_same(lengths, monkeypatch):
     inputs = states(lengths)
     pack = pack_segments(segments(lengths), CPU)
     windowed = packed_attention(*inputs, pack, dropout=0.0, scaling=0.5, window=5)
-    first_tokens = packed_attention(inputs[0].index_select(2, pack.first_positions), *inputs[1:], pack, dropout=0.0, scaling=0.5, first_tokens_only=True)
-    causal = [packed_attention(*inputs, pack, dropout=0.0, scaling=0.5, window=window, causal=True) for window in (None, 5)]
+    first_tokens = packed_attention(inputs[0].index_select(2, pack.first_positions), *inputs[1:], pack, dropout=0.0,
+                                    scaling=0.5, first_tokens_only=True)
+    causal = [packed_attention(*inputs, pack, dropout=0.0, scaling=0.5, window=window, causal=True)
+              for window in (None, 5)]
     monkeypatch.setattr(attention, "MAX_SMALL_TRAINING", 0)
     for window, before in zip((None, 5), causal, strict=True):
         general = packed_attention(*inputs, pack, dropout=0.0, scaling=0.5, window=window, causal=True)
         assert torch.allclose(before, general, atol=1e-6)
     assert torch.allclose(windowed, packed_attention(*inputs, pack, dropout=0.0, scaling=0.5, window=5), atol=1e-6)
-    general = packed_attention(inputs[0].index_select(2, pack.first_positions), *inputs[1:], pack, dropout=0.0, scaling=0.5, first_tokens_only=True)
+    general = packed_attention(inputs[0].index_select(2, pack.first_positions), *inputs[1:], pack, dropout=0.0,
+                               scaling=0.5, first_tokens_only=True)
     assert torch.allclose(first_tokens, general, atol=1e-6)
 
 
@@ -154,7 +159,8 @@ def test_dropout_draws_from_the_seed_and_neighbours_are_independent():
 
 
 def test_dropout_takes_the_place_of_every_dropout_and_adds_no_weight():
-    model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Dropout(0.3), torch.nn.Sequential(torch.nn.Dropout(0.0)))
+    model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Dropout(0.3),
+                                torch.nn.Sequential(torch.nn.Dropout(0.0)))
     names = list(model.state_dict())
     replace_dropout(model)
     assert isinstance(model[1], Dropout) and model[1].p == 0.3 and isinstance(model[2][0], Dropout)

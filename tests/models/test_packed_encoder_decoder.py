@@ -1,4 +1,6 @@
-"""Encoder-decoders on packed rows: states, losses and gradients are those of one text a row, of every family that packs."""
+"""Encoder-decoders on packed rows: states, losses and gradients are those of one text a row, of every family that
+packs.
+"""
 
 import json
 
@@ -18,7 +20,8 @@ from headstart.settings import Training
 from headstart.training.losses.losses import objective, total_weight
 
 CHANGES = {"gated": {"feed_forward_proj": "gated-gelu"}, "scaled": {"scale_embedding": True}}  # as published ones are
-FAMILIES = ("t5", "t5-gated", "bart", "bart-scaled", "mbart", "mbart-scaled", "pegasus", "pegasus-scaled", "marian", "marian-scaled")
+FAMILIES = ("t5", "t5-gated", "bart", "bart-scaled", "mbart", "mbart-scaled", "pegasus", "pegasus-scaled", "marian",
+            "marian-scaled")
 EVERY_FAMILY = pytest.mark.parametrize("family", FAMILIES)
 SPEC = HeadSpec("sequence-to-sequence", 0, loss="vocabulary")
 
@@ -42,9 +45,10 @@ def features(count=9, longest=40, seed=0):
     generator = np.random.default_rng(seed)
     features = []
     for index in range(count):
-        ids, target_ids = (generator.integers(5, 30, int(generator.integers(1, limit + 1))).tolist() for limit in (longest, 1 + 3 * index))
-        features.append(Feature(ids, targets={"label": Target(target_ids, "position")}, label_positions=[0] * len(target_ids),
-                                weight=1.0 + index % 2))
+        ids, target_ids = (generator.integers(5, 30, int(generator.integers(1, limit + 1))).tolist()
+                           for limit in (longest, 1 + 3 * index))
+        features.append(Feature(ids, targets={"label": Target(target_ids, "position")},
+                                label_positions=[0] * len(target_ids), weight=1.0 + index % 2))
     return features
 
 
@@ -59,7 +63,8 @@ def gradients(model, feature_list, *, packed, size=9, smoothing=0.0):
         loss = loss_function(model, batch) / total
         loss.backward()
         losses.append(loss.item())
-    return sum(losses), {name: weight.grad.clone() for name, weight in model.module.named_parameters() if weight.grad is not None}
+    return sum(losses), {name: weight.grad.clone() for name, weight in model.module.named_parameters()
+                         if weight.grad is not None}
 
 
 @pytest.mark.parametrize("implementation", ["batched", "torch"])
@@ -74,7 +79,8 @@ def test_loss_and_gradients_are_those_of_one_text_a_row(family, implementation, 
         packed_loss, packed_gradients = gradients(model, feature_list, packed=True, size=size)
         assert packed_loss == pytest.approx(loss, rel=1e-5) and packed_gradients.keys() == expected.keys()
         for name, gradient in expected.items():
-            assert torch.allclose(packed_gradients[name], gradient, atol=2e-5 * float(gradient.abs().max().clamp(min=1))), name
+            assert torch.allclose(packed_gradients[name], gradient,
+                                  atol=2e-5 * float(gradient.abs().max().clamp(min=1))), name
 
 
 @EVERY_FAMILY
@@ -84,7 +90,8 @@ def test_losses_of_every_target_token_are_those_of_one_text_a_row(family, folder
     with torch.inference_mode():
         layouts = [Layout(is_packed, model.tokenizer.pad_id) for is_packed in (True, False)]
         packed, padded = (model.surprisals(collate(feature_list, layout))["surprise"] for layout in layouts)
-    assert torch.allclose(packed, padded, atol=1e-4) and len(packed) == sum(len(feature.targets["label"].value) for feature in feature_list)
+    assert torch.allclose(packed, padded, atol=1e-4) and len(packed) == sum(len(feature.targets["label"].value)
+                                                                            for feature in feature_list)
 
 
 @EVERY_FAMILY
@@ -109,9 +116,11 @@ def test_hidden_states_of_a_single_text_are_recorded_too(family, folders):
     unpacked = hidden_states.without_shortcuts(model)
     with hidden_states.recorded_hidden_states(unpacked) as states_by_stack, torch.inference_mode():
         states = unpacked.read_states(collate(feature_list, Layout(False, model.tokenizer.pad_id)))["logits"]
-    assert set(states_by_stack) == {"encoder", "decoder"} and [len(states_by_stack[name]) for name in ("encoder", "decoder")] == [3, 4]
+    assert set(states_by_stack) == {"encoder", "decoder"} and [len(states_by_stack[name])
+                                                               for name in ("encoder", "decoder")] == [3, 4]
     with torch.inference_mode():
-        assert torch.allclose(states, model.read_states(collate(feature_list, Layout(True, model.tokenizer.pad_id)))["logits"], atol=1e-5)
+        assert torch.allclose(states, model.read_states(collate(feature_list, Layout(True, model.tokenizer.pad_id)))[
+            "logits"], atol=1e-5)
 
 
 def test_dropout_of_packed_rows_keeps_the_mean(folders):
@@ -131,7 +140,8 @@ def test_dropout_of_packed_rows_keeps_the_mean(folders):
     assert means[0][2] == pytest.approx(means[1][2], rel=0.35) and means[0][0] > plain
 
 
-@pytest.mark.parametrize("setting", [{"training.gradient_checkpointing": True}, {"training.layer_drop": 0.2}], ids=["again", "dropped"])
+@pytest.mark.parametrize("setting", [{"training.gradient_checkpointing": True}, {"training.layer_drop": 0.2}],
+                         ids=["again", "dropped"])
 def test_what_does_not_go_with_packed_rows_is_padded_and_says_so(setting, folders, tmp_path):
     import headstart
 
@@ -146,5 +156,6 @@ def test_what_does_not_go_with_packed_rows_is_padded_and_says_so(setting, folder
                 messages.append(event.text)
 
     run = headstart.finetune(file, task="text-to-text", model=str(folders["bart"]), to=tmp_path / "run", epochs=1,
-                             reporter=Reporter(MessageCollector()), **setting, **{"evaluation.baselines": False, "generation.max_new_tokens": 4})
+                             reporter=Reporter(MessageCollector()), **setting,
+                             **{"evaluation.baselines": False, "generation.max_new_tokens": 4})
     assert run and any("batches: bucketed" in message for message in messages), messages

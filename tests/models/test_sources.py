@@ -142,10 +142,12 @@ def test_the_ten_names_of_2020_are_found_in_the_offline_cache(tmp_path):
     rows = {old: row for row in CATALOGUE for old in row.aliases}
     for name in TEN:
         hub_cache(tmp_path, rows[name].aliases[name], tiny.model_folder(rows[name].name, tmp_path / "made" / name))
-    code = (f"from headstart.models.loading.model_info import model_info\nfor name in {TEN!r}:\n    print(name, model_info(name).family_name)\n")
+    code = (f"from headstart.models.loading.model_info import model_info\nfor name in {TEN!r}:\n    print(name, "
+            "model_info(name).family_name)\n")
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60,
                           env={**os.environ, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"})
-    assert process.stdout.split("\n")[:-1] == [f"{name} {rows[name].name}" for name in TEN], process.stdout + process.stderr
+    assert process.stdout.split("\n")[:-1] == [f"{name} {rows[name].name}"
+                                               for name in TEN], process.stdout + process.stderr
 
 
 def test_pickled_weights_in_the_offline_cache_are_refused_with_the_flag_that_reads_them(original, tmp_path):
@@ -193,7 +195,8 @@ def test_a_half_downloaded_file_is_refused(folder):
 
 
 @pytest.mark.parametrize("content", [b"", b"\0" * 7, struct.pack("<Q", 2**62) + b"{}", struct.pack("<Q", 4) + b"[1]\n",
-                                     struct.pack("<Q", 12) + b'{"a": "none"', b"version https://git-lfs.github.com/spec/v1\n"])
+                                     struct.pack("<Q", 12) + b'{"a": "none"',
+                                     b"version https://git-lfs.github.com/spec/v1\n"])
 def test_a_file_that_is_no_safetensors_is_refused(folder, content):
     (folder / "model.safetensors").write_bytes(content)
     assert_refused_before_weights(folder, "model.safetensors")
@@ -288,14 +291,17 @@ def test_code_that_a_folder_carries_is_never_run(folder, tmp_path):
     ran = tmp_path / "ran"
     (folder / "modeling_own.py").write_text(f"open({str(ran)!r}, 'w')\n")
     (folder / "tokenization_own.py").write_text(f"open({str(ran)!r}, 'w')\n")
-    change_config(folder, auto_map={"AutoConfig": "modeling_own.C", "AutoModelForSequenceClassification": "modeling_own.M"},
-           attn_implementation="owner/kernel", _attn_implementation="owner/kernel", experts_implementation="owner/kernel")
+    change_config(folder, auto_map={"AutoConfig": "modeling_own.C",
+                                    "AutoModelForSequenceClassification": "modeling_own.M"},
+           attn_implementation="owner/kernel", _attn_implementation="owner/kernel",
+           experts_implementation="owner/kernel")
     tokenizer_config = json.loads((folder / "tokenizer_config.json").read_text())
     tokenizer_config["auto_map"] = {"AutoTokenizer": ["tokenization_own.T", "tokenization_own.T"]}
     (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer_config))
     module = load(str(folder), None, seed=0).module
     assert not ran.exists()
-    assert type(module).__name__ == "BertForSequenceClassification" and module.config._attn_implementation == "headstart"
+    assert type(
+        module).__name__ == "BertForSequenceClassification" and module.config._attn_implementation == "headstart"
     change_config(folder, model_type="own")
     assert_refused_before_weights(folder, "own")
     assert not ran.exists()
@@ -472,9 +478,12 @@ def test_names_of_norms_from_before_2020_are_understood(folder, original):
     assert all(torch.equal(expected[name], weight) for name, weight in loaded.items())
 
 
-@pytest.mark.parametrize("family", ["bert", "openai-gpt", "gpt2", "ctrl", "transfo-xl", "xlnet", "xlm", "distilbert", "roberta", "xlm-roberta"])
+@pytest.mark.parametrize("family", ["bert", "openai-gpt", "gpt2", "ctrl", "transfo-xl", "xlnet", "xlm", "distilbert",
+                                    "roberta", "xlm-roberta"])
 def test_a_folder_as_it_was_written_in_2019_is_understood(family, tmp_path):
-    """No model_type, vocab_size under another name, switches that mean nothing now, pickled weights with buffers of that time."""
+    """No model_type, vocab_size under another name, switches that mean nothing now, pickled weights with buffers of
+    that time.
+    """
     from headstart.models.loading.catalogue import find
 
     head = "masked-language-model" if "masked-language-model" in find(family, family).heads else "causal-language-model"
@@ -486,7 +495,8 @@ def test_a_folder_as_it_was_written_in_2019_is_understood(family, tmp_path):
     new_keys = ("model_type", "dtype", "transformers_version", "id2label", "label2id")
     old_config = {name: value for name, value in config.items() if name not in new_keys}
     (old / "config.json").write_text(json.dumps(old_config | {
-        renamed: size, "num_labels": 2, "finetuning_task": None, "output_attentions": False, "output_hidden_states": False,
+        renamed: size, "num_labels": 2, "finetuning_task": None, "output_attentions": False,
+        "output_hidden_states": False,
         "pruned_heads": {}, "torchscript": False, "use_bfloat16": False, "is_decoder": False}))
     (old / "tokenizer_config.json").unlink(missing_ok=True)
     pickled(old)
@@ -497,7 +507,8 @@ def test_a_folder_as_it_was_written_in_2019_is_understood(family, tmp_path):
     refusal(lambda: model_info(str(old)), "--allow-pickle", exit=Exit.REFUSED)
     model, reference = load(str(old), None, seed=0, allow_pickle=True), load(str(today), None, seed=0)
     text = "The gardener counts seven green apples."
-    assert model.info.family_name == family and model.tokenizer.tokenize_with_special_tokens(text) == reference.tokenizer.tokenize_with_special_tokens(text)
+    assert model.info.family_name == family and model.tokenizer.tokenize_with_special_tokens(
+        text) == reference.tokenizer.tokenize_with_special_tokens(text)
     for (name, weight), expected in zip(model.module.named_parameters(), reference.module.parameters(), strict=True):
         assert torch.equal(weight, expected), name
 
@@ -543,12 +554,14 @@ server.serve_forever()
 @contextlib.contextmanager
 def local_hub(repo_folder: Path, log: Path, home: Path):
     """A local hub server with one model, and the environment of a process that uses it."""
-    server = subprocess.Popen([sys.executable, "-c", HUB, str(repo_folder), str(log)], stdout=subprocess.PIPE, text=True)
+    server = subprocess.Popen([sys.executable, "-c", HUB, str(repo_folder), str(log)], stdout=subprocess.PIPE,
+                              text=True)
     try:
         assert server.stdout is not None
         port = server.stdout.readline().strip()
         yield {name: value for name, value in os.environ.items() if "proxy" not in name.lower()} | {
-            "HF_HOME": str(home), "HF_ENDPOINT": f"http://127.0.0.1:{port}", "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
+            "HF_HOME": str(home), "HF_ENDPOINT": f"http://127.0.0.1:{port}", "HF_HUB_OFFLINE": "0",
+            "HF_HUB_DISABLE_XET": "1"}
     finally:
         server.terminate()
         server.wait()
@@ -561,7 +574,8 @@ def test_a_hub_name_is_fetched_once_and_only_the_files_that_are_needed(original,
     for name in ("tf_model.h5", "pytorch_model.bin", "modeling_own.py", "onnx.bin"):
         (repo_folder / name).write_bytes(b"never fetched")
     log = tmp_path / "log"
-    code = "from headstart.models.loading.model_info import model_info; info = model_info('owner/tiny'); print(info.family_name, info.folder)"
+    code = ("from headstart.models.loading.model_info import model_info; info = model_info('owner/tiny'); "
+            "print(info.family_name, info.folder)")
     requests = []
     with local_hub(repo_folder, log, tmp_path / "home") as env:
         for _ in range(2):
@@ -580,8 +594,12 @@ def test_pickled_weights_are_not_even_fetched_without_allow_pickle(original, tmp
     with local_hub(repo_folder, log, tmp_path / "home") as env:
         code = ("from headstart.models.loading.model_info import model_info\nfrom headstart.errors import UserError\n"
                 "try:\n    model_info('owner/tiny')\nexcept UserError as error:\n    print(int(error.exit), error)\n")
-        stdout = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=env).stdout
+        stdout = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60,
+                                env=env).stdout
         assert stdout.startswith("77 ") and "--allow-pickle" in stdout
-        assert "resolve" in log.read_text() and not any("/resolve/" in line and ".bin" in line for line in log.read_text().splitlines())
-        code = "from headstart.models.loading.model_info import model_info; print(model_info('owner/tiny', allow_pickle=True).weights)"
-        assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=env).stdout == "pickle\n"
+        assert "resolve" in log.read_text() and not any("/resolve/" in line and ".bin" in line
+                                                        for line in log.read_text().splitlines())
+        code = ("from headstart.models.loading.model_info import model_info; print(model_info('owner/tiny', "
+                "allow_pickle=True).weights)")
+        assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60,
+                              env=env).stdout == "pickle\n"

@@ -84,7 +84,8 @@ def test_the_model_computes_what_the_formulas_say(variant):
                 assert_close(output.attentions[layer][row], expected)
             expected = np.array([oracle.log_probabilities(state) for state in states[-1]])
             assert_close(output.logits[row], expected)
-            assert_close(loss_output.losses[row], [-expected[index, ids[row, index + 1]] for index in range(ids.shape[1] - 1)])
+            assert_close(loss_output.losses[row], [-expected[index, ids[row, index + 1]]
+                                                   for index in range(ids.shape[1] - 1)])
             for layer, memory in enumerate(memories[row]):
                 if memory:
                     assert_close(output.mems[layer][:, row], memory)
@@ -182,7 +183,8 @@ def test_every_weight_learns(variant):
     ids = torch.arange(43).repeat(2)[None]
     output = module(ids[:, :50], labels=ids[:, :50])
     module(ids, mems=output.mems, labels=ids).loss.backward()
-    untrained = [name for name, weight in module.named_parameters() if weight.grad is None or not weight.grad.abs().sum() > 0]
+    untrained = [name for name, weight in module.named_parameters() if weight.grad is None
+                 or not weight.grad.abs().sum() > 0]
     assert untrained == []
 
 
@@ -204,7 +206,8 @@ def test_generating_with_memories_is_generating_without_them(changes):
     assert torch.equal(module.generate(ids, max_new_tokens=10, do_sample=False, use_cache=False), expected)
 
 
-@pytest.mark.parametrize("options", [{"num_beams": 3, "do_sample": False}, {"do_sample": True, "top_p": 0.9, "num_return_sequences": 2},
+@pytest.mark.parametrize("options", [{"num_beams": 3, "do_sample": False},
+                                     {"do_sample": True, "top_p": 0.9, "num_return_sequences": 2},
                                  {"num_beams": 2, "do_sample": True}], ids=["beams", "sampling", "sampled beams"])
 def test_beams_and_samples_carry_their_own_memories(options):
     module, ids = build(eos_token_id=None), random_ids(2, 6)
@@ -222,7 +225,8 @@ def test_prompts_of_different_lengths_are_continued_in_one_batch():
     mask = torch.tensor([[0] * 4 + [1] * 3, [1] * 7])
     together = module.generate(padded, attention_mask=mask, max_new_tokens=6, do_sample=False)
     for row, prompt in enumerate(prompts):
-        assert torch.equal(together[row, 7:], module.generate(prompt, max_new_tokens=6, do_sample=False)[0, prompt.shape[1]:])
+        assert torch.equal(together[row, 7:], module.generate(prompt, max_new_tokens=6,
+                                                              do_sample=False)[0, prompt.shape[1]:])
 
 
 @pytest.mark.parametrize("options", [{}, {"use_cache": False}, {"num_beams": 2}])
@@ -288,7 +292,8 @@ HEADS = {TransfoXLForSequenceClassification: {"score.weight"},
 def test_a_head_takes_the_backbone_of_a_language_model(cls, untie_r, tmp_path):
     module = build(untie_r=untie_r)
     module.save_pretrained(tmp_path / "words")
-    loaded, loading_info = cls.from_pretrained(tmp_path / "words", num_labels=3 if "Answering" not in cls.__name__ else 2,
+    loaded, loading_info = cls.from_pretrained(tmp_path / "words",
+                                               num_labels=3 if "Answering" not in cls.__name__ else 2,
                                        output_loading_info=True)
     assert loading_info["missing_keys"] == HEADS[cls]
     loaded.eval().save_pretrained(tmp_path / "head")
@@ -341,7 +346,8 @@ def test_the_auto_classes_load_it(tmp_path):
     module.save_pretrained(tmp_path)
     assert type(AutoConfig.from_pretrained(tmp_path)) is TransfoXLConfig
     for auto, cls in ((AutoModel, TransfoXLModel), (AutoModelForCausalLM, TransfoXLLMHeadModel),
-                      *zip((AutoModelForSequenceClassification, AutoModelForTokenClassification, AutoModelForQuestionAnswering),
+                      *zip((AutoModelForSequenceClassification, AutoModelForTokenClassification,
+                            AutoModelForQuestionAnswering),
                            HEADS, strict=True)):
         assert type(auto.from_pretrained(tmp_path)) is cls
 
@@ -371,17 +377,20 @@ def published_shapes():
     for layer in range(18):
         prefix = f"transformer.layers.{layer}."
         shapes |= {f"{prefix}dec_attn.{name}": shape for name, shape in (
-            ("r_w_bias", (16, 64)), ("r_r_bias", (16, 64)), ("qkv_net.weight", (3072, 1024)), ("o_net.weight", (1024, 1024)),
+            ("r_w_bias", (16, 64)), ("r_r_bias", (16, 64)), ("qkv_net.weight", (3072, 1024)),
+            ("o_net.weight", (1024, 1024)),
             ("r_net.weight", (1024, 1024)), ("layer_norm.weight", (1024,)), ("layer_norm.bias", (1024,)))}
         shapes |= {f"{prefix}pos_ff.{name}": shape for name, shape in (
             ("CoreNet.0.weight", (4096, 1024)), ("CoreNet.0.bias", (4096,)), ("CoreNet.3.weight", (1024, 4096)),
             ("CoreNet.3.bias", (1024,)), ("layer_norm.weight", (1024,)), ("layer_norm.bias", (1024,)))}
-    return shapes | {"transformer.pos_emb.inv_freq": (512,), "crit.cluster_weight": (3, 1024), "crit.cluster_bias": (3,)}
+    return shapes | {"transformer.pos_emb.inv_freq": (512,), "crit.cluster_weight": (3, 1024),
+                     "crit.cluster_bias": (3,)}
 
 
 def test_names_and_shapes_are_the_published_ones():
     config = TransfoXLConfig.from_dict(PUBLISHED)
-    assert TransfoXLConfig().to_diff_dict() == TransfoXLConfig(**{key: PUBLISHED[key] for key in ("cutoffs", "tie_projs")}).to_diff_dict()
+    assert TransfoXLConfig().to_diff_dict() == TransfoXLConfig(**{key: PUBLISHED[key]
+                                                                  for key in ("cutoffs", "tie_projs")}).to_diff_dict()
     with torch.device("meta"):
         module = TransfoXLLMHeadModel(config)
     shapes = {name: tuple(value.shape) for name, value in module.state_dict().items()}
@@ -402,9 +411,10 @@ def test_weights_are_initialised_as_the_config_says():
 
 
 @pytest.mark.parametrize("changes, phrase", [
-    ({"cutoffs": [20, 11]}, "cutoffs"), ({"cutoffs": [50]}, "cutoffs"), ({"div_val": 0}, "div_val"), ({"d_embed": 2}, "div_val"),
-    ({"tie_projs": [True]}, "tie_projs"), ({"d_model": 15}, "even"), ({"mem_len": -1}, "mem_len"), ({"attn_type": 2}, "attn_type"),
-    ({"sample_softmax": 9}, "sample_softmax"), ({"init": "zeros"}, "init")])
+    ({"cutoffs": [20, 11]}, "cutoffs"), ({"cutoffs": [50]}, "cutoffs"), ({"div_val": 0}, "div_val"),
+    ({"d_embed": 2}, "div_val"),
+    ({"tie_projs": [True]}, "tie_projs"), ({"d_model": 15}, "even"), ({"mem_len": -1}, "mem_len"),
+    ({"attn_type": 2}, "attn_type"), ({"sample_softmax": 9}, "sample_softmax"), ({"init": "zeros"}, "init")])
 def test_a_config_that_makes_no_model_is_refused(changes, phrase):
     with pytest.raises(UserError, match=phrase):
         TransfoXLConfig(**BASE | changes)

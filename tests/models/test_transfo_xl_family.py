@@ -1,4 +1,6 @@
-"""Transformer-XL among the families: trained, saved, loaded in plain transformers, inspected, its words scored in clusters."""
+"""Transformer-XL among the families: trained, saved, loaded in plain transformers, inspected, its words scored in
+clusters.
+"""
 
 import json
 import pickle
@@ -47,14 +49,16 @@ def test_each_word_is_scored_without_the_whole_vocabulary_and_says_the_same(fold
     model.module.eval()
     torch.nn.init.constant_(model.module.crit.cluster_bias, 4.0)
     ids = list(range(3, 140))
-    batch = collate([Feature(ids[:-1], [0] * 136, {"label": Target(ids[1:], "position")}, label_positions=range(136))], Layout(False))
+    batch = collate([Feature(ids[:-1], [0] * 136, {"label": Target(ids[1:], "position")}, label_positions=range(136))],
+                    Layout(False))
     with torch.inference_mode():
         logits, surprises = model.forward(batch)["logits"], model.surprisals(batch)
     gold = torch.tensor(ids[1:])
     assert torch.allclose(surprises["surprise"], -logits.gather(1, gold[:, None])[:, 0], atol=1e-5)
     assert torch.equal(surprises["hit"], logits.argmax(1) == gold)
     assert torch.equal(model.scorer.likeliest(model.read_states(batch)["logits"]), logits.argmax(1))
-    assert len(set(np.searchsorted(model.module.config.cutoffs, logits.argmax(1).numpy(), side="right"))) == 3, "words of every cluster"
+    assert len(set(np.searchsorted(model.module.config.cutoffs, logits.argmax(1).numpy(),
+                                   side="right"))) == 3, "words of every cluster"
 
 
 def test_inspecting_gives_the_states_and_attentions_of_the_model(folder):
@@ -81,7 +85,8 @@ def test_the_published_vocabulary_and_pickled_weights_are_read_when_allowed(fold
         load(str(tmp_path), None, seed=0)
     pickled, expected = load(str(tmp_path), None, seed=0, allow_pickle=True), load(str(folder), None, seed=0)
     assert pickled.tokenizer.tokenize("The roses.") == expected.tokenizer.tokenize("The roses.")
-    for (name, weight), expected_weight in zip(pickled.module.named_parameters(), expected.module.parameters(), strict=True):
+    for (name, weight), expected_weight in zip(pickled.module.named_parameters(), expected.module.parameters(),
+                                               strict=True):
         assert torch.equal(weight, expected_weight), name
 
 
@@ -120,7 +125,8 @@ def test_a_long_text_is_scored_piece_by_piece_with_what_was_read_before_in_memor
 
     model, task = load(str(folder), None, seed=0, max_length=16), LanguageModel()
     model.module.eval()
-    rows = [task.read(Row(index, {"text": " ".join(tiny.texts(count, seed=index))})) for index, count in enumerate((9, 1, 4, 20))]
+    rows = [task.read(Row(index, {"text": " ".join(tiny.texts(count, seed=index))}))
+            for index, count in enumerate((9, 1, 4, 20))]
     for batch_tokens in (200, 16):
         for example, prediction in zip(rows, predict(task, model, rows, batch_tokens=batch_tokens), strict=True):
             ids = torch.tensor([[0, *model.tokenizer.tokenize(example.text).ids, 0]])
@@ -138,9 +144,11 @@ def test_blocks_of_one_long_text_are_read_in_their_order_with_memory(folder):
     from headstart.prediction.predict import predict
     from headstart.tasks.language_model import LanguageModel
 
-    model, task = load(str(folder), None, seed=0, max_length=24), LanguageModel(LanguageModel.Settings(group_texts=True))
+    model, task = load(str(folder), None, seed=0,
+                       max_length=24), LanguageModel(LanguageModel.Settings(group_texts=True))
     model.module.eval()
-    rows = task.compose([task.read(Row(index, {"text": text})) for index, text in enumerate(tiny.texts(12, seed=2))], model.tokenizer, Random(0))
+    rows = task.compose([task.read(Row(index, {"text": text})) for index, text in enumerate(tiny.texts(12, seed=2))],
+                        model.tokenizer, Random(0))
     assert len(rows) > 3
     ids_of_blocks = [[0, *model.tokenizer.tokenize(example.text).ids, 0] for example in rows]
     memory, predictions = None, list(predict(task, model, rows, batch_tokens=4096))
@@ -151,5 +159,6 @@ def test_blocks_of_one_long_text_are_read_in_their_order_with_memory(folder):
             with torch.inference_mode():
                 output = model.module(segment, mems=memory)
             memory = output.mems
-            loss -= float(output.logits[0].gather(1, torch.tensor(ids[start + 1:start + 1 + segment.shape[1]])[:, None]).sum())
+            loss -= float(output.logits[0].gather(1, torch.tensor(ids[start + 1:start + 1
+                                                                      + segment.shape[1]])[:, None]).sum())
         assert abs(loss - prediction.detail["loss"]) < 1e-4 * loss

@@ -19,8 +19,8 @@ from headstart.models.transfo_xl.moses import Moses
 from headstart.models.transfo_xl.tokenizer import TransfoXLTokenizer
 from headstart.models.transfo_xl.vocabulary import TORCH_MAGIC, read_words
 
-WORDS = ["<eos>", "the", "<unk>", ",", ".", "@-@", "@,@", "@.@", "<formula>", "well", "known", "23", "000", "people", "are", "1",
-         "80m", "tall", "-", '"', "don", "'t", "don't", "café", "naïve", "“", "东京", "🙂", "Well", "..."]
+WORDS = ["<eos>", "the", "<unk>", ",", ".", "@-@", "@,@", "@.@", "<formula>", "well", "known", "23", "000", "people",
+         "are", "1", "80m", "tall", "-", '"', "don", "'t", "don't", "café", "naïve", "“", "东京", "🙂", "Well", "..."]
 
 
 @pytest.fixture(scope="module")
@@ -102,12 +102,15 @@ def test_the_example_in_the_file_is_true(tokenizer):
 def test_punctuation_that_moves_before_a_quotation_mark_keeps_its_offsets(tokenizer):
     text = 'the "people", "well".'
     assert tokenizer.tokenize(text) == ["the", '"', "people", ",", '"', '"', "well", ".", '"']
-    assert tokenizer.offsets(text)[1] == [(0, 3), (4, 5), (5, 11), (12, 13), (11, 12), (14, 15), (15, 19), (20, 21), (19, 20)]
+    assert tokenizer.offsets(text)[1] == [(0, 3), (4, 5), (5, 11), (12, 13), (11, 12), (14, 15), (15, 19), (20, 21),
+                                          (19, 20)]
 
 
 ODD = st.lists(st.one_of(
-    st.sampled_from(list("ab1.,-'`\"“”’‘„«»…—–()%:;! \t\n\r\u00a0º´‚@&|[]{}<>/?ÀİΣſ\x00\x1d\ufeff\u200b\u0301東🙂\u2028\u3000")),
-    st.sampled_from(["DOTMULTI", "THISISPROTECTED000", "<eos>", "<EOS>", "1,000", "@-@", "nº\u00a0", "\u00a0cm", "a-b", "...", "can't", "Mr."]),
+    st.sampled_from(list("ab1.,-'`\"“”’‘„«»…—–()%:;! "
+                         "\t\n\r\u00a0º´‚@&|[]{}<>/?ÀİΣſ\x00\x1d\ufeff\u200b\u0301東🙂\u2028\u3000")),
+    st.sampled_from(["DOTMULTI", "THISISPROTECTED000", "<eos>", "<EOS>", "1,000", "@-@", "nº\u00a0", "\u00a0cm", "a-b",
+                     "...", "can't", "Mr."]),
     st.characters(exclude_categories=("Cs",))), max_size=25).map("".join)
 
 
@@ -179,7 +182,8 @@ def test_a_saved_tokenizer_is_the_same(tokenizer, tmp_path):
 
 def published(words=WORDS, **changes):
     """What the published files hold."""
-    return {"counter": collections.Counter(words), "special": ["<eos>"], "min_freq": 0, "max_size": None, "lower_case": False,
+    return {"counter": collections.Counter(words), "special": ["<eos>"], "min_freq": 0, "max_size": None,
+            "lower_case": False,
             "delimiter": None, "vocab_file": None, "idx2sym": list(words), "eos_idx": 0, "unk_idx": 2,
             "sym2idx": collections.OrderedDict((word, index) for index, word in enumerate(words))} | changes
 
@@ -187,7 +191,8 @@ def published(words=WORDS, **changes):
 def old_torch(content):
     """The form in which torch saved until 2020: four pickles and the (empty) list of storages."""
     stream = io.BytesIO()
-    for value in (TORCH_MAGIC, 1001, {"protocol_version": 1001, "little_endian": True, "type_sizes": {"int": 4}}, content, []):
+    for value in (TORCH_MAGIC, 1001, {"protocol_version": 1001, "little_endian": True, "type_sizes": {"int": 4}},
+                  content, []):
         pickle.dump(value, stream, protocol=2)
     return stream.getvalue()
 
@@ -237,7 +242,8 @@ def opcodes(text):
     """Pickles that no honest writer makes: the old opcode for a call, an extension, a reference to elsewhere."""
     return {"inst": b"\x80\x02(S'true'\nios\nsystem\n.", "extension": b"\x80\x02\x82\x01.",
             "elsewhere": b"\x80\x02Pnumber\n.", "elsewhere on the stack": b"\x80\x02X\x01\x00\x00\x00aQ.",
-            "dotted": b"\x80\x04\x8c\x0bcollections\x8c\x0fCounter.__init__\x93.", "cut": old_torch(published())[:-400]}[text]
+            "dotted": b"\x80\x04\x8c\x0bcollections\x8c\x0fCounter.__init__\x93.",
+            "cut": old_torch(published())[:-400]}[text]
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -259,10 +265,11 @@ def test_odd_pickles_are_refused(name, tmp_path):
 
 
 @pytest.mark.parametrize("content", [
-    FORMS["pickle"]([1, 2]), FORMS["pickle"](published(idx2sym="abc")), FORMS["pickle"](published(idx2sym=["a", 3], sym2idx=None)),
+    FORMS["pickle"]([1, 2]), FORMS["pickle"](published(idx2sym="abc")),
+    FORMS["pickle"](published(idx2sym=["a", 3], sym2idx=None)),
     FORMS["pickle"](published(idx2sym=["a", "a"], sym2idx=None)), FORMS["pickle"](published(sym2idx={"a": 1})),
-    FORMS["pickle"](published(idx2sym=["a b"], sym2idx=None)), b"PK\x03\x04nothing", b"a\n\nb\n", b"a\nb\na\n", b"a\n\xff\n",
-    struct.pack("<B", 0x80)], ids=range(11))
+    FORMS["pickle"](published(idx2sym=["a b"], sym2idx=None)), b"PK\x03\x04nothing", b"a\n\nb\n", b"a\nb\na\n",
+    b"a\n\xff\n", struct.pack("<B", 0x80)], ids=range(11))
 def test_what_is_no_vocabulary_is_refused_in_words(content, tmp_path):
     (tmp_path / "vocab.txt").write_bytes(content)
     with pytest.raises(UserError, match=r"vocab\.txt") as caught:

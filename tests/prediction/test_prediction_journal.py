@@ -53,7 +53,8 @@ def command(folder, file, to, *flags):
 
 
 @pytest.mark.parametrize("half_a_line", [False, True])
-def test_an_interrupted_prediction_resumes_and_ends_with_the_same_bytes(half_a_line, folder, file, tmp_path, headstart, monkeypatch, small_chunks):
+def test_an_interrupted_prediction_resumes_and_ends_with_the_same_bytes(half_a_line, folder, file, tmp_path, headstart,
+                                                                        monkeypatch, small_chunks):
     code, _, err = headstart(*command(folder, file, tmp_path / "whole.csv"))
     assert code == 0, err
     interrupt_after(monkeypatch, 2)
@@ -70,7 +71,8 @@ def test_an_interrupted_prediction_resumes_and_ends_with_the_same_bytes(half_a_l
     code, _, err = headstart(*command(folder, file, tmp_path / "out.csv"))
     resumed_row = 7 if half_a_line else 14
     assert code == 0 and f"resuming after row {resumed_row}" in err, err
-    assert chunks[0][0] == resumed_row and (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes() and not journal_path.exists()
+    assert chunks[0][0] == resumed_row and (tmp_path / "out.csv").read_bytes() == (
+        tmp_path / "whole.csv").read_bytes() and not journal_path.exists()
 
 
 @pytest.mark.parametrize("change", ["settings", "input", "model"])
@@ -97,7 +99,8 @@ def test_a_folder_of_texts_resumes_too(folder, tmp_path, headstart, monkeypatch,
     for index, text in enumerate(tiny.texts(20, seed=2)):
         (tmp_path / "texts" / f"{index:02}.txt").write_text(text)
     interrupt_after(monkeypatch, 1)
-    assert headstart(*command(folder, tmp_path / "texts", tmp_path / "out"))[0] == 75 and not (tmp_path / "out").exists()
+    assert headstart(*command(folder, tmp_path / "texts",
+                              tmp_path / "out"))[0] == 75 and not (tmp_path / "out").exists()
     chunks = interrupt_after(monkeypatch, 10)
     code, _, err = headstart(*command(folder, tmp_path / "texts", tmp_path / "out"))
     assert code == 0 and chunks[0][0] == 7 and len(list((tmp_path / "out").glob("*.txt"))) == 20, err

@@ -34,16 +34,20 @@ def make(name, folder):
             names = ("train",) if file == "train" else ("dev_matched", "dev_mismatched")
             for split in names:
                 put(folder / f"{split}.tsv", [("index", "sentence1", "sentence2", "label1", "gold_label"), *(
-                    (n, a, b, "x", ("entailment", "neutral", "contradiction")[n % 3]) for n, (a, b) in enumerate(rows))])
+                    (n, a, b, "x", ("entailment", "neutral", "contradiction")[n % 3])
+                    for n, (a, b) in enumerate(rows))])
     if short == "cola":
         put(folder / "test.tsv", [("index", "sentence"), *((n, a) for n, (a, _) in enumerate(PAIRS[:7]))])
     elif short == "mrpc":
-        put(folder / "test.tsv", [("index", "#1 ID", "#2 ID", "#1 String", "#2 String"), *((n, n, n, a, b) for n, (a, b) in enumerate(PAIRS[:7]))])
+        put(folder / "test.tsv", [("index", "#1 ID", "#2 ID", "#1 String", "#2 String"),
+                                  *((n, n, n, a, b) for n, (a, b) in enumerate(PAIRS[:7]))])
     elif short == "sts-b":
-        put(folder / "test.tsv", [("index", "sentence1", "sentence2"), *((n, a, b) for n, (a, b) in enumerate(PAIRS[:7]))])
+        put(folder / "test.tsv", [("index", "sentence1", "sentence2"),
+                                  *((n, a, b) for n, (a, b) in enumerate(PAIRS[:7]))])
     elif short == "mnli":
         for split in ("test_matched", "test_mismatched"):
-            put(folder / f"{split}.tsv", [("index", "sentence1", "sentence2"), *((n, a, b) for n, (a, b) in enumerate(PAIRS[:7]))])
+            put(folder / f"{split}.tsv", [("index", "sentence1", "sentence2"),
+                                          *((n, a, b) for n, (a, b) in enumerate(PAIRS[:7]))])
     return folder
 
 
@@ -53,16 +57,19 @@ def make(name, folder):
     ("glue/sst-2", {"accuracy"}, set())])
 def test_a_glue_folder_is_trained_as_it_comes(name, scores, files, tiny_bert, tmp_path, headstart):
     folder = make(name, tmp_path / "data")
-    code, _, stderr = headstart("finetune", folder, "--preset", name, "--model", tiny_bert, "--to", tmp_path / "run", "--epochs", 1, "--set",
+    code, _, stderr = headstart("finetune", folder, "--preset", name, "--model", tiny_bert, "--to", tmp_path / "run",
+                                "--epochs", 1, "--set",
                                "evaluation.resamples=5", "--set", "evaluation.baselines=false")
     assert code == 0, stderr
     results = json.loads((tmp_path / "run" / "scores.json").read_text())
     assert set(results["official"]["dev"]) == scores and results["dev"][next(iter(results["dev"]))]["n"] == 12
     assert ("dev/mismatched" in results["official"]) == (name == "glue/mnli")
-    submissions = {path.name: path.read_text().splitlines() for path in (tmp_path / "run" / "official" / "glue").glob("*.tsv")}
+    submissions = {path.name: path.read_text().splitlines()
+                   for path in (tmp_path / "run" / "official" / "glue").glob("*.tsv")}
     assert set(submissions) == files
     for lines in submissions.values():
-        assert lines[0] == "index\tprediction" and [line.split("\t")[0] for line in lines[1:]] == [str(n) for n in range(7)]
+        assert lines[0] == "index\tprediction" and [line.split("\t")[0]
+                                                    for line in lines[1:]] == [str(n) for n in range(7)]
     settings = tmp_path / "run" / "settings.toml"
     code, _, stderr = headstart("finetune", "--settings", settings, "--to", tmp_path / "again", "--quiet")
     assert code == 0 and json.loads((tmp_path / "again" / "scores.json").read_text())["dev"] == results["dev"], stderr
@@ -87,39 +94,48 @@ def xnli(folder):
     put(folder / "XNLI-MT-1.0" / "multinli" / "multinli.train.en.tsv",
         [("premise", "hypo", "label"), *((a, f'"{b}', labels[n % 3]) for n, (a, b) in enumerate(PAIRS))])
     for split, rows in (("dev", PAIRS[:9]), ("test", PAIRS[9:24])):
-        put(folder / "XNLI-1.0" / f"xnli.{split}.tsv", [("language", "gold_label", "sentence1", "sentence2", "pairID"), *(
-            (code, (*labels[:2], "contradiction")[n % 3], a, b, n) for code in ("en", "de", "sw") for n, (a, b) in enumerate(rows))])
+        put(folder / "XNLI-1.0" / f"xnli.{split}.tsv",
+            [("language", "gold_label", "sentence1", "sentence2", "pairID"), *(
+            (code, (*labels[:2], "contradiction")[n % 3], a, b, n) for code in ("en", "de", "sw")
+            for n, (a, b) in enumerate(rows))])
     return folder
 
 
 def test_xnli_is_trained_in_one_language_and_scored_in_all(tiny_bert, tmp_path, headstart):
     folder = xnli(tmp_path / "xnli")
-    code, _, stderr = headstart("finetune", folder, "--preset", "xnli", "--model", tiny_bert, "--to", tmp_path / "run", "--epochs", 1, "--set",
+    code, _, stderr = headstart("finetune", folder, "--preset", "xnli", "--model", tiny_bert, "--to", tmp_path / "run",
+                                "--epochs", 1, "--set",
                                "evaluation.resamples=5", "--set", "evaluation.baselines=false")
     assert code == 0, stderr
     results = json.loads((tmp_path / "run" / "scores.json").read_text())
     assert {name for name in results if name.startswith("test")} == {"test", "test/en", "test/de", "test/sw"}
-    assert results["dev"]["accuracy"]["n"] == 9 and results["test"]["accuracy"]["n"] == 45 and results["test/de"]["accuracy"]["n"] == 15
+    assert results["dev"]["accuracy"]["n"] == 9 and results["test"]["accuracy"]["n"] == 45 and results["test/de"][
+        "accuracy"]["n"] == 15
     mean = sum(results[f"test/{code}"]["accuracy"]["value"] for code in ("en", "de", "sw")) / 3
     assert abs(mean - results["test"]["accuracy"]["value"]) < 1e-12
     assert results["tables"]["test/de"]["labels"] == ["contradiction", "entailment", "neutral"]
     assert "test/de" in results["official"] and "test/de" in (tmp_path / "run" / "report.html").read_text()
-    code, stdout, stderr = headstart("evaluate", tmp_path / "run", folder, "--preset", "xnli", "--json", "--set", "evaluation.resamples=0")
-    assert code == 0 and json.loads(stdout)["scores"]["test/sw"]["accuracy"]["value"] == results["test/sw"]["accuracy"]["value"], stderr
+    code, stdout, stderr = headstart("evaluate", tmp_path / "run", folder, "--preset", "xnli", "--json", "--set",
+                                     "evaluation.resamples=0")
+    assert code == 0 and json.loads(stdout)["scores"]["test/sw"]["accuracy"]["value"] == results["test/sw"]["accuracy"][
+        "value"], stderr
 
 
 def test_hans_counts_neutral_and_contradiction_as_one(tmp_path, headstart):
     labels = ["contradiction", "entailment", "neutral"]
     model = tiny.model_folder("bert", tmp_path / "mnli", head="sequence-classification", labels=labels)
     rows = [("gold_label", "sentence1", "sentence2", "pairID", "heuristic", "subcase")]
-    rows += [(("entailment", "non-entailment")[n % 2], a, b, n, ("lexical_overlap", "constituent")[n // 2 % 2], f"le_{n % 5}")
+    rows += [(("entailment", "non-entailment")[n % 2], a, b, n, ("lexical_overlap", "constituent")[n // 2 % 2],
+              f"le_{n % 5}")
              for n, (a, b) in enumerate(PAIRS)]
     put(tmp_path / "hans" / "heuristics_evaluation_set.txt", rows)
-    code, stdout, stderr = headstart("evaluate", model, tmp_path / "hans", "--preset", "hans", "--task", "text-classification", "--json",
+    code, stdout, stderr = headstart("evaluate", model, tmp_path / "hans", "--preset", "hans", "--task",
+                                     "text-classification", "--json",
                                  "--to", tmp_path / "scores", "--set", "evaluation.resamples=0")
     assert code == 0, stderr
     results = json.loads(stdout)["scores"]
-    groups = {f"test/{label}/{kind}" for label in ("entailment", "non-entailment") for kind in ("lexical_overlap", "constituent")}
+    groups = {f"test/{label}/{kind}" for label in ("entailment", "non-entailment")
+              for kind in ("lexical_overlap", "constituent")}
     assert groups | {f"test/le_{n}" for n in range(5)} | {"test", "tables"} == set(results)
     predictions = [json.loads(line) for line in (tmp_path / "scores" / "predictions.jsonl").read_text().splitlines()]
     assert {prediction["prediction"] for prediction in predictions} <= {"entailment", "non-entailment"}
@@ -134,19 +150,24 @@ def test_hans_counts_neutral_and_contradiction_as_one(tmp_path, headstart):
 
 
 def test_a_slice_column_must_exist(reviews, tiny_bert, tmp_path, headstart):
-    code, _, stderr = headstart("finetune", reviews, "--model", tiny_bert, "--to", tmp_path / "run", "--set", "data.slice_by=labels")
+    code, _, stderr = headstart("finetune", reviews, "--model", tiny_bert, "--to", tmp_path / "run", "--set",
+                                "data.slice_by=labels")
     assert code == 65 and 'Did you mean "label"?' in stderr
-    code, _, stderr = headstart("finetune", reviews, "--model", tiny_bert, "--to", tmp_path / "run", "--set", "task.merge=good")
+    code, _, stderr = headstart("finetune", reviews, "--model", tiny_bert, "--to", tmp_path / "run", "--set",
+                                "task.merge=good")
     assert code == 78 and "task.merge" in stderr
 
 
-@pytest.mark.parametrize(("name", "task"), [("jigsaw", "multilabel-classification"), ("jigsaw/rarest", "text-classification")])
+@pytest.mark.parametrize(("name", "task"), [("jigsaw", "multilabel-classification"),
+                                            ("jigsaw/rarest", "text-classification")])
 def test_jigsaw_as_it_comes_and_by_its_rarest_label(name, task, tiny_bert, tmp_path, headstart):
     lines = ["id,comment_text," + benchmarks.JIGSAW]
-    lines += [f'{n},"{text}",' + ",".join(str(int(n % step == 0)) for step in (2, 3, 5, 7, 3, 11)) for n, text in enumerate(tiny.texts(80, seed=4))]
+    lines += [f'{n},"{text}",' + ",".join(str(int(n % step == 0)) for step in (2, 3, 5, 7, 3, 11))
+              for n, text in enumerate(tiny.texts(80, seed=4))]
     (tmp_path / "jigsaw").mkdir()
     (tmp_path / "jigsaw" / "train.csv").write_text("\n".join(lines) + "\n")
-    code, _, stderr = headstart("finetune", tmp_path / "jigsaw", "--preset", name, "--model", tiny_bert, "--to", tmp_path / "run", "--epochs", 1,
+    code, _, stderr = headstart("finetune", tmp_path / "jigsaw", "--preset", name, "--model", tiny_bert, "--to",
+                                tmp_path / "run", "--epochs", 1,
                                "--set", "evaluation.resamples=5", "--set", "evaluation.baselines=false")
     results = json.loads((tmp_path / "run" / "scores.json").read_text())
     assert code == 0 and f"task: {task}" in stderr and set(results["official"]["test"]) == {"roc_auc"}, stderr
@@ -154,7 +175,8 @@ def test_jigsaw_as_it_comes_and_by_its_rarest_label(name, task, tiny_bert, tmp_p
 
 def test_numbers_are_the_labels_of_a_model_without_names(tmp_path, headstart):
     model = tiny.model_folder("bert", tmp_path / "m", head="sequence-classification", labels=["LABEL_0", "LABEL_1"])
-    (tmp_path / "r.csv").write_text("text,label\n" + "".join(f"{text},{n % 2}\n" for n, text in enumerate(tiny.texts(20)) if "," not in text))
+    (tmp_path / "r.csv").write_text("text,label\n" + "".join(
+        f"{text},{n % 2}\n" for n, text in enumerate(tiny.texts(20)) if "," not in text))
     code, stdout, stderr = headstart("evaluate", model, tmp_path / "r.csv", "--json", "--set", "evaluation.resamples=0")
     results = json.loads(stdout)["scores"]
     assert code == 0 and "0 in the file is LABEL_0" in stderr and "unknown to the model" not in stderr

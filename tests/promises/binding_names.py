@@ -1,4 +1,5 @@
-"""Which names say what a thing is, and which only what was done to it: `python tests/promises/binding_names.py` prints the share.
+"""Which names say what a thing is, and which only what was done to it: `python tests/promises/binding_names.py` prints
+the share.
 
 A binding is whatever gives a name: an assignment, a parameter, a loop, a definition, an import under another name.
 """
@@ -12,9 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 # Refused as whole names: what was done to a thing, pronouns, and adverbs do not say what the thing is.
-PARTICIPLES = frozenset("""answered asked begun carried chosen done drawn ended filled found given held joined kept known laid left listed
+PARTICIPLES = frozenset(
+    """answered asked begun carried chosen done drawn ended filled found given held joined kept known laid left listed
     made marked met mixed moved named opened said scored seen shown spoken taken told wanted written""".split())
-PRONOUNS = frozenset("""about afresh alike apart at both each here inside mine more near one other others ours own same several
+PRONOUNS = frozenset(
+    """about afresh alike apart at both each here inside mine more near one other others ours own same several
     theirs there these thing this those what where whole why""".split())
 VAGUE = frozenset("foo item_ obj out res result stuff tmp utils val x".split())
 REFUSED = PARTICIPLES | PRONOUNS | VAGUE

@@ -23,7 +23,8 @@ HEADS = {  # task, its class in transformers, a file of rows, what a prediction 
     "masked-language-model": ("masked-language-model", "BertForMaskedLM", "txt", "\n".join(TEXTS), "fills"),
     "next-sentence": ("next-sentence", "BertForNextSentencePrediction", "txt", DOCUMENTS, "prediction"),
     "sequence-classification": ("text-classification", "BertForSequenceClassification", "jsonl",
-                                "".join(json_line(text=text, label="ab"[index % 2]) for index, text in enumerate(TEXTS)), "probabilities"),
+                                "".join(json_line(text=text, label="ab"[index % 2])
+                                        for index, text in enumerate(TEXTS)), "probabilities"),
     "token-classification": ("token-tagging", "BertForTokenClassification", "jsonl", "".join(
         json_line(tokens=["the", noun, "grows"], tags=["O", "B-X", "O"]) for noun in NOUNS * 10), "prediction"),
     "question-answering": ("question-answering", "BertForQuestionAnswering", "jsonl", "".join(
@@ -44,7 +45,8 @@ def test_a_head_is_trained_saved_asked_and_looked_into(head, tiny_bert, tmp_path
     assert json.loads((run / "model" / "config.json").read_text())["architectures"] == [class_name]
     getattr(transformers, class_name).from_pretrained(run / "model")  # a warning of missing weights would be an error
     new_rows = tmp_path / "new_rows.jsonl"
-    new_rows.write_text(json_line(text="The [MASK] waters the roses.", pair="She counts them.") if suffix == "txt" else text.splitlines()[0] + "\n")
+    new_rows.write_text(json_line(text="The [MASK] waters the roses.", pair="She counts them.") if suffix == "txt"
+                        else text.splitlines()[0] + "\n")
     code, stdout, stderr = headstart("predict", run, new_rows, "--to", "-")
     assert code == 0, stderr
     assert expected_key in json.loads(stdout)

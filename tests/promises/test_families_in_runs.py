@@ -25,7 +25,8 @@ def question_rows(count: int) -> list[dict]:
     for index in range(count):
         noun = NOUNS[rng.integers(4)]
         answerable = index % 4 > 0
-        passage = f"Nobody here forgets. {'The old captain counts the ' + noun if answerable else 'The river bank'} in 1984."
+        passage = (f"Nobody here forgets. {'The old captain counts the ' + noun if answerable else 'The river bank'} "
+                   "in 1984.")
         rows.append({"question": "what does he count?", "passage": passage, "answer": [noun] if answerable else []})
     return rows
 
@@ -42,15 +43,18 @@ def tagged_rows(count: int) -> list[dict]:
 TASKS = {"question-answering": question_rows, "token-tagging": tagged_rows}
 
 
-@pytest.mark.parametrize(("family", "task"), [("gpt2", "question-answering"), ("ctrl", "question-answering"), ("ctrl", "token-tagging"),
-                                              ("xlm", "token-tagging"), ("xlnet", "question-answering"), ("openai-gpt", "token-tagging"),
+@pytest.mark.parametrize(("family", "task"), [("gpt2", "question-answering"), ("ctrl", "question-answering"),
+                                              ("ctrl", "token-tagging"),
+                                              ("xlm", "token-tagging"), ("xlnet", "question-answering"),
+                                              ("openai-gpt", "token-tagging"),
                                               ("deberta-v2", "token-tagging"), ("albert", "question-answering"),
                                               ("transfo-xl", "question-answering"), ("transfo-xl", "token-tagging")])
 def test_a_task_runs_on_a_family_and_answers_in_the_rows_own_characters(family, task, tmp_path, headstart):
     file, run, output_path = tmp_path / "rows.jsonl", tmp_path / "run", tmp_path / "out.jsonl"
     rows = TASKS[task](60)
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    code, _, stderr = headstart("finetune", file, "--task", task, "--model", tiny.model_folder(family, tmp_path / "base"), "--to", run,
+    code, _, stderr = headstart("finetune", file, "--task", task, "--model",
+                                tiny.model_folder(family, tmp_path / "base"), "--to", run,
                                 *QUICK_FLAGS, "--learning-rate", "2e-3")
     assert code == 0, stderr
     assert headstart("predict", run, file, "--to", output_path)[0] == 0
@@ -58,10 +62,12 @@ def test_a_task_runs_on_a_family_and_answers_in_the_rows_own_characters(family, 
     assert len(predictions) == len(rows)
     for row, prediction in zip(rows, predictions, strict=True):
         if task == "question-answering":
-            assert prediction["prediction"] == row["passage"][prediction["start"]:prediction["end"]] if prediction["prediction"] else prediction["start"] is None
+            assert prediction["prediction"] == row["passage"][prediction["start"]:prediction["end"]] if prediction[
+                "prediction"] else prediction["start"] is None
         else:
             assert len(prediction["prediction"]) == len(row["tokens"])
-    is_custom_class = not hasattr(transformers, json.loads((run / "model" / "config.json").read_text())["architectures"][0])
+    is_custom_class = not hasattr(transformers, json.loads((run / "model"
+                                                            / "config.json").read_text())["architectures"][0])
     assert ("headstart.load reads this folder" in (run / "model" / "README.md").read_text()) == is_custom_class
     scores = json.loads((run / "scores.json").read_text())["dev"]
     assert all(score["value"] is not None or score["reason"] for score in scores.values())
@@ -69,7 +75,8 @@ def test_a_task_runs_on_a_family_and_answers_in_the_rows_own_characters(family, 
 
 def test_a_decoder_that_finds_no_answer_points_at_its_last_token(tmp_path):
     task = find("question-answering")()
-    for family, points_at_last in (("gpt2", True), ("ctrl", True), ("xlnet", True), ("transfo-xl", True), ("bert", False), ("xlm", False)):
+    for family, points_at_last in (("gpt2", True), ("ctrl", True), ("xlnet", True), ("transfo-xl", True),
+                                   ("bert", False), ("xlm", False)):
         model = load(str(tiny.model_folder(family, tmp_path / family)), HeadSpec("question-answering", 2), seed=0)
         example = task.read(Row(0, next(row for row in question_rows(8) if not row["answer"])))
         (feature,) = task.with_learned(task.learn([example])).encode(example, model.tokenizer)

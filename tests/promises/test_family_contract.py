@@ -19,7 +19,8 @@ from headstart.models.loading.load import load
 
 SPEC = HeadSpec("sequence-classification", 3, ("no", "maybe", "yes"))
 EVERY_FAMILY = pytest.mark.parametrize("family", tiny.FAMILIES)
-LEFT_PADDED = pytest.mark.parametrize("family", ["roberta", "xlm-roberta", "modernbert", "mpnet", "deberta-v2", "xlnet", "transfo-xl"])
+LEFT_PADDED = pytest.mark.parametrize("family", ["roberta", "xlm-roberta", "modernbert", "mpnet", "deberta-v2", "xlnet",
+                                                 "transfo-xl"])
 PAIRS = list(zip(tiny.texts(9, seed=1), tiny.texts(9, seed=2), strict=True))
 
 
@@ -89,7 +90,8 @@ def test_plain_transformers_gives_the_same_answers(family):
     inputs = {"input_ids": [feature.ids for feature in model_features]}
     if "token_type_ids" in tokenizer.hf_tokenizer.model_input_names:
         inputs["token_type_ids"] = [feature.types for feature in model_features]
-    inputs = tokenizer.hf_tokenizer.pad(inputs, return_tensors="pt")  # on the side that its tokenizer says: XLNet and Llama left
+    # on the side that its tokenizer says: XLNet and Llama left
+    inputs = tokenizer.hf_tokenizer.pad(inputs, return_tensors="pt")
     with torch.inference_mode():
         plain_logits = plain(family)(**inputs).logits
     assert close(plain_logits, answers(family, packed=False)) and close(plain_logits, answers(family, packed=True))
@@ -101,7 +103,8 @@ def test_pieces_are_laid_out_as_the_librarys_own_tokenizer_does(family, tmp_path
     loaded = load(str(folder(family)), SPEC, seed=0)
     loaded.save(tmp_path)
     tokenizer, plain_tokenizer = loaded.tokenizer, transformers.AutoTokenizer.from_pretrained(tmp_path)
-    if family == "ctrl":  # its files cannot say it: plain transformers closes nothing, which changes no answer about one text
+    # its files cannot say it: plain transformers closes nothing, which changes no answer about one text
+    if family == "ctrl":
         plain_tokenizer.special_tokens_pattern, plain_tokenizer.eos_token = "eos", plain_tokenizer.unk_token
     for first, second in PAIRS[:4]:
         single, pair = plain_tokenizer(first), plain_tokenizer(first, second)
@@ -110,7 +113,8 @@ def test_pieces_are_laid_out_as_the_librarys_own_tokenizer_does(family, tmp_path
         assert ids == pair["input_ids"]
         if "token_type_ids" in pair:
             assert types == pair["token_type_ids"]
-        assert len(ids) == sum(len(tokenizer.tokenize(text).ids) for text in (first, second)) + tokenizer.max_length - tokenizer.max_content_length(2)
+        assert len(ids) == sum(len(tokenizer.tokenize(text).ids)
+                               for text in (first, second)) + tokenizer.max_length - tokenizer.max_content_length(2)
 
 
 @EVERY_FAMILY
@@ -142,7 +146,8 @@ def gradients(family: str, *, packed: bool) -> dict[str, torch.Tensor]:
     loaded.module.zero_grad()
     logits = loaded.forward(batch(family, packed=packed))["logits"]
     torch.nn.functional.cross_entropy(logits, torch.arange(len(logits)) % 3).backward()
-    weight_gradients = {name: weight.grad.clone() for name, weight in loaded.module.named_parameters() if weight.grad is not None}
+    weight_gradients = {name: weight.grad.clone() for name, weight in loaded.module.named_parameters()
+                        if weight.grad is not None}
     loaded.module.zero_grad()
     return weight_gradients
 
@@ -230,7 +235,8 @@ def test_depth_groups_hold_every_weight_once_from_embeddings_to_head(family):
     names = [name for _, members in groups for name in members]
     assert sorted(names) == sorted(name for name, _ in loaded.module.named_parameters())
     assert groups[0][0] == "embeddings" and groups[-1][0] == "head"
-    assert len(groups) == (1 if family == "albert" else loaded.info.layers) + 2 and all(members for _, members in groups)
+    assert len(groups) == (1 if family == "albert" else loaded.info.layers) + 2 and all(members
+                                                                                        for _, members in groups)
 
 
 @EVERY_FAMILY
@@ -240,7 +246,8 @@ def test_pooled_states_are_the_mean_of_real_tokens_whatever_the_layout(family):
         packed, padded = (loaded.pooled(batch(family, packed=choice)) for choice in (True, False))
         feature = features(family)[3]
         single = loaded.module.base_model(input_ids=torch.tensor([feature.ids]), **(
-            {"token_type_ids": torch.tensor([feature.types])} if family in ("bert", "electra", "albert", "xlnet") else {}))[0].mean(1)
+            {"token_type_ids": torch.tensor([feature.types])} if family in ("bert", "electra", "albert", "xlnet")
+            else {}))[0].mean(1)
     assert packed.shape == (len(PAIRS), loaded.info.width)
     assert close(packed, padded) and close(single[0], packed[3])
 
@@ -266,7 +273,8 @@ def test_modernbert_pools_as_its_config_says():
     loaded.module.eval()
     plain_model = transformers.AutoModelForSequenceClassification.from_pretrained(path).eval()
     model_features = features("modernbert")
-    inputs = loaded.tokenizer.hf_tokenizer.pad({"input_ids": [feature.ids for feature in model_features]}, return_tensors="pt")
+    inputs = loaded.tokenizer.hf_tokenizer.pad({"input_ids": [feature.ids for feature in model_features]},
+                                               return_tensors="pt")
     with torch.inference_mode():
         logits = plain_model(**inputs).logits
         for packed in (True, False):

@@ -12,16 +12,22 @@ from binding_names import refused_in
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "headstart"
-FLOORS = [{"errors", "version"}, {"files", "progress"}, {"settings"}, {"contract"}, {"text"}, {"data", "metrics", "search", "baselines"},
+FLOORS = [{"errors", "version"}, {"files", "progress"}, {"settings"}, {"contract"}, {"text"},
+          {"data", "metrics", "search", "baselines"},
           {"tasks", "models"}, {"generation", "training"}, {"preparation", "inspection", "artifacts"}, {"prediction"},
-          {"evaluation"}, {"reports"}, {"runs", "tracking"}, {"tuning"}, {"retrieval"}, {"api"}, {"serving"}, {"cli"}, {"__main__"}]
+          {"evaluation"}, {"reports"}, {"runs", "tracking"}, {"tuning"}, {"retrieval"}, {"api"}, {"serving"}, {"cli"},
+          {"__main__"}]
 # (from, to, why): the only imports of our own that may stand inside a function.
 LAZY_IMPORTS: list[tuple[str, str, str]] = [
-    ("cli\\.", "", "start-up: `--help` of every command comes in 0.3 s, so a command imports what it runs only when it runs"),
-    ("api\\.", "", "what needs no model (`headstart check`) loads no torch, and the first `headstart.load` loads only what loading needs"),
-    ("tasks\\.", "(metrics|baselines|search|tasks)\\.", "numpy, scikit-learn and scipy come with them; `--help` lists every task's settings"),
+    ("cli\\.", "", "start-up: `--help` of every command comes in 0.3 s, so a command imports what it runs only when it "
+                   "runs"),
+    ("api\\.", "", "what needs no model (`headstart check`) loads no torch, and the first `headstart.load` loads only "
+                   "what loading needs"),
+    ("tasks\\.", "(metrics|baselines|search|tasks)\\.", "numpy, scikit-learn and scipy come with them; `--help` lists "
+                                                        "every task's settings"),
     ("serving\\.serve", "serving\\.qa_app", "fastapi is an extra; what is missing is said in words first"),
-    ("models\\.", "models\\.(register|transfo_xl|heads\\.custom_heads)", "classes of our own import transformers' modelling code, 1 s; most models need none"),
+    ("models\\.", "models\\.(register|transfo_xl|heads\\.custom_heads)",
+     "classes of our own import transformers' modelling code, 1 s; most models need none"),
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -38,7 +44,9 @@ def module_of(path: Path) -> str:
 
 
 def imported(path: Path, tree: ast.AST) -> list[tuple[str, int]]:
-    """(module, line) of every import of our own in a tree of this file: absolute, relative, and by importlib with a plain text."""
+    """(module, line) of every import of our own in a tree of this file: absolute, relative, and by importlib with a
+    plain text.
+    """
     here = module_of(path) if path.stem != "__init__" else module_of(path) + ".__init__"
     imports = []
     for node in ast.walk(tree):
@@ -69,7 +77,8 @@ def test_imports_go_down_and_never_sideways(path):
 
 
 def test_no_files_import_each_other_in_a_circle():
-    arrows = {module: {name for name, _ in imported(path, ast.parse(path.read_text(encoding="utf-8"))) if name in MODULES and name != module}
+    arrows = {module: {name for name, _ in imported(path, ast.parse(path.read_text(encoding="utf-8")))
+                       if name in MODULES and name != module}
               for module, path in MODULES.items() if module != "headstart"}
     done: set[str] = set()
 
@@ -92,7 +101,8 @@ def test_private_names_stay_in_their_folder(path):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("headstart"):
             for alias in node.names:
                 if alias.name.startswith("_") and not alias.name.startswith("__"):
-                    assert (node.module or "") in (here, module_of(path)), f"{path}:{node.lineno} imports {alias.name} of {node.module}"
+                    assert (node.module or "") in (
+                        here, module_of(path)), f"{path}:{node.lineno} imports {alias.name} of {node.module}"
 
 
 def hidden_imports(path: Path) -> list[tuple[str, int]]:
@@ -142,11 +152,13 @@ def test_everything_public_has_a_docstring(path):
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
     for node in [*tree.body, *(inside for held in classes for inside in held.body)]:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
-            overload = isinstance(node, ast.FunctionDef) and any("overload" in ast.dump(one) for one in node.decorator_list)
+            overload = isinstance(node, ast.FunctionDef) and any("overload" in ast.dump(one)
+                                                                 for one in node.decorator_list)
             assert overload or ast.get_docstring(node), f"{path}:{node.lineno} {node.name} has no docstring"
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if room(module_of(path)) in ("contract", "tasks", "errors", "settings", "text")],
+@pytest.mark.parametrize("path", [path for path in FILES
+                                  if room(module_of(path)) in ("contract", "tasks", "errors", "settings", "text")],
                          ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_tasks_and_the_contract_import_no_torch_at_module_level(path):
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
@@ -170,7 +182,8 @@ def test_the_project_names_no_machine_of_ours():
 
     if not (ROOT / ".git").exists():
         pytest.skip("not a checkout")
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True,
+                            check=True).stdout.split("\n")
     for name in filter(None, listed):
         path = ROOT / name
         if path.suffix in (".py", ".md", ".toml", ".txt", ".yml", "") and path.is_file():

@@ -45,7 +45,8 @@ def test_scores_have_value_interval_and_signature(trained_run):
             assert set(score) >= {"value", "low", "high", "n", "signature", "higher_is_better"}
             if score["value"] is not None and score["low"] is not None:
                 assert score["low"] <= score["high"]
-    assert set(scores["baselines"]) == {"majority", "tf-idf + logistic regression", "frozen encoder + logistic regression"}
+    assert set(scores["baselines"]) == {"majority", "tf-idf + logistic regression",
+                                        "frozen encoder + logistic regression"}
     assert scores["best"]["score"] == "macro_f1"
     assert scores["test"]["accuracy"]["value"] > 0.8  # the label follows from one word
 
@@ -113,7 +114,8 @@ def test_a_killed_run_resumes_to_the_same_weights(tiny_bert, headstart, tmp_path
     assert not (cut_run / "report.html").exists()
     assert headstart("resume", cut_run, "--quiet")[0] == 0
     assert weights_hash(cut_run) == weights_hash(tmp_path / "whole")
-    assert json.loads((cut_run / "scores.json").read_text())["dev"] == json.loads((tmp_path / "whole" / "scores.json").read_text())["dev"]
+    assert json.loads((cut_run / "scores.json").read_text())["dev"] == json.loads((tmp_path / "whole"
+                                                                                   / "scores.json").read_text())["dev"]
 
 
 def wait_for(is_ready, process, seconds=60):
@@ -125,11 +127,12 @@ def wait_for(is_ready, process, seconds=60):
 
 def test_a_polite_signal_saves_and_exits_75(tiny_bert, headstart, tmp_path):
     path = write_csv(tmp_path / "reviews.csv", review_rows())
-    flags = ["--model", str(tiny_bert), "--epochs", "40", "--batch-size", "8", "--set", "evaluation.resamples=0", "--set",
-             "evaluation.baselines=false"]
+    flags = ["--model", str(tiny_bert), "--epochs", "40", "--batch-size", "8", "--set", "evaluation.resamples=0",
+             "--set", "evaluation.baselines=false"]
     command = [sys.executable, "-m", "headstart", "finetune", str(path), "--to", str(tmp_path / "cut"), *flags]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    wait_for(lambda: (tmp_path / "cut" / "log.jsonl").exists() and '"step"' in (tmp_path / "cut" / "log.jsonl").read_text(), process)
+    wait_for(lambda: (tmp_path / "cut" / "log.jsonl").exists()
+             and '"event": "step"' in (tmp_path / "cut" / "log.jsonl").read_text(), process)
     process.send_signal(signal.SIGTERM)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 75, stderr
@@ -143,8 +146,8 @@ def test_a_polite_signal_saves_and_exits_75(tiny_bert, headstart, tmp_path):
 def test_resume_passes_over_a_damaged_checkpoint(tiny_bert, headstart, tmp_path, reviews, monkeypatch):
     from headstart.training import loop
 
-    flags = ["--model", tiny_bert, "--epochs", "4", "--batch-size", "16", "--quiet", "--set", "training.save_every=2", "--set",
-             "training.keep_last=3", "--set", "evaluation.resamples=0", "--set", "evaluation.baselines=false"]
+    flags = ["--model", tiny_bert, "--epochs", "4", "--batch-size", "16", "--quiet", "--set", "training.save_every=2",
+             "--set", "training.keep_last=3", "--set", "evaluation.resamples=0", "--set", "evaluation.baselines=false"]
     assert headstart("finetune", reviews, "--to", tmp_path / "whole", *flags)[0] == 0
     original = loop.train_step
 
@@ -190,7 +193,8 @@ def test_overwrite_replaces_a_run(tiny_bert, headstart, tmp_path, reviews):
     folder = tmp_path / "run"
     assert headstart("finetune", reviews, "--model", tiny_bert, "--to", folder, "--quiet", *QUICK_FLAGS)[0] == 0
     weights_before = weights_hash(folder)
-    assert headstart("finetune", reviews, "--model", tiny_bert, "--to", folder, "--quiet", "--overwrite", "--seed", "3", *QUICK_FLAGS)[0] == 0
+    assert headstart("finetune", reviews, "--model", tiny_bert, "--to", folder, "--quiet", "--overwrite", "--seed", "3",
+                     *QUICK_FLAGS)[0] == 0
     assert weights_hash(folder) != weights_before
 
 
@@ -205,7 +209,8 @@ def test_changed_data_is_not_resumed(tiny_bert, headstart, tmp_path, reviews, mo
     from headstart.training import loop
 
     original = loop.train_step
-    monkeypatch.setattr(loop, "train_step", lambda state, *arguments, **options: original(state, *arguments, **options) if state.step < 3 else 1 / 0)
+    monkeypatch.setattr(loop, "train_step", lambda state, *arguments,
+                        **options: original(state, *arguments, **options) if state.step < 3 else 1 / 0)
     assert headstart("finetune", reviews, "--model", tiny_bert, "--to", tmp_path / "run", *QUICK_FLAGS)[0] == 70
     monkeypatch.undo()
     with reviews.open("a") as file:
@@ -256,30 +261,35 @@ def test_a_full_disk_ends_with_74_and_keeps_the_last_checkpoint(tiny_bert, heads
 
 def test_faulty_data_leaves_a_folder_that_can_be_used_again(tiny_bert, headstart, tmp_path):
     path = tmp_path / "bad.csv"
-    path.write_text("text,label\na fine day,good\nno label here\n" + "".join(f"{text},{label}\n" for text, label in review_rows(30)))
+    path.write_text("text,label\na fine day,good\nno label here\n"
+                    + "".join(f"{text},{label}\n" for text, label in review_rows(30)))
     code, _, stderr = headstart("finetune", path, "--model", tiny_bert, "--to", tmp_path / "run", *QUICK_FLAGS)
     assert code == 65 and "bad.csv:3:14 [E104]" in stderr
     assert (tmp_path / "run" / "data_errors.jsonl").exists()
-    code, _, stderr = headstart("finetune", path, "--model", tiny_bert, "--to", tmp_path / "run", "--bad-rows", "skip", *QUICK_FLAGS)
+    code, _, stderr = headstart("finetune", path, "--model", tiny_bert, "--to", tmp_path / "run", "--bad-rows", "skip",
+                                *QUICK_FLAGS)
     assert code == 0 and "skipped 1 row" in stderr
 
 
 def test_the_best_checkpoints_are_kept_and_scored_as_a_table(reviews, tiny_bert, tmp_path, headstart):
-    code, _, stderr = headstart("finetune", reviews, "--model", tiny_bert, "--to", tmp_path / "run", *QUICK_FLAGS[2:], "--epochs", 6, "--learning-rate", "2e-3",
-                                "--set", "training.keep_best=3")
+    code, _, stderr = headstart("finetune", reviews, "--model", tiny_bert, "--to", tmp_path / "run", *QUICK_FLAGS[2:],
+                                "--epochs", 6, "--learning-rate", "2e-3", "--set", "training.keep_best=3")
     assert code == 0, stderr
     log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     score_by_step = {event["step"]: event["scores"]["macro_f1"] for event in log if event["event"] == "evaluation"}
     best_steps = sorted(score_by_step, key=lambda step: (-score_by_step[step], step))[:3]
     saved_steps = {int(path.name.split("-")[1]) for path in (tmp_path / "run" / "checkpoints").iterdir()}
     assert set(best_steps) <= saved_steps and saved_steps <= {*best_steps, max(score_by_step)}
-    code, stdout, stderr = headstart("evaluate", tmp_path / "run", reviews, "--all-checkpoints", "--json", "--set", "evaluation.resamples=0")
+    code, stdout, stderr = headstart("evaluate", tmp_path / "run", reviews, "--all-checkpoints", "--json", "--set",
+                                     "evaluation.resamples=0")
     rows = json.loads(stdout)["checkpoints"]
     assert code == 0 and [row["step"] for row in rows] == sorted(saved_steps), stderr
-    code, stdout_of_best, _ = headstart("evaluate", tmp_path / "run", reviews, "--json", "--set", "evaluation.resamples=0")
+    code, stdout_of_best, _ = headstart("evaluate", tmp_path / "run", reviews, "--json", "--set",
+                                        "evaluation.resamples=0")
     best_row = next(row for row in rows if row["step"] == best_steps[0])
     assert best_row["scores"] == json.loads(stdout_of_best)["scores"]["test"]
-    code, stdout, _ = headstart("evaluate", tmp_path / "run", reviews, "--all-checkpoints", "--set", "evaluation.resamples=0")
+    code, stdout, _ = headstart("evaluate", tmp_path / "run", reviews, "--all-checkpoints", "--set",
+                                "evaluation.resamples=0")
     assert stdout.splitlines()[0].split()[:2] == ["step", "macro_f1"] and len(stdout.splitlines()) == 1 + len(rows)
     code, _, stderr = headstart("evaluate", tmp_path / "run" / "model", reviews, "--all-checkpoints")
     assert code == 66 and "has no checkpoints" in stderr
@@ -291,6 +301,7 @@ def test_bars_of_negative_numbers_go_left_of_zero():
     from headstart.reports.figures import bars
 
     markup = bars({"labels": ["a", "b", "c"], "series": {"start": [-3.0, 1.0, None]}, "unit": "score"}, "scores")
-    assert re.findall(r"--m:([\d.]+);--w:([\d.]+)", markup) == [("0.0000", "0.7500"), ("0.7500", "0.2500"), ("0.7500", "0.0000")]
+    assert re.findall(r"--m:([\d.]+);--w:([\d.]+)", markup) == [("0.0000", "0.7500"), ("0.7500", "0.2500"),
+                                                                ("0.7500", "0.0000")]
     plain = bars({"labels": ["a", "b"], "series": {"share": [2.0, 1.0]}, "unit": "share"}, "shares")
     assert re.findall(r"--m:([\d.]+);--w:([\d.]+)", plain) == [("0.0000", "1.0000"), ("0.0000", "0.5000")]

@@ -13,14 +13,15 @@ from conftest import review_rows, write_csv
 pytestmark = pytest.mark.slow
 ROWS = 1_000_000
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync", "--hide-scrollbars")
+FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+         "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars")
 
 
 def finetuned_run(folder):
     model = tiny.model_folder("bert", folder / "bert")
     data = write_csv(folder / "reviews.csv", review_rows())
-    subprocess.run([sys.executable, "-m", "headstart", "finetune", str(data), "--model", str(model), "--to", str(folder / "run"), "--epochs", "2",
+    subprocess.run([sys.executable, "-m", "headstart", "finetune", str(data), "--model", str(model), "--to",
+                    str(folder / "run"), "--epochs", "2",
                     "--set", "evaluation.resamples=20", "--quiet"], check=True, stdout=subprocess.DEVNULL)
     return folder / "run"
 
@@ -31,8 +32,8 @@ def test_a_million_rows_are_predicted_in_order_in_little_memory(tmp_path):
         file.write("id,text\n")
         file.writelines(f"{index},the roses {index % 977}\n" for index in range(ROWS))
     peak_before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    subprocess.run([sys.executable, "-m", "headstart", "predict", str(run), str(tmp_path / "many.csv"), "--text", "text", "--to",
-                    str(tmp_path / "answers.jsonl"), "--quiet"], check=True)
+    subprocess.run([sys.executable, "-m", "headstart", "predict", str(run), str(tmp_path / "many.csv"), "--text",
+                    "text", "--to", str(tmp_path / "answers.jsonl"), "--quiet"], check=True)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     with (tmp_path / "answers.jsonl").open(encoding="utf-8") as file:
         assert [int(json.loads(line)["id"]) for line in file] == list(range(ROWS))
@@ -44,13 +45,16 @@ def test_a_million_rows_are_predicted_in_order_in_little_memory(tmp_path):
 def test_the_report_opens_in_a_browser(tmp_path):
     run = finetuned_run(tmp_path)
     profile = f"--user-data-dir={tmp_path / 'profile'}"
-    process = subprocess.run([CHROMIUM, *FLAGS, profile, "--enable-logging=stderr", "--dump-dom", f"file://{run / 'report.html'}"],
+    process = subprocess.run([CHROMIUM, *FLAGS, profile, "--enable-logging=stderr", "--dump-dom",
+                              f"file://{run / 'report.html'}"],
                              capture_output=True, text=True, timeout=120, check=True)
     scores = json.loads((run / "scores.json").read_text())
     assert f"{scores['test']['macro_f1']['value']:.4f}" in process.stdout and "confusion" in process.stdout.lower()
-    assert "Uncaught" not in process.stderr and "http://" not in process.stdout.replace("http://www.w3.org", "") and "https://" not in process.stdout
+    assert "Uncaught" not in process.stderr and "http://" not in process.stdout.replace(
+        "http://www.w3.org", "") and "https://" not in process.stdout
     picture = tmp_path / "report.png"
-    subprocess.run([CHROMIUM, *FLAGS, profile, f"--screenshot={picture}", "--window-size=1200,2000", f"file://{run / 'report.html'}"],
+    subprocess.run([CHROMIUM, *FLAGS, profile, f"--screenshot={picture}", "--window-size=1200,2000",
+                    f"file://{run / 'report.html'}"],
                    capture_output=True, timeout=120, check=True)
     assert picture.stat().st_size > 20_000
 

@@ -38,36 +38,46 @@ SAMPLES = {
     "regression": Sample([{"text": text, "target": len(text) / 7} for text in TEXTS], {"text": "x", "target": "3,5"},
                          {"long_texts": "windows", "overlap": 4}),
     "multilabel-classification": Sample(
-        [{"text": text, "labels": ["short", "loud", "old"][index % 3:][:index % 4]} for index, text in enumerate(TEXTS)],
+        [{"text": text, "labels": ["short", "loud", "old"][index % 3:][:index % 4]}
+         for index, text in enumerate(TEXTS)],
         {"text": "x", "labels": {"a": 1}}, {"long_texts": "windows", "overlap": 4}),
     "token-tagging": Sample(
-        [{"tokens": text.split(), "tags": ["B-thing" if word in ("green", "broken") else "I-thing" if word[:5] in ("apple", "cards", "card")
+        [{"tokens": text.split(), "tags": ["B-thing" if word in ("green", "broken") else "I-thing"
+                                           if word[:5] in ("apple", "cards", "card")
                                            else "O" for word in text.split()]} for text in TEXTS],
         {"tokens": ["a", "b"], "tags": ["O"]}, {"overlap": 4}),
     "question-answering": Sample(
-        [{"question": question, "passage": passage, "answer": answer, "start": start} for passage in PASSAGES for question, answer, start in (
+        [{"question": question, "passage": passage, "answer": answer, "start": start} for passage in PASSAGES
+         for question, answer, start in (
             ("Who counts?", "Every teacher", passage.index("Every teacher")), ("Why?", "", None),
             ("What?", ["seven green apples", "apples"], [passage.index("seven green"), passage.index("apples")]))],
         {"question": "Who?", "passage": "The river bank.", "answer": "a doctor", "start": 0}, {"overlap": 4}),
     "multiple-choice": Sample(
-        [{"context": text, "choices": [TEXTS[index - 1], TEXTS[index - 2], "The roses."][:2 + index % 2], "answer": index % 2}
+        [{"context": text, "choices": [TEXTS[index - 1], TEXTS[index - 2], "The roses."][:2 + index % 2],
+          "answer": index % 2}
          for index, text in enumerate(TEXTS)],
         {"context": "The river bank.", "choices": ["one"], "answer": 0}),
     "retrieval": Sample(
-        [{"question": text, "passage": TEXTS[index - 1], "negatives": [TEXTS[index - 2]]} for index, text in enumerate(TEXTS)],
+        [{"question": text, "passage": TEXTS[index - 1], "negatives": [TEXTS[index - 2]]}
+         for index, text in enumerate(TEXTS)],
         {"question": "Who?", "passage": ""}),
-    "masked-language-model": Sample([{"text": text.replace("the", "[MASK]", 1)} for text in TEXTS], {"text": ""}, {"group_texts": False}),
+    "masked-language-model": Sample([{"text": text.replace("the", "[MASK]", 1)} for text in TEXTS], {"text": ""},
+                                    {"group_texts": False}),
     "language-model": Sample([{"text": text} for text in TEXTS], {"text": " "}, {"overlap": 0.4}),
     "long-answer": Sample(
-        [{"question": text, "passages": [TEXTS[index - 1], TEXTS[index - 2]][:1 + index % 2], "answer": TEXTS[index - 1][:20]}
+        [{"question": text, "passages": [TEXTS[index - 1], TEXTS[index - 2]][:1 + index % 2],
+          "answer": TEXTS[index - 1][:20]}
          for index, text in enumerate(TEXTS)],
         {"question": "?", "passages": ["x"], "answer": "y"}),
     "summarization": Sample([{"source": text, "target": text[:20]} for text in TEXTS], {"source": " ", "target": "x"}),
     "translation": Sample([{"source": text, "target": text.upper()} for text in TEXTS], {"source": " ", "target": "x"}),
-    "text-to-text": Sample([{"source": text, "target": [text[:20], text[:10]]} for text in TEXTS], {"source": "", "target": "x"}),
-    "next-sentence": Sample([{"text": text, "pair": TEXTS[index - 1]} for index, text in enumerate(TEXTS)], {"text": "", "pair": "x"}),
+    "text-to-text": Sample([{"source": text, "target": [text[:20], text[:10]]} for text in TEXTS],
+                           {"source": "", "target": "x"}),
+    "next-sentence": Sample([{"text": text, "pair": TEXTS[index - 1]} for index, text in enumerate(TEXTS)],
+                            {"text": "", "pair": "x"}),
     "replaced-token-detection": Sample([{"text": text} for text in TEXTS], {"text": " "}),
-    "bert-pretraining": Sample([{"text": text.replace("the", "[MASK]", 1), "pair": TEXTS[index - 1]} for index, text in enumerate(TEXTS)],
+    "bert-pretraining": Sample([{"text": text.replace("the", "[MASK]", 1), "pair": TEXTS[index - 1]}
+                                for index, text in enumerate(TEXTS)],
                                {"text": "x", "pair": " "}),
 }
 EVERY_TASK = pytest.mark.parametrize("name", tasks.names())
@@ -160,7 +170,8 @@ def test_a_long_text_loses_nothing_silently(name, folder):
     for example in examples:
         kept_tokens = sum(len(feature) for feature in truncating_task.encode(example, short_tokenizer))
         all_tokens = sum(len(feature) for feature in truncating_task.encode(example, model.tokenizer))
-        assert all_tokens - kept_tokens == max(feature.truncated_tokens for feature in truncating_task.encode(example, short_tokenizer))
+        assert all_tokens - kept_tokens == max(feature.truncated_tokens
+                                               for feature in truncating_task.encode(example, short_tokenizer))
 
 
 @EVERY_TASK
@@ -192,7 +203,8 @@ def test_what_was_learned_survives_json(name, folder):
     import json
 
     task, _, _ = prepared_task(name, folder)
-    settings = json.loads(json.dumps({"task": name, "task_settings": vars(task.settings), "learned": task.learned.json()}))
+    settings = json.loads(json.dumps({"task": name, "task_settings": vars(task.settings),
+                                      "learned": task.learned.json()}))
     assert task_from_metadata(settings) == task
     assert Learned.from_json(task.learned.json()) == task.learned
 
@@ -203,7 +215,8 @@ def test_features_are_stored_without_loss(name, folder):
     stored = Features.encode(task, examples, model.tokenizer, seed=0)
     rngs = ExampleRandom("0:0")
     for index, example in enumerate(task.compose(examples, model.tokenizer, Random("0:compose:0"))):
-        for position, feature in zip(stored.for_example(index), task.encode(example, model.tokenizer, rngs.for_example(example)), strict=True):
+        for position, feature in zip(stored.for_example(index),
+                                     task.encode(example, model.tokenizer, rngs.for_example(example)), strict=True):
             stored_feature: Feature = stored[position]
             assert list(stored_feature.ids) == list(feature.ids) and list(stored_feature.types) == list(feature.types)
             assert dict(stored_feature.targets) == dict(feature.targets) and stored_feature.weight == feature.weight
@@ -251,7 +264,8 @@ def test_its_own_columns_are_detected(name):
         with pytest.raises(UserError, match="Several tasks"):
             tasks.detect(columns, "rows.csv")
         return
-    if name in ("next-sentence", "bert-pretraining", "replaced-token-detection", "summarization", "translation"):  # texts alone are no sign of them
+    # texts alone are no sign of them
+    if name in ("next-sentence", "bert-pretraining", "replaced-token-detection", "summarization", "translation"):
         assert tasks.find(name).detect(columns) is None
         return
     task, detection = tasks.detect(columns, "rows.csv")
@@ -267,5 +281,6 @@ def test_baselines_answer_in_the_tasks_own_form(name, folder):
         inputs = states if baseline.needs_states else features if baseline.needs_features else None
         fitted = baseline.fit(examples, inputs, 0)
         predictions = fitted.predict(examples, inputs)
-        assert [set(prediction.values) for prediction in predictions] == [set(answers(task, model, examples[:1])[0])] * len(examples)
+        assert [set(prediction.values) for prediction in predictions] == [set(answers(task, model,
+                                                                                      examples[:1])[0])] * len(examples)
         assert fitted.size_bytes > 0

@@ -1,4 +1,6 @@
-"""The report scores the words of wrong predictions: they add up, they are escaped, every kind of task has them, decoders say why not."""
+"""The report scores the words of wrong predictions: they add up, they are escaped, every kind of task has them,
+decoders say why not.
+"""
 
 import html
 import json
@@ -30,7 +32,8 @@ def rows(task: str) -> str:
         elif task == "pair":
             lines.append(line(text=text, pair=f"<i>{noun}</i> {number}", label="xyz"[random.integers(3)]))
         elif task == "token-tagging":
-            lines.append(line(tokens=["the", noun, "<b>", *text.split()], tags=["O", f"B-{'XY'[random.integers(2)]}", "O", *["O"] * len(text.split())]))
+            lines.append(line(tokens=["the", noun, "<b>", *text.split()],
+                              tags=["O", f"B-{'XY'[random.integers(2)]}", "O", *["O"] * len(text.split())]))
         else:
             lines.append(line(question="what <b>?", passage=f"He counts the {noun} in 1984. {text}", answer=[noun]))
     return "".join(lines)
@@ -42,7 +45,8 @@ def test_the_report_shows_the_words_of_wrong_answers(task, tiny_bert, tmp_path, 
     file.write_text(rows(task), encoding="utf-8")
     options = ["--pair", "pair"] if task == "pair" else []
     name = "text-classification" if task == "pair" else task
-    code, _, stderr = headstart("finetune", file, "--task", name, *options, "--model", tiny_bert, "--to", run, *QUICK_FLAGS, "--learning-rate", "3e-3",
+    code, _, stderr = headstart("finetune", file, "--task", name, *options, "--model", tiny_bert, "--to", run,
+                                *QUICK_FLAGS, "--learning-rate", "3e-3",
                              "--set", "evaluation.explained_errors=3")
     assert code == 0, stderr
     page = (run / "report.html").read_text(encoding="utf-8")
@@ -56,7 +60,8 @@ def test_the_report_shows_the_words_of_wrong_answers(task, tiny_bert, tmp_path, 
         assert max(map(abs, shares)) == 1.0 and 'class="note"' in item
         read = html.unescape(re.sub(r"<[^>]+>", "", re.search(r"<p>(.*?)</p>", item, re.S).group(1)))
         assert all(any(part.strip() in text for text in file_texts) for part in read.split("\n")), read
-        output, missed = (float(re.search(rf"<b>{words}</b> (-?[\d.]+)", item).group(1)) for words in ("output", "attribution error"))
+        output, missed = (float(re.search(rf"<b>{words}</b> (-?[\d.]+)", item).group(1))
+                          for words in ("output", "attribution error"))
         assert abs(missed) <= 0.05 * max(1, abs(output)), "the words do not add up"
     assert "<b>the" not in figure and "<script" not in figure
 
@@ -64,14 +69,16 @@ def test_the_report_shows_the_words_of_wrong_answers(task, tiny_bert, tmp_path, 
 def test_no_words_are_scored_when_none_are_asked_for(tiny_bert, tmp_path, headstart):
     file, run = tmp_path / "rows.jsonl", tmp_path / "run"
     file.write_text(rows("text-classification"), encoding="utf-8")
-    assert headstart("finetune", file, "--model", tiny_bert, "--to", run, *QUICK_FLAGS, "--set", "evaluation.explained_errors=0")[0] == 0
+    assert headstart("finetune", file, "--model", tiny_bert, "--to", run, *QUICK_FLAGS, "--set",
+                     "evaluation.explained_errors=0")[0] == 0
     assert 'id="reasons"' not in (run / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_decoder_says_that_its_words_are_not_scored(tmp_path, headstart):
     file, run = tmp_path / "rows.jsonl", tmp_path / "run"
     file.write_text(rows("text-classification"), encoding="utf-8")
-    assert headstart("finetune", file, "--model", tiny.model_folder("gpt2", tmp_path / "gpt2"), "--to", run, *QUICK_FLAGS)[0] == 0
+    assert headstart("finetune", file, "--model", tiny.model_folder("gpt2", tmp_path / "gpt2"), "--to", run,
+                     *QUICK_FLAGS)[0] == 0
     assert "Computed only for encoders" in (run / "report.html").read_text(encoding="utf-8")
 
 
@@ -83,7 +90,8 @@ def test_words_are_scored_as_captum_scores_them(tmp_path, captum):
     folder = tiny.model_folder("bert", tmp_path / "m", "token-classification", ["O", "B-X", "I-X"], seed=4)
     model = load(str(folder), None, seed=0)
     text = "The gardener waters the roses."
-    attribution = explain_error(model, ErrorToExplain(0, text, None, "", "", position_columns=((text.index("roses"), 1),)))
+    attribution = explain_error(model, ErrorToExplain(0, text, None, "", "",
+                                                      position_columns=((text.index("roses"), 1),)))
     reference = transformers.AutoModelForTokenClassification.from_pretrained(folder).eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     inputs = tokenizer(text, return_tensors="pt", return_offsets_mapping=True)
@@ -96,9 +104,11 @@ def test_words_are_scored_as_captum_scores_them(tmp_path, captum):
     def output(points):
         return reference(inputs_embeds=points).logits[:, position, 1]
 
-    shares = captum.IntegratedGradients(output).attribute(table(inputs["input_ids"]), table(origin), n_steps=200, method="gausslegendre")
+    shares = captum.IntegratedGradients(output).attribute(table(inputs["input_ids"]), table(origin), n_steps=200,
+                                                          method="gausslegendre")
     expected = shares.sum(dim=-1)[0]
     for word, score in attribution.words:
-        expected_score = sum(float(expected[index].detach()) for index, (begin, end) in enumerate(offsets) if end > begin and word.begin <= begin < word.end)
+        expected_score = sum(float(expected[index].detach()) for index, (begin, end) in enumerate(offsets)
+                             if end > begin and word.begin <= begin < word.end)
         assert score == pytest.approx(expected_score, abs=1e-3)
     assert abs(attribution.error) < 1e-2

@@ -35,8 +35,10 @@ def test_a_folder_is_read_in_order_and_all_below_it(tmp_path):
     (tmp_path / ".hidden.txt").write_text("Never.", encoding="utf-8")
     (tmp_path / "picture.png").write_bytes(b"\x89PNG")
     loaded, report = load_all(tmp_path)
-    assert list(loaded) == ["a.txt", "c.html", "d.txt.gz", "e.jsonl#x", "b/notes.md"]  # a folder's files before the folders in it
-    assert loaded["d.txt.gz"].text == "Packed words." and loaded["e.jsonl#x"].title == "Tea" and loaded["b/notes.md"].title == "Care"
+    # a folder's files before the folders in it
+    assert list(loaded) == ["a.txt", "c.html", "d.txt.gz", "e.jsonl#x", "b/notes.md"]
+    assert loaded["d.txt.gz"].text == "Packed words." and loaded["e.jsonl#x"].title == "Tea" and loaded[
+        "b/notes.md"].title == "Care"
     assert report.reason_counts == {"of another kind": 1} and report.skipped[0][0] == "picture.png"
     assert "skipped 1" in "\n".join(report.lines())
 
@@ -45,7 +47,8 @@ def test_a_page_is_its_words_without_scripts(tmp_path):
     (tmp_path / "tea.html").write_text(PAGE, encoding="utf-8")
     (page,) = load_documents(str(tmp_path / "tea.html"))
     assert page.title == "Tea & cake" and "never" not in page.text and "Café tea is old, it is good." in page.text
-    assert [(page.text[begin:begin + 3], name) for begin, name in page.sections] == [("Tea", "Tea"), ("Gre", "Tea > Green tea")]
+    assert [(page.text[begin:begin + 3], name) for begin, name in page.sections] == [("Tea", "Tea"),
+                                                                                     ("Gre", "Tea > Green tea")]
     assert [passage.section for passage in chunk_document(page)] == ["Tea", "Tea > Green tea"]
 
 
@@ -71,10 +74,12 @@ def test_passages_are_whole_sentences_with_an_overlap():
         assert len(passage.text.split()) <= 50 and passage.begin < following.begin < passage.end < following.end
         assert 0 < len(LONG[following.begin:passage.end].split()) <= 12
     assert passages[0].begin == 0 and passages[-1].end == len(LONG)
-    assert all(passage.end < following.begin for passage, following in zip(*(chunk_document(Document("d", "t", LONG), words=50, overlap=0)[start:] for start in (0, 1)), strict=False))
+    assert all(passage.end < following.begin for passage, following in zip(
+        *(chunk_document(Document("d", "t", LONG), words=50, overlap=0)[start:] for start in (0, 1)), strict=False))
 
 
-@given(st.text(alphabet="ab. \n?!猫。#\"", max_size=400), st.integers(1, 12), st.integers(0, 6), st.lists(st.integers(0, 400), max_size=4))
+@given(st.text(alphabet="ab. \n?!猫。#\"", max_size=400), st.integers(1, 12), st.integers(0, 6),
+       st.lists(st.integers(0, 400), max_size=4))
 def test_every_letter_is_in_a_passage_and_none_is_too_long(text, words, overlap, begins):
     sections = tuple((begin, f"s{begin}") for begin in sorted(set(begins)) if begin < len(text))
     passages = chunk_document(Document("d", "t", text, sections), words=words, overlap=min(overlap, words // 2))
@@ -87,11 +92,13 @@ def test_every_letter_is_in_a_passage_and_none_is_too_long(text, words, overlap,
     assert [passage.end for passage in passages] == sorted(passage.end for passage in passages)
 
 
-@pytest.mark.parametrize("text", ["x" * 2_000_000, "word " * 400_000, "." * 1_000_000 + "a", "a.b" * 500_000, "猫" * 500_000])
+@pytest.mark.parametrize("text", ["x" * 2_000_000, "word " * 400_000, "." * 1_000_000 + "a", "a.b" * 500_000,
+                                  "猫" * 500_000])
 def test_text_without_sentences_is_cut_in_linear_time(text):
     start = time.process_time()
     passages = chunk_document(Document("d", "t", text))
-    assert time.process_time() - start < 20 and "".join(passage.text for passage in chunk_document(Document("d", "t", text), overlap=0)).replace(" ", "") == \
+    assert time.process_time() - start < 20 and "".join(
+        passage.text for passage in chunk_document(Document("d", "t", text), overlap=0)).replace(" ", "") == \
         text.replace(" ", "")
     assert max(len(passage.text) for passage in passages) <= 40 * 100 * STRETCH
 
@@ -106,7 +113,8 @@ def test_files_that_are_not_what_they_seem_are_told_and_left_out(tmp_path):
     (tmp_path / "numbers.csv").write_text("a,b\n1,2\n", encoding="utf-8")
     loaded, report = load_all(tmp_path)
     assert list(loaded) == ["good.txt"]
-    assert report.reason_counts == {"unreadable": 5, "without words": 1} and {source for source, _ in report.skipped} == {
+    assert report.reason_counts == {"unreadable": 5,
+                                    "without words": 1} and {source for source, _ in report.skipped} == {
         "binary.txt", "zeros.txt", "page.txt", "empty.txt", "marks.md", "numbers.csv"}
     with pytest.raises(DataError):
         list(load_documents(str(tmp_path / "binary.txt")))
@@ -146,8 +154,10 @@ def test_a_broken_pdf_is_told_and_left_out(tmp_path):
 def test_rows_are_documents(tmp_path):
     (tmp_path / "rows.csv").write_text("name,head,body\na,Tea,Drink it.\na,Cake,Eat it.\nb,None,\n", encoding="utf-8")
     loaded, report = load_all(tmp_path / "rows.csv", columns={"text": "body", "title": "head", "id": "name"})
-    assert {name: (document.title, document.text) for name, document in loaded.items()} == {"a": ("Tea", "Drink it."), "a#2": ("Cake", "Eat it.")}
-    assert report.renamed_count == 1 and report.reason_counts == {"without words": 1} and "ID#2" in "\n".join(report.lines())
+    assert {name: (document.title, document.text)
+            for name, document in loaded.items()} == {"a": ("Tea", "Drink it."), "a#2": ("Cake", "Eat it.")}
+    assert report.renamed_count == 1 and report.reason_counts == {"without words": 1} and "ID#2" in "\n".join(
+        report.lines())
     with pytest.raises(UserError, match="there is no column"):
         load_all(tmp_path / "rows.csv", columns={"text": "bodi"})
 
@@ -155,7 +165,8 @@ def test_rows_are_documents(tmp_path):
 def test_rows_of_parquet_are_documents(tmp_path):
     arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     parquet.write_table(arrow.table({"id": [7, 8], "passage": ["One.", "Two."]}), tmp_path / "rows.parquet")
-    assert [(document.id, document.text) for document in load_documents(str(tmp_path / "rows.parquet"))] == [("7", "One."), ("8", "Two.")]
+    assert [(document.id, document.text)
+            for document in load_documents(str(tmp_path / "rows.parquet"))] == [("7", "One."), ("8", "Two.")]
 
 
 def test_faulty_rows_stop_or_are_counted(tmp_path):
@@ -163,7 +174,8 @@ def test_faulty_rows_stop_or_are_counted(tmp_path):
     with pytest.raises(DataError, match=r"rows\.jsonl:2"):
         load_all(tmp_path / "rows.jsonl")
     loaded, report = load_all(tmp_path / "rows.jsonl", settings=Data(bad_rows="skip"))
-    assert [document.text for document in loaded.values()] == ["One.", "? Two."] and report.reason_counts == {"faulty rows": 1}
+    assert [document.text for document in loaded.values()] == ["One.",
+                                                               "? Two."] and report.reason_counts == {"faulty rows": 1}
     with pytest.raises(DataError):
         load_all(tmp_path)
 
@@ -186,6 +198,7 @@ def test_near_duplicates_are_those_that_a_full_comparison_finds():
     sets = [shingles(text) for text in texts]
     expected = list(range(len(texts)))
     for row, shingle_set in enumerate(sets):
-        expected[row] = next((earlier for earlier in range(row) if expected[earlier] == earlier and jaccard(shingle_set, sets[earlier]) >= 0.9), row)
+        expected[row] = next((earlier for earlier in range(row) if expected[earlier] == earlier
+                              and jaccard(shingle_set, sets[earlier]) >= 0.9), row)
     representative = representatives(np.stack([signature(text) for text in texts]), texts.__getitem__, 0.9)
     assert len(set(expected)) < len(texts) and representative.tolist() == expected

@@ -80,7 +80,8 @@ def test_search_finds_what_a_full_comparison_finds(index, model):
     assert [[hit.row for hit in hits] for hits in sparse] == bm25_hits.rankings()
     dense_rankings = np.argsort(-exact, axis=1, kind="stable")[:, :100].tolist()
     for query, hits in enumerate(index.search(QUESTIONS, k=7)):
-        assert [(hit.row, hit.score) for hit in hits] == reciprocal_rank_fusion([bm25_hits.rankings()[query], dense_rankings[query]])[:7]
+        assert [(hit.row, hit.score) for hit in hits] == reciprocal_rank_fusion([bm25_hits.rankings()[query],
+                                                                                 dense_rankings[query]])[:7]
         assert all(hit.passage == index.passages[hit.row] for hit in hits)
 
 
@@ -89,7 +90,8 @@ def test_passages_keep_their_places_and_folded_ones_their_documents(index, notes
         assert (notes / passage.document).read_text(encoding="utf-8")[passage.begin:passage.end] == passage.text
     summary = index.summary()
     assert summary["documents"] == 12 and summary["passages"] == len(index.passages) and summary["folded"] > 0
-    assert index.document_rows("again/00.txt") == index.document_rows("00.txt") == [0, 1, 2, 3, 4][:len(index.document_rows("00.txt"))]
+    assert index.document_rows("again/00.txt") == index.document_rows("00.txt") == [0, 1, 2, 3, 4][
+        :len(index.document_rows("00.txt"))]
     assert index.documents_of(0) == ["00.txt", "again/00.txt"] and index.document_rows("none.txt") == []
     assert {passage.document for passage in index.passages} == {f"{number:02}.txt" for number in range(11)}
     assert index.passages[-1] == index.passages[len(index) - 1] and len(index.passages[2:5]) == 3
@@ -98,8 +100,10 @@ def test_passages_keep_their_places_and_folded_ones_their_documents(index, notes
 
 
 def test_all_near_duplicates_are_kept_when_told_so(notes, tmp_path):
-    unfolded = build(str(notes), tmp_path / "all", settings=Settings(passage_words=20, overlap=5, near_duplicates=None), model=None)
-    assert unfolded.summary()["folded"] == 0 and not set(unfolded.document_rows("again/00.txt")) & set(unfolded.document_rows("00.txt"))
+    unfolded = build(str(notes), tmp_path / "all", settings=Settings(passage_words=20, overlap=5, near_duplicates=None),
+                     model=None)
+    assert unfolded.summary()["folded"] == 0 and not set(unfolded.document_rows("again/00.txt")) & set(
+        unfolded.document_rows("00.txt"))
 
 
 def test_only_what_is_new_goes_through_the_model(index, notes, tmp_path, model, monkeypatch):
@@ -107,12 +111,14 @@ def test_only_what_is_new_goes_through_the_model(index, notes, tmp_path, model, 
     before = parts(tmp_path / "index")
     build(str(notes), tmp_path / "index", settings=SMALL, model=model)
     assert not encoded and parts(tmp_path / "index") == before
-    monkeypatch.setattr("headstart.retrieval.index.storage.tokenize", lambda text, original=building.storage.tokenize: encoded.append("words") or original(text))
+    monkeypatch.setattr("headstart.retrieval.index.storage.tokenize", lambda text,
+                        original=building.storage.tokenize: encoded.append("words") or original(text))
     (notes / "05.txt").unlink()
     (notes / "03.txt").write_text("Every teacher counts café tables in 1984.", encoding="utf-8")
     updated = build(str(notes), tmp_path / "index", settings=SMALL, model=model)
     assert sorted(encoded) == sorted(["words", "03\nEvery teacher counts café tables in 1984."])
-    assert updated.document_rows("05.txt") == [] and updated.passages[updated.document_rows("03.txt")[0]].text.startswith("Every teacher")
+    assert updated.document_rows("05.txt") == [] and updated.passages[
+        updated.document_rows("03.txt")[0]].text.startswith("Every teacher")
     fresh = build(str(notes), tmp_path / "fresh", settings=SMALL, model=model)
     monkeypatch.undo()
     assert {name: sha for name, sha in parts(tmp_path / "index").items() if "vectors" not in name} == {
@@ -129,9 +135,11 @@ def test_a_killed_build_goes_on_to_the_same_bits(notes, tmp_path, model, headsta
     flags = ["--model", model, "--set", "index.passage_words=20", "--set", "index.overlap=5"]
     command = [sys.executable, "-c", script, "index", str(data), *flags]
     for _ in range(2):
-        process = subprocess.Popen([*command, "--to", str(tmp_path / "cut")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen([*command, "--to", str(tmp_path / "cut")], stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL)
         count = len(list((tmp_path / "cut").glob("journal/*/*.npy")))
-        wait_for(lambda count=count: len(list((tmp_path / "cut").glob("journal/*/*.npy"))) > count + 1, process, seconds=120)
+        wait_for(lambda count=count: len(list((tmp_path / "cut").glob("journal/*/*.npy"))) > count + 1, process,
+                 seconds=120)
         process.kill()
         process.wait()
     with pytest.raises(UserError, match="is incomplete") as raised:
@@ -141,7 +149,8 @@ def test_a_killed_build_goes_on_to_the_same_bits(notes, tmp_path, model, headsta
     assert finished.returncode == 0 and "are there from the interrupted build" in finished.stderr, finished.stderr
     assert subprocess.run([*command, "--to", str(tmp_path / "whole")], capture_output=True).returncode == 0
     assert parts(tmp_path / "cut") == parts(tmp_path / "whole")
-    assert sorted(file.name for file in (tmp_path / "cut").iterdir()) == [".lock", folder.read_manifest(tmp_path / "cut")["version"], "index.json"]
+    assert sorted(file.name for file in (tmp_path / "cut").iterdir()) == [
+        ".lock", folder.read_manifest(tmp_path / "cut")["version"], "index.json"]
 
 
 def test_readers_see_the_old_index_until_the_new_one_is_whole(index, notes, tmp_path, model, monkeypatch):
@@ -159,7 +168,8 @@ def test_readers_see_the_old_index_until_the_new_one_is_whole(index, notes, tmp_
     encoded = record_encoded(monkeypatch)
     updated = build(str(notes), tmp_path / "index", settings=SMALL, model=model)
     assert not encoded and updated.document_rows("12.txt") and not index.document_rows("12.txt")
-    assert index.search(["roses"])[0][0].passage == index.passages[index.search(["roses"])[0][0].row]  # opened before, still whole
+    # opened before, still whole
+    assert index.search(["roses"])[0][0].passage == index.passages[index.search(["roses"])[0][0].row]
 
 
 def test_an_index_gets_the_vectors_of_another_model(index, tmp_path, model, headstart):
@@ -168,8 +178,10 @@ def test_an_index_gets_the_vectors_of_another_model(index, tmp_path, model, head
     code, stdout, stderr = headstart("index", tmp_path / "index", "--model", other_model, "--json")
     assert code == 0, stderr
     updated = Index.open(tmp_path / "index")
-    assert json.loads(stdout)["model"] == updated.model_reference == other_model and list(updated.passages) == list(index.passages)
-    assert index.model_reference == model and index.search(["roses"], source="dense")[0] != updated.search(["roses"], source="dense")[0]
+    assert json.loads(stdout)["model"] == updated.model_reference == other_model and list(updated.passages) == list(
+        index.passages)
+    assert index.model_reference == model and index.search(["roses"], source="dense")[0] != updated.search(
+        ["roses"], source="dense")[0]
     with pytest.raises(UserError, match="whose weights are not those of") as raised:
         Index.open(tmp_path / "index", model=model)
     assert raised.value.exit == Exit.DATA
@@ -226,7 +238,8 @@ def test_nothing_is_overwritten_unasked(index, notes, tmp_path, headstart):
     other_source.mkdir()
     (other_source / "a.txt").write_text("Other words.", encoding="utf-8")
     code, _, stderr = headstart("index", other_source, "--to", tmp_path / "index", "--model", "none")
-    assert code == Exit.EXISTS and "is the index of" in stderr and Index.open(tmp_path / "index").summary() == index.summary()
+    assert code == Exit.EXISTS and "is the index of" in stderr and Index.open(tmp_path
+                                                                              / "index").summary() == index.summary()
     assert headstart("index", other_source, "--to", tmp_path / "notes", "--model", "none")[0] == Exit.EXISTS
     assert headstart("index", notes, "--to", notes / "00.txt", "--model", "none")[0] == Exit.EXISTS
     with folder.locked(tmp_path / "index"):
@@ -237,21 +250,26 @@ def test_nothing_is_overwritten_unasked(index, notes, tmp_path, headstart):
 
 
 def test_an_index_of_words_alone(notes, tmp_path, headstart):
-    code, _, stderr = headstart("index", notes, "--to", tmp_path / "w", "--model", "none", "--set", "index.passage_words=20", "--set", "index.overlap=5")
+    code, _, stderr = headstart("index", notes, "--to", tmp_path / "w", "--model", "none", "--set",
+                                "index.passage_words=20", "--set", "index.overlap=5")
     assert code == 0 and "12 documents" in stderr, stderr
     index = Index.open(tmp_path / "w")
     assert index.model_reference is None and index.summary()["width"] is None
-    assert [hit.row for hit in index.search(["roses"])[0]] == [hit.row for hit in index.search(["roses"], source="sparse")[0]]
+    assert [hit.row for hit in index.search(["roses"])[0]] == [hit.row
+                                                               for hit in index.search(["roses"], source="sparse")[0]]
     with pytest.raises(UserError, match="no vectors"):
         index.search(["roses"], source="dense")
-    code, stdout, stderr = headstart("index", notes, "--to", tmp_path / "w", "--json")  # settings and model are the index's own
+    # settings and model are the index's own
+    code, stdout, stderr = headstart("index", notes, "--to", tmp_path / "w", "--json")
     assert code == 0 and "nothing has changed" in stderr and json.loads(stdout)["settings"]["passage_words"] == 20
 
 
 def test_whole_numbers_find_nearly_the_same(index, notes, tmp_path, model):
-    int8_index = build(str(notes), tmp_path / "int8", settings=Settings(passage_words=20, overlap=5, vector_dtype="int8"), model=model)
+    int8_index = build(str(notes), tmp_path / "int8",
+                       settings=Settings(passage_words=20, overlap=5, vector_dtype="int8"), model=model)
     assert int8_index.dense.table.dtype == np.int8
-    for float_hits, int8_hits in zip(index.search(QUESTIONS, source="dense", k=3), int8_index.search(QUESTIONS, source="dense", k=3), strict=True):
+    for float_hits, int8_hits in zip(index.search(QUESTIONS, source="dense", k=3),
+                                     int8_index.search(QUESTIONS, source="dense", k=3), strict=True):
         assert [hit.score for hit in float_hits] == pytest.approx([hit.score for hit in int8_hits], abs=0.02)
     build(str(tmp_path / "int8"), tmp_path / "int8", settings=SMALL, model=model)
     assert np.allclose(Index.open(tmp_path / "int8").dense.table, index.dense.table, atol=2e-3)
@@ -279,5 +297,7 @@ def test_sources_that_give_nothing_leave_nothing_behind(source, code, tmp_path, 
 
 
 def test_settings_have_bounds(notes, tmp_path, headstart):
-    for setting in ("index.passage_words=5", "index.near_duplicates=0.2", "index.vector_dtype=int4", "index.overlap=90"):
-        assert headstart("index", notes, "--to", tmp_path / "i", "--model", "none", "--set", setting)[0] == Exit.SETTINGS
+    for setting in ("index.passage_words=5", "index.near_duplicates=0.2", "index.vector_dtype=int4",
+                    "index.overlap=90"):
+        assert headstart("index", notes, "--to", tmp_path / "i", "--model", "none", "--set",
+                         setting)[0] == Exit.SETTINGS

@@ -21,7 +21,8 @@ RIGHT = [True, True, False, True, False]
 
 def test_the_curve_is_worked_out_by_hand():
     risk_curve = risk_coverage_curve(SURE, RIGHT)
-    assert risk_curve.thresholds.tolist() == SURE and risk_curve.coverage.tolist() == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert risk_curve.thresholds.tolist() == SURE and risk_curve.coverage.tolist() == pytest.approx(
+        [0.2, 0.4, 0.6, 0.8, 1.0])
     assert risk_curve.risk.tolist() == pytest.approx([0, 0, 1 / 3, 1 / 4, 2 / 5])
     assert risk_curve.area == pytest.approx((0 + 0 + 1 / 3 + 1 / 4 + 2 / 5) / 5)
 
@@ -29,7 +30,8 @@ def test_the_curve_is_worked_out_by_hand():
 def test_the_order_of_the_rows_changes_nothing():
     order = [3, 0, 4, 2, 1]
     shuffled = risk_coverage_curve([SURE[index] for index in order], [RIGHT[index] for index in order])
-    assert shuffled.risk.tolist() == risk_coverage_curve(SURE, RIGHT).risk.tolist() and shuffled.area == risk_coverage_curve(SURE, RIGHT).area
+    assert shuffled.risk.tolist() == risk_coverage_curve(
+        SURE, RIGHT).risk.tolist() and shuffled.area == risk_coverage_curve(SURE, RIGHT).area
 
 
 def test_equal_confidences_go_together():
@@ -75,5 +77,6 @@ def test_what_cannot_be_is_refused(sure, right):
 
 def test_the_figure_renders():
     risk_curve = risk_coverage_curve(SURE, RIGHT)
-    rendered = figure({"cosine": risk_curve, "BM25": risk_coverage_curve(SURE[::-1], RIGHT)}, point=point_at_coverage(risk_curve, 0.5))
+    rendered = figure({"cosine": risk_curve, "BM25": risk_coverage_curve(SURE[::-1], RIGHT)},
+                      point=point_at_coverage(risk_curve, 0.5))
     assert render(rendered).startswith("<figure") and "0.600" in rendered.caption

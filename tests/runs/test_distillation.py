@@ -24,10 +24,13 @@ from headstart.models.loading.load import load
 from headstart.training.losses import distillation, losses
 from headstart.training.losses.distillation import DistillationLoss
 
-FLAGS = ["--epochs", "1", "--batch-size", "16", "--quiet", "--set", "evaluation.resamples=10", "--set", "evaluation.baselines=false"]
+FLAGS = ["--epochs", "1", "--batch-size", "16", "--quiet", "--set", "evaluation.resamples=10", "--set",
+         "evaluation.baselines=false"]
 LABELS = ["bad", "good", "mixed"]
-SIZES = {"bert": {"num_hidden_layers": 4}, "gpt2": {"n_layer": 4}, "llama": {"num_hidden_layers": 4}, "t5": {"num_decoder_layers": 4},
-         "bart": {"decoder_layers": 4}, "xlnet": {"n_layer": 4}, "xlm": {"n_layers": 4}, "modernbert": {"num_hidden_layers": 5},
+SIZES = {"bert": {"num_hidden_layers": 4}, "gpt2": {"n_layer": 4}, "llama": {"num_hidden_layers": 4},
+         "t5": {"num_decoder_layers": 4},
+         "bart": {"decoder_layers": 4}, "xlnet": {"n_layer": 4}, "xlm": {"n_layers": 4},
+         "modernbert": {"num_hidden_layers": 5},
          "albert": {"num_hidden_layers": 4}, "distilbert": {"n_layers": 4}, "deberta-v2": {"num_hidden_layers": 4}}
 
 
@@ -57,10 +60,12 @@ def scores(run):
 
 def student_objective(model, task_objective=None, spec=None, *, teacher, training=None, **options):
     """The objective of a student, with every loss weight 0 that is not named."""
-    options = settings.Distil(**{"alpha_soft": 0.0, "alpha_task": 0.0, "alpha_hidden": 0.0, "alpha_cosine": 0.0} | options)
+    options = settings.Distil(**{"alpha_soft": 0.0, "alpha_task": 0.0, "alpha_hidden": 0.0,
+                                 "alpha_cosine": 0.0} | options)
     pairs = distillation.matched_layers(options.layer_map, layer_pruning.stacks(model), layer_pruning.stacks(teacher))
     training = training or settings.Training()
-    return DistillationLoss(task_objective or losses.objective(spec, training, ()), spec, options, training, teacher, pairs)
+    return DistillationLoss(task_objective or losses.objective(spec, training, ()), spec, options, training, teacher,
+                            pairs)
 
 
 def loss_value(objective, model, batch):
@@ -71,7 +76,8 @@ def loss_value(objective, model, batch):
 def batch_of(task, model, values, packed=False):
     from headstart.contract import Row
 
-    features = [feature for index, row in enumerate(values) for feature in task.encode(task.read(Row(index, row)), model.tokenizer)]
+    features = [feature for index, row in enumerate(values)
+                for feature in task.encode(task.read(Row(index, row)), model.tokenizer)]
     return collate(features, model.layout(packed=packed))
 
 
@@ -113,10 +119,12 @@ def test_states_are_matched_evenly_or_as_asked():
 def teacher_folder(family, folder, head):
     if family in tiny_writers.ENCODER_DECODERS:
         return tiny_writers.model_folder(family, folder / family, **SIZES[family])
-    return tiny.model_folder(family, folder / f"{family}-{head}", head, LABELS[:2] if head == "question-answering" else LABELS, **SIZES[family])
+    return tiny.model_folder(family, folder / f"{family}-{head}", head,
+                             LABELS[:2] if head == "question-answering" else LABELS, **SIZES[family])
 
 
-HEADS = [(family, "sequence-classification") for family in ("bert", "distilbert", "modernbert", "albert", "deberta-v2", "xlnet", "xlm", "gpt2")]
+HEADS = [(family, "sequence-classification") for family in ("bert", "distilbert", "modernbert", "albert", "deberta-v2",
+                                                            "xlnet", "xlm", "gpt2")]
 HEADS += [("bert", "token-classification"), ("bert", "question-answering"), ("bert", "masked-language-model"),
           ("gpt2", "causal-language-model"), ("llama", "causal-language-model"), ("t5", ""), ("bart", "")]
 
@@ -193,7 +201,8 @@ def test_plain_transformers_answers_as_the_student_does(teacher, rows, headstart
     assert plain.config.num_hidden_layers == 2
     text = "the old captain forgets seven green apples"
     with torch.no_grad():
-        expected = torch.softmax(plain(**AutoTokenizer.from_pretrained(folder)(text, return_tensors="pt")).logits[0], dim=0)
+        expected = torch.softmax(plain(**AutoTokenizer.from_pretrained(folder)(text, return_tensors="pt")).logits[0],
+                                 dim=0)
     probabilities = package.load(folder, device="cpu").predict([text])[0]["probabilities"]
     assert list(probabilities.values()) == pytest.approx(expected.tolist(), abs=1e-5)
     summary = scores(tmp_path / "run")["distillation"]
@@ -218,7 +227,8 @@ def pair(teacher):
 def classes_batch(model, packed=False):
     task = artifact.load(str(model.info.folder))[0]
     texts = ["the roses", "seven green apples before noon", "nobody here waters the river bank", "a broken card"]
-    return batch_of(task, model, [{"text": text, "label": LABELS[index % 3]} for index, text in enumerate(texts)], packed)
+    return batch_of(task, model, [{"text": text, "label": LABELS[index % 3]} for index, text in enumerate(texts)],
+                    packed)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 2.0, 5.0])
@@ -226,15 +236,18 @@ def test_the_soft_loss_is_t_squared_times_kl_computed_row_by_row(pair, temperatu
     model, student = pair
     spec = HeadSpec("sequence-classification", 3)
     batch = classes_batch(student, packed=True)
-    loss = loss_value(student_objective(student, spec=spec, teacher=model, alpha_soft=1.0, temperature=temperature), student, batch)
+    loss = loss_value(student_objective(student, spec=spec, teacher=model, alpha_soft=1.0, temperature=temperature),
+                      student, batch)
     with torch.no_grad():
-        student_logits, teacher_logits = (network.forward(batch)["logits"].double().numpy() / temperature for network in (student, model))
+        student_logits, teacher_logits = (network.forward(batch)["logits"].double().numpy() / temperature
+                                          for network in (student, model))
     expected = 0.0
     for student_row, teacher_row in zip(student_logits, teacher_logits, strict=True):
         p, q = (np.exp(row) / np.exp(row).sum() for row in (teacher_row, student_row))
         expected += sum(a * (np.log(a) - np.log(b)) for a, b in zip(p, q, strict=True))
     assert loss == pytest.approx(temperature**2 * expected, rel=1e-4)
-    assert loss_value(student_objective(student, spec=spec, teacher=student, alpha_soft=1.0), student, batch) == pytest.approx(0, abs=1e-6)
+    assert loss_value(student_objective(student, spec=spec, teacher=student, alpha_soft=1.0), student,
+                      batch) == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize("normalise", [True, False])
@@ -242,16 +255,19 @@ def test_the_soft_loss_is_t_squared_times_kl_computed_row_by_row(pair, temperatu
 def test_the_hidden_loss_is_the_mean_over_real_tokens_of_matched_states(pair, normalise, packed):
     model, student = pair
     batch = classes_batch(student, packed)
-    objective = student_objective(student, spec=HeadSpec("sequence-classification", 3), teacher=model, alpha_hidden=1.0, normalise_hidden=normalise)
+    objective = student_objective(student, spec=HeadSpec("sequence-classification", 3), teacher=model, alpha_hidden=1.0,
+                                  normalise_hidden=normalise)
     expected = 0.0
     for row, start, end in batch.segments.tolist():  # each text by itself, in plain transformers
         ids = torch.from_numpy(batch.ids[row:row + 1, start:end])
         with torch.no_grad():
-            states = [network.module.base_model(ids, output_hidden_states=True).hidden_states for network in (student, model)]
+            states = [network.module.base_model(ids, output_hidden_states=True).hidden_states
+                      for network in (student, model)]
         for student_layer, teacher_layer in ((1, 2), (2, 4)):
             a, b = states[0][student_layer][0].double(), states[1][teacher_layer][0].double()
             if normalise:
-                a, b = ((array - array.mean(1, keepdim=True)) / (array.var(1, unbiased=False, keepdim=True) + 1e-5).sqrt() for array in (a, b))
+                a, b = ((array - array.mean(1, keepdim=True))
+                        / (array.var(1, unbiased=False, keepdim=True) + 1e-5).sqrt() for array in (a, b))
             expected += float(((a - b) ** 2).mean()) / 2
     assert loss_value(objective, student, batch) == pytest.approx(expected, rel=1e-4)
 
@@ -261,7 +277,8 @@ def test_the_cosine_loss_compares_last_states(pair):
     batch = classes_batch(student, packed=True)
     objective = student_objective(student, spec=HeadSpec("sequence-classification", 3), teacher=model, alpha_cosine=2.0)
     with torch.no_grad():
-        student_states, teacher_states = (hidden_states.without_shortcuts(network).states(batch)[0] for network in (student, model))
+        student_states, teacher_states = (hidden_states.without_shortcuts(network).states(batch)[0]
+                                          for network in (student, model))
     distances = 1 - torch.nn.functional.cosine_similarity(student_states, teacher_states)
     expected = sum(float(text_distances.mean()) for text_distances in distances.split(batch.lengths.tolist()))
     assert loss_value(objective, student, batch) == pytest.approx(2 * expected, rel=1e-4)
@@ -270,17 +287,21 @@ def test_the_cosine_loss_compares_last_states(pair):
 @pytest.mark.parametrize(("family", "head"), HEADS)
 def test_micro_batches_add_up_to_the_whole_for_every_kind_of_head(family, head, tmp_path):
     model = load(str(teacher_folder(family, tmp_path, head)), None, seed=0)
-    student = layer_pruning.prune(model, {stack: layer_pruning.spaced_layers(2, count) for stack, count in layer_pruning.stacks(model).items()})
+    student = layer_pruning.prune(model, {stack: layer_pruning.spaced_layers(2, count)
+                                          for stack, count in layer_pruning.stacks(model).items()})
     student.module.eval()
-    loss = {"question-answering": "span", "causal-language-model": "vocabulary", "sequence-to-sequence": "vocabulary"}.get(model.head, "cross-entropy")
-    objective = student_objective(student, spec=HeadSpec(model.head, 3, loss=loss), teacher=model, alpha_soft=1.0, alpha_task=0.5, alpha_hidden=1.0,
+    loss = {"question-answering": "span", "causal-language-model": "vocabulary",
+            "sequence-to-sequence": "vocabulary"}.get(model.head, "cross-entropy")
+    objective = student_objective(student, spec=HeadSpec(model.head, 3, loss=loss), teacher=model, alpha_soft=1.0,
+                                  alpha_task=0.5, alpha_hidden=1.0,
                   alpha_cosine=0.5)
     batch = batch_for(student)
     value = objective(student, batch)
     assert torch.isfinite(value) and float(value.detach()) > 0
     value.backward()
     assert all(weight.grad is None for weight in model.module.parameters())
-    trained = {name for name, weight in student.module.named_parameters() if weight.grad is not None and weight.grad.abs().sum()}
+    trained = {name for name, weight in student.module.named_parameters() if weight.grad is not None
+               and weight.grad.abs().sum()}
     assert any(name.endswith("weight") for name in trained)
     from headstart.contract import Feature, Target
 
@@ -301,20 +322,26 @@ def test_micro_batches_add_up_to_the_whole_for_every_kind_of_head(family, head, 
 @pytest.mark.parametrize("family", ["t5", "bart"])
 def test_the_token_level_loss_is_the_same_on_packed_rows(family, tmp_path):
     model = load(str(teacher_folder(family, tmp_path, "")), None, seed=0)
-    student = layer_pruning.prune(model, {stack: layer_pruning.spaced_layers(2, count) for stack, count in layer_pruning.stacks(model).items()})
+    student = layer_pruning.prune(model, {stack: layer_pruning.spaced_layers(2, count)
+                                          for stack, count in layer_pruning.stacks(model).items()})
     student.module.eval()
-    objective = student_objective(student, spec=HeadSpec(model.head, 0, loss="vocabulary"), teacher=model, alpha_soft=1.0, alpha_task=0.5)
-    packed, padded = (float(objective(student, batch_for(student, packed=is_packed)).detach()) for is_packed in (True, False))
+    objective = student_objective(student, spec=HeadSpec(model.head, 0, loss="vocabulary"), teacher=model,
+                                  alpha_soft=1.0, alpha_task=0.5)
+    packed, padded = (float(objective(student, batch_for(student, packed=is_packed)).detach())
+                      for is_packed in (True, False))
     assert student.packs(batch_for(student, packed=True)) and packed == pytest.approx(padded, rel=1e-4)
 
 
 def test_hidden_states_of_an_encoder_decoder_are_compared_on_padded_rows(tmp_path, headstart):
     rows = tmp_path / "rows.jsonl"
-    rows.write_text("".join(json.dumps({"source": text, "target": text[:15]}) + "\n" for text in tiny.texts(30, seed=2)))
+    rows.write_text("".join(json.dumps({"source": text, "target": text[:15]}) + "\n"
+                            for text in tiny.texts(30, seed=2)))
     teacher = teacher_folder("t5", tmp_path, "")
     for batching, setting in (("bucketed", "distil.alpha_hidden=1"), ("packed", "distil.alpha_hidden=0")):
-        code, _, stderr = headstart("distil", teacher, rows, "--task", "text-to-text", "--to", tmp_path / batching, "--epochs", 1, "--set", setting,
-                                   "--set", "distil.decoder_layers=2", "--set", "evaluation.baselines=false", "--set", "generation.max_new_tokens=4")
+        code, _, stderr = headstart("distil", teacher, rows, "--task", "text-to-text", "--to", tmp_path / batching,
+                                    "--epochs", 1, "--set", setting,
+                                   "--set", "distil.decoder_layers=2", "--set", "evaluation.baselines=false", "--set",
+                                   "generation.max_new_tokens=4")
         assert code == 0 and f"batches: {batching}" in stderr, stderr
 
 
@@ -326,12 +353,13 @@ def test_a_vocabulary_is_compared_some_tokens_at_a_time_with_the_same_result(tmp
     for network in (model, student):
         network.module.eval()
     batch = batch_for(student, (40, 50, 30))
-    objective = student_objective(student, spec=HeadSpec("causal-language-model", 0, loss="vocabulary"), teacher=model, alpha_soft=1.0,
-                                  alpha_task=0.3, temperature=3.0)
+    objective = student_objective(student, spec=HeadSpec("causal-language-model", 0, loss="vocabulary"), teacher=model,
+                                  alpha_soft=1.0, alpha_task=0.3, temperature=3.0)
     with torch.no_grad():
         student_logits, teacher_logits = student.forward(batch)["logits"], model.forward(batch)["logits"]
     gold = torch.from_numpy(batch.targets["label"])
-    expected = 9 * torch.nn.functional.kl_div(torch.log_softmax(student_logits / 3, -1), torch.softmax(teacher_logits / 3, -1), reduction="sum")
+    expected = 9 * torch.nn.functional.kl_div(torch.log_softmax(student_logits / 3, -1),
+                                              torch.softmax(teacher_logits / 3, -1), reduction="sum")
     expected = expected + 0.3 * torch.nn.functional.cross_entropy(student_logits, gold, reduction="sum")
     sizes = []
     original = type(student).apply_head
@@ -350,10 +378,13 @@ def test_multilabel_and_regression_have_losses_of_their_own():
     student_logits, teacher_logits = torch.tensor([[0.5, -1.0]]), torch.tensor([[2.0, 0.3]])
     p, q = torch.sigmoid(teacher_logits / 2), torch.sigmoid(student_logits / 2)
     expected = 4 * (p * (p / q).log() + (1 - p) * ((1 - p) / (1 - q)).log()).mean()
-    assert float(distillation.binary_divergence(student_logits, teacher_logits, 2.0)) == pytest.approx(float(expected), rel=1e-5)
+    assert float(distillation.binary_divergence(student_logits, teacher_logits,
+                                                2.0)) == pytest.approx(float(expected), rel=1e-5)
     assert distillation.divergence("squared", torch.tensor([[3.0]]), torch.tensor([[1.0]]), None, 2.0).tolist() == [4.0]
-    group_losses = distillation.grouped_divergence(torch.tensor([1.0, 2.0, 5.0]), torch.tensor([0.0, 0.0, 1.0]), np.array([0, 0, 1]), 2, 1.0)
-    expected = torch.nn.functional.kl_div(torch.log_softmax(torch.tensor([1.0, 2.0]), 0), torch.tensor([0.5, 0.5]), reduction="sum")
+    group_losses = distillation.grouped_divergence(torch.tensor([1.0, 2.0, 5.0]), torch.tensor([0.0, 0.0, 1.0]),
+                                                   np.array([0, 0, 1]), 2, 1.0)
+    expected = torch.nn.functional.kl_div(torch.log_softmax(torch.tensor([1.0, 2.0]), 0), torch.tensor([0.5, 0.5]),
+                                          reduction="sum")
     assert group_losses.tolist() == pytest.approx([float(expected), 0.0], abs=1e-6)
 
 
@@ -371,7 +402,8 @@ def test_teacher_outputs_that_are_not_finite_are_refused(teacher):
 RUNS = {
     "token-tagging": ("bert", "token-classification", ["O", "B-thing", "I-thing"], {}),
     "question-answering": ("bert", "question-answering", ["LABEL_0", "LABEL_1"], {}),
-    "multilabel-classification": ("bert", "sequence-classification", ["old", "loud", "short"], {"problem_type": "multi_label_classification"}),
+    "multilabel-classification": ("bert", "sequence-classification", ["old", "loud", "short"],
+                                  {"problem_type": "multi_label_classification"}),
     "regression": ("bert", "sequence-classification", ["LABEL_0"], {"problem_type": "regression"}),
     "multiple-choice": ("bert", "multiple-choice", None, {}),
     "masked-language-model": ("bert", "masked-language-model", None, {}),
@@ -384,7 +416,8 @@ RUNS = {
 
 TASK_FLAGS = {"bert-pretraining": ["--set", "data.split=40/30/30"],  # its examples are made of several rows
               "language-model": ["--set", "evaluation.generated_samples=0"],
-              "summarization": ["--set", "generation.max_new_tokens=6"], "text-to-text": ["--set", "generation.max_new_tokens=6"]}
+              "summarization": ["--set", "generation.max_new_tokens=6"],
+              "text-to-text": ["--set", "generation.max_new_tokens=6"]}
 
 
 @pytest.mark.parametrize("task", RUNS)
@@ -408,9 +441,11 @@ def test_every_kind_of_task_has_students(task, headstart, tmp_path):
     teacher_weights = teacher.module.state_dict()
     if encoder_decoder:  # an encoder that was kept whole stays as it is
         assert 'freeze = "encoder"' in (tmp_path / "run" / "settings.toml").read_text(encoding="utf-8")
-        unchanged = {name for name, weight in student.module.state_dict().items() if ".block." in name or ".layers." in name
+        unchanged = {name for name, weight in student.module.state_dict().items() if ".block." in name
+                     or ".layers." in name
                 if "decoder" not in name and torch.equal(weight, teacher_weights[name])}
-        assert len(unchanged) > 10 and not any(not torch.equal(student.module.state_dict()[name], teacher_weights[name]) for name in unchanged)
+        assert len(unchanged) > 10 and not any(not torch.equal(student.module.state_dict()[name], teacher_weights[name])
+                                               for name in unchanged)
     student_model = package.load(tmp_path / "run", device="cpu")
     assert student_model.task.name == task
 
@@ -420,18 +455,22 @@ def test_a_teacher_of_numbers_keeps_its_own_unit(headstart, tmp_path):
     path = write_csv(tmp_path / "rows.csv", rows, ("text", "target"))
     model = tiny.model_folder("bert", tmp_path / "m", num_hidden_layers=3)
     assert headstart("finetune", path, "--task", "regression", "--model", model, "--to", tmp_path / "t", *FLAGS)[0] == 0
-    assert headstart("distil", tmp_path / "t", path, "--layers", "0,1,2", "--to", tmp_path / "s", *FLAGS, "--learning-rate", "1e-12")[0] == 0
+    assert headstart("distil", tmp_path / "t", path, "--layers", "0,1,2", "--to", tmp_path / "s", *FLAGS,
+                     "--learning-rate", "1e-12")[0] == 0
     models = [package.load(tmp_path / name, device="cpu") for name in ("s", "t")]
     student_value, teacher_value = (loaded.predict([{"text": rows[0][0]}])[0]["prediction"] for loaded in models)
     assert student_value == pytest.approx(teacher_value, rel=1e-3) and abs(student_value) > 100
     summary = scores(tmp_path / "s")["distillation"]
-    assert summary["difference"]["rmse" if "rmse" in summary["difference"] else summary["score"]]["value"] == pytest.approx(0, abs=50)
+    assert summary["difference"]["rmse" if "rmse" in summary["difference"]
+                                 else summary["score"]]["value"] == pytest.approx(0, abs=50)
 
 
-def test_a_run_is_repeated_from_its_settings_and_a_killed_one_ends_with_the_same_bits(teacher, rows, headstart, tmp_path):
+def test_a_run_is_repeated_from_its_settings_and_a_killed_one_ends_with_the_same_bits(teacher, rows, headstart,
+                                                                                      tmp_path):
     flags = [*FLAGS, "--epochs", "6", "--set", "training.save_every=2"]
     assert headstart("distil", teacher, rows, "--to", tmp_path / "whole", *flags)[0] == 0
-    assert headstart("distil", "--settings", tmp_path / "whole" / "settings.toml", "--to", tmp_path / "again", "--quiet")[0] == 0
+    assert headstart("distil", "--settings", tmp_path / "whole" / "settings.toml", "--to", tmp_path / "again",
+                     "--quiet")[0] == 0
     assert weights(tmp_path / "again") == weights(tmp_path / "whole")
     cut = tmp_path / "cut"
     command = [sys.executable, "-m", "headstart", "distil", str(teacher), str(rows), "--to", str(cut), *flags]
@@ -453,16 +492,19 @@ def test_a_changed_teacher_is_refused(rows, headstart, tmp_path):
     model = tiny.model_folder("bert", tmp_path / "m", "sequence-classification", LABELS)
     assert headstart("distil", model, rows, "--to", tmp_path / "run", *FLAGS)[0] == 0
     tiny.model_folder("bert", tmp_path / "m", "sequence-classification", LABELS, seed=1)
-    code, _, stderr = headstart("distil", "--settings", tmp_path / "run" / "settings.toml", "--to", tmp_path / "again", "--quiet")
+    code, _, stderr = headstart("distil", "--settings", tmp_path / "run" / "settings.toml", "--to", tmp_path / "again",
+                                "--quiet")
     assert code == 69 and "has changed" in stderr
-    assert headstart("distil", model, rows, "--settings", tmp_path / "run" / "settings.toml", "--to", tmp_path / "again", "--quiet")[0] == 0
+    assert headstart("distil", model, rows, "--settings", tmp_path / "run" / "settings.toml", "--to",
+                     tmp_path / "again", "--quiet")[0] == 0
 
 
 def test_the_tasks_own_loss_alone_is_plain_fine_tuning_from_the_cut_weights(teacher, rows, headstart, tmp_path):
     alone = ["distil.alpha_soft=0", "distil.alpha_task=1", "distil.alpha_hidden=0", "distil.alpha_cosine=0"]
     set_flags = [argument for setting in alone for argument in ("--set", setting)]
     assert headstart("distil", teacher, rows, "--to", tmp_path / "a", *FLAGS, *set_flags)[0] == 0
-    assert headstart("distil", teacher, rows, "--to", tmp_path / "b", *FLAGS, "--set", "distil.with_teacher=false")[0] == 0
+    assert headstart("distil", teacher, rows, "--to", tmp_path / "b", *FLAGS, "--set",
+                     "distil.with_teacher=false")[0] == 0
     assert weights(tmp_path / "a") == weights(tmp_path / "b")
     assert headstart("distil", teacher, rows, "--to", tmp_path / "c", *FLAGS)[0] == 0
     assert weights(tmp_path / "c") != weights(tmp_path / "a")
@@ -474,10 +516,13 @@ def test_a_student_of_its_own_needs_the_teachers_tokenizer(teacher, rows, headst
     code, _, stderr = headstart("distil", teacher, rows, "--student", narrow, "--to", tmp_path / "run", *FLAGS)
     assert code == 0, stderr
     summary = scores(tmp_path / "run")["distillation"]
-    assert summary["kept"] == {} and "alpha_hidden = 0.0" in (tmp_path / "run" / "settings.toml").read_text(encoding="utf-8")
-    code, _, stderr = headstart("distil", teacher, rows, "--student", narrow, "--to", tmp_path / "no", *FLAGS, "--set", "distil.alpha_hidden=1")
+    assert summary["kept"] == {} and "alpha_hidden = 0.0" in (tmp_path / "run"
+                                                              / "settings.toml").read_text(encoding="utf-8")
+    code, _, stderr = headstart("distil", teacher, rows, "--student", narrow, "--to", tmp_path / "no", *FLAGS, "--set",
+                                "distil.alpha_hidden=1")
     assert code == 78 and "width 16" in stderr
-    code, _, stderr = headstart("distil", teacher, rows, "--student", narrow, "--to", tmp_path / "no", *FLAGS, "--layers", "1")
+    code, _, stderr = headstart("distil", teacher, rows, "--student", narrow, "--to", tmp_path / "no", *FLAGS,
+                                "--layers", "1")
     assert code == 78 and "has its own layers" in stderr
     roberta = tiny.model_folder("roberta", tmp_path / "roberta")
     code, _, stderr = headstart("distil", teacher, rows, "--student", roberta, "--to", tmp_path / "no", *FLAGS)
@@ -486,10 +531,14 @@ def test_a_student_of_its_own_needs_the_teachers_tokenizer(teacher, rows, headst
 
 
 @pytest.mark.parametrize(("flags", "code", "phrase"), [
-    (["--layers", "9"], 78, "the teacher has 4"), (["--layers", "0,9"], 78, "0 to 3"), (["--set", "distil.layers=0-2"], 78, "a count or a list"),
-    (["--task", "regression"], 2, ""), (["--set", "distil.decoder_layers=1"], 78, "one stack"), (["--adapter", "lora"], 78, "all of them trained"),
-    (["--set", "distil.layer_map=1:9"], 78, "from 1 to 4 of the teacher"), (["--set", "distil.temperature=0"], 78, "above 0"),
-    (["--set", "distil.alpha_soft=0", "--set", "distil.alpha_task=0", "--set", "distil.alpha_hidden=0"], 78, "nothing would be learned")])
+    (["--layers", "9"], 78, "the teacher has 4"), (["--layers", "0,9"], 78, "0 to 3"),
+    (["--set", "distil.layers=0-2"], 78, "a count or a list"),
+    (["--task", "regression"], 2, ""), (["--set", "distil.decoder_layers=1"], 78, "one stack"),
+    (["--adapter", "lora"], 78, "all of them trained"),
+    (["--set", "distil.layer_map=1:9"], 78, "from 1 to 4 of the teacher"),
+    (["--set", "distil.temperature=0"], 78, "above 0"),
+    (["--set", "distil.alpha_soft=0", "--set", "distil.alpha_task=0", "--set", "distil.alpha_hidden=0"], 78,
+     "nothing would be learned")])
 def test_what_cannot_be_is_refused_in_words(teacher, rows, headstart, tmp_path, flags, code, phrase):
     exit_code, _, stderr = headstart("distil", teacher, rows, "--to", tmp_path / "no", *FLAGS, *flags)
     assert exit_code == code and phrase in stderr
@@ -500,7 +549,8 @@ def test_a_teacher_is_needed_and_must_be_trained_and_know_the_labels(teacher, ti
     assert headstart("distil", teacher)[0] == 2
     code, _, stderr = headstart("distil", tiny_bert, rows, "--to", tmp_path / "no", *FLAGS)
     assert code == 2 and "no trained head" in stderr
-    unknown_labels = write_csv(tmp_path / "strange.csv", review_rows(60, labels=("good", "bad")) + [("the roses", "odd"), ("a card", "odd")] * 9)
+    unknown_labels = write_csv(tmp_path / "strange.csv",
+                               review_rows(60, labels=("good", "bad")) + [("the roses", "odd"), ("a card", "odd")] * 9)
     code, _, stderr = headstart("distil", teacher, unknown_labels, "--to", tmp_path / "no", *FLAGS)
     assert code == 65 and "does not know: odd" in stderr
 
@@ -513,22 +563,26 @@ def test_a_beam_span_head_can_be_pruned_but_not_distilled(headstart, tmp_path):
     path.write_text("".join(json.dumps(row) + "\n" for row in SAMPLES["question-answering"].rows), encoding="utf-8")
     code, _, stderr = headstart("distil", model, path, "--to", tmp_path / "run", *FLAGS)
     assert code == 2 and "distil.with_teacher=false" in stderr
-    code, _, stderr = headstart("distil", model, path, "--to", tmp_path / "run", *FLAGS, "--set", "distil.with_teacher=false")
+    code, _, stderr = headstart("distil", model, path, "--to", tmp_path / "run", *FLAGS, "--set",
+                                "distil.with_teacher=false")
     assert code == 0, stderr
 
 
 def test_python_says_the_same(teacher, rows, headstart, tmp_path):
     options = {"epochs": 1, "batch_size": 16, "resamples": 10, "baselines": False, "temperature": 3, "layers": 2}
     run = package.distil(teacher, rows, to=tmp_path / "a", **options)
-    assert headstart("distil", teacher, rows, "--layers", "2", "--set", "distil.temperature=3", "--to", tmp_path / "b", *FLAGS)[0] == 0
+    assert headstart("distil", teacher, rows, "--layers", "2", "--set", "distil.temperature=3", "--to", tmp_path / "b",
+                     *FLAGS)[0] == 0
     assert weights(tmp_path / "a") == weights(tmp_path / "b")
     assert run.scores["distillation"]["models"]["student"]["layers"] == 2
     assert "student minus teacher" in run.summary()
 
 
 def test_rows_that_the_teacher_was_trained_on_are_told(tiny_bert, rows, headstart, tmp_path):
-    quick = ["--epochs", 1, "--set", "evaluation.resamples=0", "--set", "evaluation.baselines=false", "--set", "evaluation.explained_errors=0"]
+    quick = ["--epochs", 1, "--set", "evaluation.resamples=0", "--set", "evaluation.baselines=false", "--set",
+             "evaluation.explained_errors=0"]
     assert headstart("finetune", rows, "--model", tiny_bert, "--seed", 3, "--to", tmp_path / "teacher", *quick)[0] == 0
     for seed, warned in ((0, True), (3, False)):
-        code, _, stderr = headstart("distil", tmp_path / "teacher", rows, "--layers", 1, "--seed", seed, "--to", tmp_path / f"s{seed}", *quick)
+        code, _, stderr = headstart("distil", tmp_path / "teacher", rows, "--layers", 1, "--seed", seed, "--to",
+                                    tmp_path / f"s{seed}", *quick)
         assert code == 0 and ("the teacher was trained on" in stderr) == warned

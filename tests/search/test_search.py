@@ -11,7 +11,8 @@ from headstart.errors import Exit, UserError
 from headstart.search import dense, sparse
 from headstart.search.hits import top_k
 
-TEXTS = ["The old mill by the river.", "A red cow and a red barn stood there.", "", "River, river, RIVER!", "Some warm tea", "猫と川 by the mill"]
+TEXTS = ["The old mill by the river.", "A red cow and a red barn stood there.", "", "River, river, RIVER!",
+         "Some warm tea", "猫と川 by the mill"]
 
 
 @pytest.fixture
@@ -22,7 +23,8 @@ def vectors(tmp_path, monkeypatch):
     monkeypatch.setattr(dense, "QUERIES", 3)
     table = np.random.default_rng(0).integers(-3, 4, (500, 8)).astype(np.float32)
     table[300:400] = table[100:200]
-    dense.write_vectors(tmp_path / "vectors.npy", (table[start:start + 70] for start in range(0, 500, 70)), rows=500, width=8)
+    dense.write_vectors(tmp_path / "vectors.npy", (table[start:start + 70] for start in range(0, 500, 70)), rows=500,
+                        width=8)
     return tmp_path / "vectors.npy", table
 
 

@@ -34,7 +34,8 @@ def test_scores_equal_scikit_learn():
         expected = {
             "macro_f1": f1_score(gold, predicted, average="macro", sample_weight=sample_weights),
             "micro_f1": f1_score(gold, predicted, average="micro", sample_weight=sample_weights),
-            "average_precision": average_precision_score(gold, probabilities, average="macro", sample_weight=sample_weights),
+            "average_precision": average_precision_score(gold, probabilities, average="macro",
+                                                         sample_weight=sample_weights),
             "roc_auc": roc_auc_score(gold, probabilities, average="macro", sample_weight=sample_weights),
             "subset_accuracy": accuracy_score(gold, predicted, sample_weight=sample_weights),
             "macro_f1_at_half": f1_score(gold, probabilities >= 0.5, average="macro", sample_weight=sample_weights),
@@ -52,7 +53,8 @@ def test_labels_absent_from_rows_and_answers_count_nowhere():
     weights = rng.random((2, 40))
     scores = metrics.scores(gold, probabilities >= 0.5, probabilities, np.zeros(40, bool), weights)
     for index, sample_weights in enumerate(weights):
-        expected = f1_score(gold, probabilities >= 0.5, average="macro", sample_weight=sample_weights, zero_division=np.nan)
+        expected = f1_score(gold, probabilities >= 0.5, average="macro", sample_weight=sample_weights,
+                            zero_division=np.nan)
         assert scores["macro_f1"][index] == pytest.approx(expected, abs=1e-12)
 
 
@@ -62,13 +64,15 @@ def test_a_label_that_training_never_showed_counts_against_the_model():
     all_seen = metrics.scores(gold, predicted, probabilities, np.array([False, False]), weights)
     assert all_seen["macro_f1"][0] == all_seen["micro_f1"][0] == all_seen["subset_accuracy"][0] == 1
     one_unseen = metrics.scores(gold, predicted, probabilities, np.array([False, True]), weights)
-    assert (one_unseen["macro_f1"][0], one_unseen["micro_f1"][0], one_unseen["subset_accuracy"][0]) == pytest.approx((2 / 3, 4 / 5, 1 / 2))
+    assert (one_unseen["macro_f1"][0], one_unseen["micro_f1"][0],
+            one_unseen["subset_accuracy"][0]) == pytest.approx((2 / 3, 4 / 5, 1 / 2))
 
 
 def test_scores_without_any_label_are_undefined_with_a_reason():
     no_labels, weights = np.zeros((3, 2), bool), np.ones((1, 3))
     scores = metrics.scores(no_labels, no_labels, no_labels * 0.1, np.zeros(3, bool), weights)
-    assert all(np.isnan(scores[name][0]) for name in ("macro_f1", "micro_f1", "roc_auc", "average_precision")) and scores["subset_accuracy"][0] == 1
+    assert all(np.isnan(scores[name][0]) for name in ("macro_f1", "micro_f1", "roc_auc",
+                                                      "average_precision")) and scores["subset_accuracy"][0] == 1
     all_labels = np.ones((3, 2), bool)
     assert metrics.undefined_reason("macro_f1", no_labels) == "no row has a label or a predicted one"
     assert metrics.undefined_reason("roc_auc", no_labels) == "no row has a label that was seen in training"
@@ -82,7 +86,8 @@ def test_the_threshold_is_the_best_one_and_near_a_half():
         gold, label_probabilities = rng.random(30) < 0.4, rng.random(30).round(2)
         best = metrics.best_threshold(gold, label_probabilities)
         def f1(threshold, gold=gold, probabilities=label_probabilities):
-            return 2 * (gold & (probabilities >= threshold)).sum() / max(1, gold.sum() + (probabilities >= threshold).sum())
+            return 2 * (gold & (probabilities >= threshold)).sum() / max(1, gold.sum()
+                                                                         + (probabilities >= threshold).sum())
         assert f1(best) == pytest.approx(max(f1(candidate) for candidate in np.linspace(0, 1, 401)))
     assert metrics.best_threshold(np.zeros(3, bool), np.ones(3)) == 0.5
     assert metrics.best_threshold(np.array([True, False]), np.array([0.9, 0.1])) == 0.5
@@ -91,8 +96,8 @@ def test_the_threshold_is_the_best_one_and_near_a_half():
 
 
 @pytest.mark.parametrize(("value", "labels"), [
-    ("a;b", ("a", "b")), ("a, b,a", ("a", "b")), ("a|b", ("a", "b")), ('["x", "y"]', ("x", "y")), (["x", 3], ("x", "3")), ("", ()), (None, ()),
-    ([], ()), ("alone", ("alone",))])
+    ("a;b", ("a", "b")), ("a, b,a", ("a", "b")), ("a|b", ("a", "b")), ('["x", "y"]', ("x", "y")),
+    (["x", 3], ("x", "3")), ("", ()), (None, ()), ([], ()), ("alone", ("alone",))])
 def test_labels_are_read_in_every_form(value, labels):
     assert MultilabelClassification().read(Row(0, {"text": "t", "labels": value})).labels == labels
 
@@ -105,8 +110,10 @@ def test_the_delimiter_can_be_named():
 
 FORM = "Write [\"a\", \"b\"], or a;b, or name 0/1 columns: --labels first,second."
 MEND = "Fix it, or leave such rows out (--bad-rows skip)."
-FAULTS = [({"a": 1}, "the labels are {'a': 1}, a list of labels was expected.", FORM), (3, "the labels are 3, a list", FORM),
-          (2.5, "the labels are 2.5, a list", FORM), (True, "the labels are True, a list", FORM), ([["a"]], "the labels are [['a']], a list", FORM),
+FAULTS = [({"a": 1}, "the labels are {'a': 1}, a list of labels was expected.", FORM),
+          (3, "the labels are 3, a list", FORM),
+          (2.5, "the labels are 2.5, a list", FORM), (True, "the labels are True, a list", FORM),
+          ([["a"]], "the labels are [['a']], a list", FORM),
           ([None], "the labels are [None], a list", FORM), ([{"a": 1}], "the labels are [{'a': 1}], a list", FORM),
           ("[broken", "the labels '[broken' begin like a list but are not one.", 'Write ["a", "b"], or a;b.'),
           ("['a', 'b']", "begin like a list but are not one.", 'Write ["a", "b"], or a;b.'),
@@ -119,7 +126,8 @@ FAULTS = [({"a": 1}, "the labels are {'a': 1}, a list of labels was expected.", 
 def test_what_is_no_list_of_labels_is_reported(value, message, fix):
     with pytest.raises(RowFault) as error:
         MultilabelClassification().read(Row(0, {"text": "t", "labels": value}))
-    assert (error.value.code, error.value.field, error.value.fix) == ("E306", "labels", fix) and message in error.value.message
+    assert (error.value.code, error.value.field, error.value.fix) == ("E306", "labels",
+                                                                      fix) and message in error.value.message
 
 
 LIST = Field("labels", "labels", type="list", target=True, may_be_empty=True)
@@ -143,18 +151,23 @@ def test_columns_of_0_and_1_are_a_list_of_their_names(tmp_path):
 
 def test_a_cell_that_is_not_0_or_1_among_such_columns_is_never_taken_as_a_label(tmp_path, headstart):
     lines = ["a,1,0", "b,2,0", "c,0,", "d,-1,-1", "e,1,1"]
-    assert field_values(tmp_path / "rows.csv", lines) == [["toxic"], {"toxic": "2", "threat": "0"}, {"toxic": "0", "threat": ""},
+    assert field_values(tmp_path / "rows.csv", lines) == [["toxic"], {"toxic": "2", "threat": "0"},
+                                                          {"toxic": "0", "threat": ""},
                                                           {"toxic": "-1", "threat": "-1"}, ["toxic", "threat"]]
-    code, _, stderr = headstart("check", tmp_path / "rows.csv", "--task", "multilabel-classification", "--labels", "toxic,threat")
+    code, _, stderr = headstart("check", tmp_path / "rows.csv", "--task", "multilabel-classification", "--labels",
+                                "toxic,threat")
     assert code == 65
-    assert "rows.csv:3:2 [E306] the column 'toxic' holds '2', 0 or 1 was expected." in stderr and "+ 2 more like it" in stderr
+    assert ("rows.csv:3:2 [E306] the column 'toxic' holds '2', 0 or 1 was expected." in stderr
+            and "+ 2 more like it" in stderr)
     unscored = [f"{index},-1,-1" for index in range(5)]  # most rows were never looked at
-    assert field_values(tmp_path / "rows.csv", [*unscored, "a,1,0"])[-2:] == [{"toxic": "-1", "threat": "-1"}, ["toxic"]]
+    assert field_values(tmp_path / "rows.csv", [*unscored, "a,1,0"])[-2:] == [{"toxic": "-1", "threat": "-1"},
+                                                                              ["toxic"]]
 
 
 def test_choices_of_digits_stay_choices(tmp_path):
     choices = Field("choices", "the choices", type="list")
-    assert field_values(tmp_path / "rows.csv", ["what is 1 - 1?,0,1", "1 + 0?,1,0"], field=choices) == [["0", "1"], ["1", "0"]]
+    assert field_values(tmp_path / "rows.csv", ["what is 1 - 1?,0,1", "1 + 0?,1,0"],
+                        field=choices) == [["0", "1"], ["1", "0"]]
 
 
 TEXTS = Column("comment_text", tiny.texts(30))
@@ -162,13 +175,15 @@ TEXTS = Column("comment_text", tiny.texts(30))
 
 @pytest.mark.parametrize("cells", [["0", "1"], [0, 1, None], ["0.0", "1.0"], [True, False], ["-1", "0", "1"]])
 def test_several_columns_of_0_and_1_are_recognised(cells):
-    columns = [TEXTS, *(Column(name, [cells[index % len(cells)] for index in range(30)]) for name in ("toxic", "insult"))]
+    columns = [TEXTS, *(Column(name, [cells[index % len(cells)] for index in range(30)])
+                        for name in ("toxic", "insult"))]
     task, detection = tasks.detect(columns, "rows.csv")
     assert task is MultilabelClassification and detection.columns == {"text": "comment_text", "labels": "toxic,insult"}
     assert detection.reason == "2 columns hold only 0 and 1"
 
 
-@pytest.mark.parametrize(("name", "values"), [("labels", ["a;b", "a", "c;a"]), ("genres", ["a|b", "", "c"]), ("tags", [["a"], ["a", "b"], []]),
+@pytest.mark.parametrize(("name", "values"), [("labels", ["a;b", "a", "c;a"]), ("genres", ["a|b", "", "c"]),
+                                              ("tags", [["a"], ["a", "b"], []]),
                                               ("labels", ['["a"]', '["b"]', "[]"]), ("label", [["a"], ["a", "b"], []])])
 def test_columns_of_lists_are_recognised(name, values):
     task, detection = tasks.detect([TEXTS, Column(name, values * 10)], "rows.csv")
@@ -183,10 +198,12 @@ def test_a_column_of_labels_beside_yes_and_no_columns_stays_text_classification(
 
 
 def test_published_multilabel_models_are_adopted():
-    config = {"architectures": ["BertForSequenceClassification"], "problem_type": "multi_label_classification", "id2label": {"1": "b", "0": "a"}}
+    config = {"architectures": ["BertForSequenceClassification"], "problem_type": "multi_label_classification",
+              "id2label": {"1": "b", "0": "a"}}
     learned = MultilabelClassification.from_model_config(config)
     assert learned.labels == ("a", "b") and learned.values == {"thresholds": [0.5, 0.5]}
-    for changes in ({"problem_type": "regression"}, {"problem_type": None}, {"id2label": {}}, {"architectures": ["BertForTokenClassification"]}):
+    for changes in ({"problem_type": "regression"}, {"problem_type": None}, {"id2label": {}},
+                    {"architectures": ["BertForTokenClassification"]}):
         assert MultilabelClassification.from_model_config(config | changes) is None
 
 
@@ -195,14 +212,18 @@ def test_thresholds_are_tuned_on_dev_and_only_for_labels_that_stand_there():
     examples = [LabelledText(index, "t", None, ("a",) if index < 3 else ("c",)) for index in range(6)]
     task = task.with_learned(task.learn([*examples, LabelledText(9, "t", None, ("b",))]))
     assert task.learned.labels == ("a", "b", "c") and task.learned.counts == (3, 1, 3)
-    probabilities = [[0.3, 0.9, 0.6], [0.25, 0.8, 0.1], [0.2, 0.9, 0.2], [0.1, 0.7, 0.9], [0.05, 0.6, 0.8], [0.15, 0.1, 0.7]]
+    probabilities = [[0.3, 0.9, 0.6], [0.25, 0.8, 0.1], [0.2, 0.9, 0.2], [0.1, 0.7, 0.9], [0.05, 0.6, 0.8],
+                     [0.15, 0.1, 0.7]]
     predictions = [as_prediction(index, task.learned.labels, row, [0.5] * 3) for index, row in enumerate(probabilities)]
     learned = task.calibrate(examples, predictions)
     assert learned.values["thresholds"] == pytest.approx([0.175, 0.5, 0.65])
-    prediction = task.with_learned(learned).decode(examples[0], [np.log(np.array(probabilities[0]) / (1 - np.array(probabilities[0])))])
-    assert prediction.values["prediction"] == ["a", "b"] and prediction.values["probability"] == pytest.approx([0.3, 0.9])
+    prediction = task.with_learned(learned).decode(examples[0], [np.log(np.array(probabilities[0])
+                                                                        / (1 - np.array(probabilities[0])))])
+    assert prediction.values["prediction"] == ["a",
+                                               "b"] and prediction.values["probability"] == pytest.approx([0.3, 0.9])
     untuned = MultilabelClassification(MultilabelSettings(tune_thresholds=False), task.learned)
-    assert untuned.calibrate(examples, predictions) == task.learned and "tuned" not in untuned.describe("macro_f1", {"gold": np.ones((1, 1))})[0]
+    assert untuned.calibrate(examples, predictions) == task.learned and "tuned" not in untuned.describe(
+        "macro_f1", {"gold": np.ones((1, 1))})[0]
 
 
 def test_the_check_tells_what_labels_cannot_be_learned():
@@ -225,15 +246,18 @@ def test_baselines_get_tuned_thresholds_too():
     rng, labels = np.random.default_rng(0), ("broken", "roses")
     gold = rng.random((200, 2)) < 0.15
     states = gold * [0.7, 0.5] + rng.normal(size=(200, 2))  # neither label is sure anywhere
-    examples = [LabelledText(index, "t", None, tuple(label for label, present in zip(labels, row, strict=True) if present)) for index, row in enumerate(gold)]
+    examples = [LabelledText(index, "t", None, tuple(label for label, present in zip(labels, row, strict=True)
+                                                     if present)) for index, row in enumerate(gold)]
     f1_of = {}
     for tune in (True, False):
         label_shares, _, frozen = baselines(labels, tune)
         fitted = frozen.fit(examples, states, 0)
-        predicted = np.array([[label in prediction.values["prediction"] for label in labels] for prediction in fitted.predict(examples, states)])
+        predicted = np.array([[label in prediction.values["prediction"] for label in labels]
+                              for prediction in fitted.predict(examples, states)])
         f1_of[tune] = metrics.f1_scores(gold, predicted, np.ones((1, 200)))[0][0]
         assert (list(fitted.thresholds) == [0.5, 0.5]) == (not tune)
-        assert label_shares.fit(examples, None, 0).predict(examples[:1], None)[0].values["probabilities"] == dict(zip(labels, gold.mean(axis=0), strict=True))
+        assert label_shares.fit(examples, None, 0).predict(examples[:1], None)[0].values["probabilities"] == dict(
+            zip(labels, gold.mean(axis=0), strict=True))
     assert f1_of[True] > f1_of[False]
 
 
@@ -242,24 +266,31 @@ JIGSAW = [({"threat", "toxic"}, 3), ({"toxic"}, 30), ({"insult", "toxic"}, 9), (
 
 def test_several_labels_are_reduced_to_the_one_with_fewest_training_rows():
     task = TextClassification(Settings(reduce="rarest"))
-    jigsaw_rows = [Row(index, {"text": "t", "label": sorted(labels)}) for index, labels in enumerate(labels for labels, count in JIGSAW for _ in range(count))]
+    jigsaw_rows = [Row(index, {"text": "t", "label": sorted(labels)})
+                   for index, labels in enumerate(labels for labels, count in JIGSAW for _ in range(count))]
     examples = [task.read(row) for row in jigsaw_rows]
-    assert {example.label for example in examples} == {"threat + toxic", "toxic", "insult + toxic", "none"}  # what the split keeps the shares of
+    # what the split keeps the shares of
+    assert {example.label for example in examples} == {"threat + toxic", "toxic", "insult + toxic", "none"}
     task = task.with_learned(task.learn(examples))
-    assert dict(zip(task.learned.labels, task.learned.counts, strict=True)) == {"insult": 9, "none": 60, "threat": 3, "toxic": 30}
+    assert dict(zip(task.learned.labels, task.learned.counts, strict=True)) == {"insult": 9, "none": 60, "threat": 3,
+                                                                                "toxic": 30}
     assert task.learned.values["rows"] == {"insult": 9, "threat": 3, "toxic": 42}
     reduced_labels = [task.read(row).label for row in jigsaw_rows]
-    assert {label: reduced_labels.count(label) for label in set(reduced_labels)} == {"insult": 9, "none": 60, "threat": 3, "toxic": 30}
-    assert task.read(Row(0, {"text": "t", "label": ["insult", "threat"]})).label == "threat"  # by the rows of training, whatever this file holds
+    assert {label: reduced_labels.count(label) for label in set(reduced_labels)} == {"insult": 9, "none": 60,
+                                                                                     "threat": 3, "toxic": 30}
+    # by the rows of training, whatever this file holds
+    assert task.read(Row(0, {"text": "t", "label": ["insult", "threat"]})).label == "threat"
     assert task.read(Row(0, {"text": "t", "label": ["toxic", "new"]})).label == "new" and task.learn([]).values == {}
 
 
-@pytest.mark.parametrize(("labels", "message"), [(["a", "b"], "the row has 2 labels, one was expected."), ([], "the row has no label, one was expected.")])
+@pytest.mark.parametrize(("labels", "message"), [(["a", "b"], "the row has 2 labels, one was expected."),
+                                                 ([], "the row has no label, one was expected.")])
 def test_several_labels_without_the_setting_are_reported(labels, message):
     assert TextClassification().read(Row(0, {"text": "t", "label": ["a"]})).label == "a"
     with pytest.raises(RowFault) as error:
         TextClassification().read(Row(0, {"text": "t", "label": labels}))
-    assert (error.value.code, error.value.message, error.value.field) == ("E306", message, "label") and "task.reduce=rarest" in error.value.fix
+    assert (error.value.code, error.value.message,
+            error.value.field) == ("E306", message, "label") and "task.reduce=rarest" in error.value.fix
 
 
 def jigsaw(folder):
@@ -271,18 +302,20 @@ def test_the_multilabel_example_runs_on_sets_and_on_rarest_labels(tiny_bert, tmp
     data, script = jigsaw(tmp_path), Path(__file__).parents[2] / "examples" / "multilabel.py"
     for flags, texts in (([], ("micro_f1_at_half", "threshold")), (["--rarest"], ("accuracy", "none"))):
         run = tmp_path / f"run{len(flags)}"
-        process = subprocess.run([sys.executable, str(script), str(data), "--text", "comment_text", "--labels", "toxic,insult", "--model", str(tiny_bert), "--to",
+        process = subprocess.run([sys.executable, str(script), str(data), "--text", "comment_text", "--labels",
+                                  "toxic,insult", "--model", str(tiny_bert), "--to",
                                   str(run), "--epochs", "1", *flags], capture_output=True, text=True)
         assert process.returncode == 0, process.stderr
-        assert all(text in process.stdout for text in (*texts, "macro_f1", "toxic", "insult", "tf-idf + logistic regression", "report:"))
+        assert all(text in process.stdout for text in (*texts, "macro_f1", "toxic", "insult",
+                                                       "tf-idf + logistic regression", "report:"))
     learned = json.loads((tmp_path / "run1" / "scores.json").read_text())["learned"]
     assert set(learned["rows"]) == {"toxic", "insult"}
 
 
 def test_a_jigsaw_file_is_recognised_trained_and_predicted(tiny_bert, tmp_path, headstart):
     data = jigsaw(tmp_path)
-    code, _, stderr = headstart("finetune", data, "--model", tiny_bert, "--to", tmp_path / "run", "--epochs", 2, "--set",
-                                "evaluation.resamples=20", "--set", "training.learning_rate=0.003")
+    code, _, stderr = headstart("finetune", data, "--model", tiny_bert, "--to", tmp_path / "run", "--epochs", 2,
+                                "--set", "evaluation.resamples=20", "--set", "training.learning_rate=0.003")
     assert code == 0, stderr
     assert "multilabel-classification, because 3 columns hold only 0 and 1" in stderr
     scores = json.loads((tmp_path / "run" / "scores.json").read_text())

@@ -10,8 +10,10 @@ from conftest import write_csv
 from headstart.contract import Column, Row, RowFault
 from headstart.tasks.multiple_choice import MultipleChoice
 
-FAULTS = [({"choices": "a"}, "E330"), ({"choices": {"a": 1}}, "E330"), ({"choices": None}, "E330"), ({"choices": []}, "E331"),
-          ({"choices": ["one"]}, "E331"), ({"choices": ["one", " "]}, "E332"), ({"choices": ["one", None]}, "E332"), ({"answer": 5}, "E333"),
+FAULTS = [({"choices": "a"}, "E330"), ({"choices": {"a": 1}}, "E330"), ({"choices": None}, "E330"),
+          ({"choices": []}, "E331"),
+          ({"choices": ["one"]}, "E331"), ({"choices": ["one", " "]}, "E332"), ({"choices": ["one", None]}, "E332"),
+          ({"answer": 5}, "E333"),
           ({"answer": "Z"}, "E333"), ({"answer": "three"}, "E333"), ({"context": ""}, "E201"), ({"answer": -1}, "E333")]
 
 
@@ -22,9 +24,11 @@ def test_faulty_rows_are_reported(values, code):
     assert error.value.code == code and error.value.fix
 
 
-@pytest.mark.parametrize(("answer", "index"), [(1, 1), ("1", 1), ("B", 1), ("two", 1), (0, 0), ("A", 0), (None, None), ("", None)])
+@pytest.mark.parametrize(("answer", "index"), [(1, 1), ("1", 1), ("B", 1), ("two", 1), (0, 0), ("A", 0), (None, None),
+                                               ("", None)])
 def test_answers_are_read_in_every_form(answer, index):
-    assert MultipleChoice().read(Row(0, {"context": "Who?", "choices": ["one", "two"], "answer": answer})).answer == index
+    assert MultipleChoice().read(Row(0, {"context": "Who?", "choices": ["one", "two"],
+                                         "answer": answer})).answer == index
 
 
 def test_choices_may_be_a_json_list_in_a_text():
@@ -34,7 +38,8 @@ def test_choices_may_be_a_json_list_in_a_text():
 
 
 def test_swag_is_recognised():
-    columns = [Column(name, ["x"]) for name in ("video-id", "sent1", "sent2", "ending0", "ending1", "ending2", "ending3", "label")]
+    columns = [Column(name, ["x"]) for name in ("video-id", "sent1", "sent2", "ending0", "ending1", "ending2",
+                                                "ending3", "label")]
     detection = MultipleChoice.detect(columns)
     assert detection is not None and detection.columns == {"context": "sent1", "start": "sent2", "answer": "label",
                                                            "choices": "ending0,ending1,ending2,ending3"}
@@ -42,9 +47,11 @@ def test_swag_is_recognised():
 
 def test_swag_is_trained_and_predicted(tiny_bert, tmp_path, headstart):
     texts = tiny.texts(90, seed=6)
-    rows = [(text, "She", *(f"counts {word}." for word in ("roses", "apples", "cards")), index % 3) for index, text in enumerate(texts)]
+    rows = [(text, "She", *(f"counts {word}." for word in ("roses", "apples", "cards")), index % 3)
+            for index, text in enumerate(texts)]
     data = write_csv(tmp_path / "swag.csv", rows, ("sent1", "sent2", "ending0", "ending1", "ending2", "label"))
-    code, _, stderr = headstart("finetune", data, "--model", tiny_bert, "--to", tmp_path / "run", "--epochs", 1, "--set", "evaluation.resamples=20")
+    code, _, stderr = headstart("finetune", data, "--model", tiny_bert, "--to", tmp_path / "run", "--epochs", 1,
+                                "--set", "evaluation.resamples=20")
     assert code == 0, stderr
     assert "multiple-choice, because there are choices" in stderr
     scores = json.loads((tmp_path / "run" / "scores.json").read_text())
@@ -53,7 +60,8 @@ def test_swag_is_trained_and_predicted(tiny_bert, tmp_path, headstart):
     code, _, stderr = headstart("predict", tmp_path / "run", tmp_path / "new.csv", "--to", tmp_path / "answers.jsonl")
     assert code == 0, stderr
     answers = [json.loads(line) for line in (tmp_path / "answers.jsonl").read_text().splitlines()]
-    assert all(answer["prediction"] == answer[f"ending{answer['choice']}"] and len(answer["probabilities"]) == 3 for answer in answers)
+    assert all(answer["prediction"] == answer[f"ending{answer['choice']}"] and len(answer["probabilities"]) == 3
+               for answer in answers)
 
 
 def double_heads(folder, family):
@@ -63,7 +71,8 @@ def double_heads(folder, family):
 
     model = load(str(tiny.model_folder(family, folder, "multiple-choice", ["a"], seed=4)), None, seed=0)
     task = MultipleChoice(MultipleChoice.Settings(lm_loss_weight=0.5))
-    rows = [{"context": f"{text} She", "choices": ["counts roses.", "waters seven green apples.", "sells it."], "answer": index % 3}
+    rows = [{"context": f"{text} She", "choices": ["counts roses.", "waters seven green apples.", "sells it."],
+             "answer": index % 3}
             for index, text in enumerate(tiny.texts(2, seed=6))]
     examples = [task.read(Row(index, row)) for index, row in enumerate(rows)]
     return model, task, Features.encode(task, examples, model.tokenizer, seed=0)
@@ -91,8 +100,10 @@ def test_both_heads_lose_what_transformers_says(family, tmp_path):
             ids[0, choice, :len(feature)] = torch.tensor(feature.ids)
             if feature.targets["label"].value:
                 labels[0, choice, :len(feature)] = torch.tensor(feature.ids)
-        correct_choice = torch.tensor([next(choice for choice, feature in enumerate(choice_features) if feature.targets["label"].value)])
-        outputs = plain(input_ids=ids, mc_token_ids=torch.tensor([[len(feature) - 1 for feature in choice_features]]), labels=labels, mc_labels=correct_choice)
+        correct_choice = torch.tensor([next(choice for choice, feature in enumerate(choice_features)
+                                            if feature.targets["label"].value)])
+        outputs = plain(input_ids=ids, mc_token_ids=torch.tensor([[len(feature) - 1 for feature in choice_features]]),
+                        labels=labels, mc_labels=correct_choice)
         plain_losses.append(outputs.mc_loss + 0.5 * outputs.loss)
     (sum(plain_losses) / 2).backward()
     batch = collate(list(features), Layout(model.can_pack, model.tokenizer.pad_id))
@@ -100,10 +111,12 @@ def test_both_heads_lose_what_transformers_says(family, tmp_path):
     loss.backward()
     assert abs(loss.item() - (sum(plain_losses) / 2).item()) < 1e-5
     plain_gradients = {name: weight.grad for name, weight in plain.named_parameters() if weight.grad is not None}
-    tied_names = {"transformer.tokens_embed.weight": "lm_head.weight", "lm_head.weight": "transformer.tokens_embed.weight"}
+    tied_names = {"transformer.tokens_embed.weight": "lm_head.weight",
+                  "lm_head.weight": "transformer.tokens_embed.weight"}
     for name, weight in model.module.named_parameters():
         plain_gradient = plain_gradients.get(name, plain_gradients.get(tied_names.get(name, "")))
-        assert (weight.grad is None) == (plain_gradient is None) and (weight.grad is None or torch.allclose(weight.grad, plain_gradient, atol=1e-5)), name
+        assert (weight.grad is None) == (plain_gradient is None) and (
+            weight.grad is None or torch.allclose(weight.grad, plain_gradient, atol=1e-5)), name
 
 
 @pytest.mark.parametrize("family", ["gpt2", "openai-gpt", "llama", "ctrl"])
@@ -112,11 +125,12 @@ def test_decoders_choose_and_those_with_two_heads_learn_the_words_too(family, tm
 
     from headstart.models.heads.custom_heads import head_class
 
-    rows = [(text, "She counts roses.", "She waters seven green apples.", index % 2) for index, text in enumerate(tiny.texts(60, seed=6))]
+    rows = [(text, "She counts roses.", "She waters seven green apples.", index % 2)
+            for index, text in enumerate(tiny.texts(60, seed=6))]
     data = write_csv(tmp_path / "rows.csv", rows, ("context", "choice0", "choice1", "answer"))
     has_two_heads = family in ("gpt2", "openai-gpt")
-    arguments = ["finetune", data, "--task", "multiple-choice", "--model", tiny.model_folder(family, tmp_path / "base"), "--to", tmp_path / "run", "--epochs", 1,
-                 "--set", "evaluation.resamples=20"]
+    arguments = ["finetune", data, "--task", "multiple-choice", "--model", tiny.model_folder(family, tmp_path / "base"),
+                 "--to", tmp_path / "run", "--epochs", 1, "--set", "evaluation.resamples=20"]
     code, _, stderr = headstart(*arguments, "--set", "task.lm_loss_weight=0.5")
     assert code == (0 if has_two_heads else 2), stderr
     if not has_two_heads:
@@ -124,15 +138,18 @@ def test_decoders_choose_and_those_with_two_heads_learn_the_words_too(family, tm
         code, _, stderr = headstart(*arguments)
         assert code == 0, stderr
     assert headstart("predict", tmp_path / "run", data, "--to", tmp_path / "out.jsonl")[0] == 0
-    first_probability, second_probability = json.loads((tmp_path / "out.jsonl").read_text().splitlines()[0])["probabilities"]
+    first_probability, second_probability = json.loads((tmp_path
+                                                        / "out.jsonl").read_text().splitlines()[0])["probabilities"]
     name = json.loads((tmp_path / "run" / "model" / "config.json").read_text())["architectures"][0]
     assert hasattr(transformers, name) == has_two_heads
     plain = head_class(name).from_pretrained(tmp_path / "run" / "model").eval()
     model = headstart_load(tmp_path / "run")
-    features = model.task.encode(model.task.read(Row(0, {"context": rows[0][0], "choices": rows[0][1:3]})), model.transformer.tokenizer)
+    features = model.task.encode(model.task.read(Row(0, {"context": rows[0][0], "choices": rows[0][1:3]})),
+                                 model.transformer.tokenizer)
     outputs = [plain(**{"input_ids": input_ids(feature)}) for feature in features]
     logits = [(output.mc_logits if has_two_heads else output.logits).reshape(-1)[0].item() for output in outputs]
-    assert 1 / (1 + np.exp(logits[1] - logits[0])) == pytest.approx(first_probability, abs=1e-5) and second_probability == pytest.approx(1 - first_probability, abs=1e-6)
+    assert 1 / (1 + np.exp(logits[1] - logits[0])) == pytest.approx(
+        first_probability, abs=1e-5) and second_probability == pytest.approx(1 - first_probability, abs=1e-6)
 
 
 def input_ids(feature):

@@ -30,8 +30,11 @@ def test_scores_equal_the_librarys_on_repeated_rows():
     scores = metrics.scores(gold, predicted, weights)
     for index, counts in enumerate(weights.astype(int)):
         repeated_gold, repeated_predictions = np.repeat(gold, counts), np.repeat(predicted, counts)
-        expected = {"spearman": spearmanr(repeated_gold, repeated_predictions).statistic, "pearson": pearsonr(repeated_gold, repeated_predictions).statistic, "mse": mean_squared_error(repeated_gold, repeated_predictions),
-                    "mae": mean_absolute_error(repeated_gold, repeated_predictions), "r2": r2_score(repeated_gold, repeated_predictions)}
+        expected = {"spearman": spearmanr(repeated_gold, repeated_predictions).statistic,
+                    "pearson": pearsonr(repeated_gold, repeated_predictions).statistic,
+                    "mse": mean_squared_error(repeated_gold, repeated_predictions),
+                    "mae": mean_absolute_error(repeated_gold, repeated_predictions),
+                    "r2": r2_score(repeated_gold, repeated_predictions)}
         for name, value in expected.items():
             assert scores[name][index] == pytest.approx(value, abs=1e-12), name
 
@@ -44,8 +47,10 @@ def test_scores_of_fractional_weights_equal_scikit_learns():
     scores = metrics.scores(gold, predicted, weights)
     for index, sample_weights in enumerate(weights):
         covariance = np.cov(gold, predicted, aweights=sample_weights)
-        expected = {"pearson": covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1]), "r2": r2_score(gold, predicted, sample_weight=sample_weights),
-                    "mse": mean_squared_error(gold, predicted, sample_weight=sample_weights), "mae": mean_absolute_error(gold, predicted, sample_weight=sample_weights)}
+        expected = {"pearson": covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1]),
+                    "r2": r2_score(gold, predicted, sample_weight=sample_weights),
+                    "mse": mean_squared_error(gold, predicted, sample_weight=sample_weights),
+                    "mae": mean_absolute_error(gold, predicted, sample_weight=sample_weights)}
         for name, value in expected.items():
             assert scores[name][index] == pytest.approx(value, rel=1e-9), name
 
@@ -75,8 +80,10 @@ def test_a_thousand_resamples_of_ten_thousand_rows_take_less_than_3_seconds():
     assert scores["spearman"].low < scores["spearman"].value < scores["spearman"].high
 
 
-FAULTS = {"3,5": "Write it with a point: 3.5.", "-0,25": "Write it with a point: -0.25.", "1,234.5": "Fix it", "abc": "Fix it", "nan": "Fix it",
-          "inf": "Fix it", "-Infinity": "Fix it", "1.2.3": "Fix it", "1_000": "Fix it", "4 stars": "Fix it", "1e999": "Fix it"}
+FAULTS = {"3,5": "Write it with a point: 3.5.", "-0,25": "Write it with a point: -0.25.", "1,234.5": "Fix it",
+          "abc": "Fix it", "nan": "Fix it",
+          "inf": "Fix it", "-Infinity": "Fix it", "1.2.3": "Fix it", "1_000": "Fix it", "4 stars": "Fix it",
+          "1e999": "Fix it"}
 
 
 @pytest.mark.parametrize(("value", "fix"), [*FAULTS.items(), (True, "Fix it"), ([1], "Fix it"), ({"a": 1}, "Fix it"),
@@ -88,7 +95,8 @@ def test_what_is_no_number_is_reported(value, fix):
     assert error.value.message == f"the target is {value!r:.60}, a number was expected."
 
 
-@pytest.mark.parametrize(("row", "message"), [({"text": " ", "target": 1}, "the text is empty."), ({"text": None}, "the text is empty."),
+@pytest.mark.parametrize(("row", "message"), [({"text": " ", "target": 1}, "the text is empty."),
+                                              ({"text": None}, "the text is empty."),
                                               ({"text": "a", "pair": "", "target": 1}, "the pair is empty.")])
 def test_empty_texts_are_reported(row, message):
     with pytest.raises(RowFault, match=message) as error:
@@ -97,23 +105,28 @@ def test_empty_texts_are_reported(row, message):
 
 
 def test_a_file_without_numbers_or_with_one_number_is_refused(headstart, tmp_path):
-    data = write_csv(tmp_path / "gaps.csv", [("a fine day", ""), ("rain again", "2.5"), ("wind", "4,5")], ("text", "score"))
+    data = write_csv(tmp_path / "gaps.csv", [("a fine day", ""), ("rain again", "2.5"), ("wind", "4,5")],
+                     ("text", "score"))
     code, _, stderr = headstart("check", data, "--task", "regression", "--target", "score")
     assert code == 65 and '[E202] the row has no value for "score"' in stderr
-    assert "gaps.csv:4:2 [E305] the target is '4,5', a number was expected." in stderr and "Write it with a point: 4.5." in stderr
+    assert ("gaps.csv:4:2 [E305] the target is '4,5', a number was expected." in stderr
+            and "Write it with a point: 4.5." in stderr)
     data = write_csv(tmp_path / "same.csv", [(text, "0.1") for text in tiny.texts(30)], ("text", "score"))
     code, _, stderr = headstart("check", data, "--task", "regression", "--target", "score")
-    assert code == 65 and "[E203] every training row has the same number, 0.1." in stderr and "Is this the right column?" in stderr
+    assert (code == 65 and "[E203] every training row has the same number, 0.1." in stderr
+            and "Is this the right column?" in stderr)
 
 
-@pytest.mark.parametrize(("value", "number"), [("3.5", 3.5), (2, 2.0), ("1e3", 1000.0), (" -4 ", -4.0), ("", None), (None, None)])
+@pytest.mark.parametrize(("value", "number"), [("3.5", 3.5), (2, 2.0), ("1e3", 1000.0), (" -4 ", -4.0), ("", None),
+                                               (None, None)])
 def test_numbers_are_read_as_written(value, number):
     assert Regression().read(Row(0, {"text": "a", "target": value})).target == number
 
 
 TEXTS = Column("text", tiny.texts(40))
 NUMBERS = {"quarters": [number / 4 for number in range(40)], "many": [str(40 - number) for number in range(40)],
-           "pandas stars": [f"{number % 5}.0" for number in range(40)], "gaps": ["", None, *[str(number % 25) for number in range(38)]]}
+           "pandas stars": [f"{number % 5}.0" for number in range(40)],
+           "gaps": ["", None, *[str(number % 25) for number in range(38)]]}
 
 
 @pytest.mark.parametrize("values", NUMBERS.values(), ids=NUMBERS)
@@ -124,24 +137,29 @@ def test_numbers_that_are_no_labels_are_regression(name, values):
     assert "--task text-classification" in detection.reason
 
 
-@pytest.mark.parametrize("values", [[number % 5 for number in range(40)], ["yes", "no"] * 20, ["1", "2", "nan", "3"] * 10, [0, 1] * 20])
+@pytest.mark.parametrize("values", [[number % 5 for number in range(40)], ["yes", "no"] * 20,
+                                    ["1", "2", "nan", "3"] * 10, [0, 1] * 20])
 def test_few_whole_numbers_and_words_are_labels(values):
     columns = [TEXTS, Column("rating", values)]
     assert Regression.detect(columns) is None and tasks.detect(columns, "rows.csv")[0] is TextClassification
 
 
 def test_pairs_are_recognised_and_row_numbers_are_no_target():
-    pairs = [Column("sentence1", tiny.texts(40, 1)), Column("sentence2", tiny.texts(40, 2)), Column("score", NUMBERS["quarters"])]
+    pairs = [Column("sentence1", tiny.texts(40, 1)), Column("sentence2", tiny.texts(40, 2)),
+             Column("score", NUMBERS["quarters"])]
     assert Regression.detect(pairs).columns == {"text": "sentence1", "pair": "sentence2", "target": "score"}
     assert Regression.detect([Column("number", [str(index) for index in range(40)]), TEXTS]) is None
-    assert Regression.detect([Column("id", list(range(40))), TEXTS, Column("price", NUMBERS["quarters"])]).columns["target"] == "price"
+    assert Regression.detect([Column("id", list(range(40))), TEXTS,
+                              Column("price", NUMBERS["quarters"])]).columns["target"] == "price"
 
 
 def test_published_models_with_one_output_are_adopted():
     single_output = {"architectures": ["BertForSequenceClassification"], "id2label": {"0": "LABEL_0"}}
-    for config in (single_output, single_output | {"problem_type": "regression"}, {"architectures": single_output["architectures"], "num_labels": 1}):
+    for config in (single_output, single_output | {"problem_type": "regression"},
+                   {"architectures": single_output["architectures"], "num_labels": 1}):
         assert Regression.from_model_config(config).values == {"mean": 0.0, "scale": 1.0}
-    for config in (single_output | {"problem_type": "multi_label_classification"}, single_output | {"id2label": {"0": "a", "1": "b"}, "problem_type": "regression"},
+    for config in (single_output | {"problem_type": "multi_label_classification"},
+                   single_output | {"id2label": {"0": "a", "1": "b"}, "problem_type": "regression"},
                    single_output | {"architectures": ["BertForTokenClassification"]}, {}):
         assert Regression.from_model_config(config) is None
 
@@ -159,7 +177,8 @@ def test_the_scale_is_learned_and_shipped():
 
 def test_one_number_for_every_text_is_reported():
     gold = np.arange(6.0)
-    assert "about 2.5 for every text" in Regression().collapse_warning({"gold": gold, "predicted": np.full(6, 2.5) + 1e-6 * gold})
+    assert "about 2.5 for every text" in Regression().collapse_warning({"gold": gold,
+                                                                        "predicted": np.full(6, 2.5) + 1e-6 * gold})
     assert Regression().collapse_warning({"gold": gold, "predicted": gold[::-1]}) is None
 
 
@@ -178,8 +197,8 @@ def test_a_run_saves_a_model_that_plain_transformers_answers_in_the_users_number
 
     rows = [(text, f"{200 + 5 * len(text):.1f}") for text in tiny.texts(90, seed=5)]
     data = write_csv(tmp_path / "prices.csv", rows, ("text", "price"))
-    code, *_ = headstart("finetune", data, "--model", tiny_bert, "--to", tmp_path / "run", "--epochs", 2, "--quiet", "--set",
-                         "evaluation.resamples=20", "--set", "training.learning_rate=0.003")
+    code, *_ = headstart("finetune", data, "--model", tiny_bert, "--to", tmp_path / "run", "--epochs", 2, "--quiet",
+                         "--set", "evaluation.resamples=20", "--set", "training.learning_rate=0.003")
     assert code == 0
     scores = json.loads((tmp_path / "run" / "scores.json").read_text())
     assert list(scores["test"]) == ["spearman", "pearson", "mse", "mae", "r2"] and set(scores["baselines"]) == {
@@ -196,13 +215,16 @@ def test_a_run_saves_a_model_that_plain_transformers_answers_in_the_users_number
 
 
 def test_the_regression_example_runs(tiny_bert, tmp_path):
-    rows = [(first, second, (len(first) + len(second)) / 50) for first, second in zip(tiny.texts(60, 1), tiny.texts(60, 2), strict=True)]
+    rows = [(first, second, (len(first) + len(second)) / 50)
+            for first, second in zip(tiny.texts(60, 1), tiny.texts(60, 2), strict=True)]
     data = write_csv(tmp_path / "pairs.csv", rows, ("one", "two", "likeness"))
     script = Path(__file__).parents[2] / "examples" / "regression.py"
-    process = subprocess.run([sys.executable, str(script), str(data), "--text", "one", "--pair", "two", "--target", "likeness", "--model", str(tiny_bert),
+    process = subprocess.run([sys.executable, str(script), str(data), "--text", "one", "--pair", "two", "--target",
+                              "likeness", "--model", str(tiny_bert),
                               "--to", str(tmp_path / "run"), "--epochs", "1"], capture_output=True, text=True)
     assert process.returncode == 0, process.stderr
-    for text in ("spearman", "frozen encoder + ridge regression", "undefined: every prediction is the same number", "report:"):
+    for text in ("spearman", "frozen encoder + ridge regression", "undefined: every prediction is the same number",
+                 "report:"):
         assert text in process.stdout
 
 

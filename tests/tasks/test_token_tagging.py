@@ -26,7 +26,16 @@ from headstart.tasks import detect, find
 from headstart.tasks.token_tagging import decoding
 from headstart.tasks.token_tagging import windows as tag_windows
 from headstart.text.alignment import align, join_words, word_spans, words_in_span
-from headstart.text.tags import Entity, ambiguous_word, bio_tags, count_repairs, detect_scheme, entities, scheme_evidence, split_tag
+from headstart.text.tags import (
+    Entity,
+    ambiguous_word,
+    bio_tags,
+    count_repairs,
+    detect_scheme,
+    entities,
+    scheme_evidence,
+    split_tag,
+)
 from headstart.text.windows import windows
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +45,8 @@ TokenTagging = find("token-tagging")
 # --- schemes ---
 
 
-@pytest.mark.parametrize("tags", ["B-P I-P O B-L B-L", "I-P I-P O I-L B-L", "B-P E-P O S-L S-L", "B-P L-P O U-L U-L", "B-P I-P O S-L B-L"])
+@pytest.mark.parametrize("tags", ["B-P I-P O B-L B-L", "I-P I-P O I-L B-L", "B-P E-P O S-L S-L", "B-P L-P O U-L U-L",
+                                  "B-P I-P O S-L B-L"])
 def test_every_scheme_spells_the_same_entities(tags):
     parsed = entities(tags.split())
     assert parsed == [Entity(0, 2, "P"), Entity(3, 4, "L"), Entity(4, 5, "L")]
@@ -72,8 +82,8 @@ def test_bio_tags_and_entities_turn_into_each_other():
 
 
 @pytest.mark.parametrize(("sentences", "form"), [
-    (["B-P I-P O", "O B-L"], "bio"), (["I-P I-P O", "I-L B-L"], "iob1"), (["B-P E-P", "O"], "bioes"), (["U-P O"], "bioes"),
-    (["NOUN VERB", "O"], "plain"), (["O O"], "bio"), ([], "bio"),
+    (["B-P I-P O", "O B-L"], "bio"), (["I-P I-P O", "I-L B-L"], "iob1"), (["B-P E-P", "O"], "bioes"),
+    (["U-P O"], "bioes"), (["NOUN VERB", "O"], "plain"), (["O O"], "bio"), ([], "bio"),
     (["B-P I-P", "B-L O", "O I-L"], "bio"),  # one fault does not make it IOB1
     (["I-P I-P", "I-L O", "O B-L"], "iob1"),
 ])
@@ -82,9 +92,10 @@ def test_a_datasets_scheme_is_found_from_its_tags(sentences, form):
 
 
 @pytest.mark.parametrize(("tags", "form", "count"), [
-    ("B-P I-P O B-P B-P", "bio", 0), ("O I-P I-P O I-L", "bio", 2), ("B-P I-L", "bio", 1), ("I-P I-P B-P O I-L", "iob1", 0),
-    ("O B-P I-P", "iob1", 1), ("B-P E-P S-L", "bioes", 0), ("O E-P", "bioes", 1), ("B-P O", "bioes", 1), ("B-P I-P S-L", "bioes", 1),
-    ("I-P O", "bioes", 1), ("NOUN VERB", "plain", 0),
+    ("B-P I-P O B-P B-P", "bio", 0), ("O I-P I-P O I-L", "bio", 2), ("B-P I-L", "bio", 1),
+    ("I-P I-P B-P O I-L", "iob1", 0),
+    ("O B-P I-P", "iob1", 1), ("B-P E-P S-L", "bioes", 0), ("O E-P", "bioes", 1), ("B-P O", "bioes", 1),
+    ("B-P I-P S-L", "bioes", 1), ("I-P O", "bioes", 1), ("NOUN VERB", "plain", 0),
 ])
 def test_every_repair_is_counted(tags, form, count):
     assert count_repairs(tags.split(), form) == count
@@ -109,9 +120,10 @@ def test_what_is_no_tag(tag):
 
 
 @pytest.mark.parametrize(("text", "words"), [
-    ("Ann's 5kg!", "Ann ' s 5kg !"), ("e-mail a_b", "e - mail a_b"), ("cafe\u0301s ok", "cafe\u0301s ok"), ("हिन्दी में", "हिन्दी में"),
-    ("我在London。", "我 在 London 。"), ("ไทย", "ไ ท ย"), ("I \u2764\ufe0f it", "I \u2764\ufe0f it"), ("  two\t\nlines ", "two lines"), ("", ""),
-    ("김치 3개", "김 치 3 개"),
+    ("Ann's 5kg!", "Ann ' s 5kg !"), ("e-mail a_b", "e - mail a_b"), ("cafe\u0301s ok", "cafe\u0301s ok"),
+    ("हिन्दी में", "हिन्दी में"),
+    ("我在London。", "我 在 London 。"), ("ไทย", "ไ ท ย"), ("I \u2764\ufe0f it", "I \u2764\ufe0f it"),
+    ("  two\t\nlines ", "two lines"), ("", ""), ("김치 3개", "김 치 3 개"),
 ])
 def test_a_text_falls_into_words(text, words):
     assert [text[start:end] for start, end in word_spans(text)] == words.split()
@@ -133,7 +145,8 @@ def test_characters_become_the_words_they_touch():
 def test_tokens_go_to_the_word_in_which_they_begin():
     text = "ab 's \u200b x"
     word_offsets = [(0, 2), (3, 4), (4, 5), (6, 7), (8, 9)]
-    alignment = align(text, word_offsets, [(0, 1), (1, 2), (2, 5), (5, 6), (7, 9), (9, 9)])  # BPE's offsets may hold the space before
+    # BPE's offsets may hold the space before
+    alignment = align(text, word_offsets, [(0, 1), (1, 2), (2, 5), (5, 6), (7, 9), (9, 9)])
     assert list(alignment.first_tokens) == [0, 2, -1, -1, 4] and list(alignment.last_tokens) == [1, 2, -1, -1, 4]
     assert alignment.covering_words == {2: 1} and alignment.words_with_tokens == [0, 1, 4]
 
@@ -160,7 +173,8 @@ class LetterTokenizer:
         self.max_length, self.dropped = longest, dropped
 
     def tokenize(self, text):
-        indices = [index for index, character in enumerate(text) if not character.isspace() and character not in self.dropped]
+        indices = [index for index, character in enumerate(text) if not character.isspace()
+                   and character not in self.dropped]
         return Tokens([ord(text[index]) for index in indices], [(index, index + 1) for index in indices])
 
     def max_content_length(self, segment_count):
@@ -216,7 +230,8 @@ def test_each_word_is_learned_in_one_window_only(labelled):
     targets = [target for feature in features for target in feature.targets["label"].value if target != -100]
     letters = sum(map(len, example.words))
     assert len(targets) == 60 if labelled == "first" else 60 < len(targets) <= letters
-    assert not task.encode(example, LetterTokenizer(20), random.Random(0))[0].info  # training keeps nothing that only predicting needs
+    # training keeps nothing that only predicting needs
+    assert not task.encode(example, LetterTokenizer(20), random.Random(0))[0].info
 
 
 def test_a_word_is_answered_where_most_stands_around_it():
@@ -231,8 +246,10 @@ def test_a_word_is_answered_where_most_stands_around_it():
             start, end = window_spans[window]
             return min(first - start if start else 10**6, end - 1 - last if end < window_spans[-1][1] else 10**6)
 
-        containing = [window_index for window_index, (span_start, end) in enumerate(window_spans) if span_start <= first < end]
-        assert tag_windows.widest_context_window(window_spans, first, last) == max(containing, key=lambda part: (around(part), -part))
+        containing = [window_index for window_index, (span_start, end) in enumerate(window_spans)
+                      if span_start <= first < end]
+        assert tag_windows.widest_context_window(window_spans, first,
+                                                 last) == max(containing, key=lambda part: (around(part), -part))
 
 
 def test_later_pieces_go_on_with_the_entity():
@@ -262,11 +279,13 @@ def test_a_text_without_any_token_is_answered():
     task = TokenTagging()
     example = task.read(Row(0, {"tokens": ["\u200b", "\u200b"], "tags": ["B-P", "O"]}))
     task = task.with_learned(task.learn([example]))
-    assert oracle(task, example, LetterTokenizer(20, dropped="\u200b")).values == {"prediction": ["O", "O"], "spans": []}
+    assert oracle(task, example, LetterTokenizer(20, dropped="\u200b")).values == {"prediction": ["O", "O"],
+                                                                                   "spans": []}
 
 
 def test_a_word_inside_anothers_token_belongs_to_its_entity():
-    labels, log_probabilities = ("O", "B-P", "I-P"), np.log(np.array([[0.1, 0.8, 0.1], [0.2, 0.1, 0.7], [0.9, 0.05, 0.05]]))
+    labels, log_probabilities = ("O", "B-P", "I-P"), np.log(np.array([[0.1, 0.8, 0.1], [0.2, 0.1, 0.7],
+                                                                      [0.9, 0.05, 0.05]]))
     decoded = decoding.decode_entities([([0, 1, 3], log_probabilities, {2: 1})], labels)
     assert [entity for entity, _ in decoded] == [Entity(0, 3, "P")] and decoded[0][1] == pytest.approx(0.75)
 
@@ -274,8 +293,8 @@ def test_a_word_inside_anothers_token_belongs_to_its_entity():
 # --- decoding ---
 
 
-@pytest.mark.parametrize("labels", [("O", "B-P", "I-P", "B-L", "I-L"), ("O", "B-P", "I-P", "E-P", "S-P"), ("O", "B-P", "I-P", "I-L"),
-                                    ("O", "NOUN", "VERB")])
+@pytest.mark.parametrize("labels", [("O", "B-P", "I-P", "B-L", "I-L"), ("O", "B-P", "I-P", "E-P", "S-P"),
+                                    ("O", "B-P", "I-P", "I-L"), ("O", "NOUN", "VERB")])
 def test_decoding_finds_the_likeliest_of_all_allowed_sequences(labels):
     rng = np.random.default_rng(0)
 
@@ -283,22 +302,27 @@ def test_decoding_finds_the_likeliest_of_all_allowed_sequences(labels):
         inner_types = {label[2:] for label in labels if label[0] in "IE"}
         if not inner_types <= {label[2:] for label in labels if label[0] in "BS"}:
             return True  # IOB1: a type has no B
-        return all(tag[0] not in "IE" or (tags[position - 1][0] in "BI" and tags[position - 1][2:] == tag[2:] if position else False)
+        return all(tag[0] not in "IE" or (tags[position - 1][0] in "BI" and tags[position - 1][2:] == tag[2:]
+                                          if position else False)
                    for position, tag in enumerate(tags) if "-" in tag)
 
     for _ in range(30):
         log_probabilities = np.log(rng.dirichlet(np.full(len(labels), 0.7), size=rng.integers(1, 5)))
-        sequences = [sequence for sequence in itertools.product(range(len(labels)), repeat=len(log_probabilities)) if allowed([labels[tag] for tag in sequence])]
-        best = max(sequences, key=lambda sequence: sum(log_probabilities[position, tag] for position, tag in enumerate(sequence)))
+        sequences = [sequence for sequence in itertools.product(range(len(labels)), repeat=len(log_probabilities))
+                     if allowed([labels[tag] for tag in sequence])]
+        best = max(sequences, key=lambda sequence: sum(log_probabilities[position, tag]
+                                                       for position, tag in enumerate(sequence)))
         assert decoding.viterbi(log_probabilities, labels) == list(best)
 
 
 def test_no_entity_goes_on_that_did_not_begin():
     labels = ("O", "B-P", "I-P")
     probabilities = np.array([[0.6, 0.3, 0.1], [0.2, 0.1, 0.7]])  # each by itself: O I-P
-    assert [labels[tag] for tag in decoding.viterbi(np.log(probabilities), labels)] == ["B-P", "I-P"]  # 0.3 · 0.7 beats 0.6 · 0.2
+    # 0.3 · 0.7 beats 0.6 · 0.2
+    assert [labels[tag] for tag in decoding.viterbi(np.log(probabilities), labels)] == ["B-P", "I-P"]
     probabilities[1] = [0.4, 0.0, 0.6]
-    assert [labels[tag] for tag in decoding.viterbi(np.log(probabilities + 1e-9), labels)] == ["O", "O"]  # 0.6 · 0.4 beats 0.3 · 0.6
+    # 0.6 · 0.4 beats 0.3 · 0.6
+    assert [labels[tag] for tag in decoding.viterbi(np.log(probabilities + 1e-9), labels)] == ["O", "O"]
 
 
 # --- scores ---
@@ -306,9 +330,11 @@ def test_no_entity_goes_on_that_did_not_begin():
 
 def scores_and_measures(gold, predicted, types=("PER", "LOC", "ORG", "MISC")):
     """Scores of sentences of entities (begin, end, type), and the measures."""
-    counts = [spans.span_counts(gold_spans, predicted_spans, types) for gold_spans, predicted_spans in zip(gold, predicted, strict=True)]
+    counts = [spans.span_counts(gold_spans, predicted_spans, types)
+              for gold_spans, predicted_spans in zip(gold, predicted, strict=True)]
     measures = {name: np.asarray([row[name] for row in counts]) for name in counts[0]}
-    return {name: float(value[0]) for name, value in spans.scores(measures, np.ones((1, len(counts)))).items()}, measures
+    return {name: float(value[0]) for name, value in spans.scores(measures,
+                                                                  np.ones((1, len(counts)))).items()}, measures
 
 
 def entities_of(*sentences):
@@ -317,9 +343,11 @@ def entities_of(*sentences):
 
 @pytest.mark.parametrize(("gold", "predicted", "precision", "recall", "f1"), [
     # 2 predicted, 2 gold, 1 right: the other begins one word too early
-    (["O O O B-MISC I-MISC I-MISC O", "B-PER I-PER O"], ["O O B-MISC I-MISC I-MISC I-MISC O", "B-PER I-PER O"], 1 / 2, 1 / 2, 1 / 2),
+    (["O O O B-MISC I-MISC I-MISC O", "B-PER I-PER O"], ["O O B-MISC I-MISC I-MISC I-MISC O", "B-PER I-PER O"], 1 / 2,
+     1 / 2, 1 / 2),
     # 4 predicted, 3 gold, 1 right (PER): a wrong type, a wrong border, one too many
-    (["B-PER I-PER O B-LOC O B-ORG I-ORG I-ORG O O"], ["B-PER I-PER O B-ORG O B-ORG I-ORG O O B-LOC"], 1 / 4, 1 / 3, 2 / 7),
+    (["B-PER I-PER O B-LOC O B-ORG I-ORG I-ORG O O"], ["B-PER I-PER O B-ORG O B-ORG I-ORG O O B-LOC"], 1 / 4, 1 / 3,
+     2 / 7),
     # two neighbours of one type are two entities
     (["B-PER B-PER"], ["B-PER I-PER"], 0.0, 0.0, 0.0),
     # in IOB1 and without a beginning the same entities stand there
@@ -336,11 +364,15 @@ def test_scores_worked_by_hand(gold, predicted, precision, recall, f1):
 
 
 def test_relaxed_scores_take_each_entity_once():
-    assert scores_and_measures([[(0, 4, "PER")]], [[(0, 1, "PER"), (2, 4, "PER")]])[0]["relaxed_f1"] == pytest.approx(2 / 3)
-    assert scores_and_measures([[(0, 2, "PER"), (2, 4, "PER")]], [[(1, 3, "PER")]])[0]["relaxed_f1"] == pytest.approx(2 / 3)
-    assert scores_and_measures([[(0, 3, "PER"), (3, 6, "PER")]], [[(0, 1, "PER"), (1, 4, "PER")]])[0]["relaxed_f1"] == pytest.approx(1.0)
+    assert scores_and_measures([[(0, 4, "PER")]], [[(0, 1, "PER"),
+                                                    (2, 4, "PER")]])[0]["relaxed_f1"] == pytest.approx(2 / 3)
+    assert scores_and_measures([[(0, 2, "PER"), (2, 4, "PER")]],
+                               [[(1, 3, "PER")]])[0]["relaxed_f1"] == pytest.approx(2 / 3)
+    assert scores_and_measures([[(0, 3, "PER"), (3, 6, "PER")]],
+                               [[(0, 1, "PER"), (1, 4, "PER")]])[0]["relaxed_f1"] == pytest.approx(1.0)
     assert scores_and_measures([[(0, 2, "PER")]], [[(1, 3, "LOC")]])[0]["relaxed_f1"] == 0.0
-    assert scores_and_measures([[(0, 2, "PER")]], [[(2, 3, "PER")]])[0]["relaxed_f1"] == 0.0  # they touch and share nothing
+    # they touch and share nothing
+    assert scores_and_measures([[(0, 2, "PER")]], [[(2, 3, "PER")]])[0]["relaxed_f1"] == 0.0
 
 
 def test_relaxed_pairs_are_as_many_as_can_be():
@@ -352,7 +384,8 @@ def test_relaxed_pairs_are_as_many_as_can_be():
 
     for _ in range(200):
         gold, predicted = random_spans(), random_spans()
-        match_counts = (sum(gold_span is not None and gold_span[0] < predicted_span[1] and predicted_span[0] < gold_span[1]
+        match_counts = (sum(gold_span is not None and gold_span[0] < predicted_span[1]
+                            and predicted_span[0] < gold_span[1]
                             for gold_span, predicted_span in zip(order, predicted, strict=False))
                         for order in itertools.permutations([*gold, *[None] * len(predicted)], len(predicted)))
         assert spans.relaxed_matches(gold, predicted) == max(match_counts)
@@ -368,12 +401,16 @@ def test_scores_equal_those_of_an_independent_count():
     rows = [[long_row(rng, 12)["tags"] for _ in range(2)] for _ in range(40)]
     correct = sum(len(by_pattern(gold_tags) & by_pattern(predicted_tags)) for gold_tags, predicted_tags in rows)
     gold, predicted = (sum(len(by_pattern(pair[side])) for pair in rows) for side in (0, 1))
-    scores, measures = scores_and_measures(*([[(entity.begin, entity.end, entity.type) for entity in entities(pair[side])] for pair in rows] for side in (0, 1)),
+    scores, measures = scores_and_measures(*([[(entity.begin, entity.end, entity.type) for entity in entities(
+        pair[side])] for pair in rows] for side in (0, 1)),
                                            types=("P", "L"))
-    assert scores["precision"] == pytest.approx(correct / predicted, abs=1e-15) and scores["recall"] == pytest.approx(correct / gold, abs=1e-15)
+    assert scores["precision"] == pytest.approx(correct / predicted, abs=1e-15) and scores["recall"] == pytest.approx(
+        correct / gold, abs=1e-15)
     counts = np.random.default_rng(0).integers(0, 3, size=(1, 40)).astype(float)
-    repeated_scores, _ = scores_and_measures(*([[(entity.begin, entity.end, entity.type) for entity in entities(pair[side])]
-                                                for pair, count in zip(rows, counts[0], strict=True) for _ in range(int(count))] for side in (0, 1)), types=("P", "L"))
+    repeated_scores, _ = scores_and_measures(*([[(entity.begin, entity.end, entity.type)
+                                                 for entity in entities(pair[side])]
+                                                for pair, count in zip(rows, counts[0], strict=True)
+                                                for _ in range(int(count))] for side in (0, 1)), types=("P", "L"))
     weighted = spans.scores(measures, counts)
     assert all(weighted[name][0] == pytest.approx(repeated_scores[name], abs=1e-15) for name in repeated_scores)
 
@@ -408,14 +445,15 @@ def test_tokens_and_tags_come_in_three_forms():
 
 
 @pytest.mark.parametrize(("values", "code"), [
-    ({"tokens": [], "tags": []}, "E201"), ({"tokens": ["a", " "], "tags": ["O", "O"]}, "E201"), ({"text": " "}, "E201"), ({}, "E201"),
-    ({"tokens": ["a", "b"], "tags": ["O"]}, "E301"), ({"tokens": ["a", "b"], "tags": "O O O"}, "E301"),
-    ({"tokens": ["a"], "tags": ["X-P"]}, "E302"), ({"tokens": ["a"], "tags": [3]}, "E302"), ({"tokens": ["a"], "tags": ["B"]}, "E302"),
-    ({"tokens": ["a", "b"], "tags": ["B-P", "P"]}, "E302"),
+    ({"tokens": [], "tags": []}, "E201"), ({"tokens": ["a", " "], "tags": ["O", "O"]}, "E201"), ({"text": " "}, "E201"),
+    ({}, "E201"), ({"tokens": ["a", "b"], "tags": ["O"]}, "E301"), ({"tokens": ["a", "b"], "tags": "O O O"}, "E301"),
+    ({"tokens": ["a"], "tags": ["X-P"]}, "E302"), ({"tokens": ["a"], "tags": [3]}, "E302"),
+    ({"tokens": ["a"], "tags": ["B"]}, "E302"), ({"tokens": ["a", "b"], "tags": ["B-P", "P"]}, "E302"),
     ({"text": "Ann", "spans": [{"start": 0, "end": 9, "type": "P"}]}, "E303"),
     ({"text": "Ann", "spans": [{"start": -1, "end": 2, "type": "P"}]}, "E303"),
     ({"text": "Ann", "spans": [{"start": 2, "end": 2, "type": "P"}]}, "E303"),
-    ({"text": "Ann", "spans": [[0, 3, "P"]]}, "E303"), ({"text": "a b", "spans": [{"start": 1, "end": 2, "type": "P"}]}, "E303"),
+    ({"text": "Ann", "spans": [[0, 3, "P"]]}, "E303"),
+    ({"text": "a b", "spans": [{"start": 1, "end": 2, "type": "P"}]}, "E303"),
     ({"text": "Ann Lee", "spans": [{"start": 0, "end": 3, "type": "P"}, {"start": 2, "end": 7, "type": "P"}]}, "E304"),
     ({"tokens": "['a' 'b']", "tags": ["O", "O"]}, "E305"), ({"tokens": ["a", None], "tags": ["O", "O"]}, "E305"),
 ])
@@ -433,7 +471,8 @@ def test_a_given_scheme_is_held_to():
 
 
 def test_spans_are_set_to_whole_words():
-    row = {"text": "Ann-Lee's dog", "spans": [{"start": 0, "end": 6, "type": "P"}, {"start": 9, "end": 13, "type": "A"}]}
+    row = {"text": "Ann-Lee's dog", "spans": [{"start": 0, "end": 6, "type": "P"},
+                                              {"start": 9, "end": 13, "type": "A"}]}
     example = TokenTagging().read(Row(0, row))
     assert example.entities == (Entity(0, 3, "P"), Entity(5, 6, "A")) and example.widened == 2
 
@@ -447,14 +486,19 @@ def check_findings(settings=None, **splits):
 def test_the_check_names_what_a_task_can_see():
     valid_row = {"tokens": ["Ann", "naps"], "tags": ["B-P", "O"]}
     assert check_findings(train=[valid_row], dev=[valid_row]) == []
-    findings = check_findings(train=[valid_row, valid_row, {"tokens": ["at", "Rome"], "tags": ["O", "I-L"]}], dev=[{"tokens": ["Rome", "x"], "tags": ["B-L", "B-N"]}])
-    assert [code for code, _ in findings] == ["W210", "W207"] and "1 entities" in findings[0][1] and "'N'" in findings[1][1]
+    findings = check_findings(train=[valid_row, valid_row, {"tokens": ["at", "Rome"], "tags": ["O", "I-L"]}],
+                              dev=[{"tokens": ["Rome", "x"], "tags": ["B-L", "B-N"]}])
+    assert [code for code, _ in findings] == ["W210",
+                                              "W207"] and "1 entities" in findings[0][1] and "'N'" in findings[1][1]
     assert [code for code, _ in check_findings(train=[{"tokens": ["Ann"], "tags": ["S-P"]}])] == ["N210"]
-    assert [code for code, _ in check_findings(train=[{"tokens": ["Ann", "at", "Rome"], "tags": ["I-P", "O", "I-L"]}])] == ["N210"]
-    assert [code for code, _ in check_findings({"scheme": "bio"}, train=[{"tokens": ["Ann"], "tags": ["I-P"]}])] == ["W210"]
+    assert [code for code, _ in check_findings(train=[{"tokens": ["Ann", "at", "Rome"],
+                                                       "tags": ["I-P", "O", "I-L"]}])] == ["N210"]
+    assert [code for code, _ in check_findings({"scheme": "bio"},
+                                               train=[{"tokens": ["Ann"], "tags": ["I-P"]}])] == ["W210"]
     assert [code for code, _ in check_findings(train=[valid_row, {"tokens": ["Ann"]}])] == ["E202"]
     assert [code for code, _ in check_findings(train=[{"tokens": ["Ann"], "tags": ["O"]}])] == ["E203"]
-    assert [code for code, _ in check_findings(train=[{"text": "Anna", "spans": [{"start": 0, "end": 3, "type": "P"}]}])] == ["W211"]
+    assert [code for code, _ in check_findings(train=[{"text": "Anna",
+                                                       "spans": [{"start": 0, "end": 3, "type": "P"}]}])] == ["W211"]
 
 
 def test_rows_without_an_answer_are_not_measured():
@@ -484,9 +528,12 @@ def test_the_official_file_is_what_conlleval_reads():
 def test_the_dictionary_knows_what_it_has_seen():
     from headstart.baselines.dictionary import EntityDictionary
 
-    dictionary = EntityDictionary.fit([(["New", "York", "is", "new"], [(0, 2, "L")]), (["York", "Lee", "naps"], [(0, 1, "P"), (1, 2, "P")]),
+    dictionary = EntityDictionary.fit([(["New", "York", "is", "new"], [(0, 2, "L")]),
+                                       (["York", "Lee", "naps"], [(0, 1, "P"), (1, 2, "P")]),
                                        (["May", "is"], [(0, 1, "P")]), (["May", "may", "May", "May"], [])])
-    assert dictionary.find(["in", "New", "York", ",", "York", "is", "Lee", "May"]) == [(1, 3, "L"), (4, 5, "P"), (6, 7, "P")]  # May mostly is none
+    # May mostly is none
+    assert dictionary.find(["in", "New", "York", ",", "York", "is", "Lee", "May"]) == [(1, 3, "L"), (4, 5, "P"),
+                                                                                       (6, 7, "P")]
     assert EntityDictionary.fit([]).find(["a"]) == [] and dictionary.size_bytes > 0
 
 
@@ -503,14 +550,19 @@ CONLL_TEXT = "Ann\tB-P\nnaps\tO\n\nat\tO\nNew\tB-L\nYork\tI-L\n"
 
 
 @pytest.mark.parametrize("text", [
-    CONLL_TEXT, CONLL_TEXT.rstrip("\n"), CONLL_TEXT.replace("\n", "\r\n"), CONLL_TEXT.replace("\t", "  "), "\ufeff" + CONLL_TEXT, CONLL_TEXT.replace("\n\n", "\n\t\n\n\n"),
-    "\n\n" + CONLL_TEXT, CONLL_TEXT.replace("\t", "\tNN\t_\t"), "-DOCSTART-\tO\n\n" + CONLL_TEXT, CONLL_TEXT.replace("\n\n", "\n-DOCSTART- -X- O\n"),
-    "# id = 1\n" + CONLL_TEXT.replace("\n\n", "\n\n# id = 2\n# text = at New York\n"), CONLL_TEXT.replace("\n", " \n"), CONLL_TEXT.replace("\t", " NN "),
+    CONLL_TEXT, CONLL_TEXT.rstrip("\n"), CONLL_TEXT.replace("\n", "\r\n"), CONLL_TEXT.replace("\t", "  "),
+    "\ufeff" + CONLL_TEXT, CONLL_TEXT.replace("\n\n", "\n\t\n\n\n"),
+    "\n\n" + CONLL_TEXT, CONLL_TEXT.replace("\t", "\tNN\t_\t"), "-DOCSTART-\tO\n\n" + CONLL_TEXT,
+    CONLL_TEXT.replace("\n\n", "\n-DOCSTART- -X- O\n"),
+    "# id = 1\n" + CONLL_TEXT.replace("\n\n", "\n\n# id = 2\n# text = at New York\n"), CONLL_TEXT.replace("\n", " \n"),
+    CONLL_TEXT.replace("\t", " NN "),
 ])
 def test_conll_columns_are_read_in_every_usual_form(tmp_path, text):
     table = open_table(str(write(tmp_path, text)), Data())
-    assert table.columns == ("tokens", "tags") and not [finding for finding in table.findings if finding.level == "fault"]
-    assert [record.values for record in table] == [(["Ann", "naps"], ["B-P", "O"]), (["at", "New", "York"], ["O", "B-L", "I-L"])]
+    assert table.columns == ("tokens", "tags") and not [finding for finding in table.findings
+                                                        if finding.level == "fault"]
+    assert [record.values for record in table] == [(["Ann", "naps"], ["B-P", "O"]),
+                                                   (["at", "New", "York"], ["O", "B-L", "I-L"])]
 
 
 def test_a_row_has_the_line_of_its_first_word(tmp_path):
@@ -524,8 +576,8 @@ def test_a_file_of_words_alone_can_be_predicted(tmp_path):
     assert table.columns == ("tokens",) and [record.values for record in table] == [(["Ann", "naps"],), (["at"],)]
 
 
-@pytest.mark.parametrize(("name", "form"), [("a.txt", "conll"), ("a.tsv", "conll"), ("a.bio", "conll"), ("a.iob", "conll"),
-                                            ("a.annotated", "conll"), ("a.conll.gz", "conll")])
+@pytest.mark.parametrize(("name", "form"), [("a.txt", "conll"), ("a.tsv", "conll"), ("a.bio", "conll"),
+                                            ("a.iob", "conll"), ("a.annotated", "conll"), ("a.conll.gz", "conll")])
 def test_conll_is_known_by_its_content(tmp_path, name, form):
     import gzip
 
@@ -533,7 +585,8 @@ def test_conll_is_known_by_its_content(tmp_path, name, form):
     assert open_table(str(write(tmp_path, content, name)), Data()).format.startswith(form)
 
 
-@pytest.mark.parametrize("text", ["text\tlabel\na b\tO\nc d\tB-x\n", "text\tlabel\nOh\tyes\n", "one line\nof plain text\n", "a,b\nO,O\n"])
+@pytest.mark.parametrize("text", ["text\tlabel\na b\tO\nc d\tB-x\n", "text\tlabel\nOh\tyes\n",
+                                  "one line\nof plain text\n", "a,b\nO,O\n"])
 def test_other_tables_are_still_read_as_what_they_are(text):
     assert not looks_like(text.encode(), "tsv") and not looks_like(text.encode(), "csv")
 
@@ -562,7 +615,8 @@ FAULTY_FILES = {
     "cut off": FaultyFile(CONLL_TEXT.replace("York\tI-L\n", "Yor"), 6, "E111", "Copy the file again"),
     "NUL": FaultyFile(CONLL_TEXT.replace("naps", "na\0ps"), 2, "E106", "Write the file again"),
     "a comment inside": FaultyFile(CONLL_TEXT.replace("naps\tO", "# remark\nnaps\tO"), 2, "E116", "by tabs"),
-    "two faults in a sentence": FaultyFile(CONLL_TEXT.replace("New\tB-L\nYork\tI-L", "New\nYork"), 5, "E115", "all its columns"),
+    "two faults in a sentence": FaultyFile(CONLL_TEXT.replace("New\tB-L\nYork\tI-L", "New\nYork"), 5, "E115",
+                                           "all its columns"),
 }
 
 
@@ -580,7 +634,8 @@ def test_every_faulty_conll_file_is_told_with_its_line(tmp_path, name):
 def test_a_faulty_tag_has_the_line_of_its_sentence(tmp_path):
     from headstart.preparation.examples import read_examples
 
-    reading = read_examples(TokenTagging(), str(write(tmp_path, CONLL_TEXT.replace("B-L", "b-L"))), Data(), columns={}, training=True)
+    reading = read_examples(TokenTagging(), str(write(tmp_path, CONLL_TEXT.replace("B-L", "b-L"))), Data(), columns={},
+                            training=True)
     (fault,) = reading.findings
     assert (fault.line, fault.code) == (4, "E302") and "'New'" in fault.message and len(reading.examples) == 1
 
@@ -601,7 +656,8 @@ def test_texts_get_spans_of_their_characters(family, tmp_path):
     from headstart.models.loading.load import load
 
     task = TokenTagging()
-    rows = [{"text": text, "spans": [{"start": match.start(), "end": match.end(), "type": "thing"} for match in re.finditer("roses|card|bill", text)]}
+    rows = [{"text": text, "spans": [{"start": match.start(), "end": match.end(), "type": "thing"}
+                                     for match in re.finditer("roses|card|bill", text)]}
             for text in tiny.texts(20, seed=4)]
     examples = [task.read(Row(index, row)) for index, row in enumerate(rows)]
     task = task.with_learned(task.learn(examples))
@@ -610,7 +666,8 @@ def test_texts_get_spans_of_their_characters(family, tmp_path):
         values = oracle(task, example, tokenizer.with_max_length(24)).values
         assert list(values) == ["spans"]
         assert [{key: span[key] for key in ("start", "end", "type")} for span in values["spans"]] == row["spans"]
-        assert all(span["text"] == row["text"][span["start"]:span["end"]] and 0.99 < span["probability"] <= 1 for span in values["spans"])
+        assert all(span["text"] == row["text"][span["start"]:span["end"]] and 0.99 < span["probability"] <= 1
+                   for span in values["spans"])
     model = Model(task, load(str(tiny.model_folder(family, tmp_path / family)), task.head(), seed=0), "tiny")
     (of_text,) = model.predict(["Every teacher counts the roses."])
     (of_tokens,) = model.predict([{"tokens": ["Every", "teacher", "counts", "the", "roses", "."]}])
@@ -627,7 +684,8 @@ def test_a_published_tagger_answers_as_transformers_does(tmp_path):
     folder = tiny.model_folder("bert", tmp_path / "tagger", head="token-classification", labels=labels)
     model = headstart.load(folder)
     assert model.task.name == "token-tagging" and model.task.learned.labels == tuple(labels)
-    tokenizer, plain = transformers.AutoTokenizer.from_pretrained(folder), transformers.AutoModelForTokenClassification.from_pretrained(folder)
+    tokenizer, plain = transformers.AutoTokenizer.from_pretrained(
+        folder), transformers.AutoModelForTokenClassification.from_pretrained(folder)
     for text in tiny.texts(5, seed=6):
         words = text.split()
         inputs = tokenizer(words, is_split_into_words=True, return_tensors="pt")
@@ -637,8 +695,10 @@ def test_a_published_tagger_answers_as_transformers_does(tmp_path):
         tags = [labels[best_tags[first_tokens[word]]] for word in range(len(words))]
         (row,) = model.predict([{"tokens": words}])
         assert row["prediction"] == bio_tags(entities(tags), len(words))
-    assert TokenTagging.from_model_config({"architectures": ["BertForTokenClassification"], "id2label": {"0": "O", "1": "B"}}) is None
-    assert TokenTagging.from_model_config({"architectures": ["BertForSequenceClassification"], "id2label": {"0": "O", "1": "B-P"}}) is None
+    assert TokenTagging.from_model_config({"architectures": ["BertForTokenClassification"],
+                                           "id2label": {"0": "O", "1": "B"}}) is None
+    assert TokenTagging.from_model_config({"architectures": ["BertForSequenceClassification"],
+                                           "id2label": {"0": "O", "1": "B-P"}}) is None
 
 
 def conll_rows(count, seed):
@@ -647,27 +707,34 @@ def conll_rows(count, seed):
     blocks = []
     for _ in range(count):
         words = re.findall(r"[\w']+|[^\w\s]", rng.choice(pool))
-        tags = ["B-thing" if word in ("roses", "card", "bill", "apples") else "B-year" if word == "1984" else "O" for word in words]
+        tags = ["B-thing" if word in ("roses", "card", "bill", "apples") else "B-year" if word == "1984" else "O"
+                for word in words]
         tags = ["B-thing" if tag == "O" and words[index:index + 2] == ["green", "apples"] else
-                "I-thing" if word == "apples" and words[index - 1] == "green" else tag for index, (word, tag) in enumerate(zip(words, tags, strict=True))]
+                "I-thing" if word == "apples" and words[index - 1] == "green" else tag
+                for index, (word, tag) in enumerate(zip(words, tags, strict=True))]
         blocks.append("".join(f"{word}\t{tag}\n" for word, tag in zip(words, tags, strict=True)))
     return "\n".join(blocks)
 
 
 def test_the_example_trains_and_tags_a_text(tiny_bert, tmp_path):
-    paths = [write(tmp_path, conll_rows(count, seed), f"{name}.conll") for seed, (name, count) in enumerate([("train", 300), ("dev", 40), ("test", 40)])]
-    process = subprocess.run([sys.executable, str(ROOT / "examples" / "token_tagging.py"), str(paths[0]), "--dev", str(paths[1]), "--test", str(paths[2]),
-                              "--model", str(tiny_bert), "--to", str(tmp_path / "run"), "--epochs", "20", "--learning-rate", "3e-3",
+    paths = [write(tmp_path, conll_rows(count, seed), f"{name}.conll")
+             for seed, (name, count) in enumerate([("train", 300), ("dev", 40), ("test", 40)])]
+    process = subprocess.run([sys.executable, str(ROOT / "examples" / "token_tagging.py"), str(paths[0]), "--dev",
+                              str(paths[1]), "--test", str(paths[2]),
+                              "--model", str(tiny_bert), "--to", str(tmp_path / "run"), "--epochs", "20",
+                              "--learning-rate", "3e-3",
                               "--text", "My sister counts seven green apples in 1984."], capture_output=True, text=True)
     assert process.returncode == 0, process.stderr
     scores = json.loads((tmp_path / "run" / "scores.json").read_text(encoding="utf-8"))
     assert scores["test"]["f1"]["value"] > 0.9 and scores["baselines"]["dictionary"]["scores"]["f1"]["value"] > 0.9
     assert list(scores["test"]) == ["f1", "precision", "recall", "relaxed_f1"]
-    assert re.search(r"39-43\s+year\s+1984", process.stdout) and re.search(r"23-35\s+thing\s+green apples", process.stdout)
+    assert re.search(r"39-43\s+year\s+1984", process.stdout) and re.search(r"23-35\s+thing\s+green apples",
+                                                                           process.stdout)
     assert "thing" in scores["tables"]["test"]["per_type"]
     lines = (tmp_path / "run" / "official" / "test" / "predictions.conll").read_text(encoding="utf-8").split("\n\n")
     assert len(lines) == 40
-    process = subprocess.run([sys.executable, "-m", "headstart", "predict", str(tmp_path / "run"), str(paths[2])], capture_output=True, text=True)
+    process = subprocess.run([sys.executable, "-m", "headstart", "predict", str(tmp_path / "run"), str(paths[2])],
+                             capture_output=True, text=True)
     assert process.returncode == 0, process.stderr
     rows = [json.loads(line) for line in process.stdout.splitlines()]
     assert len(rows) == 40 and set(rows[0]) == {"tokens", "tags", "prediction", "spans"}

@@ -48,7 +48,8 @@ def test_sentences_end_where_a_reader_ends_them(case):
     assert split_sentences(text) == expected
 
 
-@given(st.lists(st.sampled_from(["Dr.", "a", "B", "end.", "3.5", " ", "\n", "\n\n", "?", "\"", ")", "。", "…", "etc.", "."]) | st.text(max_size=4)))
+@given(st.lists(st.sampled_from(["Dr.", "a", "B", "end.", "3.5", " ", "\n", "\n\n", "?", "\"", ")", "。", "…", "etc.",
+                                 "."]) | st.text(max_size=4)))
 def test_nothing_but_space_lies_between_sentences(parts):
     text = "".join(parts)
     previous_end = 0

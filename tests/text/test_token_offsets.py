@@ -14,8 +14,10 @@ from headstart.models.tokenizers.tokenizer import FamilyTokenizer
 from headstart.text.token_offsets import align_pieces
 
 SLOW_FAMILIES = [row.name for row in catalogue.CATALOGUE if row.piece_text is not None]
-UNUSUAL = "é e\u0301 naïve Ångström ﬁn ½ … „so“ ‘x’ 👩\u200d👩\u200d👧 👍🏽 a\u200bb \ufeffx Straße İstanbul ΣΑΣ שָׁלוֹם नमस्ते 東京 한국어 \u00a0z\u2028w"
-CHARACTERS = st.one_of(st.sampled_from(sorted(set(UNUSUAL))), st.characters(codec="utf-8"), st.sampled_from("roses apples.\n'\"-@#"))
+UNUSUAL = ("é e\u0301 naïve Ångström ﬁn ½ … „so“ ‘x’ 👩\u200d👩\u200d👧 👍🏽 a\u200bb \ufeffx Straße İstanbul ΣΑΣ שָׁלוֹם "
+           "नमस्ते 東京 한국어 \u00a0z\u2028w")
+CHARACTERS = st.one_of(st.sampled_from(sorted(set(UNUSUAL))), st.characters(codec="utf-8"),
+                       st.sampled_from("roses apples.\n'\"-@#"))
 
 
 @functools.cache
@@ -48,7 +50,8 @@ def test_offsets_of_slow_tokenizers_are_in_order_and_inside_any_text(family, tex
     assert all(0 <= start <= end <= len(text) for start, end in tokens.offsets)
     pieces = family_tokenizer.hf_tokenizer.tokenize(text)
     for index, (span, next_span) in enumerate(zip(tokens.offsets, tokens.offsets[1:], strict=False)):
-        swapped = family == "transfo-xl" and pieces[index].endswith((".", ",")) and pieces[index + 1] == '"'  # ." for ». as the English write it
+        # ." for ». as the English write it
+        swapped = family == "transfo-xl" and pieces[index].endswith((".", ",")) and pieces[index + 1] == '"'
         assert swapped or (span[0] <= next_span[0] and span[1] <= next_span[1])
 
 

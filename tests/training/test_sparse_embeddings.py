@@ -42,7 +42,8 @@ def train(model, optimizer, steps: range, micro_batches: int = 1) -> dict[str, t
 
 
 def token_ids_of(model, steps: range, micro_batches: int) -> np.ndarray:
-    return np.unique(np.concatenate([batch(model, step * 10 + index).ids[0] for step in steps for index in range(micro_batches)]))
+    return np.unique(np.concatenate([batch(model, step * 10 + index).ids[0] for step in steps
+                                     for index in range(micro_batches)]))
 
 
 @pytest.mark.parametrize("micro_batches", [1, 3])
@@ -60,7 +61,8 @@ def test_seen_embeddings_learn_as_before_and_others_stay(tmp_path, micro_batches
         assert torch.allclose(weight, weights[name], atol=1e-6), name
     unseen_ids = np.setdiff1d(np.arange(len(initial)), token_ids)
     trained = sparse.module.get_input_embeddings().weight
-    assert torch.equal(trained[unseen_ids], initial[unseen_ids]) and not torch.equal(trained[token_ids], initial[token_ids])
+    assert torch.equal(trained[unseen_ids], initial[unseen_ids]) and not torch.equal(trained[token_ids],
+                                                                                     initial[token_ids])
 
 
 def test_training_resumes_from_its_saved_state_bit_for_bit(tmp_path):

@@ -25,7 +25,8 @@ from headstart.training.schedule import schedule
 @pytest.fixture
 def task_model_features(tiny_bert):
     task = TextClassification()
-    examples = [task.read(Row(index, {"text": text, "label": label})) for index, (text, label) in enumerate(review_rows(24))]
+    examples = [task.read(Row(index, {"text": text, "label": label}))
+                for index, (text, label) in enumerate(review_rows(24))]
     task = task.with_learned(task.learn(examples))
     model = load(str(tiny_bert), task.head(), seed=0, dropout=0.0, attention_dropout=0.0)
     return task, model, Features.encode(task, examples, model.tokenizer, seed=0)
@@ -52,7 +53,8 @@ def gradients(task, model, step_batches, settings):
 def test_the_gradient_of_micro_batches_is_the_gradient_of_the_batch(task_model_features, settings, size):
     task, model, features = task_model_features
     expected = gradients(task, model, batches(model, features, [range(24)]), settings)
-    accumulated = gradients(task, model, batches(model, features, [range(start, min(24, start + size)) for start in range(0, 24, size)]), settings)
+    accumulated = gradients(task, model, batches(model, features, [range(start, min(24, start + size))
+                                                                   for start in range(0, 24, size)]), settings)
     padded = gradients(task, model, batches(model, features, [range(24)], packed=False), settings)
     for name, value in expected.items():
         scale = max(1e-3, float(value.abs().max()))
@@ -67,7 +69,8 @@ def test_cross_entropy_equals_torchs(smoothing, weighted):
     logits, targets = torch.randn(9, 4), torch.tensor([0, 1, 2, 3, -100, 1, 1, 0, -100])
     weights = torch.tensor([0.5, 1.0, 2.0, 3.0]) if weighted else None
     losses = cross_entropy(logits, targets, smoothing=smoothing, weights=weights).sum()
-    reference = torch.nn.functional.cross_entropy(logits, targets, weight=weights, label_smoothing=smoothing, reduction="sum", ignore_index=-100)
+    reference = torch.nn.functional.cross_entropy(logits, targets, weight=weights, label_smoothing=smoothing,
+                                                  reduction="sum", ignore_index=-100)
     assert float(losses) == pytest.approx(float(reference), abs=1e-5)
 
 
@@ -103,14 +106,16 @@ def test_biases_and_norms_do_not_decay_and_lower_layers_learn_slower(task_model_
     assert scale["bert.embeddings.word_embeddings.weight"] == 0.125
 
 
-@pytest.mark.parametrize(("freeze", "moves"), [("embeddings", "layer.0"), ("layers:1", "layer.1"), ("backbone", "classifier")])
+@pytest.mark.parametrize(("freeze", "moves"), [("embeddings", "layer.0"), ("layers:1", "layer.1"),
+                                               ("backbone", "classifier")])
 def test_what_is_frozen_stays(task_model_features, freeze, moves):
     task, model, features = task_model_features
     initial = {name: weight.detach().clone() for name, weight in model.module.named_parameters()}
     settings = Training(learning_rate=0.01, freeze=freeze)
     state = TrainingState.initial(model, settings, precision="fp32", device="cpu")
     goal = objective(task.head(), settings, task.learned.counts)
-    loop.train_step(state, batches(model, features, [range(8)]), goal, total_weight, settings, total_steps=10, seed=0, precision="fp32", device="cpu")
+    loop.train_step(state, batches(model, features, [range(8)]), goal, total_weight, settings, total_steps=10, seed=0,
+                    precision="fp32", device="cpu")
     changed = {name for name, weight in model.module.named_parameters() if not torch.equal(weight, initial[name])}
     assert any(moves in name for name in changed) and not any("embeddings" in name for name in changed)
     if freeze == "backbone":
@@ -136,13 +141,15 @@ def test_a_saved_state_goes_on_bit_for_bit(task_model_features, tiny_bert, tmp_p
     def go(state, steps):
         step_batches = batches(state.model, features, [range(12)])
         for _ in range(steps):
-            loop.train_step(state, step_batches, goal, total_weight, settings, total_steps=10, seed=0, precision="fp32", device="cpu")
+            loop.train_step(state, step_batches, goal, total_weight, settings, total_steps=10, seed=0, precision="fp32",
+                            device="cpu")
 
     state = TrainingState.initial(model, settings, precision="fp32", device="cpu")
     go(state, 2)
     state.save(tmp_path, {"best": 1})
     go(state, 3)
-    restored = TrainingState.initial(load(str(tiny_bert), task.head(), seed=5, dropout=0.0, attention_dropout=0.0), settings, precision="fp32", device="cpu")
+    restored = TrainingState.initial(load(str(tiny_bert), task.head(), seed=5, dropout=0.0, attention_dropout=0.0),
+                                     settings, precision="fp32", device="cpu")
     assert restored.load(tmp_path) == {"best": 1} and restored.step == 2
     go(restored, 3)
     for first, second in zip(state.model.module.parameters(), restored.model.module.parameters(), strict=True):
@@ -165,8 +172,8 @@ def test_too_little_memory_halves_the_micro_batch_and_changes_no_step(task_model
         return goal(trainable, batch)
 
     state = TrainingState.initial(model, settings, precision="fp32", device="cpu")
-    steps = list(loop.train(state, lambda epoch: [np.arange(8), np.arange(8, 16)], make, small, total_weight, settings, total_steps=2, seed=0,
-                            precision="fp32", device="cpu"))
+    steps = list(loop.train(state, lambda epoch: [np.arange(8), np.arange(8, 16)], make, small, total_weight, settings,
+                            total_steps=2, seed=0, precision="fp32", device="cpu"))
     assert sizes == [8, 4, 2, 2] and state.micro_batch_size == 2
     assert "memory" in steps[0].notes[0] and not steps[1].notes and steps[1].number == 2
 
@@ -179,7 +186,8 @@ def test_a_gradient_that_is_no_number_stops_before_the_weights_change(task_model
     initial = [weight.detach().clone() for weight in model.module.parameters()]
     for factor in (float("nan"), float("inf")):
         with pytest.raises(UserError) as error:
-            loop.train_step(state, batches(model, features, [range(4)]), lambda *objective_arguments, factor=factor: goal(*objective_arguments) * factor, total_weight,
+            loop.train_step(state, batches(model, features, [range(4)]), lambda *objective_arguments,
+                            factor=factor: goal(*objective_arguments) * factor, total_weight,
                             settings, total_steps=10, seed=0, precision="fp32", device="cpu")
         assert error.value.exit == 65 and "learning rate" in error.value.fix
     assert all(map(torch.equal, initial, model.module.parameters())) and state.step == 0
@@ -192,8 +200,8 @@ def test_the_users_own_generator_is_left_alone(task_model_features):
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)
-    loop.train_step(state, batches(model, features, [range(4)]), objective(task.head(), settings, task.learned.counts), total_weight, settings,
-                    total_steps=10, seed=0, precision="fp32", device="cpu")
+    loop.train_step(state, batches(model, features, [range(4)]), objective(task.head(), settings, task.learned.counts),
+                    total_weight, settings, total_steps=10, seed=0, precision="fp32", device="cpu")
     assert torch.equal(torch.rand(3), expected)
 
 
@@ -240,5 +248,6 @@ def test_defaults_follow_the_models_width_and_the_data():
     assert defaults.learning_rate(Training(), 384).value == 2e-4
     assert defaults.learning_rate(Training(), 128).value == 3e-4
     assert defaults.learning_rate(Training(learning_rate=1e-3), 768).value == 1e-3
-    assert [defaults.epochs(Training(), rows, labels).value for rows, labels in ((9003, 77), (650, 8), (20000, 3), (90, 3))] == [5, 7, 3, 10]
+    assert [defaults.epochs(Training(), rows, labels).value
+            for rows, labels in ((9003, 77), (650, 8), (20000, 3), (90, 3))] == [5, 7, 3, 10]
     assert defaults.epochs(Training(epochs=2.5), 100, 2).value == 2.5

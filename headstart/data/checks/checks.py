@@ -59,19 +59,22 @@ class DataCheck:
             ordered = sorted(counts.items(), key=lambda pair: -pair[1])
             if len(ordered) > 8:
                 (largest, most_rows), (smallest, least_rows) = ordered[0], ordered[-1]
-                label_summary = f"{len(ordered)} labels, from {largest!r} ({most_rows:,}) to {smallest!r} ({least_rows:,})"
+                label_summary = (f"{len(ordered)} labels, from {largest!r} ({most_rows:,}) to {smallest!r} "
+                                 f"({least_rows:,})")
             else:
                 label_summary = ", ".join(f"{label!r} {count:,}" for label, count in ordered)
             sentences.append(f"{split}: {rows:,} rows; {label_summary}" if ordered else f"{split}: {rows:,} rows")
         return sentences
 
 
-def check_splits(task: Task[Any], splits: Mapping[str, Sequence[Example]], locations: Mapping[str, RowLocation]) -> DataCheck:
+def check_splits(task: Task[Any], splits: Mapping[str, Sequence[Example]],
+                 locations: Mapping[str, RowLocation]) -> DataCheck:
     """Look through every split; the task's own check is added at the end."""
     data_check = DataCheck()
     label_ids: dict[str | None, int] = {}
     profiles = ClassProfiles()
-    hashes = {split: scan_split(task, split, examples, label_ids, data_check, profiles) for split, examples in splits.items()}
+    hashes = {split: scan_split(task, split, examples, label_ids, data_check, profiles)
+              for split, examples in splits.items()}
     check_classes(data_check, splits)
     check_similar_classes(data_check, profiles)
     for split, split_hashes in hashes.items():
@@ -97,7 +100,8 @@ def scan_split(task: Task[Any], split: str, examples: Sequence[Example], label_i
                 profiles.add(stratum, text)
     data_check.rows[split] = len(examples)
     data_check.counts[split] = dict(sorted(counts.items()))
-    return TextHashes(np.asarray(exact, dtype=np.int64), np.asarray(normalised, dtype=np.int64), np.asarray(labels, dtype=np.int32))
+    return TextHashes(np.asarray(exact, dtype=np.int64), np.asarray(normalised, dtype=np.int64),
+                      np.asarray(labels, dtype=np.int32))
 
 
 def check_classes(data_check: DataCheck, splits: Mapping[str, Sequence[Example]]) -> None:
@@ -122,14 +126,16 @@ def check_classes(data_check: DataCheck, splits: Mapping[str, Sequence[Example]]
         spellings.setdefault(" ".join(label.casefold().split()), []).append(label)
     for variants in spellings.values():
         if len(variants) > 1:
-            data_check.findings.append(Finding("W204", f"the labels {' and '.join(map(repr, variants))} differ only by case or space.",
+            data_check.findings.append(Finding("W204", f"the labels {' and '.join(map(repr, variants))} differ only by "
+                                                       "case or space.",
                                                "They count as different labels; spell them the same if they are one."))
 
 
 def add_label_findings(data_check: DataCheck, code: str, labels: list[str], problem: str, advice: str) -> None:
     """One finding for each label, and one for the rest when they are many."""
     for label in labels[:MAX_LISTED]:
-        data_check.findings.append(Finding(code, f"the label {label!r} {problem}.", advice[:1].upper() + advice[1:] + "."))
+        data_check.findings.append(Finding(code, f"the label {label!r} {problem}.",
+                                           advice[:1].upper() + advice[1:] + "."))
     if len(labels) > MAX_LISTED:
         data_check.findings.append(Finding(code, f"the same holds for {len(labels) - MAX_LISTED} more labels."))
 
@@ -138,12 +144,13 @@ def check_similar_classes(data_check: DataCheck, profiles: ClassProfiles) -> Non
     """Pairs of classes whose texts use similar words."""
     for first, second, similarity in profiles.pairs():
         data_check.findings.append(Finding(
-            "W209", f"the labels {first!r} and {second!r} have texts with the same words (similarity {similarity:.2f}).",
+            "W209",
+            f"the labels {first!r} and {second!r} have texts with the same words (similarity {similarity:.2f}).",
             "Are they one class under two names, or are many of their rows mislabelled?"))
 
 
-def check_duplicates(task: Task[Any], split: str, examples: Sequence[Example], hashes: TextHashes, location: RowLocation,
-                     data_check: DataCheck) -> None:
+def check_duplicates(task: Task[Any], split: str, examples: Sequence[Example], hashes: TextHashes,
+                     location: RowLocation, data_check: DataCheck) -> None:
     """Equal texts within a split: with one label (duplicates), with several (contradictions), equal but for form."""
     first_rows, repeat_rows = repeat_pairs(hashes.exact)
     differ = hashes.labels[first_rows] != hashes.labels[repeat_rows]
@@ -155,7 +162,8 @@ def check_duplicates(task: Task[Any], split: str, examples: Sequence[Example], h
                 continue  # two texts of one hash
             if code == "W203":
                 first_label, second_label = task.stratum(examples[first]), task.stratum(examples[second])
-                add_listed(data_check, code, ordinal, location(second), f"in {split}, this text has the label {second_label!r} here and "
+                add_listed(data_check, code, ordinal, location(second),
+                           f"in {split}, this text has the label {second_label!r} here and "
                            f"{first_label!r} {location_text(location(first))}.",
                            "One of them is wrong, or both may be right; decide, and correct the file.")
             else:
@@ -189,12 +197,14 @@ def check_leaks(task: Task[Any], splits: Mapping[str, Sequence[Example]], hashes
                     continue
                 count += 1
                 add_listed(data_check, "W201", count, locations[later](index),
-                           f"this text of {later} is in {earlier} too ({location_text(locations[earlier](first))}): a leak.",
+                           f"this text of {later} is in {earlier} too ({location_text(locations[earlier](first))}): a "
+                           "leak.",
                            f"Remove it from {later}, or the score there is too good.")
             near_duplicates = int(np.isin(hashes[later].normalised, hashes[earlier].normalised).sum()) - len(hits)
             if near_duplicates > 0:
                 data_check.findings.append(Finding(
-                    "W208", f"{near_duplicates:,} texts of {later} are in {earlier} too, but for case, space or punctuation."))
+                    "W208", f"{near_duplicates:,} texts of {later} are in {earlier} too, but for case, space or "
+                            "punctuation."))
             add_count(data_check, "leaks", count)
 
 
@@ -210,7 +220,8 @@ def repeat_pairs(hashes: Ints) -> tuple[Ints, Ints]:
     repeated = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
     del ordered
     row_blocks = [np.zeros(0, dtype=np.int64)]
-    for start in range(0, len(hashes) if len(repeated) else 0, BLOCK):  # in blocks: the whole mask would double the memory
+    # in blocks: the whole mask would double the memory
+    for start in range(0, len(hashes) if len(repeated) else 0, BLOCK):
         block = hashes[start:start + BLOCK]
         indices = np.minimum(np.searchsorted(repeated, block), len(repeated) - 1)
         row_blocks.append(np.flatnonzero(repeated[indices] == block) + start)
@@ -227,7 +238,8 @@ def add_remainder(data_check: DataCheck, code: str, count: int, description: str
         data_check.findings.append(Finding(code, f"{count - MAX_LISTED:,} more {description}."))
 
 
-def add_listed(data_check: DataCheck, code: str, ordinal: int, location: tuple[str, int | None], message: str, fix: str) -> None:
+def add_listed(data_check: DataCheck, code: str, ordinal: int, location: tuple[str, int | None], message: str,
+               fix: str) -> None:
     """Add one of the first findings of a kind; the count of all is in `problem_counts`."""
     if ordinal <= MAX_LISTED:
         data_check.findings.append(Finding(code, message, fix, location[0], location[1]))

@@ -9,7 +9,8 @@ from headstart.text.normalise import normalise_text
 
 TEXTS_PER_CLASS = 200  # texts of each class that are compared
 MIN_TEXTS = 10  # a class with fewer texts has no profile
-# Cosine from which two classes are named; of BANKING77's 2,926 pairs one reaches it, and that pair is hard for people too.
+# Cosine from which two classes are named; of BANKING77's 2,926 pairs one reaches it, and that pair is hard for people
+# too.
 MIN_SIMILARITY = 0.9
 MAX_PAIRS = 10
 MAX_CLASSES = 300  # with more classes than this, pairs are not compared
@@ -36,7 +37,8 @@ class ClassProfiles:
         class_counts = Counter(word for label in labels for word in self.word_counts[label])
         vectors = {}
         for label in labels:
-            weights = {word: count * math.log(1 + len(labels) / class_counts[word]) for word, count in self.word_counts[label].items()}
+            weights = {word: count * math.log(1 + len(labels) / class_counts[word])
+                       for word, count in self.word_counts[label].items()}
             norm = math.sqrt(sum(value * value for value in weights.values())) or 1.0
             vectors[label] = {word: value / norm for word, value in weights.items()}
         similar_pairs = []

@@ -45,21 +45,26 @@ def collate(features: Sequence[Feature], layout: Layout) -> Batch:
     group_ids: dict[Any, int] = {}
     groups = [group_ids.setdefault((feature.group,) if feature.group is not None else index, len(group_ids))
               for index, feature in enumerate(features)]
-    label_positions = [np.arange(len(feature)) if feature.label_positions is None else np.asarray(feature.label_positions, dtype=np.int64)
+    label_positions = [np.arange(len(feature)) if feature.label_positions is None
+                       else np.asarray(feature.label_positions, dtype=np.int64)
                        for feature in features]
     feature_starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64)
-    batch_label_positions = np.concatenate([positions + start for positions, start in zip(label_positions, feature_starts, strict=True)])
+    batch_label_positions = np.concatenate([positions + start
+                                            for positions, start in zip(label_positions, feature_starts, strict=True)])
     label_counts = np.asarray([len(positions) for positions in label_positions], dtype=np.int64)
-    return Batch(ids, types, segments, targets, weights, np.asarray(groups, dtype=np.int64), batch_label_positions.astype(np.int64),
+    return Batch(ids, types, segments, targets, weights, np.asarray(groups, dtype=np.int64),
+                 batch_label_positions.astype(np.int64),
                  label_counts, {name: target_level(name, features) for name in targets})
 
 
 def split_target(batch: Batch, name: str) -> Sequence[Any]:
-    """A target of each feature of a batch: a number, or one for each of its tokens, or for each of its label positions."""
+    """A target of each feature of a batch: a number, or one for each of its tokens, or for each of its label positions.
+    """
     values = batch.targets[name]
     if batch.target_levels[name] == "feature":
         return list(values)
-    return np.split(values, np.cumsum(batch.lengths if batch.target_levels[name] == "token" else batch.label_counts)[:-1])
+    return np.split(values, np.cumsum(batch.lengths if batch.target_levels[name] == "token"
+                                      else batch.label_counts)[:-1])
 
 
 def target_names(features: Sequence[Feature]) -> list[str]:
@@ -88,14 +93,15 @@ def gather_target(name: str, features: Sequence[Feature]) -> Any:
     return np.concatenate(values)
 
 
-def plan_batches(lengths: Ints, *, batch_size: int, seed: int, epoch: int, bucketed: bool, target_lengths: Ints | None = None,
+def plan_batches(lengths: Ints, *, batch_size: int, seed: int, epoch: int, bucketed: bool,
+                 target_lengths: Ints | None = None,
                  batch_tokens: int | None = None, in_order: bool = False) -> list[Ints]:
     """The steps of an epoch: arrays of example indices, every example once.
 
-    In order: as they stand. Not bucketed: a plain shuffle. Bucketed: within chunks of 50 batches examples are sorted by length
-    (of equal ones by `target_lengths`), then batches are shuffled, the one with the longest example
-    first so that too little memory shows at once. With `batch_tokens`, a batch holds as many examples as this budget instead of
-    `batch_size`.
+    In order: as they stand. Not bucketed: a plain shuffle. Bucketed: within chunks of 50 batches examples are sorted by
+    length (of equal ones by `target_lengths`), then batches are shuffled, the one with the longest example
+    first so that too little memory shows at once. With `batch_tokens`, a batch holds as many examples as this budget
+    instead of `batch_size`.
     """
     rng = np.random.default_rng([seed, epoch])
     order = np.arange(len(lengths)) if in_order else rng.permutation(len(lengths))
@@ -124,7 +130,8 @@ def epoch_batches(kind: Kind, features: Features, training: Training, seed: int,
                   in_order: bool = False) -> list[Ints]:
     """The steps of an epoch of these features under the training settings."""
     target_lengths = features.label_counts if kind == "encoder-decoder" else None
-    return plan_batches(features.example_lengths, batch_size=training.batch_size, seed=seed, epoch=epoch, bucketed=not packed,
+    return plan_batches(features.example_lengths, batch_size=training.batch_size, seed=seed, epoch=epoch,
+                        bucketed=not packed,
                         target_lengths=target_lengths, batch_tokens=training.batch_tokens, in_order=in_order)
 
 
@@ -133,8 +140,10 @@ def example_costs(kind: Kind, features: Features) -> Ints:
     return features.example_lengths + features.label_counts if kind == "encoder-decoder" else features.example_lengths
 
 
-def batches_within_budget(order: Ints, lengths: Ints, target_lengths: Ints, batch_tokens: int, *, padded: bool) -> list[Ints]:
-    """Consecutive examples whose tokens fit a budget, padding included: rows x (longest source + longest text to write).
+def batches_within_budget(order: Ints, lengths: Ints, target_lengths: Ints, batch_tokens: int, *,
+                          padded: bool) -> list[Ints]:
+    """Consecutive examples whose tokens fit a budget, padding included: rows x (longest source + longest text to
+    write).
 
     An example that is longer by itself is a batch of its own.
     """
@@ -160,7 +169,8 @@ def micro_batches(step: Ints, lengths: Ints, size: int) -> list[Ints]:
 
 
 def fitting_micro_batch_size(step: Ints, lengths: Ints, size: int, max_tokens: int) -> int:
-    """The most examples, at most `size`, whose longest micro-batch holds at most this many tokens (one may hold more)."""
+    """The most examples, at most `size`, whose longest micro-batch holds at most this many tokens (one may hold more).
+    """
     descending = np.sort(lengths[step])[::-1]
     while size > 1 and descending[:size].sum() > max_tokens:
         size = -(-size // 2)
@@ -172,8 +182,9 @@ def choose_batcher(requested: str, *, can_pack: bool) -> tuple[str, str]:
 
     Packing wins on every machine and length measured for encoders that can: no padding at all, in plain random order
     (MiniLM on BANKING77, 2 cores, bf16: about 1.5 times the tokens per second of padding by length). Decoders of
-    GPT-2's and Llama's form are as quick packed as sorted by length without a gap (0.8 to 1.5 times, 1 core, fp32). A T5 reads
-    and writes 1.27 times as quickly (FLAN-T5 small on SciTLDR, 1 core, fp32): the lengths of targets differ within a batch.
+    GPT-2's and Llama's form are as quick packed as sorted by length without a gap (0.8 to 1.5 times, 1 core, fp32). A
+    T5 reads and writes 1.27 times as quickly (FLAN-T5 small on SciTLDR, 1 core, fp32): the lengths of targets differ
+    within a batch.
     """
     if requested == "packed" and not can_pack:
         return "bucketed", "this model cannot pack in this run"

@@ -18,7 +18,8 @@ from headstart.contract import Example, Json, Target, Task
 from headstart.data.features.features import Features
 from headstart.files import disk_errors, staged_file
 
-ARRAYS = ("tokens", "token_types", "feature_ends", "example_ends", "feature_weights", "truncated_counts", "label_count_array")
+ARRAYS = ("tokens", "token_types", "feature_ends", "example_ends", "feature_weights", "truncated_counts",
+          "label_count_array")
 SOURCE_FOLDERS = ("contract", "tasks", "text", "data")  # whose code decides what a feature is
 
 
@@ -37,7 +38,9 @@ def code_hash() -> str:
 
 
 def cache_key(task: Task[Any], examples: Sequence[Example], tokenizer: Any, seed: int | None, epoch: int) -> str | None:
-    """The cache file's name for the features of these examples; None for a tokenizer written in Python, whose state is no text."""
+    """The cache file's name for the features of these examples; None for a tokenizer written in Python, whose state is
+    no text.
+    """
     if not hasattr(tokenizer.backend, "to_str"):
         return None
     sha256 = hashlib.sha256(code_hash().encode())
@@ -47,7 +50,8 @@ def cache_key(task: Task[Any], examples: Sequence[Example], tokenizer: Any, seed
     sha256.update(repr((type(task).__qualname__, task.settings, state, seed, epoch)).encode())
     sha256.update(tokenizer.backend.to_str().encode())
     sha256.update(repr((tokenizer.target.max_length, tokenizer.target.single_template)).encode())
-    sha256.update(repr((tokenizer.max_length, tokenizer.pooled_token, tokenizer.single_template, tokenizer.pair_template,
+    sha256.update(repr((tokenizer.max_length, tokenizer.pooled_token, tokenizer.single_template,
+                        tokenizer.pair_template,
                         tokenizer.segment_types, tokenizer.mask_id, tokenizer.end_id, tokenizer.start_id,
                         tokenizer.hf_tokenizer.chat_template, tokenizer.causal)).encode())
     for example in examples:

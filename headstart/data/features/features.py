@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 
 class ExampleRandom:
-    """A random generator for each example: a pure function of a prefix (seed, epoch), its row, and how many it had before."""
+    """A random generator for each example: a pure function of a prefix (seed, epoch), its row, and how many it had
+    before.
+    """
 
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
@@ -50,7 +52,8 @@ def encode_parts(task: Task[Any], examples: Sequence[Example], tokenizer: Tokeni
         yield from pool.map(encode_part, *zip(*((task, part, tokenizer, seed, epoch) for part in parts), strict=True))
 
 
-def encode_part(task: Task[Any], examples: Sequence[Example], tokenizer: Tokenizer, seed: int | None, epoch: int) -> Features:
+def encode_part(task: Task[Any], examples: Sequence[Example], tokenizer: Tokenizer, seed: int | None,
+                epoch: int) -> Features:
     """The features of one process's examples."""
     features, example_random = Features(), ExampleRandom(f"{seed}:{epoch}")
     for example in examples:
@@ -97,7 +100,8 @@ class Features(Sequence[Feature]):
             all_features.truncated_counts.extend(part.truncated_counts)
             all_features.label_count_array.extend(part.label_count_array)
             all_features.targets += part.targets
-            all_features.optional_fields |= {feature_count + index: fields for index, fields in part.optional_fields.items()}
+            all_features.optional_fields |= {feature_count + index: fields
+                                             for index, fields in part.optional_fields.items()}
         return all_features
 
     def add(self, features: Sequence[Feature]) -> None:
@@ -105,14 +109,16 @@ class Features(Sequence[Feature]):
         for feature in features:
             if feature.info or feature.group is not None or feature.role or feature.label_positions is not None:
                 label_positions = None if feature.label_positions is None else array("i", feature.label_positions)
-                self.optional_fields[len(self.targets)] = (dict(feature.info), feature.group, feature.role, label_positions)
+                self.optional_fields[len(self.targets)] = (dict(feature.info), feature.group, feature.role,
+                                                           label_positions)
             self.tokens.extend(feature.ids)
             self.token_types.extend(feature.types if feature.types is not None else [0] * len(feature))
             self.feature_ends.append(len(self.tokens))
             self.feature_weights.append(feature.weight)
             self.targets.append(feature.targets)
         self.truncated_counts.append(max((feature.truncated_tokens for feature in features), default=0))
-        self.label_count_array.append(sum(len(feature.label_positions) for feature in features if feature.label_positions is not None))
+        self.label_count_array.append(sum(len(feature.label_positions) for feature in features
+                                          if feature.label_positions is not None))
         self.example_ends.append(len(self.targets))
 
     def __len__(self) -> int:
@@ -171,8 +177,8 @@ class Features(Sequence[Feature]):
         start, end = self.feature_ends[index], self.feature_ends[index + 1]
         info, group, role, label_positions = self.optional_fields.get(index, ({}, None, "", None))
         targets: dict[str, Target] = dict(self.targets[index])
-        return Feature(self.tokens[start:end], self.token_types[start:end], targets, self.feature_weights[index], 0, info,
-                       label_positions, group, role)
+        return Feature(self.tokens[start:end], self.token_types[start:end], targets, self.feature_weights[index], 0,
+                       info, label_positions, group, role)
 
     def of_examples(self, examples: Iterable[int]) -> list[Feature]:
         """All features of some examples, in order."""

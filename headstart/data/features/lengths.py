@@ -106,15 +106,16 @@ class UntruncatedTokenizer:
         return self.tokenizer.with_special_tokens(*segments)
 
 
-def measure_lengths(task: Task[Any], examples: Sequence[Example], tokenizer: Tokenizer, *, limit: int, requested: int | None,
-                    seed: int) -> LengthChoice:
+def measure_lengths(task: Task[Any], examples: Sequence[Example], tokenizer: Tokenizer, *, limit: int,
+                    requested: int | None, seed: int) -> LengthChoice:
     """Count tokens of the training examples and choose the longest input."""
     sample: Sequence[Example] = examples
     if len(examples) > SAMPLING_THRESHOLD:
         positions = np.sort(np.random.default_rng([seed, 13]).choice(len(examples), SAMPLE_ROWS, replace=False))
         sample = [examples[int(position)] for position in positions]
     untruncated = UntruncatedTokenizer(tokenizer)
-    lengths = np.asarray([max(len(feature) for feature in task.encode(example, untruncated)) for example in sample], dtype=np.int64)
+    lengths = np.asarray([max(len(feature) for feature in task.encode(example, untruncated)) for example in sample],
+                         dtype=np.int64)
     return choose_max_length(lengths, limit=limit, requested=requested, truncates=task.truncates(),
                              sampled=len(lengths) if len(examples) > SAMPLING_THRESHOLD else None)
 
@@ -134,17 +135,21 @@ def choose_max_length(lengths: Ints, *, limit: int, requested: int | None, trunc
         max_length, reason = round_up(int(lengths.max()), limit), "every training row fits"
     else:
         max_length = round_up(covering_length, limit)
-        reason = f"{COVERAGE:.1%} of the training rows fit" if max_length >= covering_length else "the most that the model takes"
+        reason = (f"{COVERAGE:.1%} of the training rows fit" if max_length >= covering_length
+                  else "the most that the model takes")
     excess = np.maximum(0, lengths - max_length)
     truncated_rows, truncated_tokens = float((excess > 0).mean()), float(excess.sum() / max(1, lengths.sum()))
     cost = f"; {truncated_rows:.1%} of the rows are longer, {truncated_tokens:.1%} of all tokens are " + \
         ("cut" if truncates else "read in further windows") if truncated_rows else ""
     sampling = f" (measured on {sampled:,} rows drawn at random)" if sampled else ""
     median, ninth_decile = (float(value) for value in np.quantile(lengths, [0.5, 0.9]))
-    explanation = f"max_length {max_length} tokens: {reason}{cost}{sampling}; half of the rows have at most {median:g} tokens, " \
-        f"90 % at most {ninth_decile:g}"
-    quantiles = {"0.5": median, "0.9": ninth_decile, "0.99": float(np.quantile(lengths, 0.99)), "1": float(lengths.max())}
-    return LengthChoice(max_length, explanation, truncated_rows, truncated_tokens if truncates else 0.0, quantiles, sampled)
+    explanation = (f"max_length {max_length} tokens: {reason}{cost}{sampling}; half of the rows have at most "
+                   f"{median:g} tokens, " \
+        f"90 % at most {ninth_decile:g}")
+    quantiles = {"0.5": median, "0.9": ninth_decile, "0.99": float(np.quantile(lengths, 0.99)),
+                 "1": float(lengths.max())}
+    return LengthChoice(max_length, explanation, truncated_rows, truncated_tokens if truncates else 0.0, quantiles,
+                        sampled)
 
 
 def round_up(length: int, limit: int) -> int:

@@ -10,7 +10,8 @@ from headstart.data.readers.table_builder import SKIP, TableBuilder
 
 def label_folders(path: Path) -> list[Path]:
     """The sub-folders that hold text files: one for each label; [] when this is no such folder."""
-    folders = [entry for entry in sorted(path.iterdir()) if entry.is_dir() and next(entry.glob("*.txt"), None) is not None]
+    folders = [entry for entry in sorted(path.iterdir()) if entry.is_dir()
+               and next(entry.glob("*.txt"), None) is not None]
     return folders if len(folders) >= 2 else []
 
 

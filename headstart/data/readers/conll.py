@@ -56,9 +56,10 @@ def add_sentence(builder: TableBuilder, sentence: Sentence) -> None:
         builder.add_row((sentence.tokens, sentence.tags)[:len(builder.columns)], sentence.line, size)
         return
     first_fault, other_faults = sentence.faults[0], len(sentence.faults) - 1
-    more_faults = f"; {other_faults} more {'lines' if other_faults > 1 else 'line'} of this sentence cannot be used" if other_faults else ""
-    builder.add_finding(first_fault.code, f"{first_fault.message}{more_faults}.", f"{first_fault.fix}, or {SKIP}", line=first_fault.line,
-                        column=first_fault.column, row=True)
+    more_faults = (f"; {other_faults} more {'lines' if other_faults > 1 else 'line'} of this sentence cannot be used"
+                   if other_faults else "")
+    builder.add_finding(first_fault.code, f"{first_fault.message}{more_faults}.", f"{first_fault.fix}, or {SKIP}",
+                        line=first_fault.line, column=first_fault.column, row=True)
 
 
 def sentences(lines: Iterator[Line], column_format: ColumnFormat) -> Iterator[Sentence]:
@@ -89,24 +90,29 @@ def add_line(sentence: Sentence, column_format: ColumnFormat, line_number: int, 
     sentence.tags.append(fields[-1].strip())
 
 
-def find_fault(fields: list[str], column_format: ColumnFormat, line_number: int, text: str, has_end: bool) -> Fault | None:
+def find_fault(fields: list[str], column_format: ColumnFormat, line_number: int, text: str,
+               has_end: bool) -> Fault | None:
     """What is wrong with a line of words and tags; None when nothing is."""
     if "\0" in text:
-        return Fault("E106", "the line contains a NUL character", "Write the file again without it", line_number, text.index("\0") + 1)
+        return Fault("E106", "the line contains a NUL character", "Write the file again without it", line_number,
+                     text.index("\0") + 1)
     line_columns = line_format(text)
     tab_added = not column_format.tabs and line_columns.tabs
     tab_missing = column_format.tabs and not line_columns.tabs and line_columns.width == column_format.width
     if column_format.width > 1 and (tab_added or tab_missing):
         expected, actual = ("tabs", "spaces") if column_format.tabs else ("spaces", "a tab")
         column = text.index("\t" if line_columns.tabs else " ") + 1
-        return Fault("E116", f"the columns of this line are separated by {actual}, those of the first line by {expected}",
+        return Fault("E116", f"the columns of this line are separated by {actual}, those of the first line by "
+                             f"{expected}",
                      f"Separate all columns by {expected}", line_number, column)
     if not fields[0].strip():
-        return Fault("E117", "the line has a tag and no word", "Write the word before its tag, or remove the line", line_number, 1)
+        return Fault("E117", "the line has a tag and no word", "Write the word before its tag, or remove the line",
+                     line_number, 1)
     if len(fields) == column_format.width:
         return None
     if not has_end and len(fields) < column_format.width:
-        return Fault("E111", f"the last line is cut off: it has {count_columns(len(fields))}, the first line has {column_format.width}",
+        return Fault("E111", f"the last line is cut off: it has {count_columns(len(fields))}, the first line has "
+                             f"{column_format.width}",
                      "Copy the file again", line_number, len(text) + 1)
     return Fault("E115", f"the line has {count_columns(len(fields))}, the first line has {column_format.width}",
                  "Give each word all its columns, and a sentence's end a blank line", line_number, len(text) + 1)

@@ -1,4 +1,6 @@
-"""How a file of words in columns (CoNLL) is written: one word a line, its tag in the last column, blank lines between sentences."""
+"""How a file of words in columns (CoNLL) is written: one word a line, its tag in the last column, blank lines between
+sentences.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ def ends_sentence(line: str) -> bool:
 
 
 def detect_format(lines: Iterable[str]) -> ColumnFormat | None:
-    """The format of a file's first line with a word; None without one. Lines that begin with "# " count only where there is no other."""
+    """The format of a file's first line with a word; None without one. Lines that begin with "# " count only where
+    there is no other.
+    """
     comment = None
     for line in lines:
         if not ends_sentence(line):
@@ -58,7 +62,8 @@ def detect_format(lines: Iterable[str]) -> ColumnFormat | None:
 
 
 def looks_like(start: bytes, extension: str) -> bool:
-    """Whether a file begins with words and tags: two columns or more, the last one O, B-X, I-X …; or is called conll."""
+    """Whether a file begins with words and tags: two columns or more, the last one O, B-X, I-X …; or is called conll.
+    """
     if extension == "conll":
         return True
     if extension not in EXTENSIONS:
@@ -67,7 +72,8 @@ def looks_like(start: bytes, extension: str) -> bool:
     column_format = detect_format(lines)
     if column_format is None or column_format.width < 2:
         return False
-    is_tagged = [len(fields) >= 2 and TAG.fullmatch(fields[-1].strip()) is not None for fields in map(column_format.fields, lines)]
+    is_tagged = [len(fields) >= 2 and TAG.fullmatch(fields[-1].strip()) is not None
+                 for fields in map(column_format.fields, lines)]
     tags = {column_format.fields(line)[-1].strip() for line, fits in zip(lines, is_tagged, strict=True) if fits}
     return is_tagged[0] and sum(is_tagged) >= MIN_FITTING * len(is_tagged) and bool(tags - {"O"})
 

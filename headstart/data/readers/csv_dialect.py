@@ -19,7 +19,8 @@ class Dialect:
 
     def describe(self) -> str:
         """In words, for the user."""
-        return DELIMITER_NAMES.get(self.delimiter, repr(self.delimiter)) + ("" if self.quotes else ", quotes are characters")
+        return DELIMITER_NAMES.get(self.delimiter,
+                                   repr(self.delimiter)) + ("" if self.quotes else ", quotes are characters")
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,8 @@ def read(source_file: SourceFile, builder: TableBuilder, settings: Data, start: 
         raise builder.fatal_error("E109", f"the delimiter {settings.delimiter!r} does not split the first line.",
                                   "Leave data.delimiter out to have it found.", line=1)
     if not dialect.quotes and any('"' in line for line in sample_lines):
-        builder.add_finding("N104", "this tab-separated file has unpaired quotes; they are read as ordinary characters.")
+        builder.add_finding("N104",
+                            "this tab-separated file has unpaired quotes; they are read as ordinary characters.")
     source = records(lines(source_file, encoding), dialect, builder, 0)
     if settings.header:
         read_header(builder, next(source, None), [split_record(line, dialect).values for line in sample_lines[1:]])
@@ -53,7 +54,8 @@ def lines(source_file: SourceFile, encoding: str) -> Iterator[Line]:
             yield line_number, content, len(content) < len(line)
 
 
-Record = tuple[int, RecordFields, str, bool]  # line where it begins, its fields, the last line's text, whether that had an end
+# line where it begins, its fields, the last line's text, whether that had an end
+Record = tuple[int, RecordFields, str, bool]
 
 
 def records(source: Iterator[Line], dialect: Dialect, builder: TableBuilder, width: int) -> Iterator[Record]:
@@ -76,7 +78,8 @@ def records(source: Iterator[Line], dialect: Dialect, builder: TableBuilder, wid
         extension = extend_record(text, record, dialect, source, pushed_back, MAX_FIELD_LINES if faults < 100 else 50)
         full_record, last_text, extra_lines = extension
         expected_width = width or len(builder.columns)
-        if full_record is None or full_record.stray_text or (expected_width and len(full_record.values) != expected_width):
+        if full_record is None or full_record.stray_text or (expected_width
+                                                             and len(full_record.values) != expected_width):
             faults += 1
             pushed_back.extendleft(reversed(extra_lines))
             builder.add_finding("E105", "a quote is opened here and never closed.",
@@ -118,10 +121,12 @@ def read_header(builder: TableBuilder, record: Record | None, sample_rows: list[
     reason = looks_like_data(names, sample_rows)
     if reason is not None:
         raise builder.fatal_error("E108", f"the first line looks like data, not like the names of columns: {reason}.",
-                                  "If so, pass --no-header (columns are then called 0, 1, 2 …); else add a first line with names.",
+                                  "If so, pass --no-header (columns are then called 0, 1, 2 …); else add a first line "
+                                  "with names.",
                                   line=1)
     empty = [index for index, name in enumerate(names) if not name]
-    builder.columns = tuple(f"column {index + 1}" if not name and len(empty) > 1 else name for index, name in enumerate(names))
+    builder.columns = tuple(f"column {index + 1}" if not name and len(empty) > 1 else name
+                            for index, name in enumerate(names))
 
 
 def add_rows(source: Iterator[Record], builder: TableBuilder) -> None:
@@ -132,8 +137,10 @@ def add_rows(source: Iterator[Record], builder: TableBuilder) -> None:
         if len(values) == 1 and not values[0] and width > 1:
             continue  # an empty line
         if any("\0" in value for value in values):
-            column = next(start + value.index("\0") for start, value in zip(record.starts, values, strict=True) if "\0" in value)
-            builder.add_finding("E106", "the row contains a NUL character.", f"Write the file again without it, or {SKIP}",
+            column = next(start + value.index("\0") for start, value in zip(record.starts, values, strict=True)
+                          if "\0" in value)
+            builder.add_finding("E106", "the row contains a NUL character.",
+                                f"Write the file again without it, or {SKIP}",
                                 line=line_number, column=column, row=True)
         elif len(values) < width:
             add_short_row_finding(builder, line_number, values, last_text, has_end)
@@ -146,7 +153,8 @@ def add_rows(source: Iterator[Record], builder: TableBuilder) -> None:
             builder.add_row(tuple(values), line_number, sum(map(len, values)) + 60 * width)
 
 
-def add_short_row_finding(builder: TableBuilder, line_number: int, values: list[str], last_text: str, has_end: bool) -> None:
+def add_short_row_finding(builder: TableBuilder, line_number: int, values: list[str], last_text: str,
+                          has_end: bool) -> None:
     """A row with too few fields; at the very end of the file it was cut off."""
     width = len(builder.columns)
     lacking = builder.columns[len(values)]
@@ -154,11 +162,12 @@ def add_short_row_finding(builder: TableBuilder, line_number: int, values: list[
     if len(values) == 1:
         message = message.replace("1 fields", "1 field")
     if has_end:
-        builder.add_finding("E104", message, f'Quote the {delimiter_word(builder)} in "{builder.columns[0]}", or {SKIP}',
+        builder.add_finding("E104", message,
+                            f'Quote the {delimiter_word(builder)} in "{builder.columns[0]}", or {SKIP}',
                             line=line_number, column=len(last_text) + 1, row=True)
     else:
-        builder.add_finding("E111", f"the last line is cut off: {message}", f"Copy the file again, or {SKIP}", line=line_number,
-                            column=len(last_text) + 1, row=True)
+        builder.add_finding("E111", f"the last line is cut off: {message}", f"Copy the file again, or {SKIP}",
+                            line=line_number, column=len(last_text) + 1, row=True)
 
 
 def delimiter_word(builder: TableBuilder) -> str:

@@ -10,7 +10,8 @@ from headstart.data.readers.parquet import json_value
 from headstart.data.readers.table_builder import TableBuilder
 from headstart.errors import Exit, UserError
 
-ALTERNATIVES = "Download it as csv, jsonl or parquet and give the file; or fill the offline cache (HF_HOME) on a machine with network."
+ALTERNATIVES = ("Download it as csv, jsonl or parquet and give the file; or fill the offline cache (HF_HOME) on a "
+                "machine with network.")
 
 
 def load(name: str) -> Any:

@@ -40,6 +40,6 @@ def read(source_file: SourceFile, builder: TableBuilder, settings: Data, start: 
         if isinstance(entry, dict):
             add_object(builder, columns, entry, None, 200)
         else:
-            builder.add_finding("E110", f"entry {index} of the list is {type_words(entry)}, an object was expected.", f"Fix it, or {SKIP}",
-                                row=True)
+            builder.add_finding("E110", f"entry {index} of the list is {type_words(entry)}, an object was expected.",
+                                f"Fix it, or {SKIP}", row=True)
     finish_columns(builder, columns)

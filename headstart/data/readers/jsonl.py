@@ -33,14 +33,16 @@ def read(source_file: SourceFile, builder: TableBuilder, settings: Data, start: 
     finish_columns(builder, columns)
 
 
-def add_object(builder: TableBuilder, columns: dict[str, int], value: dict[str, Any], line: int | None, size: int) -> None:
+def add_object(builder: TableBuilder, columns: dict[str, int], value: dict[str, Any], line: int | None,
+               size: int) -> None:
     """One object as a row; new keys become new columns."""
     for key in value:
         columns.setdefault(key, len(columns))
     row = tuple(value.get(name) for name in columns)
     builder.note_types(row)
     if any(isinstance(cell, str) and "\0" in cell for cell in row):
-        builder.add_finding("E106", "the row contains a NUL character.", f"Write the file again without it, or {SKIP}", line=line, row=True)
+        builder.add_finding("E106", "the row contains a NUL character.", f"Write the file again without it, or {SKIP}",
+                            line=line, row=True)
         return
     builder.add_row(row, line, size + 60 * len(row))
 
@@ -56,11 +58,13 @@ def add_bad_line(builder: TableBuilder, line_number: int, text: str, error: Exce
     """A line that is not JSON; at the very end of the file it was cut off."""
     column = error.colno if isinstance(error, json.JSONDecodeError) else 1
     reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-    if not has_end and isinstance(error, json.JSONDecodeError) and (error.pos >= len(text.rstrip()) - 1 or "Unterminated" in reason):
-        builder.add_finding("E111", "the last line is cut off.", f"Copy the file again, or {SKIP}", line=line_number, column=column,
-                            row=True)
+    if not has_end and isinstance(error, json.JSONDecodeError) and (error.pos >= len(text.rstrip()) - 1
+                                                                    or "Unterminated" in reason):
+        builder.add_finding("E111", "the last line is cut off.", f"Copy the file again, or {SKIP}", line=line_number,
+                            column=column, row=True)
     else:
-        builder.add_finding("E110", f"the line is not JSON: {reason}.", f"Fix it, or {SKIP}", line=line_number, column=column, row=True)
+        builder.add_finding("E110", f"the line is not JSON: {reason}.", f"Fix it, or {SKIP}", line=line_number,
+                            column=column, row=True)
 
 
 def refuse_constant(word: str) -> NoReturn:
@@ -70,4 +74,5 @@ def refuse_constant(word: str) -> NoReturn:
 
 def type_words(value: Any) -> str:
     """A JSON value's type in words."""
-    return {list: "a list", str: "a text", int: "a number", float: "a number", bool: "true or false"}.get(type(value), "null")
+    return {list: "a list", str: "a text", int: "a number", float: "a number",
+            bool: "true or false"}.get(type(value), "null")

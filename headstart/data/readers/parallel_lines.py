@@ -29,7 +29,8 @@ def read(source_file: SourceFile, builder: TableBuilder, settings: Data, start: 
     encoding = detect_encoding(source_file, start, settings.encoding)
     target_file = target_path(source_file.path)
     builder.columns = ("source",) if target_file is None else ("source", "target")
-    builder.format_parts += ["lines" if target_file is None else f"lines, with {target_file.name} line by line", encoding]
+    builder.format_parts += ["lines" if target_file is None else f"lines, with {target_file.name} line by line",
+                             encoding]
     with decompression_errors(builder):
         sources = lines(source_file, encoding)
         if target_file is None:
@@ -40,22 +41,24 @@ def read(source_file: SourceFile, builder: TableBuilder, settings: Data, start: 
             rows = pair_lines(sources, lines(targets, target_encoding), builder, target_file.name)
         for line_number, row in enumerate(rows, start=1):
             if any("\0" in text for text in row):
-                builder.add_finding("E106", "the line contains a NUL character.", f"Write the file again without it, or {SKIP}",
-                                    line=line_number, row=True)
+                builder.add_finding("E106", "the line contains a NUL character.",
+                                    f"Write the file again without it, or {SKIP}", line=line_number, row=True)
             else:
                 builder.add_row(row, line_number, sum(map(len, row)) + 120)
 
 
-def pair_lines(sources: Iterator[tuple[int, str, bool]], targets: Iterator[tuple[int, str, bool]], builder: TableBuilder,
-               target_name: str) -> Iterator[tuple[str, ...]]:
+def pair_lines(sources: Iterator[tuple[int, str, bool]], targets: Iterator[tuple[int, str, bool]],
+               builder: TableBuilder, target_name: str) -> Iterator[tuple[str, ...]]:
     """Pairs of lines; raises DataError with the number of the line that has no partner."""
     for source, target in zip_longest(sources, targets):
         if source is None or target is None:
             shorter, longer = (builder.name, target_name) if source is None else (target_name, builder.name)
             line_number = target[0] if source is None else source[0]
             surplus = 1 + sum(1 for _ in (targets if source is None else sources))
-            raise builder.fatal_error("E118", f"{shorter} ends after line {line_number - 1:,}, {longer} has {surplus:,} more.",
-                             "Each line of one belongs to the same line of the other; find the line that is missing.", line=line_number)
+            raise builder.fatal_error("E118", f"{shorter} ends after line {line_number - 1:,}, {longer} has "
+                                              f"{surplus:,} more.",
+                             "Each line of one belongs to the same line of the other; find the line that is missing.",
+                             line=line_number)
         yield source[1], target[1]
 
 

@@ -22,7 +22,8 @@ def read(source_file: SourceFile, builder: TableBuilder, settings: Data, start: 
         import pyarrow
         import pyarrow.parquet
     except ImportError:
-        raise UserError("Reading parquet needs pyarrow.", fix="pip install 'headstart[parquet]'", exit=Exit.UNAVAILABLE) from None
+        raise UserError("Reading parquet needs pyarrow.", fix="pip install 'headstart[parquet]'",
+                        exit=Exit.UNAVAILABLE) from None
     builder.format_parts.append("parquet")
     with seekable(source_file, builder) as file:
         try:
@@ -34,7 +35,8 @@ def read(source_file: SourceFile, builder: TableBuilder, settings: Data, start: 
                     builder.note_types(values)
                     builder.add_row(values, None, sum(len(str(value)) for value in values) + 60 * len(values))
         except (pyarrow.ArrowException, OSError) as error:
-            raise builder.fatal_error("E113", f"the parquet file is damaged ({str(error).splitlines()[0]}).", "Copy it again.") from None
+            raise builder.fatal_error("E113", f"the parquet file is damaged ({str(error).splitlines()[0]}).",
+                                      "Copy it again.") from None
 
 
 @contextlib.contextmanager

@@ -19,8 +19,8 @@ def read(source_file: SourceFile, builder: TableBuilder, settings: Data, start: 
             if not text.strip():
                 blank = True
             elif "\0" in text:
-                builder.add_finding("E106", "the line contains a NUL character.", f"Write the file again without it, or {SKIP}",
-                                    line=line_number, row=True)
+                builder.add_finding("E106", "the line contains a NUL character.",
+                                    f"Write the file again without it, or {SKIP}", line=line_number, row=True)
             else:
                 document, blank = document + blank, False
                 builder.add_row((text, str(document)), line_number, len(text) + 120)

@@ -20,7 +20,8 @@ from headstart.errors import Exit, UserError
 
 FOREIGN_SIGNATURES = (  # beginnings of files that are no tables
     (b"%PDF", "a PDF"), (b"\x89PNG", "a PNG image"), (b"\xff\xd8\xff", "a JPEG image"), (b"GIF8", "a GIF image"),
-    (b"\xd0\xcf\x11\xe0", "an old Excel or Word file"), (b"\x80\x02", "a Python pickle"), (b"\x80\x03", "a Python pickle"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel or Word file"), (b"\x80\x02", "a Python pickle"),
+    (b"\x80\x03", "a Python pickle"),
     (b"\x80\x04", "a Python pickle"), (b"\x80\x05", "a Python pickle"), (b"BZh", "a bzip2 archive"),
     (b"\xfd7zXZ", "an xz archive"), (b"7z\xbc\xaf", "a 7z archive"), (b"\x7fELF", "a program"),
     (b"SQLite format 3", "an SQLite database"),
@@ -28,8 +29,8 @@ FOREIGN_SIGNATURES = (  # beginnings of files that are no tables
 BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
         (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 SUFFIXES = {"csv": "csv", "tsv": "tsv", "tab": "tsv", "txt": "txt", "jsonl": "jsonl", "ndjson": "jsonl", "json": "json",
-            "parquet": "parquet", "conll": "conll", "bio": "conll", "iob": "conll", "iob2": "conll", "annotated": "conll",
-            "source": "source"}
+            "parquet": "parquet", "conll": "conll", "bio": "conll", "iob": "conll", "iob2": "conll",
+            "annotated": "conll", "source": "source"}
 
 
 def check_path(path: str) -> None:
@@ -60,7 +61,8 @@ class SourceFile:
         self.inner_name = Path(path).name
         self.compression = ""
         if not self.size:
-            raise builder.fatal_error("E101", "the file is empty.", "Check that it was written, and that this is the right one.")
+            raise builder.fatal_error("E101", "the file is empty.",
+                                      "Check that it was written, and that this is the right one.")
         with open(path, "rb") as file:
             magic = file.read(8)
         if magic[:2] == b"\x1f\x8b":
@@ -81,7 +83,8 @@ class SourceFile:
             with zipfile.ZipFile(self.path) as archive:
                 names = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
         except (zipfile.BadZipFile, OSError) as error:
-            raise self.builder.fatal_error("E113", f"the zip is damaged or cut off ({error}).", "Copy or download it again.") from None
+            raise self.builder.fatal_error("E113", f"the zip is damaged or cut off ({error}).",
+                                           "Copy or download it again.") from None
         if any(name.startswith("xl/") for name in names):
             raise self.builder.fatal_error("E112", "the file is an Excel workbook, whatever its name says.",
                                            "Save the sheet as csv (UTF-8) and use that.")
@@ -90,7 +93,8 @@ class SourceFile:
         names = [name for name in names if not name.startswith("__MACOSX/") and not Path(name).name.startswith("._")]
         if len(names) != 1:
             listing = ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
-            raise self.builder.fatal_error("E114", f"the zip holds {len(names)} files, one is expected: {listing or 'none'}.",
+            raise self.builder.fatal_error("E114", f"the zip holds {len(names)} files, one is expected: "
+                                                   f"{listing or 'none'}.",
                                            "Unpack it, and name the file.")
         return names[0]
 
@@ -104,7 +108,8 @@ class SourceFile:
                 return io.BufferedReader(archive.open(self.inner_name), 2**20)  # type: ignore[type-var]  # ZipExtFile is readable
             except RuntimeError:
                 archive.close()
-                raise self.builder.fatal_error("E113", "the zip is locked with a password.", "Unpack it first.") from None
+                raise self.builder.fatal_error("E113", "the zip is locked with a password.",
+                                               "Unpack it first.") from None
             finally:
                 archive.close()  # the member keeps its own handle
         return open(self.path, "rb", buffering=2**20)
@@ -114,7 +119,8 @@ class SourceFile:
         with decompression_errors(self.builder), self.open() as file:
             start = file.read(size)
         if not start.strip(b"\x00\t\n\r "):
-            raise self.builder.fatal_error("E101", "the file is empty.", "Check that it was written, and that this is the right one.")
+            raise self.builder.fatal_error("E101", "the file is empty.",
+                                           "Check that it was written, and that this is the right one.")
         for signature, kind in FOREIGN_SIGNATURES:
             if start.startswith(signature):
                 raise self.builder.fatal_error("E112", f"the file is {kind}, not a table of rows.",
@@ -145,7 +151,8 @@ class SourceFile:
         else:
             actual = extension if extension in ("csv", "tsv") else "csv"
         if extension and extension not in (actual, "txt"):
-            self.builder.add_finding("N105", f"the file is called {extension}, its content is {actual}; it is read as {actual}.")
+            self.builder.add_finding("N105", f"the file is called {extension}, its content is {actual}; it is read as "
+                                             f"{actual}.")
         return actual
 
     def json_format(self, start: bytes, extension: str) -> str:
@@ -154,7 +161,8 @@ class SourceFile:
 
         text = start.decode("utf-8-sig", errors="replace").lstrip()
         if text.startswith("["):
-            return extension if extension == "jsonl" and text[1:2] not in "\n{ " else "json" if extension or '{' in text[:50] else ""
+            return extension if extension == "jsonl" and text[
+                1:2] not in "\n{ " else "json" if extension or '{' in text[:50] else ""
         first_line = text.split("\n", 1)[0]
         try:
             is_object = isinstance(json.loads(first_line), dict)
@@ -172,7 +180,8 @@ def is_prose(start: bytes) -> bool:
         lines.pop()
     if len(lines) == 1:  # a sentence, or a header
         only = lines[0]
-        return len(only.split()) > 1 and not any(delimiter in only for delimiter in "\t;|") and only.count(",") == only.count(", ")
+        return len(only.split()) > 1 and not any(delimiter in only
+                                                 for delimiter in "\t;|") and only.count(",") == only.count(", ")
     return bool(lines) and not any(lines[0].count(delimiter) and len({line.count(delimiter) for line in lines}) == 1
                                    for delimiter in "\t;|,")
 
@@ -201,10 +210,11 @@ def detect_encoding(source_file: SourceFile, start: bytes, requested: str) -> st
         try:
             codecs.lookup(requested)
         except LookupError:
-            raise UserError(f"data.encoding is {requested!r}, which is no encoding.", fix="For example utf-8, cp1252, utf-16.",
-                            exit=Exit.SETTINGS) from None
+            raise UserError(f"data.encoding is {requested!r}, which is no encoding.",
+                            fix="For example utf-8, cp1252, utf-16.", exit=Exit.SETTINGS) from None
         if position := first_undecodable(source_file, requested):
-            raise source_file.builder.fatal_error("E103", f"the bytes are not {requested}.", "Leave data.encoding out to have it found.",
+            raise source_file.builder.fatal_error("E103", f"the bytes are not {requested}.",
+                                                  "Leave data.encoding out to have it found.",
                                                   line=position[0], column=position[1])
         return requested
     for byte_order_mark, name in BOMS:
@@ -222,7 +232,8 @@ def detect_encoding(source_file: SourceFile, start: bytes, requested: str) -> st
                                               "Save the file as UTF-8, or name its encoding: --set data.encoding=NAME",
                                               line=position[0], column=position[1])
     source_file.builder.add_finding("N101", "the file is not UTF-8; it is read as cp1252 (Western Windows).",
-                    "If letters look wrong, name the encoding: --set data.encoding=NAME", line=position[0], column=position[1])
+                    "If letters look wrong, name the encoding: --set data.encoding=NAME", line=position[0],
+                    column=position[1])
     return "cp1252"
 
 

@@ -22,10 +22,12 @@ def rows(value: Any, builder: TableBuilder) -> Iterator[dict[str, Any]]:
             passage = paragraph.get("context") if isinstance(paragraph, dict) else None
             for qa in list_of(paragraph, "qas"):
                 if not isinstance(qa, dict) or not isinstance(passage, str):
-                    builder.add_finding("E110", f"article {article_index}, paragraph {paragraph_index} holds something that is no question "
+                    builder.add_finding("E110", f"article {article_index}, paragraph {paragraph_index} holds something "
+                                                "that is no question "
                                         "with a context.", f"Fix it, or {SKIP}", row=True)
                     continue
-                marked_count, unmarked_count = marked_count + ("is_impossible" in qa), unmarked_count + ("is_impossible" not in qa)
+                marked_count, unmarked_count = marked_count + ("is_impossible" in qa), unmarked_count + (
+                    "is_impossible" not in qa)
                 yield question(article, passage, qa)
     if marked_count and unmarked_count:
         builder.add_finding("W224", f"{marked_count:,} questions say whether they have an answer (SQuAD 2.0), "
@@ -42,9 +44,11 @@ def list_of(value: Any, name: str) -> list[Any]:
 def question(article: Any, passage: str, qa: dict[str, Any]) -> dict[str, Any]:
     """A question as a row; an unanswerable one has no answers."""
     answers = [answer for answer in list_of(qa, "answers") if isinstance(answer, dict)]
-    row: dict[str, Any] = {"id": qa.get("id"), "title": article.get("title"), "question": qa.get("question"), "passage": passage}
+    row: dict[str, Any] = {"id": qa.get("id"), "title": article.get("title"), "question": qa.get("question"),
+                           "passage": passage}
     if "answers" in qa or "is_impossible" in qa:
-        row |= {"answer": [answer.get("text") for answer in answers], "start": [answer.get("answer_start") for answer in answers]}
+        row |= {"answer": [answer.get("text") for answer in answers],
+                "start": [answer.get("answer_start") for answer in answers]}
     if "is_impossible" in qa:
         row["impossible"] = qa["is_impossible"]
     return row

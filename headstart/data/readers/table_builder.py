@@ -39,7 +39,8 @@ class TableBuilder:
             self.findings.append(Finding(code, message, fix, self.name, line, column, self.row_count if row else None))
         self.row_count += row
 
-    def fatal_error(self, code: str, message: str, fix: str = "", *, line: int | None = None, column: int | None = None) -> DataError:
+    def fatal_error(self, code: str, message: str, fix: str = "", *, line: int | None = None,
+                    column: int | None = None) -> DataError:
         """The error for what makes the whole file unusable, with all findings so far."""
         self.add_finding(code, message, fix, line=line, column=column)
         faults = [finding for finding in self.findings if finding.level == "fault"]
@@ -59,10 +60,12 @@ class TableBuilder:
         self.store.close()
         for column_index, kinds in sorted(self.types.items()):
             if {"numbers", "texts"} <= kinds:
-                self.add_finding("W101", f'column "{self.columns[column_index]}" holds numbers in some rows and texts in others.',
+                self.add_finding("W101", f'column "{self.columns[column_index]}" holds numbers in some rows and texts '
+                                         'in others.',
                                  "All of it is read as text; write it one way to be sure what is meant.")
         if not self.row_count and not any(code[0] == "E" for code in self.counts):
-            raise self.fatal_error("E102", "the file has a header and no rows.", "Check that the right file was written.")
+            raise self.fatal_error("E102", "the file has a header and no rows.",
+                                   "Check that the right file was written.")
         if not len(self.store) and self.counts:  # every row is faulty: nothing is left to look at
             faults = [finding for finding in self.findings if finding.level == "fault"]
             raise DataError(faults, counts=self.counts)

@@ -36,7 +36,7 @@ class BagOfWords:
     ids: tuple[int, ...]
 
     def matches(self, text: str) -> list[dict[str, Any]]:
-        """Where its words stand in a text."""
+        """The positions of its words in a text."""
         pattern = re.compile(rf"\b(?:{'|'.join(map(re.escape, self.words))})\b", re.IGNORECASE)
         return [{"start": match.start(), "end": match.end(), "by": self.name} for match in pattern.finditer(text)]
 
@@ -81,14 +81,17 @@ def load_attribute(model: Model, name: str) -> BagOfWords | AttributeHead:
         return load_head(model, Path(folder or name), label if folder else "")
     path = BAGS / f"{name}.txt" if name in bag_names() else Path(name)
     try:
-        words = tuple(dict.fromkeys(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()))
+        words = tuple(dict.fromkeys(line.strip() for line in path.read_text(encoding="utf-8").splitlines()
+                                    if line.strip()))
     except FileNotFoundError:
         suggestion = nearest(name, bag_names())
         raise UserError(f"{name!r} is no bag of words of headstart, and no file.",
-                        fix=(f"Did you mean {suggestion}? " if suggestion else "") + f"There are {', '.join(bag_names())}; a file has "
+                        fix=(f"Did you mean {suggestion}? " if suggestion else "")
+                        + f"There are {', '.join(bag_names())}; a file has "
                         "one word per line; FOLDER=LABEL is an attribute head.", exit=Exit.NO_INPUT) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{name} is no text file: {error}.", fix="Give a file with one word per line.", exit=Exit.NO_INPUT) from None
+        raise UserError(f"{name} is no text file: {error}.", fix="Give a file with one word per line.",
+                        exit=Exit.NO_INPUT) from None
     return bag_of_words(model, path.stem, words)
 
 
@@ -101,7 +104,8 @@ def bag_of_words(model: Model, name: str, words: Sequence[str]) -> BagOfWords:
             if len(token_ids) == 1:
                 ids[token_ids[0]] = None
     if not ids:
-        raise UserError(f"No word of {name} is a single token of {model.info.reference}.", fix="Give more common words.", exit=Exit.DATA)
+        raise UserError(f"No word of {name} is a single token of {model.info.reference}.",
+                        fix="Give more common words.", exit=Exit.DATA)
     return BagOfWords(name, tuple(words), tuple(ids))
 
 
@@ -114,13 +118,17 @@ def load_head(model: Model, folder: Path, label: str) -> AttributeHead:
         labels, weights = tuple(description["labels"]), load_file(folder / "head.safetensors")
         weight, bias = weights["weight"], weights["bias"]
     except FileNotFoundError:
-        raise UserError(f"{folder} holds no attribute head.", fix=f"Train one: headstart steering-head MODEL texts.csv --to {folder}",
+        raise UserError(f"{folder} holds no attribute head.",
+                        fix=f"Train one: headstart steering-head MODEL texts.csv --to {folder}",
                         exit=Exit.NO_INPUT) from None
     except Exception as error:  # damaged files raise many kinds
-        raise UserError(f"The attribute head in {folder} is damaged: {error}.", fix="Train it again.", exit=Exit.UNAVAILABLE) from None
+        raise UserError(f"The attribute head in {folder} is damaged: {error}.", fix="Train it again.",
+                        exit=Exit.UNAVAILABLE) from None
     if description.get("model_checksum") != checksum(model.module.parameters()):
-        raise UserError(f"The attribute head in {folder} was trained on another model ({description.get('model')}); it cannot steer "
-                        f"{model.info.reference}.", fix="Train one on this model: headstart steering-head MODEL texts.csv --to FOLDER")
+        raise UserError(f"The attribute head in {folder} was trained on another model ({description.get('model')}); it "
+                        "cannot steer "
+                        f"{model.info.reference}.", fix="Train one on this model: headstart steering-head MODEL "
+                                                        "texts.csv --to FOLDER")
     if label not in labels:
         raise UserError(f"The attribute head in {folder} has no label {label!r}.",
                         fix=f"Write {folder}=LABEL with one of: {', '.join(labels)}.")
@@ -147,7 +155,8 @@ def mean_states(model: Model, texts: Sequence[Sequence[int]]) -> Tensor:
     return torch.stack([means[index] for index in range(len(texts))]).clone()
 
 
-def train_head(model: Model, rows: Sequence[tuple[str, str]], folder: Path, on_message: Callable[[str], None]) -> dict[str, Any]:
+def train_head(model: Model, rows: Sequence[tuple[str, str]], folder: Path,
+               on_message: Callable[[str], None]) -> dict[str, Any]:
     """Fit a head on labelled texts and save it: {"labels", "accuracy", …}. Raises UserError (65, 73)."""
     import torch
     from safetensors.torch import save_file
@@ -165,11 +174,12 @@ def train_head(model: Model, rows: Sequence[tuple[str, str]], folder: Path, on_m
     gold = torch.tensor([labels.index(rows[index][1]) for index in nonempty], device=states.device)
     is_test = torch.arange(len(nonempty), device=states.device) % TEST_INTERVAL == TEST_INTERVAL - 1
     test_head = fit(states[~is_test], gold[~is_test], len(labels))
-    is_correct = (states[is_test] @ test_head[0].T + test_head[1]).argmax(1) == gold[is_test] if bool(is_test.any()) else None
+    is_correct = (states[is_test] @ test_head[0].T
+                  + test_head[1]).argmax(1) == gold[is_test] if bool(is_test.any()) else None
     weight, bias = fit(states, gold, len(labels))
     description = {"labels": labels, "model": model.info.reference, "family": model.info.family_name,
-                   "model_checksum": checksum(model.module.parameters()), "width": states.shape[1], "texts": len(nonempty),
-                   "empty_texts": len(rows) - len(nonempty), "held_out": int(is_test.sum()),
+                   "model_checksum": checksum(model.module.parameters()), "width": states.shape[1],
+                   "texts": len(nonempty), "empty_texts": len(rows) - len(nonempty), "held_out": int(is_test.sum()),
                    "accuracy": None if is_correct is None else round(float(is_correct.float().mean()), 6),
                    "majority": round(float(torch.bincount(gold).max() / len(gold)), 6)}
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,5 @@
-"""Unsteered and steered text side by side: perplexity, how much of the attribute is there, and where its words stand."""
+"""Unsteered and steered text side by side: perplexity, how much of the attribute is there, and where its words stand.
+"""
 
 from __future__ import annotations
 
@@ -17,19 +18,22 @@ if TYPE_CHECKING:
 COLOURS = (31, 32, 34, 35, 36)  # of the terminal, one for each bag
 
 
-def generate(model: Model, prompts: Sequence[str], settings: Generation, steering: Steering, steer: Sequence[str], *, seed: int,
-             stop: Sequence[str] = ()) -> list[dict[str, Any]]:
+def generate(model: Model, prompts: Sequence[str], settings: Generation, steering: Steering, steer: Sequence[str], *,
+             seed: int, stop: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Rows of both texts after each prompt: the steered one, and under "unsteered" the other; raises UserError."""
     pplm.check_steering(model, prompts, settings)
     attributes = load_attributes(model, steer)
     generations = pplm.generate(model, prompts, settings, steering, attributes, seed=seed, stop=stop)
     row_prompts = [""] if steering.uncond else prompts
-    return [{"prompt": prompt, **scored_text(model, steered, attributes), "unsteered": scored_text(model, unsteered, attributes)}
+    return [{"prompt": prompt, **scored_text(model, steered, attributes),
+             "unsteered": scored_text(model, unsteered, attributes)}
             for prompt, pairs in zip(row_prompts, generations, strict=True) for unsteered, steered in pairs]
 
 
-def scored_text(model: Model, generated: GeneratedText, attributes: Sequence[BagOfWords | AttributeHead]) -> dict[str, Any]:
-    """A text with its scores: {"prediction", "perplexity", "attributes": {name: score}, "marks": [{"start", "end", "by"}]}.
+def scored_text(model: Model, generated: GeneratedText,
+                attributes: Sequence[BagOfWords | AttributeHead]) -> dict[str, Any]:
+    """A text with its scores: {"prediction", "perplexity", "attributes": {name: score}, "marks": [{"start", "end",
+    "by"}]}.
 
     The perplexity is the unsteered model's. A bag's score is the share of new tokens that are of the bag, a head's the
     probability of its label for the new text.
@@ -47,10 +51,12 @@ def scored_text(model: Model, generated: GeneratedText, attributes: Sequence[Bag
     return {
         "prediction": generated.text, "log_probability": sum(generated.log_probabilities),
         "tokens": [{"token": piece, "log_probability": value}
-                   for piece, value in zip(model.tokenizer.pieces(generated.ids), generated.log_probabilities, strict=True)],
+                   for piece, value in zip(model.tokenizer.pieces(generated.ids), generated.log_probabilities,
+                                           strict=True)],
         "ended": generated.finish_reason, "cut_tokens": generated.cut_tokens, "attributes": scores,
         "perplexity": math.exp(-sum(generated.log_probabilities) / count) if count else None,
-        "marks": sorted((match for attribute in attributes if isinstance(attribute, BagOfWords) for match in attribute.matches(generated.text)),
+        "marks": sorted((match for attribute in attributes if isinstance(attribute, BagOfWords)
+                         for match in attribute.matches(generated.text)),
                         key=lambda match: match["start"]),
     }
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from headstart.models.model import Model
 
 FAMILIES = ("gpt2", "llama")  # whose caches were tried; others keep none, or another kind
-REQUIRED_SETTINGS = {"num_beams": 1, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "typical_p": 1.0, "no_repeat_ngram_size": 0,
-                     "min_new_tokens": 0, "num_beam_groups": 1, "penalty_alpha": 0.0}
+REQUIRED_SETTINGS = {"num_beams": 1, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "typical_p": 1.0,
+                     "no_repeat_ngram_size": 0, "min_new_tokens": 0, "num_beam_groups": 1, "penalty_alpha": 0.0}
 EPSILON = 1e-15
 Cache = list[tuple[Any, Any]]  # keys and values of each layer, (1, heads, S, width of a head)
 
@@ -59,7 +59,8 @@ def generate(model: Model, prompts: Sequence[str], settings: Generation, steerin
         pairs = []
         for text_index in range(settings.num_return_sequences):
             text_seed = (seed * 1_000_003 + prompt_index) * 1_009 + text_index
-            texts = [generate_ids(model, ids, settings, steering, text_attributes, text_seed) for text_attributes in ((), attributes)]
+            texts = [generate_ids(model, ids, settings, steering, text_attributes, text_seed)
+                     for text_attributes in ((), attributes)]
             unsteered, steered = (generated_text(model, ids, new_ids, None, stop, cut_tokens) for new_ids in texts)
             pairs.append((unsteered, steered))
         generations.append(pairs)
@@ -70,11 +71,13 @@ def check_steering(model: Model, prompts: Sequence[str], settings: Generation) -
     """Refuse models and settings that steering does not go with; raises UserError (2, 78)."""
     check_prompts(model, prompts, settings)
     if model.info.family_name not in FAMILIES:
-        raise UserError(f"Steering changes cached keys and values; it is available for {' and '.join(FAMILIES)}, not for "
+        raise UserError(f"Steering changes cached keys and values; it is available for {' and '.join(FAMILIES)}, not "
+                        "for "
                         f"{model.info.family_name}.", fix="Choose another model, or leave --steer out.")
     for name, value in REQUIRED_SETTINGS.items():
         if getattr(settings, name) != value:
-            fix = "steering.top_k is the number of tokens to sample from." if name == "top_k" else f"Leave generation.{name} out."
+            fix = ("steering.top_k is the number of tokens to sample from." if name == "top_k"
+                   else f"Leave generation.{name} out.")
             raise UserError(f"generation.{name} does not go with steering.", fix=fix, exit=Exit.SETTINGS)
 
 
@@ -90,8 +93,10 @@ def generate_ids(model: Model, prompt: Sequence[int], settings: Generation, stee
     for weight in weights:
         weight.requires_grad_(False)  # gradients are of the cache alone
     try:
-        for _ in range(free_positions if settings.max_new_tokens == -1 else min(settings.max_new_tokens, free_positions)):
-            token = next_token(distribution(generation, settings), settings.do_sample or steering.do_sample, steering.top_k, generator)
+        for _ in range(free_positions if settings.max_new_tokens == -1
+                       else min(settings.max_new_tokens, free_positions)):
+            token = next_token(distribution(generation, settings), settings.do_sample or steering.do_sample,
+                               steering.top_k, generator)
             generation.ids.append(token)
             generation.new_tokens += 1
             if token in end_ids:
@@ -129,7 +134,8 @@ def distribution(generation: SteeredGeneration, settings: Generation) -> Tensor:
     if not generation.steered_cache:  # at first the prompt but its last token; later steps go on from the steered cache
         generation.steered_cache = [(keys[:, :, :-1], values[:, :, :-1]) for keys, values in generation.unsteered_cache]
     cache = generation.steered_cache
-    if cache_length(cache) and steering.num_iterations and steering.stepsize and generation.new_tokens < steering.grad_length:
+    if cache_length(
+        cache) and steering.num_iterations and steering.stepsize and generation.new_tokens < steering.grad_length:
         cache = steered_cache(generation, model.apply_head(states[-1:])[0].float().softmax(-1))
     with torch.no_grad():
         steered_states, generation.steered_cache = forward(model, generation.ids[-1:], cache)
@@ -144,7 +150,8 @@ def cache_length(cache: Cache) -> int:
     return int(cache[0][0].shape[2]) if cache else 0
 
 
-def forward(model: Model, ids: Sequence[int] | None, cache: Cache, *, embedded: Tensor | None = None) -> tuple[Tensor, Cache]:
+def forward(model: Model, ids: Sequence[int] | None, cache: Cache, *,
+            embedded: Tensor | None = None) -> tuple[Tensor, Cache]:
     """States of further tokens, (S, W), and the cache grown by them; the tokens as ids or as embeddings (1, S, W)."""
     import torch
     from transformers import DynamicCache
@@ -152,7 +159,8 @@ def forward(model: Model, ids: Sequence[int] | None, cache: Cache, *, embedded: 
     library_cache: Any = DynamicCache()
     for layer, (keys, values) in enumerate(cache):
         library_cache.update(keys, values, layer)
-    inputs = {"inputs_embeds": embedded} if embedded is not None else {"input_ids": torch.tensor([list(ids or ())], device=model.device)}
+    inputs = {"inputs_embeds": embedded} if embedded is not None else {
+        "input_ids": torch.tensor([list(ids or ())], device=model.device)}
     states = model.module.base_model(**inputs, **with_cache(library_cache), use_cache=True)[0][0]
     return states, [(layer.keys, layer.values) for layer in library_cache.layers]
 
@@ -181,7 +189,8 @@ def steered_cache(generation: SteeredGeneration, unsteered: Tensor) -> Cache:
     for _ in range(steering.num_iterations):
         leaves = [shift.detach().requires_grad_(True) for shift in shifts]
         shifted = [tensor + leaf for tensor, leaf in zip(tensors, leaves, strict=True)]
-        gradients = torch.autograd.grad(loss(generation, list(zip(shifted[::2], shifted[1::2], strict=True)), unsteered), leaves)
+        gradients = torch.autograd.grad(loss(generation, list(zip(shifted[::2], shifted[1::2], strict=True)),
+                                             unsteered), leaves)
         norms = [float((gradient * window_mask).norm()) + EPSILON for gradient in gradients]
         if only_bags and generation.max_norms:  # the largest so far, so that a bag that is there already pulls less
             norms = [max(pair) for pair in zip(norms, generation.max_norms, strict=True)]
@@ -205,7 +214,9 @@ def window_weights(length: int, steering: Steering, cached_tensor: Tensor) -> Te
 
 
 def loss(generation: SteeredGeneration, cache: Cache, unsteered: Tensor) -> Tensor:
-    """The loss of the next token and of the tokens that may follow, for the attributes and for staying near the unsteered distribution."""
+    """The loss of the next token and of the tokens that may follow, for the attributes and for staying near the
+    unsteered distribution.
+    """
     import torch
 
     model, steering = generation.model, generation.steering
@@ -222,10 +233,13 @@ def loss(generation: SteeredGeneration, cache: Cache, unsteered: Tensor) -> Tens
         for _ in range(steering.horizon_length):
             mean_embedding = next_probabilities.to(embeddings.dtype) @ embeddings  # of the tokens that may come
             next_states, future_cache = forward(model, None, future_cache, embedded=mean_embedding[None, None])
-            state_sum, next_probabilities = state_sum + next_states[-1], model.apply_head(next_states[-1:])[0].float().softmax(-1)
+            state_sum, next_probabilities = state_sum + next_states[-1], model.apply_head(next_states[-1:])[
+                0].float().softmax(-1)
         means = (state_sum / (len(generation.ids) + steering.horizon_length))[None]
         for head in heads:
-            value = value + torch.nn.functional.cross_entropy(head.logits(means), torch.tensor([head.label_index], device=means.device))
+            value = value + torch.nn.functional.cross_entropy(head.logits(means),
+                                                              torch.tensor([head.label_index], device=means.device))
     if steering.kl_scale:
-        value = value + steering.kl_scale * (probabilities * ((probabilities + EPSILON).log() - (unsteered + EPSILON).log())).sum()
+        value = value + steering.kl_scale * (probabilities
+                                             * ((probabilities + EPSILON).log() - (unsteered + EPSILON).log())).sum()
     return value

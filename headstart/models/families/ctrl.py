@@ -36,9 +36,12 @@ def piece_text(piece: str) -> str:
 # One code for each source of its training texts (Keskar et al. 2019, table 7).
 CONTROL_CODES = (
     "Links", "Books", "Reviews", "Wikipedia", "News", "Questions", "Ask", "Opinion", "Explain", "Support", "Computing",
-    "Technologies", "Science", "Politics", "Finance", "Legal", "Saving", "Retail", "Tip", "Weight", "Diet", "Fitness", "Running",
-    "Pregnancy", "Relationship", "Relationships", "Confession", "Confessions", "Human", "Alone", "Thoughts", "Learned", "Writing",
-    "Notion", "Narcissus", "Atheism", "Christianity", "Conspiracy", "Feminism", "Gaming", "Movies", "Netflix", "Joker", "Joke",
+    "Technologies", "Science", "Politics", "Finance", "Legal", "Saving", "Retail", "Tip", "Weight", "Diet", "Fitness",
+    "Running",
+    "Pregnancy", "Relationship", "Relationships", "Confession", "Confessions", "Human", "Alone", "Thoughts", "Learned",
+    "Writing",
+    "Notion", "Narcissus", "Atheism", "Christianity", "Conspiracy", "Feminism", "Gaming", "Movies", "Netflix", "Joker",
+    "Joke",
     "Funny", "Ass", "Teenage", "Horror", "Scary", "Norman", "India", "Event", "Extract", "Translation", "multilingual",
 )
 

@@ -39,7 +39,8 @@ def vocabulary_logits(module: Any, states: Tensor) -> Tensor:
 FAMILY = Family(
     "deberta-v2",
     {
-        "sequence-classification": sequence_head("DebertaV2ForSequenceClassification", classify, pretrained_prefixes=("pooler.",)),
+        "sequence-classification": sequence_head("DebertaV2ForSequenceClassification", classify,
+                                                 pretrained_prefixes=("pooler.",)),
         "token-classification": token_head("DebertaV2ForTokenClassification", token_classifier),
         "question-answering": token_head("DebertaV2ForQuestionAnswering", span_classifier),
         "multiple-choice": sequence_head("DebertaV2ForMultipleChoice", classify, pretrained_prefixes=("pooler.",)),

@@ -16,8 +16,8 @@ def seq2seq_forward(module: Any, inputs: dict[str, Tensor]) -> Tensor:
     if hasattr(module, "enc_to_dec_proj"):  # encoder and decoder have different widths
         encoder_states = module.enc_to_dec_proj(encoder_states)
     states: Tensor = module.decoder.base_model(
-        input_ids=inputs["decoder_input_ids"], attention_mask=inputs["decoder_attention_mask"], encoder_hidden_states=encoder_states,
-        encoder_attention_mask=inputs["attention_mask"], use_cache=False)[0]
+        input_ids=inputs["decoder_input_ids"], attention_mask=inputs["decoder_attention_mask"],
+        encoder_hidden_states=encoder_states, encoder_attention_mask=inputs["attention_mask"], use_cache=False)[0]
     return states
 
 
@@ -48,9 +48,11 @@ FAMILY = Family(
     first_token_layer="",
     dropouts=("encoder.hidden_dropout_prob", "decoder.hidden_dropout_prob"),
     attention_dropouts=("encoder.attention_probs_dropout_prob", "decoder.attention_probs_dropout_prob"),
-    size_keys={"width": "decoder.hidden_size", "layers": "encoder.num_hidden_layers", "positions": "encoder.max_position_embeddings"},
+    size_keys={"width": "decoder.hidden_size", "layers": "encoder.num_hidden_layers",
+               "positions": "encoder.max_position_embeddings"},
     config_keys=("encoder", "decoder", "vocab_size"),
     missing_heads=ONLY_SEQ2SEQ,
-    checkpoints=(Checkpoint("patrickvonplaten/bert2bert_cnn_daily_mail", "247 M", "Apache-2.0", pickled=True, verified=False),),
+    checkpoints=(Checkpoint("patrickvonplaten/bert2bert_cnn_daily_mail", "247 M", "Apache-2.0", pickled=True,
+                            verified=False),),
     note="pairs of BERT or RoBERTa, as EncoderDecoderModel of transformers saves them",
 )

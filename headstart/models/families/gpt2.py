@@ -1,4 +1,5 @@
-"""GPT-2 (Radford et al. 2019): a decoder; heads on a text read its last token, the only one that sees the whole text."""
+"""GPT-2 (Radford et al. 2019): a decoder; heads on a text read its last token, the only one that sees the whole text.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +44,8 @@ def choice_logits(module: Any, states: Tensor) -> Tensor:
 
 def double_heads(class_name: str) -> Head:
     """A multiple-choice head beside the language model head of pretraining."""
-    return last_token_head(class_name, choice_logits, pretrained_prefixes=("transformer", "lm_head"), lm_head=vocabulary_logits)
+    return last_token_head(class_name, choice_logits, pretrained_prefixes=("transformer", "lm_head"),
+                           lm_head=vocabulary_logits)
 
 
 MISSING_HEADS = NO_NEXT_SENTENCE | {

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 
 def encoder_inputs(input_ids: Tensor) -> dict[str, Tensor]:
-    """The first token sees all others, and is seen by all (section 6.2 of the paper); the others see their neighbours."""
+    """The first token sees all others, and is seen by all (section 6.2 of the paper); the others see their neighbours.
+    """
     global_attention_mask = input_ids.new_zeros(input_ids.shape)
     global_attention_mask[:, 0] = 1
     return {"global_attention_mask": global_attention_mask}

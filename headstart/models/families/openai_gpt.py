@@ -2,7 +2,15 @@
 
 from headstart.models.families.gpt2 import MISSING_HEADS, classify, double_heads, vocabulary_logits
 from headstart.models.families.llama import classify_tokens
-from headstart.models.family import Checkpoint, Family, causal_lm_head, last_token_pooling, sequence_head, span_classifier, token_head
+from headstart.models.family import (
+                                     Checkpoint,
+                                     Family,
+                                     causal_lm_head,
+                                     last_token_pooling,
+                                     sequence_head,
+                                     span_classifier,
+                                     token_head,
+)
 
 FAMILY = Family(
     "openai-gpt",

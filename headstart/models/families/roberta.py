@@ -62,5 +62,6 @@ FAMILY = Family(
         Checkpoint("distilbert/distilroberta-base", "82 M", "Apache-2.0"),
     ),
     aliases={"roberta-base": "FacebookAI/roberta-base", "roberta-large": "FacebookAI/roberta-large",
-             "roberta-large-mnli": "FacebookAI/roberta-large-mnli", "distilroberta-base": "distilbert/distilroberta-base"},
+             "roberta-large-mnli": "FacebookAI/roberta-large-mnli",
+             "distilroberta-base": "distilbert/distilroberta-base"},
 )

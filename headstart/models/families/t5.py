@@ -14,8 +14,8 @@ def seq2seq_forward(module: Any, inputs: dict[str, Tensor]) -> Tensor:
     """The decoder's last states, (N, L, W), for sources and target tokens."""
     encoder_states = module.encoder(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])[0]
     states: Tensor = module.decoder(
-        input_ids=inputs["decoder_input_ids"], attention_mask=inputs["decoder_attention_mask"], encoder_hidden_states=encoder_states,
-        encoder_attention_mask=inputs["attention_mask"], use_cache=False)[0]
+        input_ids=inputs["decoder_input_ids"], attention_mask=inputs["decoder_attention_mask"],
+        encoder_hidden_states=encoder_states, encoder_attention_mask=inputs["attention_mask"], use_cache=False)[0]
     return states
 
 
@@ -40,7 +40,8 @@ FAMILY = Family(
     dropouts=("dropout_rate", "classifier_dropout"),
     attention_dropouts=(),
     size_keys={"width": "d_model", "layers": "num_layers"},
-    config_keys=("scale_decoder_outputs", "tie_word_embeddings"),  # false in T5 1.1 and FLAN; the class has a field for neither
+    # false in T5 1.1 and FLAN; the class has a field for neither
+    config_keys=("scale_decoder_outputs", "tie_word_embeddings"),
     missing_heads=ONLY_SEQ2SEQ,
     checkpoints=(
         Checkpoint("google-t5/t5-small", "61 M", "Apache-2.0", verified=False),

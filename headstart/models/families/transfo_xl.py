@@ -61,6 +61,7 @@ FAMILY = Family(
     missing_heads=MISSING_HEADS,
     checkpoints=(Checkpoint("transfo-xl/transfo-xl-wt103", "285 M", "not stated", pickled=True),),
     aliases={"transfo-xl-wt103": "transfo-xl/transfo-xl-wt103"},
-    note="transformers has no Transformer-XL any more: the model here is headstart's own, and plain transformers reads its "
+    note="transformers has no Transformer-XL any more: the model here is headstart's own, and plain transformers reads "
+         "its "
          "folders after `import headstart.models.register`",
 )

@@ -53,7 +53,8 @@ FAMILY = Family(
         "question-answering": token_head("XLMForQuestionAnsweringSimple", span_classifier),
         "question-answering-beams": beam_span_head("XLMForQuestionAnswering", answer_head),
         "multiple-choice": sequence_head("XLMForMultipleChoice", classify),
-        "masked-language-model": dataclasses.replace(masked_lm_head("XLMWithLMHeadModel", vocabulary_logits), fills_masks=True),
+        "masked-language-model": dataclasses.replace(masked_lm_head("XLMWithLMHeadModel", vocabulary_logits),
+                                                     fills_masks=True),
         "causal-language-model": causal_lm_head("XLMWithLMHeadModel", vocabulary_logits),
     },
     kinds=("encoder", "decoder"),
@@ -79,7 +80,9 @@ FAMILY = Family(
     aliases={name: f"FacebookAI/{name}" for name in (
         "xlm-mlm-en-2048", "xlm-mlm-enfr-1024", "xlm-mlm-ende-1024", "xlm-mlm-enro-1024", "xlm-mlm-xnli15-1024",
         "xlm-mlm-tlm-xnli15-1024", "xlm-clm-enfr-1024", "xlm-clm-ende-1024", "xlm-mlm-17-1280", "xlm-mlm-100-1280")},
-    note="checkpoints of several languages (enfr: en, fr; ende: de, en; xnli15 and 17, 100: those of their config) tell them apart "
-         "by data.language and generation.language; without one the language embeddings are left out, and no text is generated. "
+    note="checkpoints of several languages (enfr: en, fr; ende: de, en; xnli15 and 17, 100: those of their config) "
+         "tell them apart "
+         "by data.language and generation.language; without one the language embeddings are left out, and no text is "
+         "generated. "
          "Causal ones (clm) generate token by token, the others a mask at a time",
 )

@@ -38,10 +38,11 @@ def vocabulary_logits(module: Any, states: Tensor) -> Tensor:
 
 
 def two_stream_inputs(inputs: dict[str, Any], random_order: bool) -> dict[str, Any]:
-    """Inputs of the two-stream attention (Yang et al. 2019, section 2.3), from left to right or in a random order for each row.
+    """Inputs of the two-stream attention (Yang et al. 2019, section 2.3), from left to right or in a random order for
+    each row.
 
-    The state at position p, (B, S, W), is the query stream's for the token at p + 1, which sees the tokens before p + 1 in the
-    order: from left to right 0 to p. One position more stands at the end, to be predicted and not to be seen.
+    The state at position p, (B, S, W), is the query stream's for the token at p + 1, which sees the tokens before p + 1
+    in the order: from left to right 0 to p. One position more stands at the end, to be predicted and not to be seen.
     """
     import torch
 
@@ -103,12 +104,14 @@ FAMILY = Family(
     dropouts=("dropout", "summary_last_dropout"),
     attention_dropouts=(),
     size_keys={"width": "d_model", "layers": "n_layer"},
-    missing_heads=NO_NEXT_SENTENCE | {"masked-language-model": "it was pretrained on tokens in a random order, without a mask"},
+    missing_heads=NO_NEXT_SENTENCE | {"masked-language-model": "it was pretrained on tokens in a random order, without "
+                                                               "a mask"},
     checkpoints=(
         Checkpoint("xlnet/xlnet-base-cased", "117 M", "MIT", pickled=True),
         Checkpoint("xlnet/xlnet-large-cased", "360 M", "MIT", pickled=True),
     ),
-    note="as a language model it is evaluated from left to right (two-stream attention) and trained so, or in random orders with "
+    note="as a language model it is evaluated from left to right (two-stream attention) and trained so, or in random "
+         "orders with "
          "task.order=drawn; headstart generate generates as the library does",
     aliases={name: f"xlnet/{name}" for name in ("xlnet-base-cased", "xlnet-large-cased")},
 )

@@ -1,7 +1,7 @@
 """The span head of XLNet and XLM: likely starts, for each of them likely ends, and whether there is an answer at all.
 
-Yang et al. 2019, section 3.3 and the code published with it. N features, T tokens of all, L tokens of the longest feature, W width,
-beams of K starts and E ends (the config's start_n_top and end_n_top).
+Yang et al. 2019, section 3.3 and the code published with it. N features, T tokens of all, L tokens of the longest
+feature, W width, beams of K starts and E ends (the config's start_n_top and end_n_top).
 """
 
 from __future__ import annotations
@@ -39,17 +39,21 @@ class SpanHeadInputs:
         self.outside = outside  # 1 where no answer is allowed
         reads_last = family.pooling(model.module.config) == "last"
         self.pooled_positions = sizes - 1 if reads_last else torch.zeros_like(sizes)
-        self.beam_sizes = min(model.module.config.start_n_top, len(steps)), min(model.module.config.end_n_top, len(steps))
+        self.beam_sizes = min(model.module.config.start_n_top, len(steps)), min(model.module.config.end_n_top,
+                                                                                len(steps))
 
 
 def losses(model: Model, batch: Batch) -> Tensor:
-    """Each feature's loss (N,): start and end given the true start (mean cross-entropy), plus half that of the answer class."""
+    """Each feature's loss (N,): start and end given the true start (mean cross-entropy), plus half that of the answer
+    class.
+    """
     inputs = SpanHeadInputs(model, batch)
     spans = torch.from_numpy(batch.targets["label"]).to(inputs.states.device)
     starts = spans[:, 0]
     start_logits = inputs.head.start_logits(inputs.states, p_mask=inputs.outside).float()
     end_logits = inputs.head.end_logits(inputs.states, start_positions=starts, p_mask=inputs.outside).float()
-    class_logits = inputs.head.answer_class(inputs.states, start_positions=starts, cls_index=inputs.pooled_positions).float()
+    class_logits = inputs.head.answer_class(inputs.states, start_positions=starts,
+                                            cls_index=inputs.pooled_positions).float()
     span_losses = [-torch.log_softmax(logits, dim=1).gather(1, spans[:, side, None])[:, 0]
                    for side, logits in enumerate((start_logits, end_logits))]
     is_unanswerable = (starts == inputs.pooled_positions).float()
@@ -60,8 +64,8 @@ def losses(model: Model, batch: Batch) -> Tensor:
 def search(model: Model, batch: Batch) -> dict[str, Tensor]:
     """Outputs of each feature: starts (N, K) with log p, ends (N, K, E) with log p given the start, none (N,) a logit.
 
-    logits (T, 2) are each token's scores of being the start, and the end of the likeliest start's answer; where no answer
-    is allowed they are the feature's lowest.
+    logits (T, 2) are each token's scores of being the start, and the end of the likeliest start's answer; where no
+    answer is allowed they are the feature's lowest.
     """
     inputs = SpanHeadInputs(model, batch)
     start_count, end_count = inputs.beam_sizes
@@ -75,10 +79,11 @@ def search(model: Model, batch: Batch) -> dict[str, Tensor]:
     end_logits = inputs.head.end_logits(states, start_states=start_states, p_mask=inputs.outside[:, :, None]).float()
     end_scores, end_indices = torch.log_softmax(end_logits, dim=1).transpose(1, 2).topk(end_count, dim=2)  # (N, K, E)
     mean_start = torch.einsum("nlw,nl->nw", inputs.states, start_log_probabilities.exp().to(inputs.states.dtype))
-    class_logits = inputs.head.answer_class(inputs.states, start_states=mean_start, cls_index=inputs.pooled_positions).float()
+    class_logits = inputs.head.answer_class(inputs.states, start_states=mean_start,
+                                            cls_index=inputs.pooled_positions).float()
     token_logits = torch.stack([start_logits, end_logits[:, :, 0]], dim=2)  # (N, L, 2)
     can_answer = (inputs.outside == 0)[:, :, None]
     lowest = torch.where(can_answer, token_logits, torch.inf).amin(dim=1, keepdim=True)
     token_logits = torch.where(can_answer, token_logits, torch.where(lowest.isinf(), 0.0, lowest))
-    return {"logits": token_logits[inputs.is_token], "starts": start_indices, "start_scores": start_scores, "ends": end_indices,
-            "end_scores": end_scores, "none": class_logits}
+    return {"logits": token_logits[inputs.is_token], "starts": start_indices, "start_scores": start_scores,
+            "ends": end_indices, "end_scores": end_scores, "none": class_logits}

@@ -1,6 +1,8 @@
-"""Heads that transformers has no class for, on its own backbones; saved folders name these classes, headstart.load finds them.
+"""Heads that transformers has no class for, on its own backbones; saved folders name these classes, headstart.load
+finds them.
 
-Plain transformers reads the backbone of such a folder (AutoModel), and the head after `import headstart.models.register`.
+Plain transformers reads the backbone of such a folder (AutoModel), and the head after `import
+headstart.models.register`.
 """
 
 from __future__ import annotations
@@ -45,7 +47,8 @@ class GenericForMultipleChoice:
         mask = None if attention_mask is None else attention_mask.flatten(0, 1)
         backbone_output = getattr(self, self.base_model_prefix)(ids, attention_mask=mask, **kwargs)
         states = backbone_output.last_hidden_state
-        last_positions = torch.full((len(ids),), ids.shape[1] - 1, device=ids.device) if mask is None else mask.sum(dim=1) - 1
+        last_positions = torch.full((len(ids),), ids.shape[1] - 1,
+                                    device=ids.device) if mask is None else mask.sum(dim=1) - 1
         logits = self.score(states[torch.arange(len(ids), device=ids.device), last_positions]).view(input_ids.shape[:2])
         loss = None if labels is None else nn.functional.cross_entropy(logits, labels)
         return MultipleChoiceModelOutput(loss=loss, logits=logits, hidden_states=backbone_output.hidden_states,
@@ -76,8 +79,10 @@ def generic_head_class(family: str, generic_head: type, family_base: type, docst
 
 TOKENS_DOC, ANSWERS_DOC = "A label for each token: dropout, linear.", "Points at an answer in the text: linear."
 CHOICES_DOC = "One of several choices, each scored by its last token: linear."
-OpenAIGPTForTokenClassification = generic_head_class("OpenAIGPT", GenericForTokenClassification, OpenAIGPTPreTrainedModel, TOKENS_DOC)
-OpenAIGPTForQuestionAnswering = generic_head_class("OpenAIGPT", GenericForQuestionAnswering, OpenAIGPTPreTrainedModel, ANSWERS_DOC)
+OpenAIGPTForTokenClassification = generic_head_class("OpenAIGPT", GenericForTokenClassification,
+                                                     OpenAIGPTPreTrainedModel, TOKENS_DOC)
+OpenAIGPTForQuestionAnswering = generic_head_class("OpenAIGPT", GenericForQuestionAnswering, OpenAIGPTPreTrainedModel,
+                                                   ANSWERS_DOC)
 CTRLForTokenClassification = generic_head_class("CTRL", GenericForTokenClassification, CTRLPreTrainedModel, TOKENS_DOC)
 CTRLForQuestionAnswering = generic_head_class("CTRL", GenericForQuestionAnswering, CTRLPreTrainedModel, ANSWERS_DOC)
 
@@ -98,7 +103,8 @@ class GenericForEmbedding:
         setattr(self, self.base_model_prefix, self.backbone(config))
         self.post_init()
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **kwargs: Any) -> SequenceClassifierOutput:
+    def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None,
+                **kwargs: Any) -> SequenceClassifierOutput:
         """Vectors of texts, (B, S) -> (B, W)."""
         backbone_output = getattr(self, self.base_model_prefix)(input_ids, attention_mask=attention_mask, **kwargs)
         states = backbone_output.last_hidden_state

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 IGNORED = -100  # a position without a target
 
 
-def losses(model: Model, batch: Batch, lm_weight: float, choice_loss: Callable[[Tensor, Tensor, Batch], Tensor]) -> Tensor:
-    """Each feature's loss (N,): of the choice, and `lm_weight` times the mean over its tokens that have a target "next_token".
+def losses(model: Model, batch: Batch, lm_weight: float,
+           choice_loss: Callable[[Tensor, Tensor, Batch], Tensor]) -> Tensor:
+    """Each feature's loss (N,): of the choice, and `lm_weight` times the mean over its tokens that have a target
+    "next_token".
 
     Features weigh 1 / choices; the tokens of a row count once, whatever the number of choices.
     """
@@ -27,7 +29,8 @@ def losses(model: Model, batch: Batch, lm_weight: float, choice_loss: Callable[[
     assert head.lm_head is not None, "only a model with both heads has this loss"
     states, borders = model.states(batch)
     device = states.device
-    logits = head.outputs["logits"].apply(model.module, states.index_select(0, model.pooling_positions(batch, "last"))).float()
+    logits = head.outputs["logits"].apply(model.module,
+                                          states.index_select(0, model.pooling_positions(batch, "last"))).float()
     choice_losses = choice_loss(logits, torch.from_numpy(batch.targets["label"]).to(device), batch)
     targets = torch.from_numpy(batch.targets["next_token"]).to(device)
     positions = (targets != IGNORED).nonzero()[:, 0]

@@ -22,7 +22,8 @@ RARE_HEADS = {  # why heads of one or two families are missing in the others
 
 
 UNSUPPORTED = {  # families that are known and not supported, and why
-    "fsmt": "its two vocabularies and word-level tokenizer are like no other family's; Marian has most of its pairs of languages",
+    "fsmt": "its two vocabularies and word-level tokenizer are like no other family's; Marian has most of its pairs of "
+            "languages",
     "m2m_100": "its tokenizer and its positions are like no other family's; mBART has most of its languages",
 }
 
@@ -38,7 +39,8 @@ def family_of(config: Mapping[str, Any], reference: str) -> Family:
     for family in CATALOGUE:
         if prefix and prefix in {class_prefix(head.cls) for head in family.heads.values()}:
             return find(family.model_type, reference)
-    raise UserError(f"config.json of {reference} names no model_type (as before 2020) and no class that headstart knows.",
+    raise UserError(f"config.json of {reference} names no model_type (as before 2020) and no class that headstart "
+                    "knows.",
                     fix='Write the family into it, for example "model_type": "bert".', exit=Exit.UNAVAILABLE)
 
 
@@ -56,11 +58,13 @@ def find(model_type: str, reference: str) -> Family:
             return family
     names = ", ".join(family.name for family in CATALOGUE)
     if model_type in UNSUPPORTED:
-        raise UserError(f"{reference} is of the family {model_type!r}, which headstart does not support: {UNSUPPORTED[model_type]}.",
+        raise UserError(f"{reference} is of the family {model_type!r}, which headstart does not support: "
+                        f"{UNSUPPORTED[model_type]}.",
                         fix=f"Choose a model of: {names}.", exit=Exit.UNAVAILABLE)
     suggestion = nearest(model_type, [family.name for family in CATALOGUE]) if model_type else None
     raise UserError(f"{reference} is of the family {model_type or '(none given)'!r}, which headstart does not support"
-                    f"{f' (nearest: {suggestion})' if suggestion else ''}.", fix=f"Choose a model of: {names}.", exit=Exit.UNAVAILABLE)
+                    f"{f' (nearest: {suggestion})' if suggestion else ''}.", fix=f"Choose a model of: {names}.",
+                    exit=Exit.UNAVAILABLE)
 
 
 def check_head(family: Family, head: str, reference: str) -> None:
@@ -72,7 +76,8 @@ def check_head(family: Family, head: str, reference: str) -> None:
     alternatives = [other_family.name for other_family in CATALOGUE if head in other_family.heads]
     raise UserError(f"{reference} ({family.name}) cannot take a {head} head{f': {reason}' if reason else ''}; "
                     f"it can: {', '.join(family.heads)}.",
-                    fix=f"Choose a model of: {', '.join(alternatives)}." if alternatives else "headstart models lists what there is.")
+                    fix=f"Choose a model of: {', '.join(alternatives)}." if alternatives
+                    else "headstart models lists what there is.")
 
 
 def check_lm_head(family: Family, head: str, reference: str) -> None:
@@ -80,12 +85,14 @@ def check_lm_head(family: Family, head: str, reference: str) -> None:
     if family.heads[head].lm_head is None:
         alternatives = ", ".join(other_family.name for other_family in CATALOGUE
                                  if head in other_family.heads and other_family.heads[head].lm_head is not None)
-        raise UserError(f"{reference} ({family.name}) cannot be trained on a language-modelling loss and on choices at once: "
+        raise UserError(f"{reference} ({family.name}) cannot be trained on a language-modelling loss and on choices at "
+                        "once: "
                         "it has one head.", fix=f"Leave task.lm_loss_weight out, or choose a model of: {alternatives}.")
 
 
 def hub_names(reference: str) -> list[str]:
     """A hub name, and its other names: short names of 2020 were moved to their owners."""
     current_names = [family.aliases[reference] for family in CATALOGUE if reference in family.aliases]
-    short_names = [short_name for family in CATALOGUE for short_name, hub_name in family.aliases.items() if hub_name == reference]
+    short_names = [short_name for family in CATALOGUE for short_name, hub_name in family.aliases.items()
+                   if hub_name == reference]
     return [*current_names, reference, *short_names]

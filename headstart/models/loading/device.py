@@ -9,7 +9,9 @@ from headstart.errors import Exit, UserError
 
 
 def choose_device(name: str) -> str:
-    """The device as torch names it; "auto" takes a GPU where there is one. Raises UserError (69) for one that is not there."""
+    """The device as torch names it; "auto" takes a GPU where there is one. Raises UserError (69) for one that is not
+    there.
+    """
     import torch
 
     if name != "auto":

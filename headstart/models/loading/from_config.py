@@ -16,7 +16,8 @@ from headstart.models.packing import attention
 from headstart.models.packing.fused_layers import fuse_layers
 from headstart.models.tokenizers.tokenizer import FamilyTokenizer, first_line, load_tokenizer
 
-SPECIAL_TOKENS = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
+SPECIAL_TOKENS = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]",
+                  "mask_token": "[MASK]"}
 
 
 def info_from_config(config_path: str, tokenizer_folder: str) -> ModelInfo:
@@ -24,7 +25,8 @@ def info_from_config(config_path: str, tokenizer_folder: str) -> ModelInfo:
     path = Path(config_path)
     folder = path if path.is_dir() else path.parent
     if not (folder / "config.json").is_file() or (path.is_file() and path.name != "config.json"):
-        raise UserError(f"{config_path} holds no config.json.", fix="Name a config.json, or a folder with one.", exit=Exit.NO_INPUT)
+        raise UserError(f"{config_path} holds no config.json.", fix="Name a config.json, or a folder with one.",
+                        exit=Exit.NO_INPUT)
     config = integrity.read_config(folder, config_path)
     family = catalogue.find(str(config.get("model_type", "")), config_path)
     integrity.check_sizes(config, family.size_keys, config_path)
@@ -42,9 +44,11 @@ def load_from_config(info: ModelInfo, head: HeadSpec, *, seed: int, device: str 
 
     catalogue.check_head(info.family, head.kind, info.reference)
     attention.register()
-    config = make_config(info, head, dropout, attention_dropout, layer_drop, is_decoder=info.family.heads[head.kind].causal)
+    config = make_config(info, head, dropout, attention_dropout, layer_drop,
+                         is_decoder=info.family.heads[head.kind].causal)
     with weights.quiet():
-        tokenizer = FamilyTokenizer(load_tokenizer(str(info.folder), info.assumed_model_type), 1, info.family.piece_text)
+        tokenizer = FamilyTokenizer(load_tokenizer(str(info.folder), info.assumed_model_type), 1,
+                                    info.family.piece_text)
         config.vocab_size = len(tokenizer.hf_tokenizer)
         for name in ("pad", "bos", "eos", "cls", "sep"):
             token_id = getattr(tokenizer.hf_tokenizer, f"{name}_token_id", None)
@@ -56,15 +60,16 @@ def load_from_config(info: ModelInfo, head: HeadSpec, *, seed: int, device: str 
             module = head_class(info.family.heads[head.kind].cls)(config)
     fuse_layers(module)
     tokenizer = tokenizer.for_training(module.config, add_end_token=not info.family.heads[head.kind].causal)
-    return assemble_model(module, tokenizer, info, config, head.kind, tuple(name for name, _ in module.named_parameters()), device, None)
+    return assemble_model(module, tokenizer, info, config, head.kind,
+                          tuple(name for name, _ in module.named_parameters()), device, None)
 
 
 def train_tokenizer(texts: Iterable[str], folder: Path, *, kind: Literal["wordpiece", "byte-bpe"], vocabulary_size: int,
                     lowercase: bool) -> int:
     """Train a tokenizer and write it as an ordinary transformers folder; how many pieces it has.
 
-    WordPiece as BERT has it, or byte-level BPE; both with BERT's special tokens. Raises UserError (73) for a folder that
-    is not empty.
+    WordPiece as BERT has it, or byte-level BPE; both with BERT's special tokens. Raises UserError (73) for a folder
+    that is not empty.
     """
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
@@ -77,7 +82,8 @@ def train_tokenizer(texts: Iterable[str], folder: Path, *, kind: Literal["wordpi
         tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
         tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
         tokenizer.decoder = decoders.WordPiece()
-        trainer: Any = trainers.WordPieceTrainer(vocab_size=vocabulary_size, special_tokens=special_tokens, show_progress=False)
+        trainer: Any = trainers.WordPieceTrainer(vocab_size=vocabulary_size, special_tokens=special_tokens,
+                                                 show_progress=False)
     else:
         tokenizer = Tokenizer(models.BPE())
         if lowercase:
@@ -92,9 +98,11 @@ def train_tokenizer(texts: Iterable[str], folder: Path, *, kind: Literal["wordpi
         single="[CLS]:0 $A:0 [SEP]:0", pair="[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1", special_tokens=template_ids)
     try:
         tokenizer_class: Any = PreTrainedTokenizerFast
-        hf_tokenizer = tokenizer_class(tokenizer_object=tokenizer, model_input_names=["input_ids", "token_type_ids", "attention_mask"],
+        hf_tokenizer = tokenizer_class(tokenizer_object=tokenizer,
+                                       model_input_names=["input_ids", "token_type_ids", "attention_mask"],
                                        **SPECIAL_TOKENS)
         hf_tokenizer.save_pretrained(folder)
     except OSError as error:
-        raise UserError(f"{folder} cannot be written: {first_line(error)}.", fix="Choose another place.", exit=Exit.DISK) from None
+        raise UserError(f"{folder} cannot be written: {first_line(error)}.", fix="Choose another place.",
+                        exit=Exit.DISK) from None
     return int(tokenizer.get_vocab_size())

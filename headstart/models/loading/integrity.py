@@ -32,21 +32,25 @@ def damaged(message: str, fix: str = COPY_AGAIN) -> UserError:
 def read_config(folder: Path, reference: str) -> dict[str, Any]:
     """config.json without the keys that load code; raises UserError (69) for a missing or broken one."""
     if not (folder / "config.json").exists():
-        raise damaged(f"{reference} has no config.json.", "A model is a folder with config.json, model.safetensors and a tokenizer.")
+        raise damaged(f"{reference} has no config.json.",
+                      "A model is a folder with config.json, model.safetensors and a tokenizer.")
     config = read_json(folder / "config.json", reference)
     nested_configs = [value for value in config.values() if isinstance(value, dict)]  # of an encoder-decoder pair
     for part in (config, *nested_configs):
         for key in CODE_KEYS:
             part.pop(key, None)
     if config.get("quantization_config"):
-        raise damaged(f"{reference} has quantized weights, which headstart does not train.", "Choose the model it was made from.")
+        raise damaged(f"{reference} has quantized weights, which headstart does not train.",
+                      "Choose the model it was made from.")
     has_decoder_class = (config.get("architectures") or [""])[0].endswith(("ForCausalLM", "LMHeadModel"))
     if (config.get("is_decoder") and not has_decoder_class) or config.get("add_cross_attention"):
-        raise damaged(f"{reference} is set up as a decoder (is_decoder in config.json); this family is used as an encoder.",
+        raise damaged(f"{reference} is set up as a decoder (is_decoder in config.json); this family is used as an "
+                      "encoder.",
                       "Choose a checkpoint of the encoder.")
     if config.get("position_embedding_type", "absolute") not in ("absolute", None):
         raise damaged(f"{reference} has positions of the kind {config['position_embedding_type']!r}, which the library "
-                      "no longer supports: its predictions would be wrong.", "Choose a checkpoint with absolute positions.")
+                      "no longer supports: its predictions would be wrong.",
+                      "Choose a checkpoint with absolute positions.")
     config["id2label"] = label_names(config, reference)
     return config
 
@@ -77,7 +81,8 @@ def label_names(config: Mapping[str, Any], reference: str) -> dict[str, str]:
         if not isinstance(count, int) or not 0 <= count <= MAX_LABELS:
             raise damaged(f"config.json of {reference} says num_labels = {count!r}; a whole number was expected.")
         return {str(class_id): f"LABEL_{class_id}" for class_id in range(count)}
-    if (not isinstance(names, dict) or len(names) > MAX_LABELS or set(map(str, names)) != set(map(str, range(len(names))))
+    if (not isinstance(names, dict) or len(names) > MAX_LABELS
+        or set(map(str, names)) != set(map(str, range(len(names))))
             or not all(isinstance(name, str | int | float) for name in names.values())):
         raise damaged(f"id2label in config.json of {reference} does not name the classes 0, 1, 2 … one by one.")
     return {str(class_id): str(names[str(class_id)]) for class_id in range(len(names))}
@@ -109,8 +114,10 @@ def check_sizes(config: Mapping[str, Any], names: Mapping[str, str], reference: 
     for key, maximum in (dict.fromkeys(widths, MAX_WIDTH) | maxima).items():
         value = value_at(config, key)
         minimum = 0 if key == "type_vocab_size" else 1
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or not minimum <= value <= maximum):
-            raise damaged(f"config.json of {reference} says {key} = {value!r}; a whole number from {minimum} to {maximum:,} was "
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool)
+                                  or not minimum <= value <= maximum):
+            raise damaged(f"config.json of {reference} says {key} = {value!r}; a whole number from {minimum} to "
+                          f"{maximum:,} was "
                           "expected.", "The folder is damaged or not what it seems; copy it again.")
 
 
@@ -166,7 +173,8 @@ def read_header(file: Path) -> dict[str, tuple[int, ...]]:
         if size != 8 + length + data_bytes:
             raise ValueError(f"it has {size:,} bytes, its header says {8 + length + data_bytes:,}")
         return {str(name): tuple(int(dimension) for dimension in entry["shape"]) for name, entry in entries.items()}
-    except (OSError, ValueError, struct.error, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, struct.error, KeyError, IndexError, TypeError, AttributeError,
+            RecursionError) as error:
         raise damaged(f"{file} is damaged or cut off: {error}.", "Copy or download it again.") from None
 
 
@@ -193,7 +201,8 @@ def check_checksums(folder: Path, files: list[Path], expected_sums: Mapping[str,
         checksum = sha256(file)
         if checksum != expected_sum:
             raise damaged(f"{file} is damaged: its SHA-256 is {checksum[:12]}…, {expected_sum[:12]}… was expected.",
-                          "Copy or download it again." if blob == file.name else f"Delete {file.resolve()} and fetch it again.")
+                          "Copy or download it again." if blob == file.name
+                          else f"Delete {file.resolve()} and fetch it again.")
 
 
 def recorded_checksums(folder: Path) -> dict[str, str]:

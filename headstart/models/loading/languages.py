@@ -27,8 +27,10 @@ def resolve_language(info: ModelInfo, name: str | None) -> str | None:
     name = name or (info.config.get(LANGUAGE_KEY) if ids else None)
     if name is not None and name not in ids:
         suggestion = nearest(name, ids)
-        raise UserError(f"{info.reference} has no language {name!r}{f'; did you mean {suggestion}?' if suggestion else '.'}",
-                        fix=f"Its languages: {', '.join(ids)}." if ids else "Leave the language out.", exit=Exit.SETTINGS)
+        raise UserError(f"{info.reference} has no language "
+                        f"{name!r}{f'; did you mean {suggestion}?' if suggestion else '.'}",
+                        fix=f"Its languages: {', '.join(ids)}." if ids else "Leave the language out.",
+                        exit=Exit.SETTINGS)
     return name
 
 
@@ -51,7 +53,8 @@ class LanguageTokens:
     def configure(self, module: Any) -> None:
         """Set the target language in the module's config, as the published files do.
 
-        mBART's decoder starts with the language token; that of its successor (mBART-50) with the end token, then the language.
+        mBART's decoder starts with the language token; that of its successor (mBART-50) with the end token, then the
+        language.
         """
         token = self.hf_tokenizer.convert_tokens_to_ids(self.target)
         self.hf_tokenizer._switch_to_target_mode()
@@ -77,16 +80,20 @@ def language_tokens(info: ModelInfo, source: str | None, target: str | None) -> 
     codes = {name: token for name, token in tokenizer.lang_code_to_id.items() if token != tokenizer.unk_token_id}
     names = {token: name for name, token in codes.items()}
     saved = tokenizer_config(info)
-    configured = names.get(info.config.get("forced_bos_token_id") or -1) or names.get(info.config.get("decoder_start_token_id") or -1)
-    requested = {"data.language": source or saved.get("src_lang"), "data.target_language": target or saved.get("tgt_lang") or configured}
+    configured = names.get(info.config.get("forced_bos_token_id")
+                           or -1) or names.get(info.config.get("decoder_start_token_id") or -1)
+    requested = {"data.language": source or saved.get("src_lang"),
+                 "data.target_language": target or saved.get("tgt_lang") or configured}
     for key, name in requested.items():
         if name is None:
             problem = "no target language was chosen" if "target" in key else "no source language was chosen"
             raise UserError(f"{info.reference} knows {len(codes)} languages, and {problem}.",
                             fix=f"Pass --set {key}=…, one of {', '.join(sorted(codes))}.")
         if name not in codes:
-            suggestion = nearest(name, codes) or next((code for code in sorted(codes) if code.startswith(name[:2].lower())), None)
-            raise UserError(f"{info.reference} knows no language {name!r} ({key}){f'; did you mean {suggestion}?' if suggestion else '.'}",
+            suggestion = nearest(name, codes) or next((code for code in sorted(codes)
+                                                       if code.startswith(name[:2].lower())), None)
+            raise UserError(f"{info.reference} knows no language {name!r} "
+                            f"({key}){f'; did you mean {suggestion}?' if suggestion else '.'}",
                             fix=f"Its languages: {', '.join(sorted(codes))}.", exit=Exit.SETTINGS)
     tokens = LanguageTokens(tokenizer, str(requested["data.language"]), str(requested["data.target_language"]))
     tokenizer.src_lang, tokenizer.tgt_lang = tokens.source, tokens.target

@@ -19,19 +19,22 @@ from headstart.models.tokenizers.tokenizer import FamilyTokenizer, first_line, l
 UNLIMITED = 100_000  # tokenizers without a limit of their own say 10^30
 # Keys that a config may have in addition to the fields of its class: old names that the library still translates.
 LEGACY_FIELDS = ("num_labels", "global_attn_every_n_layers", "global_rope_theta", "local_rope_theta", "rope_scaling")
-PROBLEM_TYPES = {"cross-entropy": "single_label_classification", "binary": "multi_label_classification", "squared": "regression"}
+PROBLEM_TYPES = {"cross-entropy": "single_label_classification", "binary": "multi_label_classification",
+                 "squared": "regression"}
 # Fields that would change the output of a forward pass, or that are set here.
-IGNORED_FIELDS = ("transformers_version", "dtype", "return_dict", "output_hidden_states", "chunk_size_feed_forward", "use_cache",
-                  "is_encoder_decoder")
+IGNORED_FIELDS = ("transformers_version", "dtype", "return_dict", "output_hidden_states", "chunk_size_feed_forward",
+                  "use_cache", "is_encoder_decoder")
 
 
 def load(reference: str, head: HeadSpec | None, *, seed: int, device: str = "cpu", allow_pickle: bool = False,
-         dropout: float | None = None, attention_dropout: float | None = None, max_length: int | None = None, add_end_token: bool = True,
+         dropout: float | None = None, attention_dropout: float | None = None, max_length: int | None = None,
+         add_end_token: bool = True,
          language: str | None = None, target_language: str | None = None, layer_drop: float | None = None) -> Model:
     """A model ready to train or predict.
 
-    With `head`, a fresh head is initialised from the seed before anything else is random; without, the folder's own head
-    stays, and a model that has none is refused. For a fresh head texts get an end token where the tokenizer adds none,
+    With `head`, a fresh head is initialised from the seed before anything else is random; without, the folder's own
+    head stays, and a model that has none is refused. For a fresh head texts get an end token where the tokenizer adds
+    none,
     unless `add_end_token` is false. Raises UserError (2, 66, 69, 77).
     """
     from headstart.models.heads.custom_heads import head_class
@@ -57,7 +60,8 @@ def load(reference: str, head: HeadSpec | None, *, seed: int, device: str = "cpu
         integrity.check_checksums(info.folder, list(info.files), info.checksums)
         module, missing = weights.read_weights(info, cls, config)
         weights.check_loaded(info, module, missing, fresh_head=fresh_head)
-    fresh_weights = weights.init_head(module, missing, info.family.heads[kind].pretrained_prefixes, seed) if fresh_head else []
+    fresh_weights = weights.init_head(module, missing, info.family.heads[kind].pretrained_prefixes,
+                                      seed) if fresh_head else []
     with weights.quiet():
         tokenizer = FamilyTokenizer(load_tokenizer(str(info.folder), info.assumed_model_type) if language_tokens is None
                                     else language_tokens.hf_tokenizer, 1, info.family.piece_text)
@@ -65,26 +69,30 @@ def load(reference: str, head: HeadSpec | None, *, seed: int, device: str = "cpu
         language_tokens.configure(module)
     fuse_layers(module)
     if head is not None:
-        tokenizer = tokenizer.for_training(module.config, add_end_token=add_end_token and not info.family.heads[kind].causal)
+        tokenizer = tokenizer.for_training(module.config,
+                                           add_end_token=add_end_token and not info.family.heads[kind].causal)
     model = assemble_model(module, tokenizer, info, config, kind, tuple(fresh_weights), device, max_length)
     model.random_order = head is not None and head.permutation_order
     return model
 
 
-def assemble_model(module: Any, tokenizer: FamilyTokenizer, info: ModelInfo, config: Any, kind: str, fresh_weights: tuple[str, ...],
-                   device: str, max_length: int | None) -> Model:
+def assemble_model(module: Any, tokenizer: FamilyTokenizer, info: ModelInfo, config: Any, kind: str,
+                   fresh_weights: tuple[str, ...], device: str, max_length: int | None) -> Model:
     """A module with its tokenizer as a Model on its device."""
     if info.family.first_token_layer and not info.family.heads[kind].causal:
-        getattr(first_token_layer, info.family.first_token_layer)(submodule(module.base_model, info.family.layer_path)[-1])
+        getattr(first_token_layer, info.family.first_token_layer)(submodule(module.base_model,
+                                                                            info.family.layer_path)[-1])
     if info.family.seq2seq_forward is not None:
         encoder_decoder.set_special_ids(module, tokenizer, info)
     module.to(device)
     limit, language_name = max_length_of(info, tokenizer, config), getattr(config, languages.LANGUAGE_KEY, None)
-    tokenizer = tokenizer.with_token_types(info.family.has_token_types).with_pooled_token(info.family.pooling(module.config))
+    tokenizer = tokenizer.with_token_types(info.family.has_token_types).with_pooled_token(
+        info.family.pooling(module.config))
     tokenizer = tokenizer.with_memory(bool(info.family.memory_name and module.config.mem_len))
     tokenizer = tokenizer.with_causal(info.family.seq2seq_forward is None and info.family.heads[kind].causal)
     if info.family.seq2seq_forward is not None:
-        tokenizer = tokenizer.with_target_tokenizer(encoder_decoder.max_target_length(module.config) or max(limit, info.family.max_length))
+        tokenizer = tokenizer.with_target_tokenizer(encoder_decoder.max_target_length(module.config)
+                                                    or max(limit, info.family.max_length))
     model = Model(module, tokenizer.with_max_length(min(limit, max_length or limit)), info, kind, fresh_weights,
                   language=None if language_name is None else languages.ids_by_language(info)[language_name])
     model.check_vocabulary()
@@ -107,7 +115,8 @@ def require_trained_head(info: ModelInfo) -> str:
     kind = trained_head(info)
     if kind is not None:
         return kind
-    raise UserError(f"{info.reference} has no trained head that headstart knows; its class is {architecture or 'missing'}.",
+    raise UserError(f"{info.reference} has no trained head that headstart knows; its class is "
+                    f"{architecture or 'missing'}.",
                     fix=f"Train one first: headstart finetune FILE --model {info.reference}")
 
 

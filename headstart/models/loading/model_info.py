@@ -17,7 +17,8 @@ from headstart.models.loading import catalogue, integrity, sources
 class ModelInfo:
     """A model before its weights are read. `parameters` and `shapes` are empty for pickled weights.
 
-    `layers` and `positions` are counts; `weights` is "safetensors", "pickle" or "none"; `checksums` are SHA-256 by file name.
+    `layers` and `positions` are counts; `weights` is "safetensors", "pickle" or "none"; `checksums` are SHA-256 by file
+    name.
     """
 
     reference: str
@@ -70,9 +71,10 @@ def model_info(reference: str, *, allow_pickle: bool = False) -> ModelInfo:
     weights, files = integrity.check_weights(folder, reference, allow_pickle=allow_pickle)
     shapes = integrity.shapes(files) if weights == "safetensors" else {}
     sizes = sizes_of(config, family)
-    return ModelInfo(reference, folder, family, config, sizes["width"], sizes["layers"], sizes.get("positions", family.max_length),
-                     integrity.parameter_count(shapes) if shapes else None, weights, tuple(files), shapes, source.checksums,
-                     licence(folder))
+    return ModelInfo(reference, folder, family, config, sizes["width"], sizes["layers"],
+                     sizes.get("positions", family.max_length),
+                     integrity.parameter_count(shapes) if shapes else None, weights, tuple(files), shapes,
+                     source.checksums, licence(folder))
 
 
 def licence(folder: Path) -> str | None:

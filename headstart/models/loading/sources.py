@@ -68,7 +68,8 @@ def from_package(name: str) -> Source:
             folder = Path(str(file.locate())).parent
             if weights_format(folder, allow_pickle=False):
                 return Source(folder, {sibling.name: as_hex(sibling.hash.value) for sibling in files
-                                       if sibling.parent == file.parent and sibling.hash and sibling.hash.mode == "sha256"})
+                                       if sibling.parent == file.parent and sibling.hash
+                                       and sibling.hash.mode == "sha256"})
     raise UserError(f"The package {name} holds no model folder (config.json with model.safetensors).",
                     fix="Choose another package, a folder, or a hub name.", exit=Exit.UNAVAILABLE)
 
@@ -97,7 +98,8 @@ def from_hub(reference: str, *, allow_pickle: bool) -> Source:
                 reason = reason if local_only else root_cause(error)
                 continue
             has_config = (folder / "config.json").exists()
-            if not local_only and not weights_format(folder, allow_pickle=allow_pickle) and not allow_pickle and has_config:
+            if not local_only and not weights_format(folder,
+                                                     allow_pickle=allow_pickle) and not allow_pickle and has_config:
                 raise pickled_only(reference)
             if has_config and (weights_format(folder, allow_pickle=allow_pickle) or not local_only):
                 return Source(folder)
@@ -108,7 +110,8 @@ def from_hub(reference: str, *, allow_pickle: bool) -> Source:
         return Source(pickled_folder)  # refused later for its pickles, with a hint at the flag
     suggestion = nearest(reference, checkpoint_names())
     hint = f" Did you mean {suggestion}?" if suggestion and suggestion != reference else ""
-    raise UserError(f"The model {reference!r} is not available: it is no folder here, it is not in the offline cache, and "
+    raise UserError(f"The model {reference!r} is not available: it is no folder here, it is not in the offline cache, "
+                    "and "
                     f"the hub did not give it ({reason}).{hint}", fix=ALTERNATIVES, exit=Exit.UNAVAILABLE)
 
 
@@ -116,7 +119,8 @@ def pickled_only(reference: str) -> UserError:
     """The hub has no safetensors weights (77)."""
     return UserError(f"{reference} has no safetensors weights (model.safetensors); older checkpoints hold pickled ones "
                      "(pytorch_model.bin), which can contain code.",
-                     fix="Pass --allow-pickle to fetch and read them by torch's weights-only reader, if you trust where they come from.",
+                     fix="Pass --allow-pickle to fetch and read them by torch's weights-only reader, if you trust "
+                         "where they come from.",
                      exit=Exit.REFUSED)
 
 

@@ -1,4 +1,6 @@
-"""Names that differ between versions of transformers: 5.24 renamed the key-value cache from `past_key_values` to `cache`."""
+"""Names that differ between versions of transformers: 5.24 renamed the key-value cache from `past_key_values` to
+`cache`.
+"""
 
 from __future__ import annotations
 

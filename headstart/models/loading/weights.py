@@ -31,20 +31,24 @@ def check_shapes(info: ModelInfo, cls: Any, config: Any, *, fresh_head: bool) ->
     except Exception as error:  # the library does not check every value
         raise damaged(f"config.json of {info.reference} does not fit its family: {first_line(error)}") from None
     prefix = f"{module.base_model_prefix}."
-    unsaved = set(getattr(module, "_keys_to_ignore_on_save", None) or ())  # Marian's positions are computed, not learned
+    # Marian's positions are computed, not learned
+    unsaved = set(getattr(module, "_keys_to_ignore_on_save", None) or ())
     stored_shapes = {current_name(name): shape for name, shape in info.shapes.items()}
     mismatches = []
     for name, weight in module.named_parameters():
         if (fresh_head and (not name.startswith(prefix) or ".pooler." in name)) or name in unsaved:
             continue
         name = tied_weights(module).get(name, name)
-        aliases = [name, *(alias for alias, target in tied_weights(module).items() if target == name)]  # a file has any of them
+        # a file has any of them
+        aliases = [name, *(alias for alias, target in tied_weights(module).items() if target == name)]
         stored_names = [stored_name for alias in aliases for stored_name in (alias, alias.removeprefix(prefix))]
         shape = next((stored_shapes[stored_name] for stored_name in stored_names if stored_name in stored_shapes), None)
         if shape != tuple(weight.shape):
-            mismatches.append(f"{name} {list(weight.shape)}" + (f", there is {list(shape)}" if shape is not None else ""))
+            mismatches.append(f"{name} {list(weight.shape)}"
+                              + (f", there is {list(shape)}" if shape is not None else ""))
     if mismatches:
-        raise damaged(f"{info.reference} lacks {len(mismatches)} weights that its config asks for ({'; '.join(mismatches[:3])}"
+        raise damaged(f"{info.reference} lacks {len(mismatches)} weights that its config asks for "
+                      f"({'; '.join(mismatches[:3])}"
                       f"{' …' if len(mismatches) > 3 else ''}); they would be random.",
                       "The folder is incomplete, or its config is of another model; copy it again.")
     layer_paths = info.family.layer_paths
@@ -87,7 +91,8 @@ def read_weights(info: ModelInfo, cls: Any, config: Any) -> tuple[Any, set[str]]
                 attn_implementation=attention.implementation(info.family.packs), output_loading_info=True)
     except Exception as error:  # damaged files raise many kinds
         raise damaged(f"The weights of {info.reference} cannot be read: {first_line(error)}") from None
-    missing = {str(key) for key in loading_info["missing_keys"]} | {str(entry[0]) for entry in loading_info.get("mismatched_keys", ())}
+    missing = {str(key) for key in loading_info["missing_keys"]} | {
+        str(entry[0]) for entry in loading_info.get("mismatched_keys", ())}
     return module, missing
 
 
@@ -112,8 +117,8 @@ def check_loaded(info: ModelInfo, module: Any, missing: set[str], *, fresh_head:
 def init_head(module: Any, missing: set[str], pretrained_prefixes: tuple[str, ...], seed: int) -> list[str]:
     """Initialise a fresh head as the family does it, from the seed alone; gives the names of the fresh weights.
 
-    The head of a fine-tuned folder is initialised anew too: it is of another task. Pretrained parts (`pretrained_prefixes`:
-    a pooler, ModernBERT's prediction head) stay where the folder has them.
+    The head of a fine-tuned folder is initialised anew too: it is of another task. Pretrained parts
+    (`pretrained_prefixes`: a pooler, ModernBERT's prediction head) stay where the folder has them.
     """
     import torch
 

@@ -31,7 +31,9 @@ MAX_SMALL_TRAINING = 256  # the same with gradients: torch's own is slow at them
 
 @dataclass(frozen=True)
 class Group:
-    """Segments of similar length, padded to the longest; `is_token` (n, L) is False for padding, None where there is none."""
+    """Segments of similar length, padded to the longest; `is_token` (n, L) is False for padding, None where there is
+    none.
+    """
 
     count: int
     max_length: int
@@ -40,7 +42,8 @@ class Group:
 
     def query_length(self, first_tokens_only: bool) -> int:
         """The queries of each segment."""
-        return 1 if first_tokens_only else self.max_length if self.cross_query_length is None else self.cross_query_length
+        return (1 if first_tokens_only else self.max_length if self.cross_query_length is None
+                else self.cross_query_length)
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,11 @@ class Packing:
         return max(group.max_length for group in self.groups)
 
     def index_by_head(self, heads: int) -> tuple[Tensor, Tensor]:
-        """`gather` and `scatter` for rows of one head each: tokens as (T·H), padded positions as (n·H·L) of each group."""
+        """`gather` and `scatter` for rows of one head each: tokens as (T·H), padded positions as (n·H·L) of each group.
+        """
         if heads not in self.cache:
-            self.cache[heads] = expand_by_head(self.gather, self.scatter, [(group.count, group.max_length) for group in self.groups], heads)
+            self.cache[heads] = expand_by_head(self.gather, self.scatter,
+                                               [(group.count, group.max_length) for group in self.groups], heads)
         index: tuple[Tensor, Tensor] = self.cache[heads]
         return index
 
@@ -92,7 +97,8 @@ class Packing:
     def masks(self, window: int | None, causal: bool = False) -> list[Tensor | None]:
         """For each group the mask of visible tokens, (n or 1, 1, 1 or L, L) True where visible; None when all are."""
         if ("mask", window, causal) not in self.cache:
-            self.cache["mask", window, causal] = [group_mask(group, window, causal, self.gather.device) for group in self.groups]
+            self.cache["mask", window, causal] = [group_mask(group, window, causal, self.gather.device)
+                                                  for group in self.groups]
         masks: list[Tensor | None] = self.cache["mask", window, causal]
         return masks
 
@@ -101,7 +107,8 @@ class Packing:
         key = ("bias", window, causal, dtype)
         if key not in self.cache:
             lowest = torch.finfo(dtype).min
-            self.cache[key] = [None if visible is None else torch.zeros(visible.shape, dtype=dtype).masked_fill_(~visible, lowest)
+            self.cache[key] = [None if visible is None
+                               else torch.zeros(visible.shape, dtype=dtype).masked_fill_(~visible, lowest)
                                for visible in self.masks(window, causal)]
         biases: list[Tensor | None] = self.cache[key]
         return biases
@@ -122,7 +129,9 @@ def expand_by_head(gather: Tensor, scatter: Tensor, sizes: list[tuple[int, int]]
 
 
 def group_mask(group: Group, window: int | None, causal: bool, device: torch.device) -> Tensor | None:
-    """The mask of visible tokens of a group: no padding; with `window` those at smaller distance; with `causal` no later ones."""
+    """The mask of visible tokens of a group: no padding; with `window` those at smaller distance; with `causal` no
+    later ones.
+    """
     visible = None if group.is_token is None else group.is_token[:, None, None, :]
     if window is None or group.max_length <= window:
         if not causal:
@@ -152,20 +161,25 @@ def pack_segments(segments: Ints, device: torch.device, *, first_tokens_only: bo
 
 
 def pack_cross_attention(keys: Ints, queries: Ints, device: torch.device) -> Packing:
-    """The same for cross-attention: segments of one row, `queries` (N, 3), attend to those of another, `keys` (N, 3)."""
+    """The same for cross-attention: segments of one row, `queries` (N, 3), attend to those of another, `keys` (N, 3).
+    """
     lengths, query_lengths = (keys[:, 2] - keys[:, 1]).tolist(), (queries[:, 2] - queries[:, 1]).tolist()
     segment_order = sorted(range(len(lengths)), key=lengths.__getitem__)
     segment_groups = group_by_length(segment_order, lengths)
     gather, scatter, masks = padded_index(segment_groups, keys)
     groups = tuple(Group(len(members), lengths[members[-1]], None if bool(is_token.all()) else is_token.to(device),
-                         max(query_lengths[member] for member in members)) for members, is_token in zip(segment_groups, masks, strict=True))
+                         max(query_lengths[member] for member in members))
+                   for members, is_token in zip(segment_groups, masks, strict=True))
     query_index = padded_index(segment_groups, queries)
     return Packing(groups, gather.to(device), scatter.to(device), torch.tensor(segment_order).to(device),
-                   torch.from_numpy(keys[:, 1].copy()).to(device), False, (query_index[0].to(device), query_index[1].to(device)))
+                   torch.from_numpy(keys[:, 1].copy()).to(device), False,
+                   (query_index[0].to(device), query_index[1].to(device)))
 
 
 def padded_index(segment_groups: list[list[int]], segments: Ints) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """The token at each padded position of the groups, the padded position of each token, and each group's `is_token` (n, L)."""
+    """The token at each padded position of the groups, the padded position of each token, and each group's `is_token`
+    (n, L).
+    """
     scatter = torch.zeros(int(segments[:, 2].max()), dtype=torch.long)
     gathers, masks, base = [], [], 0
     for members in segment_groups:
@@ -195,7 +209,8 @@ def group_by_length(segment_order: list[int], lengths: list[int]) -> list[list[i
 
     cheapest = {end: (cost(0, end), [end]) for end in ends[1:]}
     for _ in range(MAX_GROUPS - 1):
-        cheapest = {end: min([cheapest[end], *((cheapest[boundary][0] + cost(boundary, end), [*cheapest[boundary][1], end])
+        cheapest = {end: min([cheapest[end], *((cheapest[boundary][0] + cost(boundary, end),
+                                                [*cheapest[boundary][1], end])
                                                for boundary in ends[1:] if boundary < end)], key=lambda pair: pair[0])
                     for end in ends[1:]}
     boundaries = [0, *cheapest[len(segment_order)][1]]
@@ -211,13 +226,16 @@ def packed_attention(query: Tensor, key: Tensor, value: Tensor, packing: Packing
     (decoders). With `first_tokens_only`, the queries are the first tokens of the segments alone:
     (1, H, N, D) -> (1, N, H, D). `bias` (H, L, L) is added to the scores of each segment (T5's position bias).
     """
-    assert not (causal and (first_tokens_only or packing.query_index is not None)), "the first token of a causal row sees itself alone"
+    assert not (causal and (first_tokens_only
+                            or packing.query_index is not None)), "the first token of a causal row sees itself alone"
     _, heads, query_count, width = query.shape
     flat_states = [states.transpose(1, 2).reshape(-1, width) for states in (query, key, value)]
     needs_gradient = torch.is_grad_enabled() and any(states.requires_grad for states in flat_states)
-    if query.device.type == "cpu" and (dropout or packing.max_length <= (MAX_SMALL_TRAINING if needs_gradient else MAX_SMALL_INFERENCE)):
+    if query.device.type == "cpu" and (dropout or packing.max_length
+                                       <= (MAX_SMALL_TRAINING if needs_gradient else MAX_SMALL_INFERENCE)):
         segment_attention: Any = SegmentAttention.apply
-        context: Tensor = segment_attention(*flat_states, bias, packing, heads, dropout, scaling, window, causal, first_tokens_only)
+        context: Tensor = segment_attention(*flat_states, bias, packing, heads, dropout, scaling, window, causal,
+                                            first_tokens_only)
         return context.view(1, query_count, heads, width)
     gather, _ = packing.index_by_head(heads)
     gather_queries, scatter_queries = packing.query_index_by_head(heads, first_tokens_only)
@@ -226,16 +244,19 @@ def packed_attention(query: Tensor, key: Tensor, value: Tensor, packing: Packing
     outputs = []
     is_plain_causal = causal and window is None and bias is None  # torch has faster kernels for this mask
     masks = [None] * len(packing.groups) if is_plain_causal else packing.masks(window, causal)
-    for (q, k, v), visible in zip(split_groups(packing, heads, (queries,), (keys, values), first_tokens_only), masks, strict=True):
+    for (q, k, v), visible in zip(split_groups(packing, heads, (queries,), (keys, values), first_tokens_only), masks,
+                                  strict=True):
         q, k, v = (states.view(-1, heads, *states.shape[1:]) for states in (q, k, v))
         output = torch.nn.functional.scaled_dot_product_attention(
-            q, k, v, attn_mask=group_attention_mask(bias, visible, q, k), dropout_p=dropout, is_causal=is_plain_causal, scale=scaling)
+            q, k, v, attn_mask=group_attention_mask(bias, visible, q, k), dropout_p=dropout, is_causal=is_plain_causal,
+            scale=scaling)
         outputs.append(output.reshape(-1, width))
     return torch.cat(outputs).index_select(0, scatter_queries).view(1, query_count, heads, width)
 
 
 def group_attention_mask(bias: Tensor | None, visible: Tensor | None, query: Tensor, key: Tensor) -> Tensor | None:
-    """A group's mask for torch's own attention: of visible tokens, or a bias with the lowest number where not visible."""
+    """A group's mask for torch's own attention: of visible tokens, or a bias with the lowest number where not visible.
+    """
     if bias is None:
         return visible
     group_bias = bias[None, :, :query.shape[2], :key.shape[2]].to(query.dtype)

@@ -1,7 +1,8 @@
 """Encoder-decoders on packed rows: all sources end to end in one row, all targets in another, no padding.
 
-A source sees itself alone, a target token those before it in its own target and its own source, so states are those of one
-example at a time. The layers' own modules compute; only attention is by segment. Shapes: N features, T tokens of all
+A source sees itself alone, a target token those before it in its own target and its own source, so states are those of
+one example at a time. The layers' own modules compute; only attention is by segment. Shapes: N features, T tokens of
+all
 sources, A target tokens of all, W width, H heads, D width of one, L longest.
 """
 
@@ -34,12 +35,14 @@ class PackedPairs:
     cross_packing: Packing
 
 
-def pack_pairs(source_ids: Ints, target_ids: Ints, source_lengths: Ints, target_lengths: Ints, device: torch.device) -> PackedPairs:
+def pack_pairs(source_ids: Ints, target_ids: Ints, source_lengths: Ints, target_lengths: Ints,
+               device: torch.device) -> PackedPairs:
     """The packed rows of a batch from its token ids and each feature's number of source and target tokens."""
     source_segments, target_segments = segments_of(source_lengths), segments_of(target_lengths)
     source_positions, target_positions = (torch.cat([torch.arange(int(length)) for length in lengths]).to(device)
                                           for lengths in (source_lengths, target_lengths))
-    return PackedPairs(torch.from_numpy(source_ids).to(device), torch.from_numpy(target_ids).to(device), source_positions, target_positions,
+    return PackedPairs(torch.from_numpy(source_ids).to(device), torch.from_numpy(target_ids).to(device),
+                       source_positions, target_positions,
                        pack_segments(source_segments, device), pack_segments(target_segments, device),
                        pack_cross_attention(source_segments, target_segments, device))
 
@@ -55,17 +58,20 @@ def segments_of(sizes: Ints) -> Ints:
 def has_plain_layers(module: Any) -> bool:
     """Whether a module runs all its layers once: no LayerDrop, no gradient checkpointing."""
     layer_drops = [getattr(module.config, name, 0.0) for name in ("encoder_layerdrop", "decoder_layerdrop")]
-    return not any(layer_drops) and not any(getattr(layer, "gradient_checkpointing", False) for layer in module.modules())
+    return not any(layer_drops) and not any(getattr(layer, "gradient_checkpointing", False)
+                                            for layer in module.modules())
 
 
-def run_attention(attention: Any, layer_names: tuple[str, str, str, str], query_states: Tensor, key_states: Tensor, packing: Packing, *,
-                  heads: int, dropout: float, scaling: float, causal: bool = False, bias: Tensor | None = None) -> Tensor:
+def run_attention(attention: Any, layer_names: tuple[str, str, str, str], query_states: Tensor, key_states: Tensor,
+                  packing: Packing, *,
+                  heads: int, dropout: float, scaling: float, causal: bool = False,
+                  bias: Tensor | None = None) -> Tensor:
     """Packed attention between an attention module's own linear layers: (A, W), (T, W) -> (A, W)."""
     query_layer, key_layer, value_layer, output_layer = (getattr(attention, name) for name in layer_names)
     projected = (query_layer(query_states), key_layer(key_states), value_layer(key_states))
     query, key, value = (states.view(1, len(states), heads, -1).transpose(1, 2) for states in projected)
-    context = packed_attention(query, key, value, packing, dropout=dropout if attention.training else 0.0, scaling=scaling,
-                               causal=causal, bias=bias)
+    context = packed_attention(query, key, value, packing, dropout=dropout if attention.training else 0.0,
+                               scaling=scaling, causal=causal, bias=bias)
     output: Tensor = output_layer(context.reshape(len(query_states), -1))
     return output
 
@@ -108,7 +114,8 @@ def bart(module: Any, pairs: PackedPairs) -> Tensor:
     """States of target tokens, (A, W), of BART and its kin (mBART, Pegasus, Marian), which have position embeddings."""
     encoder, decoder = module.model.encoder, module.model.decoder
     encoder_states = bart_stack(encoder, pairs.source_ids, pairs.source_positions, pairs.source_packing)
-    return bart_stack(decoder, pairs.target_ids, pairs.target_positions, pairs.target_packing, encoder_states, pairs.cross_packing)
+    return bart_stack(decoder, pairs.target_ids, pairs.target_positions, pairs.target_packing, encoder_states,
+                      pairs.cross_packing)
 
 
 def bart_stack(stack: Any, ids: Tensor, positions: Tensor, packing: Packing, encoder_states: Tensor | None = None,
@@ -131,14 +138,16 @@ def bart_stack(stack: Any, ids: Tensor, positions: Tensor, packing: Packing, enc
             layer.self_attn, inputs, inputs, packing, causal=encoder_states is not None))
         if encoder_states is not None:
             assert cross_packing is not None
-            states = run_sublayer(layer, states, layer.encoder_attn_layer_norm, lambda inputs, layer=layer: bart_attention(
+            states = run_sublayer(layer, states, layer.encoder_attn_layer_norm, lambda inputs,
+                                  layer=layer: bart_attention(
                 layer.encoder_attn, inputs, encoder_states, cross_packing))
         states = run_sublayer(layer, states, layer.final_layer_norm, lambda inputs, layer=layer: layer.fc2(
             fast_dropout(layer.activation_fn(layer.fc1(inputs)), layer.activation_dropout if layer.training else 0.0)))
     return stack.layer_norm(states) if pre_norm else states
 
 
-def bart_attention(attention: Any, query_states: Tensor, key_states: Tensor, packing: Packing, *, causal: bool = False) -> Tensor:
+def bart_attention(attention: Any, query_states: Tensor, key_states: Tensor, packing: Packing, *,
+                   causal: bool = False) -> Tensor:
     """Scores are scaled by the root of a head's width."""
     return run_attention(attention, ("q_proj", "k_proj", "v_proj", "out_proj"), query_states, key_states, packing,
                          heads=attention.num_heads, dropout=attention.dropout, scaling=attention.scaling, causal=causal)

@@ -1,8 +1,8 @@
 """A last layer that computes the first token of each text alone, where the head reads no other.
 
 The states of all other tokens would be computed and thrown away: 5/6 of the last layer, 14 % of the products of a model
-of six layers. Keys and values still come from every token, so outputs and gradients stay the same. Only packed batches do
-this; inspection and mean pooling use the full layer. Shapes: T tokens, N segments, W width.
+of six layers. Keys and values still come from every token, so outputs and gradients stay the same. Only packed batches
+do this; inspection and mean pooling use the full layer. Shapes: T tokens, N segments, W width.
 """
 
 from __future__ import annotations
@@ -28,8 +28,10 @@ def bert_attention(attention: Any, states: Tensor, *args: Any, **kwargs: Any) ->
         return type(attention).forward(attention, states, *args, **kwargs)
     self_attention = attention.self
     first_states = states.index_select(1, packing.first_positions)
-    context = attend(packing, self_attention.query(first_states), self_attention.key(states), self_attention.value(states),
-                     width=self_attention.attention_head_size, dropout=self_attention.dropout.p if self_attention.training else 0.0,
+    context = attend(packing, self_attention.query(first_states), self_attention.key(states),
+                     self_attention.value(states),
+                     width=self_attention.attention_head_size,
+                     dropout=self_attention.dropout.p if self_attention.training else 0.0,
                      scaling=self_attention.scaling)
     return attention.output(context, first_states), None
 
@@ -46,8 +48,10 @@ def distilbert_layer(layer: Any, states: Tensor, *args: Any, **kwargs: Any) -> A
         return type(layer).forward(layer, states, *args, **kwargs)
     self_attention = layer.attention
     first_states = states.index_select(1, packing.first_positions)
-    context = attend(packing, self_attention.q_lin(first_states), self_attention.k_lin(states), self_attention.v_lin(states),
-                     width=self_attention.attention_head_size, dropout=self_attention.dropout.p if self_attention.training else 0.0,
+    context = attend(packing, self_attention.q_lin(first_states), self_attention.k_lin(states),
+                     self_attention.v_lin(states),
+                     width=self_attention.attention_head_size,
+                     dropout=self_attention.dropout.p if self_attention.training else 0.0,
                      scaling=self_attention.scaling)
     attention_output = layer.sa_layer_norm(self_attention.out_lin(context) + first_states)
     return layer.output_layer_norm(layer.ffn(attention_output) + attention_output)

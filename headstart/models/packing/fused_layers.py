@@ -26,7 +26,8 @@ class RMSNormFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, states: Tensor, weight: Tensor, eps: float) -> Tensor:
         """The norm."""
-        scale = torch.linalg.vector_norm(states, dim=-1, keepdim=True).square_().div_(states.shape[-1]).add_(eps).rsqrt_()
+        scale = torch.linalg.vector_norm(states, dim=-1,
+                                         keepdim=True).square_().div_(states.shape[-1]).add_(eps).rsqrt_()
         ctx.save_for_backward(states, weight, scale)
         normed: Tensor = states * scale
         return normed.mul_(weight)
@@ -34,18 +35,21 @@ class RMSNormFunction(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, output_gradient: Tensor) -> tuple[Tensor | None, ...]:
-        """With n = states · scale and o the output's gradient: d states = scale · (g - n · mean(g · n)) for g = o · weight;
+        """With n = states · scale and o the output's gradient: d states = scale · (g - n · mean(g · n)) for g = o ·
+        weight;
         d weight = sum(o · n)."""
         states, weight, scale = ctx.saved_tensors
         normed = states * scale
-        weight_gradient = (output_gradient * normed).reshape(-1, len(weight)).sum(0) if ctx.needs_input_grad[1] else None
+        weight_gradient = (output_gradient * normed).reshape(-1,
+                                                             len(weight)).sum(0) if ctx.needs_input_grad[1] else None
         normed_gradient = output_gradient * weight
         mean_products = (normed_gradient * normed).mean(-1, keepdim=True)
         return normed_gradient.sub_(normed.mul_(mean_products)).mul_(scale), weight_gradient, None
 
 
 def rms_norm(layer: Any, states: Tensor) -> Tensor:
-    """A root-mean-square layer's output: fused where a gradient is needed in fp32 on a CPU, the layer's own elsewhere."""
+    """A root-mean-square layer's output: fused where a gradient is needed in fp32 on a CPU, the layer's own elsewhere.
+    """
     if torch.is_grad_enabled() and states.device.type == "cpu" and states.dtype == layer.weight.dtype == torch.float32:
         fused_norm: Any = RMSNormFunction.apply
         fused_output: Tensor = fused_norm(states, layer.weight, layer.variance_epsilon)
@@ -55,7 +59,9 @@ def rms_norm(layer: Any, states: Tensor) -> Tensor:
 
 
 class Gelu(nn.Module):
-    """GELU by tanh (Hendrycks and Gimpel 2016) in one call: 19 ms where six take 47 (2,000 x 1,024 with the gradient, 1 core)."""
+    """GELU by tanh (Hendrycks and Gimpel 2016) in one call: 19 ms where six take 47 (2,000 x 1,024 with the gradient, 1
+    core).
+    """
 
     def forward(self, states: Tensor) -> Tensor:
         """0.5 · x · (1 + tanh(sqrt(2 / pi) · (x + 0.044715 · x³)))."""

@@ -15,7 +15,8 @@ from torch.autograd.function import once_differentiable
 
 from headstart.models.packing.dropout import dropout_factors, keep_scale
 
-# Attention weights of a group that are saved for the gradient; more are recomputed (SmolLM, 8 blocks of 256: 19 MB a layer).
+# Attention weights of a group that are saved for the gradient; more are recomputed (SmolLM, 8 blocks of 256: 19 MB a
+# layer).
 MAX_SAVED_WEIGHTS = 2**18
 
 if TYPE_CHECKING:
@@ -23,13 +24,15 @@ if TYPE_CHECKING:
 
 
 class SegmentAttention(torch.autograd.Function):
-    """Rows q, k, v (T·H, D) of a packed batch to rows (T·H, D): softmax(scaling · q kᵀ + position bias) v inside segments.
+    """Rows q, k, v (T·H, D) of a packed batch to rows (T·H, D): softmax(scaling · q kᵀ + position bias) v inside
+    segments.
 
     With `first_tokens_only`, q has the segments' first tokens alone, (N·H, D), and so has the output.
     """
 
     @staticmethod
-    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, position_bias: Tensor | None, packing: Packing, heads: int,
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, position_bias: Tensor | None, packing: Packing,
+                heads: int,
                 dropout: float, scaling: float, window: int | None, causal: bool, first_tokens_only: bool) -> Tensor:
         """Scores, softmax, dropout and weighted sums, group by group; products are in the dtype of the inputs."""
         gather, _ = packing.index_by_head(heads)
@@ -47,7 +50,8 @@ class SegmentAttention(torch.autograd.Function):
                 saved.append(weights if weights.numel() <= MAX_SAVED_WEIGHTS else weights.new_empty(0))
                 if dropout:
                     factor = dropout_factors(weights.shape, dropout, weights.dtype)
-                    saved.append(factor if factor.numel() <= MAX_SAVED_WEIGHTS else factor != 0)  # one byte instead of four
+                    # one byte instead of four
+                    saved.append(factor if factor.numel() <= MAX_SAVED_WEIGHTS else factor != 0)
                     weights = weights * factor
                 torch.bmm(weights, group_value, out=group_output)
         ctx.save_for_backward(q, k, v, scatter, position_bias, *saved)
@@ -67,33 +71,40 @@ class SegmentAttention(torch.autograd.Function):
         groups = split_groups(ctx.packing, ctx.heads, (q, grouped_gradient, q_gradient), (k, v, k_gradient, v_gradient),
                               ctx.first_tokens_only)
         for index, group_states in enumerate(groups):
-            group_query, group_gradient, query_gradient, group_key, group_value, key_gradient, value_gradient = group_states
+            group_query, group_gradient, query_gradient, group_key, group_value, key_gradient, value_gradient = (
+                group_states)
             weights = saved[index * step]
             if not weights.numel():
-                weights = attention_weights(group_query, group_key, ctx.mask_biases[index], position_bias, ctx.heads, ctx.scaling)
+                weights = attention_weights(group_query, group_key, ctx.mask_biases[index], position_bias, ctx.heads,
+                                            ctx.scaling)
             factor = saved[index * step + 1] if ctx.dropout else None
             if factor is not None and factor.dtype == torch.bool:
                 factor = factor.to(weights.dtype).mul_(ctx.dropout)
-            torch.bmm((weights if factor is None else weights * factor).transpose(1, 2), group_gradient, out=value_gradient)
+            torch.bmm((weights if factor is None else weights * factor).transpose(1, 2), group_gradient,
+                      out=value_gradient)
             weight_gradient = torch.bmm(group_gradient, group_value.transpose(1, 2))  # (X, Q, L)
             if factor is not None:
                 weight_gradient.mul_(factor)
             score_gradient = torch._softmax_backward_data(weight_gradient, weights, -1, weights.dtype)
             if position_bias_gradient is not None:
                 queries, keys = score_gradient.shape[1:]
-                score_sums = score_gradient.view(-1, ctx.heads, queries, keys).sum(0, dtype=position_bias_gradient.dtype)
+                score_sums = score_gradient.view(-1, ctx.heads, queries, keys).sum(0,
+                                                                                   dtype=position_bias_gradient.dtype)
                 position_bias_gradient[:, :queries, :keys] += score_sums
             score_gradient.mul_(ctx.scaling)
             torch.bmm(score_gradient, group_key, out=query_gradient)
             torch.bmm(score_gradient.transpose(1, 2), group_query, out=key_gradient)
         key_scatter = ctx.packing.index_by_head(ctx.heads)[1]
-        return (q_gradient.index_select(0, scatter), k_gradient.index_select(0, key_scatter), v_gradient.index_select(0, key_scatter),
+        return (q_gradient.index_select(0, scatter), k_gradient.index_select(0, key_scatter),
+                v_gradient.index_select(0, key_scatter),
                 position_bias_gradient, None, None, None, None, None, None, None)
 
 
 def attention_weights(query: Tensor, key: Tensor, mask_bias: Tensor | None, position_bias: Tensor | None, heads: int,
                       scaling: float) -> Tensor:
-    """The weight of each key for each query: (X, Q, D), (X, L, D), (n or 1, 1, 1 or L, L), (H, Q or more, L or more) -> (X, Q, L)."""
+    """The weight of each key for each query: (X, Q, D), (X, L, D), (n or 1, 1, 1 or L, L), (H, Q or more, L or more) ->
+    (X, Q, L).
+    """
     scores = torch.bmm(query, key.transpose(1, 2)).mul_(scaling)
     scores_by_head = scores.view(-1, heads, *scores.shape[1:])
     if position_bias is not None:

@@ -51,7 +51,8 @@ class SlowBackend:
             segments = [[SEGMENT_ID] for _ in texts]
             ids = self.hf_tokenizer.build_inputs_with_special_tokens(*segments)
             positions = [position for position, token in enumerate(ids) if token == SEGMENT_ID]
-            sequence_ids = [positions.index(position) if position in positions else None for position in range(len(ids))]
+            sequence_ids = [positions.index(position) if position in positions else None
+                            for position in range(len(ids))]
             return Encoding(ids, [(0, 0)] * len(ids), [0] * len(ids), sequence_ids)
         (text,) = texts
         if hasattr(self.hf_tokenizer, "offsets"):  # headstart's own gives offsets

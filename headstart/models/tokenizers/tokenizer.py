@@ -17,8 +17,8 @@ MIN_CACHED_LENGTH, MAX_CACHED_TEXTS = 300, 64  # texts of more characters are ca
 class FamilyTokenizer:
     """A tokenizer of the library; `max_length` is the most tokens of one feature, special ones included.
 
-    One written in Python gives no offsets: `piece_text` then gives a piece's characters. Templates are the special tokens before,
-    between and after the segments of a feature, [[(token id, token type), …], …].
+    One written in Python gives no offsets: `piece_text` then gives a piece's characters. Templates are the special
+    tokens before, between and after the segments of a feature, [[(token id, token type), …], …].
     """
 
     def __init__(self, hf_tokenizer: Any, max_length: int, piece_text: Callable[[str], str] | None = None) -> None:
@@ -34,7 +34,8 @@ class FamilyTokenizer:
         self.target_tokenizer: Self | None = None  # for target texts, where it differs from that for sources
         self.has_memory = False  # whether its model carries states from one feature of a text to the next
         self.causal = False  # whether its model continues a text, so that source and target are one
-        self.backend: Any = hf_tokenizer.backend_tokenizer if is_fast or piece_text is None else SlowBackend(hf_tokenizer, piece_text)
+        self.backend: Any = hf_tokenizer.backend_tokenizer if is_fast or piece_text is None else SlowBackend(
+            hf_tokenizer, piece_text)
         # Some published tokenizers truncate or pad by themselves; a text must never be truncated silently.
         self.backend.no_truncation()
         self.backend.no_padding()
@@ -61,10 +62,11 @@ class FamilyTokenizer:
         return self.lacks_end_token and not self.hf_tokenizer.is_fast
 
     def for_training(self, config: Any, *, add_end_token: bool) -> Self:
-        """For a fresh head: with `add_end_token`, every text has a special token; without any (GPT-2) the closing one ends it.
+        """For a fresh head: with `add_end_token`, every text has a special token; without any (GPT-2) the closing one
+        ends it.
 
-        The library's own tokenizer gets the same template, so that plain transformers gives the same ids. A missing padding
-        token is set in config and tokenizer: by it plain transformers finds the last token of a text.
+        The library's own tokenizer gets the same template, so that plain transformers gives the same ids. A missing
+        padding token is set in config and tokenizer: by it plain transformers finds the last token of a text.
         """
         pad_id = getattr(config, "pad_token_id", None)
         if self.hf_tokenizer.pad_token_id is None:
@@ -73,7 +75,8 @@ class FamilyTokenizer:
             config.pad_token_id = self.pad_id
         if add_end_token and not any(self.single_template):
             self.single_template = [[], [(self.closing_id, 0)]]
-        if add_end_token and self.lacks_end_token and hasattr(self.hf_tokenizer, "add_end_token"):  # Transformer-XL's saves it too
+        # Transformer-XL's saves it too
+        if add_end_token and self.lacks_end_token and hasattr(self.hf_tokenizer, "add_end_token"):
             self.hf_tokenizer.add_end_token()
             self.single_template, self.pair_template = self.read_template(("x",)), self.read_template(("x", "x"))
             self.lacks_end_token = False
@@ -81,7 +84,8 @@ class FamilyTokenizer:
             from tokenizers import processors
 
             templates = (self.single_template, self.pair_template)
-            special_tokens = {token: self.pieces([token])[0] for template in templates for run in template for token, _ in run}
+            special_tokens = {token: self.pieces([token])[0] for template in templates for run in template
+                              for token, _ in run}
             single, pair = (" ".join(template_pieces(template, self.segment_types[len(template) - 1], special_tokens))
                             for template in templates)
             self.backend.post_processor = processors.TemplateProcessing(
@@ -112,7 +116,8 @@ class FamilyTokenizer:
         """A prompt in the model's chat template up to the start of the response; else with a newline."""
         if not chat or not self.hf_tokenizer.chat_template:
             return f"{text}\n"
-        prompt: str = self.hf_tokenizer.apply_chat_template([{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True)
+        prompt: str = self.hf_tokenizer.apply_chat_template([{"role": "user", "content": text}], tokenize=False,
+                                                            add_generation_prompt=True)
         return prompt
 
     def with_token_types(self, has_token_types: bool) -> Self:
@@ -121,7 +126,8 @@ class FamilyTokenizer:
         The library's ALBERT tokenizer leaves them out: a pair would be read as one text.
         """
         names = self.hf_tokenizer.model_input_names
-        if has_token_types and "token_type_ids" not in names and any(token_type for run in self.pair_template for _, token_type in run):
+        if has_token_types and "token_type_ids" not in names and any(token_type for run in self.pair_template
+                                                                     for _, token_type in run):
             names = [names[0], "token_type_ids", *names[1:]]
             self.hf_tokenizer.model_input_names = self.hf_tokenizer.init_kwargs["model_input_names"] = names
         return self
@@ -142,7 +148,9 @@ class FamilyTokenizer:
         return self
 
     def pooled_position(self, length: int) -> int:
-        """The position of the token whose state represents a feature of this many tokens: the first, for a decoder the last."""
+        """The position of the token whose state represents a feature of this many tokens: the first, for a decoder the
+        last.
+        """
         return length - 1 if self.pooled_token == "last" else 0
 
     @property
@@ -154,7 +162,8 @@ class FamilyTokenizer:
         """For an encoder-decoder, whose target texts have at most so many tokens."""
         target_tokenizer = copy.copy(self)
         target_tokenizer.max_length, target_tokenizer.cached_tokens = max_length, {}
-        if "_switch_to_target_mode" in vars(type(self.hf_tokenizer)):  # Marian has two vocabularies, mBART two languages
+        # Marian has two vocabularies, mBART two languages
+        if "_switch_to_target_mode" in vars(type(self.hf_tokenizer)):
             target_tokenizer.backend = TargetBackend(self.backend, self.hf_tokenizer)
             target_tokenizer.single_template = target_tokenizer.read_template(("x",))
         tokenizer = copy.copy(self)
@@ -184,7 +193,8 @@ class FamilyTokenizer:
         """Ids and offsets of a text with this family's special tokens, which have no characters: (0, 0)."""
         tokens = self.tokenize(text)
         ids, _ = self.with_special_tokens(tokens.ids)
-        sources, _ = self.with_special_tokens([-1 - index for index in range(len(tokens.ids))])  # negative where a token stands
+        # negative where a token stands
+        sources, _ = self.with_special_tokens([-1 - index for index in range(len(tokens.ids))])
         offsets = tokens.offsets and [tokens.offsets[-1 - source] if source < 0 else (0, 0) for source in sources]
         return Tokens(ids, offsets)
 
@@ -195,7 +205,8 @@ class FamilyTokenizer:
 
     @property
     def unknown_id(self) -> int | None:
-        """The id of what the vocabulary cannot spell; None where it is also the end token's (GPT-2), and never needed."""
+        """The id of what the vocabulary cannot spell; None where it is also the end token's (GPT-2), and never needed.
+        """
         token_id = self.hf_tokenizer.unk_token_id
         return int(token_id) if token_id is not None and token_id not in (self.end_id, self.start_id) else None
 
@@ -226,7 +237,8 @@ class FamilyTokenizer:
             elif segment != last_segment:
                 last_segment = segment
                 template.append([])
-        types = [token_type for token_type, segment in zip(encoding.type_ids, encoding.sequence_ids, strict=True) if segment is not None]
+        types = [token_type for token_type, segment in zip(encoding.type_ids, encoding.sequence_ids, strict=True)
+                 if segment is not None]
         self.segment_types = getattr(self, "segment_types", {}) | {len(texts): [types[0], types[-1]][:len(texts)]}
         return template
 
@@ -254,7 +266,8 @@ def template_pieces(template: Sequence[Sequence[tuple[int, int]]], segment_types
     """A template in the form of the tokenizers library: ["$A:0", "</s>:0", "$B:1", "</s>:1"]."""
     pieces = [f"{special_tokens[token]}:{token_type}" for token, token_type in template[0]]
     for segment_name, segment_type, run in zip("AB", segment_types, template[1:], strict=False):
-        pieces += [f"${segment_name}:{segment_type}", *(f"{special_tokens[token]}:{token_type}" for token, token_type in run)]
+        pieces += [f"${segment_name}:{segment_type}",
+                   *(f"{special_tokens[token]}:{token_type}" for token, token_type in run)]
     return pieces
 
 

@@ -30,7 +30,8 @@ class AdaptiveSoftmax(nn.Module):
             self.cluster_weight = nn.Parameter(torch.empty(clusters, config.d_embed))
             self.cluster_bias = nn.Parameter(torch.empty(clusters))
         tables = [(0, config.vocab_size)] if self.shared else self.bounds
-        self.out_layers = nn.ModuleList(nn.Linear(size, end - start) for (start, end), size in zip(tables, sizes, strict=False))
+        self.out_layers = nn.ModuleList(nn.Linear(size, end - start)
+                                        for (start, end), size in zip(tables, sizes, strict=False))
         self.out_projs = nn.ParameterList(nn.Parameter(torch.empty(config.d_model, size))
                                           for size in sizes if config.projects)
 
@@ -39,7 +40,8 @@ class AdaptiveSoftmax(nn.Module):
         head = self.head(states)
         head_size = self.bounds[0][1]
         # In the TensorFlow order: cluster 1 is the first column after the words. PyTorch's of 2019 took the last.
-        tails = [head[..., head_size + cluster - 1, None] + self.tail(states, cluster) for cluster in range(1, len(self.bounds))]
+        tails = [head[..., head_size + cluster - 1, None] + self.tail(states, cluster)
+                 for cluster in range(1, len(self.bounds))]
         return torch.cat([head[..., :head_size], *tails], dim=-1)
 
     def losses(self, states: Tensor, targets: Tensor) -> Tensor:

@@ -17,13 +17,15 @@ class TransfoXLConfig(PreTrainedConfig):
 
     Words are ordered by frequency; `cutoffs` divide them into clusters, and each next cluster's vectors are `div_val`
     times shorter. `mem_len` states of earlier segments are attended beside the segment; with `same_length` every token
-    sees exactly `mem_len` positions, itself included. Distances above `clamp_len` count as `clamp_len` (0 or less: never).
+    sees exactly `mem_len` positions, itself included. Distances above `clamp_len` count as `clamp_len` (0 or less:
+    never).
     """
 
     model_type: ClassVar[str] = "transfo-xl"
     keys_to_ignore_at_inference: ClassVar[list[str]] = ["mems"]
     attribute_map: ClassVar[dict[str, str]] = {
-        "n_token": "vocab_size", "hidden_size": "d_model", "num_attention_heads": "n_head", "num_hidden_layers": "n_layer"}
+        "n_token": "vocab_size", "hidden_size": "d_model", "num_attention_heads": "n_head",
+        "num_hidden_layers": "n_layer"}
 
     vocab_size: int = 267_735
     cutoffs: list[int] | None = None

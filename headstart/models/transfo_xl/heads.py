@@ -25,7 +25,8 @@ IGNORED = -100  # a label that takes no part in the loss
 
 @dataclass
 class TransfoXLLMOutput(ModelOutput):
-    """Of a language model: with labels the mean loss and each next word's, (B, Q - 1); without, all log-probabilities."""
+    """Of a language model: with labels the mean loss and each next word's, (B, Q - 1); without, all log-probabilities.
+    """
 
     loss: Tensor | None = None
     losses: Tensor | None = None
@@ -66,7 +67,8 @@ def class_count(config: TransfoXLConfig) -> int:
 
 def shared_outputs(backbone_output: TransfoXLOutput) -> dict[str, Any]:
     """The outputs that a head passes on from the backbone."""
-    return {"mems": backbone_output.mems, "hidden_states": backbone_output.hidden_states, "attentions": backbone_output.attentions}
+    return {"mems": backbone_output.mems, "hidden_states": backbone_output.hidden_states,
+            "attentions": backbone_output.attentions}
 
 
 def last_states(config: TransfoXLConfig, states: Tensor, ids: Tensor | None, mask: Tensor | None) -> Tensor:
@@ -110,8 +112,10 @@ class TransfoXLLMHeadModel(TransfoXLPreTrainedModel, GenerationMixin):
         return
 
     @can_return_tuple
-    def forward(self, input_ids: Tensor | None = None, mems: Sequence[Tensor] | None = None, attention_mask: Tensor | None = None,
-                inputs_embeds: Tensor | None = None, labels: Tensor | None = None, output_attentions: bool | None = None,
+    def forward(self, input_ids: Tensor | None = None, mems: Sequence[Tensor] | None = None,
+                attention_mask: Tensor | None = None,
+                inputs_embeds: Tensor | None = None, labels: Tensor | None = None,
+                output_attentions: bool | None = None,
                 output_hidden_states: bool | None = None, logits_to_keep: int = 0) -> TransfoXLLMOutput:
         """Log-probabilities (B, Q, V) of each next word, or of the last `logits_to_keep` positions.
 
@@ -132,7 +136,9 @@ class TransfoXLLMHeadModel(TransfoXLPreTrainedModel, GenerationMixin):
         return TransfoXLLMOutput(loss=loss, losses=losses, **shared_outputs(backbone_output))
 
     def losses(self, states: Tensor, labels: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-        """The mean over counted words (0 when there are none), and each position's loss (B, Q - 1), 0 where not counted."""
+        """The mean over counted words (0 when there are none), and each position's loss (B, Q - 1), 0 where not
+        counted.
+        """
         is_counted = labels[:, 1:] != IGNORED
         if mask is not None:
             is_word = mask[:, mask.shape[1] - labels.shape[1]:] != 0
@@ -145,11 +151,13 @@ class TransfoXLLMHeadModel(TransfoXLPreTrainedModel, GenerationMixin):
     def _supports_default_dynamic_cache(cls) -> bool:
         return False
 
-    def prepare_inputs_for_generation(self, input_ids: Tensor, next_sequence_length: int | None = None, past_key_values: Any = None,
+    def prepare_inputs_for_generation(self, input_ids: Tensor, next_sequence_length: int | None = None,
+                                      past_key_values: Any = None,
                                       attention_mask: Tensor | None = None, inputs_embeds: Tensor | None = None,
                                       is_first_iteration: bool | None = False, **kwargs: Any) -> dict[str, Any]:
         """The last word and the memory so far; without a cache all words again after the initial memory."""
-        model_inputs: dict[str, Any] = {key: kwargs[key] for key in ("output_attentions", "output_hidden_states", "logits_to_keep")
+        model_inputs: dict[str, Any] = {key: kwargs[key]
+                                        for key in ("output_attentions", "output_hidden_states", "logits_to_keep")
                                         if key in kwargs}
         cache = kwargs.get("cache", past_key_values)  # the library's 5.24 renamed it
         if cache is not None and kwargs.get("use_cache") is not False:
@@ -161,7 +169,8 @@ class TransfoXLLMHeadModel(TransfoXLPreTrainedModel, GenerationMixin):
             return {**model_inputs, "inputs_embeds": inputs_embeds, "attention_mask": attention_mask, "mems": mems}
         return {**model_inputs, "input_ids": input_ids, "attention_mask": attention_mask, "mems": mems}
 
-    def _update_model_kwargs_for_generation(self, outputs: Any, model_kwargs: dict[str, Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
+    def _update_model_kwargs_for_generation(self, outputs: Any, model_kwargs: dict[str, Any], *args: Any,
+                                            **kwargs: Any) -> dict[str, Any]:
         new_kwargs: dict[str, Any] = super()._update_model_kwargs_for_generation(outputs, model_kwargs, *args, **kwargs)
         if model_kwargs.get("use_cache") is not False and outputs.get("mems") is not None:
             new_kwargs |= with_cache(outputs["mems"])
@@ -188,8 +197,10 @@ class TransfoXLForSequenceClassification(TransfoXLPreTrainedModel):
         self.post_init()
 
     @can_return_tuple
-    def forward(self, input_ids: Tensor | None = None, mems: Sequence[Tensor] | None = None, attention_mask: Tensor | None = None,
-                inputs_embeds: Tensor | None = None, labels: Tensor | None = None, output_attentions: bool | None = None,
+    def forward(self, input_ids: Tensor | None = None, mems: Sequence[Tensor] | None = None,
+                attention_mask: Tensor | None = None,
+                inputs_embeds: Tensor | None = None, labels: Tensor | None = None,
+                output_attentions: bool | None = None,
                 output_hidden_states: bool | None = None) -> TransfoXLClassifierOutput:
         """Logits (B, C), of the last word that is neither masked by `attention_mask` nor padding by its id."""
         backbone_output: TransfoXLOutput = self.transformer(
@@ -213,14 +224,17 @@ class TransfoXLForMultipleChoice(TransfoXLPreTrainedModel):
 
     @can_return_tuple
     def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, labels: Tensor | None = None,
-                output_attentions: bool | None = None, output_hidden_states: bool | None = None) -> TransfoXLClassifierOutput:
+                output_attentions: bool | None = None,
+                output_hidden_states: bool | None = None) -> TransfoXLClassifierOutput:
         """Scores of the choices, (B, choices, Q) -> (B, choices)."""
         ids = input_ids.flatten(0, 1)
         mask = None if attention_mask is None else attention_mask.flatten(0, 1)
-        backbone_output: TransfoXLOutput = self.transformer(ids, attention_mask=mask, output_attentions=output_attentions,
+        backbone_output: TransfoXLOutput = self.transformer(ids, attention_mask=mask,
+                                                            output_attentions=output_attentions,
                                                   output_hidden_states=output_hidden_states)
         assert backbone_output.last_hidden_state is not None
-        logits = self.score(last_states(self.config, backbone_output.last_hidden_state, ids, mask)).view(input_ids.shape[:2])
+        logits = self.score(last_states(self.config, backbone_output.last_hidden_state, ids,
+                                        mask)).view(input_ids.shape[:2])
         loss = None if labels is None else nn.functional.cross_entropy(logits, labels)
         return TransfoXLClassifierOutput(loss=loss, logits=logits, **shared_outputs(backbone_output))
 
@@ -237,8 +251,10 @@ class TransfoXLForTokenClassification(TransfoXLPreTrainedModel):
         self.post_init()
 
     @can_return_tuple
-    def forward(self, input_ids: Tensor | None = None, mems: Sequence[Tensor] | None = None, attention_mask: Tensor | None = None,
-                inputs_embeds: Tensor | None = None, labels: Tensor | None = None, output_attentions: bool | None = None,
+    def forward(self, input_ids: Tensor | None = None, mems: Sequence[Tensor] | None = None,
+                attention_mask: Tensor | None = None,
+                inputs_embeds: Tensor | None = None, labels: Tensor | None = None,
+                output_attentions: bool | None = None,
                 output_hidden_states: bool | None = None) -> TransfoXLClassifierOutput:
         """Logits (B, Q, C); labels of -100 take no part in the loss."""
         backbone_output: TransfoXLOutput = self.transformer(
@@ -259,8 +275,10 @@ class TransfoXLForQuestionAnswering(TransfoXLPreTrainedModel):
         self.post_init()
 
     @can_return_tuple
-    def forward(self, input_ids: Tensor | None = None, mems: Sequence[Tensor] | None = None, attention_mask: Tensor | None = None,
-                inputs_embeds: Tensor | None = None, start_positions: Tensor | None = None, end_positions: Tensor | None = None,
+    def forward(self, input_ids: Tensor | None = None, mems: Sequence[Tensor] | None = None,
+                attention_mask: Tensor | None = None,
+                inputs_embeds: Tensor | None = None, start_positions: Tensor | None = None,
+                end_positions: Tensor | None = None,
                 output_attentions: bool | None = None, output_hidden_states: bool | None = None) -> TransfoXLSpanOutput:
         """Scores of each token as first and last token of the answer, (B, Q) each."""
         backbone_output: TransfoXLOutput = self.transformer(
@@ -270,5 +288,5 @@ class TransfoXLForQuestionAnswering(TransfoXLPreTrainedModel):
         loss = None
         if start_positions is not None and end_positions is not None:
             loss = self.loss_function(start_logits, end_logits, start_positions, end_positions)
-        return TransfoXLSpanOutput(loss=loss, start_logits=start_logits.contiguous(), end_logits=end_logits.contiguous(),
-                                   **shared_outputs(backbone_output))
+        return TransfoXLSpanOutput(loss=loss, start_logits=start_logits.contiguous(),
+                                   end_logits=end_logits.contiguous(), **shared_outputs(backbone_output))

@@ -1,6 +1,7 @@
 """The layers of a Transformer-XL (Dai et al. 2019, section 3).
 
-Shapes: B rows, Q positions of a segment, M positions of memory, K = M + Q, W width of the model, H heads, D width of a head.
+Shapes: B rows, Q positions of a segment, M positions of memory, K = M + Q, W width of the model, H heads, D width of a
+head.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ class AdaptiveEmbedding(nn.Module):
         if len(self.bounds) == 1:
             return self.projected_vectors(0, ids) * self.scale
         order = torch.cat(cluster_positions)
-        cluster_vectors = [self.projected_vectors(cluster, flat[positions]) for cluster, positions in enumerate(cluster_positions)]
+        cluster_vectors = [self.projected_vectors(cluster, flat[positions])
+                           for cluster, positions in enumerate(cluster_positions)]
         vectors = torch.cat(cluster_vectors).index_select(0, torch.argsort(order))
         return (vectors * self.scale).view(*ids.shape, self.width)
 
@@ -97,7 +99,8 @@ class RelativeAttention(nn.Module):
         self.r_w_bias = nn.Parameter(torch.empty(self.heads, self.width)) if r_w_bias is None else r_w_bias
         self.r_r_bias = nn.Parameter(torch.empty(self.heads, self.width)) if r_r_bias is None else r_r_bias
 
-    def forward(self, states: Tensor, memory: Tensor | None, distances: Tensor, masked: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, states: Tensor, memory: Tensor | None, distances: Tensor,
+                masked: Tensor) -> tuple[Tensor, Tensor]:
         """The new states (B, Q, W) and the attention (B, H, Q, K).
 
         `memory` (B, M, W) is None for zeros; `distances` (K, W) are embedded, farthest first; `masked` (Q, K) is True
@@ -119,7 +122,8 @@ class RelativeAttention(nn.Module):
         normed = summed if self.pre_lnorm else self.layer_norm(summed)
         return normed, attention
 
-    def keys_and_values(self, normed: Tensor, memory: Tensor | None, weight: Tensor, rows: int) -> tuple[Tensor, Tensor]:
+    def keys_and_values(self, normed: Tensor, memory: Tensor | None, weight: Tensor,
+                        rows: int) -> tuple[Tensor, Tensor]:
         """Keys and values of memory and segment, (B, H, K, D) each."""
         if memory is None and not self.pre_lnorm:
             # Zeros stay zeros without a bias: the empty memory, 1,600 rows of a published model, costs nothing here.
@@ -139,8 +143,8 @@ class RelativeAttention(nn.Module):
 def relative_shift(scores: Tensor) -> Tensor:
     """Scores by distance, farthest first, as scores by position: column j of row i comes from column j + Q - 1 - i.
 
-    (B, H, Q, K) -> (B, H, Q, K) by one zero column and a reshape. Positions after the query's own hold meaningless numbers;
-    they are always masked.
+    (B, H, Q, K) -> (B, H, Q, K) by one zero column and a reshape. Positions after the query's own hold meaningless
+    numbers; they are always masked.
     """
     queries = scores.shape[-2]
     padded = functional.pad(scores, (1, 0)).flatten(-2)  # Q rows of K + 1
@@ -172,7 +176,8 @@ class Layer(nn.Module):
         self.dec_attn = RelativeAttention(config, r_w_bias, r_r_bias)
         self.pos_ff = FeedForward(config)
 
-    def forward(self, states: Tensor, memory: Tensor | None, distances: Tensor, masked: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, states: Tensor, memory: Tensor | None, distances: Tensor,
+                masked: Tensor) -> tuple[Tensor, Tensor]:
         """New states (B, Q, W) and the attention (B, H, Q, K); arguments as RelativeAttention's."""
         states, attention = self.dec_attn(states, memory, distances, masked)
         return self.pos_ff(states), attention

@@ -21,7 +21,13 @@ from transformers.utils.generic import ModelOutput, can_return_tuple
 from headstart.errors import Exit, UserError
 from headstart.models.transfo_xl.adaptive_softmax import AdaptiveSoftmax
 from headstart.models.transfo_xl.config import TransfoXLConfig
-from headstart.models.transfo_xl.layers import AdaptiveEmbedding, Layer, PositionalEmbedding, RelativeAttention, masked_positions
+from headstart.models.transfo_xl.layers import (
+    AdaptiveEmbedding,
+    Layer,
+    PositionalEmbedding,
+    RelativeAttention,
+    masked_positions,
+)
 from headstart.models.transfo_xl.padding import PaddedRows, check_memories, next_memory, padded_rows
 
 
@@ -58,7 +64,8 @@ class TransfoXLPreTrainedModel(PreTrainedModel):
     def resize_token_embeddings(self, new_num_tokens: int | None = None, *args: Any, **kwargs: Any) -> Any:
         """Refused, unless the size stays: words are in clusters by frequency, and a new word has none."""
         if new_num_tokens not in (None, self.config.vocab_size):
-            raise UserError(f"A Transformer-XL keeps its {self.config.vocab_size} words; {new_num_tokens} were asked for.",
+            raise UserError(f"A Transformer-XL keeps its {self.config.vocab_size} words; {new_num_tokens} were asked "
+                            "for.",
                             fix="Leave the vocabulary as it is.", exit=Exit.USAGE)
         return self.get_input_embeddings()
 
@@ -118,17 +125,19 @@ class TransfoXLModel(TransfoXLPreTrainedModel):
                 for layer in range(self.config.n_layer) for name in ("r_w_bias", "r_r_bias")}
 
     @can_return_tuple
-    def forward(self, input_ids: Tensor | None = None, mems: Sequence[Tensor] | None = None, attention_mask: Tensor | None = None,
+    def forward(self, input_ids: Tensor | None = None, mems: Sequence[Tensor] | None = None,
+                attention_mask: Tensor | None = None,
                 inputs_embeds: Tensor | None = None, output_attentions: bool | None = None,
                 output_hidden_states: bool | None = None) -> TransfoXLOutput:
         """States of one segment after the memory of earlier ones, (B, Q) or (B, Q, W) -> (B, Q, W).
 
-        Without `mems` the memory is mem_len positions of zeros, which are attended: the model was trained so. Padding, 0 in
-        `attention_mask`, may stand anywhere; it changes no word's state and does not enter the memory.
+        Without `mems` the memory is mem_len positions of zeros, which are attended: the model was trained so. Padding,
+        0 in `attention_mask`, may stand anywhere; it changes no word's state and does not enter the memory.
         """
         config = self.config
         if (input_ids is None) == (inputs_embeds is None):
-            raise UserError("Transformer-XL needs either input_ids or inputs_embeds.", fix="Pass one of the two.", exit=Exit.USAGE)
+            raise UserError("Transformer-XL needs either input_ids or inputs_embeds.", fix="Pass one of the two.",
+                            exit=Exit.USAGE)
         states: Tensor = self.word_emb(input_ids) if inputs_embeds is None else inputs_embeds
         rows, length = states.shape[:2]
         if mems is not None:
@@ -140,7 +149,8 @@ class TransfoXLModel(TransfoXLPreTrainedModel):
         layer_states, attentions = self.run_layers(self.drop(states), mems, memory_length)
         memories = None
         if config.mem_len:
-            memories = [next_memory(None if mems is None else mems[layer], layer_states[layer], config.mem_len, memory_length, padding)
+            memories = [next_memory(None if mems is None else mems[layer], layer_states[layer], config.mem_len,
+                                    memory_length, padding)
                     for layer in range(config.n_layer)]
         if padding is not None:
             layer_states, attentions = self.restore_order(padding, layer_states, attentions)
@@ -150,8 +160,10 @@ class TransfoXLModel(TransfoXLPreTrainedModel):
                                hidden_states=tuple(layer_states) if returns_states else None,
                                attentions=tuple(attentions) if returns_attentions else None)
 
-    def run_layers(self, states: Tensor, mems: Sequence[Tensor] | None, memory_length: int) -> tuple[list[Tensor], list[Tensor]]:
-        """The inputs of each layer and the output of the last, L + 1 of (B, Q, W); and L attentions (B, H, Q, M + Q)."""
+    def run_layers(self, states: Tensor, mems: Sequence[Tensor] | None,
+                   memory_length: int) -> tuple[list[Tensor], list[Tensor]]:
+        """The inputs of each layer and the output of the last, L + 1 of (B, Q, W); and L attentions (B, H, Q, M + Q).
+        """
         config, device, length = self.config, states.device, states.shape[1]
         distances = torch.arange(memory_length + length - 1, -1, -1.0, device=device)
         if config.clamp_len > 0:
@@ -167,6 +179,8 @@ class TransfoXLModel(TransfoXLPreTrainedModel):
         layer_states[-1] = self.drop(states)
         return layer_states, attentions
 
-    def restore_order(self, padding: PaddedRows, states: list[Tensor], attentions: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    def restore_order(self, padding: PaddedRows, states: list[Tensor],
+                      attentions: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """States and attentions in the original order of padded rows."""
-        return [padding.restore_order(state) for state in states], [padding.restore_attention(attention) for attention in attentions]
+        return [padding.restore_order(state) for state in states], [padding.restore_attention(attention)
+                                                                    for attention in attentions]

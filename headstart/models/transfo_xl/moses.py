@@ -4,8 +4,9 @@
     words       The  "    well  @-@    known   "      1      @,@    500    ...
     characters  0:3  4:5  5:9   9:10   10:15   15:16  17:18  18:19  19:22  22:23
 
-The normaliser replaces quotation marks and the like by plain ones, with patterns that are tracked character by character
-here; the tokenizer then only adds and removes blanks, and writes a dash as @-@. English marks after a closing quotation
+The normaliser replaces quotation marks and the like by plain ones, with patterns that are tracked character by
+character here; the tokenizer then only adds and removes blanks, and writes a dash as @-@. English marks after a closing
+quotation
 mark are put before it, so that two neighbouring words may change places.
 """
 
@@ -70,7 +71,9 @@ class TrackedText:
         return text, spans
 
     def literal_spans(self, literal: str, start: int, end: int) -> list[Span]:
-        """The spans of a literal that replaces [start, end): equal prefix and suffix one to one, the middle as one span."""
+        """The spans of a literal that replaces [start, end): equal prefix and suffix one to one, the middle as one
+        span.
+        """
         original = self.text[start:end]
         shorter = min(len(original), len(literal))
         prefix_length = 0
@@ -86,7 +89,8 @@ class TrackedText:
             edge = self.spans[middle[0]][0] if middle[0] < len(self.spans) else self.spans[-1][1]
             middle_span = (edge, edge)
         middle_length = len(literal) - prefix_length - suffix_length
-        return [*self.spans[start:start + prefix_length], *[middle_span] * middle_length, *self.spans[end - suffix_length:end]]
+        return [*self.spans[start:start + prefix_length], *[middle_span] * middle_length,
+                *self.spans[end - suffix_length:end]]
 
 
 def span_outside_groups(match: re.Match[str], groups: Sequence[int]) -> Span:
@@ -123,9 +127,11 @@ class Moses:
     def split(self, normal: str) -> list[str]:
         """The words of a text with plain punctuation; numbers at their commas and points."""
         try:
-            words = self.tokenizer.tokenize(normal, aggressive_dash_splits=True, escape=False, protected_patterns=self.protected_patterns)
+            words = self.tokenizer.tokenize(normal, aggressive_dash_splits=True, escape=False,
+                                            protected_patterns=self.protected_patterns)
         except ValueError as error:  # a limit of sacremoses: 1,000 special words in other letters, as <EOS>
-            raise UserError(f"The text cannot be split into words: {error}.", fix="Give the text in parts.", exit=Exit.DATA) from None
+            raise UserError(f"The text cannot be split into words: {error}.", fix="Give the text in parts.",
+                            exit=Exit.DATA) from None
         return [piece for word in words for piece in IN_NUMBERS.sub(r" @\g<0>@ ", word).split()]
 
     def join(self, words: Sequence[str]) -> str:
@@ -137,7 +143,8 @@ class Moses:
         """The same words as `words`, and the characters [start, end) of each in the text."""
         indent = len(text) - len(text.lstrip())
         stripped = text.strip()
-        tracked = TrackedText(stripped, [(position, position + 1) for position in range(indent, indent + len(stripped))])
+        tracked = TrackedText(stripped, [(position, position + 1)
+                                         for position in range(indent, indent + len(stripped))])
         if lower:
             tracked = lowercased(tracked)
         for pattern, template in self.normaliser.substitutions:

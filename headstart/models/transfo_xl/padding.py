@@ -2,8 +2,9 @@
 
 Shapes: B rows, Q positions of a segment, M positions of memory, W width of a state, H heads.
 
-A padded row must give what the row gives alone, and leave the same memory. Only distances between positions matter, so the
-words of each row are moved to the left (in their order), the causal model does the rest, and the results are moved back.
+A padded row must give what the row gives alone, and leave the same memory. Only distances between positions matter, so
+the words of each row are moved to the left (in their order), the causal model does the rest, and the results are moved
+back.
 """
 
 from __future__ import annotations
@@ -67,7 +68,8 @@ def padded_rows(mask: Tensor | None, rows: int, length: int) -> PaddedRows | Non
     return PaddedRows(lengths, order, torch.argsort(order, dim=1))
 
 
-def next_memory(memory: Tensor | None, states: Tensor, memory_length: int, empty_length: int, padding: PaddedRows | None) -> Tensor:
+def next_memory(memory: Tensor | None, states: Tensor, memory_length: int, empty_length: int,
+                padding: PaddedRows | None) -> Tensor:
     """The last `memory_length` states of memory and segment, detached: (M, B, W) and (B, Q, W) -> (M, B, W).
 
     Without memory there are `empty_length` positions of zeros. Padding does not enter the memory.
@@ -92,4 +94,5 @@ def check_memories(mems: Sequence[Tensor], layers: int, rows: int, width: int) -
     if len(mems) != layers or len(shapes) != 1 or len(first_shape) != 3 or first_shape[1:] != (rows, width):
         raise UserError(f"mems must be {layers} tensors of (places, {rows}, {width}), but are {len(mems)} of "
                         f"{', '.join(map(str, sorted(shapes))) or 'nothing'}.",
-                        fix="Pass the mems that the model gave for the segment before, of the same rows.", exit=Exit.USAGE)
+                        fix="Pass the mems that the model gave for the segment before, of the same rows.",
+                        exit=Exit.USAGE)

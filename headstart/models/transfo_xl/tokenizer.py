@@ -11,7 +11,8 @@ from headstart.errors import Exit, UserError
 from headstart.models.transfo_xl.moses import Moses
 from headstart.models.transfo_xl.vocabulary import read_words, write_words
 
-VOCABULARY_FILES = {"vocab_file": "vocab.txt", "pretrained_vocab_file_torch": "vocab.bin", "pretrained_vocab_file": "vocab.pkl"}
+VOCABULARY_FILES = {"vocab_file": "vocab.txt", "pretrained_vocab_file_torch": "vocab.bin",
+                    "pretrained_vocab_file": "vocab.pkl"}
 MODEL_INPUTS = ["input_ids", "attention_mask"]
 
 
@@ -29,7 +30,8 @@ class TransfoXLTokenizer(PreTrainedTokenizer):
                  eos_token: str | None = "<eos>", **kwargs: Any) -> None:
         files = [name for name in (vocab_file, pretrained_vocab_file_torch, pretrained_vocab_file) if name is not None]
         if not files:
-            raise UserError(f"A Transformer-XL needs its vocabulary: {', '.join(VOCABULARY_FILES.values())}; none of them is there.",
+            raise UserError(f"A Transformer-XL needs its vocabulary: {', '.join(VOCABULARY_FILES.values())}; none of "
+                            "them is there.",
                             fix="Put one next to config.json.", exit=Exit.NO_INPUT)
         self.words = read_words(Path(files[0]))
         self.word_ids = {word: index for index, word in enumerate(self.words)}
@@ -38,7 +40,8 @@ class TransfoXLTokenizer(PreTrainedTokenizer):
         for name in (str(unk_token), *([] if eos_token is None else [str(eos_token)])):
             if name not in self.word_ids:
                 raise UserError(f"The words of {files[0]} should contain {name}, but they do not.",
-                                fix="Use the vocabulary that belongs to the model, or name the token that it has.", exit=Exit.DATA)
+                                fix="Use the vocabulary that belongs to the model, or name the token that it has.",
+                                exit=Exit.DATA)
         self.lower_case = lower_case
         if "<formula>" in self.word_ids and not {"extra_special_tokens", "additional_special_tokens"} & set(kwargs):
             kwargs["extra_special_tokens"] = ["<formula>"]  # as the published vocabulary's own class has it
@@ -59,7 +62,8 @@ class TransfoXLTokenizer(PreTrainedTokenizer):
         """Words and their ids, with added tokens."""
         return {**self.word_ids, **self._added_tokens_encoder}
 
-    def tokenize(self, text: str, pair: str | None = None, add_special_tokens: bool = False, **kwargs: Any) -> list[str]:
+    def tokenize(self, text: str, pair: str | None = None, add_special_tokens: bool = False,
+                 **kwargs: Any) -> list[str]:
         """The words of a text, and of a second one; there are no special tokens to add."""
         split_special_tokens = kwargs.get("split_special_tokens", self.split_special_tokens)
         return [word for segment in (text, pair or "")
@@ -74,7 +78,8 @@ class TransfoXLTokenizer(PreTrainedTokenizer):
         words: list[str] = []
         offsets: list[tuple[int, int]] = []
         for piece, position, is_special in self.split_at_special(text, split_special_tokens=self.split_special_tokens):
-            piece_words, spans = ([piece], [(0, len(piece))]) if is_special else self.moses.words_and_spans(piece, lower=self.lower_case)
+            piece_words, spans = ([piece], [(0, len(piece))]) if is_special else self.moses.words_and_spans(
+                piece, lower=self.lower_case)
             words += piece_words
             offsets += [(start + position, end + position) for start, end in spans]
         return [self._convert_token_to_id_with_added_voc(word) for word in words], offsets
@@ -113,6 +118,7 @@ class TransfoXLTokenizer(PreTrainedTokenizer):
 
     def save_vocabulary(self, save_directory: str, filename_prefix: str | None = None) -> tuple[str, ...]:
         """vocab.txt, whatever the words were read from."""
-        path = Path(save_directory) / f"{filename_prefix + '-' if filename_prefix else ''}{VOCABULARY_FILES['vocab_file']}"
+        path = Path(
+            save_directory) / f"{filename_prefix + '-' if filename_prefix else ''}{VOCABULARY_FILES['vocab_file']}"
         write_words(path, self.words)
         return (str(path),)

@@ -39,13 +39,16 @@ class SafeUnpickler(pickle.Unpickler):
 
 
 def read_words(path: Path) -> list[str]:
-    """The words of a vocabulary file of any of the three forms, told apart by what is in it; raises UserError (65, 66, 77)."""
+    """The words of a vocabulary file of any of the three forms, told apart by what is in it; raises UserError (65, 66,
+    77).
+    """
     try:
         if path.stat().st_size > MAX_BYTES:
             raise invalid_vocabulary(path, f"it has more than {MAX_BYTES:,} bytes")
         data = path.read_bytes()
     except OSError as error:
-        raise UserError(f"Cannot read the vocabulary {path}: {error.strerror}.", fix="Check the path.", exit=Exit.NO_INPUT) from None
+        raise UserError(f"Cannot read the vocabulary {path}: {error.strerror}.", fix="Check the path.",
+                        exit=Exit.NO_INPUT) from None
     if data.startswith(ZIP):
         words = words_of(read_torch_file(data, path), path)
     elif data.startswith(PICKLE):
@@ -90,7 +93,8 @@ def read_torch_file(data: bytes, path: Path) -> Any:
     try:
         return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
-        raise UserError(f"{path} was not read: a vocabulary holds only plain values, but this one asks to run something.",
+        raise UserError(f"{path} was not read: a vocabulary holds only plain values, but this one asks to run "
+                        "something.",
                         fix="Use the model's vocab.txt, or write one: one word per line, in the order of their ids.",
                         exit=Exit.REFUSED) from None
     except Exception as error:  # a broken archive raises nearly anything
@@ -124,7 +128,8 @@ def check_words(words: Sequence[Any], path: Path) -> list[str]:
 def invalid_vocabulary(path: Path, problem: str) -> UserError:
     """The error of a file that is no vocabulary."""
     return UserError(f"{path} should be the words of a Transformer-XL, but {problem}.",
-                     fix="Copy the file again, or write a vocab.txt: one word per line, in the order of their ids.", exit=Exit.DATA)
+                     fix="Copy the file again, or write a vocab.txt: one word per line, in the order of their ids.",
+                     exit=Exit.DATA)
 
 
 def write_words(path: Path, words: Sequence[str]) -> None:

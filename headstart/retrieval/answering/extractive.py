@@ -13,7 +13,8 @@ from headstart.search.sparse import tokenize
 from headstart.text.sentences import split_sentences
 
 MAX_PASSAGES = 5  # passages whose sentences are weighed
-RELATIVE_THRESHOLD = 0.6  # a sentence that is nearer to the question than this share of the nearest one's nearness is quoted, too
+# a sentence that is nearer to the question than this share of the nearest one's nearness is quoted, too
+RELATIVE_THRESHOLD = 0.6
 MIN_WORDS = 4  # words below which a sentence says nothing by itself
 SENTENCE_END = re.compile(r"[.!?…。！？]\W*$")  # how a sentence ends, and a heading does not
 
@@ -28,15 +29,18 @@ class Quote:
     passage: int
 
 
-def extract_quotes(question: str, passages: Sequence[ScoredPassage], *, count: int = 3, embed: Embed | None = None) -> list[Quote]:
-    """The `count` sentences nearest to the question, in the order of their passages and of the text; fewer where others are much
-    farther from it than the nearest one.
+def extract_quotes(question: str, passages: Sequence[ScoredPassage], *, count: int = 3,
+                   embed: Embed | None = None) -> list[Quote]:
+    """The `count` sentences nearest to the question, in the order of their passages and of the text; fewer where others
+    are much farther from it than the nearest one.
 
-    Nearness is the cosine of vectors where `embed` is given, else the share of the question's words that stand in the sentence.
+    Nearness is the cosine of vectors where `embed` is given, else the share of the question's words that stand in the
+    sentence.
     """
     # A passage's own marks ("[7]") cite nothing here.
     quotes = [Quote(text, number) for number, hit in enumerate(passages[:MAX_PASSAGES], start=1)
-              for text in split_sentences(grounding.CITATION_MARK.sub("", hit.passage.text)) if len(text.split()) >= MIN_WORDS]
+              for text in split_sentences(grounding.CITATION_MARK.sub("", hit.passage.text))
+              if len(text.split()) >= MIN_WORDS]
     quotes = [quoted for quoted in quotes if SENTENCE_END.search(quoted.text)] or quotes
     first_of_text: dict[str, Quote] = {}
     for quoted in quotes:
@@ -44,11 +48,13 @@ def extract_quotes(question: str, passages: Sequence[ScoredPassage], *, count: i
     quotes = list(first_of_text.values())
     if not quotes:
         return []
-    scores = cosine_scores(question, quotes, embed) if embed is not None else [word_overlap(question, quoted.text) for quoted in quotes]
+    scores = cosine_scores(question, quotes, embed) if embed is not None else [word_overlap(question, quoted.text)
+                                                                               for quoted in quotes]
     if max(scores) <= 0:
         return []
     min_score = RELATIVE_THRESHOLD * max(scores)
-    best = [index for index in sorted(range(len(quotes)), key=lambda index: (-scores[index], index)) if scores[index] >= min_score][:count]
+    best = [index for index in sorted(range(len(quotes)), key=lambda index: (-scores[index], index))
+            if scores[index] >= min_score][:count]
     return [quotes[index] for index in sorted(best)]
 
 

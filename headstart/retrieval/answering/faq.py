@@ -34,7 +34,8 @@ class FAQ:
                 question_by_text.setdefault(question.text, question)
         unique_questions = list(question_by_text.values())
         has_vectors = bool(unique_questions) and index.has_vectors
-        return cls(unique_questions, index.vectors([question.text for question in unique_questions]) if has_vectors else None, index)
+        return cls(unique_questions, index.vectors([question.text for question in unique_questions]) if has_vectors
+                   else None, index)
 
     def nearest(self, question: str) -> dict[str, Json] | None:
         """{"question", "answer", "similarity"} of the most similar known question; None where none is similar."""

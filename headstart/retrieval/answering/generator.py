@@ -36,8 +36,9 @@ PARTIAL_MARK = re.compile(r"\s*(?:\[[\d,;\s]*)?$")  # what may become a citation
 class Answer:
     """An answer with its sentences, each {"text", "citations": [n]}; n counts the passages that were given, from 1.
 
-    `note` says in words what a reader should know: why nothing was generated, what was skipped. `grounding` is the mean support
-    of the sentences by what they cite (0 to 1), None where nothing was claimed. `truncated_tokens` did not fit into the model.
+    `note` says in words what a reader should know: why nothing was generated, what was skipped. `grounding` is the mean
+    support of the sentences by what they cite (0 to 1), None where nothing was claimed. `truncated_tokens` did not fit
+    into the model.
     """
 
     prediction: str
@@ -59,11 +60,13 @@ class AnswerGenerator:
     scorer: grounding.SupportScorer = grounding.word_supports
 
     @classmethod
-    def load(cls, reference: str, *, device: str = "cpu", allow_pickle: bool = False, entailment: str | None = None) -> Self:
-        """A run, folder, hub name or pip:PACKAGE; one that was not trained for long-answer follows an instruction in its prompt.
+    def load(cls, reference: str, *, device: str = "cpu", allow_pickle: bool = False,
+             entailment: str | None = None) -> Self:
+        """A run, folder, hub name or pip:PACKAGE; one that was not trained for long-answer follows an instruction in
+        its prompt.
 
-        With `entailment` (a model that labels pairs, one of its labels "entailment") sentences are scored by that model instead of
-        by their words. Raises UserError (2, 66, 69) for what is not there or cannot generate.
+        With `entailment` (a model that labels pairs, one of its labels "entailment") sentences are scored by that model
+        instead of by their words. Raises UserError (2, 66, 69) for what is not there or cannot generate.
         """
         folder = artifact.model_folder(reference)
         recorded = artifact.read_metadata(folder)
@@ -75,19 +78,23 @@ class AnswerGenerator:
             model = load_model(folder, None, seed=0, device=device, allow_pickle=allow_pickle)
             task = LongAnswer(Settings(layout="instruct" if model.tokenizer.causal else "plain"), Learned())
         assert isinstance(task, LongAnswer)
-        return cls(task, model, grounding.word_supports if entailment is None else load_support_scorer(entailment, device=device))
+        return cls(task, model, grounding.word_supports if entailment is None
+                   else load_support_scorer(entailment, device=device))
 
     @property
     def settings(self) -> Generation:
         """The generation settings by default: those of its run, else of its folder."""
         return generation_settings(self.model, self.task.learned.values.get("generation") or {})
 
-    def answer(self, question: str, passages: Sequence[ScoredPassage], settings: Generation | None = None, *, seed: int = 0,
-               threshold: float | None = None, stream: Callable[[str], None] | None = None, from_memory: bool = False) -> Answer:
-        """One answer; `stream` gets it while it is generated, without citation marks, all of it together being `prediction`.
+    def answer(self, question: str, passages: Sequence[ScoredPassage], settings: Generation | None = None, *,
+               seed: int = 0,
+               threshold: float | None = None, stream: Callable[[str], None] | None = None,
+               from_memory: bool = False) -> Answer:
+        """One answer; `stream` gets it while it is generated, without citation marks, all of it together being
+        `prediction`.
 
-        Where no passage's score reaches the threshold, or there is none, it abstains; with `from_memory` it generates without
-        passages. Raises UserError (2) for a question without a word.
+        Where no passage's score reaches the threshold, or there is none, it abstains; with `from_memory` it generates
+        without passages. Raises UserError (2) for a question without a word.
         """
         (example,) = self.examples([question], [passages])
         refusal = None if from_memory and not passages else abstention(passages, threshold)
@@ -104,8 +111,8 @@ class AnswerGenerator:
             filtered_stream.finish(answer.prediction)
         return answer
 
-    def answers(self, questions: Sequence[str], passages: Sequence[Sequence[ScoredPassage]], settings: Generation | None = None, *,
-                seed: int = 0, threshold: float | None = None) -> list[Answer]:
+    def answers(self, questions: Sequence[str], passages: Sequence[Sequence[ScoredPassage]],
+                settings: Generation | None = None, *, seed: int = 0, threshold: float | None = None) -> list[Answer]:
         """The same for many questions, in their order; those of like length share a batch."""
         answers: list[Answer | None] = [abstention(hits, threshold) for hits in passages]
         examples = self.examples(questions, passages)
@@ -119,15 +126,18 @@ class AnswerGenerator:
     def single_answer_settings(self, settings: Generation | None) -> Generation:
         """The settings for one answer a question."""
         generation = settings or self.settings
-        return generation if generation.num_return_sequences == 1 else dataclasses.replace(generation, num_return_sequences=1)
+        return generation if generation.num_return_sequences == 1 else dataclasses.replace(
+            generation, num_return_sequences=1)
 
-    def examples(self, questions: Sequence[str], passages: Sequence[Sequence[ScoredPassage]]) -> list[QuestionWithPassages]:
+    def examples(self, questions: Sequence[str],
+                 passages: Sequence[Sequence[ScoredPassage]]) -> list[QuestionWithPassages]:
         """Questions with their passages as the task reads them; raises UserError (2)."""
         examples = []
         for index, (question, hits) in enumerate(zip(questions, passages, strict=True)):
             if not tokenize_words(question):
                 raise UserError(f"The question is {question!r}; it has no word.", fix="Ask something.", exit=Exit.USAGE)
-            examples.append(self.task.read(Row(index, {"question": question, "passages": [passage_row(hit) for hit in hits]})))
+            examples.append(self.task.read(Row(index,
+                                               {"question": question, "passages": [passage_row(hit) for hit in hits]})))
         return examples
 
     def cited_answer(self, example: QuestionWithPassages, feature: Feature, generated: GeneratedText) -> Answer:
@@ -136,14 +146,19 @@ class AnswerGenerator:
         abstained = cited.text.startswith(NO_ANSWER[:-1])
         measures = grounding.measures(cited)
         truncated = feature.truncated_tokens
-        notes = [f"{truncated:,} tokens of the passages did not fit into the model and were not read."] if truncated else []
+        notes = [
+            f"{truncated:,} tokens of the passages did not fit into the model and were not read."] if truncated else []
         notes += [] if example.passages else ["Generated without passages: no document supports it."]
         notes += ["The model generated nothing."] if not cited.text else []
-        notes += ["The answer was cut off at generation.max_new_tokens."] if generated.finish_reason == "length" and cited.text else []
-        notes += [f"{cited.false_marks} of its citations name no passage; they were removed."] if cited.false_marks else []
-        supported = None if abstained or not example.passages or math.isnan(measures["grounding"]) else measures["grounding"]
-        return Answer(cited.text, sentence_rows(cited, bare=abstained), [] if abstained else cited.citations, abstained, " ".join(notes),
-                      supported, sum(generated.log_probabilities), feature.truncated_tokens)
+        notes += ([
+            "The answer was cut off at generation.max_new_tokens."] if generated.finish_reason == "length"
+                  and cited.text else [])
+        notes += [
+            f"{cited.false_marks} of its citations name no passage; they were removed."] if cited.false_marks else []
+        supported = None if abstained or not example.passages or math.isnan(measures["grounding"]) else measures[
+            "grounding"]
+        return Answer(cited.text, sentence_rows(cited, bare=abstained), [] if abstained else cited.citations, abstained,
+                      " ".join(notes), supported, sum(generated.log_probabilities), feature.truncated_tokens)
 
 
 def passage_row(hit: ScoredPassage) -> dict[str, Json]:
@@ -169,7 +184,8 @@ def abstention(passages: Sequence[ScoredPassage], threshold: float | None) -> An
 
 def sentence_rows(cited: grounding.CitedText, *, bare: bool = False) -> list[dict[str, Any]]:
     """The sentences as JSON; `bare`: without citations."""
-    return [{"text": sentence.text, "citations": [] if bare else list(sentence.citations)} for sentence in cited.sentences]
+    return [{"text": sentence.text, "citations": [] if bare else list(sentence.citations)}
+            for sentence in cited.sentences]
 
 
 class MarkFilter:

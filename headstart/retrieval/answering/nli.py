@@ -29,7 +29,8 @@ def load_support_scorer(reference: str, *, device: str = "cpu") -> SupportScorer
                         fix="Choose a model of natural language inference: premise, hypothesis, entailment or not.")
 
     def entailment_probabilities(pairs: Sequence[tuple[str, str]]) -> list[float]:
-        examples = [task.read(Row(index, {"text": passage, "pair": sentence})) for index, (passage, sentence) in enumerate(pairs)]
+        examples = [task.read(Row(index, {"text": passage, "pair": sentence}))
+                    for index, (passage, sentence) in enumerate(pairs)]
         probabilities: list[Any] = [prediction.values["probabilities"][entailment_labels[0]]
                                     for prediction in predict(task, model, examples, batch_tokens=BATCH_TOKENS)]
         return [float(value) for value in probabilities]

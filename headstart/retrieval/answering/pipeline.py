@@ -43,7 +43,8 @@ class QAPipeline:
              device: str = "cpu") -> QAPipeline:
         """The pipeline with models loaded by their names; raises UserError (2, 66, 69)."""
         return cls(index, None if writer is None else AnswerGenerator.load(writer, device=device),
-                   None if reranker is None else Reranker.load(reranker, device=device), faq, read_threshold(index.path, index.version))
+                   None if reranker is None else Reranker.load(reranker, device=device), faq,
+                   read_threshold(index.path, index.version))
 
     @property
     def sources(self) -> list[str]:
@@ -51,7 +52,8 @@ class QAPipeline:
         return ["mixed", "sparse", "dense", "none"] if self.index.has_vectors else ["sparse", "none"]
 
     def passages(self, question: str, *, source: str | None = None, k: int = 5) -> list[ScoredPassage]:
-        """The passages that are found, best first; raises UserError (2) for a source that the index lacks, or no words."""
+        """The passages that are found, best first; raises UserError (2) for a source that the index lacks, or no words.
+        """
         chosen_source = source or self.sources[0]
         if chosen_source not in self.sources:
             raise UserError(f"This index cannot be searched by {chosen_source}; it has {', '.join(self.sources)}.",
@@ -59,7 +61,8 @@ class QAPipeline:
         if not any(character.isalnum() for character in question):
             raise UserError(f"The question has no words: {question[:40]!r}.", fix="Write a question.")
         if chosen_source == "none" and self.generator is None:
-            raise UserError("Without passages there is nothing to quote.", fix="Name a --writer, or search: --source mixed.")
+            raise UserError("Without passages there is nothing to quote.",
+                            fix="Name a --writer, or search: --source mixed.")
         if chosen_source == "none":
             return []
         search_source = cast("Source", chosen_source)
@@ -73,32 +76,40 @@ class QAPipeline:
         hits = self.index.search([question], source="dense" if self.index.has_vectors else "sparse", k=1)[0]
         return hits[0].score if hits else 0.0
 
-    def answer(self, question: str, passages: Sequence[ScoredPassage], settings: Generation | None = None, *, seed: int = 0,
-               stream: Callable[[str], None] | None = None, from_memory: bool = False) -> Answer:
+    def answer(self, question: str, passages: Sequence[ScoredPassage], settings: Generation | None = None, *,
+               seed: int = 0, stream: Callable[[str], None] | None = None, from_memory: bool = False) -> Answer:
         """An answer generated or quoted from passages; an abstaining one where none is near enough.
 
-        With `from_memory` it is generated without passages, and the note says so. `settings` default to the generator's own.
+        With `from_memory` it is generated without passages, and the note says so. `settings` default to the generator's
+        own.
         """
         if passages and self.threshold is not None and self.confidence(question) < self.threshold:
-            return abstain(f"No passage is near enough to the question (below {self.threshold:.3f}, the calibrated threshold).")
+            return abstain(f"No passage is near enough to the question (below {self.threshold:.3f}, the calibrated "
+                           "threshold).")
         if self.generator is not None:
-            return self.generator.answer(question, passages, settings, seed=seed, stream=stream, from_memory=from_memory)
+            return self.generator.answer(question, passages, settings, seed=seed, stream=stream,
+                                         from_memory=from_memory)
         return self.quote_answer(question, passages, stream)
 
-    def quote_answer(self, question: str, passages: Sequence[ScoredPassage], stream: Callable[[str], None] | None) -> Answer:
+    def quote_answer(self, question: str, passages: Sequence[ScoredPassage],
+                     stream: Callable[[str], None] | None) -> Answer:
         """The nearest sentences, word for word."""
-        quotes = extract_quotes(question, passages, count=MAX_QUOTES, embed=self.index.vectors if self.index.has_vectors else None)
+        quotes = extract_quotes(question, passages, count=MAX_QUOTES,
+                                embed=self.index.vectors if self.index.has_vectors else None)
         if not quotes:
-            return abstain("No sentence of the passages is near to the question." if passages else "No passage was found.")
+            return abstain("No sentence of the passages is near to the question." if passages
+                           else "No passage was found.")
         text = " ".join(quoted.text for quoted in quotes)
         if stream is not None:
             stream(text)
         return Answer(text, [{"text": quoted.text, "citations": [quoted.passage]} for quoted in quotes],
-                      sorted({quoted.passage for quoted in quotes}), False, "Quoted word for word: no writer was named.", 1.0)
+                      sorted({quoted.passage for quoted in quotes}), False,
+                      "Quoted word for word: no writer was named.", 1.0)
 
     def to_json(self, question: str, passages: Sequence[ScoredPassage], answer: Answer | None) -> dict[str, Json]:
         """Question, passages and answer as JSON."""
-        passage_rows = [{"number": number, "document": hit.passage.document, "title": hit.passage.title, "section": hit.passage.section,
+        passage_rows = [{"number": number, "document": hit.passage.document, "title": hit.passage.title,
+                         "section": hit.passage.section,
                          "text": hit.passage.text, "score": hit.score} for number, hit in enumerate(passages, start=1)]
         record: dict[str, Json] = {"question": question, "passages": passage_rows}
         nearest = self.nearest(question)
@@ -106,8 +117,8 @@ class QAPipeline:
             record["nearest"] = dict(nearest)
         if answer is None:
             return record
-        return record | {"prediction": answer.prediction, "sentences": list(answer.sentences), "citations": list(answer.citations),
-                         "abstained": answer.abstained, "note": answer.note}
+        return record | {"prediction": answer.prediction, "sentences": list(answer.sentences),
+                         "citations": list(answer.citations), "abstained": answer.abstained, "note": answer.note}
 
     def nearest(self, question: str) -> Mapping[str, Json] | None:
         """The most similar known question, with its answer."""

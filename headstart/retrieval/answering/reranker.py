@@ -39,13 +39,17 @@ class Reranker:
         if task.name != "text-classification" or label is None:
             raise UserError(f"{reference} does not say whether a passage answers a question: it is a {task.name} model"
                             f" with the labels {', '.join(task.learned.labels) or '(none)'}.", exit=Exit.USAGE,
-                            fix="Train one: headstart finetune questions.jsonl --task text-classification --index INDEX")
+                            fix="Train one: headstart finetune questions.jsonl --task "
+                                "text-classification --index INDEX")
         return cls(task, model, label)
 
     def rerank(self, questions: Sequence[str], hits: Sequence[Sequence[ScoredPassage]], *,
                depth: int = RERANK_DEPTH) -> list[list[ScoredPassage]]:
-        """Each question's passages with the probability that they answer, likeliest first; those beyond `depth` follow as they were."""
-        pairs = [(question, hit) for question, question_hits in zip(questions, hits, strict=True) for hit in question_hits[:depth]]
+        """Each question's passages with the probability that they answer, likeliest first; those beyond `depth` follow
+        as they were.
+        """
+        pairs = [(question, hit) for question, question_hits in zip(questions, hits, strict=True)
+                 for hit in question_hits[:depth]]
         examples = [self.task.read(Row(index, {"text": question, "pair": searchable_text(hit.passage)}))
                     for index, (question, hit) in enumerate(pairs)]
         predictions = iter(predict(self.task, self.model, examples, batch_tokens=Evaluation().batch_tokens, seed=0))

@@ -40,7 +40,9 @@ def searchable_text(passage: Passage, *, titles: bool = True) -> str:
 
 
 def section_ranges(document: Document) -> Iterator[tuple[int, int, str]]:
-    """The parts of a text that lie under different headings; a heading without a text of its own goes with the next part."""
+    """The parts of a text that lie under different headings; a heading without a text of its own goes with the next
+    part.
+    """
     sections = [(0, ""), *document.sections]
     pending_start: int | None = None
     for index, (begin, section) in enumerate(sections):

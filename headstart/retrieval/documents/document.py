@@ -44,7 +44,8 @@ class ReadReport:
         counts = ", ".join(f"{count:,} {name}" for name, count in sorted(self.documents_read.items()))
         lines = [f"read {self.documents_read.total():,} documents ({counts})" if counts else "read no documents"]
         if self.renamed_count:
-            lines.append(f"{self.renamed_count:,} documents have an id that stood there already; they are called ID#2, ID#3 …")
+            lines.append(f"{self.renamed_count:,} documents have an id that stood there already; they are called ID#2, "
+                         "ID#3 …")
         if self.reason_counts:
             reasons = ", ".join(f"{count:,} {kind}" for kind, count in self.reason_counts.most_common())
             lines.append(f"skipped {self.reason_counts.total():,}: {reasons}")

@@ -1,4 +1,6 @@
-"""Documents of a file or a folder, one after the other; what cannot be read is reported and counted, never lost in silence."""
+"""Documents of a file or a folder, one after the other; what cannot be read is reported and counted, never lost in
+silence.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ Reader = Callable[[str, str, Data], Document]  # path, id -> the one document of
 
 # The formats of which a file is one document, by the end of its name.
 READERS: dict[str, Reader] = {
-    "txt": text_file.read, "text": text_file.read, "rst": text_file.read, "md": markup.read_markdown, "markdown": markup.read_markdown,
+    "txt": text_file.read, "text": text_file.read, "rst": text_file.read, "md": markup.read_markdown,
+    "markdown": markup.read_markdown,
     "html": markup.read_html, "htm": markup.read_html, "xhtml": markup.read_html, "pdf": pdf.read}
 TABLE_FORMATS = ("csv", "tsv", "tab", "jsonl", "ndjson", "json", "parquet")  # a document a row
 
@@ -50,7 +53,8 @@ def format_of(path: Path) -> str:
     return Path(path.name.lower().removesuffix(".gz")).suffix.removeprefix(".")
 
 
-def load_folder(folder: Path, settings: Data, columns: Mapping[str, str], report: ReadReport, excluded: Path | None) -> Iterator[Document]:
+def load_folder(folder: Path, settings: Data, columns: Mapping[str, str], report: ReadReport,
+                excluded: Path | None) -> Iterator[Document]:
     """All documents below a folder; a file that cannot be read is left out."""
     any_loadable = False
     for file in walk_files(folder, excluded):
@@ -78,11 +82,13 @@ def walk_files(folder: Path, excluded: Path | None) -> Iterator[Path]:
     """Every file below a folder, sorted; names that begin with a dot and folders behind links are skipped."""
     excluded_path = excluded.resolve() if excluded is not None else None
     for parent, subfolders, names in os.walk(folder):
-        subfolders[:] = sorted(name for name in subfolders if name[0] != "." and (Path(parent) / name).resolve() != excluded_path)
+        subfolders[:] = sorted(name for name in subfolders if name[0] != "."
+                               and (Path(parent) / name).resolve() != excluded_path)
         yield from (Path(parent) / name for name in sorted(names) if name[0] != ".")
 
 
-def load_file(path: str, name: str, settings: Data, columns: Mapping[str, str], report: ReadReport) -> Iterator[Document]:
+def load_file(path: str, name: str, settings: Data, columns: Mapping[str, str],
+              report: ReadReport) -> Iterator[Document]:
     """The documents of one file; `name` is its path below the folder, "" when the file itself was given."""
     file_format = format_of(Path(path))
     if file_format in TABLE_FORMATS:
@@ -90,7 +96,8 @@ def load_file(path: str, name: str, settings: Data, columns: Mapping[str, str], 
         return
     document = READERS[file_format](path, name or Path(path).name, settings)
     if not any(character.isalnum() for character in document.text):
-        report.skip(document.id, "without words", "it holds no words" + (" (pictures of pages?)" if file_format == "pdf" else ""))
+        report.skip(document.id, "without words", "it holds no words"
+                    + (" (pictures of pages?)" if file_format == "pdf" else ""))
         return
     report.documents_read[file_format] += 1
     yield document

@@ -16,9 +16,10 @@ TITLE = re.compile(r"""title:[ \t]*["']?(.*?)["']?[ \t]*""")
 DROPPED_TAGS = frozenset(("script", "style", "template", "noscript", "svg", "iframe", "object", "select", "textarea"))
 HEADING_LEVELS = {f"h{level}": level for level in range(1, 7)}
 BLOCK_TAGS = frozenset((
-    "p", "div", "br", "hr", "li", "ul", "ol", "dl", "dt", "dd", "table", "tr", "caption", "thead", "tbody", "tfoot", "section", "article",
-    "aside", "header", "footer", "main", "nav", "blockquote", "pre", "figure", "figcaption", "form", "fieldset", "address", "details",
-    "summary", "body", "html", "head", "title", *HEADING_LEVELS))
+    "p", "div", "br", "hr", "li", "ul", "ol", "dl", "dt", "dd", "table", "tr", "caption", "thead", "tbody", "tfoot",
+    "section", "article",
+    "aside", "header", "footer", "main", "nav", "blockquote", "pre", "figure", "figcaption", "form", "fieldset",
+    "address", "details", "summary", "body", "html", "head", "title", *HEADING_LEVELS))
 Headings = list[tuple[int, int, str]]  # where it begins, its level, its text
 
 
@@ -61,7 +62,8 @@ def markdown_headings(text: str) -> tuple[str, Headings]:
         elif match := HEADING.fullmatch(line):
             headings.append((offset, len(match.group(1)), match.group(2)))
             line = ""
-        elif (match := UNDERLINE.fullmatch(line)) and previous.strip() and not previous.lstrip().startswith(("-", "*", ">", "|")):
+        elif (match := UNDERLINE.fullmatch(line)) and previous.strip() and not previous.lstrip().startswith(
+            ("-", "*", ">", "|")):
             headings.append((previous_offset, 1 if "=" in match.group(1) else 2, previous.strip()))
             line = ""
         previous_offset, previous = offset, line
@@ -76,7 +78,8 @@ def read_html(path: str, name: str, settings: Data) -> Document:
     parser.close()
     text = "".join(parser.pieces).rstrip()
     first_heading = next((heading for _, level, heading in parser.headings if level == 1), "")
-    return Document(name, " ".join(parser.title.split()) or first_heading or title_of(name), text, section_paths(parser.headings))
+    return Document(name, " ".join(parser.title.split()) or first_heading or title_of(name), text,
+                    section_paths(parser.headings))
 
 
 class TextExtractor(HTMLParser):

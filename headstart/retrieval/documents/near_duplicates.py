@@ -1,8 +1,8 @@
 """Near duplicates among passages, found by MinHash and then compared in full.
 
 Broder 1997, On the resemblance and containment of documents: the share of equal minima of hashes estimates the Jaccard
-similarity of two sets. BANDS of ROWS minima each: two passages are compared where one band agrees in full, which of those
-with a similarity of 0.9 happens to all but 2 of 10,000. N passages.
+similarity of two sets. BANDS of ROWS minima each: two passages are compared where one band agrees in full, which of
+those with a similarity of 0.9 happens to all but 2 of 10,000. N passages.
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ def jaccard(first: Set[Any], second: Set[Any]) -> float:
 
 
 def representatives(signatures: NDArray[np.uint32], text: Callable[[int], str], threshold: float) -> NDArray[np.int64]:
-    """The row of the passage that each one is folded into, its own where it is kept: (N, BANDS * ROWS) -> (N,); never a later one."""
+    """The row of the passage that each one is folded into, its own where it is kept: (N, BANDS * ROWS) -> (N,); never a
+    later one.
+    """
     representative = np.arange(len(signatures), dtype=np.int64)
     cached_shingles = functools.lru_cache(maxsize=1024)(lambda row: shingles(text(row)))
     for band in range(BANDS):
@@ -71,7 +73,9 @@ def representatives(signatures: NDArray[np.uint32], text: Callable[[int], str], 
 
 
 def candidates(signatures: NDArray[np.uint32], row: int, compared: list[int], band: int, threshold: float) -> list[int]:
-    """The compared rows that a row may be as similar to as the threshold, and that no earlier band has compared it with."""
+    """The compared rows that a row may be as similar to as the threshold, and that no earlier band has compared it
+    with.
+    """
     if not compared:
         return []
     equal_minima = signatures[compared] == signatures[row]

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class Passage:
     """About 100 words of a document, whole sentences; `text` is document[begin:end] by characters.
 
-    `document` is the file's path below the folder that was indexed, or the row's id; `section` the headings above it, joined
-    by " > ", empty where there are none.
+    `document` is the file's path below the folder that was indexed, or the row's id; `section` the headings above it,
+    joined by " > ", empty where there are none.
     """
 
     document: str
@@ -23,7 +23,8 @@ class Passage:
 
 @dataclass(frozen=True)
 class ScoredPassage:
-    """A passage that a search found: its row in the index and its score (BM25, cosine, or the sum of reciprocal ranks)."""
+    """A passage that a search found: its row in the index and its score (BM25, cosine, or the sum of reciprocal ranks).
+    """
 
     passage: Passage
     row: int

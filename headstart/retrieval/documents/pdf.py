@@ -32,7 +32,8 @@ def read(path: str, name: str, settings: Data) -> Document:
         title = str(metadata.get("/Title") or "").strip()
     except Exception as error:  # pypdf raises many kinds
         message = " ".join(str(error).split())[:120] or type(error).__name__
-        raise DataError([Finding("E113", f"the PDF is damaged or locked ({message}).", "Open it and save it again.", path)]) from None
+        raise DataError([Finding("E113", f"the PDF is damaged or locked ({message}).", "Open it and save it again.",
+                                 path)]) from None
     return Document(name, title or title_of(name), text, metadata={"pages": offsets, "file": Path(path).name})
 
 

@@ -15,7 +15,8 @@ from headstart.settings import Data
 from headstart.text.normalise import hash_text
 
 FIELDS = (
-    Field("text", "the document's text", aliases=("passage", "answer", "document", "body", "content", "contents", "article", "abstract",
+    Field("text", "the document's text", aliases=("passage", "answer", "document", "body", "content", "contents",
+                                                  "article", "abstract",
                                                 "context", "summary", "description")),
     Field("title", "its title", required=False),
     Field("id", "its name, by which it is cited and evaluated", required=False),
@@ -25,20 +26,24 @@ COMMON_COLUMNS = {"title": ("title", "headline", "heading", "subject"),
 
 
 def read(path: str, name: str, settings: Data, columns: Mapping[str, str], report: ReadReport) -> Iterator[Document]:
-    """A document a row; `name` goes before the ids of a file in a folder. Raises DataError for faulty rows, or counts them."""
+    """A document a row; `name` goes before the ids of a file in a folder. Raises DataError for faulty rows, or counts
+    them.
+    """
     table = open_table(path, settings)
     faults = [finding for finding in table.findings if finding.level == "fault"]
     if faults and settings.bad_rows == "stop":
         raise DataError(faults, counts=table.counts)
     for finding in faults:
         report.skip(finding.text().split(" [")[0], "faulty rows", finding.message)
-    report.reason_counts["faulty rows"] += sum(count for code, count in table.counts.items() if code[0] == "E") - len(faults)
+    report.reason_counts["faulty rows"] += sum(count for code, count in table.counts.items()
+                                               if code[0] == "E") - len(faults)
     report.reason_counts += type(report.reason_counts)()  # a count of 0 goes
     field_columns = assign_columns(table.columns, FIELDS, columns, detect_columns(table), table.path, False)
     field_indices = {field: [table.columns.index(column) for column in names] for field, names in field_columns.items()}
     id_hashes: set[int] = set()
     for record in table:
-        texts = {field: join_texts([record.values[index] for index in indices]) for field, indices in field_indices.items()}
+        texts = {field: join_texts([record.values[index] for index in indices])
+                 for field, indices in field_indices.items()}
         document_id = texts.get("id", "").strip() or str(record.id)
         if not any(character.isalnum() for character in texts["text"]):
             report.skip(f"{table.path}:{record.line or record.id}", "without words", "the row's text is empty")
@@ -81,4 +86,5 @@ def texts_of(value: Any) -> list[str]:
     if isinstance(value, dict) and isinstance(value.get("text"), str | list):
         return texts_of(value["text"])
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return [text.encode("utf-8", "replace").decode("utf-8")]  # half a pair of surrogates, which JSON can carry, is no letter
+    # half a pair of surrogates, which JSON can carry, is no letter
+    return [text.encode("utf-8", "replace").decode("utf-8")]

@@ -28,7 +28,9 @@ def title_of(name: str) -> str:
 
 
 def text_of(path: str, settings: Data, *, markup: bool = False) -> str:
-    """All text of a file, line ends as \\n; `markup`: the file may name its own encoding. Raises DataError for what is no text."""
+    """All text of a file, line ends as \\n; `markup`: the file may name its own encoding. Raises DataError for what is
+    no text.
+    """
     builder = TableBuilder(display_path(path))
     source_file = SourceFile(path, builder)
     with decompression_errors(builder), source_file.open() as file:
@@ -40,12 +42,15 @@ def text_of(path: str, settings: Data, *, markup: bool = False) -> str:
             raise builder.fatal_error("E112", f"the file is {kind}, not a text.", "Give it the name of what it is.")
     if not markup and head[:200].lstrip().lower().startswith((b"<!doctype html", b"<html")):
         raise builder.fatal_error("E112", "the file is a web page.", "Call it .html.")
-    encoding = (markup and settings.encoding == "" and declared_encoding(head)) or detect_encoding(source_file, head, settings.encoding)
+    encoding = (markup and settings.encoding == ""
+                and declared_encoding(head)) or detect_encoding(source_file, head, settings.encoding)
     with decompression_errors(builder), source_file.open() as file:
         text = file.read().decode(encoding, errors="replace").removeprefix("\ufeff")
     start = text[:10_000]
-    if "\0" in text or sum(not character.isprintable() and character not in "\t\n\r\f\v" for character in start) > 0.1 * len(start):
-        raise builder.fatal_error("E106", "the file holds bytes that are no text.", "Give it the name of what it is, or write it as UTF-8.")
+    if "\0" in text or sum(not character.isprintable() and character not in "\t\n\r\f\v"
+                           for character in start) > 0.1 * len(start):
+        raise builder.fatal_error("E106", "the file holds bytes that are no text.",
+                                  "Give it the name of what it is, or write it as UTF-8.")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

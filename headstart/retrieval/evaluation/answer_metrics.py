@@ -1,7 +1,7 @@
 """The scores of answers: from found passages, from random ones, and of sentences copied from the found ones.
 
-A generator that answers as well from random passages does not read them (Krishna et al. 2021, Hurdles to progress in long-form
-question answering).
+A generator that answers as well from random passages does not read them (Krishna et al. 2021, Hurdles to progress in
+long-form question answering).
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ PRINTED_SCORES = ("rouge1", "rouge2", "rougeL", "grounding", "citation_precision
 
 @dataclass(frozen=True)
 class AnswerMetrics:
-    """A generator on questions with known answers: from found and from random passages, and copying as its baselines."""
+    """A generator on questions with known answers: from found and from random passages, and copying as its baselines.
+    """
 
     from_found: SplitEvaluation
     from_random: SplitEvaluation
@@ -44,7 +45,8 @@ class AnswerMetrics:
     def json(self) -> dict[str, Json]:
         """The same as scores.json holds it."""
         evaluated = {"found passages": self.from_found, "random passages": self.from_random, **self.baselines}
-        return {**{name: {score: value.json() for score, value in evaluation.scores.items()} for name, evaluation in evaluated.items()},
+        return {**{name: {score: value.json() for score, value in evaluation.scores.items()}
+                   for name, evaluation in evaluated.items()},
                 "differences": {name: dict(evaluation) for name, evaluation in self.differences.items()}}
 
     def table(self) -> str:
@@ -56,7 +58,8 @@ class AnswerMetrics:
             lines += [f"  {score:<20} {score_text(evaluation.scores[score].json())}"
                       for score in PRINTED_SCORES if score in evaluation.scores]
         for name, difference in self.differences.items():
-            cells = [f"{score} {difference_text(difference[score])}" for score in PRINTED_SCORES[:5] if score in difference]
+            cells = [f"{score} {difference_text(difference[score])}" for score in PRINTED_SCORES[:5]
+                     if score in difference]
             lines.append(f"{name}: {', '.join(cells)}")
         return "\n".join(lines)
 
@@ -71,8 +74,8 @@ def load_generator(reference: str, *, device: str) -> tuple[Task[Any], Model]:
 
 
 def measure_answers(index: Index, generator: tuple[Task[Any], Model], questions: Sequence[Question],
-                    hits: Sequence[Sequence[ScoredPassage]], *, relevant: Sequence[Sequence[int]], evaluation: Evaluation, seed: int,
-                    reporter: Reporter) -> AnswerMetrics:
+                    hits: Sequence[Sequence[ScoredPassage]], *, relevant: Sequence[Sequence[int]],
+                    evaluation: Evaluation, seed: int, reporter: Reporter) -> AnswerMetrics:
     """Answer all questions from what was found for each, and from the controls; the scores of both."""
     task, model = generator
     passages_by_kind = {"found": hits, "random": random_passages(index.passages, hits, seed=seed, relevant=relevant)}
@@ -84,8 +87,10 @@ def measure_answers(index: Index, generator: tuple[Task[Any], Model], questions:
         evaluated[name] = evaluate(task, examples, answers, resamples=evaluation.resamples, seed=seed)
     baselines = {}
     for baseline in task.baselines():
-        predictions: list[Prediction] = baseline.fit(evaluated["found"].examples, None, seed).predict(evaluated["found"].examples, None)
-        baselines[baseline.name] = evaluate(task, evaluated["found"].examples, predictions, resamples=evaluation.resamples, seed=seed)
+        predictions: list[Prediction] = baseline.fit(evaluated["found"].examples, None,
+                                                     seed).predict(evaluated["found"].examples, None)
+        baselines[baseline.name] = evaluate(task, evaluated["found"].examples, predictions,
+                                            resamples=evaluation.resamples, seed=seed)
     controls = {"found minus random passages": evaluated["random"]}
     controls |= {f"written minus {name}": baseline_scores for name, baseline_scores in baselines.items()}
     score_differences = {name: differences(task, evaluated["found"], control, resamples=evaluation.resamples, seed=seed)
@@ -93,7 +98,8 @@ def measure_answers(index: Index, generator: tuple[Task[Any], Model], questions:
     return AnswerMetrics(evaluated["found"], evaluated["random"], baselines, score_differences)
 
 
-def read_examples(task: Task[Any], questions: Sequence[Question], hits: Sequence[Sequence[ScoredPassage]]) -> list[Example]:
+def read_examples(task: Task[Any], questions: Sequence[Question],
+                  hits: Sequence[Sequence[ScoredPassage]]) -> list[Example]:
     """Questions with passages as the task reads them."""
     examples: list[Example] = [task.read(Row(question.row, long_answer_row(question, question_hits)))
                                for question, question_hits in zip(questions, hits, strict=True)]
@@ -101,7 +107,9 @@ def read_examples(task: Task[Any], questions: Sequence[Question], hits: Sequence
 
 
 def training_overlap(writer: str, questions: Sequence[Question]) -> Overlap | None:
-    """Near duplicates of the questions among those that a generator's run was trained on; None where its run does not name them."""
+    """Near duplicates of the questions among those that a generator's run was trained on; None where its run does not
+    name them.
+    """
     try:
         data = json.loads((Path(writer) / "data.json").read_text(encoding="utf-8"))
         rows, path = set(data["splits"]["train"]["rows"]), Path(data["splits"]["train"]["file"])

@@ -1,4 +1,6 @@
-"""When an index should abstain, by how near its nearest passage is to a question; and how a mixed search should weigh its rankings."""
+"""When an index should abstain, by how near its nearest passage is to a question; and how a mixed search should weigh
+its rankings.
+"""
 
 from __future__ import annotations
 
@@ -31,17 +33,20 @@ class AbstentionCalibration:
     def json(self) -> dict[str, Json]:
         """The same as scores.json holds it."""
         figure = abstention.figure({"nearness": self.curve}, point=self.point)
-        return {"risk_wanted": MAX_RISK, "area": self.curve.area, "passages": self.passages, "unanswerable": self.unanswerable,
+        return {"risk_wanted": MAX_RISK, "area": self.curve.area, "passages": self.passages,
+                "unanswerable": self.unanswerable,
                 "curve": figure.data["series"], **({"threshold": None} if self.point is None else self.point.json())}
 
     def summary(self) -> str:
         """In a sentence or two."""
-        text = f"risk that none of the first {self.passages} passages answers, over all questions: {self.curve.risk[-1]:.1%}"
+        text = (f"risk that none of the first {self.passages} passages answers, over all questions: "
+                f"{self.curve.risk[-1]:.1%}")
         if self.unanswerable:
             text += f" ({self.unanswerable:,} questions have no answer in the index)"
         if self.point is None:
             return text + f"; no threshold brings it to {MAX_RISK:.0%}"
-        return text + (f"; with the threshold {self.point.threshold:.4f}, {self.point.coverage:.1%} of the questions are answered at a "
+        return text + (f"; with the threshold {self.point.threshold:.4f}, {self.point.coverage:.1%} of the questions "
+                       "are answered at a "
                        f"risk of {self.point.risk:.1%} (at most {self.point.risk_high:.1%} with 95 % certainty)")
 
 
@@ -69,17 +74,21 @@ class FusionCalibration:
 
     def json(self) -> dict[str, Json]:
         """The same as scores.json holds it."""
-        return {"share": self.dense_weight, "ndcg_10": {f"{weight:.1f}": value for weight, value in self.ndcg_by_weight.items()}}
+        return {"share": self.dense_weight, "ndcg_10": {f"{weight:.1f}": value
+                                                        for weight, value in self.ndcg_by_weight.items()}}
 
     def summary(self) -> str:
         """In a sentence."""
         best, equal = self.ndcg_by_weight[self.dense_weight], self.ndcg_by_weight[thresholds.EQUAL_WEIGHT]
-        return (f"mixed search now weighs vectors {self.dense_weight:.0%}: nDCG@10 {best:.4f} on these questions, {equal:.4f} where "
+        return (f"mixed search now weighs vectors {self.dense_weight:.0%}: nDCG@10 {best:.4f} on these questions, "
+                f"{equal:.4f} where "
                 "words and vectors weigh the same (evaluate on other questions: it was chosen on these)")
 
 
 def calibrate_fusion(index: Index, judged: JudgedQuestions) -> FusionCalibration | None:
-    """The best weight of dense search in a mixed one, among tenths; of equals the one nearest to a half. None without vectors."""
+    """The best weight of dense search in a mixed one, among tenths; of equals the one nearest to a half. None without
+    vectors.
+    """
     if not index.has_vectors:
         return None
     rankings = index.rankings([question.text for question in judged.questions], FUSION_DEPTH)
@@ -88,7 +97,8 @@ def calibrate_fusion(index: Index, judged: JudgedQuestions) -> FusionCalibration
     for tenth in range(11):
         rows = [[row for row, _ in fuse_rankings(pair, tenth / 10)[:10]] for pair in rankings]
         ndcg_by_weight[tenth / 10] = float(ranking.ndcg(rows, gains, k=10).mean())
-    best = min(ndcg_by_weight, key=lambda weight: (-round(ndcg_by_weight[weight], 9), abs(weight - thresholds.EQUAL_WEIGHT), weight))
+    best = min(ndcg_by_weight, key=lambda weight: (-round(ndcg_by_weight[weight], 9),
+                                                   abs(weight - thresholds.EQUAL_WEIGHT), weight))
     return FusionCalibration(ndcg_by_weight, best)
 
 

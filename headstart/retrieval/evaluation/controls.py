@@ -24,8 +24,8 @@ MAX_FREQUENCY = 200  # a shingle of more training questions says nothing ("what 
 
 def random_passages(passages: Sequence[Passage], rankings: Sequence[Sequence[ScoredPassage]], *, seed: int,
                     relevant: Sequence[Sequence[int]] = ()) -> list[list[ScoredPassage]]:
-    """As many random passages in the place of each question's own, never one of its own, nor one of the rows `relevant` that
-    answer it; scores stay, so that thresholds do.
+    """As many random passages in the place of each question's own, never one of its own, nor one of the rows `relevant`
+    that answer it; scores stay, so that thresholds do.
 
     Where the index has too few others, a question gets those there are. The same seed gives the same.
     """
@@ -57,7 +57,9 @@ class NearDuplicate:
 
 @dataclass(frozen=True)
 class Overlap:
-    """How many test questions have a near duplicate in training; `near_duplicates` are sorted by similarity, highest first."""
+    """How many test questions have a near duplicate in training; `near_duplicates` are sorted by similarity, highest
+    first.
+    """
 
     questions: int
     near_duplicates: tuple[NearDuplicate, ...]
@@ -76,8 +78,10 @@ class Overlap:
 
     def json(self) -> dict[str, Json]:
         """The same as a JSON object."""
-        return {"questions": self.questions, "near_duplicates": len(self.near_duplicates), "share": self.share, "alike": self.threshold,
-                "twins": [{"test": pair.test, "train": pair.train, "likeness": pair.similarity} for pair in self.near_duplicates]}
+        return {"questions": self.questions, "near_duplicates": len(self.near_duplicates), "share": self.share,
+                "alike": self.threshold,
+                "twins": [{"test": pair.test, "train": pair.train, "likeness": pair.similarity}
+                          for pair in self.near_duplicates]}
 
 
 def shingles(text: str, size: int = SHINGLE) -> frozenset[int]:
@@ -88,11 +92,13 @@ def shingles(text: str, size: int = SHINGLE) -> frozenset[int]:
 
 
 
-def measure_overlap(train: Sequence[str], test: Sequence[str], *, threshold: float = MIN_JACCARD, size: int = SHINGLE) -> Overlap:
+def measure_overlap(train: Sequence[str], test: Sequence[str], *, threshold: float = MIN_JACCARD,
+                    size: int = SHINGLE) -> Overlap:
     """Near duplicates of test questions among the training questions, by the Jaccard of their shingles (Broder 1997).
 
-    Only questions that share one of their rarest shingles are compared (two with a Jaccard of `threshold` or more share one among
-    any n - ⌈threshold·n⌉ + 1 of the n that one has), and shingles of more than 200 training questions are left out unless a
+    Only questions that share one of their rarest shingles are compared (two with a Jaccard of `threshold` or more share
+    one among any n - ⌈threshold·n⌉ + 1 of the n that one has), and shingles of more than 200 training questions are
+    left out unless a
     question has no other: the time grows with the rows, not with their product.
     """
     train_shingles, rows_by_shingle = [shingles(text, size) for text in train], defaultdict(list)
@@ -107,9 +113,11 @@ def measure_overlap(train: Sequence[str], test: Sequence[str], *, threshold: flo
     return Overlap(len(test), tuple(sorted(pairs, key=lambda pair: (-pair.similarity, pair.test))), threshold)
 
 
-def nearest(question_shingles: frozenset[int], train_shingles: Sequence[frozenset[int]], rows_by_shingle: dict[int, list[int]],
-            threshold: float) -> tuple[int, float] | None:
-    """The row of the most similar training question, and their Jaccard; the first of equals; None where none shares a rare shingle."""
+def nearest(question_shingles: frozenset[int], train_shingles: Sequence[frozenset[int]],
+            rows_by_shingle: dict[int, list[int]], threshold: float) -> tuple[int, float] | None:
+    """The row of the most similar training question, and their Jaccard; the first of equals; None where none shares a
+    rare shingle.
+    """
     rare = sorted(question_shingles, key=lambda shingle: (len(rows_by_shingle.get(shingle, ())), shingle))
     rare = rare[:len(rare) - int(-(-threshold * len(rare) // 1)) + 1]  # so many that one of them must be shared
     searched = [shingle for shingle in rare if len(rows_by_shingle.get(shingle, ())) <= MAX_FREQUENCY] or rare[:1]
@@ -118,9 +126,13 @@ def nearest(question_shingles: frozenset[int], train_shingles: Sequence[frozense
     return None if best is None else (best, jaccard(question_shingles, train_shingles[best]))
 
 
-def copy_baselines(questions: Sequence[str], rankings: Sequence[Sequence[ScoredPassage]], answers: Sequence[str]) -> dict[str, list[str]]:
-    """What mere copying would answer: the best passage's first sentences (as many as the answers have), the most similar sentence."""
-    examples = [QuestionWithPassages(row, question, passages=tuple(ContextPassage(hit.passage.text, hit.passage.title) for hit in hits))
+def copy_baselines(questions: Sequence[str], rankings: Sequence[Sequence[ScoredPassage]],
+                   answers: Sequence[str]) -> dict[str, list[str]]:
+    """What mere copying would answer: the best passage's first sentences (as many as the answers have), the most
+    similar sentence.
+    """
+    examples = [QuestionWithPassages(row, question, passages=tuple(ContextPassage(hit.passage.text, hit.passage.title)
+                                                                   for hit in hits))
                 for row, (question, hits) in enumerate(zip(questions, rankings, strict=True))]
     training_examples = [QuestionWithPassages(row, "", answers=(answer,)) for row, answer in enumerate(answers)]
     rules: dict[str, Callable[[QuestionWithPassages], str]] = {

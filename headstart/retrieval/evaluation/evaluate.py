@@ -1,4 +1,6 @@
-"""All that is measured of an index on questions with known answers: what it finds, when to abstain, what is written from it."""
+"""All that is measured of an index on questions with known answers: what it finds, when to abstain, what is written
+from it.
+"""
 
 from __future__ import annotations
 
@@ -38,17 +40,21 @@ def evaluate_index(index: Index, path: str, options: EvaluateOptions, *, data: D
     generator = None if options.writer is None else answer_metrics.load_generator(options.writer, device=device)
     reranker = None if options.reranker is None else Reranker.load(options.reranker, device=device)
     if options.source is not None and options.source != "sparse" and not index.has_vectors:
-        raise UserError(f"This index cannot be searched by {options.source}: it has no vectors.", fix="Leave --search-by out.")
-    questions = read_questions(path, data, columns, need_answer=False)  # some may have no answer: that they are not answered counts
+        raise UserError(f"This index cannot be searched by {options.source}: it has no vectors.",
+                        fix="Leave --search-by out.")
+    # some may have no answer: that they are not answered counts
+    questions = read_questions(path, data, columns, need_answer=False)
     judged = search_metrics.judge_questions(index, questions, answer_score=options.answer_score)
-    reporter.info(f"{len(questions):,} questions; {judged.unanswerable_count:,} of them are answered by no passage of the index and take "
+    reporter.info(f"{len(questions):,} questions; {judged.unanswerable_count:,} of them are answered by no passage of "
+                  "the index and take "
                   "part in abstention alone")
     fusion = calibration.calibrate_fusion(index, judged) if options.calibrate else None
     if fusion is not None:
         index.dense_weight = fusion.dense_weight
     searches = measure_searches(index, judged, reranker, evaluation, seed, reporter)
     score_differences = differences(searches, judged, evaluation, seed)
-    scores: dict[str, Json] = {"retrieval": {search.name: search.json() for search in searches}, "differences": score_differences}
+    scores: dict[str, Json] = {"retrieval": {search.name: search.json() for search in searches},
+                               "differences": score_differences}
     tables = [search_metrics.table(searches, score_differences)]
     chosen_search = choose_search(searches, options.source)
     calibrated = calibration.calibrate_abstention(index, judged, chosen_search.hits, passages=options.passages)
@@ -61,20 +67,21 @@ def evaluate_index(index: Index, path: str, options: EvaluateOptions, *, data: D
         tables.append(fusion.summary())
     if generator is not None:
         hits = [question_hits[:options.passages] for question_hits in chosen_search.hits]
-        answers = answer_metrics.measure_answers(index, generator, judged.questions, hits, relevant=judged.relevant, evaluation=evaluation,
-                                                 seed=seed, reporter=reporter)
+        answers = answer_metrics.measure_answers(index, generator, judged.questions, hits, relevant=judged.relevant,
+                                                 evaluation=evaluation, seed=seed, reporter=reporter)
         scores["answers"] = {"search": chosen_search.name, **answers.json()}
         tables.append(f"passages by {chosen_search.name}\n{answers.table()}")
         overlap = answer_metrics.training_overlap(options.writer or "", judged.questions)
         if overlap is not None:
             scores["answers"]["training_overlap"] = overlap.json()
-            tables.append(f"{len(overlap.near_duplicates):,} of {overlap.questions:,} questions have a near duplicate among those that "
+            tables.append(f"{len(overlap.near_duplicates):,} of {overlap.questions:,} questions have a near duplicate "
+                          "among those that "
                           "the writer was trained on")
     return {"scores": scores, "words": "\n\n".join(tables)}
 
 
-def measure_searches(index: Index, judged: JudgedQuestions, reranker: Reranker | None, evaluation: Evaluation, seed: int,
-                     reporter: Reporter) -> list[SearchMetrics]:
+def measure_searches(index: Index, judged: JudgedQuestions, reranker: Reranker | None, evaluation: Evaluation,
+                     seed: int, reporter: Reporter) -> list[SearchMetrics]:
     """The metrics of each search that the index has, the richest first."""
     frequencies, count = search_metrics.document_frequencies(index), len(index.passages)
     names: tuple[Source, ...] = ("mixed", "sparse", "dense") if index.has_vectors else ("sparse",)
@@ -85,7 +92,8 @@ def measure_searches(index: Index, judged: JudgedQuestions, reranker: Reranker |
     measured = []
     for name, search in searches.items():
         reporter.info(f"searching by {name}")
-        measured.append(search_metrics.measure_search(name, search, judged, frequencies, count, resamples=evaluation.resamples, seed=seed))
+        measured.append(search_metrics.measure_search(name, search, judged, frequencies, count,
+                                                      resamples=evaluation.resamples, seed=seed))
     return measured
 
 
@@ -103,7 +111,8 @@ def reranked_search(index: Index, source: Source, reranker: Reranker) -> Search:
     return search
 
 
-def differences(searches: list[SearchMetrics], judged: JudgedQuestions, evaluation: Evaluation, seed: int) -> dict[str, Any]:
+def differences(searches: list[SearchMetrics], judged: JudgedQuestions, evaluation: Evaluation,
+                seed: int) -> dict[str, Any]:
     """The mixed search minus the best single one, vectors minus words, re-ranked minus not."""
     by_name = {search.name: search for search in searches}
     pairs: list[tuple[SearchMetrics, SearchMetrics]] = []
@@ -113,7 +122,8 @@ def differences(searches: list[SearchMetrics], judged: JudgedQuestions, evaluati
         pairs += [(by_name["mixed"], best), (by_name["dense"], by_name["sparse"])]
     pairs += [(search, searches[1]) for search in searches[:1] if "re-ranked" in search.name]
     return {f"{search.name} minus {baseline.name}":
-            search_metrics.difference(search, baseline, judged, resamples=evaluation.resamples, seed=seed) for search, baseline in pairs}
+            search_metrics.difference(search, baseline, judged, resamples=evaluation.resamples, seed=seed)
+            for search, baseline in pairs}
 
 
 def choose_search(searches: list[SearchMetrics], source: str | None) -> SearchMetrics:
@@ -122,5 +132,6 @@ def choose_search(searches: list[SearchMetrics], source: str | None) -> SearchMe
         return searches[0]
     match = next((search for search in searches if search.name == source), None)
     if match is None:
-        raise UserError(f"This index cannot be searched by {source}.", fix=f"It has {', '.join(search.name for search in searches)}.")
+        raise UserError(f"This index cannot be searched by {source}.",
+                        fix=f"It has {', '.join(search.name for search in searches)}.")
     return match

@@ -37,7 +37,8 @@ DEFINITIONS = {
     **ranking.DEFINITIONS,
     "recall_100": "share of the relevant passages that are among the first 100",
     "hit_5": "share of the questions with a relevant passage among the first 5",
-    "idf_recall": "share of the answer's words, weighted by ln(passages / passages with the word), that occur in the first 10 passages",
+    "idf_recall": "share of the answer's words, weighted by ln(passages / passages with the word), that occur in the "
+                  "first 10 passages",
 }
 
 
@@ -53,7 +54,8 @@ class SearchMetrics:
 
     def json(self) -> dict[str, Json]:
         """The same as scores.json holds it."""
-        return {**{name: score.json() for name, score in self.scores.items()}, "milliseconds": round(self.milliseconds, 3)}
+        return {**{name: score.json() for name, score in self.scores.items()},
+                "milliseconds": round(self.milliseconds, 3)}
 
 
 @dataclass(frozen=True)
@@ -78,9 +80,11 @@ def judge_questions(index: Index, questions: Sequence[Question], *, answer_score
     answerable = [pair for pair in pairs if pair[1]]
     if not answerable:
         raise UserError("No passage of the index answers any of these questions.", exit=Exit.DATA,
-                        fix="Index the documents that the answers are from, or name the column of their ids with --document.")
+                        fix="Index the documents that the answers are from, or name the column of their ids with "
+                            "--document.")
     id_of_group: dict[Any, int] = {}
-    group_ids = [id_of_group.setdefault(question.document if question.document is not None else question.row, len(id_of_group))
+    group_ids = [id_of_group.setdefault(question.document if question.document is not None else question.row,
+                                        len(id_of_group))
                  for question, _ in answerable]
     groups = None if len(id_of_group) == len(answerable) else np.asarray(group_ids, dtype=np.int64)
     return JudgedQuestions([question for question, _ in answerable], [rows for _, rows in answerable], groups,
@@ -96,7 +100,8 @@ def measure_search(name: str, search: Search, judged: JudgedQuestions, frequenci
     for text in texts[:TIMED]:
         search([text], 10)
     milliseconds = (time.perf_counter() - started) / len(texts[:TIMED]) * 1000
-    hits = [question_hits for start in range(0, len(texts), BLOCK) for question_hits in search(texts[start:start + BLOCK], RANKING_DEPTH)]
+    hits = [question_hits for start in range(0, len(texts), BLOCK)
+            for question_hits in search(texts[start:start + BLOCK], RANKING_DEPTH)]
     rows = [[hit.row for hit in question_hits] for question_hits in hits]
     gains: list[Mapping[Any, float]] = [dict.fromkeys(relevant, 1.0) for relevant in judged.relevant]
     measures = ranking.per_query(rows, gains)
@@ -113,7 +118,8 @@ def means(measures: Mapping[str, FloatArray]) -> intervals.Scorer:
     return lambda weights: {name: weighted_nanmean(values, weights) for name, values in measures.items()}
 
 
-def scores(measures: Mapping[str, FloatArray], judged: JudgedQuestions, *, resamples: int, seed: int) -> dict[str, Score]:
+def scores(measures: Mapping[str, FloatArray], judged: JudgedQuestions, *, resamples: int,
+           seed: int) -> dict[str, Score]:
     """Means with intervals, documents resampled whole."""
     count = len(judged.questions)
     bootstrapped = intervals.bootstrap(means(measures), count, resamples, seed, judged.groups)
@@ -123,11 +129,13 @@ def scores(measures: Mapping[str, FloatArray], judged: JudgedQuestions, *, resam
             for name, interval in bootstrapped.items()}
 
 
-def difference(first: SearchMetrics, second: SearchMetrics, judged: JudgedQuestions, *, resamples: int, seed: int) -> dict[str, Json]:
+def difference(first: SearchMetrics, second: SearchMetrics, judged: JudgedQuestions, *, resamples: int,
+               seed: int) -> dict[str, Json]:
     """first minus second on the same questions, with intervals."""
-    intervals_by_name = intervals.paired_bootstrap(means(first.measures), means(second.measures), len(judged.questions), resamples, seed,
-                                                   judged.groups)
-    return {name: {"value": interval.value, "low": interval.low, "high": interval.high} for name, interval in intervals_by_name.items()}
+    intervals_by_name = intervals.paired_bootstrap(means(first.measures), means(second.measures), len(judged.questions),
+                                                   resamples, seed, judged.groups)
+    return {name: {"value": interval.value, "low": interval.low, "high": interval.high}
+            for name, interval in intervals_by_name.items()}
 
 
 def document_frequencies(index: Index) -> Counter[str]:
@@ -138,15 +146,18 @@ def document_frequencies(index: Index) -> Counter[str]:
     return frequencies
 
 
-def idf_recall(question: Question, hits: Sequence[ScoredPassage], frequencies: Mapping[str, int], passages: int) -> float:
-    """Share of the first answer's different words, each weighed by how rare it is, that the passages hold; NaN without an answer.
+def idf_recall(question: Question, hits: Sequence[ScoredPassage], frequencies: Mapping[str, int],
+               passages: int) -> float:
+    """Share of the first answer's different words, each weighed by how rare it is, that the passages hold; NaN without
+    an answer.
 
     The measure of the demo of long-form answers of 2020 (ELI5, IDF-recall).
     """
     if not question.answers:
         return math.nan
     passage_words = {word for hit in hits for word in tokenize(hit.passage.text)}
-    weights = {word: math.log((1 + passages) / (1 + frequencies.get(word, 0))) for word in set(tokenize(question.answers[0]))}
+    weights = {word: math.log((1 + passages) / (1 + frequencies.get(word, 0)))
+               for word in set(tokenize(question.answers[0]))}
     total = sum(weights.values())
     return sum(weight for word, weight in weights.items() if word in passage_words) / total if total else math.nan
 

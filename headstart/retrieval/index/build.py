@@ -1,7 +1,8 @@
 """From documents to an index: read, cut, fold, count words, make vectors, put in place.
 
-A build that was cut off anywhere goes on when the command is given again: documents are read anew (seconds), the vectors that
-are ready stay. What an index holds already is taken from it. Readers see the old index until the new one is whole.
+A build that was cut off anywhere goes on when the command is given again: documents are read anew (seconds), the
+vectors that are ready stay. What an index holds already is taken from it. Readers see the old index until the new one
+is whole.
 """
 
 from __future__ import annotations
@@ -64,28 +65,32 @@ class BuildJob:
         return None if self.previous is None else self.target / str(self.previous["version"])
 
 
-def build(source: str, to: Path, *, settings: Settings | None = None, model: str | None = DEFAULT_MODEL, reporter: Reporter | None = None,
-          device: str = "auto", data: Data | None = None, columns: Mapping[str, str] | None = None, overwrite: bool = False,
-          batch_tokens: int = 4096, allow_pickle: bool = False) -> Index:
+def build(source: str, to: Path, *, settings: Settings | None = None, model: str | None = DEFAULT_MODEL,
+          reporter: Reporter | None = None,
+          device: str = "auto", data: Data | None = None, columns: Mapping[str, str] | None = None,
+          overwrite: bool = False, batch_tokens: int = 4096, allow_pickle: bool = False) -> Index:
     """Build an index, bring one up to date, or (where `source` is an index) make its vectors with another model.
 
-    `model` is any reference, None for an index of words alone. Raises UserError: 66 and 65 for the source, 69 for the model,
-    73 when the folder is in use, is no index, or holds that of another source (unless `overwrite`).
+    `model` is any reference, None for an index of words alone. Raises UserError: 66 and 65 for the source, 69 for the
+    model, 73 when the folder is in use, is no index, or holds that of another source (unless `overwrite`).
     """
     settings, reporter, to = settings or Settings(), reporter or Reporter(), Path(to)
     if settings.overlap > settings.passage_words // 2:
-        raise UserError(f"index.overlap is at most half of index.passage_words ({settings.passage_words}), but it is {settings.overlap}.",
+        raise UserError(f"index.overlap is at most half of index.passage_words ({settings.passage_words}), but it is "
+                        f"{settings.overlap}.",
                         fix=f"For example --set index.overlap={settings.passage_words // 5}.", exit=Exit.SETTINGS)
     is_rebuild = folder.is_index(Path(source))
     if not is_rebuild and not Path(source).exists():
         raise UserError(f"There is no file or folder {source}.", fix="Check the path.", exit=Exit.NO_INPUT)
     fingerprint = vectors.fingerprint(model, allow_pickle=allow_pickle) if model is not None else None
     with folder.locked(to), disk_errors(to):
-        job = BuildJob(source, to, settings, fingerprint, reporter, device, batch_tokens, allow_pickle, read_previous(to, reporter))
+        job = BuildJob(source, to, settings, fingerprint, reporter, device, batch_tokens, allow_pickle,
+                       read_previous(to, reporter))
         shutil.rmtree(job.staging, ignore_errors=True)
         job.staging.mkdir()
         try:
-            manifest = copy_passages(job) if is_rebuild else build_passages(job, data or Data(), columns or {}, overwrite)
+            manifest = copy_passages(job) if is_rebuild else build_passages(job, data or Data(), columns or {},
+                                                                            overwrite)
         except UserError:
             shutil.rmtree(job.staging)
             raise
@@ -94,7 +99,8 @@ def build(source: str, to: Path, *, settings: Settings | None = None, model: str
         changed = folder.publish(to, manifest | {"model": fingerprint})
     index = Index.open(to, device=device, check=False)
     summary = index.summary()
-    reporter.info(f"{to}: {summary['documents']:,} documents, {summary['passages']:,} passages, {summary['bytes'] / 1e6:,.1f} MB"
+    reporter.info(f"{to}: {summary['documents']:,} documents, {summary['passages']:,} passages, "
+                  f"{summary['bytes'] / 1e6:,.1f} MB"
               + ("" if changed else "; nothing has changed"))
     return index
 
@@ -117,7 +123,8 @@ def build_passages(job: BuildJob, data: Data, columns: Mapping[str, str], overwr
     source = str(Path(job.source).resolve())
     if job.previous is not None and job.previous["source"] != source and not overwrite:
         raise UserError(f"{job.target} is the index of {job.previous['source']}, not of {source}.",
-                        fix="Choose another folder with --to; --overwrite makes it the index of the new source.", exit=Exit.EXISTS)
+                        fix="Choose another folder with --to; --overwrite makes it the index of the new source.",
+                        exit=Exit.EXISTS)
     start = time.monotonic()
     counts = [0, 0]
 
@@ -133,12 +140,14 @@ def build_passages(job: BuildJob, data: Data, columns: Mapping[str, str], overwr
                         exit=job.report.missing_package or Exit.DATA)
     representative = storage.find_representatives(job.staging, job.settings)
     storage.write_passages(job.staging, representative)
-    previous = job.previous_folder if job.previous is not None and job.previous["settings"]["titles"] == job.settings.titles else None
+    previous = job.previous_folder if job.previous is not None and job.previous["settings"][
+        "titles"] == job.settings.titles else None
     storage.write_tokens(job.staging, job.settings, previous)
     folded_count = counts[1] - len(JsonlReader(job.staging / storage.PASSAGES))
     folded_message = f"; {folded_count:,} near duplicates are merged into others" if folded_count else ""
     seconds = time.monotonic() - start
-    job.reporter.info(f"{counts[1]:,} passages of about {job.settings.passage_words} words{folded_message}; {seconds:.1f} s")
+    job.reporter.info(f"{counts[1]:,} passages of about {job.settings.passage_words} words{folded_message}; "
+                      f"{seconds:.1f} s")
     if job.previous is not None:
         job.reporter.info(document_changes(job))
     return {"headstart": __version__, "source": source, "settings": vars(job.settings), "columns": dict(columns),
@@ -153,7 +162,8 @@ def document_changes(job: BuildJob) -> str:
     unchanged = changed = 0
     for document in new:
         old_hash = old_hashes.get(hash_text(document["id"]))
-        unchanged, changed = unchanged + (old_hash == document["hash"]), changed + (old_hash not in (None, document["hash"]))
+        unchanged, changed = unchanged + (old_hash
+                                          == document["hash"]), changed + (old_hash not in (None, document["hash"]))
     message = (f"documents: {unchanged:,} unchanged, {changed:,} changed, {len(new) - unchanged - changed:,} new, "
                f"{len(old) - unchanged - changed:,} gone")
     old.close()
@@ -185,7 +195,8 @@ def build_vectors(job: BuildJob, settings: Mapping[str, Any]) -> None:
     """Write the vectors of all passages; those that the previous version or the journal has are taken from there."""
     assert job.model is not None
     hashes = np.load(job.staging / storage.TEXT_HASHES)
-    previous = job.previous_folder if job.previous is not None and (job.previous["model"] or {}).get("sha256") == job.model["sha256"] and \
+    previous = job.previous_folder if job.previous is not None and (job.previous["model"]
+                                                                    or {}).get("sha256") == job.model["sha256"] and \
         job.previous["settings"]["vector_dtype"] == settings["vector_dtype"] else None
     previous_hashes = np.load(previous / storage.TEXT_HASHES) if previous is not None else np.zeros(0, dtype=np.int64)
     previous_rows = storage.HashLookup(previous_hashes).rows(hashes)
@@ -211,11 +222,14 @@ def build_vectors(job: BuildJob, settings: Mapping[str, Any]) -> None:
         start[0] = time.monotonic()
         return model
 
-    encoded_count = vectors.encode_passages(load_model, hashes, rows_to_encode, text, journal, batch_tokens=job.batch_tokens,
-                                            on_progress=report_progress)
-    vectors.assemble_vectors(job.staging, hashes, job.model["width"], settings["vector_dtype"], journal, previous, previous_rows)
+    encoded_count = vectors.encode_passages(load_model, hashes, rows_to_encode, text, journal,
+                                            batch_tokens=job.batch_tokens, on_progress=report_progress)
+    vectors.assemble_vectors(job.staging, hashes, job.model["width"], settings["vector_dtype"], journal, previous,
+                             previous_rows)
     seconds = time.monotonic() - start[0]
     kept_count = int((previous_rows >= 0).sum())
-    job.reporter.info(f"vectors by {job.model['reference']}: {encoded_count:,} made" + (f", {kept_count:,} kept" if kept_count else "")
-                      + (f"; {seconds:.1f} s, about {token_count[0] / max(seconds, 1e-9):,.0f} tokens/s" if encoded_count else ""))
+    job.reporter.info(f"vectors by {job.model['reference']}: {encoded_count:,} made"
+                      + (f", {kept_count:,} kept" if kept_count else "")
+                      + (f"; {seconds:.1f} s, about {token_count[0] / max(seconds, 1e-9):,.0f} tokens/s"
+                         if encoded_count else ""))
     passages.close()

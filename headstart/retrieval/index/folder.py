@@ -1,7 +1,7 @@
 """An index's folder: one process builds at a time, readers see the old or the new index whole.
 
     INDEX/
-      index.json          names the version, its settings, its model, size and SHA-256 of every part: renamed into place last
+      index.json          the version, its settings and model, size and SHA-256 of every part: renamed last
       0f3a…/              the version: passages, documents, words, vectors
       building/ journal/  the next version while it is made, and vectors that are ready for it
 """
@@ -33,19 +33,25 @@ def is_index(path: Path) -> bool:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Lock an index's folder while it is built; raises UserError (73) when another process holds it or when it is something else."""
-    if path.is_dir() and (foreign_names := sorted(file.name for file in path.iterdir() if not is_index_file(file.name))):
+    """Lock an index's folder while it is built; raises UserError (73) when another process holds it or when it is
+    something else.
+    """
+    if path.is_dir() and (foreign_names := sorted(file.name for file in path.iterdir()
+                                                  if not is_index_file(file.name))):
         raise UserError(f"{path} holds files that are not an index's ({foreign_names[0]}).",
                         fix="Choose another folder with --to.", exit=Exit.EXISTS)
     if path.exists() and not path.is_dir():
-        raise UserError(f"{path} is a file; an index is a folder.", fix="Choose another place with --to.", exit=Exit.EXISTS)
-    with locked_folder(path, in_use="is being built already", fix="Wait for it, or choose another folder with --to.", name=LOCK):
+        raise UserError(f"{path} is a file; an index is a folder.", fix="Choose another place with --to.",
+                        exit=Exit.EXISTS)
+    with locked_folder(path, in_use="is being built already", fix="Wait for it, or choose another folder with --to.",
+                       name=LOCK):
         yield
 
 
 def is_index_file(name: str) -> bool:
     """Whether a file of this name in an index's folder belongs to the index."""
-    is_known = name in (MANIFEST, BUILDING, JOURNAL, LOCK, CALIBRATION) or name.startswith((f".{MANIFEST}", f".{CALIBRATION}"))
+    is_known = name in (MANIFEST, BUILDING, JOURNAL, LOCK,
+                        CALIBRATION) or name.startswith((f".{MANIFEST}", f".{CALIBRATION}"))
     return is_known or VERSION.fullmatch(name) is not None
 
 
@@ -57,7 +63,8 @@ def read_manifest(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise missing_index(path) from None
     except NotADirectoryError:
-        raise UserError(f"{path} is a file; an index is a folder.", fix="Name its folder.", exit=Exit.NO_INPUT) from None
+        raise UserError(f"{path} is a file; an index is a folder.", fix="Name its folder.",
+                        exit=Exit.NO_INPUT) from None
     except (OSError, ValueError):
         pass
     if isinstance(manifest, dict) and manifest.get("format", FORMAT) != FORMAT:
@@ -75,20 +82,22 @@ def missing_index(path: Path) -> UserError:
         return UserError(f"There is no index {path}.",
                          fix="Check the path, or build one: headstart index SOURCE --to INDEX", exit=Exit.NO_INPUT)
     if (path / BUILDING).exists() or (path / JOURNAL).exists():
-        return UserError(f"The index {path} is incomplete.", fix="Run the command that builds it again: it resumes where it stopped.",
-                         exit=Exit.NO_INPUT)
+        return UserError(f"The index {path} is incomplete.",
+                         fix="Run the command that builds it again: it resumes where it stopped.", exit=Exit.NO_INPUT)
     return UserError(f"{path} holds no index.", fix="Build one: headstart index SOURCE --to INDEX", exit=Exit.NO_INPUT)
 
 
 def damaged_index(path: Path, reason: str) -> UserError:
     """The error for an index that cannot be trusted (65)."""
-    return UserError(f"The index {path} is damaged: {reason}.", fix="Build it again: headstart index SOURCE --to INDEX", exit=Exit.DATA)
+    return UserError(f"The index {path} is damaged: {reason}.", fix="Build it again: headstart index SOURCE --to INDEX",
+                     exit=Exit.DATA)
 
 
 def manifest_hash(manifest: Mapping[str, Any]) -> str:
     """The hash of everything that index.json says."""
     content = {name: value for name, value in manifest.items() if name != "sha256"}
-    return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode("utf-8",
+                                                                                         "surrogatepass")).hexdigest()
 
 
 def hash_files(folder: Path) -> dict[str, dict[str, Any]]:
@@ -112,10 +121,13 @@ def check_parts(path: Path, manifest: Mapping[str, Any], *, hashes: bool) -> Non
 
 
 def publish(path: Path, facts: Mapping[str, Any]) -> bool:
-    """Make what was built the index that readers see; whether anything changed. The previous version is removed after that."""
+    """Make what was built the index that readers see; whether anything changed. The previous version is removed after
+    that.
+    """
     manifest = {"format": FORMAT, **facts, "parts": hash_files(path / BUILDING)}
     version = manifest_hash(manifest)[:16]
-    previous = json.loads((path / MANIFEST).read_text(encoding="utf-8")).get("version") if is_intact_index(path) else None
+    previous = json.loads((path
+                           / MANIFEST).read_text(encoding="utf-8")).get("version") if is_intact_index(path) else None
     if previous == version:
         shutil.rmtree(path / BUILDING)
     else:
@@ -123,7 +135,8 @@ def publish(path: Path, facts: Mapping[str, Any]) -> bool:
         settle(path / BUILDING)
         replace(path / BUILDING, path / version)
         manifest["version"] = version
-        write_text(path / MANIFEST, json.dumps(manifest | {"sha256": manifest_hash(manifest)}, ensure_ascii=False, indent=2) + "\n")
+        write_text(path / MANIFEST, json.dumps(manifest | {"sha256": manifest_hash(manifest)}, ensure_ascii=False,
+                                               indent=2) + "\n")
     shutil.rmtree(path / JOURNAL, ignore_errors=True)
     for entry in path.iterdir():
         if VERSION.fullmatch(entry.name) and entry.name != version:

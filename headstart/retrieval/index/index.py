@@ -63,14 +63,17 @@ class Index:
         version_folder = path / manifest["version"]
         self.path, self.manifest, self.device = path, manifest, device
         self.passages: Sequence[Passage] = StoredPassages(JsonlReader(version_folder / storage.PASSAGES))
-        self.documents, self.folded = JsonlReader(version_folder / storage.DOCUMENTS), JsonlReader(version_folder / storage.FOLDED)
+        self.documents, self.folded = JsonlReader(version_folder
+                                                  / storage.DOCUMENTS), JsonlReader(version_folder / storage.FOLDED)
         self.id_table = np.load(version_folder / storage.ID_TABLE, allow_pickle=False)
-        self.sparse = SparseIndex.load(version_folder / storage.POSTINGS, on_disk=(version_folder / storage.TOKENS).stat().st_size > 0)
+        self.sparse = SparseIndex.load(version_folder / storage.POSTINGS,
+                                       on_disk=(version_folder / storage.TOKENS).stat().st_size > 0)
         scales = version_folder / vectors.SCALES if manifest["settings"]["vector_dtype"] == "int8" else None
         self.dense = None if manifest["model"] is None else DenseIndex.open(version_folder / vectors.VECTORS, scales)
         self.model_override = model
         self.loaded_model: Model | None = None
-        self.cached_vectors: tuple[tuple[str, ...], NDArray[Any]] | None = None  # the last questions, with their vectors
+        # the last questions, with their vectors
+        self.cached_vectors: tuple[tuple[str, ...], NDArray[Any]] | None = None
         self.dense_weight: float | None = None  # of dense search in a mixed one; the calibrated weight until it is set
 
     @classmethod
@@ -107,15 +110,21 @@ class Index:
     def summary(self) -> dict[str, Any]:
         """What it is: name, documents, passages, model, width, settings …"""
         model = self.manifest["model"] or {}
-        return {"name": self.path.resolve().name, "source": self.manifest["source"], "documents": self.manifest["documents"],
+        return {"name": self.path.resolve().name, "source": self.manifest["source"],
+                "documents": self.manifest["documents"],
                 "passages": len(self.passages), "folded": len(self.folded), "left_out": self.manifest["left_out"],
-                "model": model.get("reference"), "width": model.get("width"), "settings": dict(self.manifest["settings"]),
-                "version": self.manifest["version"], "bytes": sum(part["bytes"] for part in self.manifest["parts"].values())}
+                "model": model.get("reference"), "width": model.get("width"),
+                "settings": dict(self.manifest["settings"]),
+                "version": self.manifest["version"],
+                "bytes": sum(part["bytes"] for part in self.manifest["parts"].values())}
 
     def document_rows(self, document_id: str) -> list[int]:
-        """The rows of a document's passages, and of those that its near duplicates were folded into; none for an unknown document."""
+        """The rows of a document's passages, and of those that its near duplicates were folded into; none for an
+        unknown document.
+        """
         id_hash = hash_text(document_id)
-        first, last = np.searchsorted(self.id_table[0], id_hash, side="left"), np.searchsorted(self.id_table[0], id_hash, side="right")
+        first, last = np.searchsorted(self.id_table[0], id_hash,
+                                      side="left"), np.searchsorted(self.id_table[0], id_hash, side="right")
         for position in self.id_table[1, first:last].tolist():
             document = self.documents[position]
             if document["id"] == document_id:
@@ -133,12 +142,14 @@ class Index:
     def search(self, questions: Sequence[str], *, source: Source = "mixed", k: int = 10) -> list[list[ScoredPassage]]:
         """The k best passages for each question, best first.
 
-        sparse: by words (BM25); dense: by meaning (cosine); mixed: the best 100 of both by the sum of their reciprocal ranks,
-        weighed by the share of meaning that was calibrated, else alike (words alone where the index has no vectors).
+        sparse: by words (BM25); dense: by meaning (cosine); mixed: the best 100 of both by the sum of their reciprocal
+        ranks, weighed by the share of meaning that was calibrated, else alike (words alone where the index has no
+        vectors).
         Raises UserError: 2, and 65 for a question without a word.
         """
         if source not in get_args(Source):
-            raise UserError(f"An index is searched by {', '.join(get_args(Source))}, not by {source!r}.", fix="Choose one of them.")
+            raise UserError(f"An index is searched by {', '.join(get_args(Source))}, not by {source!r}.",
+                            fix="Choose one of them.")
         if k < 1:
             raise UserError(f"At least one passage must be asked for, but k is {k}.", fix="Give a k of 1 or more.")
         for position, question in enumerate(questions):
@@ -218,7 +229,8 @@ class Index:
         """Refuse a model that did not make the vectors."""
         recorded = self.manifest["model"]
         if recorded is None:
-            raise UserError(f"{self.path} was built without a model, but {reference} is given.", fix="Leave the model out.", exit=Exit.DATA)
+            raise UserError(f"{self.path} was built without a model, but {reference} is given.",
+                            fix="Leave the model out.", exit=Exit.DATA)
         if vectors.fingerprint(reference, allow_pickle=True)["sha256"] != recorded["sha256"]:
             raise UserError(f"The vectors of {self.path} were made with {recorded['reference']}, "
                             f"whose weights are not those of {reference}.",
@@ -234,7 +246,9 @@ def scored_rows(hits: Hits) -> list[list[tuple[int, float]]]:
 
 
 def previous_settings(source: Path, to: Path) -> tuple[dict[str, Any], str | None]:
-    """The settings and the model ("none" for words alone) of the index that is built again; nothing of a damaged one or where none is."""
+    """The settings and the model ("none" for words alone) of the index that is built again; nothing of a damaged one or
+    where none is.
+    """
     path = to if folder.is_index(to) else source if folder.is_index(source) else None
     if path is None:
         return {}, None
@@ -248,10 +262,13 @@ def previous_settings(source: Path, to: Path) -> tuple[dict[str, Any], str | Non
 def read_settings(path: Path) -> tuple[dict[str, Any], str | None]:
     """The settings ("index.words" …) and the model of an index, for one that is built again."""
     manifest = folder.read_manifest(path)
-    return {f"index.{name}": value for name, value in manifest["settings"].items()}, (manifest["model"] or {}).get("reference")
+    return {f"index.{name}": value for name, value in manifest["settings"].items()}, (manifest["model"]
+                                                                                      or {}).get("reference")
 
 
 def fuse_rankings(rankings: Sequence[Sequence[int]], dense_weight: float | None) -> list[tuple[int, float]]:
-    """One ranking from the sparse and, where there is one, the dense; the latter's weight is a share, and equal shares weigh 1 each."""
+    """One ranking from the sparse and, where there is one, the dense; the latter's weight is a share, and equal shares
+    weigh 1 each.
+    """
     weights = None if len(rankings) == 1 or dense_weight is None else [2 * (1 - dense_weight), 2 * dense_weight]
     return reciprocal_rank_fusion(rankings, weights=weights)

@@ -28,7 +28,8 @@ class JsonlWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 traceback: TracebackType | None) -> None:
         self.file.flush()
         os.fsync(self.file.fileno())
         self.file.close()
@@ -40,7 +41,8 @@ class JsonlWriter:
 
     def write(self, record: Mapping[str, Any]) -> None:
         """One more record."""
-        self.write_line(json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass") + b"\n")
+        self.write_line(json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+                        + b"\n")
 
     def write_line(self, line: bytes) -> None:
         """One more line as it is."""

@@ -1,4 +1,5 @@
-"""The parts of an index but its vectors: passages, documents, token ids, postings; what a previous version has is reused.
+"""The parts of an index but its vectors: passages, documents, token ids, postings; what a previous version has is
+reused.
 
 N passages. Texts are identified by 64-bit hashes.
 """
@@ -26,14 +27,16 @@ from headstart.search.sparse import tokenize
 from headstart.settings import Index as Settings
 from headstart.text.normalise import hash_text
 
-PASSAGES, DOCUMENTS, FOLDED, TEXT_HASHES, ID_TABLE = "passages.jsonl", "documents.jsonl", "folded.jsonl", "texts.npy", "places.npy"
+PASSAGES, DOCUMENTS, FOLDED, TEXT_HASHES, ID_TABLE = ("passages.jsonl", "documents.jsonl", "folded.jsonl", "texts.npy",
+                                                      "places.npy")
 POSTINGS, TOKENS, TOKEN_OFFSETS = "words", "tokens.bin", "tokens.npy"
 # While it is built: all passages, before near duplicates are folded, and their signatures.
 RAW_PASSAGES, RAW_DOCUMENTS, SIGNATURES = "raw.jsonl", "raw_documents.jsonl", "signatures.bin"
 TEMPORARY = (RAW_PASSAGES, "raw.npy", RAW_DOCUMENTS, "raw_documents.npy", SIGNATURES)
 
 
-def chunk_documents(folder: Path, documents: Iterable[Document], settings: Settings, on_progress: Callable[[int, int], None]) -> None:
+def chunk_documents(folder: Path, documents: Iterable[Document], settings: Settings,
+                    on_progress: Callable[[int, int], None]) -> None:
     """Cut documents into passages, and write them all with the signatures by which near duplicates are found."""
     with JsonlWriter(folder / RAW_PASSAGES) as passages, JsonlWriter(folder / RAW_DOCUMENTS) as entries, \
             (folder / SIGNATURES).open("wb") as signatures:
@@ -43,8 +46,8 @@ def chunk_documents(folder: Path, documents: Iterable[Document], settings: Setti
                 passages.write(asdict(passage))
                 if settings.near_duplicates is not None:
                     signatures.write(signature(searchable_text(passage, titles=settings.titles)).tobytes())
-            entries.write({"id": document.id, "title": document.title, "hash": content_hash(document), "begin": begin, "end": len(passages),
-                           "metadata": document.metadata})
+            entries.write({"id": document.id, "title": document.title, "hash": content_hash(document), "begin": begin,
+                           "end": len(passages), "metadata": document.metadata})
             on_progress(len(entries), len(passages))
 
 
@@ -87,7 +90,8 @@ def write_passages(folder: Path, representative: NDArray[np.int64]) -> None:
             id_hashes.append(hash_text(document["id"]))
     hashes = np.frombuffer(id_hashes, dtype=np.int64)
     order = np.argsort(hashes, kind="stable")
-    np.save(folder / ID_TABLE, np.stack([hashes[order], order]))  # hashes of ids, ascending, and the position of each document
+    # hashes of ids, ascending, and the position of each document
+    np.save(folder / ID_TABLE, np.stack([hashes[order], order]))
     raw.close()
     for name in TEMPORARY:
         (folder / name).unlink()
@@ -98,7 +102,8 @@ def to_ranges(rows: NDArray[np.int64]) -> list[list[int]]:
     if not len(rows):
         return []
     gaps = np.flatnonzero(np.diff(rows) > 1)
-    ranges: list[list[int]] = np.stack([rows[np.concatenate([[0], gaps + 1])], rows[np.append(gaps, len(rows) - 1)] + 1], axis=1).tolist()
+    ranges: list[list[int]] = np.stack([rows[np.concatenate([[0], gaps + 1])],
+                                        rows[np.append(gaps, len(rows) - 1)] + 1], axis=1).tolist()
     return ranges
 
 
@@ -119,9 +124,12 @@ class HashLookup:
 
 
 def write_tokens(folder: Path, settings: Settings, previous: Path | None) -> None:
-    """Write the token ids of every passage and their postings; those of a text that `previous` has are taken from there."""
+    """Write the token ids of every passage and their postings; those of a text that `previous` has are taken from
+    there.
+    """
     previous_tokens = StoredTokens(previous) if previous is not None else None
-    previous_rows = HashLookup(np.load(previous / TEXT_HASHES)) if previous is not None else HashLookup(np.zeros(0, dtype=np.int64))
+    previous_rows = HashLookup(np.load(previous / TEXT_HASHES)) if previous is not None else HashLookup(
+        np.zeros(0, dtype=np.int64))
     new_ids = np.full(len(previous_tokens.vocabulary) if previous_tokens is not None else 0, -1, dtype=np.int32)
     vocabulary = {"": 0}  # the library wants a word of no text
     hashes, offsets = array.array("q"), array.array("q", [0])
@@ -129,19 +137,22 @@ def write_tokens(folder: Path, settings: Settings, previous: Path | None) -> Non
         for passage in JsonlReader(folder / PASSAGES):
             text = searchable_text(Passage(**passage), titles=settings.titles)
             hashes.append(hash_text(text))
-            row = int(previous_rows.rows(np.asarray(hashes[-1:], dtype=np.int64))[0]) if previous_tokens is not None else -1
+            row = int(previous_rows.rows(np.asarray(hashes[-1:],
+                                                    dtype=np.int64))[0]) if previous_tokens is not None else -1
             if previous_tokens is not None and row >= 0:
                 previous_ids = previous_tokens.row_ids(row)
                 for token_id in previous_ids[new_ids[previous_ids] < 0].tolist():
                     new_ids[token_id] = vocabulary.setdefault(previous_tokens.vocabulary[token_id], len(vocabulary))
                 token_ids = new_ids[previous_ids]
             else:
-                token_ids = np.asarray([vocabulary.setdefault(word, len(vocabulary)) for word in tokenize(text)], dtype=np.int32)
+                token_ids = np.asarray([vocabulary.setdefault(word, len(vocabulary)) for word in tokenize(text)],
+                                       dtype=np.int32)
             file.write(token_ids.tobytes())
             offsets.append(offsets[-1] + len(token_ids))
     np.save(folder / TEXT_HASHES, np.frombuffer(hashes, dtype=np.int64))
     np.save(folder / TOKEN_OFFSETS, np.frombuffer(offsets, dtype=np.int64))
-    write_postings(folder / POSTINGS, map_token_ids(folder / TOKENS), np.frombuffer(offsets, dtype=np.int64), vocabulary)
+    write_postings(folder / POSTINGS, map_token_ids(folder / TOKENS), np.frombuffer(offsets, dtype=np.int64),
+                   vocabulary)
 
 
 def map_token_ids(path: Path) -> NDArray[np.int32]:

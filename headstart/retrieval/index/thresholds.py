@@ -1,4 +1,5 @@
-"""What was calibrated on questions with known answers: the similarity below which an index abstains, and the weight of dense search
+"""What was calibrated on questions with known answers: the similarity below which an index abstains, and the weight of
+dense search
 in a mixed one. It belongs to the version of the index, its passages and vectors, that it was measured with."""
 
 from __future__ import annotations
@@ -16,12 +17,16 @@ EQUAL_WEIGHT = 0.5  # dense and sparse search weigh the same
 
 
 def read_threshold(path: Path, version: str) -> float | None:
-    """The calibrated threshold; None where there is none, or it is of another version of the index. Raises UserError (65): damaged."""
+    """The calibrated threshold; None where there is none, or it is of another version of the index. Raises UserError
+    (65): damaged.
+    """
     return read_calibrated(path, version, "threshold")
 
 
 def read_dense_weight(path: Path, version: str) -> float:
-    """The calibrated weight of dense search in a mixed one, 0 to 1; a half where there is none. Raises UserError (65): damaged."""
+    """The calibrated weight of dense search in a mixed one, 0 to 1; a half where there is none. Raises UserError (65):
+    damaged.
+    """
     weight = read_calibrated(path, version, "share")
     return EQUAL_WEIGHT if weight is None else min(1.0, max(0.0, weight))
 
@@ -33,10 +38,12 @@ def read_calibrated(path: Path, version: str, name: str) -> float | None:
         return None
     try:
         calibration = json.loads(file.read_text(encoding="utf-8"))
-        return float(calibration[name]) if calibration["version"] == version and calibration.get(name) is not None else None
+        return float(calibration[name]) if calibration["version"] == version and calibration.get(
+            name) is not None else None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{file} is damaged ({error}).", exit=Exit.DATA,
-                        fix="Remove it, or calibrate again: headstart evaluate INDEX questions.jsonl --calibrate") from None
+                        fix="Remove it, or calibrate again: headstart evaluate INDEX "
+                            "questions.jsonl --calibrate") from None
 
 
 def write_calibration(path: Path, version: str, values: Mapping[str, Json]) -> None:

@@ -1,7 +1,8 @@
 """The vectors of an index: made once, journaled as they come, assembled at the end.
 
-N passages, W width. What is ready is kept in the journal, a file of hashes and vectors for every CHUNK of texts; a build that
-was cut off finds it there and goes on with the next chunk, so that its vectors are bit for bit those of one that was not.
+N passages, W width. What is ready is kept in the journal, a file of hashes and vectors for every CHUNK of texts; a
+build that was cut off finds it there and goes on with the next chunk, so that its vectors are bit for bit those of one
+that was not.
 """
 
 from __future__ import annotations
@@ -28,12 +29,15 @@ if TYPE_CHECKING:
 
 VECTORS, SCALES = "vectors.npy", "scales.npy"
 BLOCK = 65_536  # rows that are copied at a time
-TOKENIZER_FILES = ("config.json", "tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "spiece.model", "sentencepiece.bpe.model",
+TOKENIZER_FILES = ("config.json", "tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "spiece.model",
+                   "sentencepiece.bpe.model",
             "tokenizer_config.json")
 
 
 def fingerprint(reference: str, *, allow_pickle: bool = False) -> dict[str, Any]:
-    """A model as an index names it: reference (a folder by its whole path), hash of weights, config and tokenizer, width."""
+    """A model as an index names it: reference (a folder by its whole path), hash of weights, config and tokenizer,
+    width.
+    """
     info = model_info(model_folder(reference), allow_pickle=allow_pickle)
     digest = hashlib.sha256()
     for file in [*info.files, *(info.folder / name for name in TOKENIZER_FILES)]:
@@ -92,7 +96,8 @@ def encode_passages(load_model: Callable[[], Model], hashes: NDArray[np.int64], 
             journal.write(hashes[rows], vectors.astype(np.float16))
             encoded += len(rows)
             token_counts = [len(model.tokenizer.tokenize(sampled_text).ids) for sampled_text in texts[::16]]
-            on_progress(min(len(rows_to_encode), start + PREDICTION_CHUNK), len(texts) * sum(token_counts) // len(token_counts))
+            on_progress(min(len(rows_to_encode), start + PREDICTION_CHUNK),
+                        len(texts) * sum(token_counts) // len(token_counts))
         else:
             on_progress(min(len(rows_to_encode), start + PREDICTION_CHUNK), 0)
     return encoded

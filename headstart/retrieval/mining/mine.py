@@ -1,4 +1,5 @@
-"""Rows to train on, mined from questions and an index: hard negatives for a retriever, passages for a generator, pairs for a re-ranker.
+"""Rows to train on, mined from questions and an index: hard negatives for a retriever, passages for a generator, pairs
+for a re-ranker.
 
 Tasks never open an index: what is mined here is a file like any other, kept in the run.
 """
@@ -51,7 +52,8 @@ class MiningReport:
         return text
 
 
-def mine_file(index: Index, questions: Sequence[Question], task: str, to: Path, settings: Mining, reporter: Reporter) -> MiningReport:
+def mine_file(index: Index, questions: Sequence[Question], task: str, to: Path, settings: Mining,
+              reporter: Reporter) -> MiningReport:
     """Mine a file of rows for a task; it appears whole. Raises UserError (2, 65).
 
     Every search is exact and every choice a rule, so the same index and questions give the same bytes.
@@ -65,12 +67,14 @@ def mine_file(index: Index, questions: Sequence[Question], task: str, to: Path, 
     lines: list[str] = []
     for start in range(0, len(questions), BLOCK):
         batch = questions[start:start + BLOCK]
-        lines += [json.dumps(row, ensure_ascii=False) for row in mine_rows(index, batch, task, answering_rows, settings, report)]
+        lines += [json.dumps(row, ensure_ascii=False)
+                  for row in mine_rows(index, batch, task, answering_rows, settings, report)]
         reporter.progress(min(len(questions), start + BLOCK), len(questions), "questions mined")
     report.rows = len(lines)
     if not lines:
         raise UserError("No passage of the index answers any of these questions.", exit=Exit.DATA,
-                        fix="Index the documents that the answers are from, or name the column of their ids with --document.")
+                        fix="Index the documents that the answers are from, or name the column of their ids with "
+                            "--document.")
     to.parent.mkdir(parents=True, exist_ok=True)
     write_text(to, "\n".join(lines) + "\n")
     reporter.info(report.summary())
@@ -86,8 +90,8 @@ def relevant_by_question(questions: Sequence[Question], relevance: Relevance, se
     return rows_by_text
 
 
-def mine_rows(index: Index, questions: Sequence[Question], task: str, answering_rows: Mapping[str, set[int]], settings: Mining,
-              report: MiningReport) -> Iterator[dict[str, Json]]:
+def mine_rows(index: Index, questions: Sequence[Question], task: str, answering_rows: Mapping[str, set[int]],
+              settings: Mining, report: MiningReport) -> Iterator[dict[str, Json]]:
     """The rows of some questions."""
     texts = [question.text for question in questions]
     if task == "long-answer":
@@ -112,8 +116,8 @@ def mine_rows(index: Index, questions: Sequence[Question], task: str, answering_
             yield retriever_row(index, question, positive_rows, negative_rows[:settings.negatives])
 
 
-def positives(question: Question, relevant: set[int], sparse_hits: Sequence[ScoredPassage], dense_hits: Sequence[ScoredPassage],
-              settings: Mining) -> list[int]:
+def positives(question: Question, relevant: set[int], sparse_hits: Sequence[ScoredPassage],
+              dense_hits: Sequence[ScoredPassage], settings: Mining) -> list[int]:
     """The relevant passages to learn, those first that a search finds first."""
     best_rank: dict[int, int] = {}
     for rank, row in sorted(((rank, hit.row) for hits in (sparse_hits, dense_hits) for rank, hit in enumerate(hits))):
@@ -121,16 +125,17 @@ def positives(question: Question, relevant: set[int], sparse_hits: Sequence[Scor
     return sorted(relevant, key=lambda row: (best_rank.get(row, 10**9), row))[:settings.positives]
 
 
-def negatives(index: Index, relevant: set[int], sparse_hits: Sequence[ScoredPassage], dense_hits: Sequence[ScoredPassage], settings: Mining,
-              report: MiningReport) -> list[int]:
+def negatives(index: Index, relevant: set[int], sparse_hits: Sequence[ScoredPassage],
+              dense_hits: Sequence[ScoredPassage], settings: Mining, report: MiningReport) -> list[int]:
     """All passages that a search finds and that are not relevant: in turn from both searches, best first.
 
-    What says the same as a relevant passage is none, nor what lies almost as near to the question as the nearest relevant one
-    (Moreira et al. 2024, NV-Retriever, section 3.3): it may answer, too.
+    What says the same as a relevant passage is none, nor what lies almost as near to the question as the nearest
+    relevant one (Moreira et al. 2024, NV-Retriever, section 3.3): it may answer, too.
     """
     relevant_texts = {hash_text(normalise_text(index.passages[row].text)) for row in relevant}
     best_score = max((hit.score for hit in dense_hits if hit.row in relevant), default=None)
-    false_negatives = {hit.row for hit in dense_hits if best_score is not None and hit.score >= settings.margin * best_score}
+    false_negatives = {hit.row for hit in dense_hits if best_score is not None
+                       and hit.score >= settings.margin * best_score}
     rows: dict[int, None] = {}
     for rank in range(max(len(sparse_hits), len(dense_hits))):
         for hits in (sparse_hits, dense_hits):
@@ -150,10 +155,12 @@ def evenly_spaced(rows: Sequence[int], count: int) -> list[int]:
     return [rows[round(step * (len(rows) - 1) / max(1, count - 1))] for step in range(count)]
 
 
-def retriever_row(index: Index, question: Question, positive_rows: Sequence[int], negative_rows: Sequence[int]) -> dict[str, Json]:
+def retriever_row(index: Index, question: Question, positive_rows: Sequence[int],
+                  negative_rows: Sequence[int]) -> dict[str, Json]:
     """A row of the task retrieval."""
     texts = [index.searchable_text(row) for row in positive_rows]
-    return {"question": question.text, "passage": texts[0], "answers": [{"text": text, "score": 10} for text in texts[1:]],
+    return {"question": question.text, "passage": texts[0],
+            "answers": [{"text": text, "score": 10} for text in texts[1:]],
             "negatives": [index.searchable_text(row) for row in negative_rows]}
 
 
@@ -166,7 +173,9 @@ def reranker_rows(index: Index, question: Question, positive_rows: Sequence[int]
 
 
 def long_answer_row(question: Question, hits: Sequence[ScoredPassage]) -> dict[str, Json]:
-    """A row of the task long-answer: what the retriever finds, relevant or not, as it will be when a question is answered."""
+    """A row of the task long-answer: what the retriever finds, relevant or not, as it will be when a question is
+    answered.
+    """
     answers: list[dict[str, Any]] = [{"text": text} | ({} if score is None else {"score": score})
                                      for text, score in zip(question.answers, question.scores, strict=True)]
     row: dict[str, Json] = {"question": question.text, "details": question.details, "answers": answers,

@@ -42,7 +42,8 @@ class Question:
 def read_questions(path: str, data: Data, columns: Mapping[str, str], *, need_answer: bool = True) -> list[Question]:
     """The questions of a file; raises UserError, or DataError with every row that cannot be used (65).
 
-    With `need_answer` each row needs an answer or a document; `columns` names columns. Bad rows are skipped with data.bad_rows=skip.
+    With `need_answer` each row needs an answer or a document; `columns` names columns. Bad rows are skipped with
+    data.bad_rows=skip.
     """
     table = open_table(path, data)
     named_columns = {name: column for name, column in columns.items() if name in {field.name for field in FIELDS}}
@@ -55,14 +56,15 @@ def read_questions(path: str, data: Data, columns: Mapping[str, str], *, need_an
             faults.append(Finding("E201", str(error), FIX, row.file, row.line, row=row.id))
             continue
         if need_answer and not question.answers and question.document is None:
-            faults.append(Finding("E202", "the row has neither an answer nor a document.", FIX, row.file, row.line, row=row.id))
+            faults.append(Finding("E202", "the row has neither an answer nor a document.", FIX, row.file, row.line,
+                                  row=row.id))
             continue
         questions.append(question)
     if faults and data.bad_rows != "skip":
         raise DataError(faults)
     if not questions:
-        raise UserError(f"{table.path} has no question that can be used.", fix="Each row needs a question, and an answer or a document.",
-                        exit=Exit.DATA)
+        raise UserError(f"{table.path} has no question that can be used.",
+                        fix="Each row needs a question, and an answer or a document.", exit=Exit.DATA)
     return questions
 
 
@@ -71,13 +73,15 @@ def parse_question(row: Row) -> Question:
     text = cell_text(row.values.get("question"))
     if not text:
         raise ValueError("the question is empty.")
-    scored_answers: list[tuple[str, float | None]] = [(answer, None) for answer in [cell_text(row.values.get("answer"))] if answer]
+    scored_answers: list[tuple[str, float | None]] = [(answer, None) for answer in [cell_text(row.values.get("answer"))]
+                                                      if answer]
     scored_answers += parse_answers(row.values.get("answers"))
     score_of: dict[str, float | None] = {}
     for answer, score in scored_answers:
         score_of.setdefault(answer, score)
     document = cell_text(row.values.get("document")) or None
-    return Question(row.id, text, tuple(score_of), document, cell_text(row.values.get("details")), tuple(score_of.values()))
+    return Question(row.id, text, tuple(score_of), document, cell_text(row.values.get("details")),
+                    tuple(score_of.values()))
 
 
 def parse_answers(value: Json) -> list[tuple[str, float | None]]:

@@ -35,15 +35,18 @@ class Relevance:
         if question.document is not None:
             document_rows = self.index.document_rows(question.document)
             answering_rows = [row for row in document_rows
-                              if any(containment(self.index.passages[row].text, answer) >= MIN_CONTAINMENT for answer in answers)]
+                              if any(containment(self.index.passages[row].text, answer) >= MIN_CONTAINMENT
+                                     for answer in answers)]
             return sorted(rows | set(answering_rows or ([] if rows else document_rows)))
         return sorted(rows or {row for answer in answers for row in self.rows_within(answer)})
 
     def rows_cut_from(self, answer: str) -> list[int]:
         """The rows whose text is a passage of the answer cut by itself."""
         settings = self.index.manifest["settings"]
-        passages = chunk_document(Document("", "", answer), words=int(settings["passage_words"]), overlap=int(settings["overlap"]))
-        return [row for passage in passages for row in self.rows_by_text.get(hash_text(normalise_text(passage.text)), ())]
+        passages = chunk_document(Document("", "", answer), words=int(settings["passage_words"]),
+                                  overlap=int(settings["overlap"]))
+        return [row for passage in passages for row in self.rows_by_text.get(hash_text(normalise_text(passage.text)),
+                                                                             ())]
 
     def rows_within(self, answer: str) -> list[int]:
         """The rows whose words stand in the answer, among those that a search for it finds."""

@@ -1,4 +1,6 @@
-"""Distillation in a run: the teacher is read and checked before anything else, cut into a student, and measured beside it at the end."""
+"""Distillation in a run: the teacher is read and checked before anything else, cut into a student, and measured beside
+it at the end.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ from headstart.training.losses.losses import Objective
 
 @dataclass
 class Teacher:
-    """A trained model and its task; `student_layers` are the layers that the student has of it, {} for a student of its own."""
+    """A trained model and its task; `student_layers` are the layers that the student has of it, {} for a student of its
+    own.
+    """
 
     task: Task[Any]
     model: Model
@@ -55,22 +59,26 @@ class DistillationVariant(Variant):
     def resolve(self, settings: RunSettings, device: str, reporter: Reporter) -> RunSettings:
         """Reads the teacher; the task and its settings are the teacher's. Raises UserError (2, 66, 69, 78)."""
         if settings.from_scratch is not None or settings.training.adapter != "none":
-            conflict = "--from-scratch" if settings.from_scratch is not None else f"training.adapter={settings.training.adapter}"
-            raise UserError(f"A student is made of its teacher's layers, all of them trained; {conflict} does not go with it.",
+            conflict = ("--from-scratch" if settings.from_scratch is not None
+                        else f"training.adapter={settings.training.adapter}")
+            raise UserError(f"A student is made of its teacher's layers, all of them trained; {conflict} does not go "
+                            "with it.",
                             fix="Leave it out.", exit=Exit.SETTINGS)
-        task, model = artifact.load(str(settings.teacher), task_name=settings.task, device=device, allow_pickle=settings.allow_pickle,
-                                    language=settings.data.language)
+        task, model = artifact.load(str(settings.teacher), task_name=settings.task, device=device,
+                                    allow_pickle=settings.allow_pickle, language=settings.data.language)
         weights_sum = checksum(model.module.parameters())
         if settings.teacher_sum not in (None, weights_sum):
-            raise UserError(f"The teacher {settings.teacher} has changed since the run began (the checksum of its weights is "
-                            f"{weights_sum}, it was {settings.teacher_sum}).", fix="Restore its files, or start a new run with distil.",
-                            exit=Exit.UNAVAILABLE)
+            raise UserError(f"The teacher {settings.teacher} has changed since the run began (the checksum of its "
+                            "weights is "
+                            f"{weights_sum}, it was {settings.teacher_sum}).",
+                            fix="Restore its files, or start a new run with distil.", exit=Exit.UNAVAILABLE)
         model.module.requires_grad_(False)
         model.module.eval()
         student_layers = choose_student_layers(settings, model)
         if settings.distil.with_teacher:
             distillation.check_head(task.head())
-        reporter.info(f"teacher: {settings.teacher} ({task.name}, {model.info.family_name}, {model.info.layers} layers of width "
+        reporter.info(f"teacher: {settings.teacher} ({task.name}, {model.info.family_name}, {model.info.layers} layers "
+                      "of width "
                       f"{model.info.width})")
         changes: dict[str, Any] = {}
         if ("encoder" in student_layers and settings.distil.freeze_encoder and not settings.training.freeze
@@ -78,8 +86,10 @@ class DistillationVariant(Variant):
             changes["training"] = dataclasses.replace(settings.training, freeze="encoder")
             reporter.info("the whole encoder is the teacher's; it is frozen (distil.freeze_encoder=false trains it)")
         self.loaded_teacher = Teacher(task, model, student_layers)
-        return dataclasses.replace(settings, task=task.name, model=settings.model or settings.teacher, teacher_sum=weights_sum,
-                                   task_settings=vars(task.settings) | dict(settings.task_settings), device=device, **changes)
+        return dataclasses.replace(settings, task=task.name, model=settings.model or settings.teacher,
+                                   teacher_sum=weights_sum,
+                                   task_settings=vars(task.settings) | dict(settings.task_settings), device=device,
+                                   **changes)
 
     def dataset(self, dataset: Dataset, settings: RunSettings, reporter: Reporter) -> Dataset:
         """The rows under the teacher's labels; raises UserError (65) for labels that it does not know."""
@@ -87,7 +97,8 @@ class DistillationVariant(Variant):
         warn_of_rows_seen_by_teacher(settings, labelled, reporter)
         return labelled
 
-    def model(self, settings: RunSettings, task: Task[Any], device: str, reporter: Reporter) -> tuple[Model, RunSettings]:
+    def model(self, settings: RunSettings, task: Task[Any], device: str,
+              reporter: Reporter) -> tuple[Model, RunSettings]:
         """The student, and the settings with the weights of the loss that were not set; raises UserError (2, 78)."""
         if self.teacher.student_layers:
             student = student_of_teacher(settings, self.teacher, reporter)
@@ -96,7 +107,8 @@ class DistillationVariant(Variant):
         return student, with_loss_weights(settings, self.teacher.model, student)
 
     def can_pack(self, model: Model, settings: RunSettings) -> bool:
-        """Teacher and student read the same batches; hidden states of an encoder-decoder are compared on padded rows."""
+        """Teacher and student read the same batches; hidden states of an encoder-decoder are compared on padded rows.
+        """
         compares_states = bool(settings.distil.alpha_hidden or settings.distil.alpha_cosine)
         if model.kind == "encoder-decoder" and compares_states:
             return False
@@ -106,8 +118,8 @@ class DistillationVariant(Variant):
         """The task's loss, and with the teacher its outputs and states."""
         if not settings.distil.with_teacher:
             return task_objective
-        return distillation.DistillationLoss(task_objective, task.head(), settings.distil, settings.training, self.teacher.model,
-                                             layer_pairs(settings, self.teacher.model, model))
+        return distillation.DistillationLoss(task_objective, task.head(), settings.distil, settings.training,
+                                             self.teacher.model, layer_pairs(settings, self.teacher.model, model))
 
     def scores(self, task: Task[Any], model: Model, evaluated: SplitEvaluation, split: str, settings: RunSettings,
                reporter: Reporter) -> Mapping[str, Json]:
@@ -116,19 +128,25 @@ class DistillationVariant(Variant):
         teacher.model.tokenizer = teacher.model.tokenizer.with_max_length(
             min(teacher.model.tokenizer.max_length, model.tokenizer.max_length))
         reporter.info(f"the teacher predicts {split} ({len(examples):,} rows)")
-        predictions = predict(teacher.task, teacher.model, examples, batch_tokens=evaluation.batch_tokens, seed=settings.seed)
-        teacher_evaluated = evaluate(teacher.task, examples, predictions, resamples=evaluation.resamples, seed=settings.seed)
-        milliseconds = median_milliseconds(task, [teacher.model, model], examples, batch_tokens=evaluation.batch_tokens, seed=settings.seed)
+        predictions = predict(teacher.task, teacher.model, examples, batch_tokens=evaluation.batch_tokens,
+                              seed=settings.seed)
+        teacher_evaluated = evaluate(teacher.task, examples, predictions, resamples=evaluation.resamples,
+                                     seed=settings.seed)
+        milliseconds = median_milliseconds(task, [teacher.model, model], examples, batch_tokens=evaluation.batch_tokens,
+                                           seed=settings.seed)
         models = {name: {"parameters": sum(weight.numel() for weight in transformer.module.parameters()),
                          "layers": sum(layer_pruning.stacks(transformer).values()), "milliseconds": round(duration, 4),
                          "scores": {key: score.json() for key, score in model_scores.scores.items()}}
-                  for name, transformer, duration, model_scores in (("teacher", teacher.model, milliseconds[0], teacher_evaluated),
+                  for name, transformer, duration, model_scores in (("teacher", teacher.model, milliseconds[0],
+                                                                     teacher_evaluated),
                                                               ("student", model, milliseconds[1], evaluated))}
         return {"distillation": {
-            "teacher": settings.teacher, "teacher_sum": settings.teacher_sum, "split": split, "score": next(iter(evaluated.scores)),
+            "teacher": settings.teacher, "teacher_sum": settings.teacher_sum, "split": split,
+            "score": next(iter(evaluated.scores)),
             "kept": {stack or "layers": list(layers) for stack, layers in teacher.student_layers.items()},
             "with_teacher": settings.distil.with_teacher, "models": models,
-            "difference": differences(task, evaluated, teacher_evaluated, resamples=evaluation.resamples, seed=settings.seed),
+            "difference": differences(task, evaluated, teacher_evaluated, resamples=evaluation.resamples,
+                                      seed=settings.seed),
             "speed": round(milliseconds[0] / max(1e-9, milliseconds[1]), 3)}}
 
 
@@ -138,7 +156,8 @@ def warn_of_rows_seen_by_teacher(settings: RunSettings, dataset: Dataset, report
     try:
         teacher_data = json.loads((Path(str(settings.teacher)) / "data.json").read_text(encoding="utf-8"))
         teacher_hashes = {file["file"]: file["sha256"] for file in teacher_data["files"]}
-        train_rows, train_hash = set(teacher_data["splits"]["train"]["rows"]), teacher_hashes[teacher_data["splits"]["train"]["file"]]
+        train_rows, train_hash = set(teacher_data["splits"]["train"]["rows"]), teacher_hashes[
+            teacher_data["splits"]["train"]["file"]]
     except (OSError, ValueError, KeyError):
         return
     hashes = {file["file"]: file["sha256"] for file in student_data["files"]}
@@ -146,7 +165,8 @@ def warn_of_rows_seen_by_teacher(settings: RunSettings, dataset: Dataset, report
               if name != "train" and hashes.get(split["file"]) == train_hash}
     seen_rows = ", ".join(f"{count:,} {name} rows" for name, count in counts.items() if count)
     if seen_rows:
-        reporter.warning(f"the teacher was trained on {seen_rows} of the student's, which flatters the teacher: use the seed and data.split "
+        reporter.warning(f"the teacher was trained on {seen_rows} of the student's, which flatters the teacher: use "
+                         "the seed and data.split "
                          f"of its run ({settings.teacher}/settings.toml), or files of your own")
 
 
@@ -161,13 +181,16 @@ def choose_student_layers(settings: RunSettings, teacher: Model) -> dict[str, tu
             reason = "a student of its own has its own layers" if separate_student else \
                 "this teacher has an encoder and a decoder" if two_stacks else "this teacher has one stack of layers"
             raise UserError(f"distil.{name} does not go here: {reason}.", exit=Exit.SETTINGS,
-                            fix="Leave it out." if separate_student else "Use distil.encoder_layers and distil.decoder_layers."
+                            fix="Leave it out." if separate_student
+                            else "Use distil.encoder_layers and distil.decoder_layers."
                             if two_stacks else "Use distil.layers.")
     if separate_student:
         return {}
     if two_stacks:
-        return {"encoder": layer_pruning.layers_from_setting(distil.encoder_layers, layer_counts["encoder"], "distil.encoder_layers", all_by_default=True),
-                "decoder": layer_pruning.layers_from_setting(distil.decoder_layers, layer_counts["decoder"], "distil.decoder_layers")}
+        return {"encoder": layer_pruning.layers_from_setting(distil.encoder_layers, layer_counts["encoder"],
+                                                             "distil.encoder_layers", all_by_default=True),
+                "decoder": layer_pruning.layers_from_setting(distil.decoder_layers, layer_counts["decoder"],
+                                                             "distil.decoder_layers")}
     if layer_pruning.shares_layers(teacher) and "," in str(distil.layers):
         raise UserError(f"The layers of {teacher.info.family_name} are one and the same, so none can be chosen.",
                         fix="Give a count: distil.layers=3.", exit=Exit.SETTINGS)
@@ -181,13 +204,16 @@ def with_teacher_labels(teacher: Teacher, dataset: Dataset) -> Dataset:
     """
     task, teacher_state = dataset.task, teacher.task.learned
     teacher_task = task.with_learned(teacher_state)
-    splits = {name: Examples(teacher_task, examples.rows, examples.indices) for name, examples in dataset.splits.items()}
+    splits = {name: Examples(teacher_task, examples.rows, examples.indices)
+              for name, examples in dataset.splits.items()}
     row_state = teacher_task.learn(splits["train"])
     unknown = sorted(set(row_state.labels) - set(teacher_state.labels))
     if unknown:
         labels = teacher_state.labels
-        raise UserError(f"The training rows have {len(unknown)} labels that the teacher does not know: {', '.join(unknown[:5])}.",
-                        fix=f"It knows {', '.join(labels[:8])}{' …' if len(labels) > 8 else ''}. Train it on those first "
+        raise UserError(f"The training rows have {len(unknown)} labels that the teacher does not know: "
+                        f"{', '.join(unknown[:5])}.",
+                        fix=f"It knows {', '.join(labels[:8])}{' …' if len(labels) > 8 else ''}. Train it on those "
+                            "first "
                             "(headstart finetune).", exit=Exit.DATA)
     counts = dict(zip(row_state.labels, row_state.counts, strict=False))
     values: dict[str, Json] = dict(row_state.values) | dict(teacher_state.values)
@@ -204,7 +230,9 @@ def with_teacher_labels(teacher: Teacher, dataset: Dataset) -> Dataset:
 
 
 def unfold(model: Model, fold: tuple[float, float]) -> None:
-    """Bring a model whose outputs are the user's numbers to the scale of training: (output - shift) / scale in its last layer."""
+    """Bring a model whose outputs are the user's numbers to the scale of training: (output - shift) / scale in its last
+    layer.
+    """
     import torch
 
     layer = last_linear(model.module)
@@ -235,29 +263,38 @@ def check_pair(settings: RunSettings, teacher: Model, student: Model) -> None:
     student_ids, teacher_ids = student.tokenizer.hf_tokenizer.get_vocab(), teacher.tokenizer.hf_tokenizer.get_vocab()
     if student_ids != teacher_ids or student.kind != teacher.kind:
         differing = sum(teacher_ids.get(token) != token_id for token, token_id in student_ids.items())
-        reason = (f"the student's vocabulary has {len(student_ids):,} tokens, the teacher's {len(teacher_ids):,}, and {differing:,} of the "
+        reason = (f"the student's vocabulary has {len(student_ids):,} tokens, the teacher's {len(teacher_ids):,}, and "
+                  f"{differing:,} of the "
                   "student's have another id or none"
-                  if student_ids != teacher_ids else f"the student is of kind {student.kind}, the teacher of kind {teacher.kind}")
+                  if student_ids != teacher_ids else f"the student is of kind {student.kind}, the teacher of kind "
+                                                     f"{teacher.kind}")
         raise UserError(f"{settings.model} cannot learn from {settings.teacher}: {reason}.",
-                        fix="Choose a student with the teacher's tokenizer, leave --student out, or train on the teacher's predictions: "
-                            "headstart predict TEACHER FILE --as-training-data --to pseudo.csv, then headstart finetune pseudo.csv.")
+                        fix="Choose a student with the teacher's tokenizer, leave --student out, or train on the "
+                            "teacher's predictions: "
+                            "headstart predict TEACHER FILE --as-training-data --to pseudo.csv, then headstart "
+                            "finetune pseudo.csv.")
 
 
 def with_loss_weights(settings: RunSettings, teacher: Model, student: Model) -> RunSettings:
-    """The settings with the weights of the loss that were not set; raises UserError (2, 78) for a pair that does not fit."""
+    """The settings with the weights of the loss that were not set; raises UserError (2, 78) for a pair that does not
+    fit.
+    """
     check_pair(settings, teacher, student)
     distil = settings.distil
     same_width = student.info.width == teacher.info.width
     if not same_width and (distil.alpha_hidden or distil.alpha_cosine):
-        raise UserError(f"The student's states have width {student.info.width}, the teacher's {teacher.info.width}: they cannot be "
+        raise UserError(f"The student's states have width {student.info.width}, the teacher's {teacher.info.width}: "
+                        "they cannot be "
                         "compared.", fix="Leave distil.alpha_hidden and distil.alpha_cosine out.", exit=Exit.SETTINGS)
     alpha_hidden = distil.alpha_hidden if distil.alpha_hidden is not None else 1.0 if same_width else 0.0
     fills_masks = student.head == "masked-language-model"
-    alpha_cosine = distil.alpha_cosine if distil.alpha_cosine is not None else 0.1 if same_width and fills_masks else 0.0
+    alpha_cosine = (distil.alpha_cosine if distil.alpha_cosine is not None else 0.1 if same_width and fills_masks
+                    else 0.0)
     if distil.with_teacher and not distil.alpha_soft + distil.alpha_task + alpha_hidden + alpha_cosine:
-        raise UserError("Every weight of the student's loss is 0 (distil.alpha_…): nothing would be learned.", fix="Set one above 0.",
-                        exit=Exit.SETTINGS)
-    weighted = dataclasses.replace(settings, distil=dataclasses.replace(distil, alpha_hidden=alpha_hidden, alpha_cosine=alpha_cosine))
+        raise UserError("Every weight of the student's loss is 0 (distil.alpha_…): nothing would be learned.",
+                        fix="Set one above 0.", exit=Exit.SETTINGS)
+    weighted = dataclasses.replace(settings, distil=dataclasses.replace(distil, alpha_hidden=alpha_hidden,
+                                                                        alpha_cosine=alpha_cosine))
     if distil.with_teacher:
         layer_pairs(weighted, teacher, student)
     return weighted
@@ -265,4 +302,5 @@ def with_loss_weights(settings: RunSettings, teacher: Model, student: Model) -> 
 
 def layer_pairs(settings: RunSettings, teacher: Model, student: Model) -> dict[str, list[tuple[int, int]]]:
     """The layers whose states are compared, by stack; raises UserError (78)."""
-    return distillation.matched_layers(settings.distil.layer_map, layer_pruning.stacks(student), layer_pruning.stacks(teacher))
+    return distillation.matched_layers(settings.distil.layer_map, layer_pruning.stacks(student),
+                                       layer_pruning.stacks(teacher))

@@ -23,11 +23,13 @@ class LoraVariant(Variant):
         """Refuses what an adapter does not go with; raises UserError (78)."""
         if settings.from_scratch is not None or settings.training.freeze == "backbone":
             conflict = "--from-scratch" if settings.from_scratch is not None else "training.freeze=backbone"
-            raise UserError(f"training.adapter={settings.training.adapter} trains only low-rank matrices of a pretrained model; "
+            raise UserError(f"training.adapter={settings.training.adapter} trains only low-rank matrices of a "
+                            "pretrained model; "
                             f"it does not go with {conflict}.", fix="Leave one of the two out.", exit=Exit.SETTINGS)
         return settings
 
-    def model(self, settings: RunSettings, task: Task[Any], device: str, reporter: Reporter) -> tuple[Model, RunSettings]:
+    def model(self, settings: RunSettings, task: Task[Any], device: str,
+              reporter: Reporter) -> tuple[Model, RunSettings]:
         """The model with the adapter beside its layers; raises UserError (2, 69, 78)."""
         model = choose_model(settings, task, device, reporter)
         reporter.info(lora.apply(model, settings.adapter, seed=settings.seed))

@@ -19,7 +19,8 @@ from headstart.training.losses.losses import Objective
 class Variant:
     """The plain way: the task's own loss moves the whole model. Other ways change one hook or more.
 
-    The hooks are called in their order: `resolve`, `dataset`, `model`, `objective`, then after the last step `merge` and `scores`.
+    The hooks are called in their order: `resolve`, `dataset`, `model`, `objective`, then after the last step `merge`
+    and `scores`.
     """
 
     pretrained = True  # whether states of the model before training say something (a baseline on them is fair)
@@ -32,12 +33,15 @@ class Variant:
         """The rows as this way trains on them."""
         return dataset
 
-    def model(self, settings: RunSettings, task: Task[Any], device: str, reporter: Reporter) -> tuple[Model, RunSettings]:
+    def model(self, settings: RunSettings, task: Task[Any], device: str,
+              reporter: Reporter) -> tuple[Model, RunSettings]:
         """The model to train, and the settings with what follows from it."""
         return choose_model(settings, task, device, reporter), settings
 
     def can_pack(self, model: Model, settings: RunSettings) -> bool:
-        """Whether several examples may stand in one row: an encoder-decoder that keeps its layers' inputs reads padded rows."""
+        """Whether several examples may stand in one row: an encoder-decoder that keeps its layers' inputs reads padded
+        rows.
+        """
         return model.can_pack and not (model.kind == "encoder-decoder" and settings.training.gradient_checkpointing)
 
     def objective(self, task_objective: Objective, task: Task[Any], model: Model, settings: RunSettings) -> Objective:

@@ -14,8 +14,10 @@ from headstart.metrics import grounding
 from headstart.text.sentences import sentence_spans, split_sentences
 
 NO_ANSWER = "Nothing in these documents answers this."
-INSTRUCTION = ("Answer the question in a few sentences, from the passages below and from nothing else. After each sentence write the "
-               f"number of the passage it comes from, like this: [1]. If the passages do not answer the question, write: {NO_ANSWER}")
+INSTRUCTION = ("Answer the question in a few sentences, from the passages below and from nothing else. After each "
+               "sentence write the "
+               "number of the passage it comes from, like this: [1]. If the passages do not answer the question, "
+               f"write: {NO_ANSWER}")
 Layout = Literal["plain", "instruct"]
 MAX_SHOWN = 20
 
@@ -54,7 +56,8 @@ class QuestionWithPassages(Example):
 def sanitized(text: str) -> str:
     """A text on one line, without citation marks like [3], and with a space after each "<".
 
-    So no passage cites in the model's place, adds a line to the prompt, or contains a special token ("</s>", "<|im_end|>").
+    So no passage cites in the model's place, adds a line to the prompt, or contains a special token ("</s>",
+    "<|im_end|>").
     """
     return re.sub(r"<(?=\S)", "< ", " ".join(grounding.CITATION_MARK.sub("", text).split()))
 
@@ -64,7 +67,8 @@ def prompt_parts(example: QuestionWithPassages, layout: Layout) -> tuple[str, li
     question = " ".join(part for part in (sanitized(example.question), sanitized(example.details)) if part)
     numbered_passages = [f"[{number}] {sanitized(text)}" for number, text in enumerate(example.texts, start=1)]
     if layout == "instruct":
-        return f"{INSTRUCTION}\n\nPassages:", [f"\n{passage}" for passage in numbered_passages], f"\n\nQuestion: {question}\nAnswer:"
+        return f"{INSTRUCTION}\n\nPassages:", [f"\n{passage}"
+                                               for passage in numbered_passages], f"\n\nQuestion: {question}\nAnswer:"
     return f"question: {question} context:", [f" {passage}" for passage in numbered_passages], ""
 
 
@@ -72,8 +76,8 @@ def fit_prompt(example: QuestionWithPassages, layout: Layout, tokenizer: Tokeniz
                to_prompt: Callable[[str], str] = str) -> tuple[list[int], int]:
     """The ids of question and passages in at most `max_tokens` tokens, and how many tokens were left out.
 
-    Passages stay in their order; the last one that fits is cut at the end of a sentence. Where not even the question and one
-    sentence fit, the text is cut in its middle. `to_prompt` applies a chat template.
+    Passages stay in their order; the last one that fits is cut at the end of a sentence. Where not even the question
+    and one sentence fit, the text is cut in its middle. `to_prompt` applies a chat template.
     """
     def prompt_ids(context: str) -> list[int]:
         return list(tokenizer.tokenize(to_prompt(header + context + footer)).ids)
@@ -102,7 +106,8 @@ def with_short_details(example: QuestionWithPassages, tokenizer: Tokenizer, max_
 
 
 def cut_middle(full_ids: Sequence[int], bare_ids: Sequence[int], max_tokens: int) -> list[int]:
-    """A text that has no sentence end within `max_tokens`, cut in its middle, so that its end (the question, "Answer:") stays.
+    """A text that has no sentence end within `max_tokens`, cut in its middle, so that its end (the question, "Answer:")
+    stays.
 
     `bare_ids` are the same text without passages: what both end with is kept, at most half of `max_tokens`.
     """
@@ -154,7 +159,8 @@ def first_sentences(examples: Sequence[Any], states: Any, seed: int) -> RuleBase
     sentence_count = lead_size([len(split_sentences(example.answers[0])) for example in examples if example.answers])
 
     def generate(example: QuestionWithPassages) -> str:
-        return lead(sanitized(example.passages[0].text), sentences=sentence_count).replace("\n", " ") if example.passages else ""
+        return lead(sanitized(example.passages[0].text),
+                    sentences=sentence_count).replace("\n", " ") if example.passages else ""
 
     return RuleBaseline(generate)
 
@@ -171,7 +177,8 @@ def best_sentence(examples: Sequence[Any], states: Any, seed: int) -> RuleBaseli
     return RuleBaseline(generate)
 
 
-BASELINES = (Baseline("best passage's first sentences", first_sentences), Baseline("sentence like the question", best_sentence))
+BASELINES = (Baseline("best passage's first sentences", first_sentences),
+             Baseline("sentence like the question", best_sentence))
 
 
 def lowest_scored_figure(name: str, title: str, measure_name: str, examples: Sequence[QuestionWithPassages],
@@ -184,7 +191,8 @@ def lowest_scored_figure(name: str, title: str, measure_name: str, examples: Seq
     items = []
     for index in order:
         cited = predictions[index].detail["cited"]
-        cited_text = " ".join(f"{sentence.text}{''.join(f'[{number}]' for number in sentence.citations)}" for sentence in cited.sentences)
+        cited_text = " ".join(f"{sentence.text}{''.join(f'[{number}]' for number in sentence.citations)}"
+                              for sentence in cited.sentences)
         items.append({"text": examples[index].question[:2000], "title": f"row {examples[index].row}",
                       "fields": {"written": cited_text, "in the file": " | ".join(examples[index].answers or ()),
                                  measure_name: float(scores[index])}})

@@ -1,4 +1,5 @@
-"""Long answer: a paragraph that answers a question from passages, cites a passage for each sentence, and abstains where none answers.
+"""Long answer: a paragraph that answers a question from passages, cites a passage for each sentence, and abstains where
+none answers.
 
 M examples, R resamples.
 """
@@ -53,28 +54,34 @@ QUALITY_SCORES = ("copied", "repetition")
 class Settings:
     """Settings of long answers."""
 
-    max_target_length: Annotated[Count, Note("longest target in tokens; as many as the model takes when not given", low=4)] = None
-    answer_score: Annotated[float, Note("further answers with this score or more are targets too, and correct in evaluation")] = 3.0
+    max_target_length: Annotated[Count, Note("longest target in tokens; as many as the model takes when not given",
+                                             low=4)] = None
+    answer_score: Annotated[float, Note("further answers with this score or more are targets too, and correct in "
+                                        "evaluation")] = 3.0
     layout: Annotated[Literal["plain", "instruct"], Note(
         "plain: question: … context: [1] …; instruct: an instruction to answer from the passages and to cite them, "
         "for instruction-tuned models")] = "plain"
-    chat: Annotated[bool, Note("decoders: format the prompt with the tokenizer's chat template, where it has one")] = True
-    threshold: Annotated[float | None, Note("abstain where no passage's score reaches this; never when not given")] = None
+    chat: Annotated[bool,
+                    Note("decoders: format the prompt with the tokenizer's chat template, where it has one")] = True
+    threshold: Annotated[float | None,
+                         Note("abstain where no passage's score reaches this; never when not given")] = None
     curriculum: Annotated[bool, Note("train the first epoch in the order of the file, easy rows first")] = False
     use_stemmer: Annotated[bool, Note("compare stems of words (ROUGE)")] = True
 
 
 @dataclass(frozen=True)
 class LongAnswer(Task[QuestionWithPassages]):
-    """An answer in a few sentences, written from passages that a search found."""
+    """An answer in a few sentences, from passages that a search found."""
 
     name: ClassVar[str] = "long-answer"
     summary: ClassVar[str] = "a paragraph that answers a question from passages, with citations"
     pipeline_tag: ClassVar[str] = "text2text-generation"
     fields: ClassVar[tuple[Field, ...]] = (
         Field("question", "the question", aliases=("question", "title", "query")),
-        Field("details", "further context of the question", required=False, aliases=("details", "selftext", "description")),
-        Field("passages", "texts to answer from, best first: [\"…\"] or [{\"text\": …, \"title\": …, \"document\": …, \"score\": …}]",
+        Field("details", "further context of the question", required=False,
+              aliases=("details", "selftext", "description")),
+        Field("passages", "texts to answer from, best first: [\"…\"] or [{\"text\": …, \"title\": …, \"document\": …, "
+                          "\"score\": …}]",
               type="list", required=False, aliases=("passages", "contexts", "ctxs")),
         Field("answer", "the answer to generate", required=False, target=True, aliases=("answer", "long_answer")),
         Field("answers", "several, best first: [{\"text\": …, \"score\": …}]", type="list", required=False, target=True,
@@ -95,21 +102,26 @@ class LongAnswer(Task[QuestionWithPassages]):
         if not {"question", "passages"} <= set(column_names) or not {"answer", "answers"} & set(column_names):
             return None
         question, passages = column_names["question"], column_names["passages"]
-        return Detection(column_names, 0.985, f"there are questions ({question!r}) with passages ({passages!r}) and answers")
+        return Detection(column_names, 0.985, f"there are questions ({question!r}) with passages ({passages!r}) and "
+                                              "answers")
 
     def read(self, row: Row) -> QuestionWithPassages:
         """Question, passages, answers; raises RowFault."""
         question = cell_text(row, "question")
         if question is None or not tokenize_words(question):
-            raise RowFault("E201", "the question has no word.", fix="Fill it in, or leave the row out (--bad-rows skip).", field="question")
-        passages = tuple(parse_passage(item, index) for index, item in enumerate(parse_list(row, "passages", PASSAGES_FIX)))
+            raise RowFault("E201", "the question has no word.",
+                           fix="Fill it in, or leave the row out (--bad-rows skip).", field="question")
+        passages = tuple(parse_passage(item, index)
+                         for index, item in enumerate(parse_list(row, "passages", PASSAGES_FIX)))
         answer = cell_text(row, "answer")
         answers = [answer] if answer is not None and answer.strip() else []
         answers += good_answers(row, self.settings.answer_score, include_first=not answers)
         if not answers and any(row.values.get(name) not in (None, "", []) for name in ("answer", "answers")):
-            raise RowFault("E201", "the answer is empty.", fix="Fill it in, or leave the row out (--bad-rows skip).", field="answer")
+            raise RowFault("E201", "the answer is empty.", fix="Fill it in, or leave the row out (--bad-rows skip).",
+                           field="answer")
         return QuestionWithPassages(row.id, question, cell_text(row, "details") or "", passages,
-                                    tuple(dict.fromkeys(text.strip() for text in answers)) or None, cell_text(row, "document") or "")
+                                    tuple(dict.fromkeys(text.strip() for text in answers)) or None,
+                                    cell_text(row, "document") or "")
 
     def dedup_key(self, example: QuestionWithPassages) -> str:
         """The question."""
@@ -117,7 +129,8 @@ class LongAnswer(Task[QuestionWithPassages]):
 
     def gold(self, example: QuestionWithPassages) -> Json:
         """The reference answer, or all of them."""
-        return None if example.answers is None else example.answers[0] if len(example.answers) == 1 else list(example.answers)
+        return None if example.answers is None else example.answers[0] if len(example.answers) == 1 else list(
+            example.answers)
 
     def learn(self, examples: Iterable[QuestionWithPassages]) -> Learned:
         """The words of nearly all answers (99.5 %), for which a decoder reserves tokens."""
@@ -126,14 +139,16 @@ class LongAnswer(Task[QuestionWithPassages]):
         return Learned(values={"answer_words": word_counts[index] if word_counts else 100})
 
     def check(self, splits: Mapping[str, Sequence[QuestionWithPassages]]) -> list[Finding]:
-        """Rows without passages: what is learned from them is to answer from memory."""
+        """Findings: rows without passages, from which answering from memory would be learned."""
         findings = []
         for split, examples in splits.items():
             without_passages = [example.row for example in examples if not example.passages]
             if without_passages:
-                findings.append(Finding("W240", f"in {split}, {len(without_passages):,} of {len(examples):,} questions have no passages "
+                findings.append(Finding("W240", f"in {split}, {len(without_passages):,} of {len(examples):,} questions "
+                                                "have no passages "
                                         f"(first: row {without_passages[0]}).",
-                                        "A model cannot answer from what it does not read: add passages by a search (headstart index)."))
+                                        "A model cannot answer from what it does not read: add passages by a search "
+                                        "(headstart index)."))
         return findings
 
     def in_file_order(self, epoch: int) -> bool:
@@ -141,7 +156,8 @@ class LongAnswer(Task[QuestionWithPassages]):
         return bool(self.settings.curriculum) and epoch == 0
 
     def encode(self, example: QuestionWithPassages, tokenizer: Tokenizer, rng: Random | None = None) -> list[Feature]:
-        """The question, the passages that fit, and the first answer; in training one feature for each of k good answers, of weight 1/k.
+        """The question, the passages that fit, and the first answer; in training one feature for each of k good
+        answers, of weight 1/k.
 
         source "question: why? context: [1] …" and answer "because" become, for a decoder,
             ids     question: why? context: [1] …  because
@@ -163,7 +179,8 @@ class LongAnswer(Task[QuestionWithPassages]):
             features.append(Feature(input_ids, types, targets, 1 / len(answer_ids), cut, info, [0] * len(label_ids)))
         return features or [Feature(input_ids, types, truncated_tokens=cut)]
 
-    def encode_for_decoder(self, example: QuestionWithPassages, tokenizer: Tokenizer, answers: Sequence[Sequence[int]]) -> list[Feature]:
+    def encode_for_decoder(self, example: QuestionWithPassages, tokenizer: Tokenizer,
+                           answers: Sequence[Sequence[int]]) -> list[Feature]:
         """The same for a causal model: prompt and answer in one text, with labels on the answer alone."""
         max_length, end_ids = tokenizer.max_length, [token for token in (tokenizer.end_id,) if token is not None]
         estimate = math.ceil(TOKENS_PER_WORD * self.learned.values.get("answer_words", 100)) + len(end_ids)
@@ -172,7 +189,8 @@ class LongAnswer(Task[QuestionWithPassages]):
         start_ids = [token for token in (tokenizer.start_id,) if token is not None]
 
         def to_prompt(text: str) -> str:
-            return tokenizer.as_prompt(text if text.endswith("Answer:") else f"{text}\nanswer:", chat=self.settings.chat)
+            return tokenizer.as_prompt(text if text.endswith("Answer:") else f"{text}\nanswer:",
+                                       chat=self.settings.chat)
 
         max_tokens = max_length - answer_budget - len(start_ids)
         prompt_ids, cut = prompts.fit_prompt(example, self.settings.layout, tokenizer, max_tokens, to_prompt)
@@ -186,7 +204,8 @@ class LongAnswer(Task[QuestionWithPassages]):
             label_positions = list(range(len(prompt_ids) - 1, len(prompt_ids) - 1 + len(label_ids)))
             input_ids = [*prompt_ids, *label_ids]
             targets = {"label": Target(label_ids, "position")}
-            features.append(Feature(input_ids, [0] * len(input_ids), targets, 1 / len(answers), cut, info, label_positions))
+            features.append(Feature(input_ids, [0] * len(input_ids), targets, 1 / len(answers), cut, info,
+                                    label_positions))
         return features or [Feature(prompt_ids, [0] * len(prompt_ids), truncated_tokens=cut)]
 
     def head(self) -> HeadSpec:
@@ -195,7 +214,8 @@ class LongAnswer(Task[QuestionWithPassages]):
 
     def head_for(self, kind: Kind) -> HeadSpec:
         """An encoder-decoder reads the passages; a decoder continues them."""
-        return HeadSpec("sequence-to-sequence" if kind == "encoder-decoder" else "causal-language-model", 0, loss="vocabulary")
+        return HeadSpec("sequence-to-sequence" if kind == "encoder-decoder" else "causal-language-model", 0,
+                        loss="vocabulary")
 
     def reduce(self, feature: Feature, output: Mapping[str, NDArray[Any]]) -> Any:
         """Never called: outputs are generated texts."""
@@ -211,7 +231,8 @@ class LongAnswer(Task[QuestionWithPassages]):
         below_threshold = threshold is not None and bool(passage_scores) and max(passage_scores) < threshold
         cited = grounding.cite(NO_ANSWER if below_threshold else output["text"], example.texts)
         abstained = below_threshold or cited.text.startswith(NO_ANSWER[:-1])
-        return Prediction(example.row, prompts.prediction_values(cited, abstained=abstained, log_probability=output["log_probability"]),
+        return Prediction(example.row, prompts.prediction_values(cited, abstained=abstained,
+                                                                 log_probability=output["log_probability"]),
                           {"cited": cited, "ended": output["ended"], "cut": output["cut"], "tokens": output["tokens"]})
 
     def measure(self, example: QuestionWithPassages, prediction: Prediction) -> Mapping[str, Any]:
@@ -235,7 +256,8 @@ class LongAnswer(Task[QuestionWithPassages]):
         from headstart.metrics.nan_means import weighted_nanmean
 
         rouge_scores = rouge.scores(measures, weights)
-        text_scores = {name: weighted_nanmean(measures[name], weights) for name in (*QUALITY_SCORES, "answer_words", "abstained", "ended")}
+        text_scores = {name: weighted_nanmean(measures[name], weights)
+                       for name in (*QUALITY_SCORES, "answer_words", "abstained", "ended")}
         return {"rougeL": rouge_scores["rougeL"], **grounding.scores(measures, weights), **rouge_scores, **text_scores}
 
     def describe(self, name: str, measures: Measures) -> tuple[str, bool, str]:
@@ -249,7 +271,8 @@ class LongAnswer(Task[QuestionWithPassages]):
         if name in QUALITY_SCORES:
             definition = text_quality.DEFINITIONS[name].replace("its source", "the passages")
             return definition, False, "no text has any"
-        text_definitions = {"answer_words": ("mean number of words", True), "abstained": ("share of rows where it abstains", False),
+        text_definitions = {"answer_words": ("mean number of words", True),
+                            "abstained": ("share of rows where it abstains", False),
                "ended": ("share of answers that end within generation.max_new_tokens", True)}
         return *text_definitions[name], "there are no rows"
 
@@ -263,7 +286,8 @@ class LongAnswer(Task[QuestionWithPassages]):
         """The best passage's first sentences, and the sentence most similar to the question."""
         return prompts.BASELINES
 
-    def figures(self, examples: Sequence[QuestionWithPassages], predictions: Sequence[Prediction], measures: Measures) -> list[Figure]:
+    def figures(self, examples: Sequence[QuestionWithPassages], predictions: Sequence[Prediction],
+                measures: Measures) -> list[Figure]:
         """The answers with the lowest ROUGE-L, and those with the lowest grounding."""
         data = examples, predictions, measures
         return [prompts.lowest_scored_figure("worst_answers", "Least similar to the reference answer", "rougeL", *data),
@@ -274,7 +298,8 @@ def parse_passage(value: Json, index: int) -> ContextPassage:
     """One passage of a row; raises RowFault."""
     fields = {"text": value} if isinstance(value, str) else value
     if not isinstance(fields, dict) or not isinstance(fields.get("text"), str) or not fields["text"].strip():
-        raise RowFault("E332", f"passage {index} is {value!r:.60}, a text was expected.", field="passages", fix=PASSAGES_FIX)
+        raise RowFault("E332", f"passage {index} is {value!r:.60}, a text was expected.", field="passages",
+                       fix=PASSAGES_FIX)
     score = fields.get("score")
     return ContextPassage(fields["text"], str(fields.get("title") or ""), str(fields.get("document") or ""),
                           float(score) if score is not None and is_number(score) else None)

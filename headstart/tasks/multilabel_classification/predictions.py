@@ -19,11 +19,14 @@ MAX_ERRORS = 20  # texts with wrong labels
 MAX_TUNING_ROWS = 20_000  # training rows at most for a baseline's thresholds; they are tuned on a fifth of them
 
 
-def as_prediction(row: int, labels: Sequence[str], probabilities: Sequence[float], thresholds: Sequence[float]) -> Prediction:
+def as_prediction(row: int, labels: Sequence[str], probabilities: Sequence[float],
+                  thresholds: Sequence[float]) -> Prediction:
     """Probabilities (C,) in the user's terms."""
-    predicted = [(label, probability) for label, probability, threshold in zip(labels, probabilities, thresholds, strict=True)
+    predicted = [(label, probability) for label, probability, threshold in zip(labels, probabilities, thresholds,
+                                                                               strict=True)
                  if probability >= threshold]
-    return Prediction(row, {"prediction": [label for label, _ in predicted], "probability": [probability for _, probability in predicted],
+    return Prediction(row, {"prediction": [label for label, _ in predicted],
+                            "probability": [probability for _, probability in predicted],
                             "probabilities": dict(zip(labels, probabilities, strict=True))})
 
 
@@ -39,13 +42,16 @@ def figures(examples: Sequence[Any], predictions: Sequence[Prediction], tables: 
               "threshold": [per_label[label]["threshold"] for label in frequent]}
     wrong_labels = [set(example.labels or ()) ^ set(prediction.values["prediction"])
                     for example, prediction in zip(examples, predictions, strict=True)]
-    order = sorted((index for index in range(len(wrong_labels)) if wrong_labels[index]), key=lambda index: -len(wrong_labels[index]))
+    order = sorted((index for index in range(len(wrong_labels)) if wrong_labels[index]),
+                   key=lambda index: -len(wrong_labels[index]))
     items = [{"text": examples[index].joined_text[:2000], "title": f"row {examples[index].row}",
               "fields": {"in the file": ", ".join(examples[index].labels or ()) or "(none)",
-                         "prediction": ", ".join(predictions[index].values["prediction"]) or "(none)"}} for index in order[:MAX_ERRORS]]
+                         "prediction": ", ".join(predictions[index].values["prediction"]) or "(none)"}}
+             for index in order[:MAX_ERRORS]]
     return [Figure("per_label", "Each label", "table", {"columns": ["label", *columns], "rows": rows},
                    "A label is predicted where its probability reaches its threshold."),
-            Figure("thresholds", "Effect of the thresholds", "bars", {"labels": frequent, "series": series, "unit": "share"},
+            Figure("thresholds", "Effect of the thresholds", "bars",
+                   {"labels": frequent, "series": series, "unit": "share"},
                    "Thresholds tuned on dev may raise F1 on dev by chance; the gain on test is unbiased."),
             Figure("errors", "Texts with most wrong labels", "texts", {"items": items},
                    f"{len(order):,} of {len(wrong_labels):,} texts have a label too many or too few; those with most.")]
@@ -73,7 +79,8 @@ def fit_one_vs_rest(features: Any, gold: Any, seed: int) -> tuple[Callable[[Any]
     from headstart.baselines.linear import fit_logistic
 
     models = [fit_logistic(features, gold[:, index], 2, seed) for index in range(gold.shape[1])]
-    return (lambda rows: np.stack([model.probabilities(rows)[:, 1] for model in models], axis=1)), 8 * sum(model.size for model in models)
+    return (lambda rows: np.stack([model.probabilities(rows)[:, 1] for model in models],
+                                  axis=1)), 8 * sum(model.size for model in models)
 
 
 def tune_thresholds(features: Any, gold: Any, seed: int) -> list[float]:
@@ -94,34 +101,39 @@ def tune_thresholds(features: Any, gold: Any, seed: int) -> list[float]:
 def baselines(labels: tuple[str, ...], tune: bool) -> tuple[Baseline, ...]:
     """Label shares, TF-IDF + logistic regression, frozen encoder + logistic regression, one-vs-rest.
 
-    With `tune` the latter two have a threshold for each label, chosen on a part of the training rows.
+    With `tune` the latter two have a threshold for each label, tuned on a part of the training rows.
     """
     def gold_matrix(examples: Sequence[Any]) -> Any:
         import numpy as np
 
-        return np.asarray([[label in (example.labels or ()) for label in labels] for example in examples], dtype=np.int64)
+        return np.asarray([[label in (example.labels or ()) for label in labels] for example in examples],
+                          dtype=np.int64)
 
     def fit_label_shares(examples: Sequence[Any], states: Floats | None, seed: int) -> FittedMultilabel:
         import numpy as np
 
         means = gold_matrix(examples).mean(axis=0)
-        return FittedMultilabel(labels, lambda rows, _: np.tile(means, (len(rows), 1)), [0.5] * len(labels), means.nbytes)
+        return FittedMultilabel(labels, lambda rows, _: np.tile(means, (len(rows), 1)), [0.5] * len(labels),
+                                means.nbytes)
 
     def fit_classifiers(features: Any, examples: Sequence[Any], seed: int, to_features: Callable[[Any, Any], Any],
                         feature_bytes: int) -> FittedMultilabel:
         gold = gold_matrix(examples)
         thresholds = tune_thresholds(features, gold, seed) if tune else [0.5] * len(labels)
         predict, size = fit_one_vs_rest(features, gold, seed)
-        return FittedMultilabel(labels, lambda rows, states: predict(to_features(rows, states)), thresholds, size + feature_bytes)
+        return FittedMultilabel(labels, lambda rows, states: predict(to_features(rows, states)), thresholds,
+                                size + feature_bytes)
 
     def fit_tfidf(examples: Sequence[Any], states: Floats | None, seed: int) -> FittedMultilabel:
         from sklearn.feature_extraction.text import TfidfVectorizer
 
-        vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, max_features=50_000, token_pattern=r"(?u)\b\w+\b|\S")
+        vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, max_features=50_000,
+                                     token_pattern=r"(?u)\b\w+\b|\S")
         features = vectorizer.fit_transform([example.joined_text for example in examples])
         vocabulary_bytes = sum(len(word) + 8 for word in vectorizer.vocabulary_)
         return fit_classifiers(features, examples, seed,
-                               lambda rows, _: vectorizer.transform([row.joined_text for row in rows]), vocabulary_bytes)
+                               lambda rows, _: vectorizer.transform([row.joined_text for row in rows]),
+                               vocabulary_bytes)
 
     def fit_frozen_encoder(examples: Sequence[Any], states: Floats | None, seed: int) -> FittedMultilabel:
         return fit_classifiers(states, examples, seed, lambda _, row_states: row_states, 0)

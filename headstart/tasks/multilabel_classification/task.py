@@ -44,14 +44,16 @@ if TYPE_CHECKING:
 
 LIST_NAMES = ("labels", "tags", "categories", "topics", "genres", "classes")
 BINARY_VALUES: tuple[set[str], ...] = ({"0", "1"}, {"0.0", "1.0"}, {"False", "True"}, {"false", "true"})
-SINGLE_LABEL_NAMES = ("label", "class", "category", "target", "sentiment", "intent", "topic")  # names of a column of single labels
+# names of a column of single labels
+SINGLE_LABEL_NAMES = ("label", "class", "category", "target", "sentiment", "intent", "topic")
 
 
 @dataclass(frozen=True)
 class Settings(LongTexts):
     """Settings of multilabel classification."""
 
-    label_delimiter: Annotated[str, Note("separates the labels of a text; when empty the first of ; | , that it holds")] = ""
+    label_delimiter: Annotated[str,
+                               Note("separates the labels of a text; when empty the first of ; | , that it holds")] = ""
     tune_thresholds: Annotated[bool, Note("tune a threshold for each label on dev; 0.5 otherwise")] = True
 
 
@@ -70,8 +72,8 @@ class MultilabelClassification(Task[LabelledText]):
     summary: ClassVar[str] = "any number of labels for each text, also none"
     pipeline_tag: ClassVar[str] = "text-classification"
     fields: ClassVar[tuple[Field, ...]] = (
-        *TEXT_FIELDS, Field("labels", "its labels: a list, a delimited text, or 0/1 columns joined by a comma", type="list", target=True,
-                            aliases=LIST_NAMES, may_be_empty=True))
+        *TEXT_FIELDS, Field("labels", "its labels: a list, a delimited text, or 0/1 columns joined by a comma",
+                            type="list", target=True, aliases=LIST_NAMES, may_be_empty=True))
     kinds: ClassVar[tuple[Kind, ...]] = ("encoder",)
     selection_score: ClassVar[tuple[str, bool]] = ("macro_f1", True)
     default_model: ClassVar[str] = "distilbert-base-cased"
@@ -80,11 +82,13 @@ class MultilabelClassification(Task[LabelledText]):
     @classmethod
     def detect(cls, columns: Sequence[Column]) -> Detection | None:
         """A text column, and one of lists or delimited labels, or several of 0 and 1."""
-        distinct_values = {column.name: {str(value).strip() for value in column.values if value is not None} - {"", "-1"}
+        distinct_values = {column.name: {str(value).strip() for value in column.values
+                                         if value is not None} - {"", "-1"}
                            for column in columns}
         binary_columns = [column for column in columns if distinct_values[column.name]
                           and any(distinct_values[column.name] <= pair for pair in BINARY_VALUES)]
-        binary_columns = binary_columns if any(len(distinct_values[column.name]) == 2 for column in binary_columns) else []
+        binary_columns = binary_columns if any(len(distinct_values[column.name]) == 2
+                                               for column in binary_columns) else []
         list_columns = [column for column in columns if any(isinstance(value, list) for value in column.values)]
         delimited_columns = [column for column in columns if column not in list_columns and has_separators(column)]
         labels_column = first_named([*list_columns, *delimited_columns], LIST_NAMES)
@@ -94,7 +98,8 @@ class MultilabelClassification(Task[LabelledText]):
         if text is None or (labels_column is None and len(binary_columns) < 2):
             return None
         labels = labels_column.name if labels_column is not None else ",".join(column.name for column in binary_columns)
-        reason = f"{labels!r} holds lists of labels" if labels_column is not None else f"{len(binary_columns)} columns hold only 0 and 1"
+        reason = (f"{labels!r} holds lists of labels" if labels_column is not None
+                  else f"{len(binary_columns)} columns hold only 0 and 1")
         # Where a column is called "label", columns of 0 and 1 are likely something else.
         has_single_labels = labels_column is None and first_named(columns, SINGLE_LABEL_NAMES) is not None
         return Detection({"text": text.name, "labels": labels}, 0.7 if has_single_labels else 0.97, reason)
@@ -102,7 +107,8 @@ class MultilabelClassification(Task[LabelledText]):
     def read(self, row: Row) -> LabelledText:
         """Texts and labels of a row; raises RowFault."""
         text, pair = texts_of(row)
-        labels = None if "labels" not in row.values else parse_labels(row.values["labels"], self.settings.label_delimiter)
+        labels = None if "labels" not in row.values else parse_labels(row.values["labels"],
+                                                                      self.settings.label_delimiter)
         return LabelledText(row.id, text, pair, labels)
 
     def dedup_key(self, example: LabelledText) -> str:
@@ -123,7 +129,8 @@ class MultilabelClassification(Task[LabelledText]):
     def from_model_config(cls, config: Mapping[str, Json]) -> Learned | None:
         """A published multilabel classifier."""
         architecture, names = (config.get("architectures") or [""])[0], config.get("id2label") or {}
-        is_multilabel = config.get("problem_type") == "multi_label_classification" and architecture.endswith("ForSequenceClassification")
+        is_multilabel = config.get("problem_type") == "multi_label_classification" and architecture.endswith(
+            "ForSequenceClassification")
         if not is_multilabel or not names:
             return None
         labels = tuple(str(names[key]) for key in sorted(names, key=int))
@@ -131,7 +138,8 @@ class MultilabelClassification(Task[LabelledText]):
 
     def check(self, splits: Mapping[str, Sequence[LabelledText]]) -> list[Finding]:
         """Findings: no label at all, the same labels everywhere, rare labels, labels unseen in training."""
-        return label_lists.check({split: [example.labels or () for example in examples] for split, examples in splits.items()})
+        return label_lists.check({split: [example.labels or () for example in examples]
+                                  for split, examples in splits.items()})
 
     def encode(self, example: LabelledText, tokenizer: Tokenizer, rng: Random | None = None) -> list[Feature]:
         """One feature, or one for each window of a long text."""
@@ -153,7 +161,8 @@ class MultilabelClassification(Task[LabelledText]):
         import numpy as np
 
         probabilities = 1 / (1 + np.exp(-np.clip(np.mean(outputs, axis=0), -700, 700)))
-        return as_prediction(example.row, self.learned.labels, probabilities.tolist(), self.learned.values["thresholds"])
+        return as_prediction(example.row, self.learned.labels, probabilities.tolist(),
+                             self.learned.values["thresholds"])
 
     def calibrate(self, examples: Sequence[LabelledText], predictions: Sequence[Prediction]) -> Learned:
         """The threshold of each label that gives its best F1 on dev."""
@@ -163,36 +172,44 @@ class MultilabelClassification(Task[LabelledText]):
 
         if not self.settings.tune_thresholds or not len(examples):
             return self.learned
-        measures = [self.measure(example, prediction) for example, prediction in zip(examples, predictions, strict=True)]
-        gold, probabilities = (np.asarray([measure[name] for measure in measures]) for name in ("gold", "probabilities"))
-        thresholds = [best_threshold(gold[:, index], probabilities[:, index]) for index in range(len(self.learned.labels))]
+        measures = [self.measure(example, prediction)
+                    for example, prediction in zip(examples, predictions, strict=True)]
+        gold, probabilities = (np.asarray([measure[name] for measure in measures])
+                               for name in ("gold", "probabilities"))
+        thresholds = [best_threshold(gold[:, index], probabilities[:, index])
+                      for index in range(len(self.learned.labels))]
         return Learned(self.learned.labels, self.learned.counts, dict(self.learned.values) | {"thresholds": thresholds})
 
     def measure(self, example: LabelledText, prediction: Prediction) -> Mapping[str, Any]:
         """gold and predicted labels (C,), probabilities (C,), and how many gold labels are unseen in training."""
         labels, gold_labels = self.learned.labels, example.labels or ()
         predicted = prediction.values["prediction"]
-        return {"gold": [label in gold_labels for label in labels], "predicted": [label in predicted for label in labels],
-                "probabilities": list(prediction.values["probabilities"].values()), "unseen": len(set(gold_labels) - set(labels))}
+        return {"gold": [label in gold_labels for label in labels],
+                "predicted": [label in predicted for label in labels],
+                "probabilities": list(prediction.values["probabilities"].values()),
+                "unseen": len(set(gold_labels) - set(labels))}
 
     def score(self, measures: Measures, weights: Floats) -> dict[str, NDArray[Any]]:
         """The scores of headstart.metrics.multilabel."""
         from headstart.metrics.multilabel import scores
 
-        return scores(measures["gold"], measures["predicted"], measures["probabilities"], measures["unseen"] > 0, weights)
+        return scores(measures["gold"], measures["predicted"], measures["probabilities"], measures["unseen"] > 0,
+                      weights)
 
     def describe(self, name: str, measures: Measures) -> tuple[str, bool, str]:
         """Definition, direction and reason of a score."""
         from headstart.metrics.multilabel import DEFINITIONS, undefined_reason
 
-        note = "; thresholds were tuned on dev" if "at each label's" in DEFINITIONS[name] and self.settings.tune_thresholds else ""
+        note = "; thresholds were tuned on dev" if "at each label's" in DEFINITIONS[
+            name] and self.settings.tune_thresholds else ""
         return DEFINITIONS[name] + note, True, undefined_reason(name, measures["gold"])
 
     def collapse_warning(self, measures: Measures) -> str | None:
         """Whether the model predicts no label for any text."""
         if measures["predicted"].any() or not measures["gold"].any():
             return None
-        return ("collapsed: the model predicts no label for any text at threshold 0.5. Thresholds are tuned at the end; if this lasts, "
+        return ("collapsed: the model predicts no label for any text at threshold 0.5. Thresholds are tuned at the "
+                "end; if this lasts, "
                 "train longer.")
 
     def tables(self, measures: Measures) -> dict[str, Json]:
@@ -206,7 +223,8 @@ class MultilabelClassification(Task[LabelledText]):
                               | {"threshold": thresholds[index]} for index, label in enumerate(self.learned.labels)},
                 "unseen_labels": int(measures["unseen"].sum())}
 
-    def figures(self, examples: Sequence[LabelledText], predictions: Sequence[Prediction], measures: Measures) -> list[Figure]:
+    def figures(self, examples: Sequence[LabelledText], predictions: Sequence[Prediction],
+                measures: Measures) -> list[Figure]:
         """Per-label table, effect of the thresholds, and the texts with most wrong labels."""
         return figures(examples, predictions, self.tables(measures))
 
@@ -218,4 +236,5 @@ class MultilabelClassification(Task[LabelledText]):
 def has_separators(column: Column) -> bool:
     """Whether values hold several labels, separated by ; | or a comma."""
     texts = [str(value) for value in column.values if value]
-    return any(separator in text or text[0] == "[" for text in texts for separator in ";|,") and all(len(text) < 300 for text in texts)
+    return any(separator in text or text[0] == "[" for text in texts
+               for separator in ";|,") and all(len(text) < 300 for text in texts)

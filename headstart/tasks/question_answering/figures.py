@@ -15,11 +15,13 @@ MAX_TOKENS = 160  # of the question whose token scores are plotted
 def figures(examples: Sequence[Question], predictions: Sequence[Prediction], measures: Measures) -> list[Figure]:
     """Scores by question word, confident errors, token scores of one question."""
     figure_list = [by_question_word(examples, measures), confident_errors(examples, predictions, measures)]
-    candidates = [index for index, prediction in enumerate(predictions) if "pieces" in prediction.detail and prediction.values["prediction"]
+    candidates = [index for index, prediction in enumerate(predictions) if "pieces" in prediction.detail
+                  and prediction.values["prediction"]
                   and prediction.detail["pieces"].count("\n") < MAX_TOKENS]
     if candidates:
         exact_matches = [index for index in candidates if measures["exact"][index] == 1]
-        figure_list += token_scores(examples[(exact_matches or candidates)[0]], predictions[(exact_matches or candidates)[0]])
+        figure_list += token_scores(examples[(exact_matches or candidates)[0]],
+                                    predictions[(exact_matches or candidates)[0]])
     return figure_list
 
 
@@ -31,16 +33,19 @@ def by_question_word(examples: Sequence[Question], measures: Measures) -> Figure
         indices_by_word.setdefault(next((word for word in words if word in QUESTION_WORDS), "other"), []).append(index)
     rows = [[word, len(indices), float(measures["f1"][indices].mean()), float(measures["exact"][indices].mean())]
             for word, indices in sorted(indices_by_word.items(), key=lambda pair: -len(pair[1]))]
-    return Figure("by_word", "By the question's word", "table", {"columns": ["word", "questions", "f1", "exact match"], "rows": rows})
+    return Figure("by_word", "By the question's word", "table",
+                  {"columns": ["word", "questions", "f1", "exact match"], "rows": rows})
 
 
-def confident_errors(examples: Sequence[Question], predictions: Sequence[Prediction], measures: Measures, count: int = 20) -> Figure:
+def confident_errors(examples: Sequence[Question], predictions: Sequence[Prediction], measures: Measures,
+                     count: int = 20) -> Figure:
     """The most confident answers that share no word with a gold one."""
     wrong_indices = confident_error_indices(predictions, measures)
     items = [{"text": examples[index].passage, "title": examples[index].question,
               "fields": {"answer": predictions[index].values["prediction"] or "(none)",
                          "gold": " | ".join(dict.fromkeys(examples[index].answers or ())) or "(none)",
-                         "probability": float(predictions[index].values["probability"])}} for index in wrong_indices[:count]]
+                         "probability": float(predictions[index].values["probability"])}}
+             for index in wrong_indices[:count]]
     return Figure("worst_answers", "Confident errors", "texts", {"items": items},
                   f"{len(wrong_indices):,} answers share no word with a gold answer; the most confident of them.")
 
@@ -59,7 +64,8 @@ def explainable_errors(examples: Sequence[Question], predictions: Sequence[Predi
         start, end = predictions[index].values["start"], predictions[index].values["end"]
         if start is not None and end is not None and end > start:
             example, gold = examples[index], " | ".join(dict.fromkeys(examples[index].answers or ())) or "(none)"
-            errors.append(ErrorToExplain(example.row, example.question, example.passage, str(predictions[index].values["prediction"]),
+            errors.append(ErrorToExplain(example.row, example.question, example.passage,
+                                         str(predictions[index].values["prediction"]),
                                          gold, position_columns=((start, 0), (end - 1, 1))))
     return errors[:count]
 
@@ -69,14 +75,19 @@ def token_scores(example: Question, prediction: Prediction) -> list[Figure]:
     detail: Any = prediction.detail
     pieces = detail["pieces"].split("\n")
     labels = [f"{piece} - {index}" for index, piece in enumerate(pieces)]
-    series = {"start": [float(value) for value in detail["scores"][:, 0]], "end": [float(value) for value in detail["scores"][:, 1]]}
+    series = {"start": [float(value) for value in detail["scores"][:, 0]],
+              "end": [float(value) for value in detail["scores"][:, 1]]}
     first, last = (int(detail["scores"][:, column].argmax()) for column in (0, 1))
-    caption = (f"Question: {example.question} Answer: {prediction.values['prediction'] or '(none)'}. Highest start: {labels[first]}; "
+    caption = (f"Question: {example.question} Answer: {prediction.values['prediction'] or '(none)'}. Highest start: "
+               f"{labels[first]}; "
                f"highest end: {labels[last]}.")
     tokens = [[index, piece, kind] for index, (piece, kind) in enumerate(zip(pieces, detail["types"], strict=False))]
     return [
-        Figure("tokens", "One question's tokens", "table", {"columns": ["index", "token", "segment"], "rows": tokens}, caption),
-        *(Figure(f"{name}_scores", f"{name.capitalize()} scores", "bars", {"labels": labels, "series": {name: values}, "unit": "score"},
+        Figure("tokens", "One question's tokens", "table", {"columns": ["index", "token", "segment"], "rows": tokens},
+               caption),
+        *(Figure(f"{name}_scores", f"{name.capitalize()} scores", "bars",
+                 {"labels": labels, "series": {name: values}, "unit": "score"},
                  caption) for name, values in series.items()),
-        Figure("token_scores", "Start and end scores", "bars", {"labels": labels, "series": series, "unit": "score"}, caption),
+        Figure("token_scores", "Start and end scores", "bars", {"labels": labels, "series": series, "unit": "score"},
+               caption),
     ]

@@ -14,7 +14,8 @@ from headstart.text.answer_spans import AnswerSpan, find_answer
 REPAIR_MESSAGES = {
     "moved": ("W220", "answers are not where their start says; the nearest occurrence was used"),
     "first of several": ("W221", "answers occur several times in their passage and have no start; the first was used"),
-    "another form": ("W222", "answers are in their passage with other case, spaces or accents; the passage's own were used"),
+    "another form": ("W222", "answers are in their passage with other case, spaces or accents; the passage's own were "
+                             "used"),
 }
 
 
@@ -50,16 +51,19 @@ def read(row: Row) -> Question:
     answer_span = find_answer(passage, answers[0], starts[0])
     if answer_span is None:
         raise RowFault("E320", f"the passage does not hold the answer {shortened(answers[0])!r}.", field="answer",
-                       fix="An answer is a part of its passage, letter by letter; fix it, or leave it out (--bad-rows skip).")
+                       fix="An answer is a part of its passage, letter by letter; fix it, or leave it out (--bad-rows "
+                           "skip).")
     first_answer = passage[answer_span.begin:answer_span.end] if answer_span.repair == "another form" else answers[0]
-    return Question(row.id, question, passage, answers=(first_answer, *answers[1:]), answer_span=answer_span, question_id=question_id)
+    return Question(row.id, question, passage, answers=(first_answer, *answers[1:]), answer_span=answer_span,
+                    question_id=question_id)
 
 
 def required_text(row: Row, name: str) -> str:
     """The text of a required cell; raises RowFault where there is none."""
     value = row.values.get(name)
     if not isinstance(value, str) or not value.strip():
-        raise RowFault("E201", f"the {name} is {'empty' if value in (None, '') or isinstance(value, str) else 'no text'}.",
+        raise RowFault("E201", f"the {name} is "
+                               f"{'empty' if value in (None, '') or isinstance(value, str) else 'no text'}.",
                        fix="Fill it in, or leave the row out (--bad-rows skip).", field=name)
     return value
 
@@ -78,7 +82,8 @@ def parse_answers(value: Json, start: Json) -> tuple[list[str], list[int | None]
     if starts and len(starts) != len(texts):
         raise RowFault("E325", f"there are {len(texts)} answers and {len(starts)} starts.", field="start",
                        fix="Give each answer its start, or leave the starts out.")
-    pairs = [(text, parse_start(cell)) for text, cell in zip(texts, starts or [None] * len(texts), strict=True) if text.strip()]
+    pairs = [(text, parse_start(cell)) for text, cell in zip(texts, starts or [None] * len(texts), strict=True)
+             if text.strip()]
     return [text for text, _ in pairs], [start for _, start in pairs]
 
 
@@ -118,10 +123,12 @@ def check(splits: Mapping[str, Sequence[Question]]) -> list[Finding]:
         for kind, count in repairs.items():
             code, message = REPAIR_MESSAGES[kind]
             findings.append(Finding(code, f"in {split}, {count:,} {message} (first in row {first_examples[kind].row}: "
-                                    f"{shortened((first_examples[kind].answers or ('',))[0])!r}).", "Look at them if they are many."))
+                                    f"{shortened((first_examples[kind].answers or ('',))[0])!r}).",
+                                    "Look at them if they are many."))
         findings += repeated_id_finding(split, id_counts)
         if unanswerable:
-            findings.append(Finding("N220", f"in {split}, {unanswerable:,} of {len(questions):,} questions have no answer: the model "
+            findings.append(Finding("N220", f"in {split}, {unanswerable:,} of {len(questions):,} questions have no "
+                                            "answer: the model "
                                     "learns to abstain."))
     return findings
 
@@ -131,5 +138,6 @@ def repeated_id_finding(split: str, id_counts: Counter[str]) -> Iterable[Finding
     repeated_ids = [question_id for question_id, count in id_counts.items() if count > 1]
     if repeated_ids:
         first = shortened(repeated_ids[0])
-        yield Finding("W223", f"in {split}, {len(repeated_ids):,} question ids occur more than once (first: {first!r}).",
+        yield Finding("W223",
+                      f"in {split}, {len(repeated_ids):,} question ids occur more than once (first: {first!r}).",
                       "The official files hold one answer for each id; give each question its own.")

@@ -59,7 +59,8 @@ class Settings:
     max_answer_length: Annotated[int, Note("tokens of an answer", low=1)] = 30
     n_best: Annotated[int, Note("candidate answers (n-best)", low=1)] = 20
     beam_search: Annotated[bool, Note("beam search over starts and ends, with a no-answer class (XLNet, XLM)")] = False
-    no_answer: Annotated[Literal["auto", "yes", "no"], Note("whether questions may have no answer; auto: as in training")] = "auto"
+    no_answer: Annotated[Literal["auto", "yes", "no"],
+                         Note("whether questions may have no answer; auto: as in training")] = "auto"
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,10 @@ class QuestionAnswering(Task[Question]):
     fields: ClassVar[tuple[Field, ...]] = (
         Field("question", "the question", aliases=QUESTION_NAMES),
         Field("passage", "the text that holds the answer", aliases=PASSAGE_NAMES),
-        Field("answer", "a part of the passage, or several that are right; empty where there is none", target=True, aliases=ANSWER_NAMES,
-              may_be_empty=True),
-        Field("start", "characters of the passage before the answer", type="number", required=False, target=True, may_be_empty=True,
-              aliases=START_NAMES),
+        Field("answer", "a part of the passage, or several that are right; empty where there is none", target=True,
+              aliases=ANSWER_NAMES, may_be_empty=True),
+        Field("start", "characters of the passage before the answer", type="number", required=False, target=True,
+              may_be_empty=True, aliases=START_NAMES),
         Field("impossible", "true for a question without an answer", required=False, target=True, may_be_empty=True,
               aliases=("is_impossible",)),
         Field("id", "the question's name in the official files", required=False, aliases=("id", "qid")),
@@ -92,7 +93,8 @@ class QuestionAnswering(Task[Question]):
         if field_columns["question"] is None or field_columns["passage"] is None:
             return None
         column_names = {name: column.name for name, column in field_columns.items() if column is not None}
-        return Detection(column_names, 0.98 if "answer" in column_names else 0.9, "there are columns for question and passage")
+        return Detection(column_names, 0.98 if "answer" in column_names else 0.9,
+                         "there are columns for question and passage")
 
     def read(self, row: Row) -> Question:
         """The question, and the span of its first answer; raises RowFault."""
@@ -125,16 +127,20 @@ class QuestionAnswering(Task[Question]):
     def learn(self, examples: Iterable[Question]) -> Learned:
         """Whether some questions have no answer."""
         without = any(example.answers == () for example in examples)
-        return Learned(values={"no_answer": without if self.settings.no_answer == "auto" else self.settings.no_answer == "yes",
+        return Learned(values={"no_answer": without if self.settings.no_answer == "auto"
+                               else self.settings.no_answer == "yes",
                                "threshold": DEFAULT_THRESHOLD, "beams": self.settings.beam_search})
 
     @classmethod
     def from_model_config(cls, config: Mapping[str, Json]) -> Learned | None:
-        """A published model with a question-answering head; it always answers unless told that it need not."""
+        """A published model with a question-answering head; it answers every question unless the settings say
+        otherwise.
+        """
         architecture = (config.get("architectures") or [""])[0]
         if not architecture.endswith(("ForQuestionAnswering", "ForQuestionAnsweringSimple")):  # the latter: XLNet, XLM
             return None
-        return Learned(values={"no_answer": False, "threshold": DEFAULT_THRESHOLD, "beams": architecture in BEAM_ARCHITECTURES})
+        return Learned(values={"no_answer": False, "threshold": DEFAULT_THRESHOLD,
+                               "beams": architecture in BEAM_ARCHITECTURES})
 
     def encode(self, example: Question, tokenizer: Tokenizer, rng: Random | None = None) -> list[Feature]:
         """The question with each window of the passage."""
@@ -152,7 +158,8 @@ class QuestionAnswering(Task[Question]):
             no_answer_position = tokenizer.pooled_position(len(ids))
             if answer_tokens is not None:
                 in_window = start <= answer_tokens[0] and answer_tokens[1] < end
-                positions = [token - start + passage_start for token in answer_tokens] if in_window else [no_answer_position] * 2
+                positions = [token - start + passage_start
+                             for token in answer_tokens] if in_window else [no_answer_position] * 2
                 targets = {"label": Target(positions)}
             if self.beam_search:  # no span may start outside of the passage, but for "no answer"
                 candidates = {no_answer_position, *range(passage_start, passage_start + end - start)}
@@ -179,13 +186,15 @@ class QuestionAnswering(Task[Question]):
         """The window's best spans in characters, the no-answer score, and all logits for the figures."""
         logits, passage_start = output["logits"].astype("float64"), int(feature.info["passage_start"])
         offsets = feature.info["offsets"]
-        details = {"scores": logits.astype("float32"), "pieces": feature.info["pieces"], "types": bytes(feature.types or [])}
+        details = {"scores": logits.astype("float32"), "pieces": feature.info["pieces"],
+                   "types": bytes(feature.types or [])}
         if self.beam_search:
             spans = beam_spans(output, passage_start, offsets, self.settings.max_answer_length)
             return {"no_answer": float(output["none"]), "spans": spans, **details}
         passage_logits = logits[passage_start:passage_start + len(offsets)]
         spans = [(score, offsets[first][0], offsets[last][1])
-                 for score, first, last in best_spans(passage_logits, self.settings.max_answer_length, self.settings.n_best)]
+                 for score, first, last in best_spans(passage_logits, self.settings.max_answer_length,
+                                                      self.settings.n_best)]
         return {"no_answer": float(logits[int(feature.info["no_answer_position"])].sum()), "spans": spans, **details}
 
     def decode(self, example: Question, outputs: Sequence[dict[str, Any]]) -> Prediction:
@@ -218,9 +227,12 @@ class QuestionAnswering(Task[Question]):
 
         if self.threshold is None or not len(examples):
             return self.learned
-        measures = [self.measure(example, prediction) for example, prediction in zip(examples, predictions, strict=True)]
-        f1, answerable, odds = (np.asarray([measure[name] for measure in measures]) for name in ("raw_f1", "answerable", "no_answer"))
-        _, thresholds = best_threshold(f1, answerable, np.ones(len(measures), dtype=bool), odds, np.ones((1, len(measures))))
+        measures = [self.measure(example, prediction)
+                    for example, prediction in zip(examples, predictions, strict=True)]
+        f1, answerable, odds = (np.asarray([measure[name] for measure in measures])
+                                for name in ("raw_f1", "answerable", "no_answer"))
+        _, thresholds = best_threshold(f1, answerable, np.ones(len(measures), dtype=bool), odds,
+                                       np.ones((1, len(measures))))
         return Learned(values=dict(self.learned.values) | {"threshold": float(thresholds[0])})
 
     def measure(self, example: Question, prediction: Prediction) -> Mapping[str, Any]:
@@ -270,7 +282,8 @@ class QuestionAnswering(Task[Question]):
                 "null_odds": {name: prediction.values["no_answer_probability"] for name, prediction in pairs}}
         return {f"{name}.json": json.dumps(value, ensure_ascii=False, indent=1) + "\n" for name, value in files.items()}
 
-    def figures(self, examples: Sequence[Question], predictions: Sequence[Prediction], measures: Measures) -> list[Figure]:
+    def figures(self, examples: Sequence[Question], predictions: Sequence[Prediction],
+                measures: Measures) -> list[Figure]:
         """Scores by question word, confident errors, and one question's token scores."""
         from headstart.tasks.question_answering.figures import figures
 
@@ -300,7 +313,9 @@ def answer_token_range(passage: Tokens, example: Question) -> tuple[int, int]:
 
 
 def best_spans(logits: NDArray[Any], max_length: int, count: int) -> list[tuple[float, int, int]]:
-    """The highest sums of a first and a last token's logit, at most `max_length` tokens long: (n, 2) -> (score, first, last)."""
+    """The highest sums of a first and a last token's logit, at most `max_length` tokens long: (n, 2) -> (score, first,
+    last).
+    """
     import numpy as np
 
     token_count = len(logits)
@@ -308,7 +323,8 @@ def best_spans(logits: NDArray[Any], max_length: int, count: int) -> list[tuple[
     for offset in range(len(span_scores)):
         span_scores[offset, :token_count - offset] = logits[:token_count - offset, 0] + logits[offset:, 1]
     flat_scores = span_scores.ravel()
-    best_indices = np.argpartition(flat_scores, -count)[-count:] if len(flat_scores) > count else np.arange(len(flat_scores))
+    best_indices = np.argpartition(flat_scores,
+                                   -count)[-count:] if len(flat_scores) > count else np.arange(len(flat_scores))
     best_indices = best_indices[np.lexsort((best_indices, -flat_scores[best_indices]))]
     return [(float(flat_scores[index]), index % token_count, index % token_count + index // token_count)
             for index in best_indices.tolist() if np.isfinite(flat_scores[index])]
@@ -323,7 +339,8 @@ def beam_spans(output: Mapping[str, NDArray[Any]], passage_start: int, offsets: 
         for end, end_score in zip(end_positions, end_scores, strict=True):
             start, end = int(start), int(end)
             if passage_start <= start <= end < passage_start + len(offsets) and end - start < max_length:
-                spans.append((start_score + end_score, offsets[start - passage_start][0], offsets[end - passage_start][1]))
+                spans.append((start_score + end_score, offsets[start - passage_start][0],
+                              offsets[end - passage_start][1]))
     return spans
 
 
@@ -340,6 +357,8 @@ def answer_prediction(example: Question, ranked_spans: Sequence[tuple[tuple[int,
     values: dict[str, Json] = {"prediction": "", "start": None, "end": None, "probability": no_answer_probability,
                                "no_answer_probability": no_answer_probability}
     if ranked_spans and (threshold is None or no_answer_probability <= threshold):
-        begin = ranked_spans[0][0][0] + len(passage[ranked_spans[0][0][0]:]) - len(passage[ranked_spans[0][0][0]:].lstrip())
-        values |= {"prediction": texts[0], "start": begin, "end": begin + len(texts[0]), "probability": n_best[0]["probability"]}
+        begin = ranked_spans[0][0][0] + len(passage[ranked_spans[0][0][0]:]) - len(
+            passage[ranked_spans[0][0][0]:].lstrip())
+        values |= {"prediction": texts[0], "start": begin, "end": begin + len(texts[0]),
+                   "probability": n_best[0]["probability"]}
     return Prediction(example.row, values, {"best": texts[0] if texts else "", "n_best": n_best, **detail})

@@ -63,7 +63,8 @@ def rank_passages(examples: Sequence[QuestionPassages], predictions: Sequence[Pr
     if not predictions or "ndcg_10" in predictions[0].detail:
         return predictions
     texts, own_indices, _ = distinct_passages(examples)
-    first_example = {passage_index: example_index for example_index, passage_index in reversed(list(enumerate(own_indices)))}
+    first_example = {passage_index: example_index
+                     for example_index, passage_index in reversed(list(enumerate(own_indices)))}
     questions = np.stack([prediction.detail["question"] for prediction in predictions])
     passages = np.stack([predictions[first_example[index]].detail["passage"] for index in range(len(texts))])
     rankings: list[Any] = []
@@ -96,11 +97,14 @@ class BM25Baseline:
         from headstart.search.sparse import SparseIndex
 
         texts, own_indices, _ = distinct_passages(examples)
-        hits = SparseIndex.build(texts).search([example.question for example in examples], k=min(RANKING_DEPTH, len(texts)))
+        hits = SparseIndex.build(texts).search([example.question for example in examples],
+                                               k=min(RANKING_DEPTH, len(texts)))
         rankings = hits.rankings()
-        similarities = [dict(zip(rows, scores, strict=False)) for rows, scores in zip(rankings, hits.scores, strict=True)]
+        similarities = [dict(zip(rows, scores, strict=False))
+                        for rows, scores in zip(rankings, hits.scores, strict=True)]
         predictions = [Prediction(example.row, {"similarity": float(similarity_of.get(passage_index, 0.0))})
-                       for example, similarity_of, passage_index in zip(examples, similarities, own_indices, strict=True)]
+                       for example, similarity_of, passage_index in zip(examples, similarities, own_indices,
+                                                                        strict=True)]
         return with_ranking_scores(examples, predictions, rankings)
 
 
@@ -116,7 +120,8 @@ class UntrainedEncoder:
 
         unit_vectors = [vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
                         for vectors in np.split(states, 2, axis=1)]
-        predictions = [Prediction(example.row, {"similarity": float(question @ passage)}, {"question": question, "passage": passage})
+        predictions = [Prediction(example.row, {"similarity": float(question @ passage)},
+                                  {"question": question, "passage": passage})
                        for example, question, passage in zip(examples, *unit_vectors, strict=True)]
         return list(rank_passages(examples, predictions))
 

@@ -47,7 +47,8 @@ QUESTION, PASSAGE, NEGATIVE = 0, 1, 2  # roles, as in training/losses/contrastiv
 class Settings:
     """Settings of retrieval."""
 
-    temperature: Annotated[float, Note("similarities are divided by it before the softmax", low=0.001, high=10.0)] = 0.05
+    temperature: Annotated[float, Note("similarities are divided by it before the softmax", low=0.001,
+                                       high=10.0)] = 0.05
     negatives: Annotated[int, Note("hard negatives of a row that are used, the first ones", low=0)] = 1
     answer_score: Annotated[float, Note("further answers with this score or more become pairs of their own")] = 3.0
 
@@ -61,9 +62,10 @@ class Retrieval(Task[QuestionPassages]):
     pipeline_tag: ClassVar[str] = "sentence-similarity"
     fields: ClassVar[tuple[Field, ...]] = (
         Field("question", "the question", aliases=("question", "query", "title")),
-        Field("passage", "a text that answers it", required=False, aliases=("passage", "answer", "positive", "context")),
-        Field("answers", "several texts that answer it, best first: [{\"text\": …, \"score\": …}]", type="list", required=False,
-              aliases=("answers",)),
+        Field("passage", "a text that answers it", required=False,
+              aliases=("passage", "answer", "positive", "context")),
+        Field("answers", "several texts that answer it, best first: [{\"text\": …, \"score\": …}]", type="list",
+              required=False, aliases=("answers",)),
         Field("negatives", "hard negatives: texts that look like answers and are not", type="list", required=False,
               aliases=("negatives", "negative")),
     )
@@ -80,14 +82,17 @@ class Retrieval(Task[QuestionPassages]):
         if "question" not in column_names or not {"passage", "answers"} & set(column_names):
             return None
         if "negatives" not in column_names:
-            return Detection(column_names, 0.1, f"there are questions ({column_names['question']!r}) and texts that answer them")
-        return Detection(column_names, 0.99, f"there are passages that do not answer the question ({column_names['negatives']!r})")
+            return Detection(column_names, 0.1, f"there are questions ({column_names['question']!r}) and texts that "
+                                                "answer them")
+        return Detection(column_names, 0.99, "there are passages that do not answer the question "
+                                             f"({column_names['negatives']!r})")
 
     def read(self, row: Row) -> QuestionPassages:
         """Question, passages, negatives; raises RowFault."""
         question = cell_text(row, "question")
         if question is None or not question.strip():
-            raise RowFault("E201", "the question is empty.", fix="Fill it in, or leave the row out (--bad-rows skip).", field="question")
+            raise RowFault("E201", "the question is empty.", fix="Fill it in, or leave the row out (--bad-rows skip).",
+                           field="question")
         passage = cell_text(row, "passage")
         texts = [passage] if passage is not None and passage.strip() else []
         texts += good_answers(row, self.settings.answer_score, include_first=not texts)
@@ -108,10 +113,11 @@ class Retrieval(Task[QuestionPassages]):
         return example.passage
 
     def learn(self, examples: Iterable[QuestionPassages]) -> Learned:
-        """Nothing beside the weights."""
+        """Nothing is learned but the weights."""
         return Learned()
 
-    def compose(self, examples: Sequence[QuestionPassages], tokenizer: Tokenizer, rng: Random) -> Sequence[QuestionPassages]:
+    def compose(self, examples: Sequence[QuestionPassages], tokenizer: Tokenizer,
+                rng: Random) -> Sequence[QuestionPassages]:
         """A pair for each passage of a question."""
         if not any(example.other_passages for example in examples):
             return examples
@@ -142,9 +148,11 @@ class Retrieval(Task[QuestionPassages]):
 
     def decode(self, example: QuestionPassages, outputs: Sequence[Any]) -> Prediction:
         """The cosine of question and passage."""
-        return Prediction(example.row, {"similarity": float(outputs[0] @ outputs[1])}, {"question": outputs[0], "passage": outputs[1]})
+        return Prediction(example.row, {"similarity": float(outputs[0] @ outputs[1])},
+                          {"question": outputs[0], "passage": outputs[1]})
 
-    def join_predictions(self, examples: Sequence[QuestionPassages], predictions: Sequence[Prediction]) -> Sequence[Prediction]:
+    def join_predictions(self, examples: Sequence[QuestionPassages],
+                         predictions: Sequence[Prediction]) -> Sequence[Prediction]:
         """The rank of each question's passage among all passages of the split."""
         return retrieval_examples.rank_passages(examples, predictions)
 
@@ -162,7 +170,8 @@ class Retrieval(Task[QuestionPassages]):
         """Definition, direction and reason of a score."""
         from headstart.metrics.ranking import DEFINITIONS, REASON
 
-        return f"{DEFINITIONS[name]}; among all different passages of the split, {retrieval_examples.RANKING_DEPTH:,} listed", True, REASON
+        return (f"{DEFINITIONS[name]}; among all different passages of the split, {retrieval_examples.RANKING_DEPTH:,} "
+                "listed", True, REASON)
 
     def baselines(self) -> tuple[Baseline, ...]:
         """BM25, and the encoder before training."""

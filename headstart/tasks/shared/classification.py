@@ -77,7 +77,8 @@ def baselines(labels: tuple[str, ...], text_of: Callable[[Any], str]) -> tuple[B
         from headstart.baselines.tfidf import TfidfLogistic
 
         model = TfidfLogistic.fit([text_of(example) for example in examples], gold_classes(examples), len(labels), seed)
-        return FittedClassifier(labels, lambda rows, _: model.probabilities([text_of(row) for row in rows]), model.size_bytes)
+        return FittedClassifier(labels, lambda rows, _: model.probabilities([text_of(row) for row in rows]),
+                                model.size_bytes)
 
     def fit_frozen_encoder(examples: Sequence[Any], states: Floats | None, seed: int) -> FittedClassifier:
         from headstart.baselines.linear import fit_logistic

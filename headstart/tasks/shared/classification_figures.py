@@ -14,7 +14,8 @@ MAX_ERRORS = 20
 def figures(texts: Sequence[str], gold: Sequence[str], predictions: Sequence[Prediction], measures: Measures,
             tables: Mapping[str, Json]) -> list[Figure]:
     """Per-class table, confusion matrix, reliability diagram, confident errors."""
-    return [per_class_table(tables), confusion_matrix(tables), reliability_diagram(measures), confident_errors(texts, gold, predictions)]
+    return [per_class_table(tables), confusion_matrix(tables), reliability_diagram(measures),
+            confident_errors(texts, gold, predictions)]
 
 
 def per_class_table(tables: Mapping[str, Json]) -> Figure:
@@ -23,7 +24,8 @@ def per_class_table(tables: Mapping[str, Json]) -> Figure:
     rows = [[label, scores["support"], scores["predicted"], scores["precision"], scores["recall"], scores["f1"]]
             for label, scores in tables["per_class"].items()]
     return Figure("per_class", "Scores per label", "table", {"columns": columns, "rows": rows},
-                  "Precision: of the texts predicted as this label, the share that has it. Recall: of the texts that have it, "
+                  "Precision: of the texts predicted as this label, the share that has it. Recall: of the texts that "
+                  "have it, "
                   "the share predicted as it. F1 is their harmonic mean.")
 
 
@@ -63,6 +65,7 @@ def confident_errors(texts: Sequence[str], gold: Sequence[str], predictions: Seq
 
 def confident_error_indices(gold: Sequence[str], predictions: Sequence[Prediction]) -> list[int]:
     """The wrong predictions, most confident first."""
-    wrong_indices = [index for index, prediction in enumerate(predictions) if prediction.values["prediction"] != gold[index]]
+    wrong_indices = [index for index, prediction in enumerate(predictions)
+                     if prediction.values["prediction"] != gold[index]]
     order = np.argsort([-predictions[index].values["probability"] for index in wrong_indices], kind="stable")
     return [wrong_indices[position] for position in order]

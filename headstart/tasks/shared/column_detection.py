@@ -25,7 +25,8 @@ def has_recurring_labels(column: Column) -> bool:
     """Whether the values recur like labels: recurring strings, or at most 20 different integers."""
     distinct = distinct_labels(column)
     if all(is_number(value) for value in distinct):
-        return len(distinct) <= MAX_INTEGER_CLASSES and not any("." in value or "e" in value.lower() for value in distinct)
+        return len(distinct) <= MAX_INTEGER_CLASSES and not any("." in value or "e" in value.lower()
+                                                                for value in distinct)
     return len(distinct) <= max(20, len(column.values) / 2)
 
 

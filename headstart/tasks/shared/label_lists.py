@@ -36,17 +36,23 @@ def parse_labels(value: Json, delimiter: str = "", field: str = "labels") -> tup
     if not isinstance(value, list) or any(isinstance(item, list | dict) or item is None for item in value):
         raise RowFault("E306", f"the labels are {value!r:.60}, a list of labels was expected.", field=field,
                        fix=f'Write ["a", "b"], or a;b, or name 0/1 columns: --{field} first,second.')
-    return tuple(dict.fromkeys(text for item in value if (text := (item if isinstance(item, str) else json.dumps(item)).strip())))
+    return tuple(dict.fromkeys(text for item in value
+                               if (text := (item if isinstance(item, str) else json.dumps(item)).strip())))
 
 
 def rarest_label(labels: Iterable[str], counts: Mapping[str, int]) -> str:
-    """The label with the fewest training rows, "none" where there is no label; of equally rare ones the first in the alphabet."""
+    """The label with the fewest training rows, "none" where there is no label; of equally rare ones the first in the
+    alphabet.
+    """
     return min(labels, key=lambda label: (counts.get(label, 0), label), default="none")
 
 
 def check(splits: Mapping[str, Sequence[tuple[str, ...]]]) -> list[Finding]:
-    """Findings: no label at all, the same labels everywhere, rare labels, labels unseen in training, labels in two spellings."""
-    counts = {split: Counter(label for labels in label_tuples for label in labels) for split, label_tuples in splits.items()}
+    """Findings: no label at all, the same labels everywhere, rare labels, labels unseen in training, labels in two
+    spellings.
+    """
+    counts = {split: Counter(label for labels in label_tuples for label in labels)
+              for split, label_tuples in splits.items()}
     train_counts, row_count = counts["train"], len(splits["train"])
     if row_count and not train_counts:
         return [Finding("E203", "no training row has a label.", "Is this the right column?")]
@@ -54,18 +60,22 @@ def check(splits: Mapping[str, Sequence[tuple[str, ...]]]) -> list[Finding]:
         return [Finding("E203", f"every training row has the same labels: {', '.join(sorted(train_counts))}.",
                         "There is nothing to classify; is this the right column?")]
     findings = list(limited_findings("W206", (f"the label {label!r} has {count} training row{'s' * (count > 1)}."
-                                              for label, count in sorted(train_counts.items()) if count < MIN_TRAIN_ROWS),
+                                              for label, count in sorted(train_counts.items())
+                                              if count < MIN_TRAIN_ROWS),
                                      "Its scores will be unreliable; add rows if you can."))
-    findings += limited_findings("W206", (f"the label {label!r} is on every training row." for label, count in sorted(train_counts.items())
+    findings += limited_findings("W206", (f"the label {label!r} is on every training row."
+                                          for label, count in sorted(train_counts.items())
                                           if count == row_count), "There is nothing to learn about it.")
     for split, label_counts in counts.items():
         unseen = sorted(set(label_counts) - set(train_counts))
-        findings += limited_findings("W207", (f"the label {label!r} occurs in {split} but never in train." for label in unseen),
+        findings += limited_findings("W207", (f"the label {label!r} occurs in {split} but never in train."
+                                              for label in unseen),
                                      "The model cannot predict it, and every such row counts as wrong.")
     spellings: dict[str, list[str]] = {}
     for label in sorted(set().union(*counts.values())):
         spellings.setdefault(" ".join(label.casefold().split()), []).append(label)
-    return findings + list(limited_findings("W204", (f"the labels {' and '.join(map(repr, variants))} differ only by case or space."
+    return findings + list(limited_findings("W204", (f"the labels {' and '.join(map(repr, variants))} differ only by "
+                                                     "case or space."
                                                      for variants in spellings.values() if len(variants) > 1),
                                             "They count as different labels; spell them the same if they are one."))
 

@@ -29,12 +29,15 @@ def is_number(value: Any) -> TypeGuard[int | float]:
 
 
 def good_answers(row: Row, min_score: float, *, include_first: bool) -> list[str]:
-    """The texts of the field answers with a score of at least `min_score`; with `include_first`, the first one whatever its score."""
+    """The texts of the field answers with a score of at least `min_score`; with `include_first`, the first one whatever
+    its score.
+    """
     texts = []
     for index, answer in enumerate(parse_list(row, "answers", ANSWERS_FIX)):
         text, score = (answer.get("text"), answer.get("score")) if isinstance(answer, dict) else (answer, None)
         if not isinstance(text, str) or not text.strip():
-            raise RowFault("E332", f"answer {index} is {answer!r:.60}, a text was expected.", field="answers", fix=ANSWERS_FIX)
+            raise RowFault("E332", f"answer {index} is {answer!r:.60}, a text was expected.", field="answers",
+                           fix=ANSWERS_FIX)
         if (index == 0 and include_first) or (is_number(score) and score >= min_score):
             texts.append(text)
     return texts

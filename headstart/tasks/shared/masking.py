@@ -28,7 +28,8 @@ def masked_input(ids: Sequence[int], offsets: Sequence[tuple[int, int]], text: s
     return masked_ids, positions, [ids[position] for position in positions]
 
 
-def reduce_masked_logits(logits: NDArray[Any], info: Mapping[str, Any], gold: Sequence[int] | None, n_best: int) -> dict[str, Any]:
+def reduce_masked_logits(logits: NDArray[Any], info: Mapping[str, Any], gold: Sequence[int] | None,
+                         n_best: int) -> dict[str, Any]:
     """The likeliest pieces for each masked position (A, V); with gold, instead the sum of losses, hits and count."""
     import numpy as np
 
@@ -64,7 +65,8 @@ class FittedNeighbours:
         return int(self.model.size_bytes)
 
     def predict(self, examples: Sequence[Example], features: Sequence[Sequence[Feature]]) -> list[Prediction]:
-        """Loss, hits and count of the masked tokens; a token unseen in training has the probability of an unseen one."""
+        """Loss, hits and count of the masked tokens; a token unseen in training has the probability of an unseen one.
+        """
         import numpy as np
 
         contexts = [(example_index, *context) for example_index, feature_list in enumerate(features)
@@ -76,12 +78,14 @@ class FittedNeighbours:
         for probability_rows in self.model.probabilities(left_ids, right_ids):
             for probabilities in probability_rows:
                 owner, _, _, gold = contexts[index]
-                probability = float(probabilities[gold]) if gold < self.vocabulary_size else float(self.model.alone.min())
+                probability = float(probabilities[gold]) if gold < self.vocabulary_size else float(
+                    self.model.alone.min())
                 losses[owner] -= np.log(max(probability, 1e-300))
                 hits[owner] += int(probabilities.argmax()) == gold
                 counts[owner] += 1
                 index += 1
-        return [Prediction(example.row, {"fills": []}, {"loss": losses[index], "hits": hits[index], "count": counts[index]})
+        return [Prediction(example.row, {"fills": []},
+                           {"loss": losses[index], "hits": hits[index], "count": counts[index]})
                 for index, example in enumerate(examples)]
 
 

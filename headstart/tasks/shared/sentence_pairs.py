@@ -17,13 +17,15 @@ LABELS = ("is_next", "random")
 FIELDS = (
     Field("text", "a document, or one sentence of it, or the first of a pair", aliases=TEXT_NAMES),
     Field("pair", "a text that may follow it", required=False, aliases=("pair",)),
-    Field("document", "rows with the same value, one after the other, are one document", required=False, aliases=("document",)),
+    Field("document", "rows with the same value, one after the other, are one document", required=False,
+          aliases=("document",)),
 )
 
 
 @dataclass(frozen=True)
 class SegmentPair(Example):
-    """A document (or a sentence of one), or a pair of segments with `follows`: 0 next, 1 random, None when predicting."""
+    """A document (or a sentence of one), or a pair of segments with `follows`: 0 next, 1 random, None when predicting.
+    """
 
     text: str
     pair: str | None = None
@@ -35,9 +37,11 @@ def read(row: Row) -> SegmentPair:
     """A row; raises RowFault."""
     text, pair, document = (cell_text(row, name) for name in ("text", "pair", "document"))
     if text is None or not text.strip():
-        raise RowFault("E201", "the text is empty.", fix="Fill it in, or leave the row out (--bad-rows skip).", field="text")
+        raise RowFault("E201", "the text is empty.", fix="Fill it in, or leave the row out (--bad-rows skip).",
+                       field="text")
     if pair is not None and not pair.strip():
-        raise RowFault("E201", "the pair is empty.", fix="Fill it in, or leave the row out (--bad-rows skip).", field="pair")
+        raise RowFault("E201", "the pair is empty.", fix="Fill it in, or leave the row out (--bad-rows skip).",
+                       field="pair")
     return SegmentPair(row.id, text, pair, document)
 
 
@@ -100,8 +104,10 @@ def pairs(examples: Sequence[SegmentPair], tokenizer: Tokenizer, rng: Random, *,
     pair_list = []
     for index, (row, document_sentences) in enumerate(document_list):
         chunk_rng = Random(f"{row}:{len(document_sentences)}")
-        chunk_list = [list(neighbours) for neighbours in itertools.pairwise(document_sentences)] if sentence_pairs else \
-            chunks(document_sentences, tokenizer, tokenizer.max_content_length(2), short_sequence_probability, chunk_rng)
+        chunk_list = [list(neighbours)
+                      for neighbours in itertools.pairwise(document_sentences)] if sentence_pairs else \
+            chunks(document_sentences, tokenizer, tokenizer.max_content_length(2), short_sequence_probability,
+                   chunk_rng)
         for chunk in chunk_list:
             border = 1 if sentence_pairs else rng.randint(1, len(chunk) - 1)
             first, second, follows = " ".join(chunk[:border]), " ".join(chunk[border:]), IS_NEXT

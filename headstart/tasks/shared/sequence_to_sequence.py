@@ -49,12 +49,14 @@ MAX_SHOWN = 20
 class Settings:
     """Settings of the sequence-to-sequence tasks."""
 
-    prefix: Annotated[str, Note("prefix of each source; auto: what the model's config names for the task, else none")] = AUTO
+    prefix: Annotated[str,
+                      Note("prefix of each source; auto: what the model's config names for the task, else none")] = AUTO
     max_target_length: Annotated[
         Count, Note("longest target in tokens; as many as the model takes when not given", low=4)] = None
     join_targets: Annotated[bool, Note("a list in the target is one text in parts, not several references")] = False
     long_source: Annotated[Literal["cut", "chunks", "chunks-again"], Note("a source that does not fit: truncate it, "
-        "or generate for each part of whole sentences and join the texts; chunks-again: generate once more from the joined texts")] = "cut"
+        "or generate for each part of whole sentences and join the texts; chunks-again: generate once more from the "
+        "joined texts")] = "cut"
     use_stemmer: Annotated[bool, Note("compare stems of words (ROUGE)")] = True
 
 
@@ -83,7 +85,8 @@ class SequenceToSequenceTask(Task[SourceTargetExample]):
         """Source and targets; raises RowFault."""
         source = join_texts(row.values.get("source"), " ")
         if not source.strip():
-            raise RowFault("E201", "the source is empty.", fix="Fill it in, or leave the row out (--bad-rows skip).", field="source")
+            raise RowFault("E201", "the source is empty.", fix="Fill it in, or leave the row out (--bad-rows skip).",
+                           field="source")
         target = parse_list(row.values.get("target"))
         if target is None or target == "":
             return SourceTargetExample(row.id, source)
@@ -92,7 +95,8 @@ class SequenceToSequenceTask(Task[SourceTargetExample]):
         else:
             texts = tuple(text for text in [join_texts(target, "\n").strip()] if text)
         if not texts:
-            raise RowFault("E201", "the target is empty.", fix="Fill it in, or leave the row out (--bad-rows skip).", field="target")
+            raise RowFault("E201", "the target is empty.", fix="Fill it in, or leave the row out (--bad-rows skip).",
+                           field="target")
         return SourceTargetExample(row.id, source, texts)
 
     def dedup_key(self, example: SourceTargetExample) -> str:
@@ -101,16 +105,18 @@ class SequenceToSequenceTask(Task[SourceTargetExample]):
 
     def gold(self, example: SourceTargetExample) -> Json:
         """The reference text, or all of them."""
-        return None if example.targets is None else example.targets[0] if len(example.targets) == 1 else list(example.targets)
+        return None if example.targets is None else example.targets[0] if len(example.targets) == 1 else list(
+            example.targets)
 
     def learn(self, examples: Iterable[SourceTargetExample]) -> Learned:
-        """Nothing beside the weights; prefix and lengths are added when the model is loaded."""
+        """Nothing but the weights; prefix and lengths are added when the model is loaded."""
         return Learned(values={"prefix": "" if self.settings.prefix == AUTO else self.settings.prefix})
 
     @classmethod
     def from_model_config(cls, config: Mapping[str, Json]) -> Learned | None:
         """A published sequence-to-sequence model; its config gives the prefix of sources."""
-        if not (config.get("architectures") or [""])[0].endswith(("ForConditionalGeneration", "MTModel", "EncoderDecoderModel")):
+        if not (config.get("architectures") or [""])[0].endswith(("ForConditionalGeneration", "MTModel",
+                                                                  "EncoderDecoderModel")):
             return None
         return Learned(values={"prefix": config_prefix(config, cls.name)})
 
@@ -118,10 +124,12 @@ class SequenceToSequenceTask(Task[SourceTargetExample]):
         """Findings: targets that equal their source."""
         findings = []
         for split, examples in splits.items():
-            copied_rows = [example.row for example in examples if example.targets and example.source.strip() in example.targets]
+            copied_rows = [example.row for example in examples if example.targets
+                           and example.source.strip() in example.targets]
             if copied_rows:
                 message = f"in {split}, {len(copied_rows):,} targets equal their source (first: row {copied_rows[0]})."
-                findings.append(Finding("W230", message, "There is nothing to learn there; leave such rows out unless they are intended."))
+                findings.append(Finding("W230", message, "There is nothing to learn there; leave such rows out unless "
+                                                         "they are intended."))
         return findings
 
     def encode(self, example: SourceTargetExample, tokenizer: Tokenizer, rng: Random | None = None) -> list[Feature]:
@@ -135,7 +143,8 @@ class SequenceToSequenceTask(Task[SourceTargetExample]):
             source_chunks = chunks(example.source, lambda text: len(tokenizer.tokenize(prefix + text).ids), max_tokens)
             chunk_ids = (list(tokenizer.tokenize(prefix + chunk).ids)[:max_tokens] for chunk in source_chunks)
             return [Feature(*tokenizer.with_special_tokens(ids)) for ids in chunk_ids]
-        (input_ids, types), cut = tokenizer.with_special_tokens(source_ids[:max_tokens]), max(0, len(source_ids) - max_tokens)
+        (input_ids,
+         types), cut = tokenizer.with_special_tokens(source_ids[:max_tokens]), max(0, len(source_ids) - max_tokens)
         if example.targets is None:
             return [Feature(input_ids, types, truncated_tokens=cut)]
         target_ids = list(tokenizer.target.tokenize(example.targets[0]).ids)
@@ -144,7 +153,8 @@ class SequenceToSequenceTask(Task[SourceTargetExample]):
         label_ids = tokenizer.target.with_special_tokens(target_ids[:max_target_tokens])[0]
         info = {"target_cut": len(target_ids) - max_target_tokens} if len(target_ids) > max_target_tokens else {}
         targets = {"label": Target(label_ids, "position")}
-        return [Feature(input_ids, types, targets, truncated_tokens=cut, info=info, label_positions=[0] * len(label_ids))]
+        return [Feature(input_ids, types, targets, truncated_tokens=cut, info=info,
+                        label_positions=[0] * len(label_ids))]
 
     def head(self) -> HeadSpec:
         """Vocabulary logits at each target token."""
@@ -157,11 +167,14 @@ class SequenceToSequenceTask(Task[SourceTargetExample]):
     def decode(self, example: SourceTargetExample, outputs: Sequence[dict[str, Any]]) -> Prediction:
         """The text; the texts of a long source's chunks joined."""
         stop_reason = next((output["ended"] for output in outputs if output["ended"] != "end"), "end")
-        text, cut = " ".join(output["text"] for output in outputs if output["text"]), sum(output["cut"] for output in outputs)
-        return Prediction(example.row, {"prediction": text, "log_probability": sum(output["log_probability"] for output in outputs)},
+        text, cut = " ".join(output["text"] for output in outputs if output["text"]), sum(output["cut"]
+                                                                                          for output in outputs)
+        return Prediction(example.row, {"prediction": text,
+                                        "log_probability": sum(output["log_probability"] for output in outputs)},
                           {"ended": stop_reason, "cut": cut, "tokens": sum(output["tokens"] for output in outputs)})
 
-    def second_pass(self, example: SourceTargetExample, outputs: Sequence[dict[str, Any]]) -> SourceTargetExample | None:
+    def second_pass(self, example: SourceTargetExample,
+                    outputs: Sequence[dict[str, Any]]) -> SourceTargetExample | None:
         """The joined texts of a long source's chunks as a source, where the settings want it."""
         joined_text = " ".join(output["text"] for output in outputs if output["text"])
         regenerates = self.settings.long_source == "chunks-again" and len(outputs) > 1
@@ -207,11 +220,13 @@ class SequenceToSequenceTask(Task[SourceTargetExample]):
 
     def collapse_warning(self, measures: Measures) -> str | None:
         """Whether nothing is generated."""
-        if measures["distinct_1"].size and (measures["distinct_1"] != measures["distinct_1"]).all():  # NaN: no words at all
+        # NaN: no words at all
+        if measures["distinct_1"].size and (measures["distinct_1"] != measures["distinct_1"]).all():
             return "collapsed: the model generates nothing. If this lasts, train longer or lower the learning rate."
         return None
 
-    def figures(self, examples: Sequence[SourceTargetExample], predictions: Sequence[Prediction], measures: Measures) -> list[Figure]:
+    def figures(self, examples: Sequence[SourceTargetExample], predictions: Sequence[Prediction],
+                measures: Measures) -> list[Figure]:
         """The texts with the lowest and the highest ROUGE-L, with their sources."""
         import numpy as np
 
@@ -224,7 +239,8 @@ class SequenceToSequenceTask(Task[SourceTargetExample]):
                                 "ROUGE-L": float(measures["rougeL"][index])}} for index in indices]
 
         return [Figure("worst_texts", "Least similar to the reference", "texts", {"items": items(order[:MAX_SHOWN])}),
-                Figure("best_texts", "Most similar to the reference", "texts", {"items": items(order[::-1][:MAX_SHOWN])})]
+                Figure("best_texts", "Most similar to the reference", "texts",
+                       {"items": items(order[::-1][:MAX_SHOWN])})]
 
 
 QUALITY_SCORES = ("length_ratio", "novel_2", "copied", "unsupported_numbers", "unsupported_names", "repetition")
@@ -257,7 +273,9 @@ def config_prefix(config: Mapping[str, Json], task: str) -> str:
     return str(parameters.get("prefix") or config.get("prefix") or "")
 
 
-def source_target_columns(columns: Sequence[Column], sources: Sequence[str], targets: Sequence[str]) -> dict[str, str] | None:
+def source_target_columns(columns: Sequence[Column], sources: Sequence[str],
+                          targets: Sequence[str]) -> dict[str, str] | None:
     """The columns with these names, if both exist."""
     source, target = first_named(columns, tuple(sources)), first_named(columns, tuple(targets))
-    return None if source is None or target is None or source.name == target.name else {"source": source.name, "target": target.name}
+    return None if source is None or target is None or source.name == target.name else {"source": source.name,
+                                                                                        "target": target.name}

@@ -19,7 +19,8 @@ class RuleBaseline:
 
     def predict(self, examples: Sequence[Any], states: Any) -> list[Prediction]:
         """One text for each example."""
-        return [Prediction(example.row, {"prediction": self.generate(example.source), "log_probability": 0.0}, {"ended": "end"})
+        return [Prediction(example.row, {"prediction": self.generate(example.source), "log_probability": 0.0},
+                           {"ended": "end"})
                 for example in examples]
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from headstart.contract import Tokenizer
 
 
-def join_to_blocks(texts: Iterable[tuple[int, str]], tokenizer: Tokenizer, max_tokens: int) -> Iterator[tuple[int, str]]:
+def join_to_blocks(texts: Iterable[tuple[int, str]], tokenizer: Tokenizer,
+                   max_tokens: int) -> Iterator[tuple[int, str]]:
     """(row, text) of each block: texts are joined until a block is full; its row is that of its first text."""
     texts_in_block: list[str] = []
     token_count, first_row = 0, 0

@@ -64,11 +64,13 @@ def texts_of(row: Row) -> tuple[str, str | None]:
     return text, pair
 
 
-def text_features(example: TextPair, targets: Mapping[str, Target], tokenizer: Tokenizer, settings: LongTexts) -> list[Feature]:
+def text_features(example: TextPair, targets: Mapping[str, Target], tokenizer: Tokenizer,
+                  settings: LongTexts) -> list[Feature]:
     """One feature, or one for each window of a long text; each has the targets."""
     text_ids = tokenizer.tokenize(example.text).ids
     pair_ids = tokenizer.tokenize(example.pair).ids if example.pair is not None else None
-    segment_lists, cut = fit_segments(text_ids, pair_ids, tokenizer.max_content_length(1 if pair_ids is None else 2), settings)
+    segment_lists, cut = fit_segments(text_ids, pair_ids, tokenizer.max_content_length(1 if pair_ids is None else 2),
+                                      settings)
     feature_list = []
     for segments in segment_lists:
         ids, types = tokenizer.with_special_tokens(*segments)
@@ -103,4 +105,5 @@ def truncated_lengths(first_length: int, second_length: int, max_tokens: int) ->
     shared_cut = max(0, cut - abs(first_length - second_length))  # cut in turn, once both are equally long
     shorter_length = min(first_length, second_length)
     longer_length = max(shorter_length, max(first_length, second_length) - cut) if not shared_cut else shorter_length
-    return (min(first_length, longer_length) - (shared_cut + 1) // 2, min(second_length, longer_length) - shared_cut // 2), cut
+    return (min(first_length, longer_length) - (shared_cut + 1) // 2,
+            min(second_length, longer_length) - shared_cut // 2), cut

@@ -21,8 +21,8 @@ FORBIDDEN = -1e12
 def transition_scores(labels: tuple[str, ...]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Scores of first tags (C,), and of tag after tag (C, C): 0 where allowed.
 
-    A tag inside of an entity follows a tag of its type that does not end one. Where some type has no B- (IOB1), every tag may
-    follow every other.
+    A tag inside of an entity follows a tag of its type that does not end one. Where some type has no B- (IOB1), every
+    tag may follow every other.
     """
     start_scores, transitions = np.zeros(len(labels)), np.zeros((len(labels), len(labels)))
     parsed_labels = [split_tag(label) or ("O", "") for label in labels]

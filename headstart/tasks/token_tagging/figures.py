@@ -14,18 +14,21 @@ ERROR_NAMES = {"missed": "missed: nothing predicted there", "spurious": "spuriou
 def figures(examples: Sequence[TaggedText], predictions: Sequence[Prediction], measures: Measures,
             tables: Mapping[str, Json]) -> list[Figure]:
     """Per type, errors by kind, sentences with most errors."""
-    rows = [[name, type_scores["support"], type_scores["predicted"], type_scores["precision"], type_scores["recall"], type_scores["f1"]]
+    rows = [[name, type_scores["support"], type_scores["predicted"], type_scores["precision"], type_scores["recall"],
+             type_scores["f1"]]
             for name, type_scores in tables["per_type"].items()]
     columns = ["type", "entities", "predicted", "precision", "recall", "F1"]
     order = most_errors(examples, measures)[:20]
     items = [{"text": examples[index].text[:2000], "title": f"row {examples[index].row}",
               "fields": {"in the file": entities_text(examples[index], gold_spans(examples[index])),
-                         "prediction": entities_text(examples[index], predictions[index].detail["entities"])}} for index in order]
+                         "prediction": entities_text(examples[index], predictions[index].detail["entities"])}}
+             for index in order]
     return [
         Figure("per_type", "Scores per type", "table", {"columns": columns, "rows": rows},
                "An entity is right when type and both borders are."),
         Figure("errors", "Kinds of errors", "table", {"columns": ["error", "entities"],
-                                                      "rows": [[words, tables["errors"][name]] for name, words in ERROR_NAMES.items()]}),
+                                                      "rows": [[words, tables["errors"][name]]
+                                                               for name, words in ERROR_NAMES.items()]}),
         Figure("worst", "Sentences with most errors", "texts", {"items": items}),
     ]
 
@@ -33,11 +36,12 @@ def figures(examples: Sequence[TaggedText], predictions: Sequence[Prediction], m
 def most_errors(examples: Sequence[TaggedText], measures: Measures) -> list[int]:
     """The sentences with errors, most first."""
     error_counts = [int(sum(measures[name][index] for name in ERROR_NAMES)) for index in range(len(examples))]
-    return sorted((index for index in range(len(examples)) if error_counts[index]), key=lambda index: -error_counts[index])
+    return sorted((index for index in range(len(examples)) if error_counts[index]),
+                  key=lambda index: -error_counts[index])
 
 
-def explainable_errors(examples: Sequence[TaggedText], predictions: Sequence[Prediction], measures: Measures, labels: Sequence[str],
-                       count: int) -> list[ErrorToExplain]:
+def explainable_errors(examples: Sequence[TaggedText], predictions: Sequence[Prediction], measures: Measures,
+                       labels: Sequence[str], count: int) -> list[ErrorToExplain]:
     """In each of the worst sentences, the first spurious or else missed entity: the tag of its first word."""
     errors = []
     for index in most_errors(examples, measures):

@@ -48,7 +48,8 @@ def read(row: Row, scheme: str) -> TaggedText:
         return from_tokens(row, scheme)
     text = row.values.get("text")
     if not isinstance(text, str) or not text.strip():
-        raise RowFault("E201", "the text is empty.", fix="Fill it in, or leave the row out (--bad-rows skip).", field="text")
+        raise RowFault("E201", "the text is empty.", fix="Fill it in, or leave the row out (--bad-rows skip).",
+                       field="text")
     spans = word_spans(text)
     if row.values.get("spans") is None:
         return TaggedText(row.id, text, tuple(spans), from_tokens=False)
@@ -68,7 +69,8 @@ def from_tokens(row: Row, scheme: str) -> TaggedText:
         return TaggedText(row.id, text, tuple(spans))
     tags = parse_list(cell, "tags")
     if len(tags) != len(tokens):
-        raise RowFault("E301", f"there are {len(tokens)} tokens and {len(tags)} tags.", field="tags", fix="Give each token one tag.")
+        raise RowFault("E301", f"there are {len(tokens)} tokens and {len(tags)} tags.", field="tags",
+                       fix="Give each token one tag.")
     check_tags(tokens, tags, scheme)
     return TaggedText(row.id, text, tuple(spans), tuple(entities(tags)), tuple(tags))
 
@@ -77,7 +79,8 @@ def check_tags(tokens: Sequence[str], tags: Sequence[str], scheme: str) -> None:
     """Raises RowFault for what is no tag, and for tags that can be repaired in two ways."""
     any_prefix = any(map(has_prefix, tags))
     for index, tag in enumerate(tags):
-        is_valid = split_tag(tag) is not None and not tag.isdecimal() and (tag == "O" or has_prefix(tag) or not any_prefix)
+        is_valid = split_tag(tag) is not None and not tag.isdecimal() and (tag == "O" or has_prefix(tag)
+                                                                           or not any_prefix)
         fits = scheme == "auto" or (tag[:1] in SCHEME_PREFIXES[scheme] and (tag == "O" or has_prefix(tag)))
         if not is_valid or not fits:
             raise RowFault("E302", f"the tag of token {index} ({tokens[index]!r}) is {tag!r}, which is no tag"
@@ -114,14 +117,17 @@ def parse_spans(value: Json, text: str, word_spans: Sequence[tuple[int, int]]) -
         except ValueError:
             value = None
     if not isinstance(value, list):
-        raise RowFault("E303", "the spans are no list.", field="spans", fix='Write [{"start": 0, "end": 4, "type": "person"}].')
+        raise RowFault("E303", "the spans are no list.", field="spans",
+                       fix='Write [{"start": 0, "end": 4, "type": "person"}].')
     entities, widened, previous_end = [], 0, -1
     for start, end, kind in sorted(parse_span(item, text) for item in value):
         word_range = words_in_span(word_spans, start, end)
         if word_range is None:
-            raise RowFault("E303", f"the span {start} to {end} holds no word.", field="spans", fix="Fix its start and end.")
+            raise RowFault("E303", f"the span {start} to {end} holds no word.", field="spans",
+                           fix="Fix its start and end.")
         if word_range[0] < previous_end:
-            raise RowFault("E304", f"the span {start} to {end} shares a word with the one before.", field="spans", fix="Keep one of them.")
+            raise RowFault("E304", f"the span {start} to {end} shares a word with the one before.", field="spans",
+                           fix="Keep one of them.")
         widened += (word_spans[word_range[0]][0], word_spans[word_range[1] - 1][1]) != (start, end)
         previous_end = word_range[1]
         entities.append(Entity(*word_range, kind))
@@ -134,7 +140,8 @@ def parse_span(item: Json, text: str) -> tuple[int, int, str]:
     start, end, kind = fields.get("start"), fields.get("end"), fields.get("type", fields.get("label"))
     if type(start) is not int or type(end) is not int or not isinstance(kind, str) or not 0 <= start < end <= len(text):
         raise RowFault("E303", f"the span {item!r:.80} is no part of the text ({len(text)} characters).", field="spans",
-                       fix='A span is {"start": …, "end": …, "type": …}; characters count from 0, the end is not included.')
+                       fix='A span is {"start": …, "end": …, "type": …}; characters count from 0, the end is not '
+                           'included.')
     return start, end, kind
 
 
@@ -170,8 +177,10 @@ def check(splits: Mapping[str, Sequence[TaggedText]], scheme: str) -> list[Findi
     for split, examples in splits.items():
         statistics = split_statistics(examples)
         if statistics.unlabelled:
-            findings.append(Finding("E202", f"in {split}, {len(statistics.unlabelled):,} rows have neither tags nor spans (first: row "
-                                f"{statistics.unlabelled[0]}).", "Fill them in ([] where there is no entity), or leave those rows out."))
+            findings.append(Finding("E202", f"in {split}, {len(statistics.unlabelled):,} rows have neither tags nor "
+                                            "spans (first: row "
+                                f"{statistics.unlabelled[0]}).",
+                                "Fill them in ([] where there is no entity), or leave those rows out."))
         split_scheme = detect_scheme(statistics.evidence) if scheme == "auto" else scheme
         if count := statistics.repairs[split_scheme]:
             name = SCHEME_NAMES.get(split_scheme, "BIO")
@@ -181,7 +190,8 @@ def check(splits: Mapping[str, Sequence[TaggedText]], scheme: str) -> list[Findi
         if split_scheme in SCHEME_NAMES and statistics.evidence and split == "train":
             findings.append(Finding("N210", f"the tags are {SCHEME_NAMES[split_scheme]}; they are read as BIO."))
         if statistics.widened:
-            findings.append(Finding("W211", f"in {split}, {statistics.widened:,} spans begin or end inside a word, or at a space; they "
+            findings.append(Finding("W211", f"in {split}, {statistics.widened:,} spans begin or end inside a word, or "
+                                            "at a space; they "
                                     "were set to whole words.", "Fix their starts and ends, if they are many."))
         train_types = statistics.types if train_types is None else train_types
         findings += [Finding("W207", f"the type {kind!r} occurs in {split} but never in train.",

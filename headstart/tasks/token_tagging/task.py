@@ -44,7 +44,8 @@ if TYPE_CHECKING:
 
 TOKEN_NAMES, TAG_NAMES = ("tokens", "words"), ("tags", "ner_tags", "ner", "labels", "pos_tags")
 SPAN_NAMES = ("spans", "entities", "annotations")
-WindowTags = tuple[Sequence[int], "NDArray[Any]", Mapping[int, int]]  # words, log-probabilities (W, C), words covered by others' tokens
+# words, log-probabilities (W, C), words covered by others' tokens
+WindowTags = tuple[Sequence[int], "NDArray[Any]", Mapping[int, int]]
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ class Settings:
 
     label_subwords: Annotated[Literal["first", "all"], Note("which tokens of a word get its tag")] = "first"
     overlap: Annotated[int, Note("tokens that neighbouring windows of a long text share", low=0)] = 32
-    scheme: Annotated[Literal["auto", "bio", "iob1", "bioes"], Note("tagging scheme of the file; detected when auto")] = "auto"
+    scheme: Annotated[Literal["auto", "bio", "iob1", "bioes"],
+                      Note("tagging scheme of the file; detected when auto")] = "auto"
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,11 @@ class TokenTagging(Task[TaggedText]):
     pipeline_tag: ClassVar[str] = "token-classification"
     fields: ClassVar[tuple[Field, ...]] = (
         Field("text", "the text", required=False, aliases=("text", "sentence")),
-        Field("spans", 'its entities, [{"start", "end", "type"}]', type="list", required=False, target=True, aliases=SPAN_NAMES),
+        Field("spans", 'its entities, [{"start", "end", "type"}]', type="list", required=False, target=True,
+              aliases=SPAN_NAMES),
         Field("tokens", "its words, a list, instead of a text", type="list", required=False, aliases=TOKEN_NAMES),
-        Field("tags", "a tag for each word (BIO, IOB1, BIOES), a list", type="list", required=False, target=True, aliases=TAG_NAMES),
+        Field("tags", "a tag for each word (BIO, IOB1, BIOES), a list", type="list", required=False, target=True,
+              aliases=TAG_NAMES),
     )
     kinds: ClassVar[tuple[Kind, ...]] = ("encoder",)
     selection_score: ClassVar[tuple[str, bool]] = ("f1", True)
@@ -149,7 +153,8 @@ class TokenTagging(Task[TaggedText]):
         """The likeliest valid sequence of tags (no I- without its B-), as tags and spans."""
         from headstart.tasks.token_tagging.decoding import decode_entities
 
-        return entity_prediction(example, decode_entities(outputs, self.learned.labels), sum(len(words) for words, _, _ in outputs))
+        return entity_prediction(example, decode_entities(outputs, self.learned.labels),
+                                 sum(len(words) for words, _, _ in outputs))
 
     def measure(self, example: TaggedText, prediction: Prediction) -> Mapping[str, Any]:
         """Counts of entities, strict and relaxed, and of errors."""
@@ -159,14 +164,16 @@ class TokenTagging(Task[TaggedText]):
             raise UserError(f"Row {example.row} has neither tags nor spans, so that nothing can be measured on it.",
                             fix="Fill them in ([] where there is no entity), or leave the row out.", exit=Exit.DATA)
         gold = [(entity.begin, entity.end, entity.type) for entity in example.entities]
-        words_without_tokens = len(example.word_spans) - prediction.detail.get("words_with_tokens", len(example.word_spans))
+        words_without_tokens = len(example.word_spans) - prediction.detail.get("words_with_tokens",
+                                                                               len(example.word_spans))
         counts = span_counts(gold, prediction.detail["entities"], self.types)
         return counts | {"words": len(example.word_spans), "words_without_tokens": words_without_tokens}
 
     @property
     def types(self) -> list[str]:
         """The types of entities."""
-        return list(dict.fromkeys((split_tag(label) or ("", label))[1] for label in self.learned.labels if label != "O"))
+        return list(dict.fromkeys((split_tag(label) or ("", label))[1] for label in self.learned.labels
+                                  if label != "O"))
 
     def score(self, measures: Measures, weights: Floats) -> dict[str, NDArray[Any]]:
         """The scores of headstart.metrics.spans."""
@@ -192,8 +199,10 @@ class TokenTagging(Task[TaggedText]):
         from headstart.metrics.spans import per_type
 
         return {"per_type": per_type(measures, self.types),
-                "errors": {name: int(measures[name].sum()) for name in ("missed", "spurious", "wrong_type", "wrong_border")},
-                "words": int(measures["words"].sum()), "words_without_tokens": int(measures["words_without_tokens"].sum())}
+                "errors": {name: int(measures[name].sum())
+                           for name in ("missed", "spurious", "wrong_type", "wrong_border")},
+                "words": int(measures["words"].sum()),
+                "words_without_tokens": int(measures["words_without_tokens"].sum())}
 
     def official_files(self, examples: Sequence[TaggedText], predictions: Sequence[Prediction]) -> dict[str, str]:
         """The words with gold and predicted tags, as conlleval reads them, where rows are given as tokens."""
@@ -205,7 +214,8 @@ class TokenTagging(Task[TaggedText]):
             blocks.append("".join(f"{'_'.join(word.split())} {gold} {tag}\n" for word, gold, tag in lines))
         return {"predictions.conll": "\n".join(blocks)}
 
-    def figures(self, examples: Sequence[TaggedText], predictions: Sequence[Prediction], measures: Measures) -> list[Figure]:
+    def figures(self, examples: Sequence[TaggedText], predictions: Sequence[Prediction],
+                measures: Measures) -> list[Figure]:
         """Per type, errors by kind, sentences with most errors."""
         from headstart.tasks.token_tagging.figures import figures
 
@@ -220,7 +230,8 @@ class TokenTagging(Task[TaggedText]):
 
     def baselines(self) -> tuple[Baseline, ...]:
         """No entity at all, and a dictionary of the entities in the training rows."""
-        return Baseline("no entity", lambda examples, states, seed: RuleBaseline(lambda words: [])), Baseline("dictionary", fit_dictionary)
+        return Baseline("no entity", lambda examples, states,
+                        seed: RuleBaseline(lambda words: [])), Baseline("dictionary", fit_dictionary)
 
 
 @dataclass(frozen=True)
@@ -232,14 +243,16 @@ class RuleBaseline:
 
     def predict(self, examples: Sequence[Any], states: Floats | None) -> list[Prediction]:
         """One prediction for each example."""
-        return [entity_prediction(example, [(Entity(*entity), 1.0) for entity in self.find(example.words)]) for example in examples]
+        return [entity_prediction(example, [(Entity(*entity), 1.0) for entity in self.find(example.words)])
+                for example in examples]
 
 
 def fit_dictionary(examples: Sequence[TaggedText], states: Floats | None, seed: int) -> RuleBaseline:
     """A dictionary of the training entities."""
     from headstart.baselines.dictionary import EntityDictionary
 
-    model = EntityDictionary.fit((example.words, [(entity.begin, entity.end, entity.type) for entity in example.entities or ()])
+    model = EntityDictionary.fit((example.words, [(entity.begin, entity.end, entity.type) for entity in example.entities
+                                                  or ()])
                                  for example in examples)
     return RuleBaseline(model.find, model.size_bytes)
 
@@ -251,7 +264,8 @@ def entity_prediction(example: TaggedText, scored_entities: Sequence[tuple[Entit
     values: dict[str, Json] = {"prediction": bio_tags(entities, len(example.word_spans))} if example.from_tokens else {}
     values["spans"] = [entity_span(example, entity, probability) for entity, probability in scored_entities]
     detail = {"entities": [(entity.begin, entity.end, entity.type) for entity in entities]}
-    return Prediction(example.row, values, detail | ({} if words_with_tokens is None else {"words_with_tokens": words_with_tokens}))
+    return Prediction(example.row, values, detail | ({} if words_with_tokens is None
+                                                     else {"words_with_tokens": words_with_tokens}))
 
 
 def entity_span(example: TaggedText, entity: Entity, probability: float | None) -> dict[str, Json]:

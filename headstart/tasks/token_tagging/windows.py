@@ -23,14 +23,17 @@ Window = tuple[int, int]
 
 def window_features(example: TaggedText, tokenizer: Tokenizer, label_indices: Mapping[str, int], *, overlap: int,
                     label_all_tokens: bool, predicting: bool) -> list[Feature]:
-    """The windows of a text, with a label for the first token of each word (or every token) in the window with most context."""
+    """The windows of a text, with a label for the first token of each word (or every token) in the window with most
+    context.
+    """
     tokens = tokenizer.tokenize(example.text)
     alignment = align(example.text, example.word_spans, tokens.offsets or ())
     max_tokens, content_start = tokenizer.max_content_length(1), tokenizer.with_special_tokens([-1])[0].index(-1)
     window_list = windows(len(tokens.ids), max_tokens, min(overlap, max_tokens // 2))
     words_by_window: list[list[int]] = [[] for _ in window_list]
     for word in alignment.words_with_tokens:
-        words_by_window[widest_context_window(window_list, alignment.first_tokens[word], alignment.last_tokens[word])].append(word)
+        words_by_window[widest_context_window(window_list, alignment.first_tokens[word],
+                                              alignment.last_tokens[word])].append(word)
     tags = word_tags(example.entities, alignment, len(example.word_spans)) if example.entities is not None else []
     feature_list = []
     for window_words, (start, end) in zip(words_by_window, window_list, strict=True):

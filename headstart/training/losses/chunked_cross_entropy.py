@@ -53,7 +53,9 @@ class ChunkedLoss(torch.autograd.Function):
 
 def chunked_loss(states: Tensor, targets: Tensor, apply_head: Callable[[Tensor], Tensor],
                  loss_function: Callable[[Tensor, Tensor], Tensor], weights: list[Tensor]) -> Tensor:
-    """The sum of `loss_function(apply_head(states), targets)`; `weights` are those that `apply_head` uses, its output layer's first."""
+    """The sum of `loss_function(apply_head(states), targets)`; `weights` are those that `apply_head` uses, its output
+    layer's first.
+    """
     vocabulary_size = max(len(weight) for weight in weights)
     trained_weights = [weight for weight in weights if weight.requires_grad]  # none with an adapter
     autograd_apply: Any = ChunkedLoss.apply

@@ -1,8 +1,9 @@
 """Contrastive loss with in-batch negatives, over batches of any size.
 
 The loss needs the vectors of a whole step at once, the backward pass through the encoder does not (Gao et al. 2021,
-"Scaling deep contrastive learning batch size under memory limited setup"): vectors are computed without gradients batch by
-batch, the loss gives a gradient for each of them, and each batch goes through the encoder again with its gradients. N features of an
+"Scaling deep contrastive learning batch size under memory limited setup"): vectors are computed without gradients batch
+by batch, the loss gives a gradient for each of them, and each batch goes through the encoder again with its gradients.
+N features of an
 step, Q questions, P passages, W width.
 """
 
@@ -48,14 +49,18 @@ class InBatchNegatives:
 
         roles = np.concatenate([batch.targets["role"] for batch in batches])
         text_keys = np.concatenate([batch.targets["text"] for batch in batches])
-        question_indices, passage_indices, negative_indices = (np.flatnonzero(roles == role) for role in (QUESTION, PASSAGE, NEGATIVE))
+        question_indices, passage_indices, negative_indices = (np.flatnonzero(roles == role)
+                                                               for role in (QUESTION, PASSAGE, NEGATIVE))
         candidate_indices = np.concatenate([passage_indices, negative_indices])
-        excluded = false_negatives(text_keys[question_indices], text_keys[passage_indices], text_keys[candidate_indices])
-        similarities = vectors[torch.from_numpy(question_indices)] @ vectors[torch.from_numpy(candidate_indices)].T / self.temperature
+        excluded = false_negatives(text_keys[question_indices], text_keys[passage_indices],
+                                   text_keys[candidate_indices])
+        similarities = vectors[torch.from_numpy(question_indices)] @ vectors[
+            torch.from_numpy(candidate_indices)].T / self.temperature
         similarities = similarities.masked_fill(torch.from_numpy(excluded).to(vectors.device), float("-inf"))  # (Q, P)
         targets = torch.arange(len(question_indices), device=vectors.device)
         total = torch.nn.functional.cross_entropy(similarities, targets, reduction="sum")
-        total = total + torch.nn.functional.cross_entropy(similarities[:, :len(passage_indices)].T, targets, reduction="sum")
+        total = total + torch.nn.functional.cross_entropy(similarities[:, :len(passage_indices)].T, targets,
+                                                          reduction="sum")
         return total / 2
 
 
@@ -72,9 +77,10 @@ def false_negatives(questions: Any, passages: Any, candidates: Any) -> Any:
 
 
 def batch_objectives(objective: Any, model: Trainable, batches: Sequence[Batch],
-                     seeded: Callable[[int], AbstractContextManager[Any]]) -> Sequence[Callable[[Trainable, Batch], Tensor]]:
-    """What each batch of a step is trained on: the objective itself or, for a joint one, a surrogate; the gradients of all
-    surrogates add up to those of the joint objective.
+                     seeded: Callable[[int],
+                                      AbstractContextManager[Any]]) -> Sequence[Callable[[Trainable, Batch], Tensor]]:
+    """What each batch of a step is trained on: the objective itself or, for a joint one, a surrogate; the gradients of
+    all surrogates add up to those of the joint objective.
 
     `seeded(n)` sets the random state of batch n, so that both passes have the same dropout.
     """
@@ -93,7 +99,8 @@ def batch_objectives(objective: Any, model: Trainable, batches: Sequence[Batch],
             for index, gradient in enumerate(gradients)]
 
 
-def surrogate_objective(objective: InBatchNegatives, gradient: Tensor, loss: Tensor) -> Callable[[Trainable, Batch], Tensor]:
+def surrogate_objective(objective: InBatchNegatives, gradient: Tensor,
+                        loss: Tensor) -> Callable[[Trainable, Batch], Tensor]:
     """A loss with this value, and this gradient with respect to each vector."""
     def surrogate(model: Trainable, batch: Batch) -> Tensor:
         linear = (objective.vectors(model, batch) * gradient).sum()

@@ -27,9 +27,10 @@ from headstart.training.losses.losses import NO_TARGET, Objective, cross_entropy
 if TYPE_CHECKING:
     from headstart.models.model import Model
 
-NOT_DISTILLABLE = {"in-batch": "compares texts of a batch with one another", "beam-span": "searches several starts and ends",
-                   "choice+lm": "has two heads with one loss"}
-LayerPairs = Mapping[str, Sequence[tuple[int, int]]]  # by stack: (student layer, teacher layer), from 1; 0 are the embeddings
+NOT_DISTILLABLE = {"in-batch": "compares texts of a batch with one another",
+                   "beam-span": "searches several starts and ends", "choice+lm": "has two heads with one loss"}
+# by stack: (student layer, teacher layer), from 1; 0 are the embeddings
+LayerPairs = Mapping[str, Sequence[tuple[int, int]]]
 
 
 class CachedForward:
@@ -57,7 +58,8 @@ class CachedForward:
         """The head's outputs, computed once."""
         if self.outputs is None:
             outputs = self.model.info.family.heads[self.model.head].outputs
-            self.outputs = {name: outputs[name].apply(self.model.module, states) for name, states in self.head_states.items()}
+            self.outputs = {name: outputs[name].apply(self.model.module, states)
+                            for name, states in self.head_states.items()}
         return self.outputs
 
 
@@ -99,8 +101,10 @@ class DistillationLoss:
             teacher_outputs = {name: finite(output.float()) for name, output in teacher.forward(batch).items()}
         student_outputs = student.forward(batch)
         total = teacher_outputs["logits"].new_zeros(())
-        for name, target in ({"logits": "label", "next": "next"} if self.spec.loss == "pretraining" else {"logits": "label"}).items():
-            losses = divergence(self.spec.loss, student_outputs[name].float(), teacher_outputs[name], batch, self.settings.temperature)
+        for name, target in ({"logits": "label", "next": "next"} if self.spec.loss == "pretraining"
+                             else {"logits": "label"}).items():
+            losses = divergence(self.spec.loss, student_outputs[name].float(), teacher_outputs[name], batch,
+                                self.settings.temperature)
             losses = torch.where(has_target(batch, target).to(losses.device), losses, torch.zeros_like(losses))
             if batch.target_levels[target] == "feature":
                 losses = losses * torch.from_numpy(batch.weights).to(losses.device, torch.float32)
@@ -120,12 +124,14 @@ class DistillationLoss:
             labels = targets[positions]
             with torch.no_grad():
                 teacher_logits = finite(self.teacher.apply_head(teacher_states[positions]).float())
-            losses = self.settings.alpha_soft * categorical_divergence(logits, teacher_logits, self.settings.temperature)
+            losses = self.settings.alpha_soft * categorical_divergence(logits, teacher_logits,
+                                                                       self.settings.temperature)
             losses = torch.where(labels != NO_TARGET, losses, torch.zeros_like(losses))
             return losses + self.settings.alpha_task * cross_entropy(logits, labels, **options)
 
         positions = torch.arange(len(student_states), device=student_states.device)
-        return chunked_loss(student_states, positions, student.model.apply_head, loss_function, student.model.head_parameters())
+        return chunked_loss(student_states, positions, student.model.apply_head, loss_function,
+                            student.model.head_parameters())
 
     def state_loss(self, student: CachedForward, teacher: CachedForward, batch: Batch) -> Tensor:
         """Distance of hidden states to the teacher's: the mean over a feature's tokens, times the feature's weight."""
@@ -138,7 +144,8 @@ class DistillationLoss:
             for student_layer, teacher_layer in pairs if self.settings.alpha_hidden else ():
                 student_states = hidden_states.token_states(student.hidden[stack][student_layer], batch, stack).float()
                 teacher_states = hidden_states.token_states(teacher.hidden[stack][teacher_layer], batch, stack).float()
-                errors = squared_state_error(student_states, finite(teacher_states), normalize=self.settings.normalise_hidden)
+                errors = squared_state_error(student_states, finite(teacher_states),
+                                             normalize=self.settings.normalise_hidden)
                 total = total + (self.settings.alpha_hidden or 0.0) * (errors * weights).sum() / pair_count
             if self.settings.alpha_cosine and stack in ("", "decoder"):
                 student_states = hidden_states.token_states(student.hidden[stack][-1], batch, stack).float()
@@ -152,37 +159,44 @@ def finite(teacher_output: Tensor) -> Tensor:
     """The teacher's output; raises UserError (65) where it is not finite."""
     if not bool(torch.isfinite(teacher_output.sum())) and not bool(torch.isfinite(teacher_output).all()):
         raise UserError("The teacher's outputs are not finite (NaN or infinity): nothing can be learned from them.",
-                        fix="Try training.precision=fp32; else the teacher is damaged: train it again, or set distil.with_teacher=false.",
+                        fix="Try training.precision=fp32; else the teacher is damaged: train it again, or set "
+                            "distil.with_teacher=false.",
                         exit=Exit.DATA)
     return teacher_output
 
 
 def divergence(loss: str, student: Tensor, teacher: Tensor, batch: Batch, temperature: float) -> Tensor:
-    """T² · KL of each feature, token or label position, in the form of the task's loss; squared error for numbers: (N,)."""
+    """T² · KL of each feature, token or label position, in the form of the task's loss; squared error for numbers:
+    (N,).
+    """
     if loss == "squared":
         return (student - teacher)[:, 0] ** 2
     if loss in ("binary", "token-binary"):
         return binary_divergence(student, teacher, temperature)
     if loss == "span":
         feature_ids = np.repeat(np.arange(len(batch.lengths)), batch.lengths)
-        starts, ends = (grouped_divergence(student[:, column], teacher[:, column], feature_ids, len(batch.lengths), temperature)
+        starts, ends = (grouped_divergence(student[:, column], teacher[:, column], feature_ids, len(batch.lengths),
+                                           temperature)
                         for column in (0, 1))
         return (starts + ends) / 2
     if loss == "choice":
-        losses = grouped_divergence(student[:, 0], teacher[:, 0], batch.groups, int(batch.groups.max()) + 1, temperature)
+        losses = grouped_divergence(student[:, 0], teacher[:, 0], batch.groups, int(batch.groups.max()) + 1,
+                                    temperature)
         return losses[torch.from_numpy(batch.groups)]
     return categorical_divergence(student, teacher, temperature)
 
 
 def categorical_divergence(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     """T² · KL of categorical distributions: (A, C), (A, C) -> (A,)."""
-    student_logs, teacher_logs = torch.log_softmax(student / temperature, dim=-1), torch.log_softmax(teacher / temperature, dim=-1)
+    student_logs, teacher_logs = torch.log_softmax(student / temperature,
+                                                   dim=-1), torch.log_softmax(teacher / temperature, dim=-1)
     return (teacher_logs.exp() * (teacher_logs - student_logs)).sum(dim=-1) * temperature**2
 
 
 def binary_divergence(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     """T² · KL of binary distributions, the mean over labels: (N, C), (N, C) -> (N,)."""
-    student_logits, teacher_logits, log_sigmoid = student / temperature, teacher / temperature, torch.nn.functional.logsigmoid
+    student_logits, teacher_logits, log_sigmoid = (student / temperature, teacher / temperature,
+                                                   torch.nn.functional.logsigmoid)
     probability = torch.sigmoid(teacher_logits)
     positive = probability * (log_sigmoid(teacher_logits) - log_sigmoid(student_logits))
     negative = (1 - probability) * (log_sigmoid(-teacher_logits) - log_sigmoid(-student_logits))
@@ -190,7 +204,8 @@ def binary_divergence(student: Tensor, teacher: Tensor, temperature: float) -> T
     return losses.mean(dim=-1) * temperature**2
 
 
-def grouped_divergence(student: Tensor, teacher: Tensor, group_ids: Any, group_count: int, temperature: float) -> Tensor:
+def grouped_divergence(student: Tensor, teacher: Tensor, group_ids: Any, group_count: int,
+                       temperature: float) -> Tensor:
     """T² · KL of the distributions within each group: (T,), (T,), group_ids (T,) -> (G,)."""
     indices = torch.from_numpy(group_ids).to(student.device)
 
@@ -200,7 +215,8 @@ def grouped_divergence(student: Tensor, teacher: Tensor, group_ids: Any, group_c
         return scores - maxima[indices] - sums.log()[indices]
 
     student_logs, teacher_logs = log_softmax(student / temperature), log_softmax(teacher / temperature)
-    return student.new_zeros(group_count).index_add(0, indices, teacher_logs.exp() * (teacher_logs - student_logs)) * temperature**2
+    return student.new_zeros(group_count).index_add(0, indices,
+                                                    teacher_logs.exp() * (teacher_logs - student_logs)) * temperature**2
 
 
 def squared_state_error(student: Tensor, teacher: Tensor, *, normalize: bool) -> Tensor:
@@ -227,33 +243,42 @@ def state_weights(batch: Batch) -> Any:
         return batch.weights * present
     counts = batch.lengths if level == "token" else batch.label_counts
     ends = np.cumsum(counts)
-    return np.asarray([float((targets[end - count:end] != NO_TARGET).sum()) for end, count in zip(ends, counts, strict=True)])
+    return np.asarray([float((targets[end - count:end] != NO_TARGET).sum())
+                       for end, count in zip(ends, counts, strict=True)])
 
 
 def even_layer_pairs(student_layers: int, teacher_layers: int) -> list[tuple[int, int]]:
-    """Each of the student's layers with the teacher's at the same relative depth: 3 and 6 give (1, 2), (2, 4), (3, 6)."""
+    """Each of the student's layers with the teacher's at the same relative depth: 3 and 6 give (1, 2), (2, 4), (3, 6).
+    """
     return [(layer, -(-layer * teacher_layers // student_layers)) for layer in range(1, student_layers + 1)]
 
 
 def matched_layers(layer_map: str, student_layers: Mapping[str, int],
                    teacher_layers: Mapping[str, int]) -> dict[str, list[tuple[int, int]]]:
-    """The pairs of layers that are compared, by stack; raises UserError (78). `layer_map` applies to the only or upper stack."""
+    """The pairs of layers that are compared, by stack; raises UserError (78). `layer_map` applies to the only or upper
+    stack.
+    """
     layer_pairs = {stack: even_layer_pairs(count, teacher_layers[stack]) for stack, count in student_layers.items()}
     last_stack = list(student_layers)[-1]
     if layer_map.strip():
         pairs = [pair_text.partition(":")[::2] for pair_text in layer_map.replace(" ", "").split(",") if pair_text]
         bounds = student_layers[last_stack], teacher_layers[last_stack]
-        if not all(layer.isdigit() and 1 <= int(layer) <= bound for pair in pairs for layer, bound in zip(pair, bounds, strict=True)):
-            suggestion = ",".join(f"{student_layer}:{teacher_layer}" for student_layer, teacher_layer in layer_pairs[last_stack])
-            raise UserError(f"distil.layer_map is {layer_map!r}; pairs of layers were expected, from 1 to {bounds[0]} of the student and "
-                            f"from 1 to {bounds[1]} of the teacher.", exit=Exit.SETTINGS, fix=f"For example distil.layer_map={suggestion}")
+        if not all(layer.isdigit() and 1 <= int(layer) <= bound for pair in pairs
+                   for layer, bound in zip(pair, bounds, strict=True)):
+            suggestion = ",".join(f"{student_layer}:{teacher_layer}"
+                                  for student_layer, teacher_layer in layer_pairs[last_stack])
+            raise UserError(f"distil.layer_map is {layer_map!r}; pairs of layers were expected, from 1 to {bounds[0]} "
+                            "of the student and "
+                            f"from 1 to {bounds[1]} of the teacher.", exit=Exit.SETTINGS,
+                            fix=f"For example distil.layer_map={suggestion}")
         layer_pairs[last_stack] = [(int(student_layer), int(teacher_layer)) for student_layer, teacher_layer in pairs]
     return layer_pairs
 
 
 def check_head(spec: HeadSpec) -> None:
     """Raises UserError (2) for a head that cannot be distilled."""
-    reason = NOT_DISTILLABLE.get(spec.loss) or ("is trained on tokens in random orders" if spec.permutation_order else None)
+    reason = NOT_DISTILLABLE.get(spec.loss) or ("is trained on tokens in random orders" if spec.permutation_order
+                                                else None)
     if reason is not None:
         raise UserError(f"This head {reason}: headstart cannot distil it yet.",
                         fix="Set distil.with_teacher=false: the student is then pruned and fine-tuned.")

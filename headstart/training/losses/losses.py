@@ -35,7 +35,8 @@ def objective(spec: HeadSpec, settings: Training, counts: Sequence[int]) -> Obje
     if spec.loss == "in-batch":
         return InBatchNegatives(spec.temperature)
 
-    class_weights = torch.tensor(balanced_class_weights(counts)) if settings.class_weights == "balanced" and counts else None
+    class_weights = torch.tensor(balanced_class_weights(
+        counts)) if settings.class_weights == "balanced" and counts else None
     options: dict[str, Any] = {"smoothing": settings.label_smoothing, "gamma": settings.focal_gamma}
 
     def classes(logits: Tensor, targets: Tensor, batch: Batch) -> Tensor:
@@ -53,9 +54,11 @@ def objective(spec: HeadSpec, settings: Training, counts: Sequence[int]) -> Obje
             states = model.read_states(batch)["logits"]
             # The scorer never computes the logits of the whole vocabulary.
             if model.scorer is not None and not (settings.label_smoothing or settings.focal_gamma):
-                return chunked_loss(states, targets.to(states.device), lambda chunk: chunk, model.scorer.losses, model.head_parameters())
+                return chunked_loss(states, targets.to(states.device), lambda chunk: chunk, model.scorer.losses,
+                                    model.head_parameters())
             return chunked_loss(states, targets.to(states.device), model.apply_head,
-                                lambda logits, labels: cross_entropy(logits, labels, **options), model.head_parameters())
+                                lambda logits, labels: cross_entropy(logits, labels, **options),
+                                model.head_parameters())
         if spec.loss in ("beam-span", "choice+lm"):
             losses = model.feature_losses(batch, spec, choice_loss)
             return (losses * torch.from_numpy(batch.weights).to(losses.device, torch.float32)).sum()
@@ -86,7 +89,8 @@ def token_binary_loss(logits: Tensor, targets: Tensor) -> Tensor:
     import torch
 
     present = targets != NO_TARGET
-    losses = torch.nn.functional.binary_cross_entropy_with_logits(logits[:, 0], targets.clamp(min=0).float(), reduction="none")
+    losses = torch.nn.functional.binary_cross_entropy_with_logits(logits[:, 0], targets.clamp(min=0).float(),
+                                                                  reduction="none")
     return torch.where(present, losses, torch.zeros_like(losses))
 
 
@@ -123,7 +127,8 @@ def choice_loss(logits: Tensor, targets: Tensor, batch: Batch) -> Tensor:
 
 
 def pretraining_loss(outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor], batch: Batch) -> Tensor:
-    """Masked language model (mean over a feature's masks) plus next sentence: (N,) (Devlin et al. 2018, appendix A.2)."""
+    """Masked language model (mean over a feature's masks) plus next sentence: (N,) (Devlin et al. 2018, appendix A.2).
+    """
     import torch
 
     losses = cross_entropy(outputs["logits"], targets["label"])

@@ -153,7 +153,7 @@ def measure_search(args: argparse.Namespace, files: dict[str, str], folder: Path
                                                    resamples=resamples,
                                                    seed=args.seed) for name, search in searches.items()}
     best_single = max((results[name] for name in ("BM25", "trained")),
-                      key=lambda scored: scored.scores["ndcg_10"].value or 0.0)
+                      key=lambda report: report.scores["ndcg_10"].value or 0.0)
     pairs = [("trained", "untrained"), ("mixed", best_single.name), ("mixed, weighted on dev", best_single.name)]
     pairs += [("weighted + re-ranked", "mixed, weighted on dev")] if args.rerank else []
     differences = {f"{name} minus {reference}": search_metrics.difference(results[name], results[reference], questions,

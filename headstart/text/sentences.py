@@ -44,7 +44,7 @@ WIDE_TERMINATORS = "。！？｡"  # no space follows them
 CLOSING_MARKS = "\"'”’»)]}›」』）】＂"
 # No mark is looked at twice (++, *+, and no begin inside a run of marks), so that a megabyte of dots takes no hours.
 SENTENCE_END = (re.compile(rf"[{WIDE_TERMINATORS}][{WIDE_TERMINATORS}{TERMINATORS}{re.escape(CLOSING_MARKS)}]*|"
-                          rf"(?<![{TERMINATORS}])[{TERMINATORS}]++[{re.escape(CLOSING_MARKS)}]*+(?=\s|$|[\[(]\d+[\])])|\n[^\S\n]*(?=\n)"))
+                           rf"(?<![{TERMINATORS}])[{TERMINATORS}]++[{re.escape(CLOSING_MARKS)}]*+(?=\s|$|[\[(]\d+[\])])|\n[^\S\n]*(?=\n)"))
 NEXT_WORD = re.compile(r"[\s\"'“„‘«(\[{‹]*(\w+|\S?)")
 
 

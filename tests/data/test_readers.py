@@ -146,7 +146,7 @@ def test_faults_of_json_lines_are_reported(tmp_path, text, expected):
 
 def test_json_values_keep_their_types_and_columns_are_all_keys(tmp_path):
     path = write_file(tmp_path / "a.jsonl", '{"text": "a", "n": 1}\n\n{"label": null, "text": "b", "more": [1, {"x": '
-                                            'true}]}\n')
+                      'true}]}\n')
     table = open_table(path, Data())
     assert table.columns == ("text", "n", "label", "more")
     assert [record.values for record in table] == [("a", 1, None, None), ("b", None, None, [1, {"x": True}])]

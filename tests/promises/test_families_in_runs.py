@@ -1,4 +1,4 @@
-"""Tasks on families unlike BERT: trained, saved, loaded again and asked, from the command line."""
+"""Tasks on families other than BERT: trained, saved, loaded again, predicted with, from the command line."""
 
 from __future__ import annotations
 

@@ -599,7 +599,7 @@ class FaultyFile:
     line: int
     code: str
     fix: str
-    left: int = 1  # rows that can be used
+    usable_rows: int = 1  # rows that can be used
 
 
 FAULTY_FILES = {
@@ -621,14 +621,14 @@ FAULTY_FILES = {
 
 
 @pytest.mark.parametrize("name", FAULTY_FILES)
-def test_every_faulty_conll_file_is_told_with_its_line(tmp_path, name):
+def test_every_faulty_conll_file_is_reported_with_its_line(tmp_path, name):
     faulty = FAULTY_FILES[name]
     path = write(tmp_path, faulty.text)
     table = open_table(str(path), Data())
     (fault,) = [finding for finding in table.findings if finding.level == "fault"]
     assert (Path(fault.file).name, fault.line, fault.code) == ("a.conll", faulty.line, faulty.code)
     assert faulty.fix in fault.fix and "--bad-rows skip" in fault.fix
-    assert len(table) == faulty.left and fault.row not in [record.id for record in table]
+    assert len(table) == faulty.usable_rows and fault.row not in [record.id for record in table]
 
 
 def test_a_faulty_tag_has_the_line_of_its_sentence(tmp_path):

@@ -127,7 +127,7 @@ def check_classes(data_check: DataCheck, splits: Mapping[str, Sequence[Example]]
     for variants in spellings.values():
         if len(variants) > 1:
             data_check.findings.append(Finding("W204", f"the labels {' and '.join(map(repr, variants))} differ only by "
-                                                       "case or space.",
+                                               "case or space.",
                                                "They count as different labels; spell them the same if they are one."))
 
 

@@ -103,7 +103,7 @@ def find_fault(fields: list[str], column_format: ColumnFormat, line_number: int,
         expected, actual = ("tabs", "spaces") if column_format.tabs else ("spaces", "a tab")
         column = text.index("\t" if line_columns.tabs else " ") + 1
         return Fault("E116", f"the columns of this line are separated by {actual}, those of the first line by "
-                             f"{expected}",
+                     f"{expected}",
                      f"Separate all columns by {expected}", line_number, column)
     if not fields[0].strip():
         return Fault("E117", "the line has a tag and no word", "Write the word before its tag, or remove the line",
@@ -112,7 +112,7 @@ def find_fault(fields: list[str], column_format: ColumnFormat, line_number: int,
         return None
     if not has_end and len(fields) < column_format.width:
         return Fault("E111", f"the last line is cut off: it has {count_columns(len(fields))}, the first line has "
-                             f"{column_format.width}",
+                     f"{column_format.width}",
                      "Copy the file again", line_number, len(text) + 1)
     return Fault("E115", f"the line has {count_columns(len(fields))}, the first line has {column_format.width}",
                  "Give each word all its columns, and a sentence's end a blank line", line_number, len(text) + 1)

@@ -56,9 +56,10 @@ def pair_lines(sources: Iterator[tuple[int, str, bool]], targets: Iterator[tuple
             line_number = target[0] if source is None else source[0]
             surplus = 1 + sum(1 for _ in (targets if source is None else sources))
             raise builder.fatal_error("E118", f"{shorter} ends after line {line_number - 1:,}, {longer} has "
-                                              f"{surplus:,} more.",
-                             "Each line of one belongs to the same line of the other; find the line that is missing.",
-                             line=line_number)
+                                      f"{surplus:,} more.",
+                                      "Each line of one belongs to the same line of the other; "
+                                      "find the line that is missing.",
+                                      line=line_number)
         yield source[1], target[1]
 
 

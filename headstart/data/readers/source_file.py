@@ -94,7 +94,7 @@ class SourceFile:
         if len(names) != 1:
             listing = ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
             raise self.builder.fatal_error("E114", f"the zip holds {len(names)} files, one is expected: "
-                                                   f"{listing or 'none'}.",
+                                           f"{listing or 'none'}.",
                                            "Unpack it, and name the file.")
         return names[0]
 
@@ -152,7 +152,7 @@ class SourceFile:
             actual = extension if extension in ("csv", "tsv") else "csv"
         if extension and extension not in (actual, "txt"):
             self.builder.add_finding("N105", f"the file is called {extension}, its content is {actual}; it is read as "
-                                             f"{actual}.")
+                                     f"{actual}.")
         return actual
 
     def json_format(self, start: bytes, extension: str) -> str:
@@ -232,8 +232,8 @@ def detect_encoding(source_file: SourceFile, start: bytes, requested: str) -> st
                                               "Save the file as UTF-8, or name its encoding: --set data.encoding=NAME",
                                               line=position[0], column=position[1])
     source_file.builder.add_finding("N101", "the file is not UTF-8; it is read as cp1252 (Western Windows).",
-                    "If letters look wrong, name the encoding: --set data.encoding=NAME", line=position[0],
-                    column=position[1])
+                                    "If letters look wrong, name the encoding: --set data.encoding=NAME",
+                                    line=position[0], column=position[1])
     return "cp1252"
 
 

@@ -61,7 +61,7 @@ class TableBuilder:
         for column_index, kinds in sorted(self.types.items()):
             if {"numbers", "texts"} <= kinds:
                 self.add_finding("W101", f'column "{self.columns[column_index]}" holds numbers in some rows and texts '
-                                         'in others.',
+                                 'in others.',
                                  "All of it is read as text; write it one way to be sure what is meant.")
         if not self.row_count and not any(code[0] == "E" for code in self.counts):
             raise self.fatal_error("E102", "the file has a header and no rows.",

@@ -1,5 +1,4 @@
-"""Unsteered and steered text side by side: perplexity, how much of the attribute is there, and where its words stand.
-"""
+"""Unsteered and steered text compared: perplexity, scores of the attributes, and the positions of their words."""
 
 from __future__ import annotations
 

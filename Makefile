@@ -33,6 +33,7 @@ check: $(VENV)/tools
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/promises/test_floors.py
+	$(BIN)/python tests/promises/binding_names.py
 
 # DATA is a folder with banking77/, hatespeech_davidson/, medquad/, scitldr/, wnut17/; MODEL a DistilBERT for wnut17; WRITER a T5.
 DATA ?= data

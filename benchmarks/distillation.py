@@ -66,11 +66,10 @@ def compare(files: dict[str, Path], teacher_path: Path, folder: Path, epochs: fl
         retained = student["scores"]["accuracy"]["value"] / teacher["scores"]["accuracy"]["value"]
         (print(f"student {name}: test accuracy {score_text(run.scores['test']['accuracy'])}, of the teacher's "
               f"{retained:.1%} (aim {ACCURACY_AIM:.0%}); minus the teacher "
-              f"{difference_text(distillation['difference']['accuracy'])}\n"
-              f"  {student['parameters']:,} of {teacher['parameters']:,} parameters; "
-              f"{student['milliseconds']:.3f} against {teacher['milliseconds']:.3f} ms an example: "
-              f"{distillation['speed']:.2f} times as fast (aim {SPEED_AIM}); "
-              f"{time.perf_counter() - start:.0f} s in all", flush=True))
+              f"{difference_text(distillation['difference']['accuracy'])}\n  {student['parameters']:,} of "
+              f"{teacher['parameters']:,} parameters; {student['milliseconds']:.3f} against "
+              f"{teacher['milliseconds']:.3f} ms an example: {distillation['speed']:.2f} times as fast (aim "
+              f"{SPEED_AIM}); {time.perf_counter() - start:.0f} s in all", flush=True))
         print(f"  teacher: test accuracy {score_text(teacher['scores']['accuracy'])}", flush=True)
     correct = [correct_rows(run) for run in runs.values()]
     difference = intervals.paired_bootstrap(accuracy(correct[0]), accuracy(correct[1]), len(correct[0]), 1000, 0,

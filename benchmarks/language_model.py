@@ -40,6 +40,7 @@ def headstart(blocks: list[list[int]], model: str, warmup: int, adapter: bool) -
     import numpy as np
 
     from headstart.contract import Feature, HeadSpec, Target
+    from headstart.contract.losses import VocabularyCrossEntropy
     from headstart.data.features.batches import (
         choose_batcher,
         collate,
@@ -51,11 +52,12 @@ def headstart(blocks: list[list[int]], model: str, warmup: int, adapter: bool) -
     from headstart.settings import Adapter, Training
     from headstart.training import estimate, precision
     from headstart.training.loop import TrainingState, train
-    from headstart.training.losses import losses
+    from headstart.training.losses import build_loss
+    from headstart.training.objectives.objective import total_weight
     from headstart.training.process_setup import set_up_process
 
     set_up_process()
-    spec = HeadSpec("causal-language-model", 0, loss="vocabulary")
+    spec = HeadSpec("causal-language-model", 0, loss=VocabularyCrossEntropy())
     loaded_model = load(model, spec, seed=0)
     if adapter:
         from headstart.models import lora as adapters
@@ -81,7 +83,7 @@ def headstart(blocks: list[list[int]], model: str, warmup: int, adapter: bool) -
     tokens, start = 0, time.perf_counter()
     for step in train(state, lambda epoch: plan_batches(lengths, batch_size=BATCH_SIZE, seed=0, epoch=epoch,
                                                         bucketed=False),
-                      make_micro_batches, losses.objective(spec, settings, ()), losses.total_weight, settings,
+                      make_micro_batches, build_loss(spec.loss, settings, ()), total_weight, settings,
                       total_steps=-(-len(blocks) // BATCH_SIZE), seed=0, precision=precision_name, device="cpu"):
         tokens += step.tokens
         if step.number <= warmup:
@@ -158,8 +160,7 @@ def main() -> None:
               flush=True)
     product, peer = measurements["headstart"], measurements["trainer"]
     print(f"headstart is {product['tokens'] / product['seconds'] * peer['seconds'] / peer['tokens']:.2f} times as "
-          "fast, with "
-          f"{product['perplexity'] / peer['perplexity']:.4f} of its perplexity and "
+          f"fast, with {product['perplexity'] / peer['perplexity']:.4f} of its perplexity and "
           f"{product['memory'] / peer['memory']:.2f} of its memory")
 
 

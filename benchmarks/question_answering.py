@@ -104,14 +104,14 @@ def trainer(rows: list[dict[str, Any]], folder: Path, *, seed: int, bf16: bool, 
 
 def measure(model: headstart.Model, path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
     """F1 and exact match of the best answer, whether there is one, and the odds of none; and the passages."""
-    from headstart.prediction.predict import predict
-    from headstart.preparation.examples import read_examples
+    from headstart.data.examples import read_examples
+    from headstart.prediction.torch_runtime import torch_predictor
     from headstart.settings import Data
 
     task = model.task.with_learned(Learned(values=dict(model.task.learned.values) | {"no_answer": True}))
     examples = list(read_examples(task, str(path), Data(), columns={}, training=True).examples)
     rows = []
-    predictions = predict(task, model.transformer, examples, batch_tokens=4096)
+    predictions = torch_predictor(task, model.transformer, batch_tokens=4096).predict(examples)
     for example, prediction in zip(examples, predictions, strict=True):
         golds = [gold for gold in example.answers or () if squad.normalise_answer(gold)] or [""]
         best = prediction.detail["best"]

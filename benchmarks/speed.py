@@ -39,7 +39,8 @@ def headstart(texts: list[str], labels: list[str], warmup: int, batch_size: int)
     from headstart.tasks.text_classification import TextClassification
     from headstart.training import precision, sparse_embeddings
     from headstart.training.loop import TrainingState, train
-    from headstart.training.losses import losses
+    from headstart.training.losses import build_loss
+    from headstart.training.objectives.objective import total_weight
     from headstart.training.process_setup import set_up_process
 
     set_up_process()
@@ -56,13 +57,13 @@ def headstart(texts: list[str], labels: list[str], warmup: int, batch_size: int)
     layout = model.layout(packed=batcher == "packed")
     state = TrainingState.initial(model, settings, precision=precision_name, device="cpu")
     sparse_embeddings.restrict_embeddings(state.optimizer, model.module, features.token_ids())
-    objective = losses.objective(task.head(), settings, task.learned.counts)
+    objective = build_loss(task.head().loss, settings, task.learned.counts)
     lengths = features.example_lengths
     tokens, start = 0, time.perf_counter()
     for step in train(state, lambda epoch: plan_batches(lengths, batch_size=batch_size, seed=0, epoch=epoch,
                                                         bucketed=batcher != "packed"),
                       lambda indices, size: [collate(features.of_examples(indices), layout)], objective,
-                      losses.total_weight,
+                      total_weight,
                       settings, total_steps=len(examples) // batch_size, seed=0, precision=precision_name,
                       device="cpu"):
         if step.number <= warmup:

@@ -45,7 +45,6 @@ def finetune(train: str, dev: str, args: argparse.Namespace, to: Path, epochs: f
 def quality(args: argparse.Namespace, folder: Path) -> None:
     import headstart
     from headstart.metrics.rouge import rouge
-    from headstart.prediction.predict import predict
 
     start, data_folder = time.perf_counter(), Path(args.data) / "scitldr"
     files = {name: write_rows(read_rows(data_folder / f"{name}.jsonl", limit), folder / f"{name}.jsonl")
@@ -57,7 +56,7 @@ def quality(args: argparse.Namespace, folder: Path) -> None:
     for name, model in (("as it came", headstart.load(args.model, "summarization")), ("trained", run.model)):
         model.set({"generation.num_beams": BEAMS, "generation.max_new_tokens": MAX_NEW_TOKENS})
         examples = [model.task.read(headstart.contract.Row(str(index), row)) for index, row in enumerate(test)]
-        predictions = predict(model.task, model.transformer, examples, batch_tokens=8192, seed=0)
+        predictions = model.predictor(batch_tokens=8192).predict(examples, seed=0)
         texts[name] = [str(prediction.values["prediction"]) for prediction in predictions]
     scores = {name: [rouge(text, row["target"], stem=True) for text, row in zip(summaries, test, strict=True)]
               for name, summaries in texts.items()}

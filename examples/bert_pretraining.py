@@ -14,7 +14,6 @@ from pathlib import Path
 
 import headstart
 from headstart.cli.main import main as command
-from headstart.progress import console_reporter
 
 
 def main() -> None:
@@ -35,7 +34,7 @@ def main() -> None:
               "intermediate_size": 4 * args.width, "max_position_embeddings": args.max_length}
     (folder / "start" / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     run = headstart.finetune(args.train, task="bert-pretraining", from_scratch=folder / "start", to=folder / "run",
-                             epochs=args.epochs, reporter=console_reporter())
+                             epochs=args.epochs, reporter=headstart.console_reporter())
     show(run, args.fill)
 
 

@@ -12,7 +12,6 @@ import argparse
 from pathlib import Path
 
 import headstart
-from headstart.progress import console_reporter
 from headstart.reports.distillation_table import distillation_table
 from headstart.reports.score_table import difference_text
 
@@ -36,11 +35,11 @@ def main() -> None:
     teacher = args.teacher
     if teacher is None:
         run = headstart.finetune(args.file, columns=columns, model=args.model, to=folder / "teacher",
-                                 reporter=console_reporter(), **settings)
+                                 reporter=headstart.console_reporter(), **settings)
         teacher = str(run.path)
     for name, with_teacher in (("with-teacher", True), ("labels-only", False)):
         run = headstart.distil(teacher, args.file, columns=columns, layers=args.layers, with_teacher=with_teacher,
-                               to=folder / name, reporter=console_reporter(), **settings)
+                               to=folder / name, reporter=headstart.console_reporter(), **settings)
         show(name, run)
     row = run.model.predict(["How do I renew a book?"])[0]
     print(f"\nstudent: {row['prediction']} ({row['probability']:.3f}); an ordinary folder: {run.path / 'model'}")

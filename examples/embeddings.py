@@ -11,10 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from headstart.prediction.embed import embed
-from headstart.prediction.embed_file import TASK, ExampleTexts, load_headless
-from headstart.preparation.examples import read_examples
-from headstart.settings import Data
+import headstart
+from headstart.data.examples import read_examples
+from headstart.prediction.embed_file import TASK, ExampleTexts
 from headstart.tasks import find
 
 EXAMPLES = Path(__file__).parent
@@ -33,14 +32,15 @@ def main() -> None:
     parser.add_argument("--to", help="write the vectors to this .npy file")
     args = parser.parse_args()
     columns = {"text": args.text} if args.text else {}
-    texts = ExampleTexts(read_examples(find(TASK)(), args.file, Data(), columns=columns, training=False).examples)
-    model = load_headless(args.model, device="cpu")
-    vectors = np.concatenate(list(embed(model, texts, pool=args.pool, normalise=True)))
+    reading = read_examples(find(TASK)(), args.file, headstart.Data(), columns=columns, training=False)
+    texts = ExampleTexts(reading.examples)
+    model = headstart.load_backbone(args.model, device="cpu")
+    vectors = model.embed(texts, pool=args.pool, normalise=True)
     print(f"{len(vectors):,} vectors of width {vectors.shape[1]}")
     if args.to:
         np.save(args.to, vectors)
     queries = args.query or ["I would like to keep my book for another week."]
-    query_vectors = np.concatenate(list(embed(model, queries, pool=args.pool, normalise=True)))
+    query_vectors = model.embed(queries, pool=args.pool, normalise=True)
     # of vectors 1 long, the product is the cosine
     for query, similarities in zip(queries, query_vectors @ vectors.T, strict=True):
         print(f"\n{query}")

@@ -12,7 +12,6 @@ holds all of it merged.
 import argparse
 
 import headstart
-from headstart.progress import console_reporter
 
 
 def main() -> None:
@@ -31,7 +30,7 @@ def main() -> None:
     args = parser.parse_args()
     columns = {name: column for name in ("text", "prompt", "response") if (column := getattr(args, name))}
     run = headstart.finetune(args.train, task="language-model", columns=columns, model=args.model, to=args.to,
-                             epochs=args.epochs, adapter={"rank": args.rank}, reporter=console_reporter(),
+                             epochs=args.epochs, adapter={"rank": args.rank}, reporter=headstart.console_reporter(),
                              **{"training.adapter": args.adapter, "task.group_texts": args.blocks})
     print(f"\n{run.summary()}")
     for row in run.model.generate(args.write or ["The"], max_new_tokens=30):

@@ -10,10 +10,7 @@ import argparse
 from pathlib import Path
 
 import headstart
-from headstart.progress import console_reporter
 from headstart.retrieval.evaluation.evaluate import EvaluateOptions, evaluate_index
-from headstart.retrieval.index.index import Index
-from headstart.settings import Data, Evaluation
 
 
 def main() -> None:
@@ -28,7 +25,7 @@ def main() -> None:
     parser.add_argument("--writer-epochs", type=float, default=3)
     parser.add_argument("--to", default="longform-qa-run", help="folder for the index and the runs")
     args = parser.parse_args()
-    folder, reporter = Path(args.to), console_reporter()
+    folder, reporter = Path(args.to), headstart.console_reporter()
     base_index, trained_index = folder / "index", folder / "index-trained"
     headstart.index(args.documents, base_index, model=args.model, reporter=reporter)
     retriever = headstart.finetune(args.questions, task="retrieval", index=base_index, model=args.model,
@@ -39,8 +36,9 @@ def main() -> None:
         writer = headstart.finetune(args.questions, task="long-answer", index=trained_index, model=args.writer,
                                     to=folder / "writer", epochs=args.writer_epochs, reporter=reporter).path
     options = EvaluateOptions(writer=None if writer is None else str(writer))
-    scores = evaluate_index(Index.open(trained_index), args.test or args.questions, options, data=Data(), columns={},
-                            evaluation=Evaluation(), seed=0, device="cpu", reporter=reporter)
+    scores = evaluate_index(headstart.Index.open(trained_index), args.test or args.questions, options,
+                            data=headstart.Data(), columns={}, evaluation=headstart.Evaluation(), seed=0, device="cpu",
+                            reporter=reporter)
     print(scores["words"])
     for question in args.ask or ["Why do leaves turn red?"]:
         answer = headstart.ask(trained_index, question, writer=writer)

@@ -10,7 +10,6 @@ a better beginning for a task on texts of the same kind: headstart finetune labe
 import argparse
 
 import headstart
-from headstart.progress import console_reporter
 
 
 def main() -> None:
@@ -26,7 +25,7 @@ def main() -> None:
     parser.add_argument("--fill", action="append", help="a text with one [MASK] or several; may be given often")
     args = parser.parse_args()
     run = headstart.finetune(args.train, task="masked-language-model", columns={"text": args.text} if args.text else {},
-                             model=args.model, to=args.to, epochs=args.epochs, reporter=console_reporter(),
+                             model=args.model, to=args.to, epochs=args.epochs, reporter=headstart.console_reporter(),
                              **{"task.group_texts": args.blocks, "task.mask_probability": args.share})
     print(f"\n{run.summary()}")
     fill(run.model, args.fill or ["The weather was [MASK] in the [MASK]."])

@@ -13,7 +13,6 @@ import json
 from pathlib import Path
 
 import headstart
-from headstart.progress import console_reporter
 from headstart.reports.score_table import score_text
 
 EXAMPLES = Path(__file__).parent
@@ -32,7 +31,8 @@ def main() -> None:
     args = parser.parse_args()
     columns = {name: value for name, value in (("text", args.text), ("label", args.label)) if value}
     run = headstart.finetune(args.file, columns=columns, model=args.model, to=args.to, epochs=args.epochs,
-                             train_rows=args.part, class_weights=args.class_weights, reporter=console_reporter())
+                             train_rows=args.part, class_weights=args.class_weights,
+                             reporter=headstart.console_reporter())
     show(run)
 
 

@@ -13,7 +13,6 @@ Jigsaw's six labels.
 import argparse
 
 import headstart
-from headstart.progress import console_reporter
 
 
 def main() -> None:
@@ -35,7 +34,8 @@ def main() -> None:
     task_settings = {"task.reduce": "rarest"} if args.rarest else {"task.label_delimiter": args.delimiter}
     task = "text-classification" if args.rarest else "multilabel-classification"
     run = headstart.finetune(args.train, args.dev, args.test, task=task, columns=columns, model=args.model, to=args.to,
-                             epochs=args.epochs, train_rows=args.part, reporter=console_reporter(), **task_settings)
+                             epochs=args.epochs, train_rows=args.part, reporter=headstart.console_reporter(),
+                             **task_settings)
     show(run)
 
 

@@ -13,7 +13,6 @@ them probabilities.
 import argparse
 
 import headstart
-from headstart.progress import console_reporter
 
 
 def main() -> None:
@@ -34,7 +33,7 @@ def main() -> None:
     args = parser.parse_args()
     columns = {name: vars(args)[name] for name in ("context", "start", "choices", "answer") if vars(args)[name]}
     run = headstart.finetune(args.train, args.dev, args.test, task="multiple-choice", columns=columns, model=args.model,
-                             to=args.to, epochs=args.epochs, reporter=console_reporter())
+                             to=args.to, epochs=args.epochs, reporter=headstart.console_reporter())
     show(run, args.ask[0], args.ask[1:])
 
 

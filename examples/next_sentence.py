@@ -11,7 +11,6 @@ instead.
 import argparse
 
 import headstart
-from headstart.progress import console_reporter
 
 
 def main() -> None:
@@ -27,7 +26,7 @@ def main() -> None:
     args = parser.parse_args()
     columns = {name: vars(args)[name] for name in ("text", "document") if vars(args)[name]}
     run = headstart.finetune(args.train, task="next-sentence", columns=columns, model=args.model, to=args.to,
-                             epochs=args.epochs, reporter=console_reporter())
+                             epochs=args.epochs, reporter=headstart.console_reporter())
     print(f"\n{run.summary()}")
     text, pair = args.ask
     (answer,) = run.model.predict([{"text": text, "pair": pair}])

@@ -15,8 +15,7 @@ from pathlib import Path
 
 import headstart
 from headstart.contract import Figure
-from headstart.prediction.predict import predict
-from headstart.progress import console_reporter
+from headstart.prediction.torch_runtime import torch_predictor
 from headstart.reports.figures import escape, render
 from headstart.reports.report import resource
 from headstart.tasks.question_answering.figures import token_scores
@@ -39,7 +38,7 @@ def main() -> None:
     passage = Path(args.passage[1:]).read_text(encoding="utf-8") if args.passage.startswith("@") else args.passage
     if args.train:
         run = headstart.finetune(args.train, args.dev, args.test, task="question-answering", model=args.model,
-                                 to=args.to, epochs=args.epochs, reporter=console_reporter())
+                                 to=args.to, epochs=args.epochs, reporter=headstart.console_reporter())
         print(f"{run.summary()}\n")
         model = run.model
     else:
@@ -51,7 +50,7 @@ def show(model: headstart.Model, question: str, passage: str, page: Path) -> Non
     task, tokenizer = model.task, model.transformer.tokenizer
     example = model.example(0, {"question": question, "passage": passage})
     windows = task.encode(example, tokenizer)
-    (answer,) = predict(task, model.transformer, [example], batch_tokens=4096)
+    (answer,) = torch_predictor(task, model.transformer, batch_tokens=4096).predict([example])
     tokens, scores = answer.detail["pieces"].split("\n"), answer.detail["scores"]
     window_index = [window.info["pieces"] for window in windows].index(answer.detail["pieces"])
     window = windows[window_index]
@@ -66,7 +65,7 @@ def show(model: headstart.Model, question: str, passage: str, page: Path) -> Non
           f"({scores[top_end, 1]:.3f})")
     if top_end < top_start:
         print("the end stands before the start: these two are no answer")
-    passage_start, passage_size = window.info["at"], len(window.info["offsets"])
+    passage_start, passage_size = window.info["passage_start"], len(window.info["offsets"])
     passage_scores = scores[passage_start:passage_start + passage_size].astype("float64")
     for score, begin, end in best_spans(passage_scores, task.settings.max_answer_length, 1):
         print(f"best span of the passage with end >= start: {labels[passage_start + begin]} to "

@@ -10,7 +10,6 @@ file's numbers, in plain transformers too.
 import argparse
 
 import headstart
-from headstart.progress import console_reporter
 
 
 def main() -> None:
@@ -27,8 +26,8 @@ def main() -> None:
     args = parser.parse_args()
     columns = {name: vars(args)[name] for name in ("text", "pair", "target") if vars(args)[name]}
     run = headstart.finetune(args.train, args.dev, args.test, task="regression", columns=columns, model=args.model,
-                             to=args.to,
-                             epochs=args.epochs, learning_rate=args.learning_rate, reporter=console_reporter())
+                             to=args.to, epochs=args.epochs, learning_rate=args.learning_rate,
+                             reporter=headstart.console_reporter())
     show(run)
 
 

@@ -7,7 +7,6 @@
 import argparse
 
 import headstart
-from headstart.progress import console_reporter
 
 
 def main() -> None:
@@ -24,7 +23,7 @@ def main() -> None:
     args = parser.parse_args()
     columns = {name: vars(args)[name] for name in ("question", "passage") if vars(args)[name]}
     run = headstart.finetune(args.train, args.dev, args.test, task="retrieval", columns=columns, model=args.model,
-                             to=args.to, epochs=args.epochs, reporter=console_reporter())
+                             to=args.to, epochs=args.epochs, reporter=headstart.console_reporter())
     print(f"\n{run.summary()}\n\n{args.ask}")
     for passage in ("The doors open at nine.", "The soup was cold."):
         (answer,) = run.model.predict([{"question": args.ask, "passage": passage}])

@@ -10,7 +10,6 @@ Both texts go through the model together, each in its own segment; where they ar
 import argparse
 
 import headstart
-from headstart.progress import console_reporter
 
 
 def main() -> None:
@@ -29,7 +28,7 @@ def main() -> None:
     args = parser.parse_args()
     columns = {name: vars(args)[name] for name in ("text", "pair", "label") if vars(args)[name]}
     run = headstart.finetune(args.train, args.dev, args.test, task="text-classification", columns=columns,
-                             model=args.model, to=args.to, epochs=args.epochs, reporter=console_reporter())
+                             model=args.model, to=args.to, epochs=args.epochs, reporter=headstart.console_reporter())
     show(run, *args.ask)
 
 

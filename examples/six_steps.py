@@ -14,7 +14,6 @@ import headstart
 from headstart.artifacts.artifact import model_folder
 from headstart.contract import Feature, HeadSpec, Layout
 from headstart.data.features.batches import collate
-from headstart.errors import UserError
 from headstart.models.loading.catalogue import find
 from headstart.models.loading.load import load
 from headstart.models.loading.model_info import model_info
@@ -35,7 +34,7 @@ def main() -> int:
     for name in args.model or CHECKPOINTS:
         try:
             walk(name, args.text, allow_pickle=args.allow_pickle)
-        except UserError as error:
+        except headstart.UserError as error:
             missing += 1
             print(f"{name}: skipped. {error}", file=sys.stderr)
     return int(missing > 0)

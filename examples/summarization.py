@@ -8,7 +8,6 @@
 import argparse
 
 import headstart
-from headstart.progress import console_reporter
 
 
 def main() -> None:
@@ -28,7 +27,7 @@ def main() -> None:
     columns = {name: column for name in ("source", "target") if (column := getattr(args, name))}
     run = headstart.finetune(args.train, args.dev, args.test, task="summarization", columns=columns, model=args.model,
                              to=args.to,
-                             epochs=args.epochs, reporter=console_reporter(),
+                             epochs=args.epochs, reporter=headstart.console_reporter(),
                              **{"generation.num_beams": args.num_beams})
     print(f"\n{run.summary()}")
     for text, row in zip(args.write, run.model.predict([{"source": text} for text in args.write]), strict=True):

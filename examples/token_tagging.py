@@ -9,7 +9,6 @@ Rows are sentences of tokens with tags (CoNLL columns, or lists in jsonl), or te
 import argparse
 
 import headstart
-from headstart.progress import console_reporter
 
 
 def main() -> None:
@@ -28,7 +27,7 @@ def main() -> None:
     args = parser.parse_args()
     run = headstart.finetune(args.train, args.dev, args.test, task="token-tagging", model=args.model, to=args.to,
                              epochs=args.epochs,
-                             learning_rate=args.learning_rate, reporter=console_reporter(),
+                             learning_rate=args.learning_rate, reporter=headstart.console_reporter(),
                              **{"task.label_subwords": args.labelled})
     show(run, args.text)
 

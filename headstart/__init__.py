@@ -7,22 +7,69 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.version import __version__
 
-__all__ = ["Model", "Run", "__version__", "ask", "distil", "finetune", "index", "inspect", "load", "load_backbone",
-           "resume"]
+__all__ = [
+    "Attribution",
+    "Backbone",
+    "Data",
+    "DataError",
+    "Evaluation",
+    "Finding",
+    "Generation",
+    "Index",
+    "Metric",
+    "Model",
+    "Prediction",
+    "Reporter",
+    "Run",
+    "SavableInspection",
+    "Steering",
+    "UserError",
+    "__version__",
+    "ask",
+    "console_reporter",
+    "distil",
+    "finetune",
+    "index",
+    "inspect",
+    "load",
+    "load_backbone",
+    "resume",
+]
 
 if TYPE_CHECKING:
-    from headstart.api.backbone import load_backbone
+    from headstart.api.backbone import Backbone, load_backbone
     from headstart.api.finetune import Run, distil, finetune, resume
-    from headstart.api.inspect import inspect
+    from headstart.api.inspect import SavableInspection, inspect
     from headstart.api.model import Model, load
     from headstart.api.qa import ask, index
+    from headstart.contract import Metric, Prediction
+    from headstart.errors import DataError, Finding, UserError
+    from headstart.inspection.attribution import Attribution
+    from headstart.progress import Reporter, console_reporter
+    from headstart.retrieval.index.index import Index
+    from headstart.settings import Data, Evaluation, Generation, Steering
 
-MODULES = {"Model": "model", "Run": "finetune", "ask": "qa", "distil": "finetune", "finetune": "finetune",
-           "index": "qa", "inspect": "inspect", "load": "model", "load_backbone": "backbone", "resume": "finetune"}
+MODULES = {  # the module of each name, imported when the name is first used so that `import headstart` stays quick
+    "api.backbone": ("Backbone", "load_backbone"),
+    "api.finetune": ("Run", "distil", "finetune", "resume"),
+    "api.inspect": ("SavableInspection", "inspect"),
+    "api.model": ("Model", "load"),
+    "api.qa": ("ask", "index"),
+    "contract": ("Metric", "Prediction"),
+    "errors": ("DataError", "Finding", "UserError"),
+    "inspection.attribution": ("Attribution",),
+    "progress": ("Reporter", "console_reporter"),
+    "retrieval.index.index": ("Index",),
+    "settings": ("Data", "Evaluation", "Generation", "Steering"),
+}
 
 
 def __getattr__(name: str) -> Any:
-    """The Python interface, imported when it is first used so that `import headstart` stays quick."""
-    if name not in MODULES:
-        raise AttributeError(f"module 'headstart' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"headstart.api.{MODULES[name]}"), name)
+    for module, names in MODULES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"headstart.{module}"), name)
+    raise AttributeError(f"module 'headstart' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -28,6 +28,12 @@ class UserError(Exception):
     """Something the user can mend; it reaches the terminal as words, without a traceback.
 
     `message` says what was expected and what came; `fix` what to do; `exit` how the command ends.
+
+    >>> try:
+    ...     headstart.load("no-such-run")
+    ... except headstart.UserError as error:
+    ...     print(error.message)
+    ...     print(error.fix)
     """
 
     def __init__(self, message: str, *, fix: str = "", exit: Exit = Exit.USAGE) -> None:
@@ -49,8 +55,13 @@ class Finding:
     """One thing found in the user's data: a fault (the row cannot be used) or a warning.
 
     `code` is E… for faults, W… for warnings, N… for what was handled and is only stated. `line` and `column` count
-    from 1; None where the format has none. Findings of one
-    code are told together ("+ 41 more like it").
+    from 1; None where the format has none. Findings of one code are told together ("+ 41 more like it"); `count` is how
+    many a finding stands for ("10 more texts occur a second time").
+
+    >>> try:
+    ...     headstart.finetune("faulty.csv", to="faulty-run")
+    ... except headstart.DataError as error:
+    ...     faults = [finding.text() for finding in error.findings if finding.level == "fault"]
     """
 
     code: str
@@ -60,6 +71,7 @@ class Finding:
     line: int | None = None
     column: int | None = None
     row: int | None = None
+    count: int = 1
 
     @property
     def level(self) -> Level:
@@ -73,19 +85,24 @@ class Finding:
         return f"{head}\n  {self.fix}" if self.fix else head
 
 
+def finding_groups(findings: Iterable[Finding]) -> list[list[Finding]]:
+    """Findings of one code together, in the order in which the codes came first."""
+    groups: dict[str, list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault(finding.code, []).append(finding)
+    return list(groups.values())
+
+
 def findings_text(findings: Iterable[Finding], errors_file: str = "", counts: Mapping[str, int] | None = None) -> str:
     """All findings, one text for each code: the first in full, the others counted.
 
     `errors_file` names the file that lists them ("RUN/data_errors.jsonl"); "" when there is none. `counts` holds the
     true number of each code where only the first ones were kept.
     """
-    groups: dict[str, list[Finding]] = {}
-    for finding in findings:
-        groups.setdefault(finding.code, []).append(finding)
     texts = []
-    for group in groups.values():
+    for group in finding_groups(findings):
         text = group[0].text()
-        count = max(len(group), (counts or {}).get(group[0].code, 0))
+        count = max(sum(finding.count for finding in group), (counts or {}).get(group[0].code, 0))
         if count > 1:
             list_note = f"; the first 100 are in {errors_file}" if errors_file else ""
             text += f"\n  + {count - 1:,} more like it{list_note}"
@@ -94,7 +111,13 @@ def findings_text(findings: Iterable[Finding], errors_file: str = "", counts: Ma
 
 
 class DataError(UserError):
-    """The user's data has faults; all of them are told at once, with file, line and column."""
+    """The user's data has faults; all of them are told at once, with file, line and column.
+
+    >>> try:
+    ...     headstart.finetune("faulty.csv", to="faulty-run")
+    ... except headstart.DataError as error:
+    ...     print(f"{len(error.findings)} findings, the first in line {error.findings[0].line}")
+    """
 
     def __init__(self, findings: Sequence[Finding], *, errors_file: str = "", counts: Mapping[str, int] | None = None,
                  exit: Exit = Exit.DATA) -> None:

@@ -22,6 +22,7 @@ from typing import IO, Any, Literal, overload
 from headstart.errors import Exit, UserError
 
 LOCK_OFFSET = 1 << 30  # Windows locks bytes: one far behind the holder's name, which others read
+WINDOWS = os.name == "nt"
 REPLACE_TRIES = 20  # Windows refuses to replace a file that another process reads; 50 ms between tries
 
 
@@ -118,14 +119,16 @@ def staged_folder(path: Path) -> Iterator[Path]:
         staging.mkdir(parents=True)
         yield staging
         settle(staging)
-        shutil.rmtree(old, ignore_errors=True)
         if path.exists():
+            shutil.rmtree(old, ignore_errors=True)
             replace(path, old)
         replace(staging, path)
         flush_folder(path.parent)
-        shutil.rmtree(old, ignore_errors=True)
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        if old.exists() and not path.exists():
+            replace(old, path)
+        for leftover in (old, staging):
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def settle(folder: Path) -> None:
@@ -145,7 +148,7 @@ def settle(folder: Path) -> None:
 
 def flush_folder(folder: Path) -> None:
     """Make sure that the names in a folder are on the disk; nothing on Windows, which opens no folders."""
-    if os.name == "nt":
+    if WINDOWS:
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -163,7 +166,7 @@ def replace(source: Path, target: Path, wait: Callable[[float], None] = time.sle
             os.replace(source, target)
             return
         except PermissionError:
-            if os.name != "nt" or not tries_left:
+            if not WINDOWS or not tries_left:
                 raise
             wait(0.05)
 
@@ -197,19 +200,20 @@ def locked_folder(folder: Path, *, in_use: str, fix: str, name: str = ".lock") -
         os.close(handle)
         raise UserError(f"{folder} {in_use} ({holder or 'just begun'}).", fix=fix, exit=Exit.EXISTS)
     try:
-        os.ftruncate(handle, 0)
-        os.write(handle, f"process {os.getpid()}, started {process_start()}\n".encode())
+        with disk_errors(folder):
+            os.ftruncate(handle, 0)
+            os.write(handle, f"process {os.getpid()}, started {process_start()}\n".encode())
         yield
     finally:
         # The lock file stays: removing it while another process waits on it would let two in.
         nothing_written = [entry.name for entry in folder.iterdir()] == [name]
-        if os.name == "nt":
+        if WINDOWS:
             os.close(handle)  # no open file can be removed there
         if nothing_written:
             with contextlib.suppress(PermissionError):
                 (folder / name).unlink()
                 folder.rmdir()
-        if os.name != "nt":
+        if not WINDOWS:
             os.close(handle)
 
 

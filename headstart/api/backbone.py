@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 
 class Backbone:
-    """A pretrained backbone and its tokenizer; a head that its folder may have is not loaded."""
+    """A pretrained backbone and its tokenizer; a head that its folder may have is not loaded.
+
+    >>> model = headstart.load_backbone("bert-base-uncased")
+    >>> vectors = model.embed(["a fine day", "rain"], pool="mean")  # (2, width)
+    """
 
     def __init__(self, transformer: Model, reference: str) -> None:
         self.transformer, self.reference = transformer, reference
@@ -56,7 +60,11 @@ class Backbone:
 
 
 def load_backbone(reference: str | Path, *, device: str = "auto", allow_pickle: bool = False) -> Backbone:
-    """A run, a model folder, a hub name or pip:PACKAGE without its head; raises UserError (66, 69, 77)."""
+    """A run, a model folder, a hub name or pip:PACKAGE without its head; raises UserError (66, 69, 77).
+
+    >>> model = headstart.load_backbone("bert-base-uncased")
+    >>> states = model.inspect("a fine day").hidden_states  # (layers + 1, tokens, width)
+    """
     from headstart.models.loading.device import choose_device
     from headstart.prediction.embed_file import load_headless
 

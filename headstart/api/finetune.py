@@ -14,19 +14,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headstart import settings
+from headstart.api.keywords import name_settings
 from headstart.api.model import Model, load
 from headstart.errors import DataError, findings_text
 from headstart.progress import Reporter
 from headstart.reports.distillation_table import distillation_table as distil_table
 from headstart.reports.score_table import score_table
-from headstart.settings import qualify_names
+from headstart.reports.summary import score_sentences
 from headstart.settings.run_settings import RunSettings, run_settings
 
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: its folder, scores and report."""
+    """A finished run: its folder, scores and report.
+
+    >>> run = headstart.finetune("reviews.csv", to="reviews-run-2", epochs=1)
+    >>> print(run.summary())
+    >>> labels = [row["prediction"] for row in run.model.predict(["a fine day"])]
+    """
 
     path: Path
 
@@ -47,10 +52,10 @@ class Run:
         return load(str(self.path))
 
     def summary(self) -> str:
-        """The scores as a table, and the paths of report and model."""
+        """The scores as a table, the paths of report and model, and in words what the scores say."""
         distillation_lines = distil_table(self.scores["distillation"]) if "distillation" in self.scores else []
         return "\n".join([score_table(self.scores), *distillation_lines, f"report: {self.report}",
-                          f"model:  {self.path / 'model'}"])
+                          f"model:  {self.path / 'model'}", *score_sentences(self.scores)])
 
 
 def finetune(train: str | Path, dev: str | Path | None = None, test: str | Path | None = None, *,
@@ -63,15 +68,19 @@ def finetune(train: str | Path, dev: str | Path | None = None, test: str | Path 
     With `index`, rows for the task (retrieval, long-answer, text-classification: a re-ranker) are made from the file's
     questions and the passages of that index. With `from_scratch` (a config.json, or its folder) all weights are
     initialised from the seed.
-    Settings are keyword arguments by their own name (`epochs=3`, `max_length=64`) or by group (`training={"epochs":
-    3}`). Raises UserError.
+    Settings are keyword arguments: by their own name (`epochs=3`, `max_length=64`) where one setting of the run has
+    it, by group (`training={"epochs": 3}`), or in full (`**{"task.temperature": 0.01}`). Raises UserError.
+
+    >>> run = headstart.finetune("reviews.csv", to="my-run", columns={"text": "text", "label": "label"}, epochs=1,
+    ...                          reporter=headstart.console_reporter())
+    >>> value = run.scores["test"]["macro_f1"]["value"]
     """
     run_values = {"train": str(train), "dev": path_text(dev), "test": path_text(test), "task": task,
                   "model": path_text(model),
                   "seed": seed, "device": device, "strict": strict, "from_scratch": path_text(from_scratch),
                   "allow_pickle": allow_pickle, "index": path_text(index)}
-    return run_finetuning(run_values, columns or {}, qualify_names(overrides), to=path_text(to), overwrite=overwrite,
-                          reporter=reporter)
+    values = name_settings(overrides, run_values, columns or {})
+    return run_finetuning(run_values, columns or {}, values, to=path_text(to), overwrite=overwrite, reporter=reporter)
 
 
 def distil(teacher: str | Path, train: str | Path, dev: str | Path | None = None, test: str | Path | None = None, *,
@@ -81,13 +90,13 @@ def distil(teacher: str | Path, train: str | Path, dev: str | Path | None = None
     """Make a smaller student of a trained model; the same as `headstart distil`, settings as for `finetune`.
 
     `layers`, `temperature`, `alpha_soft` … are those of the group `distil`. Raises UserError.
+
+    >>> run = headstart.distil("reviews-run", "reviews.csv", to="small-run", layers=1, epochs=1)
+    >>> comparison = run.scores["distillation"]["models"]  # parameters, milliseconds and scores of both
     """
-    distil_names = {setting.key.removeprefix("distil.")
-                    for setting in settings.list_settings("distil", settings.Distil)}
     run_values = {"teacher": str(teacher), "train": str(train), "dev": path_text(dev), "test": path_text(test),
                   "model": path_text(student), "seed": seed, "device": device}
-    values = qualify_names({f"distil.{name}" if name in distil_names else name: value
-                            for name, value in overrides.items()})
+    values = name_settings(overrides, run_values, columns or {})
     return run_finetuning(run_values, columns or {}, values, to=path_text(to), overwrite=overwrite, reporter=reporter)
 
 
@@ -116,7 +125,10 @@ def mining_step(config: RunSettings, reporter: Reporter) -> Callable[[Path, RunS
 
 
 def resume(folder: str | Path, *, reporter: Reporter | None = None) -> Run:
-    """Resume an interrupted run; a finished one is returned as it is."""
+    """Resume an interrupted run; a finished one is returned as it is.
+
+    >>> run = headstart.resume("reviews-run", reporter=headstart.console_reporter())
+    """
     from headstart.runs import run
 
     return Run(run.resume(Path(folder), reporter=reporter or Reporter()))

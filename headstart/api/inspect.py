@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SavableInspection(Inspection):
-    """An inspection with the ways to keep it: all numbers in a file, or a page to look at."""
+    """An inspection with the ways to keep it: all numbers in a file, or a page to look at.
+
+    >>> inspection = headstart.inspect("bert-base-uncased", "a fine day")
+    >>> inspection.save("day.npz")
+    >>> inspection.page("day.html")  # one file to look at in a browser
+    """
 
     def save(self, path: str | Path) -> Path:
         """Write everything to F.npz, F.safetensors or F.parquet (long form), whole or not at all; raises UserError."""
@@ -45,6 +50,9 @@ def inspect(reference: str | Path, text: str, pair: str | None = None, *, layers
             allow_pickle: bool = False) -> SavableInspection:
     """Tokens, hidden states and attentions of a text or pair inside any model, with or without a head; raises
     UserError.
+
+    >>> inspection = headstart.inspect("bert-base-uncased", "a fine day", attentions=False)
+    >>> states = inspection.hidden_states[-1]  # (tokens, width)
     """
     from headstart.models.loading.device import choose_device
     from headstart.prediction.probe_file import load_for_inspection

@@ -19,16 +19,22 @@ from headstart.settings import build_generation, build_steering
 
 if TYPE_CHECKING:
     from headstart.api.inspect import SavableInspection
-    from headstart.contract import Tokens
+    from headstart.contract import Predictor, Tokens
     from headstart.inspection.attribution import Attribution
     from headstart.models.model import Model as Transformer
 
 
 class Model:
-    """A trained model that takes rows and answers in the user's terms."""
+    """A trained model that takes rows and answers in the user's terms.
+
+    >>> model = headstart.load("reviews-run")
+    >>> for row in model.predict(["a fine day", "rain again"]):
+    ...     print(row["prediction"], row["probability"])
+    """
 
     def __init__(self, task: Task[Any], transformer: Transformer, reference: str) -> None:
         self.task, self.transformer, self.reference = task, transformer, reference
+        self.generation: settings.Generation | None = None  # what was set beside the settings of its run or folder
 
     def summary(self) -> str:
         """One line: the reference, the family, the task, the first labels."""
@@ -51,7 +57,14 @@ class Model:
             self.task = dataclasses.replace(self.task, settings=task_settings)
         if len(task_values) < len(values):
             generation_values = {key: value for key, value in values.items() if key.startswith("generation.")}
-            self.transformer.generation_settings = changed_settings(self.task, self.transformer, generation_values)
+            self.generation = changed_settings(self.task, self.transformer, self.generation, generation_values)
+
+    def predictor(self, *, batch_tokens: int | None = None) -> Predictor:
+        """What predicts by the settings as they are now; threads may share it. A batch has at most so many tokens."""
+        from headstart.prediction.torch_runtime import torch_predictor
+
+        return torch_predictor(self.task, self.transformer, generation=self.generation,
+                               batch_tokens=batch_tokens or settings.Evaluation().batch_tokens)
 
     def encode(self, texts: Sequence[str], *, add_special_tokens: bool = False) -> list[Tokens]:
         """Token ids and character offsets of each text; special tokens, if added, have the offset (0, 0)."""
@@ -80,11 +93,8 @@ class Model:
 
         Raises DataError for rows that cannot be read.
         """
-        from headstart.prediction.predict import predict
-
         examples = [self.example(index, row) for index, row in enumerate(rows)]
-        predictions = predict(self.task, self.transformer, examples, batch_tokens=settings.Evaluation().batch_tokens)
-        return [dict(prediction.values) for prediction in predictions]
+        return [dict(prediction.values) for prediction in self.predictor().predict(examples)]
 
     def example(self, index: int, row: Mapping[str, Json] | str) -> Any:
         """A row from Python as the task's example."""
@@ -111,16 +121,14 @@ class Model:
         from headstart.prediction.predict_file import predict_file
         from headstart.prediction.predict_folder import is_text_folder, predict_folder
 
-        if is_text_folder(self.task, path) and as_training_data:
+        predictor = self.predictor(batch_tokens=(evaluation or settings.Evaluation()).batch_tokens)
+        folder_of_texts = self.task.generative and is_text_folder(path)
+        if folder_of_texts and as_training_data:
             raise UserError(f"{path} is a folder of texts; training data is made from one file.",
                             fix="Give a csv or jsonl file of the texts.")
-        if is_text_folder(self.task, path):
-            tokens = (evaluation or settings.Evaluation()).batch_tokens
-            return predict_folder(self.task, self.transformer, path, to, overwrite=overwrite, batch_tokens=tokens,
-                                  reporter=reporter or Reporter())
-        return predict_file(self.task, self.transformer, path, to, settings=data or settings.Data(),
-                            columns=columns or {},
-                            batch_tokens=(evaluation or settings.Evaluation()).batch_tokens,
+        if folder_of_texts:
+            return predict_folder(predictor, path, to, overwrite=overwrite, reporter=reporter or Reporter())
+        return predict_file(predictor, path, to, settings=data or settings.Data(), columns=columns or {},
                             reporter=reporter or Reporter(), as_training_data=as_training_data)
 
     def evaluate(self, rows: str | Path | Iterable[Mapping[str, Json]], *, to: str | None = None,
@@ -131,12 +139,13 @@ class Model:
         from headstart.evaluation.evaluate_file import evaluate_file, evaluate_rows
 
         evaluation = evaluation or settings.Evaluation()
+        predictor = self.predictor(batch_tokens=evaluation.batch_tokens)
         if isinstance(rows, str | Path):
-            return evaluate_file(self.task, self.transformer, str(rows), settings=data or settings.Data(),
+            return evaluate_file(predictor, str(rows), settings=data or settings.Data(),
                                  columns=columns or {}, evaluation=evaluation, seed=seed, to=to,
                                  reporter=reporter or Reporter())
         examples = [self.example(index, row) for index, row in enumerate(rows)]
-        return evaluate_rows(self.task, self.transformer, examples, evaluation=evaluation, seed=seed)
+        return evaluate_rows(predictor, examples, evaluation=evaluation, seed=seed)
 
     def evaluate_checkpoints(self, path: str | Path, *, columns: Mapping[str, str] | None = None,
                              data: settings.Data | None = None,
@@ -166,13 +175,15 @@ class Model:
         Raises UserError for a model that cannot generate.
         """
         from headstart.generation.generate import generate
+        from headstart.models.encoder_decoder import EncoderDecoderModel
 
-        if self.transformer.info.family.seq2seq_forward is not None:
+        if isinstance(self.transformer, EncoderDecoderModel):
             from headstart.generation.task_settings import target_rows
 
             if steer:
                 raise UserError("Only a causal language model can be steered.", fix="Leave --steer out.")
-            return target_rows(self.task, self.transformer, prompts, settings, overrides, seed=seed, stop=stop)
+            return target_rows(self.task, self.transformer, prompts, settings, overrides, seed=seed, stop=stop,
+                               base=self.generation)
         generation = build_generation(settings, overrides)
         if steer:
             from headstart.generation.steering import comparison
@@ -211,6 +222,9 @@ def load(reference: str | Path, task: str | None = None, *, device: str = "auto"
          language: str | None = None, target_language: str | None = None) -> Model:
     """A run folder, a model folder, a hub name or pip:PACKAGE, ready to predict; languages for a multilingual XLM or
     mBART.
+
+    >>> model = headstart.load("reviews-run")
+    >>> scores = model.evaluate("reviews.csv")["test"]
     """
     from headstart.artifacts import artifact
     from headstart.models.loading.device import choose_device
@@ -236,7 +250,7 @@ def load_generator(reference: str | Path, *, device: str = "auto", allow_pickle:
     check_model(info)
     if prompts is not None:
         check_prompts(info, prompts, build_generation(generation, {}))
-    if data is None or info.family.seq2seq_forward is None:
+    if data is None or not info.family.is_encoder_decoder:
         return load(reference, device=device, allow_pickle=allow_pickle)
     return load(reference, device=device, allow_pickle=allow_pickle, language=data.language,
                 target_language=data.target_language)

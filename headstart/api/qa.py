@@ -24,6 +24,9 @@ def index(source: str | Path, to: str | Path, *, model: str | None = None, devic
 
     An existing index keeps its settings and its model unless others are given; with the index itself as `source` and
     another `model` its vectors are computed again. Raises UserError.
+
+    >>> index = headstart.index("documents", to="my-index", passage_words=80)
+    >>> print(len(index), "passages")
     """
     from headstart.models.loading.device import choose_device
     from headstart.retrieval.index.build import DEFAULT_MODEL, build
@@ -38,12 +41,15 @@ def index(source: str | Path, to: str | Path, *, model: str | None = None, devic
 
 
 def ask(folder: str | Path, question: str, *, writer: str | Path | None = None, rerank: str | Path | None = None,
-        source: str | None = None,
-        passages: int = 5, device: str = "auto", seed: int = 0, **overrides: Any) -> dict[str, Json]:
+        retrieval: str | None = None, top: int = 5, device: str = "auto", seed: int = 0,
+        **overrides: Any) -> dict[str, Json]:
     """An answer from an index: {"question", "prediction", "sentences", "citations", "abstained", "note", "passages"}.
 
     Without a `writer` the nearest sentences are quoted. Settings of the group `generation` are keyword arguments.
     Raises UserError.
+
+    >>> answer = headstart.ask("my-index", "why do leaves turn red?")
+    >>> print(answer["prediction"], answer["citations"])
     """
     from headstart.models.loading.device import choose_device
     from headstart.retrieval.answering.pipeline import QAPipeline
@@ -53,6 +59,6 @@ def ask(folder: str | Path, question: str, *, writer: str | Path | None = None, 
     generation = settings.build(generation_values)["generation"] if generation_values else None
     asking = QAPipeline.load(Index.open(Path(folder)), writer=None if writer is None else str(writer),
                        reranker=None if rerank is None else str(rerank), device=choose_device(device))
-    hits = asking.passages(question, source=source, k=passages)
+    hits = asking.passages(question, source=retrieval, k=top)
     return asking.to_json(question, hits, asking.answer(question, hits, generation, seed=seed,
-                                                        from_memory=source == "none"))
+                                                        from_memory=retrieval == "none"))

@@ -102,11 +102,10 @@ def task_from_metadata(metadata: Mapping[str, Any]) -> Task[Any]:
 
 def task_from_config(reference: str, config: Mapping[str, Json], task_name: str | None) -> Task[Any]:
     """The task of a published fine-tuned model, read from its config; raises UserError when there is none."""
-    for name in [task_name] if task_name is not None else tasks.names():
-        task_class = tasks.find(name)
+    for task_class in [tasks.find(task_name)] if task_name is not None else tasks.usable()[0]:
         learned = task_class.from_model_config(config)
         if learned is not None:
-            return task_class(task_class.Settings(), learned)
+            return tasks.find(task_class.name)(task_class.Settings(), learned)
     architecture = ", ".join(config.get("architectures") or []) or "no architecture"
     purpose = f"for {task_name}" if task_name is not None else "for any task"
     raise UserError(f"{reference} has no trained head {purpose}; it is {architecture}.",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from headstart.cli import _flags
+from headstart.errors import Exit, UserError
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -20,10 +20,13 @@ def run(arguments: argparse.Namespace) -> int:
 
     run_values, columns, values = _flags.read_values(arguments)
     groups, reporter = _flags.build_groups(values), _flags.make_reporter(arguments)
-    options = EvaluateOptions(arguments.writer, arguments.rerank, arguments.search_by, arguments.top,
+    options = EvaluateOptions(arguments.writer, arguments.rerank, arguments.retrieval, arguments.top,
                               arguments.calibrate, answer_score=groups["mining"].answer_score)
     folder = Path(arguments.to) if arguments.to else None
     check_arguments(arguments, folder)
+    if groups["evaluation"].extra_metrics and arguments.writer is None:
+        raise UserError("evaluation.extra_metrics compares written answers, but no --writer is named.",
+                        fix="Leave it out, or name a long-answer model: --writer RUN", exit=Exit.SETTINGS)
     device = choose_device(arguments.device or run_values.get("device", "auto"))
     evaluation = evaluate_index(Index.open(Path(arguments.model)), arguments.data, options, data=groups["data"],
                                 columns=columns,
@@ -40,8 +43,6 @@ def run(arguments: argparse.Namespace) -> int:
 def check_arguments(arguments: argparse.Namespace, folder: Path | None) -> None:
     """Refuse impossible arguments before anything is evaluated; scores are never overwritten. Raises UserError (2, 73).
     """
-    from headstart.errors import Exit, UserError
-
     if folder is not None and ((folder / "scores.json").exists() or (folder.exists() and not folder.is_dir())):
         raise UserError(f"{folder} {'already holds scores.json' if folder.is_dir() else 'is a file'}.",
                         exit=Exit.EXISTS, fix="Choose another folder with --to.")
@@ -55,21 +56,12 @@ def check_arguments(arguments: argparse.Namespace, folder: Path | None) -> None:
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Flags that only an index takes."""
-    group: Any = parser.add_argument_group("of an index (MODEL is a folder that headstart index made, DATA are "
-                                           "questions with answers)")
-    group.add_argument("--writer", metavar="RUN",
-                       help="a long-answer run: its answers from retrieved and from random passages are evaluated, too")
-    group.add_argument("--rerank", metavar="RUN", help="a re-ranker: a text-classification run on pairs")
-    group.add_argument("--search-by", choices=("mixed", "sparse", "dense"),
-                       help="the search that gives the writer its passages (default: re-ranked if there is a "
-                            "re-ranker, else mixed)")
-    group.add_argument("--top", type=int, default=5, metavar="N", help="passages for each answer (default 5)")
+    group: Any = parser.add_argument_group("of an index", "MODEL is a folder that headstart index made, DATA are "
+                                           "questions with answers")
+    _flags.add_shared(group, "--writer", "its answers from retrieved and from random passages are evaluated")
+    _flags.add_shared(group, "--rerank")
+    _flags.add_shared(group, "--retrieval", "for the writer's passages (else re-ranked if there is a re-ranker, else "
+                                            "mixed)", choices=("mixed", "sparse", "dense"))
+    _flags.add_shared(group, "--top", "5 when not given", default=5)
     group.add_argument("--calibrate", action="store_true",
                        help="store in the index the score below which `headstart ask` says that it does not know")
-    for name, help_text in FIELDS.items():
-        if f"--{name}" not in parser._option_string_actions:
-            group.add_argument(f"--{name}", metavar="COLUMN", dest=f"column_{name}", help=help_text)
-
-
-FIELDS: Mapping[str, str] = {"document": "the id of the document that answers the question",
-                             "details": "further context of the question"}

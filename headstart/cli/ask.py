@@ -23,21 +23,18 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("index", metavar="INDEX", help="folder that headstart index made")
     parser.add_argument("questions", metavar="QUESTION", nargs="*",
                         help="the question; - reads one per line from standard input")
-    parser.add_argument("--writer", metavar="MODEL",
-                        help="a long-answer run or another generative model; without one, sentences are quoted")
-    parser.add_argument("--rerank", metavar="RUN", help="a text-classification run on pairs that re-ranks the passages")
-    parser.add_argument("--source", choices=("mixed", "sparse", "dense", "none"),
-                        help="search by words, by vectors, by both (default), or not at all")
-    parser.add_argument("--passages", type=int, default=5, metavar="N",
-                        help="passages shown and given to the writer (default 5)")
+    _flags.add_shared(parser, "--writer", "without one, sentences are quoted")
+    _flags.add_shared(parser, "--rerank")
+    _flags.add_shared(parser, "--retrieval", "none: no passages (else mixed)",
+                      choices=("mixed", "sparse", "dense", "none"))
+    _flags.add_shared(parser, "--top", "5 when not given", default=5)
     parser.add_argument("--passages-only", action="store_true", help="show passages, generate no answer")
     parser.add_argument("--known", metavar="FILE", help="questions with answers: the most similar one is shown, too")
     parser.add_argument("--serve", action="store_true", help="serve a web page on this machine (127.0.0.1) instead")
     parser.add_argument("--port", type=int, default=8777, metavar="N",
                         help="port of the page; 0: any free one (default 8777)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N",
-                        help="random seed of sampling (with generation.do_sample=true)")
-    _flags.add_common(parser, training=False, groups=("generation.",))
+    _flags.add_shared(parser, "--seed", "of sampling (with generation.do_sample=true)", default=0)
+    _flags.add_common(parser, reads=("generation.",))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -49,8 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
     run_values, _, values = _flags.read_values(arguments)
     reporter = _flags.make_reporter(arguments)
     settings = _flags.build_groups(values)["generation"] if values else None  # else the generator's own
-    if not 1 <= arguments.passages <= 50:
-        raise UserError(f"--passages takes a whole number from 1 to 50, but it is {arguments.passages}.")
+    if not 1 <= arguments.top <= 50:
+        raise UserError(f"--top takes a whole number from 1 to 50, but it is {arguments.top}.")
     if not arguments.questions and not arguments.serve:
         raise UserError("There is no question.", fix='For example: headstart ask INDEX "why do leaves turn red?"')
     index = Index.open(Path(arguments.index), device=arguments.device or run_values.get("device", "auto"))
@@ -58,9 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
                                faq=load_faq(arguments.known, index, {}),
                                device=choose_device(arguments.device or run_values.get("device", "auto")))
     index_summary = index.summary()
-    reporter.info(f"index: {arguments.index}, {index_summary['documents']:,} documents, "
-                  f"{index_summary['passages']:,} passages; search by "
-                  f"{arguments.source or pipeline.sources[0]}; "
+    reporter.info(f"index: {arguments.index}, {index_summary['documents']:,} documents, {index_summary['passages']:,} "
+                  f"passages; search by {arguments.retrieval or pipeline.sources[0]}; "
                   + (f"writer: {arguments.writer}" if arguments.writer
                      else "answers are quoted, as no --writer was named"))
     if pipeline.threshold is not None:
@@ -99,9 +95,9 @@ def measured_grounding(writer: str | None) -> float | None:
 
 def print_answer(arguments: argparse.Namespace, pipeline: QAPipeline, question: str, settings: Any) -> None:
     """One question: passages, then the answer, as text or JSON."""
-    hits = pipeline.passages(question, source=arguments.source, k=arguments.passages)
+    hits = pipeline.passages(question, source=arguments.retrieval, k=arguments.top)
     answer = None if arguments.passages_only else pipeline.answer(question, hits, settings, seed=arguments.seed,
-                                                                  from_memory=arguments.source == "none")
+                                                                  from_memory=arguments.retrieval == "none")
     if arguments.json:
         print(json.dumps(pipeline.to_json(question, hits, answer), ensure_ascii=False))
         return

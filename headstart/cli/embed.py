@@ -14,14 +14,13 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
     parser.add_argument("model", metavar="MODEL", help="run folder, model folder, hub name or pip:PACKAGE")
     parser.add_argument("input", metavar="INPUT", help="file of rows; - is standard input, JSON lines")
-    parser.add_argument("--to", metavar="F", default="-",
-                        help="F.npy (rows x width), F.parquet, F.jsonl (default: standard output)")
+    _flags.add_shared(parser, "--to", "F.npy (rows x width), F.parquet, F.jsonl (else standard output)", default="-")
     parser.add_argument("--pool", choices=("mean", "first", "max"), default="mean",
                         help="how a text's token states become one vector")
     parser.add_argument("--normalise", action="store_true",
                         help="normalise vectors to length 1 (the default of a retrieval run)")
-    _flags.add_columns(parser)
-    _flags.add_common(parser, training=False)
+    _flags.add_columns(parser, _flags.TEXT_TASK)
+    _flags.add_common(parser, reads=("data.", "evaluation.batch_tokens"))
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from headstart.cli import _evaluate_index, _flags
+from headstart.cli import _evaluate_index, _flags, _results
 from headstart.errors import UserError
-from headstart.reports.score_table import checkpoint_table, score_table
+from headstart.reports.score_table import checkpoint_table
 
 SUMMARY = "scores with intervals on labelled data"
 
@@ -19,19 +19,20 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
     parser.add_argument("model", metavar="MODEL", help="run folder, model folder, hub name or pip:PACKAGE")
     parser.add_argument("data", metavar="DATA", help="file of labelled rows; - is standard input, JSON lines")
-    parser.add_argument("--task", metavar="NAME", help="task of a model that is no headstart run")
-    parser.add_argument("--preset", metavar="NAME",
-                        help="DATA is a known dataset, as its file or folder: hans, xnli, glue/mnli …")
-    parser.add_argument("--to", metavar="FOLDER", help="also write scores.json and predictions.jsonl there")
+    _flags.add_shared(parser, "--task", "of a model that is no headstart run")
+    _flags.add_shared(parser, "--preset", "DATA is its file or folder: hans, xnli, glue/mnli …")
+    _flags.add_shared(parser, "--to", "a folder: scores.json, predictions.jsonl")
     parser.add_argument("--all-checkpoints", action="store_true",
                         help="a table of every checkpoint of MODEL, a run folder")
     parser.add_argument("--search", metavar="GRID",
-                        help='of a generative model: try all of "num_beams=2,4;length_penalty=0.8,1.2" and keep the '
-                             'best')
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="random seed of the bootstrap")
+                        help='tune the decoding of a generative model; try all of '
+                             '"num_beams=2,4;length_penalty=0.8,1.2" and keep the best')
+    _flags.add_shared(parser, "--seed", "of the bootstrap", default=0)
     _flags.add_columns(parser)
     _evaluate_index.add(parser)
-    _flags.add_common(parser, training=False, groups=("data.", "evaluation.", "mining."))
+    _flags.add_common(parser, reads=("data.", "evaluation.batch_tokens", "evaluation.resamples",
+                                     "evaluation.extra_metrics",
+                                     "generation.", "task.", "mining.answer_score"))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -64,7 +65,10 @@ def run(arguments: argparse.Namespace) -> int:
         return search_generation(arguments, model, groups, columns, reporter)
     scores = model.evaluate(arguments.data, to=arguments.to, columns=columns, data=groups["data"],
                             evaluation=groups["evaluation"], seed=arguments.seed, reporter=reporter)
-    print(json.dumps({"scores": scores}, ensure_ascii=False) if arguments.json else score_table(scores))
+    if arguments.json:
+        print(json.dumps({"scores": scores}, ensure_ascii=False))
+    else:
+        _results.print_scores(scores)
     return 0
 
 
@@ -75,7 +79,7 @@ def search_generation(arguments: argparse.Namespace, model: Any, groups: Mapping
 
     grid = generation_search.combinations(arguments.search)
     rows = generation_search.search_grid(model.task, model.transformer, arguments.model, arguments.data, grid,
-                                         settings=groups["data"],
+                                         generation=model.generation, settings=groups["data"],
                                          columns=columns, evaluation=groups["evaluation"], seed=arguments.seed,
                                          to=Path(arguments.to or f"{arguments.model.rstrip('/')}-search"),
                                          reporter=reporter)

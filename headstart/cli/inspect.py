@@ -26,30 +26,28 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="run folder, model folder, hub name or pip:PACKAGE; a bare "
                                                        "model is fine")
     parser.add_argument("texts", metavar="TEXT", nargs="*", help="a text; several are inspected one after the other")
-    parser.add_argument("--pair", metavar="TEXT2", help="a second text, read together with each TEXT")
-    parser.add_argument("--layers", metavar="0,6,12", help="only these layers (0 is the embeddings); ranges as 1-4 are "
-                                                           "fine")
-    parser.add_argument("--heads", metavar="1,2", help="only these heads of each layer, from 1")
+    parser.add_argument("--text-pair", metavar="TEXT2", help="a second text, read together with each TEXT")
+    parser.add_argument("--only-layers", metavar="0,6,12",
+                        help="only these layers (0 is the embeddings); ranges as 1-4 are fine")
+    parser.add_argument("--only-heads", metavar="1,2", help="only these heads of each layer, from 1")
     parser.add_argument("--no-attentions", action="store_true", help="hidden states alone: for very long texts")
-    parser.add_argument("--to", metavar="F", help="all numbers into F.npz, F.safetensors or F.parquet; of several "
-                                                  "texts F-1, F-2 …")
+    _flags.add_shared(parser, "--to", "all numbers: F.npz, F.safetensors or F.parquet; of several texts F-1, F-2 …")
     parser.add_argument("--page", metavar="F.html", help="a page for a browser, no network (also of --probe); of "
                                                          "several texts F-1, F-2 …")
     group = parser.add_argument_group("attribution of a prediction (classifiers)")
-    group.add_argument("--attribute", metavar="METHOD", help="score each word: integrated-gradients, gradient-x-input "
-                                                             "or occlusion")
-    group.add_argument("--target", metavar="LABEL", help="for this label (default: the one predicted)")
-    group.add_argument("--baseline", metavar="pad|mask",
-                       help="the token of the neutral baseline text (default: pad; occlusion: mask)")
+    group.add_argument("--attribute", metavar="METHOD", help="score each word; by integrated-gradients, "
+                                                             "gradient-x-input or occlusion")
+    group.add_argument("--attribute-label", metavar="LABEL", help="for this label (default: the one predicted)")
+    group.add_argument("--attribute-baseline", metavar="pad|mask",
+                       help="token of the neutral baseline text; default pad, for occlusion mask")
     group = parser.add_argument_group("probing the layers for a label")
-    group.add_argument("--probe", metavar="FILE", help="fit a logistic regression on each layer's mean state for a "
-                                                       "file's labels")
-    group.add_argument("--text", metavar="COLUMN", help="the file's texts (found when clear); --pair then names a "
-                                                        "column too")
-    group.add_argument("--label", metavar="COLUMN", help="the file's labels (found when clear)")
-    group.add_argument("--seed", type=int, default=0, help="random seed of the held-out rows and the intervals "
-                                                           "(default: 0)")
-    _flags.add_common(parser, training=False)
+    group.add_argument("--probe", metavar="FILE", help="a file whose labels each layer is probed for; by a logistic "
+                                                       "regression on its mean state")
+    for name, help_text in (("text", "the file's texts"), ("pair", "a second text of each row"),
+                            ("label", "the file's labels")):
+        _flags.add_column(group, name, f"{help_text} (found when clear)")
+    _flags.add_shared(group, "--seed", "of the rows that are held out and of the intervals", default=0)
+    _flags.add_common(parser, reads=("data.", "evaluation.batch_tokens", "evaluation.resamples"))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -58,17 +56,18 @@ def run(arguments: argparse.Namespace) -> int:
     from headstart.models.loading.device import choose_device
     from headstart.prediction.probe_file import load_for_inspection
 
-    run_values, _, values = _flags.read_values(arguments)
+    run_values, columns, values = _flags.read_values(arguments)
     groups, reporter = _flags.build_groups(values), _flags.make_reporter(arguments)
-    check_arguments(arguments)
-    layers, heads = parse_numbers(arguments.layers, "--layers"), parse_numbers(arguments.heads, "--heads")
+    check_arguments(arguments, columns)
+    layers = parse_numbers(arguments.only_layers, "--only-layers")
+    heads = parse_numbers(arguments.only_heads, "--only-heads")
     device = choose_device(arguments.device or run_values.get("device", "auto"))
     model, trained = load_for_inspection(arguments.model, device=device, allow_pickle=bool(arguments.allow_pickle))
     reporter.info(model_text(model, arguments.model, trained))
     if arguments.probe:
-        return run_probe(model, arguments, groups, reporter)
+        return run_probe(model, arguments, columns, groups, reporter)
     for text_number, text in enumerate(arguments.texts, start=1):
-        inspection = inspect(model, text, arguments.pair, layers=layers, heads=heads,
+        inspection = inspect(model, text, arguments.text_pair, layers=layers, heads=heads,
                              attentions=not arguments.no_attentions)
         attribution = attribute_words(arguments, model, text)
         print_inspection(inspection, attribution, as_json=arguments.json)
@@ -79,12 +78,11 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def run_probe(model: Model, arguments: argparse.Namespace, groups: dict[str, Any], reporter: Reporter) -> int:
+def run_probe(model: Model, arguments: argparse.Namespace, columns: dict[str, str], groups: dict[str, Any],
+              reporter: Reporter) -> int:
     """Probe; scores go to standard output."""
     from headstart.prediction.probe_file import probe_file
 
-    columns = {name: value for name, value in (("text", arguments.text), ("pair", arguments.pair),
-                                               ("label", arguments.label)) if value}
     probe = probe_file(model, arguments.probe, settings=groups["data"], columns=columns,
                        evaluation=groups["evaluation"], seed=arguments.seed, reporter=reporter)
     print(json.dumps(probe.json(), ensure_ascii=False) if arguments.json else probe_table(probe))
@@ -125,8 +123,8 @@ def attribute_words(arguments: argparse.Namespace, model: Model, text: str) -> A
 
     if arguments.attribute is None:
         return None
-    return attribute(model, text, arguments.pair, method=arguments.attribute, target=arguments.target,
-                     baseline=arguments.baseline)
+    return attribute(model, text, arguments.text_pair, method=arguments.attribute, target=arguments.attribute_label,
+                     baseline=arguments.attribute_baseline)
 
 
 def print_inspection(inspection: Inspection, attribution: Attribution | None, *, as_json: bool) -> None:
@@ -149,23 +147,25 @@ def word_table(attribution: Attribution) -> str:
     return "\n".join(lines)
 
 
-def check_arguments(arguments: argparse.Namespace) -> None:
+def check_arguments(arguments: argparse.Namespace, columns: dict[str, str]) -> None:
     """Refuse arguments that do not go together before a model is read."""
     from headstart.inspection.export import file_format
 
     if arguments.probe and (arguments.texts or arguments.to or arguments.attribute):
         raise UserError("--probe takes a file of labelled rows and no text, --to or --attribute.",
                         fix="Run inspect twice.")
-    if not arguments.probe and (arguments.text or arguments.label):
-        raise UserError("--text and --label name columns of --probe FILE, which is not there.",
-                        fix="Write the text itself.")
+    if not arguments.probe and columns:
+        raise UserError(f"--{next(iter(columns))} names a column of --probe FILE, which is not there.",
+                        fix="Write the text itself; a second one is --text-pair.")
+    if arguments.probe and arguments.text_pair is not None:
+        raise UserError("--text-pair is a text, and --probe reads a file.", fix="Name its column: --pair COLUMN")
     if arguments.seed < 0:
         raise UserError(f"--seed takes a whole number from 0, but it is {arguments.seed}.", fix="For example --seed 0")
     if not arguments.texts and not arguments.probe:
         raise UserError("inspect takes a text, but there is none.",
                         fix='For example: headstart inspect MODEL "The roses bloom."')
-    if arguments.attribute is None and (arguments.target or arguments.baseline):
-        raise UserError("--target and --baseline belong to --attribute, which is not there.",
+    if arguments.attribute is None and (arguments.attribute_label or arguments.attribute_baseline):
+        raise UserError("--attribute-label and --attribute-baseline belong to --attribute, which is not there.",
                         fix="Add --attribute integrated-gradients")
     if arguments.to:
         file_format(Path(arguments.to))

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn, Protocol
 
+from headstart.cli import _flags, _help
 from headstart.errors import Exit, UserError, nearest
+from headstart.progress import print_error
 from headstart.version import __version__
 
 
@@ -63,8 +65,18 @@ def overview() -> str:
         "commands:",
         *lines,
         "",
-        "headstart COMMAND --help shows every setting with type, default, unit and bounds.",
+        "headstart COMMAND --help shows what most people set, --help-all every setting with type, default and bounds.",
     ])
+
+
+def command_parser(name: str) -> Parser:
+    """A command's parser, without the flags of all tasks' columns; raises UserError for a command that there is not."""
+    command = find_command(name)
+    parser = Parser(prog=f"headstart {name}", description=command.SUMMARY, allow_abbrev=False, add_help=False,
+                    formatter_class=argparse.RawDescriptionHelpFormatter)
+    _help.add_help(parser)
+    command.add(parser)
+    return parser
 
 
 def main(argv: Sequence[str]) -> int:
@@ -76,9 +88,11 @@ def main(argv: Sequence[str]) -> int:
         print(__version__)
         return Exit.SUCCESS
     command = find_command(argv[0])
-    parser = Parser(prog=f"headstart {argv[0]}", description=command.SUMMARY, allow_abbrev=False,
-                    formatter_class=argparse.RawDescriptionHelpFormatter)
-    command.add(parser)
+    parser = command_parser(argv[0])
+    if _help.is_asked_for(argv[1:]):
+        print(_help.help_text(parser, argv[1:]).rstrip())
+        return Exit.SUCCESS
+    _flags.add_column_flags(parser)
     arguments, unknown = parser.parse_known_intermixed_args(argv[1:])  # flags may stand between MODEL and texts
     if unknown:
         flags = [flag for action in parser._actions for flag in action.option_strings]
@@ -100,10 +114,10 @@ def run_guarded(argv: Sequence[str]) -> int:
         sys.stdout.flush()
         return code
     except UserError as error:
-        print(f"headstart: {error}" if not hasattr(error, "findings") else str(error), file=sys.stderr)
+        print_error(f"headstart: {error}" if not hasattr(error, "findings") else str(error))
         return error.exit
     except KeyboardInterrupt:
-        print("headstart: interrupted.", file=sys.stderr)
+        print_error("headstart: interrupted.")
         return Exit.INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that Python's own flush does not fail
@@ -121,8 +135,8 @@ def report_bug(error: Exception) -> int:
                                      encoding="utf-8") as file:
         file.write(f"headstart {__version__}\n{' '.join(sys.argv)}\n\n")
         file.write("".join(traceback.format_exception(error)))
-    print(f"headstart: this is a bug of headstart ({type(error).__name__}: {error}).\n"
-          f"  The details are in {file.name}; please report them.", file=sys.stderr)
+    print_error(f"headstart: this is a bug of headstart ({type(error).__name__}: {error}).\n"
+                f"  The details are in {file.name}; please report them.")
     return Exit.BUG
 
 

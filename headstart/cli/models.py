@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
+
+from headstart.cli import _flags
 
 SUMMARY = "the model families: names, sizes, licences, heads"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
-    parser.add_argument("--json", action="store_true", help="print as JSON")
+    _flags.add_shared(parser, "--json")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the catalogue."""
-    from headstart.models.loading.catalogue import CATALOGUE
+    from headstart.models.loading.catalogue import CATALOGUE, UNUSABLE
 
+    for error in UNUSABLE.values():
+        print(f"headstart: {error}", file=sys.stderr)
     if arguments.json:
         print(json.dumps([entry.json() for entry in CATALOGUE], ensure_ascii=False))
         return 0

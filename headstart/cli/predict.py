@@ -16,18 +16,16 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
     parser.add_argument("model", metavar="MODEL", help="run folder, model folder, hub name or pip:PACKAGE")
     parser.add_argument("input", metavar="INPUT", nargs="?", help="file of rows; - is standard input, JSON lines")
-    parser.add_argument("--to", metavar="F", default="-",
-                        help="output file; its name says the format (default: standard output)")
-    parser.add_argument("--task", metavar="NAME", help="task of a model that is no headstart run, when its config does "
-                                                       "not say")
+    _flags.add_shared(parser, "--to", "a file; its name says the format (else standard output)", default="-")
+    _flags.add_shared(parser, "--task", "of a model that is no headstart run, when its config does not say")
     parser.add_argument("--value", metavar="NAME=TEXT", action="append", default=[],
                         help="one row without a file; NAME=@FILE reads the text from a file")
     parser.add_argument("--as-training-data", action="store_true",
                         help="write the inputs with the predictions as targets: training data for finetune "
                              "(pseudo-labels)")
-    parser.add_argument("--overwrite", action="store_true", help="for a folder of .txt files: overwrite those in --to")
+    _flags.add_shared(parser, "--overwrite", "for a folder of .txt files")
     _flags.add_columns(parser)
-    _flags.add_common(parser, training=False)
+    _flags.add_common(parser, reads=("data.", "evaluation.batch_tokens", "generation.", "task."))
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -15,20 +15,20 @@ SUMMARY = "train a tokenizer (WordPiece or byte BPE) on your own texts"
 def add(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
     parser.add_argument("input", metavar="FILE", help="file of texts (.txt: one per line)")
-    parser.add_argument("--to", metavar="FOLDER", required=True, help="the tokenizer's folder")
-    parser.add_argument("--kind", choices=("wordpiece", "byte-bpe"), default="wordpiece")
+    _flags.add_shared(parser, "--to", "the tokenizer's folder", required=True)
+    parser.add_argument("--kind", choices=("wordpiece", "byte-bpe"), default="wordpiece", help="kind of the tokenizer")
     parser.add_argument("--size", type=int, default=30_000, metavar="N", help="vocabulary size (default 30,000)")
     parser.add_argument("--lowercase", action="store_true", help="lowercase all texts")
-    _flags.add_columns(parser)
-    _flags.add_common(parser, training=False)
+    _flags.add_columns(parser, _flags.TEXT_TASK)
+    _flags.add_common(parser, reads=("data.",), loads_model=False)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train; prints how many pieces there are."""
     from headstart import tasks
+    from headstart.data.examples import read_examples, stop_on_faults
     from headstart.models.loading.from_config import train_tokenizer
     from headstart.prediction.embed_file import TASK, ExampleTexts
-    from headstart.preparation.examples import read_examples, stop_on_faults
 
     if arguments.size < 300:
         raise UserError(f"--size takes 300 or more, but it is {arguments.size}.",

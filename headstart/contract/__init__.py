@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from headstart.contract.losses import Loss
+from headstart.contract.metric import AnswerType, Metric
+from headstart.contract.predictor import Predictor, Runtime
 from headstart.contract.results import ErrorToExplain, Figure, Json, Score
 from headstart.contract.stages import (
     Baseline,
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from headstart.contract.stages import Ints as Ints
 
 __all__ = [
+    "AnswerType",
     "Baseline",
     "Batch",
     "Column",
@@ -52,10 +56,14 @@ __all__ = [
     "Kind",
     "Layout",
     "Learned",
+    "Loss",
     "Measures",
+    "Metric",
     "Prediction",
+    "Predictor",
     "Row",
     "RowFault",
+    "Runtime",
     "Score",
     "Target",
     "TargetLevel",

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
+from headstart.contract.losses import CrossEntropy, Loss
 from headstart.contract.results import Json as Json
 
 if TYPE_CHECKING:
@@ -208,23 +209,14 @@ class Tokenizer(Protocol):
 class HeadSpec:
     """Which head a task needs; models/ builds it, and refuses a model that cannot carry it before reading weights.
 
-    `kind` is the field's name of the head ("sequence-classification"); `size` its outputs; `loss` what it is
-    trained on: "cross-entropy", "binary" (each label by itself), "squared", "span" (start and end), "beam-span" (start,
-    end given a start, whether there is an answer), "choice" (one of a group), "choice+lm" (and a language model of the
-    right
-    one), "token-binary" (each token by itself), "pretraining", "vocabulary" (the token at each label position, where
-    the logits of the whole vocabulary are too many to keep), "in-batch" (a question's passage among all of the batch).
-    A joint
-    head sees all of one step at once.
+    `kind` is the field's name of the head ("sequence-classification"); `size` its outputs; `loss` what it is trained
+    on, one of `contract/losses.py` or of your own.
     """
 
     kind: str
     size: int
     labels: tuple[str, ...] = ()
-    loss: str = "cross-entropy"
-    joint: bool = False
-    temperature: float = 0.05  # divides the similarities in the loss "in-batch"
-    lm_weight: float = 0.0  # of the language-model loss on the right choice in "choice+lm"
+    loss: Loss = field(default_factory=CrossEntropy)
     permutation_order: bool = False  # train on tokens in random orders (XLNet), not from left to right
 
 
@@ -251,6 +243,9 @@ class Prediction:
     """A prediction in the user's terms: `values` are the columns that are added to the row (prediction, probability …).
 
     `detail` is for the task's figures, official files and calibration; it is not written to the output.
+
+    >>> prediction = headstart.Prediction(0, {"prediction": "good", "probability": 0.93})
+    >>> label = prediction.values["prediction"]
     """
 
     row: int

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
 
+from headstart.contract.metric import AnswerType
 from headstart.contract.results import ErrorToExplain, Figure, Json
 from headstart.contract.stages import (
     Baseline,
@@ -53,10 +54,13 @@ class Task(ABC, Generic[E]):
     default_model: ClassVar[str]
     Settings: ClassVar[type]
     generative: ClassVar[bool] = False  # whether the prediction is generated text: then outputs are texts
+    # what values["prediction"] and `gold` are, for metrics of other packages; None where they are none of these
+    answer_type: ClassVar[AnswerType | None] = None
     random_encoding: ClassVar[bool] = False  # whether `encode` uses random numbers: then each epoch encodes anew
 
     settings: Any = None  # the task's own defaults when None
     state: Learned | None = None
+    extra_metrics: tuple[str, ...] = ()  # names of metrics of other packages that are scored beside the task's own
 
     def __post_init__(self) -> None:
         if self.settings is None:
@@ -173,6 +177,11 @@ class Task(ABC, Generic[E]):
     def sample_prompt(self, example: E, tokenizer: Tokenizer) -> tuple[str, str] | None:
         """For a language model's samples: a prompt from the data, and how the data continues it."""
         return None
+
+    @classmethod
+    def draws_samples(cls) -> bool:
+        """Whether a run generates samples for its report."""
+        return cls.sample_prompt is not Task.sample_prompt
 
     def tables(self, measures: Measures) -> dict[str, Json]:
         """Arrays for scores.json (confusion matrix, per class)."""

@@ -10,19 +10,21 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import overload
 
+from headstart import files
 from headstart.contract import Column
 from headstart.data.readers import (
     class_folders,
     conll,
     delimited,
     hub,
+    installed,
     json_file,
     jsonl,
     parallel_lines,
     parquet,
     plain_text,
 )
-from headstart.data.readers.source_file import SUFFIXES, SourceFile, check_path
+from headstart.data.readers.source_file import SourceFile, check_path
 from headstart.data.readers.table_builder import TableBuilder
 from headstart.data.row_store import MEMORY_LIMIT, Record
 from headstart.errors import Exit, Finding, UserError, nearest
@@ -97,7 +99,12 @@ def open_table(path: str, settings: Data, *, memory_limit: int = MEMORY_LIMIT) -
 
 
 def read_file(path: str, builder: TableBuilder, settings: Data) -> Table:
-    """Read a file by the reader of its format."""
+    """Read a file by the reader of its format, or by the one that another package adds for its ending."""
+    installed_reader = installed.find_reader(path)
+    if installed_reader is not None:
+        installed.fill(builder, path, installed_reader)
+        builder.finish()
+        return Table(builder.name, builder, files.sha256(path), Path(path).stat().st_size)
     source_file = SourceFile(path, builder)
     start = source_file.head()
     format_name = source_file.format(start)
@@ -138,8 +145,8 @@ def find_splits(path: str, settings: Data) -> dict[str, str]:
         return splits_in_folder(local_path)
     if local_path.exists():
         return {"train": path}
-    if local_path.suffix.removeprefix(".") in (*SUFFIXES, "gz",
-                                               "zip") or path.startswith((".", "/", "~")) or path.count("/") > 1:
+    if local_path.suffix.removeprefix(".") in (*installed.endings(), "gz", "zip") \
+            or path.startswith((".", "/", "~")) or path.count("/") > 1:
         check_path(path)
     if "/" not in path and local_path.parent.exists():
         nearest_name = nearest(path, [entry.name for entry in Path(".").iterdir()])
@@ -154,10 +161,11 @@ def splits_in_folder(folder: Path) -> dict[str, str]:
                                                        if entry.is_dir()):
         return {"train": str(folder)}
     split_paths: dict[str, str] = {}
+    endings = set(installed.endings())
     for entry in sorted(folder.iterdir()):
         name_parts = entry.name.split(".")
-        is_data = (entry.is_dir() and class_folders.label_folders(entry)) or (entry.is_file()
-                                                                              and set(name_parts[1:]) & set(SUFFIXES))
+        is_data = (entry.is_dir() and class_folders.label_folders(entry)) or (
+            entry.is_file() and set(name_parts[1:]) & endings)
         name = split_name(name_parts[0])
         if is_data and name is not None:
             if name in split_paths:

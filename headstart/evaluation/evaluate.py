@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from headstart.contract import Example, Json, Measures, Prediction, Score, Task
+from headstart.evaluation import extra_metrics
 from headstart.metrics import intervals
 
 if TYPE_CHECKING:
@@ -45,7 +46,9 @@ def measure(task: Task[Any], examples: Sequence[Example], predictions: Iterable[
 
     columns: dict[str, list[Any]] = {}
     for example, prediction in zip(examples, predictions, strict=True):
-        for name, value in task.measure(example, prediction).items():
+        measures = {**task.measure(example, prediction), **extra_metrics.measure(task, example, prediction)} \
+            if task.extra_metrics else task.measure(example, prediction)
+        for name, value in measures.items():
             columns.setdefault(name, []).append(value)
     return {name: np.asarray(values) for name, values in columns.items()}
 
@@ -62,26 +65,29 @@ def group_indices_of(task: Task[Any], examples: Iterable[Example]) -> Ints | Non
 def scores(task: Task[Any], measures: Measures, groups: Ints | None, *, resamples: int, seed: int) -> dict[str, Score]:
     """Every score of the task with interval, number of rows and signature."""
     rows = len(next(iter(measures.values())))
-    score_intervals = intervals.bootstrap(lambda weights: task.score(measures, weights), rows, resamples, seed, groups)
+    score_intervals = intervals.bootstrap(scorer(task, measures), rows, resamples, seed, groups)
     scores = {}
     for name, interval in score_intervals.items():
-        definition, higher, reason = task.describe(name, measures)
+        definition, higher, reason = extra_metrics.describe(task, name, measures)
         signature = intervals.signature(name, definition, rows, resamples, seed, groups)
         undefined_reason = (reason if interval.value is None else None) or interval.reason
         scores[name] = Score(interval.value, interval.low, interval.high, rows, signature, higher, undefined_reason)
     return scores
 
 
+def scorer(task: Task[Any], measures: Measures) -> intervals.Scorer:
+    """Every score of the task, and of extra metrics, as a function of the examples' weights."""
+    def score(weights: Floats) -> Mapping[str, Any]:
+        own_scores = task.score(measures, weights)
+        return extra_metrics.score(task, measures, weights, own_scores) if task.extra_metrics else own_scores
+    return score
+
+
 def differences(task: Task[Any], evaluation: SplitEvaluation, baseline: SplitEvaluation, *, resamples: int,
                 seed: int) -> dict[str, Json]:
     """An evaluation's scores minus those of a baseline, on the same resamples of the same rows, with intervals."""
-    def scorer(measures: Measures) -> Any:
-        def score(weights: Floats) -> Mapping[str, Any]:
-            return task.score(measures, weights)
-        return score
-
     rows = len(evaluation.predictions)
-    score_intervals = intervals.paired_bootstrap(scorer(evaluation.measures), scorer(baseline.measures), rows,
-                                                 resamples, seed, evaluation.groups)
+    score_intervals = intervals.paired_bootstrap(scorer(task, evaluation.measures), scorer(task, baseline.measures),
+                                                 rows, resamples, seed, evaluation.groups)
     return {name: {"value": interval.value, "low": interval.low, "high": interval.high}
             for name, interval in score_intervals.items()}

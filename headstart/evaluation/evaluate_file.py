@@ -4,29 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from headstart.contract import Example, Task
+from headstart.contract import Example, Predictor, Task
+from headstart.data.examples import open_named_file, read_examples, stop_on_faults
 from headstart.errors import Exit, UserError
 from headstart.evaluation.evaluate import SplitEvaluation, evaluate
 from headstart.evaluation.slices import evaluate_slices
 from headstart.files import write_text
-from headstart.prediction.predict import compose, predict
+from headstart.metrics.installed import with_extra_metrics
 from headstart.prediction.predictions_file import report_progress, write_predictions
-from headstart.preparation.examples import open_named_file, read_examples, stop_on_faults
 from headstart.preparation.slices import check_slice_columns
 from headstart.progress import Reporter
 from headstart.settings import Data, Evaluation
 
-if TYPE_CHECKING:
-    from headstart.models.model import Model
 
-
-def evaluate_rows(task: Task[Any], model: Model, examples: Sequence[Example], *, evaluation: Evaluation,
+def evaluate_rows(predictor: Predictor, examples: Sequence[Example], *, evaluation: Evaluation,
                   seed: int) -> dict[str, Any]:
     """{"test": scores, "tables": {"test": …}} of labelled examples."""
-    examples = compose(task, model, examples, seed)
-    predictions = predict(task, model, examples, batch_tokens=evaluation.batch_tokens, seed=seed)
+    task = with_extra_metrics(predictor.task, evaluation.extra_metrics)
+    examples = predictor.compose(examples, seed=seed)
+    predictions = predictor.predict(examples, seed=seed)
     return as_scores(task, {"test": evaluate(task, examples, predictions, resamples=evaluation.resamples, seed=seed)})
 
 
@@ -37,12 +35,13 @@ def as_scores(task: Task[Any], evaluations: Mapping[str, SplitEvaluation]) -> di
             "tables": {split: task.tables(evaluated.measures) for split, evaluated in evaluations.items()}}
 
 
-def evaluate_file(task: Task[Any], model: Model, path: str, *, settings: Data, columns: Mapping[str, str],
+def evaluate_file(predictor: Predictor, path: str, *, settings: Data, columns: Mapping[str, str],
                   evaluation: Evaluation, seed: int, to: str | None, reporter: Reporter) -> dict[str, Any]:
     """Scores on a labelled file; with `to`, a folder gets scores.json and predictions.jsonl.
 
     Raises DataError for faulty rows, UserError (73) when the folder holds scores already.
     """
+    task = with_extra_metrics(predictor.task, evaluation.extra_metrics)
     folder = Path(to) if to is not None else None
     if folder is not None and (folder / "scores.json").exists():
         raise UserError(f"{folder} already holds scores.json.", fix="Choose another folder with --to.",
@@ -61,9 +60,9 @@ def evaluate_file(task: Task[Any], model: Model, path: str, *, settings: Data, c
     if task.learned.labels and unknown_labels:
         reporter.info(f"{len(unknown_labels)} labels of the file are unknown to the model and count as wrong: "
                       f"{', '.join(unknown_labels[:5])}")
-    examples = compose(task, model, reading.examples, seed)
-    predictions = predict(task, model, examples, batch_tokens=evaluation.batch_tokens, seed=seed)
-    evaluated = evaluate(task, examples, report_progress(predictions, len(examples), reporter),
+    examples = predictor.compose(reading.examples, seed=seed)
+    predictions = report_progress(predictor.predict(examples, seed=seed), len(examples), reporter)
+    evaluated = evaluate(task, examples, predictions,
                          resamples=evaluation.resamples, seed=seed)
     slice_evaluations = evaluate_slices(task, "test", reading.examples, evaluated, settings.slice_by,
                                         resamples=evaluation.resamples,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from headstart.contract import Task
+from headstart.data.examples import Examples
 from headstart.evaluation.evaluate import SplitEvaluation, evaluate
-from headstart.preparation.examples import Examples
 from headstart.preparation.slices import rows_by_value
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from headstart.errors import Exit, UserError
+from headstart.models.loading.catalogue import CATALOGUE
 from headstart.models.loading.transformers_compat import cache_key
 from headstart.settings import Generation
 
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from headstart.models.model import Model
 
 CANDIDATES = 4  # tokens that are weighed where top_k does not say (Su et al. 2022, section 5)
-# whose past states never change
-FAMILIES = ("gpt2", "openai-gpt", "ctrl", "llama", "t5", "bart", "mbart", "pegasus", "marian")
 
 
 def check(info: ModelInfo, settings: Generation) -> None:
@@ -34,9 +33,10 @@ def check(info: ModelInfo, settings: Generation) -> None:
                         "texts do not "
                         "go with it.", fix="Leave them out (generation.num_beams=1), or generation.penalty_alpha.",
                         exit=Exit.SETTINGS)
-    if info.family_name not in FAMILIES:
+    if not info.family.contrastive_search:
+        names = ", ".join(family.name for family in CATALOGUE if family.contrastive_search)
         raise UserError(f"There is no contrastive search for {info.reference} ({info.family_name}); there is for "
-                        f"{', '.join(FAMILIES)}.",
+                        f"{names}.",
                         fix="Leave generation.penalty_alpha out.", exit=Exit.SETTINGS)
 
 
@@ -122,8 +122,7 @@ class ContrastiveSearch:
 
 def candidate_count(model: Model, settings: Generation) -> int:
     """How many likeliest tokens are weighed: all where there are no more."""
-    config = model.module.config
-    return int(min(settings.top_k or CANDIDATES, (getattr(config, "decoder", None) or config).vocab_size))
+    return int(min(settings.top_k or CANDIDATES, model.decoder_config.vocab_size))
 
 
 def generate_arguments(model: Model, settings: Generation, streamer: Any = None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from headstart.contract import Feature
 from headstart.generation.encoder_decoder import generate_targets
 from headstart.generation.generate import GeneratedText, continue_prompts
+from headstart.models.encoder_decoder import EncoderDecoderModel
 
 if TYPE_CHECKING:
     from headstart.models.model import Model
@@ -21,7 +22,7 @@ def generate_for_features(model: Model, features: Sequence[Feature], settings: G
 
     `stream` gets the text of a single feature while it is generated, without beams.
     """
-    if model.info.family.seq2seq_forward is not None:
+    if isinstance(model, EncoderDecoderModel):
         return generate_targets(model, [list(feature.ids) for feature in features], settings, seed=seed, stream=stream)
     prompts = [(prompt_ids(feature), feature.truncated_tokens) for feature in features]
     return continue_prompts(model, prompts, settings, seed=seed, stream=stream, new_text_penalties=True)

@@ -22,12 +22,15 @@ from headstart.generation.generate import (
     rows_per_prompt,
 )
 from headstart.generation.memory import check_memory
-from headstart.models.encoder_decoder import decoder_start_id, max_target_length
+from headstart.generation.randomness import seeded
+from headstart.models.encoder_decoder import EncoderDecoderModel
 from headstart.models.loading.transformers_compat import with_cache
 from headstart.models.loading.weights import quiet
 from headstart.settings import Generation
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from headstart.models.model import Model
 
 FORCED_KEYS = ("forced_bos_token_id", "forced_eos_token_id", "bad_words_ids", "suppress_tokens",
@@ -48,14 +51,11 @@ def published_settings(model: Model) -> Generation:
 
 
 def generation_settings(model: Model, saved: Mapping[str, Json]) -> Generation:
-    """The settings set on this model object, else those saved by its run, else those of its folder."""
-    if model.generation_settings is not None:
-        settings: Generation = model.generation_settings
-        return settings
+    """The settings saved by a model's run, else those of its folder."""
     return dataclasses.replace(Generation(), **saved) if saved else published_settings(model)
 
 
-def generate_targets(model: Model, sources: Sequence[Sequence[int]], settings: Generation, *, seed: int,
+def generate_targets(model: EncoderDecoderModel, sources: Sequence[Sequence[int]], settings: Generation, *, seed: int,
                      stream: Callable[[str], None] | None = None) -> list[list[GeneratedText]]:
     """`settings.num_return_sequences` texts for each source (with its special tokens), in the order of the sources.
 
@@ -64,11 +64,11 @@ def generate_targets(model: Model, sources: Sequence[Sequence[int]], settings: G
     import torch
 
     check_decoding(model.info, settings)
-    model.module.eval()
+    if model.module.training:
+        model.module.eval()
     generations: list[list[GeneratedText]] = [[] for _ in sources]
     for batch_index, indices in enumerate(batches(sources, settings)):
-        with torch.random.fork_rng(devices=[]), torch.inference_mode(), quiet():
-            torch.manual_seed(seed * 1_000_003 + batch_index)
+        with seeded(settings.do_sample, seed * 1_000_003 + batch_index), torch.inference_mode(), quiet():
             batch_texts = generate_batch(model, [sources[index] for index in indices], settings, stream)
         for source_index, texts in zip(indices, batch_texts, strict=True):
             generations[source_index] = texts
@@ -82,36 +82,22 @@ def batches(sources: Sequence[Sequence[int]], settings: Generation) -> Iterator[
         yield order[start:start + settings.batch_size]
 
 
-def generate_batch(model: Model, sources: Sequence[Sequence[int]], settings: Generation,
+def generate_batch(model: EncoderDecoderModel, sources: Sequence[Sequence[int]], settings: Generation,
                    stream: Callable[[str], None] | None = None,
                    diversity: diverse_beams.HammingDiversity | None = None) -> list[list[GeneratedText]]:
-    """One batch, padded on the right under a mask; `diversity` keeps a group of beams away from the tokens of earlier
-    groups.
-    """
-    import torch
-
+    """One batch; `diversity` keeps a group of beams away from the tokens of earlier groups."""
     if settings.num_beam_groups > 1:
         group_beams = settings.num_beams // settings.num_beam_groups
         group_diversity = diverse_beams.HammingDiversity(len(sources), group_beams, 1, settings.diversity_penalty,
                                                          end_token_ids(model))
         return diverse_beams.search_groups(settings, group_diversity, lambda group_settings, diversity: generate_batch(
             model, sources, group_settings, diversity=diversity))
-    width = max(map(len, sources))
-    ids = torch.full((len(sources), width), model.tokenizer.pad_id)
-    mask = torch.zeros_like(ids)
-    for row, source in enumerate(sources):
-        ids[row, :len(source)] = torch.tensor(list(source))
-        mask[row, :len(source)] = 1
-    max_tokens = (max_target_length(model.module.config) or 10**9) - 1
+    max_tokens = (model.max_target_length or 10**9) - 1
     max_new_tokens = min(max_tokens, settings.max_new_tokens if settings.max_new_tokens != -1 else min(max_tokens, 512))
-    check_memory(model, rows=len(sources) * rows_per_prompt(model, settings), tokens=width + max_new_tokens)
-    arguments: dict[str, Any] = model.info.family.encoder_inputs(ids.to(model.device))
-    if stream is not None and len(sources) == settings.num_beams == settings.num_return_sequences == 1:
-        arguments["streamer"] = Stream(model, stream, ())
-    if settings.penalty_alpha:
-        arguments |= contrastive_search.generate_arguments(model, settings, arguments.pop("streamer", None))
-    if diversity is not None:
-        arguments |= {"stopping_criteria": [diversity.record], "logits_processor": [diversity.penalize]}
+    check_memory(model, rows=len(sources) * rows_per_prompt(model, settings),
+                 tokens=max(map(len, sources)) + max_new_tokens)
+    ids, mask = padded_sources(sources, model.tokenizer.pad_id)
+    arguments = library_arguments(model, ids, settings, stream, diversity)
     try:
         output_ids = model.module.generate(
             input_ids=ids.to(model.device), attention_mask=mask.to(model.device),
@@ -121,9 +107,39 @@ def generate_batch(model: Model, sources: Sequence[Sequence[int]], settings: Gen
         if "probability tensor contains" in str(error):  # torch's message while it samples
             raise not_finite_error(model) from error
         raise
-    # without the decoder's start token
-    trimmed = [trim_after_end(model, row_ids[1:]) for row_ids in output_ids.tolist()]
-    texts_per_source = settings.num_return_sequences
+    return generated_texts(model, sources, output_ids.tolist(), settings.num_return_sequences)
+
+
+def padded_sources(sources: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
+    """The ids of sources padded on the right, and their mask: (P, S) each."""
+    import torch
+
+    ids = torch.full((len(sources), max(map(len, sources))), pad_id)
+    mask = torch.zeros_like(ids)
+    for row, source in enumerate(sources):
+        ids[row, :len(source)] = torch.tensor(list(source))
+        mask[row, :len(source)] = 1
+    return ids, mask
+
+
+def library_arguments(model: EncoderDecoderModel, ids: Tensor, settings: Generation,
+                      stream: Callable[[str], None] | None,
+                      diversity: diverse_beams.HammingDiversity | None) -> dict[str, Any]:
+    """The arguments of the library's generate beside sources, cache and config."""
+    arguments: dict[str, Any] = dict(model.info.family.encoder_inputs(ids.to(model.device)))
+    if stream is not None and len(ids) == settings.num_beams == settings.num_return_sequences == 1:
+        arguments["streamer"] = Stream(model, stream, ())
+    if settings.penalty_alpha:
+        arguments |= contrastive_search.generate_arguments(model, settings, arguments.pop("streamer", None))
+    if diversity is not None:
+        arguments |= {"stopping_criteria": [diversity.record], "logits_processor": [diversity.penalize]}
+    return arguments
+
+
+def generated_texts(model: EncoderDecoderModel, sources: Sequence[Sequence[int]], rows: Sequence[Sequence[int]],
+                    texts_per_source: int) -> list[list[GeneratedText]]:
+    """The rows of ids that were generated, `texts_per_source` for each source, as texts."""
+    trimmed = [trim_after_end(model, row_ids[1:]) for row_ids in rows]  # without the decoder's start token
     row_sources = [sources[row // texts_per_source] for row in range(len(trimmed))]
     row_log_probabilities = log_probabilities(model, row_sources, [ids for ids, _, _ in trimmed])
     texts = [GeneratedText(decode_ids(model, ids), tuple(ids), tuple(values), finish_reason)
@@ -148,13 +164,13 @@ def new_cache() -> Any:
     return cache_class(DynamicCache(), DynamicCache())
 
 
-def encoder_decoder_config(model: Model, settings: Generation, max_new_tokens: int) -> Any:
+def encoder_decoder_config(model: EncoderDecoderModel, settings: Generation, max_new_tokens: int) -> Any:
     """Our settings as the library's GenerationConfig, with the tokens that the model must begin and end with."""
     config = generation_config(model, settings, max_new_tokens)
     for name in FORCED_KEYS:
         if (value := getattr(model.module.generation_config, name, None)) is not None:
             setattr(config, name, value)
-    config.decoder_start_token_id = decoder_start_id(model)
+    config.decoder_start_token_id = model.start_id
     return config
 
 
@@ -208,11 +224,10 @@ def not_finite_error(model: Model) -> UserError:
 
 def check_length(model: Model, max_new_tokens: int) -> None:
     """Refuse longer texts than the model has positions for; raises UserError (78)."""
-    max_positions = max_target_length(model.module.config)
+    max_positions = model.info.family.max_target_length(model.module.config)
     if max_positions is not None and max_new_tokens >= max_positions:
         raise UserError(f"generation.max_new_tokens is {max_new_tokens:,}, but {model.info.reference} generates at "
-                        "most "
-                        f"{max_positions - 1:,}.",
+                        f"most {max_positions - 1:,}.",
                         fix=f"Ask for {max_positions - 1:,} or fewer, or for -1: as many as it can.",
                         exit=Exit.SETTINGS)
 

@@ -5,10 +5,12 @@ B prompts, S tokens.
 
 from __future__ import annotations
 
-import contextlib
+import copy
+import dataclasses
 import functools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from headstart.errors import Exit, UserError, nearest
@@ -28,7 +30,7 @@ CAUSAL_LM = "causal-language-model"
 
 def check_model(info: ModelInfo) -> None:
     """Refuse a model that cannot generate text, before its weights are read; raises UserError (2)."""
-    if info.family.seq2seq_forward is not None:
+    if info.family.is_encoder_decoder:
         return
     head = trained_head(info)
     if CAUSAL_LM in info.family.heads and (info.family.kinds[0] == "decoder" or can_generate(info, head)):
@@ -39,8 +41,7 @@ def check_model(info: ModelInfo) -> None:
                      if CAUSAL_LM in info.family.heads else "")
     raise UserError(f"{info.reference} ({info.family_name}) cannot generate text: it sees both sides of every token.",
                     fix=f"Choose a model of: {families};{finetune_hint} for masked words use headstart predict with a "
-                        "masked language "
-                        "model.")
+                        "masked language model.")
 
 
 def can_generate(info: ModelInfo, head: str | None) -> bool:
@@ -68,8 +69,7 @@ def check_prompts(info: ModelInfo, prompts: Sequence[str], settings: Generation,
         if first_word not in codes or not prompt.lstrip().startswith(first_word):
             suggestion = nearest(first_word, codes) or nearest(first_word.capitalize(), codes)
             raise UserError(f"A prompt for {info.reference} begins with a control code, but {prompt[:40]!r} begins "
-                            f"with {first_word!r}"
-                            f"{f'; did you mean {suggestion}?' if suggestion else '.'}",
+                            f"with {first_word!r}{f'; did you mean {suggestion}?' if suggestion else '.'}",
                             fix=f"Begin it with one of {', '.join(sorted(codes))}, or pass --set "
                                 "generation.control_code=Links "
                             "(none: generate without one).")
@@ -109,44 +109,29 @@ def sampling_hint(info: ModelInfo, settings: Generation) -> str | None:
     return info.family.sampling_hint if info.family.sampling_hint and settings.do_sample and not is_cautious else None
 
 
-@contextlib.contextmanager
-def family_step_inputs(model: Model, settings: Generation) -> Iterator[None]:
-    """For a while `prepare_inputs_for_generation` gives the inputs that the family was trained with.
+def for_generation(model: Model, settings: Generation) -> Model:
+    """The model with the same weights, whose `prepare_inputs_for_generation` gives the inputs that it was trained on.
 
-    RoBERTa counts positions from padding_idx + 1, while the library's steps count from 0. A causal XLM reads the scores
-    of the next word at the last one; the library appends a mask, which such a model never saw there. A masked XLM has
-    its own mask
-    token appended.
+    Its module is a shallow copy, so that no thread sees the hooks and inputs of another. The library's steps count
+    positions from 0, where a family may count from another (RoBERTa); a family may have steps of its own (XLM).
     """
-    module, family = model.module, model.info.family
+    module, family = copy.copy(model.module), model.info.family
+    module._forward_hooks = OrderedDict(module._forward_hooks)
     library_inputs = module.prepare_inputs_for_generation
-    offset = family.position_offset(module.config)
+    offset, build_inputs = family.position_offset(module.config), family.step_inputs
+    mask_id = model.tokenizer.mask_id if family.heads[model.head].fills_masks else None
     language_number = language_id(model.info, settings.language)
 
     @functools.wraps(library_inputs)
     def step_inputs(input_ids: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """The inputs of one step."""
-        if family.model_type == "xlm":
-            return xlm_step_inputs(model, input_ids, language_number)
+        if build_inputs is not None:
+            return build_inputs(input_ids, mask_id, language_number)
         inputs: dict[str, Any] = library_inputs(input_ids, *args, **kwargs)
         if offset and inputs.get("position_ids") is not None:
             inputs["position_ids"] = inputs["position_ids"] + offset
         return inputs
 
-    if family.model_type != "xlm" and not offset:
-        yield
-        return
-    module.prepare_inputs_for_generation = step_inputs
-    try:
-        yield
-    finally:
-        del module.prepare_inputs_for_generation
-
-
-def xlm_step_inputs(model: Model, ids: Any, language_number: int | None) -> dict[str, Any]:
-    """The inputs of one step of an XLM: (B, S), with a mask at the end where it sees both sides."""
-    import torch
-
-    if model.info.family.heads[model.head].fills_masks:
-        ids = torch.nn.functional.pad(ids, (0, 1), value=model.tokenizer.mask_id)
-    return {"input_ids": ids, "langs": None if language_number is None else torch.full_like(ids, language_number)}
+    if build_inputs is not None or offset:
+        module.prepare_inputs_for_generation = step_inputs
+    return dataclasses.replace(model, module=module)

@@ -17,12 +17,13 @@ from headstart.generation import contrastive_search, diverse_beams, family_input
 from headstart.generation.log_probabilities import LogProbabilityRecorder, StopStrings
 from headstart.generation.logits_processors import NewTextPenalties, without_penalties
 from headstart.generation.memory import check_memory
+from headstart.generation.randomness import seeded
 from headstart.models.loading.load import max_length_of
 from headstart.models.loading.weights import quiet
 from headstart.settings import Generation
 
 if TYPE_CHECKING:
-    import torch
+    from torch import Tensor
 
     from headstart.models.loading.model_info import ModelInfo
     from headstart.models.model import Model
@@ -66,16 +67,16 @@ def continue_prompts(model: Model, prompts: Sequence[tuple[Sequence[int], int]],
     """
     import torch
 
-    model.module.eval()
+    if model.module.training:
+        model.module.eval()
+    model = family_inputs.for_generation(model, settings)
     order = sorted(range(len(prompts)), key=lambda index: len(prompts[index][0]))
     generations: list[list[GeneratedText]] = [[] for _ in prompts]
     start = 0
     while start < len(order):
         indices = [index for index in order[start:start + settings.batch_size]
                    if model.info.family.left_pads or len(prompts[index][0]) == len(prompts[order[start]][0])]
-        with torch.random.fork_rng(devices=[]), torch.inference_mode(), quiet(), family_inputs.family_step_inputs(
-            model, settings):
-            torch.manual_seed(seed * 1_000_003 + start)
+        with seeded(settings.do_sample, seed * 1_000_003 + start), torch.inference_mode(), quiet():
             rows = generate_batch(model, [prompts[index][0] for index in indices], settings, stop, stream,
                                   new_text_penalties=new_text_penalties)
             for prompt_index, sequences in zip(indices, rows, strict=True):
@@ -155,8 +156,6 @@ def generate_batch(model: Model, prompts: Sequence[Sequence[int]], settings: Gen
 
     `diversity` keeps a group of beams away from the tokens of earlier groups.
     """
-    import torch
-
     width = max(map(len, prompts))
     if settings.num_beam_groups > 1:
         group_beams = settings.num_beams // settings.num_beam_groups
@@ -164,15 +163,45 @@ def generate_batch(model: Model, prompts: Sequence[Sequence[int]], settings: Gen
                                                          end_token_ids(model))
         return diverse_beams.search_groups(settings, group_diversity, lambda group_settings, diversity: generate_batch(
             model, prompts, group_settings, stop, None, new_text_penalties=new_text_penalties, diversity=diversity))
-    ids = torch.full((len(prompts), width), model.tokenizer.pad_id)
-    mask = torch.zeros_like(ids)
-    for row, prompt in enumerate(prompts):
-        ids[row, width - len(prompt):] = torch.tensor(prompt)
-        mask[row, width - len(prompt):] = 1
     max_new_tokens = new_token_limit(model, settings, width)
     if max_new_tokens <= 0:
         return [[([], [])] * settings.num_return_sequences for _ in prompts]
     check_memory(model, rows=len(prompts) * rows_per_prompt(model, settings), tokens=width + max_new_tokens)
+    ids, mask = padded_prompts(prompts, model.tokenizer.pad_id)
+    library_settings = without_penalties(settings) if new_text_penalties else settings
+    processors: list[Any] = [NewTextPenalties(settings, width)] if library_settings != settings else []
+    processors += [] if diversity is None else [diversity.penalize]
+    is_incremental = settings.num_beams == 1 and not settings.penalty_alpha
+    with LogProbabilityRecorder(model.module) as recorder:
+        output_ids: Tensor = model.module.generate(
+            input_ids=ids.to(model.device), attention_mask=mask.to(model.device),
+            generation_config=generation_config(model, library_settings, max_new_tokens),
+            logits_processor=[*([recorder] if is_incremental else []), *processors],
+            **library_arguments(model, prompts, settings, stop, stream, diversity))
+    row_log_probabilities: Sequence[list[float] | None] = recorder.rows(output_ids[:, -1]) if is_incremental else [
+        None] * len(output_ids)
+    rows = list(zip(output_ids[:, width:].tolist(), row_log_probabilities, strict=True))
+    return [rows[start:start + settings.num_return_sequences]
+            for start in range(0, len(rows), settings.num_return_sequences)]
+
+
+def padded_prompts(prompts: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
+    """The ids of prompts padded on the left, and their mask: (P, S) each."""
+    import torch
+
+    width = max(map(len, prompts))
+    ids = torch.full((len(prompts), width), pad_id)
+    mask = torch.zeros_like(ids)
+    for row, prompt in enumerate(prompts):
+        ids[row, width - len(prompt):] = torch.tensor(prompt)
+        mask[row, width - len(prompt):] = 1
+    return ids, mask
+
+
+def library_arguments(model: Model, prompts: Sequence[Sequence[int]], settings: Generation, stop: Sequence[str],
+                      stream: Callable[[str], None] | None,
+                      diversity: diverse_beams.HammingDiversity | None) -> dict[str, Any]:
+    """The arguments of the library's generate beside prompts, config and logits processors."""
     arguments: dict[str, Any] = {}
     if stream is not None and len(prompts) == settings.num_beams == 1:
         arguments["streamer"] = Stream(model, stream, prompts[0])
@@ -182,21 +211,7 @@ def generate_batch(model: Model, prompts: Sequence[Sequence[int]], settings: Gen
         arguments["stopping_criteria"] = [StopStrings(functools.partial(continuation_text, model), prompts, stop)]
     if diversity is not None:
         arguments["stopping_criteria"] = [*arguments.get("stopping_criteria", []), diversity.record]
-    library_settings = without_penalties(settings) if new_text_penalties else settings
-    processors: list[Any] = [NewTextPenalties(settings,
-                                              width)] if new_text_penalties and library_settings != settings else []
-    processors += [] if diversity is None else [diversity.penalize]
-    is_incremental = settings.num_beams == 1 and not settings.penalty_alpha
-    with LogProbabilityRecorder(model.module) as recorder:
-        output_ids: torch.Tensor = model.module.generate(
-            input_ids=ids.to(model.device), attention_mask=mask.to(model.device),
-            generation_config=generation_config(model, library_settings, max_new_tokens),
-            logits_processor=[*([recorder] if is_incremental else []), *processors], **arguments)
-    row_log_probabilities: Sequence[list[float] | None] = recorder.rows(output_ids[:, -1]) if is_incremental else [
-        None] * len(output_ids)
-    rows = list(zip(output_ids[:, width:].tolist(), row_log_probabilities, strict=True))
-    return [rows[start:start + settings.num_return_sequences]
-            for start in range(0, len(rows), settings.num_return_sequences)]
+    return arguments
 
 
 def new_token_limit(model: Model, settings: Generation, prompt_length: int) -> int:
@@ -277,7 +292,7 @@ def log_probabilities(model: Model, prompt: Sequence[int], new_ids: Sequence[int
     feature = Feature(ids, [0] * len(ids), {"label": Target(list(new_ids), "position")},
                       label_positions=label_positions)
     batch = collate([feature], Layout(packed=model.can_pack))
-    if model.info.family.heads[model.head].fills_masks or model.info.family_name == "xlnet":
+    if model.info.family.heads[model.head].scores_stepwise:
         return log_probabilities_stepwise(model, prompt, new_ids)
     values: list[float] = (-model.surprisals(batch)["surprise"]).tolist()
     return values

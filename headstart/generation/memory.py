@@ -16,14 +16,10 @@ SCORE_TABLES = 4  # tables of scores in memory at once: raw, logarithms, changed
 
 def generation_bytes(model: Model, *, rows: int, tokens: int) -> int:
     """Bytes beside the weights at the least: keys and values of every layer, and the scores of one step."""
-    config = model.module.config
-    config = getattr(config, "decoder", None) or config  # of an encoder-decoder pair
-    layers = next((count for name in ("decoder_layers", "num_decoder_layers", "num_hidden_layers")
-                   if model.info.family.seq2seq_forward is not None and (count := getattr(config, name, None))),
-                  model.info.layers)
+    config = model.decoder_config
     heads = getattr(config, "num_attention_heads", 1)
     key_value_share = (getattr(config, "num_key_value_heads", None) or heads) / heads
-    cache_size = 2 * layers * model.info.width * tokens * key_value_share
+    cache_size = 2 * model.cached_layers * model.info.width * tokens * key_value_share
     return int(rows * BYTES_PER_NUMBER * (cache_size + SCORE_TABLES * config.vocab_size))
 
 
@@ -32,8 +28,7 @@ def check_memory(model: Model, *, rows: int, tokens: int) -> None:
     needed, free = generation_bytes(model, rows=rows, tokens=tokens), free_memory(str(model.device))
     if needed > free:
         raise UserError(f"A batch of {rows:,} texts of {tokens:,} tokens takes at least {needed / 2**30:.1f} GiB of "
-                        "memory, but "
-                        f"{free / 2**30:.1f} GiB are free.",
+                        f"memory, but {free / 2**30:.1f} GiB are free.",
                         fix="Ask for fewer generation.num_beams or num_return_sequences "
                         "(with generation.penalty_alpha, a smaller top_k), or make "
                         "generation.batch_size or max_new_tokens smaller.",

@@ -16,6 +16,7 @@ from headstart.data.features.features import Features
 from headstart.errors import Exit, UserError
 from headstart.generation.encoder_decoder import check_length, generate_targets, generation_settings, truncate_at_stop
 from headstart.generation.generate import check_decoding
+from headstart.models.encoder_decoder import EncoderDecoderModel
 from headstart.models.model import Model
 from headstart.progress import Reporter
 from headstart.settings import Generation
@@ -55,22 +56,23 @@ def with_target_length(task: Task[Any], model: Model, features: Features, genera
                              * LENGTH_MULTIPLE)
         with_length = dataclasses.replace(generation, max_new_tokens=max_new_tokens)
         reporter.info(f"texts are generated up to {max_new_tokens} tokens: {TARGET_COVERAGE:.1%} of the training "
-                      "targets fit "
-                      f"(half have at most {int(np.median(target_lengths))})")
+                      f"targets fit (half have at most {int(np.median(target_lengths))})")
     changed = {name: value for name, value in vars(with_length).items() if value != getattr(Generation(), name)}
     return task.with_learned(Learned(task.learned.labels, task.learned.counts,
                                      dict(task.learned.values) | {"generation": changed}))
 
 
-def changed_settings(task: Task[Any], model: Model, values: Mapping[str, Any]) -> Generation:
-    """The settings that a model generates by, with some changed (`generation.num_beams`: 4); raises UserError (2, 78).
+def changed_settings(task: Task[Any], model: Model, base: Generation | None, values: Mapping[str, Any]) -> Generation:
+    """The settings that a model generates by (`base`, else its own), with some changed (`generation.num_beams`: 4).
+
+    Raises UserError (2, 78).
     """
     if not task.generative:
         raise UserError(f"{task.name} generates no text: there is nothing that {next(iter(values))} could change.",
                         fix="Leave it out.")
     new_settings = settings.build(dict(values))["generation"]
     names = [key.removeprefix("generation.") for key in values]
-    model_settings = generation_settings(model, task.learned.values.get("generation") or {})
+    model_settings = base or generation_settings(model, task.learned.values.get("generation") or {})
     if foreign := [name for name in names if name in ("chat", "prefix", "language", "control_code")
                    and getattr(new_settings, name)]:
         raise UserError(f"generation.{foreign[0]} is for models that continue a prompt; {model.info.reference} is an "
@@ -88,17 +90,19 @@ def changed_settings(task: Task[Any], model: Model, values: Mapping[str, Any]) -
     return changed
 
 
-def target_rows(task: Task[Any], model: Model, sources: Sequence[str], settings: Generation | None,
-                overrides: Mapping[str, Any], *, seed: int, stop: Sequence[str] = ()) -> list[dict[str, Json]]:
-    """What an encoder-decoder generates for each source, in the form of Model.generate; by the model's own settings
-    unless changed.
+def target_rows(task: Task[Any], model: EncoderDecoderModel, sources: Sequence[str], settings: Generation | None,
+                overrides: Mapping[str, Any], *, seed: int, stop: Sequence[str] = (),
+                base: Generation | None = None) -> list[dict[str, Json]]:
+    """What an encoder-decoder generates for each source, in the form of Model.generate; by `base`, else the model's
+    own settings, unless changed.
     """
     changed = {f"generation.{name}": value for name, value in overrides.items()}
     if settings is not None:
         changed = {f"generation.{name}": value for name, value in vars(settings).items()
                    if value != getattr(Generation(), name)} | changed
     saved = task.learned.values.get("generation") or {}
-    model_settings = changed_settings(task, model, changed) if changed else generation_settings(model, saved)
+    model_settings = (changed_settings(task, model, base, changed) if changed
+                      else base or generation_settings(model, saved))
     prefix, tokenizer = str(task.learned.values.get("prefix", "")), model.tokenizer
     rows = [list(tokenizer.tokenize(prefix + source).ids) for source in sources]
     max_length = tokenizer.max_content_length(1)

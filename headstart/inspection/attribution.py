@@ -46,6 +46,10 @@ class Attribution:
     their difference (completeness, proposition 1 of the paper), and `error` is how much they miss it by. `steps` is 0
     for
     methods without a path.
+
+    >>> attribution = headstart.load("reviews-run").attribute("a fine day")
+    >>> for word, score in attribution.words:
+    ...     print(f"{score:+.3f} {word.text}")
     """
 
     encoded: EncodedText

@@ -125,7 +125,7 @@ def check_size(inspection: Inspection) -> None:
         raise UserError(f"The page would have {page_bytes / 1e6:.0f} MB ({token_count} tokens, "
                         f"{inspection.attentions.shape[0]} x {inspection.attentions.shape[1]} "
                         f"heads); it can have {MAX_PAGE_BYTES / 1e6:.0f}.",
-                        fix="Choose fewer layers or heads (--layers 1,6,12), or a shorter text.", exit=Exit.DATA)
+                        fix="Choose fewer layers or heads (--only-layers 1,6,12), or a shorter text.", exit=Exit.DATA)
 
 
 def payload(inspection: Inspection, patterns: list[HeadPattern], attribution: Attribution | None) -> dict[str, Any]:

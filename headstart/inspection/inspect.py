@@ -36,8 +36,7 @@ def inspect(model: Model, text: str, pair: str | None = None, *, layers: Sequenc
     attention_bytes = 4 * model.info.layers * head_count * token_count * token_count
     if attentions and attention_bytes > MAX_ATTENTION_BYTES:
         raise UserError(f"The attentions of {token_count:,} tokens in {model.info.layers} layers of {head_count} heads "
-                        "are "
-                        f"{attention_bytes / 1e9:.0f} GB of numbers; that is too much to hold.",
+                        f"are {attention_bytes / 1e9:.0f} GB of numbers; that is too much to hold.",
                         fix="Inspect a shorter text, or leave attentions out (--no-attentions).", exit=Exit.DATA)
     states, weights = states_and_attentions(model, encoded.feature, attentions=attentions)
     assert len(states) == model.info.layers + 1, "a hidden state for the embeddings and for each layer"

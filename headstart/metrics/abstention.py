@@ -56,8 +56,7 @@ def risk_coverage_curve(confidences: Sequence[float], correct: Sequence[bool | f
     scores, correctness = np.asarray(confidences, dtype=np.float64), np.asarray(correct, dtype=np.float64)
     if not len(scores) or len(scores) != len(correctness) or np.isnan(scores).any() or np.isnan(correctness).any():
         raise ValueError(f"{len(scores)} confidences and {len(correctness)} answers: as many of each were expected, "
-                         "all numbers, "
-                         "at least one")
+                         "all numbers, at least one")
     order = np.argsort(-scores, kind="stable")
     scores, wrong = scores[order], np.cumsum(1 - correctness[order])
     tie_ends = np.flatnonzero(np.append(scores[1:] != scores[:-1], True))  # the last of each run of equals
@@ -128,9 +127,8 @@ def figure(curves: Mapping[str, RiskCoverageCurve], *, name: str = "abstention",
         series[f"{kind} (area {curve.area:.3f})"] = [[float(curve.coverage[index]), float(curve.risk[index])]
                                                      for index in indices]
     caption = "" if point is None else (f" At the confidence threshold {point.threshold:.3f}, {point.coverage:.0%} are "
-                                        "answered, "
-                                        f"{point.risk:.1%} of these wrongly (at most {point.risk_high:.1%} with 95 % "
-                                        "certainty).")
+                                        f"answered, {point.risk:.1%} of these wrongly (at most {point.risk_high:.1%} "
+                                        "with 95 % certainty).")
     return Figure(name, "Risk-coverage curve", "curve",
                   {"x_title": "coverage: share of questions answered, the most confident first",
                    "y_title": "risk: share of these that are wrong", "series": series, "diagonal": False},

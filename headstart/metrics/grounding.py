@@ -49,8 +49,7 @@ DEFINITIONS = {
                  "none (Gao et al. 2023 "
                  "ask an entailment model; here words are compared, see headstart/metrics/grounding.py)",
     "citation_precision": f"share of citations whose passage supports the sentence (support of {THRESHOLD:g} or more); "
-                          "where the writer "
-                          "cited nothing, passages are cited because they do",
+                          "where the writer cited nothing, passages are cited because they do",
     "citation_recall": "share of the sentences that claim something with a citation whose passage supports them "
                        f"({THRESHOLD:g} or more)",
     "cited_by_writer": "share of answers in which the model itself cites a passage",

@@ -72,6 +72,8 @@ class Head:
     # the backbone's inputs for this head
     prepare_inputs: Callable[[dict[str, Any], bool], dict[str, Any]] = unchanged_inputs
     fills_masks: bool = False  # whether it generates one mask at a time, as it sees both sides of every token
+    scores_stepwise: bool = False  # whether each generated token has log p of its own step, which reads all before it
+    pretrained: bool = False  # whether its weights come from the folder, always: one without them is refused
     # path of the module with `losses` and `likeliest` of its own, where a vocabulary is scored in clusters
     scorer: str = ""
 
@@ -89,6 +91,13 @@ def first_token_pooling(config: Any) -> str:
 def last_token_pooling(config: Any) -> str:
     """The head reads the last token: the only one that has seen all others."""
     return "last"
+
+
+def decoder_positions(config: Any) -> int | None:
+    """The most tokens of a target text: the decoder's positions; None for a model without a limit."""
+    positions = next((value for name in ("max_decoder_position_embeddings", "max_position_embeddings")
+                      if (value := getattr(config, name, None))), None)
+    return None if positions is None else int(positions)
 
 
 def no_encoder_inputs(input_ids: Tensor) -> dict[str, Tensor]:
@@ -147,6 +156,8 @@ class Family:
     # an encoder-decoder's last states, (N, L, W)
     seq2seq_forward: Callable[[Any, dict[str, Tensor]], Tensor] | None = None
     packed_forward: str = ""  # function of packing/encoder_decoder.py that runs packed rows; "" where none can
+    decoder_path: str = ""  # of a pair of models: the decoder, which has a config and a head of its own
+    max_target_length: Callable[[Any], int | None] = decoder_positions  # tokens of a target; None without a limit
     # further inputs of its encoder for ids (N, S)
     encoder_inputs: Callable[[Tensor], dict[str, Tensor]] = no_encoder_inputs
     language_tokens: bool = False  # whether tokens tell the source language and the target language
@@ -156,10 +167,15 @@ class Family:
     generation_prefix: str = ""  # read before a prompt: trained on long texts, it writes badly after a few words
     control_codes: tuple[str, ...] = ()  # each prompt begins with one of these words
     sampling_hint: str = ""  # printed when tokens are sampled
+    # the inputs of a step that generates after ids (B, S), in place of the library's: of the ids, the id of the mask
+    # where the head fills masks, and the number of the language
+    step_inputs: Callable[[Tensor, int | None, int | None], dict[str, Any]] | None = None
+    contrastive_search: bool = False  # whether past states never change, so that contrastive search may compare them
+    steering: bool = False  # whether cached keys and values can be moved, and were tried
     memory_name: str = ""  # the keyword under which its backbone takes, and returns, states of earlier segments
     custom_class: bool = False  # whether its classes are headstart's own, to be registered with transformers
     # function of packing/first_token_layer.py: the last layer on first tokens alone; "" for none
-    first_token_layer: str = "bert"
+    first_token_layer: str = ""
     # a piece's characters, for a tokenizer in Python: it gives no offsets
     piece_text: Callable[[str], str] | None = None
     packed_mask: Callable[[], Any] = no_mask  # the attention mask that stands for "no mask"
@@ -177,6 +193,16 @@ class Family:
     def layer_paths(self) -> tuple[str, ...]:
         """The paths of its layer lists."""
         return tuple(self.layer_path.split())
+
+    @property
+    def counted_layer_paths(self) -> tuple[str, ...]:
+        """The paths of the layers that the config's count of layers counts: a decoder may have another number."""
+        return self.layer_paths[:1] if self.is_encoder_decoder else self.layer_paths
+
+    @property
+    def is_encoder_decoder(self) -> bool:
+        """Whether it reads a source and generates a target for it."""
+        return self.seq2seq_forward is not None
 
     @property
     def name(self) -> str:
@@ -231,7 +257,7 @@ def not_computed_alone(module: Any, states: Tensor) -> Tensor:
 
 def seq2seq_head(cls: str, apply: Callable[[Any, Tensor], Tensor]) -> Head:
     """An encoder-decoder's head over the vocabulary: scores of the token after each target token, (A, W) -> (A, V)."""
-    return Head(cls, {"logits": Output("positions", apply)}, pretrained_prefixes=("",), causal=True)
+    return Head(cls, {"logits": Output("positions", apply)}, pretrained_prefixes=("",), causal=True, pretrained=True)
 
 
 def embedding_head(cls: str) -> Head:

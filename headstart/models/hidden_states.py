@@ -37,14 +37,12 @@ def recorded_hidden_states(model: Model) -> Iterator[dict[str, tuple[Tensor, ...
     """
     states_by_stack: dict[str, tuple[Tensor, ...]] = {}
     backbone = model.module.base_model
-    stack_names = [""] if model.info.family.seq2seq_forward is None else [path.split(".")[0]
-                                                                          for path in model.info.family.layer_paths]
 
     def request_states(_: Any, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         return args, kwargs | {"output_hidden_states": True}
 
     hooks = []
-    for name in stack_names:
+    for name in model.stack_paths:
         stack = submodule(backbone, name) if name else backbone
 
         def record_states(_: Any, args: Any, output: Any, name: str = name) -> None:

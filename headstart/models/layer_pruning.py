@@ -66,18 +66,10 @@ def layers_from_setting(value: int | str, total: int, key: str, *, all_by_defaul
     return layers
 
 
-def stacks(model: Model) -> dict[str, int]:
-    """How many layers each stack has: {"": 6}, or {"encoder": 6, "decoder": 6} of an encoder-decoder."""
-    if model.info.family.seq2seq_forward is None:
-        return {"": int(getattr(model.module.config, model.info.family.size_keys["layers"]))}
-    return {path.split(".")[0]: len(submodule(model.module.base_model, path)) for path in model.info.family.layer_paths}
-
-
-def shares_layers(model: Model) -> bool:
+def repeats_a_layer(model: Model) -> bool:
     """Whether one layer is repeated (ALBERT): there is then a count of layers, and no choice."""
-    path = model.info.family.layer_paths[0]
-    return model.info.family.seq2seq_forward is None and len(submodule(model.module.base_model,
-                                                                       path)) != stacks(model)[""]
+    return any(len(submodule(model.module.base_model, path)) != model.layer_counts[stack]
+               for stack, path in model.stack_paths.items())
 
 
 def prune(model: Model, kept_layers: KeptLayers, *, dropout: float | None = None,
@@ -124,10 +116,10 @@ def pruned_weights(model: Model, module: Any, kept_layers: KeptLayers) -> dict[s
     prefix = "" if model.module.base_model is model.module else f"{model.module.base_model_prefix}."
     layers_by_prefix = {f"{prefix}{path}.": kept_layers[path.split(".")[0] if len(kept_layers) > 1 else ""]
                         for path in model.info.family.layer_paths}
-    is_shared = model.info.family.seq2seq_forward is None and shares_layers(model)
+    repeated = repeats_a_layer(model)
     state_dict = {}
     for name, weight in module.state_dict().items():
-        original_name = name if is_shared else unpruned_name(name, layers_by_prefix)
+        original_name = name if repeated else unpruned_name(name, layers_by_prefix)
         original_name = original_name if original_name in source else name
         if original_name not in source or source[original_name].shape != weight.shape:
             raise UserError(f"A layer of {model.info.family_name} cannot take the place that distil.layers gives it "

@@ -6,13 +6,11 @@ A layer y = W x becomes y = W x + (alpha / rank) · B A x; merged, W + (alpha / 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from headstart.errors import Exit, UserError, nearest
-from headstart.models.encoder_decoder import LAYER_NAME
 from headstart.models.loading.weights import checksum, quiet
 from headstart.models.model import Model
 from headstart.settings import Adapter
@@ -65,11 +63,8 @@ def linear_layers(model: Model) -> tuple[list[str], list[str]]:
     import torch
     from transformers.pytorch_utils import Conv1D
 
-    family = model.info.family
-    paths = tuple(f"{model.module.base_model_prefix}.{path}." for path in family.layer_paths)
     linear = {name: module for name, module in model.module.named_modules()
-              if isinstance(module, torch.nn.Linear | Conv1D)
-              and (name.startswith(paths) if family.seq2seq_forward is None else re.match(LAYER_NAME, name))}
+              if isinstance(module, torch.nn.Linear | Conv1D) and model.is_in_layer(name)}
     called: set[str] = set()
     hooks = [module.register_forward_hook(lambda *_, name=name: called.add(name)) for name, module in linear.items()]
     ids = torch.tensor([[0, 1, 2]], device=model.device)
@@ -77,13 +72,7 @@ def linear_layers(model: Model) -> tuple[list[str], list[str]]:
     model.module.eval()
     try:
         with torch.no_grad(), quiet():
-            mask = torch.ones_like(ids)
-            inputs = {"input_ids": ids, "attention_mask": mask}
-            if family.seq2seq_forward is not None:
-                family.seq2seq_forward(model.module,
-                                       inputs | {"decoder_input_ids": ids, "decoder_attention_mask": mask})
-            else:
-                model.module.base_model(**inputs, **family.forward_inputs)
+            model.run_layers(ids)
     finally:
         model.module.train(training)
         for hook in hooks:

@@ -9,22 +9,26 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from headstart.contract import Batch, HeadSpec, Kind, Layout
+import numpy as np
+import torch
+from torch import Tensor
+
+from headstart.contract import Batch, Kind, Layout
 from headstart.errors import Exit, UserError
+from headstart.models import batch_positions
 from headstart.models.family import placeholder_mask, submodule
+from headstart.models.heads import beam_span
 from headstart.models.heads.pooling import attention_mask, folded, last_linear, mean_states
 from headstart.models.loading import sentence_transformers_files
 from headstart.models.loading.model_info import ModelInfo
 from headstart.models.loading.weights import quiet, tied_weights
-from headstart.models.packing.attention import Packing, pack_segments
+from headstart.models.packing.packed_row import Packing, pack_segments
 from headstart.models.tokenizers.tokenizer import FamilyTokenizer
 
 if TYPE_CHECKING:
-    import torch
     from numpy.typing import NDArray
-    from torch import Tensor
 
 POSITIONS_AT_ONCE = 512  # label positions whose logits over the whole vocabulary are in memory at once
 
@@ -32,6 +36,8 @@ POSITIONS_AT_ONCE = 512  # label positions whose logits over the whole vocabular
 @dataclass
 class Model:
     """A transformers model with its tokenizer; heads work on token states by segment."""
+
+    generates_from_source: ClassVar[bool] = False  # whether it writes a target for a source, instead of going on
 
     module: Any
     tokenizer: FamilyTokenizer
@@ -42,7 +48,6 @@ class Model:
     language: int | None = None  # language id of every text, for a model with language embeddings
     carries_memory: bool = False  # whether each batch continues the one before it, row by row
     memory: Any = None  # states of the batch before, for a model with memory
-    generation_settings: Any = None  # settings.Generation of this model, where they were chosen
     adapter: Any = None  # peft's own wrapper, while one is trained
     base_checksum: str = ""  # the checksum of the frozen weights beside an adapter
 
@@ -62,11 +67,11 @@ class Model:
     @property
     def can_pack(self) -> bool:
         """Whether several examples can share a row."""
-        if self.info.family.packed_forward:
-            from headstart.models.packing.encoder_decoder import has_plain_layers
-
-            return has_plain_layers(self.module)
         return self.info.family.packs
+
+    def can_pack_in_training(self, *, gradient_checkpointing: bool) -> bool:
+        """The same while it is trained, perhaps recomputing the states of its layers."""
+        return self.can_pack
 
     def layout(self, *, packed: bool) -> Layout:
         """The layout of batches for this model."""
@@ -74,24 +79,20 @@ class Model:
 
     def states(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Token states of the features one after the other, and start and end of each feature: (T, W), (N, 2)."""
-        import numpy as np
-        import torch
-
         pack = pack_segments(batch.segments, self.device) if self.packs(batch) else None
         states = self.backbone(batch, pack)
         states = states.reshape(-1, states.shape[-1])
         if pack is None:  # leave the padding out
-            width = batch.ids.shape[1]
-            positions = [np.arange(start, end) + row * width for row, start, end in batch.segments.tolist()]
-            states = states.index_select(0, torch.from_numpy(np.concatenate(positions)).to(self.device))
+            positions = torch.from_numpy(batch_positions.token_positions(batch))
+            states = states.index_select(0, positions.to(self.device))
         ends = torch.from_numpy(np.cumsum(batch.lengths)).to(self.device)
         return states, torch.stack([ends - torch.from_numpy(batch.lengths).to(self.device), ends], dim=1)
 
     def first_states(self, batch: Batch) -> Tensor:
         """The state of each feature's first token, (N, W)."""
         if self.packs(batch) and self.info.family.first_token_layer:
-            first_states: Tensor = self.backbone(batch,
-                                                 pack_segments(batch.segments, self.device, first_tokens_only=True))[0]
+            pack = pack_segments(batch.segments, self.device, first_tokens_only=True)
+            first_states: Tensor = self.backbone(batch, pack)[0]
             return first_states
         states, borders = self.states(batch)
         return states.index_select(0, borders[:, 0])
@@ -102,17 +103,16 @@ class Model:
 
     def backbone(self, batch: Batch, pack: Packing | None) -> Tensor:
         """The backbone's last states, (B, S, W)."""
-        import torch
-
         family = self.info.family
         inputs: dict[str, Any] = {"input_ids": torch.from_numpy(batch.ids).to(self.device), **family.forward_inputs}
         if family.position_ids:
-            inputs["position_ids"] = self.position_ids(batch).to(self.device)
+            offset = family.position_offset(self.module.config)
+            inputs["position_ids"] = torch.from_numpy(batch_positions.position_ids(batch, offset)).to(self.device)
         if family.has_token_types:
             type_count = getattr(self.module.config, "type_vocab_size", None)  # XLNet only compares them
             types = torch.from_numpy(batch.types)
-            inputs["token_type_ids"] = (types if type_count is None
-                                        else types.clamp(max=max(0, type_count - 1))).to(self.device)
+            types = types if type_count is None else types.clamp(max=max(0, type_count - 1))
+            inputs["token_type_ids"] = types.to(self.device)
         if pack is not None:
             inputs |= {"packing": pack, "attention_mask": placeholder_mask() if self.kind == "decoder"
                        else family.packed_mask()}
@@ -125,42 +125,28 @@ class Model:
         if self.carries_memory and self.memory is not None:
             inputs[family.memory_name] = self.memory
         output = self.module.base_model(**inputs)
-        self.memory = output[family.memory_name] if self.carries_memory else None
+        if self.carries_memory:
+            self.memory = output[family.memory_name]
         states: Tensor = output[0]
         return states
-
-    def position_ids(self, batch: Batch) -> Tensor:
-        """Position ids (B, S): each segment counts from the family's offset; padding has the id before it."""
-        import numpy as np
-        import torch
-
-        offset = self.info.family.position_offset(self.module.config)
-        position_ids = np.full(batch.ids.shape, max(0, offset - 1), dtype=np.int64)
-        for row, start, end in batch.segments.tolist():
-            position_ids[row, start:end] = np.arange(offset, offset + end - start)
-        return torch.from_numpy(position_ids)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """The head's outputs in the order of the features: {"logits": (N, C), (T, C) or (A, V)}."""
         head = self.info.family.heads[self.head]
         if head.beam_module is not None:
-            from headstart.models.heads.beam_span import search
-
-            return search(self, batch)
+            return beam_span.search(self.span_head_inputs(batch))
         outputs = head.outputs
         return {name: outputs[name].apply(self.module, states) for name, states in self.read_states(batch).items()}
 
-    def feature_losses(self, batch: Batch, spec: HeadSpec, choice_loss: Any) -> Tensor:
-        """The loss of each feature, (N,), where it needs more than outputs: beam span heads, double heads."""
-        from headstart.models.heads import beam_span, double_heads
-
-        return beam_span.losses(self, batch) if spec.loss == "beam-span" else double_heads.losses(
-            self, batch, spec.lm_weight, choice_loss)
+    def span_head_inputs(self, batch: Batch) -> beam_span.SpanHeadInputs:
+        """What an answer head that searches ends for likely starts reads."""
+        beam_module, config = self.info.family.heads[self.head].beam_module, self.module.config
+        assert beam_module is not None, "only a beam span head has these inputs"
+        return beam_span.SpanHeadInputs(beam_module(self.module), config, *self.states(batch), batch,
+                                        reads_last=self.info.family.pooling(config) == "last")
 
     def surprisals(self, batch: Batch) -> dict[str, Tensor]:
         """-log p of the target at each label position, and whether it was likeliest, some at a time: (A,), (A,)."""
-        import torch
-
         states, targets = self.read_states(batch)["logits"], torch.from_numpy(batch.targets["label"]).to(self.device)
         losses, hits = [], []
         for start in range(0, len(states), POSITIONS_AT_ONCE):
@@ -189,10 +175,6 @@ class Model:
         """The weights that the head's layers use, the embeddings where they are tied."""
         if self.scorer is not None:
             return list(self.scorer.parameters())
-        if self.info.family.seq2seq_forward is not None:
-            from headstart.models.encoder_decoder import head_weights
-
-            return head_weights(self.module)
         output_embeddings = self.module.get_output_embeddings()
         prefix = f"{self.module.base_model_prefix}."
         weights = [weight for name, weight in self.module.named_parameters() if not name.startswith(prefix)]
@@ -201,12 +183,6 @@ class Model:
 
     def read_states(self, batch: Batch) -> dict[str, Tensor]:
         """The states that each output of the head reads: (N, W), (T, W) or (A, W)."""
-        import torch
-
-        if self.info.family.seq2seq_forward is not None:
-            from headstart.models.encoder_decoder import target_states
-
-            return {"logits": target_states(self, batch)}
         outputs = self.info.family.heads[self.head].outputs
         pooling = self.info.family.pooling(self.module.config)
         if pooling == "first" and all(output.reads == "pooled" for output in outputs.values()):
@@ -226,37 +202,17 @@ class Model:
         return states_by_output
 
     def pooling_positions(self, batch: Batch, pooling: str) -> Tensor:
-        """The position in T of the token that represents each feature, (N,): the first, or the last that is no padding.
-
-        The last is found as transformers finds it, by the padding id, so that plain loading gives the same outputs.
-        """
-        import numpy as np
-        import torch
-
-        positions = np.cumsum(batch.lengths) - batch.lengths
-        if pooling == "last":
-            # A published model may have no padding id: its very last then.
-            pad_id = None if self.info.family.heads[self.head].last_token else getattr(self.module.config,
-                                                                                       "pad_token_id", None)
-            token_positions = [(batch.ids[row, start:end] != pad_id).nonzero()[0]
-                               for row, start, end in batch.segments.tolist()]
-            positions = positions + np.asarray([indices[-1] if len(indices) else 0 for indices in token_positions])
-        return torch.from_numpy(positions).to(self.device)
+        """The position in T of the token that stands for each feature, (N,); a padding id at the end does not."""
+        # A published model may have no padding id: its very last then.
+        reads_very_last = self.info.family.heads[self.head].last_token
+        pad_id = None if reads_very_last else getattr(self.module.config, "pad_token_id", None)
+        return torch.from_numpy(batch_positions.pooling_positions(batch, pooling, pad_id)).to(self.device)
 
     def split_outputs(self, batch: Batch, outputs: Mapping[str, NDArray[Any]]) -> list[dict[str, NDArray[Any]]]:
         """A batch's outputs split by feature."""
-        import numpy as np
-
-        outputs_by_feature: list[dict[str, NDArray[Any]]] = [{} for _ in batch.segments]
-        for name, output in self.info.family.heads[self.head].outputs.items():
-            sizes = batch.lengths if output.reads == "tokens" else batch.label_counts
-            for output_name in [name] if name in outputs else ["surprise", "hit"]:
-                values = outputs[output_name]
-                values_by_feature = list(values) if output.reads in ("pooled", "mean") else np.split(
-                    values, np.cumsum(sizes)[:-1])
-                for feature_outputs, feature_values in zip(outputs_by_feature, values_by_feature, strict=True):
-                    feature_outputs[output_name] = feature_values
-        return outputs_by_feature
+        reads = {name: output.reads for name, output in self.info.family.heads[self.head].outputs.items()}
+        surprisal_reads = dict.fromkeys(("surprise", "hit"), "positions")
+        return batch_positions.split_by_feature(batch, outputs, surprisal_reads | reads)
 
     def pooled(self, batch: Batch) -> Tensor:
         """The mean token state of each feature, (N, W)."""
@@ -320,10 +276,6 @@ class Model:
 
     def parameter_groups_by_depth(self) -> list[tuple[str, list[str]]]:
         """Parameter names from the bottom up: embeddings, each layer (ALBERT has one for all), head."""
-        if self.info.family.seq2seq_forward is not None:
-            from headstart.models.encoder_decoder import groups_by_depth
-
-            return groups_by_depth(self)
         prefix = self.module.base_model_prefix
         paths = [f"{prefix}.{path}" for path in self.info.family.layer_paths]
         count = len(submodule(self.module, paths[0]))
@@ -339,6 +291,49 @@ class Model:
             else:
                 groups["head"].append(parameter_name)
         return list(groups.items())
+
+    def encoder_parameters(self) -> set[str]:
+        """Names of the weights of an encoder that a decoder reads; none in a model of one stack."""
+        return set()
+
+    @property
+    def stack_paths(self) -> dict[str, str]:
+        """The path of the layer list of each stack inside the backbone: {"": "encoder.layer"}."""
+        return {"": self.info.family.layer_paths[0]}
+
+    @property
+    def layer_counts(self) -> dict[str, int]:
+        """How many layers each stack has: {"": 6}; a layer that is repeated counts as often as it runs."""
+        return {"": int(getattr(self.module.config, self.info.family.size_keys["layers"]))}
+
+    def is_in_layer(self, name: str) -> bool:
+        """Whether a module or weight of this name is part of a layer."""
+        prefix = self.module.base_model_prefix
+        return name.startswith(tuple(f"{prefix}.{path}." for path in self.info.family.layer_paths))
+
+    def run_layers(self, ids: Tensor) -> None:
+        """Run every layer once on token ids (B, S)."""
+        self.module.base_model(input_ids=ids, attention_mask=torch.ones_like(ids), **self.info.family.forward_inputs)
+
+    @property
+    def decoder_config(self) -> Any:
+        """The config of the part that generates."""
+        return self.module.config
+
+    @property
+    def cached_layers(self) -> int:
+        """How many layers keep keys and values while it generates."""
+        return self.info.layers
+
+    @classmethod
+    def complete_config(cls, module: Any, tokenizer: FamilyTokenizer, info: ModelInfo) -> None:
+        """Set what a config leaves out and generating needs: nothing here."""
+
+    @classmethod
+    def prepare_tokenizer(cls, tokenizer: FamilyTokenizer, module: Any, info: ModelInfo, head: str,
+                          limit: int) -> FamilyTokenizer:
+        """The tokenizer that lays out texts as this head reads them; `limit` is the most tokens of one input."""
+        return tokenizer.with_causal(info.family.heads[head].causal)
 
     def check_vocabulary(self) -> None:
         """Refuse a tokenizer that has more pieces than the model has embeddings."""

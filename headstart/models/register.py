@@ -8,32 +8,30 @@
 
 from __future__ import annotations
 
+from headstart.models.families import builtin_families
+
+AUTO_CLASSES = {"causal-language-model": "AutoModelForCausalLM",
+                "sequence-classification": "AutoModelForSequenceClassification",
+                "token-classification": "AutoModelForTokenClassification",
+                "question-answering": "AutoModelForQuestionAnswering", "multiple-choice": "AutoModelForMultipleChoice"}
+
 
 def register() -> None:
     """Register Transformer-XL and headstart's heads with transformers; calling it again changes nothing."""
     import transformers
 
-    from headstart.models.heads import custom_heads
-    from headstart.models.transfo_xl import config, heads, model, tokenizer
+    from headstart.models.heads.custom_heads import head_class
+    from headstart.models.transfo_xl import config, model, tokenizer
 
     config_class = config.TransfoXLConfig
     transformers.AutoConfig.register(config_class.model_type, config_class, exist_ok=True)
-    for auto_class, model_class in ((transformers.AutoModel, model.TransfoXLModel),
-                      (transformers.AutoModelForCausalLM, heads.TransfoXLLMHeadModel),
-                      (transformers.AutoModelForSequenceClassification, heads.TransfoXLForSequenceClassification),
-                      (transformers.AutoModelForTokenClassification, heads.TransfoXLForTokenClassification),
-                      (transformers.AutoModelForQuestionAnswering, heads.TransfoXLForQuestionAnswering),
-                      (transformers.AutoModelForMultipleChoice, heads.TransfoXLForMultipleChoice)):
-        auto_class.register(config_class, model_class, exist_ok=True)
-    for config_name, class_prefix in (("OpenAIGPTConfig", "OpenAIGPT"), ("CTRLConfig", "CTRL"),
-                                      ("LlamaConfig", "Llama")):
-        family_config = getattr(transformers, config_name)
-        for auto_class, head_suffix in ((transformers.AutoModelForTokenClassification, "ForTokenClassification"),
-                             (transformers.AutoModelForQuestionAnswering, "ForQuestionAnswering"),
-                             (transformers.AutoModelForMultipleChoice, "ForMultipleChoice")):
-            if hasattr(custom_heads, f"{class_prefix}{head_suffix}"):
-                auto_class.register(family_config, getattr(custom_heads, f"{class_prefix}{head_suffix}"), exist_ok=True)
+    transformers.AutoModel.register(config_class, model.TransfoXLModel, exist_ok=True)
     transformers.AutoTokenizer.register(config_class, tokenizer.TransfoXLTokenizer, exist_ok=True)
+    for family in builtin_families().values():
+        for kind, head in family.heads.items():
+            if kind in AUTO_CLASSES and not hasattr(transformers, head.cls):
+                auto_class = getattr(transformers, AUTO_CLASSES[kind])
+                auto_class.register(transformers.CONFIG_MAPPING[family.model_type], head_class(head.cls), exist_ok=True)
 
 
 register()

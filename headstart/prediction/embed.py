@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from headstart.contract import Feature
 from headstart.data.features.batches import collate
-from headstart.prediction.predict import PREDICTION_CHUNK, length_batches
+from headstart.prediction.predictor import PREDICTION_CHUNK
+from headstart.prediction.torch_runtime import length_batches
 
 if TYPE_CHECKING:
     from headstart.models.model import Model

@@ -9,12 +9,12 @@ from typing import Any, Literal, overload
 from headstart import tasks
 from headstart.artifacts.artifact import model_folder, read_metadata
 from headstart.contract import HeadSpec
+from headstart.data.examples import Examples, Reading, read_examples, stop_on_faults
 from headstart.data.writers import open_writer
 from headstart.files import disk_errors, staged_file
 from headstart.models.loading.load import load
 from headstart.models.model import Model
 from headstart.prediction.embed import Pool, embed
-from headstart.preparation.examples import Examples, Reading, read_examples, stop_on_faults
 from headstart.progress import Reporter
 from headstart.settings import Data
 

@@ -7,18 +7,12 @@ import json
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from headstart.contract import Example, Prediction, Task
+from headstart.contract import Example, Prediction, Predictor
 from headstart.files import append_line, write_text
-from headstart.generation.encoder_decoder import generation_settings
-from headstart.models.loading.weights import checksum
-from headstart.prediction.predict import GENERATION_CHUNK, predict
+from headstart.prediction.predictor import GENERATION_CHUNK
 from headstart.progress import Reporter
-from headstart.version import __version__
-
-if TYPE_CHECKING:
-    from headstart.models.model import Model
 
 
 class PredictionJournal:
@@ -54,21 +48,13 @@ class PredictionJournal:
         self.path.unlink(missing_ok=True)
 
 
-def journal_key(task: Task[Any], model: Model, source: str) -> str:
+def journal_key(predictor: Predictor, source: str) -> str:
     """A hash of all that the predictions depend on: the input's hash, the model's weights and every setting."""
-    digest = hashlib.sha256(source.encode())
-    generation = generation_settings(model, task.learned.values.get("generation") or {})
-    config = model.module.config
-    start_ids = [getattr(config, name, None) for name in ("decoder_start_token_id", "forced_bos_token_id")]
-    digest.update(repr((__version__, task.name, task.settings, task.learned.json(), generation,
-                        model.tokenizer.max_length, start_ids,
-                        model.tokenizer.single_template, model.tokenizer.target.single_template)).encode())
-    digest.update(checksum(model.module.parameters()).encode())
-    return digest.hexdigest()
+    return hashlib.sha256(f"{source} {predictor.fingerprint()}".encode()).hexdigest()
 
 
-def predict_with_journal(journal: PredictionJournal, task: Task[Any], model: Model, examples: Sequence[Example], *,
-                         batch_tokens: int, reporter: Reporter) -> Iterator[Prediction]:
+def predict_with_journal(journal: PredictionJournal, predictor: Predictor, examples: Sequence[Example], *,
+                         reporter: Reporter) -> Iterator[Prediction]:
     """The predictions of a generative task, in order; those that the journal holds are not made again."""
     chunks, count = journal.read(reporter), 0
     journal.start(chunks)
@@ -80,7 +66,7 @@ def predict_with_journal(journal: PredictionJournal, task: Task[Any], model: Mod
     remaining = iter(islice(iter(examples), count, None))
     try:
         while batch := list(islice(remaining, GENERATION_CHUNK)):
-            predictions = list(predict(task, model, batch, batch_tokens=batch_tokens))
+            predictions = list(predictor.predict(batch))
             journal.append(predictions)
             count += len(predictions)
             yield from predictions

@@ -6,39 +6,35 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
 
-from headstart.contract import Example, Task
-from headstart.prediction.predict import feature_outputs, generate_chunk, length_batches, random_features
-
-if TYPE_CHECKING:
-    from headstart.models.model import Model
+from headstart.contract import Example
+from headstart.prediction.predictor import TaskPredictor, random_features
 
 MAX_ROWS, GENERATED_ROWS = 512, 16  # of a split, at most; generating texts takes longer
 
 
-def median_milliseconds(task: Task[Any], models: Sequence[Model], examples: Sequence[Example], *, batch_tokens: int,
-                        seed: int, rounds: int = 5) -> list[float]:
-    """The median milliseconds an example of each model, all on the same rows and batches; making features is left out.
+def median_milliseconds(predictors: Sequence[TaskPredictor], examples: Sequence[Example], *, seed: int,
+                        rounds: int = 5) -> list[float]:
+    """The median milliseconds an example of each predictor, all of one task and on the same rows.
 
-    Packed where the family packs, as predictions are. Generation is timed with its features.
+    Packed where the family packs, as predictions are. Making features is left out, but where texts are generated.
     """
-    timed_examples = [examples[index] for index in range(min(len(examples),
-                                                             GENERATED_ROWS if task.generative else MAX_ROWS))]
-    surprisals = task.head().loss == "vocabulary"
-    features = [] if task.generative else [feature for example_features in random_features(
-        task, models[0], timed_examples, seed)
-                                           for feature in example_features]
-    batches = [[features[position] for position in batch] for batch in length_batches(features, batch_tokens)]
-    timings_by_model: list[list[float]] = [[] for _ in models]
+    task, tokenizer = predictors[0].task, predictors[0].runtime.tokenizer
+    row_count = min(len(examples), GENERATED_ROWS if task.generative else MAX_ROWS)
+    timed_examples = [examples[index] for index in range(row_count)]
+    features = [] if task.generative else [
+        feature for example_features in random_features(task, tokenizer, timed_examples, seed)
+        for feature in example_features]
+    timings_by_predictor: list[list[float]] = [[] for _ in predictors]
     for round_number in range(rounds + 1):
-        for timings, model in zip(timings_by_model, models, strict=True):
+        for timings, predictor in zip(timings_by_predictor, predictors, strict=True):
             start = time.perf_counter()
             if task.generative:
-                generate_chunk(task, model, timed_examples)
-            for batch in batches:
-                feature_outputs(model, batch, surprisals=surprisals)
+                deque(predictor.predict(timed_examples), maxlen=0)
+            else:
+                deque(predictor.runtime.outputs(features), maxlen=0)
             if round_number:  # the first round warms up
                 timings.append(1000 * (time.perf_counter() - start) / len(timed_examples))
-    return [statistics.median(timings) for timings in timings_by_model]
+    return [statistics.median(timings) for timings in timings_by_predictor]

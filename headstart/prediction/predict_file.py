@@ -3,44 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from headstart.contract import Json, Prediction, Task
+from headstart.contract import Json, Prediction, Predictor, Task
+from headstart.data.examples import Reading, read_examples, stop_on_faults
 from headstart.data.writers import open_writer
 from headstart.errors import UserError
 from headstart.prediction.journal import PredictionJournal, journal_key, predict_with_journal
-from headstart.prediction.predict import predict
-from headstart.preparation.examples import Reading, read_examples, stop_on_faults
 from headstart.progress import Reporter
 from headstart.settings import Data
 
-if TYPE_CHECKING:
-    from headstart.models.model import Model
 
-
-def predict_file(task: Task[Any], model: Model, path: str, to: str, *, settings: Data, columns: Mapping[str, str],
-                 batch_tokens: int, reporter: Reporter, as_training_data: bool = False) -> int:
+def predict_file(predictor: Predictor, path: str, to: str, *, settings: Data, columns: Mapping[str, str],
+                 reporter: Reporter, as_training_data: bool = False) -> int:
     """Predict every row of a file, in order; the output appears whole. Returns how many rows were predicted.
 
     Raises DataError (65) for rows that cannot be read, unless settings.bad_rows is "skip"; then they are left out
     and counted. With `as_training_data` the predictions take the place of the target, in a file that `finetune` reads
     (pseudo-labels); raises UserError (2) for a task whose target is more than one column.
     """
+    task = predictor.task
     target = pseudo_target(task) if as_training_data else ""
     reading = read_examples(task, path, settings, columns=columns, training=False)
     skipped = stop_on_faults([reading], settings, None)
     reporter.info(f"{reading.table.path}: {len(reading.examples):,} rows; {reading.table.format}")
     if skipped:
         reporter.info(f"skipped {skipped:,} rows that cannot be used")
-    journal = PredictionJournal(to, journal_key(task, model,
-                                                f"{reading.table.sha256} {reading.columns} {settings}")) if (
-        task.generative and "-" not in (path, to) and reading.table.sha256) else None
-    predictions = (predict(task, model, reading.examples, batch_tokens=batch_tokens) if journal is None else
-                   predict_with_journal(journal, task, model, reading.examples, batch_tokens=batch_tokens,
-                                        reporter=reporter))
+    journal = None
+    if task.generative and "-" not in (path, to) and reading.table.sha256:
+        journal = PredictionJournal(to, journal_key(predictor, f"{reading.table.sha256} {reading.columns} {settings}"))
+    predictions = (predictor.predict(reading.examples) if journal is None
+                   else predict_with_journal(journal, predictor, reading.examples, reporter=reporter))
     predictions = report_truncated(predictions, reporter) if task.generative else predictions
-    rows = pseudo_labelled_rows(reading, predictions, target,
-                                reporter) if target else predicted_rows(reading, predictions, reporter)
+    rows = (pseudo_labelled_rows(reading, predictions, target, reporter) if target
+            else predicted_rows(reading, predictions, reporter))
     first_row = next(rows, None)
     input_format = reading.table.format.split(",")[0].strip()
     output_format = input_format if input_format in ("csv", "tsv", "jsonl", "json", "parquet") else "jsonl"

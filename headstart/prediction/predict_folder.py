@@ -5,28 +5,22 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from headstart.contract import Row, Task
+from headstart.contract import Predictor, Row
 from headstart.errors import DataError, Exit, Finding, UserError
 from headstart.files import write_text
 from headstart.prediction.journal import PredictionJournal, journal_key, predict_with_journal
 from headstart.progress import Reporter
 
-if TYPE_CHECKING:
-    from headstart.models.model import Model
-
 TEXT_PATTERN = "*.txt"
 
 
-def is_text_folder(task: Task[Any], path: str) -> bool:
-    """Whether a path is a folder of texts for a generative task."""
-    return task.generative and path != "-" and Path(path).is_dir() and next(Path(path).rglob(TEXT_PATTERN),
-                                                                            None) is not None
+def is_text_folder(path: str) -> bool:
+    """Whether a path is a folder of texts."""
+    return path != "-" and Path(path).is_dir() and next(Path(path).rglob(TEXT_PATTERN), None) is not None
 
 
-def predict_folder(task: Task[Any], model: Model, path: str, to: str, *, overwrite: bool, batch_tokens: int,
-                   reporter: Reporter) -> int:
+def predict_folder(predictor: Predictor, path: str, to: str, *, overwrite: bool, reporter: Reporter) -> int:
     """Generate a text for each text of a folder; returns how many.
 
     Raises DataError (65) for texts that are empty or no UTF-8, UserError (2, 73) for a missing or existing output.
@@ -44,14 +38,13 @@ def predict_folder(task: Task[Any], model: Model, path: str, to: str, *, overwri
         raise UserError(f"{reason}; nothing was overwritten.",
                         fix="Name another folder with --to, or pass --overwrite.", exit=Exit.EXISTS)
     texts = read_texts(source, names)
-    field = task.fields[0].name
-    examples = [task.read(Row(index, {field: text})) for index, text in enumerate(texts.values())]
+    field = predictor.task.fields[0].name
+    examples = [predictor.task.read(Row(index, {field: text})) for index, text in enumerate(texts.values())]
     reporter.info(f"{path}: {len(texts):,} texts")
     digest = hashlib.sha256(repr(texts).encode("utf-8")).hexdigest()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    journal = PredictionJournal(str(folder).rstrip("/"), journal_key(task, model, digest))
-    predictions = list(predict_with_journal(journal, task, model, examples, batch_tokens=batch_tokens,
-                                            reporter=reporter))
+    journal = PredictionJournal(str(folder).rstrip("/"), journal_key(predictor, digest))
+    predictions = list(predict_with_journal(journal, predictor, examples, reporter=reporter))
     for name, prediction in zip(texts, predictions, strict=True):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         write_text(folder / name, f"{prediction.values['prediction']}\n")

@@ -8,12 +8,12 @@ from headstart import tasks
 from headstart.artifacts.artifact import model_folder
 from headstart.contract import HeadSpec
 from headstart.data import splits
+from headstart.data.examples import read_examples, stop_on_faults
 from headstart.errors import Exit, UserError
 from headstart.inspection.probe import Probe, layer_states, probe
 from headstart.models.loading.load import load, trained_head
 from headstart.models.loading.model_info import ModelInfo, model_info
 from headstart.models.model import Model
-from headstart.preparation.examples import read_examples, stop_on_faults
 from headstart.preparation.splitting import split_arrays
 from headstart.progress import Reporter
 from headstart.settings import Data, Evaluation

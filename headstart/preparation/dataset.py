@@ -9,10 +9,12 @@ from typing import Any
 
 from headstart.contract import Json, Task
 from headstart.data.checks.checks import DataCheck, check_splits
+from headstart.data.examples import Examples, Reading, finding_json, read_examples, stop_on_faults
 from headstart.data.table import find_splits, open_table
 from headstart.errors import DataError, Exit, Finding, UserError, findings_text
+from headstart.metrics.installed import with_extra_metrics
 from headstart.preparation import benchmarks
-from headstart.preparation.examples import Examples, Reading, find_task, finding_json, read_examples, stop_on_faults
+from headstart.preparation.choose_task import find_task
 from headstart.preparation.slices import check_slice_columns
 from headstart.preparation.splitting import make_splits
 from headstart.progress import Reporter
@@ -74,7 +76,8 @@ def read_dataset(settings: RunSettings, reporter: Reporter, errors_file: Path | 
     check_slice_columns(settings.data.slice_by, tables)
     train = tables["train"]
     task_class, _, reason = find_task(train, settings.task, settings.columns)
-    task = task_class(parse_task_settings(task_class.Settings, settings.task_settings))
+    task = with_extra_metrics(task_class(parse_task_settings(task_class.Settings, settings.task_settings)),
+                              settings.evaluation.extra_metrics)
     reporter.info(f"{train.path}: {len(train):,} rows; {train.format}")
     readings = {name: read_examples(task, paths[name], settings.data, columns=settings.columns, training=True,
                                     table=table)

@@ -12,8 +12,8 @@ from headstart.errors import Exit, UserError, nearest
 from headstart.settings import Data
 
 if TYPE_CHECKING:
+    from headstart.data.examples import Examples
     from headstart.data.table import Table
-    from headstart.preparation.examples import Examples
 
 MAX_VALUES = 200  # a column of more values makes no slices
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.contract import Task
 from headstart.data import splits
-from headstart.preparation.examples import Examples, Reading
+from headstart.data.examples import Examples, Reading
 from headstart.preparation.slices import selected_slice
 from headstart.settings import Data
 from headstart.text.normalise import hash_text

@@ -1,9 +1,9 @@
 """What happens while something long works: typed events, the Reporter that they go to, and listeners that take them.
 
-    run -> Reporter -> console, log.jsonl, trackers …
+    run -> Reporter -> console, notebook, log.jsonl, trackers …
 """
 
-from headstart.progress.console import ConsoleListener, console_reporter
+from headstart.progress.console import ConsoleListener, console_reporter, print_error, print_tables
 from headstart.progress.events import (
     CheckpointSaved,
     EvaluationFinished,
@@ -16,7 +16,9 @@ from headstart.progress.events import (
     StepFinished,
     TrainingWarning,
 )
+from headstart.progress.notebook import NotebookListener
 from headstart.progress.reporter import Listener, Reporter
+from headstart.progress.tables import Table, split_table, value_cells
 
 __all__ = [
     "CheckpointSaved",
@@ -25,12 +27,18 @@ __all__ = [
     "Event",
     "Listener",
     "Message",
+    "NotebookListener",
     "Progress",
     "Reporter",
     "ResourcesEstimated",
     "RunFinished",
     "RunStarted",
     "StepFinished",
+    "Table",
     "TrainingWarning",
     "console_reporter",
+    "print_error",
+    "print_tables",
+    "split_table",
+    "value_cells",
 ]

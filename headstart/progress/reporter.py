@@ -21,10 +21,12 @@ class Listener(Protocol):
 class Reporter:
     """Passes events on to its listeners, in their order; without any it is silent.
 
+    >>> from headstart.progress import ConsoleListener, StepFinished
     >>> class LossWatch:
     ...     def receive(self, event):
-    ...         return isinstance(event, StepFinished) and event.loss > 100
-    >>> headstart.finetune("reviews.csv", reporter=Reporter(console_listener, LossWatch()))
+    ...         return isinstance(event, StepFinished) and event.loss > 100  # True ends the run
+    >>> headstart.finetune("reviews.csv", to="watched-run", epochs=1,
+    ...                    reporter=headstart.Reporter(ConsoleListener(), LossWatch()))
     """
 
     def __init__(self, *listeners: Listener) -> None:

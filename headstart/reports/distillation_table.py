@@ -26,7 +26,6 @@ def distillation_sentences(comparison: Mapping[str, Any]) -> list[str]:
     name = comparison["score"]
     return [f"This model is a student of {comparison['teacher']}: {student['layers']} of {teacher['layers']} layers, "
             f"{student['parameters'] / teacher['parameters']:.0%} of the parameters, {comparison['speed']:.2f} times "
-            "as fast "
-            f"({student['milliseconds']:.3g} against {teacher['milliseconds']:.3g} ms an example). "
+            f"as fast ({student['milliseconds']:.3g} against {teacher['milliseconds']:.3g} ms an example). "
             f"{name.replace('_', ' ')} on {comparison['split']}: teacher {score_text(teacher['scores'][name])}, "
             f"student minus teacher {difference_text(comparison['difference'][name])}."]

@@ -56,7 +56,5 @@ def error_figures(task: Task[Any], model: Model, evaluation: SplitEvaluation, co
     skipped_note = f" {skipped} longer than one model input are skipped." if skipped else ""
     return [Figure("reasons", TITLE, "words", {"items": items},
                    "Integrated gradients of the wrong output, with a text of padding as baseline: words with a solid "
-                   "underline "
-                   "raised it, words with a dotted underline lowered it; the strongest are listed, as shares of the "
-                   "strongest."
-                   f"{skipped_note}")]
+                   "underline raised it, words with a dotted underline lowered it; the strongest are listed, as shares "
+                   f"of the strongest.{skipped_note}")]

@@ -11,9 +11,11 @@ from importlib.resources import files
 from typing import Any
 
 from headstart.contract import Figure, Json
-from headstart.errors import Finding
+from headstart.errors import Finding, finding_groups
 from headstart.reports.figures import cell, escape, render, svg, table, ticks
-from headstart.reports.summary import NOT_SPLITS, evaluation_split, score_sentences, training_series
+from headstart.reports.summary import evaluation_split, score_sentences, splits_by_weight, training_series
+
+MAX_SIMILAR = 20  # findings of one code that are listed after the first
 
 
 @dataclass(frozen=True)
@@ -68,18 +70,12 @@ def render_html(report: Report) -> str:
             f'<script>{script}</script></body></html>\n')
 
 
-def scored_splits(scores: Mapping[str, Any]) -> list[str]:
-    """The splits that have scores, test first."""
-    return sorted((name for name in scores if name not in NOT_SPLITS),
-                  key=lambda name: (not name.startswith("test"), name))
-
-
 def scores_part(report: Report) -> str:
     """The model and baselines as a plot, then every score of every split."""
     return comparison_plot(report.scores) + "".join(
         f"<h3>{escape(split)}, {next(iter(report.scores[split].values()))['n']:,} rows</h3>"
         + score_table(report.scores[split])
-        for split in scored_splits(report.scores) if report.scores[split]) + baseline_table(report.scores)
+        for split in splits_by_weight(report.scores) if report.scores[split]) + baseline_table(report.scores)
 
 
 def score_table(split_scores: Mapping[str, Any]) -> str:
@@ -143,8 +139,7 @@ def comparison_plot(scores: Mapping[str, Any]) -> str:
     picture = svg("".join(elements), f"{name} of the model and of baselines").replace("0 0 640 300",
                                                                                       f"0 0 640 {height}")
     return (f"<figure><h3>{escape(name.replace('_', ' '))} on {escape(split)}</h3><figcaption>Dots are values, lines "
-            "their 95 % "
-            f"intervals.</figcaption>{picture}</figure>")
+            f"their 95 % intervals.</figcaption>{picture}</figure>")
 
 
 def training_part(report: Report) -> str:
@@ -169,18 +164,25 @@ def data_part(report: Report) -> str:
     """Files, splits, and what the check found."""
     rows = [[split["name"], split["rows"], split["file"], str(split["sha256"])[:12]] for split in report.splits]
     paragraphs = "".join(f"<p>{escape(text)}</p>" for text in report.data_notes)
-    items = "".join(f'<li class="{finding.level}"><b>{escape(finding.code)}</b> '
-                    f'{escape(finding.text().split("] ", 1)[-1].split(chr(10))[0])}'
-                    f'<span>{escape(location(finding))}{escape(finding.fix)}</span></li>'
-                    for finding in report.findings[:60])
-    more_note = f"<p>… and {len(report.findings) - 60} more, in data.json.</p>" if len(report.findings) > 60 else ""
-    check = (f'<h3>Data check</h3><ul class="findings">{items}</ul>{more_note}' if items
+    items = "".join(map(finding_item, finding_groups(report.findings)))
+    check = (f'<h3>Data check</h3><ul class="findings">{items}</ul>' if items
              else "<p>The data check found no problems.</p>")
     return table({"columns": ["split", "rows", "file", "SHA-256"], "rows": rows}, "splits") + paragraphs + check
 
 
+def finding_item(group: Sequence[Finding]) -> str:
+    """Findings of one code: the first in full, the others to be opened, what to do once."""
+    finding = group[0]
+    similar = "".join(f"<li>{escape(location(other))}{escape(other.message)}</li>" for other in group[1:MAX_SIMILAR + 1])
+    unlisted = "<li>… the others are in data.json.</li>" if len(group) > MAX_SIMILAR + 1 else ""
+    count = sum(finding.count for finding in group) - 1
+    details = f"<details><summary>{count:,} more like it</summary><ul>{similar}{unlisted}</ul></details>" if count else ""
+    return (f'<li class="{finding.level}"><b>{escape(finding.code)}</b> {escape(finding.message)}'
+            f'<span>{escape(location(finding))}{escape(finding.fix)}</span>{details}</li>')
+
+
 def location(finding: Finding) -> str:
-    """File and line of a finding, for the start of its advice."""
+    """File and line of a finding, for the start of a sentence."""
     return f"{finding.file}:{finding.line}. " if finding.file and finding.line is not None else ""
 
 
@@ -199,7 +201,7 @@ def render_markdown(report: Report) -> str:
                                                      f"{report.created}", ""]
     lines += [*[markdown_text(text) for text in score_sentences(report.scores)], *map(markdown_text, report.summary),
               ""]
-    for split in scored_splits(report.scores):
+    for split in splits_by_weight(report.scores):
         lines += [f"## Scores on {markdown_text(split)}", "", "| score | value | 95 % interval |", "|---|---|---|"]
         lines += [f"| {name} | {cell(score['value'])} | "
                   f"{interval_text(score) or markdown_text(score.get('reason') or '')} |"
@@ -212,13 +214,18 @@ def render_markdown(report: Report) -> str:
             score_name = next(iter(comparison["scores"]))
             difference = comparison["difference"][score_name]
             lines.append(f"| {markdown_text(name)} | {score_name} | {cell(comparison['scores'][score_name]['value'])} "
-                         "| "
-                         f"{cell(difference['value'])} | {interval_text(difference)} |")
+                         f"| {cell(difference['value'])} | {interval_text(difference)} |")
         lines.append("")
     lines += ["## Data", "", *[f"- {markdown_text(text)}" for text in report.data_notes],
-              *[f"- {finding.code} {markdown_text(finding.message)}" for finding in report.findings[:60]], "",
+              *[finding_line(group) for group in finding_groups(report.findings)], "",
               "## Reproduce", "", f"    {markdown_text(report.command)}", ""]
     return "\n".join(lines)
+
+
+def finding_line(group: Sequence[Finding]) -> str:
+    """Findings of one code as a line of Markdown: the first in full, the others counted."""
+    count = sum(finding.count for finding in group) - 1
+    return f"- {group[0].code} {markdown_text(group[0].message)}" + (f" + {count:,} more like it" if count else "")
 
 
 def markdown_text(text: str) -> str:

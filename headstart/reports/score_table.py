@@ -1,19 +1,19 @@
-"""Scores as lines of text."""
+"""Scores as lines of text and as tables: test first, each baseline once."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from headstart.reports.summary import NOT_SPLITS
+from headstart.progress import Table, split_table, value_cells
+from headstart.reports.summary import splits_by_weight
 
 
 def score_table(scores: Mapping[str, Any]) -> str:
-    """Every split's scores with intervals as lines of text."""
+    """Every split's scores with intervals as lines of text, then the baselines."""
     lines = []
-    for split, split_scores in scores.items():
-        if split in NOT_SPLITS:
-            continue
+    for split in splits_by_weight(scores):
+        split_scores = scores[split]
         lines.append(f"{split} ({next(iter(split_scores.values()))['n']:,} rows)" if split_scores else split)
         for name, score in split_scores.items():
             lines.append(f"  {name:<18} {score_text(score)}")
@@ -22,6 +22,21 @@ def score_table(scores: Mapping[str, Any]) -> str:
         lines.append(f"baseline {name}: {best} {score_text(comparison['scores'][best])} on {comparison['split']}; "
                      f"model minus baseline {difference_text(comparison['difference'][best])}")
     return "\n".join(lines)
+
+
+def score_tables(scores: Mapping[str, Any]) -> list[Table]:
+    """The same as tables: one for each split, then one of the baselines by their first score."""
+    tables = [split_table(split, scores[split]) for split in splits_by_weight(scores)]
+    baselines = scores.get("baselines") or {}
+    if not baselines:
+        return tables
+    first = next(iter(baselines.values()))
+    metric, rows = next(iter(first["scores"])), []
+    for name, comparison in baselines.items():
+        value, _ = value_cells(comparison["scores"][metric])
+        rows.append([name, value, *value_cells(comparison["difference"][metric], sign="+")])
+    columns = ("baseline", metric, "model minus baseline", "95 % interval")
+    return [*tables, Table(f"baselines on {first['split']}", columns, rows)]
 
 
 def checkpoint_table(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -15,6 +15,12 @@ def evaluation_split(scores: Mapping[str, Any]) -> str:
     return "test" if "test" in scores else "dev"
 
 
+def splits_by_weight(scores: Mapping[str, Any]) -> list[str]:
+    """The splits that have scores, test first: it tells most."""
+    return sorted((name for name in scores if name not in NOT_SPLITS),
+                  key=lambda name: (not name.startswith("test"), name))
+
+
 def score_sentences(scores: Mapping[str, Any]) -> list[str]:
     """How good the model is, how sure that is, and whether a cheap baseline would have done."""
     split = evaluation_split(scores)
@@ -34,27 +40,28 @@ def score_sentences(scores: Mapping[str, Any]) -> list[str]:
 
 
 def baseline_sentences(scores: Mapping[str, Any], name: str) -> list[str]:
-    """The model compared with the best cheap baseline."""
+    """Whether the model is better than the best cheap baseline, by how much, and how sure that is."""
     baselines = [(baseline, comparison) for baseline, comparison in (scores.get("baselines") or {}).items()
                  if comparison["scores"].get(name, {}).get("value") is not None]
     if not baselines:
         return []
-    best_name, best_comparison = max(baselines, key=lambda pair: pair[1]["scores"][name]["value"])
+    sign = 1 if scores[evaluation_split(scores)][name].get("higher_is_better", True) else -1
+    best_name, best_comparison = max(baselines, key=lambda pair: sign * pair[1]["scores"][name]["value"])
     difference = best_comparison["difference"][name]
-    value = value_text(name, best_comparison["scores"][name]["value"])
-    opening = f"The best cheap baseline, {best_name}, reaches {value}."
+    baseline = f"{best_name}, the best cheap baseline ({value_text(name, best_comparison['scores'][name]['value'])})"
     if difference["low"] is None:
-        return [opening]
-    points = points_text(name, difference["value"])
-    interval = f"95 % interval {points_text(name, difference['low'])} to {points_text(name, difference['high'])}"
-    if difference["low"] > 0:
-        return [f"{opening} The model is better by {points} ({interval}): more than chance."]
-    if difference["high"] < 0:
-        return [f"{opening} The model is worse by {points_text(name, -difference['value'])} ({interval}, model minus "
-                "baseline): "
-                "use the baseline, or look at the data."]
-    return [f"{opening} The difference of {points} ({interval}) may be chance: the baseline, which is far smaller, may "
-            "be all you need."]
+        return [f"It compares with {baseline}; without an interval, the difference may be chance."]
+    worst, best = sorted(sign * difference[end] for end in ("low", "high"))
+    advantage = sign * difference["value"]
+    if worst > 0:
+        return [f"The model is better than {baseline}, by {points_text(name, advantage)} "
+                f"({points_interval(name, worst, best)})."]
+    if best < 0:
+        return [f"The model is worse than {baseline}, by {points_text(name, -advantage)} "
+                f"({points_interval(name, -best, -worst)}): use the baseline, or look at the data."]
+    return [f"The model is not clearly better than {baseline}: the difference of {points_text(name, advantage)} "
+            f"({points_interval(name, worst, best)}) may be chance, and the baseline, which is far smaller, may be all "
+            "you need."]
 
 
 def value_text(name: str, value: float) -> str:
@@ -65,6 +72,11 @@ def value_text(name: str, value: float) -> str:
 def points_text(name: str, value: float) -> str:
     """A difference: 1.2 points or 0.0123."""
     return f"{100 * value:.1f} points" if name in PERCENT_SCORES else f"{value:.4f}"
+
+
+def points_interval(name: str, low: float, high: float) -> str:
+    """The 95 % interval of a difference."""
+    return "95 % interval " + " to ".join(points_text(name, end).removesuffix(" points") for end in (low, high))
 
 
 def interval_clause(name: str, score: Mapping[str, Any]) -> str:

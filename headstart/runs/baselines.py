@@ -5,35 +5,35 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from headstart.contract import Score, Task
+from headstart.contract import Task
 from headstart.evaluation.compare import BaselineComparison, compare_baseline
 from headstart.evaluation.evaluate import SplitEvaluation
 from headstart.models.loading.load import load
 from headstart.models.model import Model
-from headstart.prediction.predict import pooled_states, random_features
+from headstart.prediction.predictor import random_features
+from headstart.prediction.torch_runtime import pooled_states
 from headstart.runs.fit import Fit
 
 
 def fit_baselines(fit: Fit, evaluated: SplitEvaluation, split: str) -> list[BaselineComparison]:
     """Every baseline beside the model's scores; one that cannot be fitted is told, not hidden."""
     prepared, task, settings = fit.prepared, fit.prepared.task, fit.prepared.settings
+    baselines = [baseline for baseline in task.baselines()
+                 if prepared.variant.pretrained or not baseline.needs_states]
+    if baselines:
+        fit.reporter.info(f"fitting the baselines, which are scored on the same {split} rows")
     compared = []
-    for baseline in task.baselines():
-        if baseline.needs_states and not prepared.variant.pretrained:
-            continue
+    for baseline in baselines:
         try:
             comparison = compare_baseline(task, baseline, prepared.dataset.splits["train"], evaluated, split=split,
                                  states=pretrained_states(fit), resamples=settings.evaluation.resamples,
                                  seed=settings.seed,
-                                 features=lambda examples: random_features(task, prepared.model, examples,
+                                 features=lambda examples: random_features(task, prepared.model.tokenizer, examples,
                                                                            settings.seed))
         except (ValueError, MemoryError) as error:
             fit.reporter.warning(f"baseline {baseline.name} could not be fitted: {error}")
             continue
         compared.append(comparison)
-        name, score = next(iter(comparison.evaluated.scores.items()))
-        fit.reporter.info(
-            f"baseline {baseline.name}: {name} {score_text(score)} on {split}, {comparison.seconds:.1f} s")
     return compared
 
 
@@ -57,8 +57,3 @@ def load_pretrained(fit: Fit, task: Task[Any]) -> Model:
                 device=settings.device,
                 allow_pickle=settings.allow_pickle, max_length=model.tokenizer.max_length,
                 language=settings.data.language)
-
-
-def score_text(score: Score) -> str:
-    """A score's value in words."""
-    return "undefined" if score.value is None else f"{score.value:.4f}"

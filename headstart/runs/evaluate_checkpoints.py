@@ -12,6 +12,7 @@ from headstart.evaluation.evaluate_file import evaluate_file
 from headstart.models import lora
 from headstart.models.loading.load import load
 from headstart.models.model import Model
+from headstart.prediction.torch_runtime import torch_predictor
 from headstart.progress import Reporter
 from headstart.settings import Data, Evaluation
 from headstart.settings.run_settings import read_settings_file, run_settings
@@ -36,7 +37,8 @@ def evaluate_checkpoints(run: Path, task: Task[Any], model: Model, path: str, *,
         load_weights(model, folder)
         learned = checkpoint.read_progress(folder).get("learned")
         checkpoint_task = task.with_learned(Learned.from_json(learned)) if learned is not None else task
-        scores = evaluate_file(checkpoint_task, model, path, settings=settings, columns=columns, evaluation=evaluation,
+        predictor = torch_predictor(checkpoint_task, model, batch_tokens=evaluation.batch_tokens)
+        scores = evaluate_file(predictor, path, settings=settings, columns=columns, evaluation=evaluation,
                                seed=seed, to=None, reporter=reporter)
         rows.append({"step": int(folder.name.rpartition("-")[2]), "scores": scores["test"]})
     if not rows:

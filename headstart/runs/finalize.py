@@ -12,13 +12,12 @@ from typing import Any
 
 from headstart.artifacts import artifact, model_card
 from headstart.contract import Figure, Json, Prediction
+from headstart.data.examples import read_examples, stop_on_faults
 from headstart.evaluation.compare import BaselineComparison
 from headstart.evaluation.evaluate import SplitEvaluation, evaluate
 from headstart.evaluation.slices import evaluate_slices
-from headstart.prediction.predict import predict
 from headstart.prediction.predictions_file import golden_predictions, report_progress, write_predictions
 from headstart.preparation import benchmarks
-from headstart.preparation.examples import read_examples, stop_on_faults
 from headstart.progress import RunFinished
 from headstart.reports import distillation_table, error_words, generated_samples, report
 from headstart.runs.baselines import fit_baselines
@@ -104,8 +103,7 @@ def predict_split(fit: Fit, split: str) -> list[Prediction]:
     prepared, settings = fit.prepared, fit.prepared.settings
     examples = prepared.measured_examples(split)
     fit.reporter.info(f"predicting {split} ({len(examples):,} rows)")
-    predictions = predict(prepared.task, prepared.model, examples, batch_tokens=settings.evaluation.batch_tokens,
-                          seed=settings.seed)
+    predictions = prepared.predictor().predict(examples, seed=settings.seed)
     return list(report_progress(predictions, len(examples), fit.reporter))
 
 
@@ -117,8 +115,7 @@ def write_submissions(fit: Fit) -> None:
                                 columns=columns, training=False)
         stop_on_faults([reading], settings.data, None)
         fit.reporter.info(f"predicting {path.name} for {name}.tsv ({len(reading.examples):,} rows)")
-        predictions = predict(prepared.task, prepared.model, reading.examples,
-                              batch_tokens=settings.evaluation.batch_tokens)
+        predictions = prepared.predictor().predict(reading.examples)
         text = benchmarks.submission_text([prediction.values["prediction"] for prediction in predictions])
         (fit.folder / "official" / "glue").mkdir(parents=True, exist_ok=True)
         fit.folder.write(f"official/glue/{name}.tsv", text)

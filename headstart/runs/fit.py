@@ -23,7 +23,6 @@ from headstart.data.features.batches import (
 )
 from headstart.data.features.features import Features
 from headstart.evaluation.evaluate import measure, scores
-from headstart.prediction.predict import predict
 from headstart.progress import (
     CheckpointSaved,
     EvaluationFinished,
@@ -41,7 +40,9 @@ from headstart.runs.signals import Interrupts
 from headstart.training import checkpoint, estimate, precision, sparse_embeddings
 from headstart.training.early_stopping import EarlyStopping
 from headstart.training.loop import EpochPlan, Step, TrainingState, load_weights, train
-from headstart.training.losses import losses
+from headstart.training.losses import build_loss
+from headstart.training.losses.cross_entropy import balanced_class_weights
+from headstart.training.objectives.objective import Objective, total_weight
 
 if TYPE_CHECKING:
     from headstart.contract import Batch, Ints
@@ -86,12 +87,11 @@ class Fit:
                                              folder=data.cache)
             self.features_epoch = epoch
 
-    def objective(self) -> losses.Objective:
+    def objective(self) -> Objective:
         """What training minimises."""
         prepared = self.prepared
-        task_objective = losses.objective(prepared.task.head(), prepared.settings.training,
-                                          prepared.task.learned.counts)
-        return prepared.variant.objective(task_objective, prepared.task, prepared.model, prepared.settings)
+        task_loss = build_loss(prepared.task.head().loss, prepared.settings.training, prepared.task.learned.counts)
+        return prepared.variant.objective(task_loss, prepared.task, prepared.model, prepared.settings)
 
     def plan(self) -> EpochPlan:
         """The steps of each epoch."""
@@ -112,7 +112,7 @@ class Fit:
         if settings.training.micro_batch_size is None:
             max_tokens = estimate.micro_batch_tokens(model.module, layers=model.info.layers, width=model.info.width,
                                                      device=settings.device,
-                                                     encodes_twice=self.prepared.task.head().loss == "in-batch")
+                                                     encodes_twice=self.prepared.task.head().loss.is_joint)
             size = fitting_micro_batch_size(examples, example_costs(model.kind, self.features), size, max_tokens)
         parts = micro_batches(examples, self.features.example_lengths, size)
         return [collate(self.features.of_examples(part), layout) for part in parts]
@@ -204,13 +204,13 @@ def fit_all(fit: Fit) -> None:
     prepared, settings = fit.prepared, fit.prepared.settings
     training, total = settings.training, prepared.total_steps
     counts = prepared.task.learned.counts
-    class_weights = losses.balanced_class_weights(counts) if training.class_weights == "balanced" else None
+    class_weights = balanced_class_weights(counts) if training.class_weights == "balanced" else None
     evaluate_every = training.evaluate_every or len(fit.plan()(0))
     fit.interrupts.waiting = True
     start = time.perf_counter()
     if not fit.early_stopping.exhausted(training.patience):
         for step in train(fit.state, fit.plan(), fit.make_batches, fit.objective(),
-                          lambda batches: losses.total_weight(batches, class_weights), training, total_steps=total,
+                          lambda batches: total_weight(batches, class_weights), training, total_steps=total,
                           seed=settings.seed, precision=fit.precision, device=settings.device):
             fit.seconds += time.perf_counter() - start
             tell_step(fit, step, total)
@@ -276,8 +276,7 @@ def quick_scores(fit: Fit) -> tuple[Mapping[str, Score], Measures]:
     """Scores on dev without intervals, and the measures."""
     prepared = fit.prepared
     dev = prepared.measured_examples("dev")
-    predictions = predict(prepared.task, prepared.model, dev, batch_tokens=prepared.settings.evaluation.batch_tokens,
-                          seed=prepared.settings.seed)
+    predictions = prepared.predictor().predict(dev, seed=prepared.settings.seed)
     measures = measure(prepared.task, dev, predictions)
     return scores(prepared.task, measures, None, resamples=0, seed=0), measures
 

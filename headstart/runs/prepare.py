@@ -11,14 +11,15 @@ from random import Random
 from typing import Any
 
 from headstart.contract import Example, Task
+from headstart.data.examples import Examples
 from headstart.data.features import batches, cache, lengths
 from headstart.data.features.features import Features
 from headstart.generation.task_settings import with_source_prefix, with_target_length
 from headstart.models.loading.device import choose_device
 from headstart.models.model import Model
-from headstart.prediction.predict import compose
+from headstart.prediction.predictor import TaskPredictor, compose
+from headstart.prediction.torch_runtime import torch_predictor
 from headstart.preparation.dataset import Dataset, read_dataset
-from headstart.preparation.examples import Examples
 from headstart.progress import Reporter
 from headstart.runs import defaults
 from headstart.runs.unread import refuse_unread
@@ -44,8 +45,13 @@ class Prepared:
     def measured_examples(self, split: str) -> Sequence[Example]:
         """What a split is measured on: its rows, or what the task composes of them."""
         if split not in self.composed:
-            self.composed[split] = compose(self.task, self.model, self.dataset.splits[split], self.settings.seed)
+            self.composed[split] = compose(self.task, self.model.tokenizer, self.dataset.splits[split],
+                                           self.settings.seed)
         return self.composed[split]
+
+    def predictor(self) -> TaskPredictor:
+        """What predicts with the model as it is now; it leaves the model in evaluation mode."""
+        return torch_predictor(self.task, self.model, batch_tokens=self.settings.evaluation.batch_tokens)
 
 
 def prepare(settings: RunSettings, reporter: Reporter, errors_file: Path | None) -> Prepared:

@@ -82,7 +82,6 @@ def run_in_folder(folder: RunFolder, settings: RunSettings, interrupts: Interrup
             folder.recover()
         fit_all(fit)
         finalize(fit, command_of(folder, prepared.settings))
-    reporter.info(f"report: {folder / 'report.html'}")
     return folder.path
 
 

@@ -10,15 +10,15 @@ from headstart.data.features.batches import collate
 from headstart.data.features.features import Features
 from headstart.errors import Exit, UserError, nearest
 from headstart.evaluation.evaluate import measure, scores
-from headstart.prediction.predict import predict
-from headstart.training.losses.losses import Objective, total_weight
+from headstart.training.objectives.objective import Objective, total_weight
 from headstart.training.precision import autocast
 
 if TYPE_CHECKING:
     from headstart.runs.prepare import Prepared
 
 LOSS = "loss"
-TRIAL_ROWS = 2  # dev rows that are predicted before training, to learn which scores the task has
+# dev rows that are predicted before training, to learn which scores the task has and whether extra metrics can be used
+TRIAL_ROWS = 2
 
 
 def selection_score(prepared: Prepared) -> tuple[str, bool]:
@@ -28,22 +28,21 @@ def selection_score(prepared: Prepared) -> tuple[str, bool]:
     task, settings = prepared.task, prepared.settings
     name, higher_is_better = task.selection_score
     metric = settings.evaluation.metric
-    if metric in ("", name):
-        return name, higher_is_better
-    if metric == LOSS:
-        return LOSS, False
+    if not task.extra_metrics and metric in ("", name, LOSS):
+        return (LOSS, False) if metric == LOSS else (name, higher_is_better)
     examples = [*prepared.measured_examples("dev")[:TRIAL_ROWS]]
-    predictions = predict(task, prepared.model, examples, batch_tokens=settings.evaluation.batch_tokens,
-                          seed=settings.seed)
-    measures = measure(task, examples, predictions)
-    names = [*scores(task, measures, None, resamples=0, seed=0), LOSS]
-    if metric not in names:
+    predictions = prepared.predictor().predict(examples, seed=settings.seed)
+    trial_scores = scores(task, measure(task, examples, predictions), None, resamples=0, seed=0)
+    names = [*trial_scores, LOSS]
+    if metric not in ("", *names):
         suggestion = nearest(metric, names)
         raise UserError(f"evaluation.metric is {metric!r}, but {task.name} has no such score; it has "
                         f"{', '.join(names)}.",
                         fix=f"Did you mean {suggestion}?" if suggestion else f"The default is {name}.",
                         exit=Exit.SETTINGS)
-    return metric, task.describe(metric, measures)[1]
+    if metric == LOSS:
+        return LOSS, False
+    return metric or name, trial_scores[metric or name].higher_is_better
 
 
 def dev_loss(prepared: Prepared, objective: Objective, *, packed: bool, precision: str) -> float:

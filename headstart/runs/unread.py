@@ -12,12 +12,12 @@ from headstart.contract import Task
 from headstart.errors import Exit, UserError
 from headstart.models.loading.languages import ids_by_language
 from headstart.models.model import Model
-from headstart.settings import GROUPS, list_settings
+from headstart.settings import GROUPS, PROMPT_SETTINGS, list_settings
 from headstart.settings.run_settings import RunSettings
 
 Unread = Iterator[tuple[str, str]]  # key of a setting, or of a whole group ("mining."), and why it is not read
-TARGET_LOSSES = ("cross-entropy", "vocabulary")  # losses of one class for each example or token
-ENCODER_DECODER_IGNORES = ("chat", "prefix", "language", "control_code")
+LOSS_SETTINGS = {"class_weights": "has no weights of classes", "label_smoothing": "smooths no targets",
+                 "focal_gamma": "is no cross-entropy of classes"}  # of training.*, and what a loss without them is
 
 
 def unread_settings(settings: RunSettings, task: Task[Any], model: Model) -> dict[str, str]:
@@ -25,7 +25,8 @@ def unread_settings(settings: RunSettings, task: Task[Any], model: Model) -> dic
     all_keys = [setting.key for group, group_class in GROUPS.items() for setting in list_settings(group, group_class)]
     unread: dict[str, str] = {}
     rules = (*unread_groups(settings), *unread_training(settings), *unread_by_loss(task), *unread_data(settings, model),
-             *unread_writing(settings, task, model), *unread_evaluation(settings, task, model))
+             *unread_writing(settings, task, model), *unread_decoding(settings), *unread_rows(settings, task),
+             *unread_distilling(settings, model), *unread_evaluation(settings, task, model))
     for pattern, reason in rules:
         for key in all_keys:
             if key == pattern or (pattern.endswith(".") and key.startswith(pattern)):
@@ -63,6 +64,8 @@ def unread_groups(settings: RunSettings) -> Unread:
 def unread_training(settings: RunSettings) -> Unread:
     """What another choice in the same group makes idle."""
     training = settings.training
+    if training.max_steps is not None:
+        yield "training.epochs", "training.max_steps replaces it"
     if training.batch_tokens is not None:
         yield "training.batch_size", "training.batch_tokens replaces it"
     if training.warmup_steps is not None:
@@ -78,12 +81,9 @@ def unread_training(settings: RunSettings) -> Unread:
 
 def unread_by_loss(task: Task[Any]) -> Unread:
     """What the task's loss does not know."""
-    loss = task.head().loss
-    if loss != "cross-entropy":
-        yield "training.class_weights", f"the loss of {task.name} has no weights of classes"
-    if loss not in TARGET_LOSSES:
-        yield "training.label_smoothing", f"the loss of {task.name} smooths no targets"
-        yield "training.focal_gamma", f"the loss of {task.name} is no cross-entropy of classes"
+    for name, reason in LOSS_SETTINGS.items():
+        if name not in task.head().loss.reads_settings:
+            yield f"training.{name}", f"the loss of {task.name} {reason}"
 
 
 def unread_data(settings: RunSettings, model: Model) -> Unread:
@@ -102,25 +102,55 @@ def unread_data(settings: RunSettings, model: Model) -> Unread:
 def unread_writing(settings: RunSettings, task: Task[Any], model: Model) -> Unread:
     """Settings of generation, where nothing is generated or another kind of model generates."""
     if task.generative:
-        if model.info.family.seq2seq_forward is not None:
-            for name in ENCODER_DECODER_IGNORES:
+        if model.generates_from_source:
+            for name in PROMPT_SETTINGS:
                 yield f"generation.{name}", "an encoder-decoder generates a target for a source, not after a prompt"
-    elif not draws_samples(task):
+    elif not task.draws_samples():
         yield "generation.", f"{task.name} generates no text"
     elif not settings.evaluation.generated_samples:
         yield "generation.", "evaluation.generated_samples is 0"
+    else:
+        yield "generation.num_return_sequences", "the report shows one text of each prompt"
+        yield "generation.chat", "prompts of the samples are formatted as task.chat says"
+
+
+def unread_decoding(settings: RunSettings) -> Unread:
+    """Settings of another decoding strategy than the one that is set."""
+    generation = settings.generation
+    if not generation.do_sample:
+        for name in ("temperature", "top_p", "min_p", "typical_p", *(() if generation.penalty_alpha else ("top_k",))):
+            yield f"generation.{name}", "generation.do_sample is false"
+    if generation.num_beams == 1:
+        yield "generation.length_penalty", "generation.num_beams is 1"
+    if generation.num_beam_groups == 1:
+        yield "generation.diversity_penalty", "generation.num_beam_groups is 1"
+
+
+def unread_rows(settings: RunSettings, task: Task[Any]) -> Unread:
+    """Settings of rows that are mined from an index for another kind of task."""
+    if task.generative:
+        for name in ("negatives", "positives", "search_depth", "margin"):
+            yield f"mining.{name}", f"rows of {task.name} have a question's best passages, relevant or not"
+    else:
+        yield "mining.passages", f"rows of {task.name} have relevant passages and negatives"
+
+
+def unread_distilling(settings: RunSettings, model: Model) -> Unread:
+    """Settings of a student that has no teacher in training, or no encoder of its own."""
+    if not settings.distil.with_teacher:
+        for name in ("temperature", "alpha_soft", "alpha_task", "normalise_hidden", "layer_map"):
+            yield f"distil.{name}", "distil.with_teacher is false"
+    if "encoder" not in model.layer_counts:
+        yield "distil.freeze_encoder", f"{model.info.family_name} has no encoder beside a decoder"
 
 
 def unread_evaluation(settings: RunSettings, task: Task[Any], model: Model) -> Unread:
     """Figures of the report that this task or model has not."""
-    if not draws_samples(task):
+    if task.answer_type is None:
+        yield "evaluation.extra_metrics", f"answers of {task.name} are neither labels, numbers nor texts"
+    if not task.draws_samples():
         yield "evaluation.generated_samples", f"{task.name} has no prompts to continue"
     if type(task).errors_to_explain is Task.errors_to_explain or model.kind != "encoder":
         (yield "evaluation.explained_errors", f"errors of {task.name} are explained on encoders that classify or "
                                               "answer from a text" \
             if model.kind != "encoder" else f"predictions of {task.name} do not rest on single words")
-
-
-def draws_samples(task: Task[Any]) -> bool:
-    """Whether a run generates samples for its report."""
-    return type(task).sample_prompt is not Task.sample_prompt

@@ -34,8 +34,7 @@ MAX_QUESTION_LENGTH = 10_000  # characters of a question
 MAX_WAITING = 8  # questions that wait for their turn; further ones are turned away
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src "
-                               "'self'; "
-                               "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+                               "'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin", "Cache-Control": "no-store"}

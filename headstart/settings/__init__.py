@@ -3,6 +3,7 @@
 
 from headstart.settings.groups import (
     GROUPS,
+    PROMPT_SETTINGS,
     RUN_GROUPS,
     Adapter,
     Data,
@@ -27,13 +28,13 @@ from headstart.settings.values import (
     load,
     parse,
     parse_assignments,
-    qualify_names,
     setting_error,
     type_name,
 )
 
 __all__ = [
     "GROUPS",
+    "PROMPT_SETTINGS",
     "RUN_GROUPS",
     "Adapter",
     "Count",
@@ -58,7 +59,6 @@ __all__ = [
     "load",
     "parse",
     "parse_assignments",
-    "qualify_names",
     "setting_error",
     "type_name",
 ]

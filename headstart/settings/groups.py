@@ -10,7 +10,11 @@ from headstart.settings.note import Count, Note, Part
 
 @dataclass(frozen=True)
 class Data:
-    """How the user's file is read, split and cut."""
+    """How the user's file is read, split and cut.
+
+    >>> model = headstart.load("reviews-run")
+    >>> model.evaluate("reviews.csv", data=headstart.Data(bad_rows="skip"))
+    """
 
     bad_rows: Annotated[Literal["stop", "skip"], Note("what to do with rows that cannot be used; skipped ones are counted and listed")] = "stop"
     header: Annotated[bool, Note("whether the first line names the columns (--no-header says it does not)")] = True
@@ -38,7 +42,7 @@ class Training:
     batch_size: Annotated[int, Note("examples of one step", low=1)] = 32
     batch_tokens: Annotated[Count, Note("tokens of one step, padding and targets included, instead of batch_size; off when not given", low=16)] = None
     micro_batch_size: Annotated[Count, Note("examples of one forward pass; when not given, 1,024 to 8,192 tokens by the model's size (65,536 on a GPU)", low=1)] = None
-    learning_rate: Annotated[float | None, Note("peak; from the model's width and the data's size when not given", above=0, below=1)] = None
+    learning_rate: Annotated[float | None, Note("peak learning rate; from the model's width and the data's size when not given", above=0, below=1)] = None
     schedule: Annotated[Literal["linear", "cosine", "cosine-restarts", "polynomial", "constant"], Note("how the learning rate falls after the warm-up")] = "linear"
     warmup_ratio: Annotated[float, Note("share of all steps, 0 to 1", low=0, high=1)] = 0.1
     warmup_steps: Annotated[Count, Note("the same as a number of steps", low=0)] = None
@@ -52,7 +56,7 @@ class Training:
     max_grad_norm: Annotated[float | None, Note("gradients are clipped to this norm; off when 0", low=0)] = 1.0
     layerwise_lr_decay: Annotated[float, Note("learning rate of each layer as a share of the one above it", above=0, high=1)] = 1.0
     freeze: Annotated[str, Note("'embeddings', 'layers:N' (embeddings and the first N layers), 'encoder' (of an encoder-decoder) or 'backbone'; nothing when empty")] = ""
-    adapter: Annotated[Literal["none", "lora"], Note("train low-rank matrices instead of the model's layers (adapter.*; needs peft)")] = "none"
+    adapter: Annotated[Literal["none", "lora"], Note("train low-rank matrices instead of the model's layers; adapter.* says which (needs peft)")] = "none"
     dropout: Annotated[float | None, Note("of hidden states; the model's own when not given", low=0, below=1)] = None
     attention_dropout: Annotated[float | None, Note("of attention weights; the model's own when not given", low=0, below=1)] = None
     layer_drop: Annotated[float | None, Note("share of layers that each batch skips (LayerDrop; BART-like models); the model's own when not given", low=0, below=1)] = None
@@ -71,9 +75,14 @@ class Training:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How the model is measured."""
+    """How the model is measured.
+
+    >>> model = headstart.load("reviews-run")
+    >>> scores = model.evaluate("reviews.csv", evaluation=headstart.Evaluation(resamples=200))
+    """
 
     baselines: Annotated[bool, Note("fit cheap baselines on the same split")] = True
+    extra_metrics: Annotated[str, Note("further scores that installed packages add, by name, joined by commas; none when empty")] = ""
     metric: Annotated[str, Note("score that chooses the checkpoint and stops early: any of the task's, or loss; the task's first when empty")] = ""
     resamples: Annotated[int, Note("bootstrap resamples of each interval; none when 0", low=0, high=100_000)] = 1000
     explained_errors: Annotated[int, Note("errors that the report explains by word attributions (encoders); none when 0", low=0, high=100)] = 5
@@ -83,7 +92,11 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Generation:
-    """How a model writes."""
+    """How a model writes.
+
+    >>> model = headstart.load("distilgpt2")
+    >>> rows = model.generate(["The old town"], settings=headstart.Generation(max_new_tokens=20, num_beams=2))
+    """
 
     max_new_tokens: Annotated[int, Note("tokens generated at most; -1: as many as the model takes", low=-1)] = 64
     min_new_tokens: Annotated[int, Note("tokens generated at least", low=0)] = 0
@@ -121,7 +134,11 @@ class Adapter:
 
 @dataclass(frozen=True)
 class Steering:
-    """How strongly a text is steered (Dathathri et al. 2020)."""
+    """How strongly a text is steered (Dathathri et al. 2020).
+
+    >>> model = headstart.load("distilgpt2")
+    >>> rows = model.generate(["The old town"], max_new_tokens=5, steer=["sea"], steering=headstart.Steering(stepsize=0.03))
+    """
 
     stepsize: Annotated[float, Note("size of each step of the keys and values; unsteered when 0", low=0)] = 0.02
     num_iterations: Annotated[int, Note("steps per token", low=0, high=1000)] = 3
@@ -178,6 +195,7 @@ class Mining:
     answer_score: Annotated[float, Note("further answers with this score or more count as correct, too")] = 3.0
 
 
+PROMPT_SETTINGS = ("chat", "prefix", "language", "control_code")  # of generation, where a text is continued after a prompt
 GROUPS: dict[str, type] = {"data": Data, "training": Training, "adapter": Adapter, "evaluation": Evaluation, "generation": Generation,
                            "steering": Steering, "distil": Distil, "mining": Mining, "index": Index}
 RUN_GROUPS = {name: group for name, group in GROUPS.items() if name not in ("index", "steering")}  # what a run is set by

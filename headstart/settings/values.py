@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from headstart.errors import Exit, UserError, nearest
-from headstart.settings.groups import GROUPS, RUN_GROUPS, Generation, Steering
+from headstart.settings.groups import GROUPS, Generation, Steering
 from headstart.settings.note import Note
 
 
@@ -175,18 +175,3 @@ def build_steering(settings: Steering | Mapping[str, Any] | None) -> Steering:
         return settings
     steering: Steering = build({f"steering.{name}": value for name, value in (settings or {}).items()})["steering"]
     return steering
-
-
-def qualify_names(values: Mapping[str, Any]) -> dict[str, Any]:
-    """`epochs=3` or `training={"epochs": 3}` as {"training.epochs": 3}."""
-    keys: dict[str, str] = {}
-    for group, group_class in RUN_GROUPS.items():
-        for setting in list_settings(group, group_class):
-            keys.setdefault(setting.key.split(".")[1], setting.key)  # `dropout` is training's, not the adapter's
-    qualified: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            qualified |= {f"{name}.{key}": field_value for key, field_value in value.items()}
-        else:
-            qualified[keys.get(name, name)] = value
-    return qualified

@@ -1,20 +1,28 @@
 """The tasks; the folder is the registry: `text_classification.py` is the task "text-classification", and so is a folder
-with a `task.py`."""
+with a `task.py`. Other packages add tasks by entry points of the group `headstart.tasks`.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from headstart import extensions
 from headstart.contract import Column, Detection, Task
 from headstart.errors import UserError, nearest
 
 
 def names() -> list[str]:
-    """The names of all tasks, in alphabetical order."""
+    """The names of all tasks, those of other packages too, in alphabetical order."""
+    return sorted({*builtin_names(), *extensions.names("tasks")})
+
+
+def builtin_names() -> list[str]:
+    """The names of headstart's own tasks, in alphabetical order."""
     folder = Path(__file__).parent
     modules = [path.stem for path in folder.glob("*.py") if path.stem != "__init__"]
     modules += [path.parent.name for path in folder.glob("*/task.py")]
@@ -29,12 +37,46 @@ def module_name(name: str) -> str:
 
 
 def find(name: str) -> type[Task[Any]]:
-    """`find("text-classification")` is the one Task in `text_classification.py`; raises UserError when there is none.
+    """`find("text-classification")` is the one Task in `text_classification.py`.
+
+    Raises UserError (2, 69) when there is none, when two packages add it, or when it cannot be imported.
     """
     if name not in names():
         suggestion = nearest(name, names())
         advice = f"Did you mean {suggestion}?" if suggestion else f"The tasks are {', '.join(names())}."
         raise UserError(f"There is no task {name!r}.", fix=advice)
+    is_builtin = name in builtin_names()
+    extension = extensions.find("tasks", name, builtin=module_name(name) if is_builtin else "")
+    return builtin_task(name) if extension is None else load_extension(extension)
+
+
+def load_extension(extension: extensions.Extension) -> type[Task[Any]]:
+    """The task of another package; raises UserError (69)."""
+    task = extension.load()
+    if not (inspect.isclass(task) and issubclass(task, Task)):
+        raise extension.unusable(f"is {task!r:.60}, a subclass of headstart.contract.Task was expected")
+    if inspect.isabstract(task):
+        raise extension.unusable(f"does not define {', '.join(sorted(task.__abstractmethods__))}")
+    if task.name != extension.name:
+        raise extension.unusable(f"calls itself {task.name!r}; both names must be the same")
+    return task
+
+
+def usable() -> tuple[list[type[Task[Any]]], list[UserError]]:
+    """Every task in alphabetical order; and why tasks that other packages add cannot be used."""
+    tasks, errors = [], []
+    for name in names():
+        try:
+            tasks.append(find(name))
+        except UserError as error:
+            errors.append(error)
+            if name in builtin_names():
+                tasks.append(builtin_task(name))
+    return tasks, errors
+
+
+def builtin_task(name: str) -> type[Task[Any]]:
+    """The one Task in the file of this name."""
     module = importlib.import_module(module_name(name))
     task_classes = [member for member in vars(module).values()
                     if inspect.isclass(member) and issubclass(member, Task) and member.__module__ == module.__name__]
@@ -43,10 +85,14 @@ def find(name: str) -> type[Task[Any]]:
 
 
 def detect(columns: Sequence[Column], path: str) -> tuple[type[Task[Any]], Detection]:
-    """The task that these columns are for, with the reason; raises UserError when none or several fit equally."""
+    """The task that these columns are for, with the reason; raises UserError when none or several fit equally.
+
+    A task of another package that cannot be used is not considered, and the reason says so.
+    """
     matches: list[tuple[type[Task[Any]], Detection]] = []
-    for name in names():
-        task = find(name)
+    tasks, errors = usable()
+    notes = "".join(f"; not considered: {error.message}" for error in errors)
+    for task in tasks:
         detection = task.detect(columns)
         if detection is not None:
             matches.append((task, detection))
@@ -54,9 +100,10 @@ def detect(columns: Sequence[Column], path: str) -> tuple[type[Task[Any]], Detec
     if not matches:
         column_names = ", ".join(column.name for column in columns)
         raise UserError(
-            f"No task fits the columns of {path}; they are: {column_names}.",
+            f"No task fits the columns of {path}; they are: {column_names}{notes}.",
             fix="Name the columns, for example --task text-classification --text COLUMN --label COLUMN.")
     if len(matches) > 1 and matches[0][1].confidence == matches[1][1].confidence:
         options = "\n  ".join(f"--task {task.name}  ({detection.reason})" for task, detection in matches)
         raise UserError(f"Several tasks fit the columns of {path} equally well.", fix=f"Choose one:\n  {options}")
-    return matches[0]
+    task, detection = matches[0]
+    return find(task.name), dataclasses.replace(detection, reason=detection.reason + notes)

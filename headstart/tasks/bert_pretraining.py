@@ -26,6 +26,7 @@ from headstart.contract import (
     Task,
     Tokenizer,
 )
+from headstart.contract.losses import MaskedTokensAndNextSentence
 from headstart.errors import Finding
 from headstart.settings import Note
 from headstart.tasks.shared import sentence_pairs
@@ -138,7 +139,7 @@ class BertPretraining(Task[SegmentPair]):
 
     def head(self) -> HeadSpec:
         """Vocabulary logits at each masked position, and two logits for the pair."""
-        return HeadSpec("pre-training", 0, loss="pretraining")
+        return HeadSpec("pre-training", 0, loss=MaskedTokensAndNextSentence())
 
     def reduce(self, feature: Feature, output: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
         """The likeliest pieces or the loss of the masked tokens, and the two logits of the pair."""

@@ -33,6 +33,7 @@ from headstart.contract import (
     Task,
     Tokenizer,
 )
+from headstart.contract.losses import VocabularyCrossEntropy
 from headstart.settings import Note
 from headstart.tasks.shared.column_detection import first_named
 from headstart.tasks.shared.text_blocks import join_to_blocks
@@ -208,7 +209,8 @@ class LanguageModel(Task[PromptedText]):
 
     def head(self) -> HeadSpec:
         """Vocabulary logits at each token."""
-        return HeadSpec("causal-language-model", 0, loss="vocabulary", permutation_order=self.settings.order == "drawn")
+        return HeadSpec("causal-language-model", 0, loss=VocabularyCrossEntropy(),
+                        permutation_order=self.settings.order == "drawn")
 
     def reduce(self, feature: Feature, output: Mapping[str, NDArray[Any]]) -> dict[str, float]:
         """The loss of the labels, and how many there are."""
@@ -237,8 +239,7 @@ class LanguageModel(Task[PromptedText]):
         if unknown_share < 0.01:
             return None
         return (f"{unknown_share:.1%} of the tokens are unknown to the tokenizer and easy to predict: perplexity and "
-                "bits per byte "
-                "say little here")
+                "bits per byte say little here")
 
     def score(self, measures: Measures, weights: Floats) -> dict[str, NDArray[Any]]:
         """perplexity (a token), word_perplexity, bits_per_byte."""

@@ -30,6 +30,7 @@ from headstart.contract import (
     Task,
     Tokenizer,
 )
+from headstart.contract.losses import CrossEntropy
 from headstart.settings import Note
 from headstart.tasks.shared.masking import fit_neighbours, masked_input, reduce_masked_logits
 from headstart.tasks.shared.text_blocks import join_to_blocks
@@ -141,7 +142,7 @@ class MaskedLanguageModel(Task[Text]):
 
     def head(self) -> HeadSpec:
         """Vocabulary logits at each masked position."""
-        return HeadSpec("masked-language-model", 0)
+        return HeadSpec("masked-language-model", 0, loss=CrossEntropy())
 
     def reduce(self, feature: Feature, output: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
         """The likeliest pieces, or the loss of the masked tokens."""

@@ -32,6 +32,7 @@ from headstart.contract import (
     Task,
     Tokenizer,
 )
+from headstart.contract.losses import ChoiceCrossEntropy, ChoiceWithLanguageModel
 from headstart.settings import Note
 from headstart.tasks.shared.column_detection import first_named
 from headstart.tasks.shared.text_pairs import cell_text, truncated_lengths
@@ -163,7 +164,8 @@ class MultipleChoice(Task[Choices]):
     def head(self) -> HeadSpec:
         """One logit for each choice, compared with the others of its row."""
         lm_weight = self.settings.lm_loss_weight
-        return HeadSpec("multiple-choice", 1, loss="choice+lm" if lm_weight else "choice", lm_weight=lm_weight)
+        loss = ChoiceWithLanguageModel(lm_weight) if lm_weight else ChoiceCrossEntropy()
+        return HeadSpec("multiple-choice", 1, loss=loss)
 
     def reduce(self, feature: Feature, output: Mapping[str, NDArray[Any]]) -> float:
         """The choice's logit."""

@@ -26,6 +26,7 @@ from headstart.contract import (
     Task,
     Tokenizer,
 )
+from headstart.contract.losses import CrossEntropy
 from headstart.errors import Finding
 from headstart.tasks.shared import sentence_pairs
 from headstart.tasks.shared.sentence_pairs import LABELS, SegmentPair
@@ -110,7 +111,7 @@ class NextSentence(Task[SegmentPair]):
 
     def head(self) -> HeadSpec:
         """Two logits: follows, does not."""
-        return HeadSpec("next-sentence", 2, LABELS)
+        return HeadSpec("next-sentence", 2, LABELS, loss=CrossEntropy())
 
     def reduce(self, feature: Feature, output: Mapping[str, NDArray[Any]]) -> Any:
         """The two logits."""

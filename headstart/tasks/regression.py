@@ -13,6 +13,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from headstart.contract import (
+    AnswerType,
     Baseline,
     Column,
     Detection,
@@ -31,6 +32,7 @@ from headstart.contract import (
     Task,
     Tokenizer,
 )
+from headstart.contract.losses import SquaredError
 from headstart.errors import Finding
 from headstart.tasks.shared.column_detection import (
     distinct_labels,
@@ -75,6 +77,7 @@ class Regression(Task[ScoredText]):
     pipeline_tag: ClassVar[str] = "text-classification"
     fields: ClassVar[tuple[Field, ...]] = (*TEXT_FIELDS, Field("target", "its number", type="number", target=True,
                                                                aliases=TARGET_NAMES))
+    answer_type: ClassVar[AnswerType] = "number"
     kinds: ClassVar[tuple[Kind, ...]] = ("encoder",)
     selection_score: ClassVar[tuple[str, bool]] = ("spearman", True)
     default_model: ClassVar[str] = "distilbert-base-cased"
@@ -148,7 +151,7 @@ class Regression(Task[ScoredText]):
 
     def head(self) -> HeadSpec:
         """One output."""
-        return HeadSpec("sequence-classification", 1, ("LABEL_0",), loss="squared")
+        return HeadSpec("sequence-classification", 1, ("LABEL_0",), loss=SquaredError())
 
     def reduce(self, feature: Feature, output: Mapping[str, NDArray[Any]]) -> float:
         """The output."""
@@ -182,8 +185,7 @@ class Regression(Task[ScoredText]):
         if not len(gold) or predicted.std() > COLLAPSE_SPREAD * gold.std():
             return None
         return (f"collapsed: the model predicts about {predicted.mean():.4g} for every text. If this lasts, lower the "
-                "learning rate "
-                "or train longer.")
+                "learning rate or train longer.")
 
     def figures(self, examples: Sequence[ScoredText], predictions: Sequence[Prediction],
                 measures: Measures) -> list[Figure]:

@@ -30,6 +30,7 @@ from headstart.contract import (
     Task,
     Tokenizer,
 )
+from headstart.contract.losses import TokenBinaryCrossEntropy
 from headstart.settings import Note
 from headstart.tasks.shared.text_pairs import TEXT_NAMES, cell_text
 
@@ -124,7 +125,7 @@ class ReplacedTokenDetection(Task[Text]):
 
     def head(self) -> HeadSpec:
         """One score for each token."""
-        return HeadSpec("replaced-token", 1, loss="token-binary")
+        return HeadSpec("replaced-token", 1, loss=TokenBinaryCrossEntropy())
 
     def reduce(self, feature: Feature, output: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
         """Counts of the detected tokens; without labels, the probability of each token of the text."""

@@ -13,6 +13,7 @@ from random import Random
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from headstart.contract import (
+    AnswerType,
     Baseline,
     Column,
     Detection,
@@ -32,6 +33,7 @@ from headstart.contract import (
     Task,
     Tokenizer,
 )
+from headstart.contract.losses import CrossEntropy
 from headstart.errors import Exit, UserError
 from headstart.settings import Note
 from headstart.tasks.shared.classification import baselines, label_indices, softmax_prediction
@@ -70,8 +72,7 @@ class Settings(LongTexts):
 
     reduce: Annotated[Literal["none", "rarest"], Note(
         "rarest: of several labels (0/1 columns, a list) the one with fewest training rows counts, 'none' where there "
-        "is none; "
-        "none: such rows are faults")] = "none"
+        "is none; none: such rows are faults")] = "none"
     merge: Annotated[str, Note("labels that count as one: 'neutral+contradiction=other; Sports=sports'")] = ""
 
 
@@ -88,6 +89,7 @@ class TextClassification(Task[LabelledText]):
     """Which of C labels a text has."""
 
     name: ClassVar[str] = "text-classification"
+    answer_type: ClassVar[AnswerType] = "label"
     summary: ClassVar[str] = "one label for each text: sentiment, topic, intent"
     pipeline_tag: ClassVar[str] = "text-classification"
     fields: ClassVar[tuple[Field, ...]] = (
@@ -193,7 +195,8 @@ class TextClassification(Task[LabelledText]):
 
     def head(self) -> HeadSpec:
         """One logit for each label."""
-        return HeadSpec("sequence-classification", len(self.learned.labels), self.learned.labels)
+        return HeadSpec("sequence-classification", len(self.learned.labels), self.learned.labels,
+                        loss=CrossEntropy())
 
     def reduce(self, feature: Feature, output: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
         """The logits, (C,)."""

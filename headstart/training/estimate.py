@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.contract import Batch, Json
 from headstart.errors import Exit, UserError
 from headstart.models.loading.device import free_memory
-from headstart.training.losses.losses import Objective
+from headstart.training.objectives.objective import Objective
 from headstart.training.precision import autocast
 
 if TYPE_CHECKING:
@@ -79,8 +79,7 @@ def measure(model: Trainable, longest_batches: Sequence[Batch], objective: Objec
         raise UserError(f"The run needs about {estimate.memory / 2**30:.1f} GiB of memory, "
                         f"{estimate.memory_free / 2**30:.1f} GiB are free.",
                         fix="Set training.micro_batch_size or data.max_length smaller, "
-                            "training.gradient_checkpointing=true, "
-                            "or choose a smaller model.",
+                            "training.gradient_checkpointing=true, or choose a smaller model.",
                         exit=Exit.UNAVAILABLE)
     assert time.perf_counter() >= start
     return estimate

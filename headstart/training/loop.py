@@ -18,8 +18,8 @@ from headstart.contract import Batch
 from headstart.errors import Exit, UserError
 from headstart.settings import Training
 from headstart.training import optimizer as optimizers
-from headstart.training.losses.contrastive import batch_objectives
-from headstart.training.losses.losses import Objective
+from headstart.training.objectives.gradient_cache import batch_objectives
+from headstart.training.objectives.objective import Objective
 from headstart.training.precision import autocast
 from headstart.training.schedule import schedule
 
@@ -227,8 +227,7 @@ def optimizer_step(state: TrainingState, settings: Training, learning_rate: floa
 def not_finite(quantity: str, value: float, state: TrainingState, settings: Training) -> UserError:
     """The error for a loss or gradient that is NaN or infinite."""
     return UserError(f"The {quantity} of step {state.step + 1} is {value}: training diverged, and was stopped before "
-                     "the "
-                     "weights were updated.",
+                     "the weights were updated.",
                      fix=f"Lower the learning rate (it is {settings.learning_rate:g}), or use training.precision=fp32; "
                          "the last checkpoint is good.", exit=Exit.DATA)
 

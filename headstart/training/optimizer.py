@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from headstart.contract import Batch, HeadSpec
+    from headstart.contract import Batch
 
 ParametersByDepth = Sequence[tuple[str, Sequence[str]]]
 
@@ -30,9 +29,6 @@ class Trainable(Protocol):
 
     def read_states(self, batch: Batch) -> dict[str, Tensor]:
         """The states that each output of the head reads."""
-
-    def feature_losses(self, batch: Batch, spec: HeadSpec, choice_loss: Any) -> Tensor:
-        """The loss of each feature where it is not one of outputs alone."""
 
     def apply_head(self, states: Tensor) -> Tensor:
         """The head's own layers on such states."""
@@ -54,8 +50,11 @@ class Trainable(Protocol):
     def parameter_groups_by_depth(self) -> list[tuple[str, list[str]]]:
         """Parameter names from the bottom up: embeddings, each layer, head."""
 
+    def encoder_parameters(self) -> set[str]:
+        """Names of the weights of an encoder that a decoder reads."""
 
-def frozen_parameters(freeze: str, depths: ParametersByDepth) -> set[str]:
+
+def frozen_parameters(freeze: str, depths: ParametersByDepth, encoder_names: set[str]) -> set[str]:
     """Names of the parameters that training.freeze keeps as they are; raises UserError (78) for another value."""
     layers = len(depths) - 2
     if not freeze:
@@ -64,10 +63,8 @@ def frozen_parameters(freeze: str, depths: ParametersByDepth) -> set[str]:
         count = 1
     elif freeze == "backbone":
         count = len(depths) - 1
-    elif freeze == "encoder" and any(name.startswith("encoder") for name, _ in depths):
-        return {parameter_name for name, names in depths for parameter_name in names
-                # positions and norms too
-                if name.startswith("encoder") or re.match(r"(model\.|led\.)?encoder\.", parameter_name)}
+    elif freeze == "encoder" and encoder_names:
+        return encoder_names
     elif freeze.startswith("layers:") and freeze[7:].isdigit() and int(freeze[7:]) <= layers:
         count = 1 + int(freeze[7:])
     else:
@@ -84,7 +81,7 @@ def parameter_groups(model: Trainable, settings: Training) -> list[dict[str, Any
     learns at d^k of the rate (Clark et al. 2020, section 3.1).
     """
     depths = model.parameter_groups_by_depth()
-    frozen_names = frozen_parameters(settings.freeze, depths) | model.fixed_parameters()
+    frozen_names = frozen_parameters(settings.freeze, depths, model.encoder_parameters()) | model.fixed_parameters()
     weights = dict(model.module.named_parameters())
     groups = []
     for depth, (_, names) in enumerate(depths):

@@ -16,6 +16,7 @@ from headstart.errors import Exit, UserError, nearest
 from headstart.evaluation.evaluate_file import evaluate_file
 from headstart.files import write_text
 from headstart.generation.encoder_decoder import generation_settings
+from headstart.prediction.torch_runtime import torch_predictor
 from headstart.progress import Reporter
 from headstart.settings import Data, Evaluation, Generation
 
@@ -61,18 +62,18 @@ def parse_value(value: str) -> Any:
 
 
 def search_grid(task: Task[Any], model: Model, reference: str, path: str, grid: Sequence[dict[str, Any]], *,
-                settings: Data,
+                generation: Generation | None, settings: Data,
                 columns: Mapping[str, str], evaluation: Evaluation, seed: int, to: Path,
                 reporter: Reporter) -> list[dict[str, Any]]:
     """Every combination's scores, best first: [{"settings": …, "scores": …}]; what `to` holds already is not evaluated
-    again.
+    again. What a combination does not name is as in `generation`, else as in the model's own settings.
 
     Writes search.json and search.md there, and the best settings into the model folder's headstart.json, if it has one.
     """
     if not task.generative:
         raise UserError(f"--search tries generation settings, and {task.name} does not generate text.",
                         fix="Leave --search out.")
-    base = generation_settings(model, task.learned.values.get("generation") or {})
+    base = generation or generation_settings(model, task.learned.values.get("generation") or {})
     to.mkdir(parents=True, exist_ok=True)
     file = to / "search.json"
     cached_rows: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))["rows"] if file.exists() else []
@@ -81,14 +82,14 @@ def search_grid(task: Task[Any], model: Model, reference: str, path: str, grid: 
         row = next((row for row in cached_rows if row["settings"] == combination), None)
         if row is None:
             reporter.info(f"{number} of {len(grid)}: {settings_text(combination)}")
-            model.generation_settings = dataclasses.replace(base, **combination)
-            scores = evaluate_file(task, model, path, settings=settings, columns=columns, evaluation=evaluation,
+            predictor = torch_predictor(task, model, batch_tokens=evaluation.batch_tokens,
+                                        generation=dataclasses.replace(base, **combination))
+            scores = evaluate_file(predictor, path, settings=settings, columns=columns, evaluation=evaluation,
                                    seed=seed, to=None, reporter=reporter)
             row = {"settings": combination, "scores": scores["test"]}
             cached_rows.append(row)
             write_text(file, json.dumps({"rows": cached_rows}, ensure_ascii=False, indent=1) + "\n")
         rows.append(row)
-    model.generation_settings = None
     score_name, higher_is_better = task.selection_score
     sign = -1 if higher_is_better else 1
     rows.sort(key=lambda row: (row["scores"][score_name]["value"] is None,

@@ -18,7 +18,7 @@ DECODERS = ("gpt2", "llama", "openai-gpt", "ctrl")
 ENCODER_DECODERS = ("t5", "bart", "pegasus", "marian")
 EACH_FAMILY = pytest.mark.parametrize("family", [*DECODERS, *ENCODER_DECODERS])
 PROMPTS = ["The gardener waters", "Nobody", "My sister can't find seven green apples before", "A young doctor is"]
-NEW_TOKENS = 9
+NEW_TOKENS = 8
 
 
 @pytest.fixture(scope="module")
@@ -41,11 +41,11 @@ class UncachedModel:
 
     def __init__(self, model, folder, prompt):
         loaded = model.transformer
-        model_class = (transformers.AutoModelForSeq2SeqLM if loaded.info.family.seq2seq_forward
+        model_class = (transformers.AutoModelForSeq2SeqLM if loaded.generates_from_source
                        else transformers.AutoModelForCausalLM)
         self.module = model_class.from_pretrained(folder, attn_implementation="eager").eval()
         ids = list(loaded.tokenizer.tokenize(prompt).ids)
-        self.source = loaded.tokenizer.with_special_tokens(ids)[0] if loaded.info.family.seq2seq_forward else None
+        self.source = loaded.tokenizer.with_special_tokens(ids)[0] if loaded.generates_from_source else None
         self.begin = [self.module.config.decoder_start_token_id] if self.source else [
             *(token for token, _ in loaded.tokenizer.single_template[0]), *ids]
         end_ids = self.module.generation_config.eos_token_id

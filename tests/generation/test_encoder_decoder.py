@@ -11,6 +11,7 @@ import transformers
 
 import headstart as product
 from headstart.contract import Feature, HeadSpec, Layout, Row, Target
+from headstart.contract.losses import VocabularyCrossEntropy
 from headstart.data.features.batches import collate
 from headstart.generation.encoder_decoder import generate_targets, new_cache
 from headstart.models.loading.load import load
@@ -18,10 +19,11 @@ from headstart.models.loading.transformers_compat import with_cache
 from headstart.settings import Generation, Training
 from headstart.tasks.summarization import Summarization
 from headstart.tasks.text_to_text import TextToText
-from headstart.training.losses.losses import objective, total_weight
+from headstart.training.losses import build_loss
+from headstart.training.objectives.objective import total_weight
 
 EACH_FAMILY = pytest.mark.parametrize("family", tiny_writers.ENCODER_DECODERS)
-SPEC = HeadSpec("sequence-to-sequence", 0, loss="vocabulary")
+SPEC = HeadSpec("sequence-to-sequence", 0, loss=VocabularyCrossEntropy())
 TEXTS = tiny.texts(8, seed=3)
 
 
@@ -56,7 +58,7 @@ def test_loss_and_gradients_are_those_of_plain_transformers(family, smoothing, f
     model, reference = load_both(folders[family])
     examples = features(model)
     batch = collate(examples, Layout(False, model.tokenizer.pad_id))
-    loss = objective(SPEC, Training(label_smoothing=smoothing), ())(model, batch) / total_weight([batch])
+    loss = build_loss(SPEC.loss, Training(label_smoothing=smoothing), ())(model, batch) / total_weight([batch])
     loss.backward()
     ids, mask = torch.from_numpy(batch.ids), torch.from_numpy((batch.ids != model.tokenizer.pad_id).astype(np.int64))
     for row, example in enumerate(examples):
@@ -93,7 +95,7 @@ def test_a_t5_1_1_does_not_scale_its_states(keys, tmp_path):
     assert reference.config.scale_decoder_outputs is False
     examples = features(model)
     batch = collate(examples[:1], Layout(False, model.tokenizer.pad_id))
-    loss = objective(SPEC, Training(), ())(model, batch) / total_weight([batch])
+    loss = build_loss(SPEC.loss, Training(), ())(model, batch) / total_weight([batch])
     reference_loss = reference(input_ids=torch.from_numpy(batch.ids),
                                labels=torch.tensor([examples[0].targets["label"].value])).loss
     assert abs(loss.item() - reference_loss.item()) < 1e-4
@@ -102,7 +104,7 @@ def test_a_t5_1_1_does_not_scale_its_states(keys, tmp_path):
 @EACH_FAMILY
 def test_losses_of_micro_batches_add_up(family, folders):
     model, _ = load_both(folders[family])
-    loss_of, examples = objective(SPEC, Training(), ()), features(model)
+    loss_of, examples = build_loss(SPEC.loss, Training(), ()), features(model)
     losses = []
     for size in (8, 3, 1):
         batches = [collate(examples[start:start + size], Layout(False, model.tokenizer.pad_id))

@@ -10,17 +10,19 @@ import torch
 import transformers
 
 from headstart.contract import Feature, HeadSpec, Layout, Target
+from headstart.contract.losses import VocabularyCrossEntropy
 from headstart.data.features.batches import collate
 from headstart.generation.encoder_decoder import generate_targets, new_cache
 from headstart.models.loading.load import load
 from headstart.models.loading.transformers_compat import with_cache
 from headstart.settings import Generation, Training
-from headstart.training.losses.losses import objective, total_weight
+from headstart.training.losses import build_loss
+from headstart.training.objectives.objective import total_weight
 
 # of pairs: labels are worked out inside
 pytestmark = pytest.mark.filterwarnings("ignore:Version v4.12.0:FutureWarning")
 EACH_FAMILY = pytest.mark.parametrize("family", tiny_writers.MORE_ENCODER_DECODERS)
-SPEC = HeadSpec("sequence-to-sequence", 0, loss="vocabulary")
+SPEC = HeadSpec("sequence-to-sequence", 0, loss=VocabularyCrossEntropy())
 TEXTS = tiny.texts(6, seed=3)
 
 
@@ -80,7 +82,7 @@ def test_loss_and_gradients_are_those_of_plain_transformers(family, folders):
     model, reference = load_both(folders[family], family)
     examples = features(model)
     batch = collate(examples, Layout(False, model.tokenizer.pad_id))
-    loss = objective(SPEC, Training(), ())(model, batch) / total_weight([batch])
+    loss = build_loss(SPEC.loss, Training(), ())(model, batch) / total_weight([batch])
     loss.backward()
     ids, mask = torch.from_numpy(batch.ids), torch.zeros(batch.ids.shape, dtype=torch.int64)
     labels = torch.full((len(examples), int(batch.label_counts.max())), -100)

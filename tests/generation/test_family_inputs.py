@@ -9,9 +9,10 @@ import transformers
 
 import headstart
 from headstart.contract import HeadSpec, Row
+from headstart.contract.losses import VocabularyCrossEntropy
 from headstart.errors import UserError
 from headstart.models.loading.load import load
-from headstart.prediction.predict import predict
+from headstart.prediction.torch_runtime import torch_predictor
 from headstart.tasks.language_model import LanguageModel
 
 CAUSAL_LM = "causal-language-model"
@@ -205,7 +206,7 @@ def test_the_loss_of_a_language_model_is_read_from_left_to_right(name, folder_of
     model, task = load(str(folder_of(name)), None, seed=0), LanguageModel()
     model.module.eval()
     rows = [task.read(Row(number, {"text": text})) for number, text in enumerate(tiny.texts(4, seed=3))]
-    for example, prediction in zip(rows, predict(task, model, rows, batch_tokens=512), strict=True):
+    for example, prediction in zip(rows, torch_predictor(task, model, batch_tokens=512).predict(rows), strict=True):
         ids = [model.tokenizer.start_id, *model.tokenizer.tokenize(example.text).ids, model.tokenizer.end_id]
         loss = 0.0
         for end in range(1, len(ids)):
@@ -255,7 +256,7 @@ def test_xlnet_trains_on_random_orders_when_asked_to(folder_of, tmp_path, headst
     from headstart.contract import Feature, Target
     from headstart.data.features.batches import collate
 
-    model = load(str(folder_of("xlnet")), HeadSpec(CAUSAL_LM, 0, loss="vocabulary", permutation_order=True), seed=0,
+    model = load(str(folder_of("xlnet")), HeadSpec(CAUSAL_LM, 0, loss=VocabularyCrossEntropy(), permutation_order=True), seed=0,
                  dropout=0.0)
     ids = model.tokenizer.tokenize("The gardener waters the roses.").ids
     batch = collate([Feature(ids, [0] * len(ids), {"label": Target(ids[1:], "position")},

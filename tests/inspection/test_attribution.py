@@ -164,7 +164,7 @@ def test_a_number_is_explained_too(tmp_path):
 
 def test_the_command_scores_words(folders, headstart, tmp_path):
     code, stdout, stderr = headstart("inspect", folders["bert"], TEXT, "--attribute", "integrated-gradients",
-                                     "--target", "good", "--page", tmp_path / "a.html")
+                                     "--attribute-label", "good", "--page", tmp_path / "a.html")
     assert (code == 0 and "for good" in stdout and "gardener" in stdout and "miss the difference by" in stderr
             and "The model predicts" in stderr)
     page = (tmp_path / "a.html").read_text(encoding="utf-8")
@@ -173,6 +173,6 @@ def test_the_command_scores_words(folders, headstart, tmp_path):
     attribution = json.loads(stdout)["attribution"]
     assert code == 0 and attribution["method"] == "occlusion" and len(attribution["token_scores"]) == len(
         json.loads(stdout)["tokens"])
-    for options in (["--target", "good"], ["--attribute", "gradients"], ["--attribute", "occlusion", "--target", "x"],
-                    ["--attribute", "occlusion", "--baseline", "x"]):
+    for options in (["--attribute-label", "good"], ["--attribute", "gradients"], ["--attribute", "occlusion", "--attribute-label", "x"],
+                    ["--attribute", "occlusion", "--attribute-baseline", "x"]):
         assert headstart("inspect", folders["bert"], TEXT, *options)[0] == 2

@@ -205,14 +205,14 @@ def test_heads_are_named_after_what_they_attend_to(bert):
 
 
 def test_the_command_prints_a_table_or_json(bert, folders, headstart, tmp_path):
-    code, stdout, stderr = headstart("inspect", folders["bert"], "--layers", "0-1", "--to", tmp_path / "a.npz", TEXT)
+    code, stdout, stderr = headstart("inspect", folders["bert"], "--only-layers", "0-1", "--to", tmp_path / "a.npz", TEXT)
     lines = stdout.splitlines()
     assert code == 0 and lines[0].split() == ["token", "id", "piece", "characters", "segment",
                                               "of"] and "[CLS]" in lines[1]
     assert (len(lines) == 1 + len(encode(bert,
                                         TEXT).tokens) and "hidden states 2 x" in stderr
             and "attentions 1 x 4 x" in stderr and (tmp_path / "a.npz").exists())
-    code, stdout, _ = headstart("inspect", folders["bert"], TEXT, "roses", "--pair", PAIR, "--json", "--to",
+    code, stdout, _ = headstart("inspect", folders["bert"], TEXT, "roses", "--text-pair", PAIR, "--json", "--to",
                                 tmp_path / "b.parquet", "--quiet")
     first, second = map(json.loads, stdout.splitlines())
     assert code == 0 and first["text"] == TEXT and second["pair"] == PAIR and first["attentions"] == [
@@ -224,12 +224,12 @@ def test_the_command_prints_a_table_or_json(bert, folders, headstart, tmp_path):
 
 @pytest.mark.parametrize("arguments, exit_code, message", [
     ([], 2, "takes a text"), ([" "], 65, "at least one character"), (["a " * 200], 65, "at most 128 tokens"),
-    (["a", "--layers", "7"], 2, "layers 0 to 2"),
-    (["a", "--heads", "0"], 2, "heads 1 to 4"), (["a", "--heads", "x"], 2, "takes numbers"),
-    (["a", "--layers", "1-"], 2, "takes numbers"),
+    (["a", "--only-layers", "7"], 2, "layers 0 to 2"),
+    (["a", "--only-heads", "0"], 2, "heads 1 to 4"), (["a", "--only-heads", "x"], 2, "takes numbers"),
+    (["a", "--only-layers", "1-"], 2, "takes numbers"),
     (["a", "--to", "a.csv"], 2, "should end in .npz"), (["a", "--page", "a.pdf"], 2, "should end in .html"),
     (["a", "--page", "a.html", "--no-attentions"], 2, "one of them"),
-    (["a", "--layer", "1"], 2, "Did you mean --layers?"), (["a", "--to", "/no/such/a.npz"], 74, "cannot be written")])
+    (["a", "--only-layer", "1"], 2, "Did you mean --only-layers?"), (["a", "--to", "/no/such/a.npz"], 74, "cannot be written")])
 def test_mistakes_are_explained(folders, headstart, arguments, exit_code, message):
     code, _, stderr = headstart("inspect", folders["bert"], *arguments)
     assert code == exit_code and message in stderr, stderr

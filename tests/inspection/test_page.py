@@ -84,7 +84,7 @@ def test_a_page_of_a_base_model_is_small_and_a_huge_one_is_refused():
     assert len(render_page(random_inspection()).encode()) < 5_000_000
     with pytest.raises(UserError, match="it can have 24") as error:
         render_page(random_inspection(tokens=400))
-    assert "--layers" in error.value.fix
+    assert "--only-layers" in error.value.fix
 
 
 @pytest.mark.parametrize("options", [{"layers": [0]}, {"layers": [2]}, {"heads": [1]}, {"attentions": False}])

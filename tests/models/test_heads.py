@@ -12,19 +12,29 @@ import tiny
 import torch
 
 from headstart.contract import Feature, HeadSpec, Layout, Target
+from headstart.contract.losses import (
+    BeamSpan,
+    ChoiceCrossEntropy,
+    CrossEntropy,
+    MaskedTokensAndNextSentence,
+    SpanCrossEntropy,
+    TokenBinaryCrossEntropy,
+)
 from headstart.data.features.batches import collate
 from headstart.models.heads.custom_heads import head_class
 from headstart.models.loading import catalogue
 from headstart.models.loading.load import load
 from headstart.settings import Training
-from headstart.training.losses.losses import objective, total_weight
+from headstart.training.losses import build_loss
+from headstart.training.objectives.objective import total_weight
 
 SIZES = {"multiple-choice": 1, "question-answering": 2, "question-answering-beams": 2, "next-sentence": 2,
          "pre-training": 2, "replaced-token": 1}
 PAIRS = [(family, head) for family in tiny.FAMILIES for head in catalogue.find(family, "tests").heads]
 EVERY = pytest.mark.parametrize(("family", "head"), PAIRS)
-LOSSES = {"question-answering": "span", "question-answering-beams": "beam-span", "multiple-choice": "choice",
-          "pre-training": "pretraining", "replaced-token": "token-binary"}
+LOSSES = {"question-answering": SpanCrossEntropy(), "question-answering-beams": BeamSpan(),
+          "multiple-choice": ChoiceCrossEntropy(), "pre-training": MaskedTokensAndNextSentence(),
+          "replaced-token": TokenBinaryCrossEntropy()}
 
 
 @functools.cache
@@ -151,17 +161,14 @@ def assert_beams(plain, inputs, feature, outputs):
     assert outputs["ends"].T.ravel().tolist() == reference.end_top_index[0].tolist()
     assert close(outputs["none"], reference.cls_logits[0].numpy())
     loaded = model(plain.config.model_type, "question-answering-beams")
-    spec = HeadSpec("question-answering-beams", 2, loss="beam-span")
-    model_loss = loaded.feature_losses(collate([feature], Layout(False, loaded.tokenizer.pad_id)), spec, None)
+    loss_function = build_loss(BeamSpan(), Training(), ())
+    model_loss = loss_function(loaded, collate([feature], Layout(False, loaded.tokenizer.pad_id)))
     assert abs(model_loss.item() - loss.item()) < 1e-5
 
 
 @EVERY
 def test_gradients_of_packed_micro_batched_and_padded_are_the_same(family, head):
-    loss = LOSSES.get(head, "cross-entropy")
-    if not loss:
-        pytest.skip("no task trains this head yet")
-    loss_function = objective(HeadSpec(head, SIZES.get(head, 3), loss=loss), Training(), ())
+    loss_function = build_loss(LOSSES.get(head, CrossEntropy()), Training(), ())
     feature_list, gradients = features(family, head), []
     loaded = model(family, head)
     for packed, size in ((True, 9), (False, 9), (True, 3)):

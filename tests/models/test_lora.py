@@ -9,6 +9,7 @@ import transformers
 from conftest import write_csv
 
 from headstart.contract import HeadSpec
+from headstart.contract.losses import VocabularyCrossEntropy
 from headstart.errors import UserError
 from headstart.models import lora
 from headstart.models.loading.load import load
@@ -17,14 +18,14 @@ from headstart.settings import Adapter
 
 pytest.importorskip("peft", reason="peft is not installed (pip install 'headstart[lora]')")
 
-CLASSES = HeadSpec("sequence-classification", 3, ("good", "bad", "mixed"), "cross-entropy")
+CLASSES = HeadSpec("sequence-classification", 3, ("good", "bad", "mixed"))
 LORA = ["--adapter", "lora", "--set", "adapter.rank=4", "--set", "evaluation.resamples=5", "--set",
         "evaluation.baselines=false"]
 
 
 def spec(family):
     return HeadSpec("causal-language-model", 0,
-                    loss="vocabulary") if family in tiny.DECODERS and family != "transfo-xl" else CLASSES
+                    loss=VocabularyCrossEntropy()) if family in tiny.DECODERS and family != "transfo-xl" else CLASSES
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from headstart.models.packing import attention
-from headstart.models.packing.attention import pack_segments, packed_attention
+from headstart.models.packing.attention import packed_attention
 from headstart.models.packing.dropout import Dropout, dropout_factors, fast_dropout, replace_dropout
+from headstart.models.packing.packed_row import MAX_GROUPS, pack_segments
 
 HEADS, WIDTH = 3, 4
 CPU = torch.device("cpu")
@@ -128,7 +129,7 @@ def test_groups_hold_every_segment_once_and_little_padding():
     for count in (1, 2, 33, 400):
         lengths = generator.integers(1, 60, count).tolist()
         pack = pack_segments(segments(lengths), CPU)
-        assert sorted(pack.segment_order.tolist()) == list(range(count)) and len(pack.groups) <= attention.MAX_GROUPS
+        assert sorted(pack.segment_order.tolist()) == list(range(count)) and len(pack.groups) <= MAX_GROUPS
         assert sorted(set(pack.scatter.tolist())) == sorted(pack.scatter.tolist())
         assert torch.equal(pack.gather.index_select(0, pack.scatter), torch.arange(sum(lengths)))
         single_group = count * max(lengths) ** 2

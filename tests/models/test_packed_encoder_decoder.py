@@ -11,19 +11,21 @@ import tiny_writers
 import torch
 
 from headstart.contract import Feature, HeadSpec, Layout, Target
+from headstart.contract.losses import VocabularyCrossEntropy
 from headstart.data.features.batches import collate
 from headstart.models import hidden_states
 from headstart.models.loading.load import load
 from headstart.models.packing import attention
 from headstart.progress import Message, Reporter
 from headstart.settings import Training
-from headstart.training.losses.losses import objective, total_weight
+from headstart.training.losses import build_loss
+from headstart.training.objectives.objective import total_weight
 
 CHANGES = {"gated": {"feed_forward_proj": "gated-gelu"}, "scaled": {"scale_embedding": True}}  # as published ones are
 FAMILIES = ("t5", "t5-gated", "bart", "bart-scaled", "mbart", "mbart-scaled", "pegasus", "pegasus-scaled", "marian",
             "marian-scaled")
 EVERY_FAMILY = pytest.mark.parametrize("family", FAMILIES)
-SPEC = HeadSpec("sequence-to-sequence", 0, loss="vocabulary")
+SPEC = HeadSpec("sequence-to-sequence", 0, loss=VocabularyCrossEntropy())
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +58,7 @@ def gradients(model, feature_list, *, packed, size=9, smoothing=0.0):
     layout = Layout(packed, model.tokenizer.pad_id)
     batches = [collate(feature_list[start:start + size], layout) for start in range(0, len(feature_list), size)]
     model.module.zero_grad()
-    loss_function, total = objective(SPEC, Training(label_smoothing=smoothing), ()), total_weight(batches)
+    loss_function, total = build_loss(SPEC.loss, Training(label_smoothing=smoothing), ()), total_weight(batches)
     losses = []
     for batch in batches:
         assert model.packs(batch) == packed

@@ -120,7 +120,7 @@ def test_multiple_choice_gives_the_logits_of_the_plain_class(tmp_path):
 
 def test_a_long_text_is_scored_piece_by_piece_with_what_was_read_before_in_memory(folder):
     from headstart.contract import Row
-    from headstart.prediction.predict import predict
+    from headstart.prediction.torch_runtime import torch_predictor
     from headstart.tasks.language_model import LanguageModel
 
     model, task = load(str(folder), None, seed=0, max_length=16), LanguageModel()
@@ -128,7 +128,7 @@ def test_a_long_text_is_scored_piece_by_piece_with_what_was_read_before_in_memor
     rows = [task.read(Row(index, {"text": " ".join(tiny.texts(count, seed=index))}))
             for index, count in enumerate((9, 1, 4, 20))]
     for batch_tokens in (200, 16):
-        for example, prediction in zip(rows, predict(task, model, rows, batch_tokens=batch_tokens), strict=True):
+        for example, prediction in zip(rows, torch_predictor(task, model, batch_tokens=batch_tokens).predict(rows), strict=True):
             ids = torch.tensor([[0, *model.tokenizer.tokenize(example.text).ids, 0]])
             with torch.inference_mode():  # with same_length, memory is as good as reading all at once
                 expected = model.module(ids, labels=ids).losses.sum()
@@ -141,7 +141,7 @@ def test_blocks_of_one_long_text_are_read_in_their_order_with_memory(folder):
     from random import Random
 
     from headstart.contract import Row
-    from headstart.prediction.predict import predict
+    from headstart.prediction.torch_runtime import torch_predictor
     from headstart.tasks.language_model import LanguageModel
 
     model, task = load(str(folder), None, seed=0,
@@ -151,7 +151,7 @@ def test_blocks_of_one_long_text_are_read_in_their_order_with_memory(folder):
                         model.tokenizer, Random(0))
     assert len(rows) > 3
     ids_of_blocks = [[0, *model.tokenizer.tokenize(example.text).ids, 0] for example in rows]
-    memory, predictions = None, list(predict(task, model, rows, batch_tokens=4096))
+    memory, predictions = None, list(torch_predictor(task, model, batch_tokens=4096).predict(rows))
     for ids, prediction in zip(ids_of_blocks, predictions, strict=True):
         loss = 0.0
         for start in range(0, len(ids) - 1, 24):

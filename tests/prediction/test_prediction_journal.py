@@ -5,9 +5,9 @@ import tiny
 import tiny_writers
 
 from headstart.prediction import journal
-from headstart.prediction import predict as predicting
+from headstart.prediction import predictor as predicting
 
-GENERATE_CHUNK = predicting.generate_chunk
+PREDICT_CHUNK = predicting.TaskPredictor.predict_chunk
 
 
 @pytest.fixture(scope="module")
@@ -37,13 +37,13 @@ def interrupt_after(monkeypatch, count):
     """The next prediction is interrupted after so many chunks; gives the list of chunks that are predicted."""
     chunks = []
 
-    def write(task, model, examples):
+    def write(predictor, examples, random=None):
         if len(chunks) == count:
             raise Interrupted
         chunks.append([example.row for example in examples])
-        return GENERATE_CHUNK(task, model, examples)
+        return PREDICT_CHUNK(predictor, examples, random)
 
-    monkeypatch.setattr(predicting, "generate_chunk", write)
+    monkeypatch.setattr(predicting.TaskPredictor, "predict_chunk", write)
     return chunks
 
 

@@ -127,7 +127,7 @@ def wait_for(is_ready, process, seconds=60):
 
 def test_a_polite_signal_saves_and_exits_75(tiny_bert, headstart, tmp_path):
     path = write_csv(tmp_path / "reviews.csv", review_rows())
-    flags = ["--model", str(tiny_bert), "--epochs", "40", "--batch-size", "8", "--set", "evaluation.resamples=0",
+    flags = ["--model", str(tiny_bert), "--epochs", "15", "--batch-size", "8", "--set", "evaluation.resamples=0",
              "--set", "evaluation.baselines=false"]
     command = [sys.executable, "-m", "headstart", "finetune", str(path), "--to", str(tmp_path / "cut"), *flags]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -220,16 +220,16 @@ def test_changed_data_is_not_resumed(tiny_bert, headstart, tmp_path, reviews, mo
 
 
 def test_a_nan_loss_ends_with_65_and_is_never_best(tiny_bert, headstart, tmp_path, reviews, monkeypatch):
-    from headstart.training.losses import losses
+    from headstart.training.losses import cross_entropy
 
-    original = losses.cross_entropy
+    original = cross_entropy.cross_entropy
     calls = []
 
     def breaks(*arguments, **options):
         calls.append(1)
         return original(*arguments, **options) * (float("nan") if len(calls) > 8 else 1)
 
-    monkeypatch.setattr(losses, "cross_entropy", breaks)
+    monkeypatch.setattr(cross_entropy, "cross_entropy", breaks)
     code, _, stderr = headstart("finetune", reviews, "--model", tiny_bert, "--to", tmp_path / "run", *QUICK_FLAGS)
     assert code == 65 and "loss" in stderr and "nan" in stderr
     assert not (tmp_path / "run" / "model").exists()

@@ -17,7 +17,8 @@ from headstart.data.features.features import ExampleRandom, Features
 from headstart.errors import UserError
 from headstart.evaluation.evaluate import evaluate
 from headstart.models.loading.load import load
-from headstart.prediction.predict import predict, random_features
+from headstart.prediction.predictor import random_features
+from headstart.prediction.torch_runtime import torch_predictor
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def prepared_task(name, folder, settings=None):
 
 
 def answers(task, model, examples, batch_tokens=4096):
-    return [prediction.values for prediction in predict(task, model, examples, batch_tokens=batch_tokens)]
+    return [prediction.values for prediction in torch_predictor(task, model, batch_tokens=batch_tokens).predict(examples)]
 
 
 def close(actual, expected):
@@ -237,7 +238,8 @@ def test_features_that_were_kept_are_the_same_features(name, folder, tmp_path, m
 @EVERY_TASK
 def test_scores_come_with_the_one_that_chooses_first(name, folder):
     task, examples, model = prepared_task(name, folder)
-    evaluation = evaluate(task, examples, predict(task, model, examples, batch_tokens=4096), resamples=20, seed=0)
+    predictions = torch_predictor(task, model, batch_tokens=4096).predict(examples)
+    evaluation = evaluate(task, examples, predictions, resamples=20, seed=0)
     assert next(iter(evaluation.scores)) == task.selection_score[0]
     for score in evaluation.scores.values():
         assert (score.value is None) == (score.reason is not None) or score.low is None
@@ -276,7 +278,7 @@ def test_its_own_columns_are_detected(name):
 def test_baselines_answer_in_the_tasks_own_form(name, folder):
     task, examples, model = prepared_task(name, folder)
     states = np.random.default_rng(0).normal(size=(len(examples), 4))
-    features = random_features(task, model, examples, 0)
+    features = random_features(task, model.tokenizer, examples, 0)
     for baseline in task.baselines():
         inputs = states if baseline.needs_states else features if baseline.needs_features else None
         fitted = baseline.fit(examples, inputs, 0)

@@ -159,7 +159,7 @@ def test_readers_see_the_old_index_until_the_new_one_is_whole(index, notes, tmp_
     def stop(*arguments):
         raise KeyboardInterrupt
 
-    for name in ("switch", "write_whole"):  # before anything is in place, and with the new version beside the old one
+    for name in ("publish", "write_text"):  # before anything is in place, and with the new version beside the old one
         with monkeypatch.context() as patched:
             patched.setattr(folder, name, stop)
             with pytest.raises(KeyboardInterrupt):

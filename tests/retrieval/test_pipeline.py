@@ -14,6 +14,7 @@ import tiny_writers
 
 import headstart
 from headstart.errors import DataError, UserError
+from headstart.files import sha256
 from headstart.metrics import ranking
 from headstart.progress import Reporter
 from headstart.retrieval.answering.extractive import extract_quotes
@@ -273,9 +274,9 @@ def test_an_answer_without_passages_is_none_and_a_way_that_is_missing_is_refused
 
 def test_the_command_answers_shows_passages_and_tells_json(indexes, headstart, capsys):
     index_path = indexes["folder"] / "both"
-    code, stdout, stderr = headstart("ask", index_path, "Why do leaves turn red?", "--source", "sparse")
+    code, stdout, stderr = headstart("ask", index_path, "Why do leaves turn red?", "--retrieval", "sparse")
     assert code == 0 and "[1]" in stdout and "why-leaves-turn-red.html" in stdout and "quoted" in stderr
-    code, stdout, _ = headstart("ask", index_path, "How do I dry seeds?", "When is it open?", "--json", "--passages", 2,
+    code, stdout, _ = headstart("ask", index_path, "How do I dry seeds?", "When is it open?", "--json", "--top", 2,
                                 "--known", QUESTIONS)
     rows = [json.loads(line) for line in stdout.splitlines()]
     assert code == 0 and len(rows) == 2 and len(rows[0]["passages"]) == 2 and rows[0]["nearest"][
@@ -284,7 +285,7 @@ def test_the_command_answers_shows_passages_and_tells_json(indexes, headstart, c
                for sentence in rows[0]["sentences"])
     code, stdout, _ = headstart("ask", index_path, "How do I dry seeds?", "--passages-only", "--json")
     assert code == 0 and "prediction" not in json.loads(stdout)
-    for arguments in (["ask", index_path], ["ask", index_path, "x", "--passages", 0], ["ask", index_path, "!?"]):
+    for arguments in (["ask", index_path], ["ask", index_path, "x", "--top", 0], ["ask", index_path, "!?"]):
         code, _, stderr = headstart(*arguments)
         assert code in (2, 65) and "headstart: " in stderr
     assert headstart("ask", indexes["folder"] / "nowhere", "Why?")[0] == 66
@@ -325,7 +326,7 @@ def test_runs_are_trained_on_mined_rows_that_they_keep_with_their_hash(indexes, 
     for name in ("retriever", "reranker", "writer"):
         run = runs / name
         mined = json.loads((run / "mined.json").read_text())
-        assert mined["files"]["train"]["sha256"] == mine.file_sha256(run / "mined.jsonl") and mined[
+        assert mined["files"]["train"]["sha256"] == sha256(run / "mined.jsonl") and mined[
             "version"] == indexes["both"].manifest["version"]
         assert f'train = "{(run / "mined.jsonl").resolve()}"' in (run / "settings.toml").read_text()
     rebuilt = headstart.index(DATA / "library", runs / "again", model=str(runs / "retriever"), device="cpu")
@@ -362,10 +363,10 @@ def test_a_writer_is_measured_from_found_and_from_random_passages(indexes, runs)
 
 
 def test_a_trained_writer_answers_in_python_with_citations(indexes, runs):
-    answer = headstart.ask(indexes["folder"] / "both", "Why do leaves turn red?", writer=runs / "writer", passages=2,
+    answer = headstart.ask(indexes["folder"] / "both", "Why do leaves turn red?", writer=runs / "writer", top=2,
                            device="cpu")
     assert len(answer["passages"]) == 2 and {"prediction", "sentences", "citations", "abstained", "note"} <= set(answer)
-    assert headstart.ask(indexes["folder"] / "both", "Why do leaves turn red?", writer=runs / "writer", passages=2,
+    assert headstart.ask(indexes["folder"] / "both", "Why do leaves turn red?", writer=runs / "writer", top=2,
                          device="cpu") == answer
 
 
@@ -394,7 +395,7 @@ def test_blank_lines_of_standard_input_are_no_questions_and_wrong_counts_are_ref
     monkeypatch.setattr("sys.stdin", io.StringIO("How do I dry seeds?\n\nWhen is it open?\n"))
     code, stdout, _ = headstart("ask", indexes["folder"] / "words", "-", "--json")
     assert code == 0 and len(stdout.splitlines()) == 2
-    for arguments in (["--top", "-3"], ["--search-by", "dense"], ["--task", "retrieval"]):
+    for arguments in (["--top", "-3"], ["--retrieval", "dense"], ["--task", "retrieval"]):
         assert headstart("evaluate", indexes["folder"] / "words", QUESTIONS, *arguments)[0] == 2
     file = indexes["folder"] / "a-file"
     file.write_text("x")

@@ -16,13 +16,14 @@ from conftest import review_rows, write_csv
 import headstart as package
 from headstart import settings
 from headstart.artifacts import artifact
-from headstart.contract import HeadSpec
+from headstart.contract.losses import CrossEntropy, SpanCrossEntropy, SquaredError, VocabularyCrossEntropy
 from headstart.data.features.batches import collate
 from headstart.errors import UserError
 from headstart.models import hidden_states, layer_pruning
 from headstart.models.loading.load import load
-from headstart.training.losses import distillation, losses
-from headstart.training.losses.distillation import DistillationLoss
+from headstart.training.losses import build_loss
+from headstart.training.objectives import distillation, divergence
+from headstart.training.objectives.distillation import DistillationLoss
 
 FLAGS = ["--epochs", "1", "--batch-size", "16", "--quiet", "--set", "evaluation.resamples=10", "--set",
          "evaluation.baselines=false"]
@@ -58,14 +59,13 @@ def scores(run):
     return json.loads((run / "scores.json").read_text(encoding="utf-8"))
 
 
-def student_objective(model, task_objective=None, spec=None, *, teacher, training=None, **options):
+def student_objective(model, *, loss, teacher, training=None, **options):
     """The objective of a student, with every loss weight 0 that is not named."""
     options = settings.Distil(**{"alpha_soft": 0.0, "alpha_task": 0.0, "alpha_hidden": 0.0,
                                  "alpha_cosine": 0.0} | options)
-    pairs = distillation.matched_layers(options.layer_map, layer_pruning.stacks(model), layer_pruning.stacks(teacher))
+    pairs = distillation.matched_layers(options.layer_map, model.layer_counts, teacher.layer_counts)
     training = training or settings.Training()
-    return DistillationLoss(task_objective or losses.objective(spec, training, ()), spec, options, training, teacher,
-                            pairs)
+    return DistillationLoss(build_loss(loss, training, ()), options, teacher, pairs)
 
 
 def loss_value(objective, model, batch):
@@ -164,7 +164,7 @@ def test_a_student_of_all_layers_is_the_teacher_and_a_smaller_one_is_an_ordinary
     model = load(str(teacher_folder(family, tmp_path, head)), None, seed=0)
     model.module.eval()
     batch = batch_for(model)
-    counts = layer_pruning.stacks(model)
+    counts = model.layer_counts
     full_student = layer_pruning.prune(model, {stack: tuple(range(count)) for stack, count in counts.items()})
     full_student.module.eval()
     with torch.no_grad():
@@ -179,7 +179,7 @@ def test_a_student_of_all_layers_is_the_teacher_and_a_smaller_one_is_an_ordinary
         reloaded = load(str(tmp_path / "small"), None, seed=0)  # refuses a config that its weights do not fit
         reloaded.module.eval()
         torch.testing.assert_close(reloaded.forward(batch)["logits"], student_logits, rtol=0, atol=1e-6)
-    assert layer_pruning.stacks(reloaded) == dict.fromkeys(counts, 2)
+    assert reloaded.layer_counts == dict.fromkeys(counts, 2)
     sizes = [sum(weight.numel() for weight in network.module.parameters()) for network in (student, model)]
     assert sizes[0] < sizes[1] or family == "albert"
 
@@ -234,9 +234,8 @@ def classes_batch(model, packed=False):
 @pytest.mark.parametrize("temperature", [1.0, 2.0, 5.0])
 def test_the_soft_loss_is_t_squared_times_kl_computed_row_by_row(pair, temperature):
     model, student = pair
-    spec = HeadSpec("sequence-classification", 3)
     batch = classes_batch(student, packed=True)
-    loss = loss_value(student_objective(student, spec=spec, teacher=model, alpha_soft=1.0, temperature=temperature),
+    loss = loss_value(student_objective(student, loss=CrossEntropy(), teacher=model, alpha_soft=1.0, temperature=temperature),
                       student, batch)
     with torch.no_grad():
         student_logits, teacher_logits = (network.forward(batch)["logits"].double().numpy() / temperature
@@ -246,7 +245,7 @@ def test_the_soft_loss_is_t_squared_times_kl_computed_row_by_row(pair, temperatu
         p, q = (np.exp(row) / np.exp(row).sum() for row in (teacher_row, student_row))
         expected += sum(a * (np.log(a) - np.log(b)) for a, b in zip(p, q, strict=True))
     assert loss == pytest.approx(temperature**2 * expected, rel=1e-4)
-    assert loss_value(student_objective(student, spec=spec, teacher=student, alpha_soft=1.0), student,
+    assert loss_value(student_objective(student, loss=CrossEntropy(), teacher=student, alpha_soft=1.0), student,
                       batch) == pytest.approx(0, abs=1e-6)
 
 
@@ -255,7 +254,7 @@ def test_the_soft_loss_is_t_squared_times_kl_computed_row_by_row(pair, temperatu
 def test_the_hidden_loss_is_the_mean_over_real_tokens_of_matched_states(pair, normalise, packed):
     model, student = pair
     batch = classes_batch(student, packed)
-    objective = student_objective(student, spec=HeadSpec("sequence-classification", 3), teacher=model, alpha_hidden=1.0,
+    objective = student_objective(student, loss=CrossEntropy(), teacher=model, alpha_hidden=1.0,
                                   normalise_hidden=normalise)
     expected = 0.0
     for row, start, end in batch.segments.tolist():  # each text by itself, in plain transformers
@@ -275,7 +274,7 @@ def test_the_hidden_loss_is_the_mean_over_real_tokens_of_matched_states(pair, no
 def test_the_cosine_loss_compares_last_states(pair):
     model, student = pair
     batch = classes_batch(student, packed=True)
-    objective = student_objective(student, spec=HeadSpec("sequence-classification", 3), teacher=model, alpha_cosine=2.0)
+    objective = student_objective(student, loss=CrossEntropy(), teacher=model, alpha_cosine=2.0)
     with torch.no_grad():
         student_states, teacher_states = (hidden_states.without_shortcuts(network).states(batch)[0]
                                           for network in (student, model))
@@ -288,11 +287,11 @@ def test_the_cosine_loss_compares_last_states(pair):
 def test_micro_batches_add_up_to_the_whole_for_every_kind_of_head(family, head, tmp_path):
     model = load(str(teacher_folder(family, tmp_path, head)), None, seed=0)
     student = layer_pruning.prune(model, {stack: layer_pruning.spaced_layers(2, count)
-                                          for stack, count in layer_pruning.stacks(model).items()})
+                                          for stack, count in model.layer_counts.items()})
     student.module.eval()
-    loss = {"question-answering": "span", "causal-language-model": "vocabulary",
-            "sequence-to-sequence": "vocabulary"}.get(model.head, "cross-entropy")
-    objective = student_objective(student, spec=HeadSpec(model.head, 3, loss=loss), teacher=model, alpha_soft=1.0,
+    loss = {"question-answering": SpanCrossEntropy(), "causal-language-model": VocabularyCrossEntropy(),
+            "sequence-to-sequence": VocabularyCrossEntropy()}.get(model.head, CrossEntropy())
+    objective = student_objective(student, loss=loss, teacher=model, alpha_soft=1.0,
                                   alpha_task=0.5, alpha_hidden=1.0,
                   alpha_cosine=0.5)
     batch = batch_for(student)
@@ -323,9 +322,9 @@ def test_micro_batches_add_up_to_the_whole_for_every_kind_of_head(family, head, 
 def test_the_token_level_loss_is_the_same_on_packed_rows(family, tmp_path):
     model = load(str(teacher_folder(family, tmp_path, "")), None, seed=0)
     student = layer_pruning.prune(model, {stack: layer_pruning.spaced_layers(2, count)
-                                          for stack, count in layer_pruning.stacks(model).items()})
+                                          for stack, count in model.layer_counts.items()})
     student.module.eval()
-    objective = student_objective(student, spec=HeadSpec(model.head, 0, loss="vocabulary"), teacher=model,
+    objective = student_objective(student, loss=VocabularyCrossEntropy(), teacher=model,
                                   alpha_soft=1.0, alpha_task=0.5)
     packed, padded = (float(objective(student, batch_for(student, packed=is_packed)).detach())
                       for is_packed in (True, False))
@@ -346,14 +345,14 @@ def test_hidden_states_of_an_encoder_decoder_are_compared_on_padded_rows(tmp_pat
 
 
 def test_a_vocabulary_is_compared_some_tokens_at_a_time_with_the_same_result(tmp_path, monkeypatch):
-    from headstart.training.losses import chunked_cross_entropy
+    from headstart.training.objectives import chunked_cross_entropy
 
     model = load(str(teacher_folder("gpt2", tmp_path, "causal-language-model")), None, seed=0)
     student = layer_pruning.prune(model, {"": (0, 3)})
     for network in (model, student):
         network.module.eval()
     batch = batch_for(student, (40, 50, 30))
-    objective = student_objective(student, spec=HeadSpec("causal-language-model", 0, loss="vocabulary"), teacher=model,
+    objective = student_objective(student, loss=VocabularyCrossEntropy(), teacher=model,
                                   alpha_soft=1.0, alpha_task=0.3, temperature=3.0)
     with torch.no_grad():
         student_logits, teacher_logits = student.forward(batch)["logits"], model.forward(batch)["logits"]
@@ -378,10 +377,11 @@ def test_multilabel_and_regression_have_losses_of_their_own():
     student_logits, teacher_logits = torch.tensor([[0.5, -1.0]]), torch.tensor([[2.0, 0.3]])
     p, q = torch.sigmoid(teacher_logits / 2), torch.sigmoid(student_logits / 2)
     expected = 4 * (p * (p / q).log() + (1 - p) * ((1 - p) / (1 - q)).log()).mean()
-    assert float(distillation.binary_divergence(student_logits, teacher_logits,
+    assert float(divergence.binary_divergence(student_logits, teacher_logits,
                                                 2.0)) == pytest.approx(float(expected), rel=1e-5)
-    assert distillation.divergence("squared", torch.tensor([[3.0]]), torch.tensor([[1.0]]), None, 2.0).tolist() == [4.0]
-    group_losses = distillation.grouped_divergence(torch.tensor([1.0, 2.0, 5.0]), torch.tensor([0.0, 0.0, 1.0]),
+    assert build_loss(SquaredError(), settings.Training(), ()).divergence(torch.tensor([[3.0]]), torch.tensor([[1.0]]), None,
+                                                                    2.0).tolist() == [4.0]
+    group_losses = divergence.grouped_divergence(torch.tensor([1.0, 2.0, 5.0]), torch.tensor([0.0, 0.0, 1.0]),
                                                    np.array([0, 0, 1]), 2, 1.0)
     expected = torch.nn.functional.kl_div(torch.log_softmax(torch.tensor([1.0, 2.0]), 0), torch.tensor([0.5, 0.5]),
                                           reduction="sum")
@@ -393,7 +393,7 @@ def test_teacher_outputs_that_are_not_finite_are_refused(teacher):
     student = layer_pruning.prune(model, {"": (0, 3)})
     with torch.no_grad():
         model.module.classifier.weight.fill_(float("inf"))
-    objective = student_objective(student, spec=HeadSpec("sequence-classification", 3), teacher=model, alpha_soft=1.0)
+    objective = student_objective(student, loss=CrossEntropy(), teacher=model, alpha_soft=1.0)
     with pytest.raises(UserError, match="not finite") as caught:
         objective(student, classes_batch(student))
     assert caught.value.exit == 65

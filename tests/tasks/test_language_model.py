@@ -10,13 +10,16 @@ import torch
 import transformers
 from hypothesis import given, settings, strategies
 
-from headstart.contract import HeadSpec, Layout, Row
+from headstart.contract import Layout, Row
+from headstart.contract.losses import VocabularyCrossEntropy
 from headstart.data.features.batches import collate
 from headstart.models.loading.load import load
-from headstart.prediction.predict import predict
+from headstart.prediction.torch_runtime import torch_predictor
 from headstart.settings import Training
 from headstart.tasks.language_model import LanguageModel
-from headstart.training.losses.losses import cross_entropy, objective, total_weight
+from headstart.training.losses import build_loss
+from headstart.training.losses.cross_entropy import cross_entropy
+from headstart.training.objectives.objective import total_weight
 
 DECODERS = pytest.mark.parametrize("family", tiny.DECODERS)
 
@@ -60,7 +63,7 @@ def test_every_token_is_a_label_once_in_windows_that_fit(length, max_length, ove
 def test_the_loss_is_that_of_plain_transformers(family, folders, models):
     model, plain = models[family], transformers.AutoModelForCausalLM.from_pretrained(folders[family]).eval()
     rows = examples([{"text": text} for text in tiny.texts(6, seed=3)])
-    for example, prediction in zip(rows, predict(LanguageModel(), model, rows, batch_tokens=512), strict=True):
+    for example, prediction in zip(rows, torch_predictor(LanguageModel(), model, batch_tokens=512).predict(rows), strict=True):
         ids = torch.tensor([with_special_tokens(model.tokenizer, example.text)])
         with torch.inference_mode():
             mean_loss = float(plain(ids, labels=ids).loss)
@@ -72,7 +75,7 @@ def test_the_loss_is_that_of_plain_transformers(family, folders, models):
 def test_a_long_text_in_overlapping_windows_is_scored_with_context(family, models):
     model, text = models[family], " ".join(tiny.texts(40, seed=5))
     (example,) = examples([{"text": text}])
-    (prediction,) = predict(LanguageModel(), model, [example], batch_tokens=4096)
+    (prediction,) = torch_predictor(LanguageModel(), model, batch_tokens=4096).predict([example])
     ids = with_special_tokens(model.tokenizer, text)
     assert len(ids) > 2 * tiny.POSITIONS and prediction.detail["count"] == len(ids) - 1
     loss, scored_count, start = 0.0, 1, 0
@@ -88,7 +91,7 @@ def test_a_long_text_in_overlapping_windows_is_scored_with_context(family, model
 
 @DECODERS
 def test_the_loss_in_parts_has_the_same_value_and_gradient(family, models, monkeypatch):
-    from headstart.training.losses import chunked_cross_entropy
+    from headstart.training.objectives import chunked_cross_entropy
 
     model = models[family]
     features = [feature for example in examples([{"text": text} for text in tiny.texts(5)])
@@ -99,8 +102,7 @@ def test_the_loss_in_parts_has_the_same_value_and_gradient(family, models, monke
     for cells in (1, 2**25):
         monkeypatch.setattr(chunked_cross_entropy, "MAX_LOGITS", cells)
         model.module.zero_grad()
-        loss = objective(HeadSpec("causal-language-model", 0, loss="vocabulary"), Training(label_smoothing=0.1),
-                         ())(model, batch)
+        loss = build_loss(VocabularyCrossEntropy(), Training(label_smoothing=0.1), ())(model, batch)
         (loss / total_weight([batch])).backward()
         losses.append((loss.item(), {name: weight.grad.clone() for name, weight in model.module.named_parameters()}))
     model.module.zero_grad()
@@ -185,5 +187,5 @@ def test_many_unknown_words_are_reported(tmp_path, headstart, folders):
                                 "evaluation.generated_samples=0")
     assert code == 0 and "of the tokens are unknown to the tokenizer" in stderr
     rows, model = examples([{"text": "Zyx the roses zyx."}]), load(str(folders["transfo-xl"]), None, seed=0)
-    (prediction,) = predict(LanguageModel(), model, rows, batch_tokens=99)
+    (prediction,) = torch_predictor(LanguageModel(), model, batch_tokens=99).predict(rows)
     assert prediction.detail["unknown"] == 2

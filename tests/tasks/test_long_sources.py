@@ -65,7 +65,7 @@ def prediction_of_the_truncated_source(model, tokenizer):
     from headstart.generation.encoder_decoder import generate_targets
 
     ids = tokenizer.with_special_tokens(list(tokenizer.tokenize(TEXT).ids)[:tokenizer.max_content_length(1)])[0]
-    return generate_targets(model.transformer, [ids], model.transformer.generation_settings, seed=0)[0][0].text
+    return generate_targets(model.transformer, [ids], model.generation, seed=0)[0][0].text
 
 
 def test_sources_that_do_not_fit_are_reported(folder, tmp_path, headstart):

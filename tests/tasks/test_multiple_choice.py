@@ -86,7 +86,8 @@ def test_both_heads_lose_what_transformers_says(family, tmp_path):
     from headstart.contract import Layout
     from headstart.data.features.batches import collate
     from headstart.settings import Training
-    from headstart.training.losses.losses import objective, total_weight
+    from headstart.training.losses import build_loss
+    from headstart.training.objectives.objective import total_weight
 
     model, task, features = double_heads(tmp_path / "m", family)
     model.module.eval()
@@ -107,7 +108,7 @@ def test_both_heads_lose_what_transformers_says(family, tmp_path):
         plain_losses.append(outputs.mc_loss + 0.5 * outputs.loss)
     (sum(plain_losses) / 2).backward()
     batch = collate(list(features), Layout(model.can_pack, model.tokenizer.pad_id))
-    loss = objective(task.head(), Training(), ())(model, batch) / total_weight([batch])
+    loss = build_loss(task.head().loss, Training(), ())(model, batch) / total_weight([batch])
     loss.backward()
     assert abs(loss.item() - (sum(plain_losses) / 2).item()) < 1e-5
     plain_gradients = {name: weight.grad for name, weight in plain.named_parameters() if weight.grad is not None}

@@ -15,7 +15,8 @@ from headstart.contract import Row, RowFault
 from headstart.errors import Finding
 from headstart.metrics import squad as metrics
 from headstart.tasks.question_answering import reading
-from headstart.tasks.question_answering.task import QuestionAnswering, best_spans
+from headstart.tasks.question_answering.decoding import best_spans
+from headstart.tasks.question_answering.task import QuestionAnswering
 from headstart.text.answer_spans import find_answer
 
 PASSAGE = ("The old captain counts seven green apples. Nobody here forgets the river bank.\nThe gardener counts café "

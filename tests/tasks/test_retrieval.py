@@ -9,15 +9,17 @@ import torch
 
 from headstart import tasks
 from headstart.contract import Layout, Prediction, Row, RowFault
+from headstart.contract.losses import InBatchNegatives
 from headstart.data.features.batches import collate
 from headstart.models.loading.load import load
-from headstart.prediction.predict import predict
+from headstart.prediction.torch_runtime import torch_predictor
 from headstart.settings import Training
 from headstart.tasks.retrieval import examples as retrieval_examples
 from headstart.tasks.retrieval.examples import QuestionPassages
 from headstart.training.loop import TrainingState, train_step
-from headstart.training.losses.contrastive import InBatchNegatives, false_negatives
-from headstart.training.losses.losses import objective, total_weight
+from headstart.training.losses import build_loss
+from headstart.training.losses.in_batch_negatives import false_negatives
+from headstart.training.objectives.objective import total_weight
 
 RetrievalTask = tasks.find("retrieval")
 TEXTS = tiny.texts(24, seed=5)
@@ -47,7 +49,7 @@ def loss_and_gradients(folder, micro_size, *, dropout=0.0, packed=True):
                for start in range(0, 8, micro_size)]
     settings = Training(learning_rate=0.0, max_grad_norm=0.0)
     state = TrainingState.initial(model, settings, precision="fp32", device="cpu")
-    step = train_step(state, batches, objective(task.head(), settings, ()), total_weight, settings, total_steps=1,
+    step = train_step(state, batches, build_loss(task.head().loss, settings, ()), total_weight, settings, total_steps=1,
                       seed=0, precision="fp32", device="cpu")
     gradients = {name: weight.grad.double() for name, weight in model.module.named_parameters()
                  if weight.grad is not None}
@@ -71,7 +73,7 @@ def test_both_passes_through_the_encoder_drop_the_same(folder):
     task = RetrievalTask()
     model = load(str(folder), task.head(), seed=0, dropout=0.3, attention_dropout=0.3)
     model.module.train()
-    contrastive_loss = InBatchNegatives(0.05)
+    contrastive_loss = build_loss(InBatchNegatives(0.05), Training(), ())
     batches = [collate([feature for example in pair_examples(task)[start:start + 4]
                         for feature in task.encode(example, model.tokenizer)], Layout(True, 0))
                for start in (0, 4)]
@@ -105,7 +107,8 @@ def test_the_loss_is_the_mean_of_both_directions_written_out():
         passage_logits = [float(vector @ passages[index]) / 0.1 for vector in questions]
         total += (np.log(np.exp(question_logits).sum()) - question_logits[index] + np.log(np.exp(passage_logits).sum())
                   - passage_logits[index]) / 2
-    assert float(InBatchNegatives(0.1).loss(vectors, [RoleBatch()])) == pytest.approx(total, rel=1e-9)
+    loss = build_loss(InBatchNegatives(0.1), Training(), ())
+    assert float(loss.loss(vectors, [RoleBatch()])) == pytest.approx(total, rel=1e-9)
 
 
 def test_equal_questions_and_equal_passages_are_no_negatives():
@@ -154,7 +157,7 @@ def test_the_saved_folder_gives_the_same_vectors_by_the_layout_of_sentence_trans
     task = RetrievalTask()
     model = load(str(folder), task.head(), seed=0)
     examples = pair_examples(task)
-    vectors = [prediction.detail["question"] for prediction in predict(task, model, examples, batch_tokens=64)]
+    vectors = [prediction.detail["question"] for prediction in torch_predictor(task, model, batch_tokens=64).predict(examples)]
     model.save(tmp_path / "out")
     module_names = [module["type"].rpartition(".")[2]
                     for module in json.loads((tmp_path / "out/modules.json").read_text())]

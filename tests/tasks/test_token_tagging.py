@@ -632,7 +632,7 @@ def test_every_faulty_conll_file_is_reported_with_its_line(tmp_path, name):
 
 
 def test_a_faulty_tag_has_the_line_of_its_sentence(tmp_path):
-    from headstart.preparation.examples import read_examples
+    from headstart.data.examples import read_examples
 
     reading = read_examples(TokenTagging(), str(write(tmp_path, CONLL_TEXT.replace("B-L", "b-L"))), Data(), columns={},
                             training=True)

@@ -18,7 +18,9 @@ from headstart.tasks.text_classification import TextClassification
 from headstart.training import checkpoint, loop, optimizer, precision
 from headstart.training.early_stopping import EarlyStopping
 from headstart.training.loop import TrainingState
-from headstart.training.losses.losses import balanced_class_weights, cross_entropy, objective, total_weight
+from headstart.training.losses import build_loss
+from headstart.training.losses.cross_entropy import balanced_class_weights, cross_entropy
+from headstart.training.objectives.objective import total_weight
 from headstart.training.schedule import schedule
 
 
@@ -39,7 +41,7 @@ def batches(model, features, index_batches, packed=True):
 def gradients(task, model, step_batches, settings):
     model.module.train()
     model.module.zero_grad(set_to_none=True)
-    goal = objective(task.head(), settings, task.learned.counts)
+    goal = build_loss(task.head().loss, settings, task.learned.counts)
     weights = balanced_class_weights(task.learned.counts) if settings.class_weights == "balanced" else None
     total = total_weight(step_batches, weights)
     for batch in step_batches:
@@ -113,7 +115,7 @@ def test_what_is_frozen_stays(task_model_features, freeze, moves):
     initial = {name: weight.detach().clone() for name, weight in model.module.named_parameters()}
     settings = Training(learning_rate=0.01, freeze=freeze)
     state = TrainingState.initial(model, settings, precision="fp32", device="cpu")
-    goal = objective(task.head(), settings, task.learned.counts)
+    goal = build_loss(task.head().loss, settings, task.learned.counts)
     loop.train_step(state, batches(model, features, [range(8)]), goal, total_weight, settings, total_steps=10, seed=0,
                     precision="fp32", device="cpu")
     changed = {name for name, weight in model.module.named_parameters() if not torch.equal(weight, initial[name])}
@@ -136,7 +138,7 @@ def test_freeze_and_precision_that_mean_nothing_are_refused(task_model_features)
 def test_a_saved_state_goes_on_bit_for_bit(task_model_features, tiny_bert, tmp_path, name):
     task, model, features = task_model_features
     settings = Training(learning_rate=1e-3, optimizer=name)
-    goal = objective(task.head(), settings, task.learned.counts)
+    goal = build_loss(task.head().loss, settings, task.learned.counts)
 
     def go(state, steps):
         step_batches = batches(state.model, features, [range(12)])
@@ -159,7 +161,7 @@ def test_a_saved_state_goes_on_bit_for_bit(task_model_features, tiny_bert, tmp_p
 def test_too_little_memory_halves_the_micro_batch_and_changes_no_step(task_model_features):
     task, model, features = task_model_features
     settings = Training(learning_rate=1e-3, batch_size=8)
-    goal = objective(task.head(), settings, task.learned.counts)
+    goal = build_loss(task.head().loss, settings, task.learned.counts)
     sizes = []
 
     def make(examples, size):
@@ -181,7 +183,7 @@ def test_too_little_memory_halves_the_micro_batch_and_changes_no_step(task_model
 def test_a_gradient_that_is_no_number_stops_before_the_weights_change(task_model_features):
     task, model, features = task_model_features
     settings = Training(learning_rate=1e-3)
-    goal = objective(task.head(), settings, task.learned.counts)
+    goal = build_loss(task.head().loss, settings, task.learned.counts)
     state = TrainingState.initial(model, settings, precision="fp32", device="cpu")
     initial = [weight.detach().clone() for weight in model.module.parameters()]
     for factor in (float("nan"), float("inf")):
@@ -200,7 +202,7 @@ def test_the_users_own_generator_is_left_alone(task_model_features):
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)
-    loop.train_step(state, batches(model, features, [range(4)]), objective(task.head(), settings, task.learned.counts),
+    loop.train_step(state, batches(model, features, [range(4)]), build_loss(task.head().loss, settings, task.learned.counts),
                     total_weight, settings, total_steps=10, seed=0, precision="fp32", device="cpu")
     assert torch.equal(torch.rand(3), expected)
 

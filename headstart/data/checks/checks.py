@@ -137,7 +137,8 @@ def add_label_findings(data_check: DataCheck, code: str, labels: list[str], prob
         data_check.findings.append(Finding(code, f"the label {label!r} {problem}.",
                                            advice[:1].upper() + advice[1:] + "."))
     if len(labels) > MAX_LISTED:
-        data_check.findings.append(Finding(code, f"the same holds for {len(labels) - MAX_LISTED} more labels."))
+        data_check.findings.append(Finding(code, f"the same holds for {len(labels) - MAX_LISTED} more labels.",
+                                           count=len(labels) - MAX_LISTED))
 
 
 def check_similar_classes(data_check: DataCheck, profiles: ClassProfiles) -> None:
@@ -200,6 +201,7 @@ def check_leaks(task: Task[Any], splits: Mapping[str, Sequence[Example]], hashes
                            f"this text of {later} is in {earlier} too ({location_text(locations[earlier](first))}): a "
                            "leak.",
                            f"Remove it from {later}, or the score there is too good.")
+            add_remainder(data_check, "W201", count, f"texts of {later} are in {earlier} too")
             near_duplicates = int(np.isin(hashes[later].normalised, hashes[earlier].normalised).sum()) - len(hits)
             if near_duplicates > 0:
                 data_check.findings.append(Finding(
@@ -235,7 +237,8 @@ def repeat_pairs(hashes: Ints) -> tuple[Ints, Ints]:
 def add_remainder(data_check: DataCheck, code: str, count: int, description: str) -> None:
     """Say how many more findings there are than were listed."""
     if count > MAX_LISTED:
-        data_check.findings.append(Finding(code, f"{count - MAX_LISTED:,} more {description}."))
+        data_check.findings.append(Finding(code, f"{count - MAX_LISTED:,} more {description}.",
+                                           count=count - MAX_LISTED))
 
 
 def add_listed(data_check: DataCheck, code: str, ordinal: int, location: tuple[str, int | None], message: str,

@@ -144,8 +144,7 @@ def choose_max_length(lengths: Ints, *, limit: int, requested: int | None, trunc
     sampling = f" (measured on {sampled:,} rows drawn at random)" if sampled else ""
     median, ninth_decile = (float(value) for value in np.quantile(lengths, [0.5, 0.9]))
     explanation = (f"max_length {max_length} tokens: {reason}{cost}{sampling}; half of the rows have at most "
-                   f"{median:g} tokens, " \
-                   f"90 % at most {ninth_decile:g}")
+                   f"{median:g} tokens, 90 % at most {ninth_decile:g}")
     quantiles = {"0.5": median, "0.9": ninth_decile, "0.99": float(np.quantile(lengths, 0.99)),
                  "1": float(lengths.max())}
     return LengthChoice(max_length, explanation, truncated_rows, truncated_tokens if truncates else 0.0, quantiles,

@@ -23,8 +23,7 @@ def rows(value: Any, builder: TableBuilder) -> Iterator[dict[str, Any]]:
             for qa in list_of(paragraph, "qas"):
                 if not isinstance(qa, dict) or not isinstance(passage, str):
                     builder.add_finding("E110", f"article {article_index}, paragraph {paragraph_index} holds something "
-                                        "that is no question "
-                                        "with a context.", f"Fix it, or {SKIP}", row=True)
+                                        "that is no question with a context.", f"Fix it, or {SKIP}", row=True)
                     continue
                 marked_count, unmarked_count = marked_count + ("is_impossible" in qa), unmarked_count + (
                     "is_impossible" not in qa)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.errors import Exit, UserError
 from headstart.generation.generate import GeneratedText, check_prompts, encode_prompt, end_token_ids, generated_text
 from headstart.generation.steering.attributes import AttributeHead, BagOfWords
+from headstart.models.loading.catalogue import CATALOGUE
 from headstart.models.loading.transformers_compat import with_cache
 from headstart.settings import Generation, Steering
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from headstart.models.model import Model
 
-FAMILIES = ("gpt2", "llama")  # whose caches were tried; others keep none, or another kind
 REQUIRED_SETTINGS = {"num_beams": 1, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "typical_p": 1.0,
                      "no_repeat_ngram_size": 0, "min_new_tokens": 0, "num_beam_groups": 1, "penalty_alpha": 0.0}
 EPSILON = 1e-15
@@ -70,9 +70,9 @@ def generate(model: Model, prompts: Sequence[str], settings: Generation, steerin
 def check_steering(model: Model, prompts: Sequence[str], settings: Generation) -> None:
     """Refuse models and settings that steering does not go with; raises UserError (2, 78)."""
     check_prompts(model, prompts, settings)
-    if model.info.family_name not in FAMILIES:
-        raise UserError(f"Steering changes cached keys and values; it is available for {' and '.join(FAMILIES)}, not "
-                        "for "
+    if not model.info.family.steering:  # others keep no cache, or another kind
+        names = " and ".join(family.name for family in CATALOGUE if family.steering)
+        raise UserError(f"Steering changes cached keys and values; it is available for {names}, not for "
                         f"{model.info.family_name}.", fix="Choose another model, or leave --steer out.")
     for name, value in REQUIRED_SETTINGS.items():
         if getattr(settings, name) != value:

@@ -48,7 +48,6 @@ FAMILY = Family(
         "embedding": embedding_head("DebertaV2ForEmbedding"),
     },
     packs=False,  # attention of its own, by distances between positions of the row
-    first_token_layer="",
     dropouts=("hidden_dropout_prob", "pooler_dropout", "cls_dropout"),
     config_keys=("position_buckets", "norm_rel_ebd", "share_att_key", "conv_kernel_size", "conv_act", "conv_groups",
                  "attention_head_size", "embedding_size", "pooler_hidden_size", "cls_dropout"),

@@ -54,6 +54,7 @@ FAMILY = Family(
     },
     kinds=("encoder", "decoder"),
     forward_inputs={"use_cache": False},
+    first_token_layer="bert",
     decoder_config={"is_decoder": True},
     missing_heads=NO_NEXT_SENTENCE,
     checkpoints=(

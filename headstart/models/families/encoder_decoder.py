@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from headstart.models.family import ONLY_SEQ2SEQ, Checkpoint, Family, seq2seq_head
+from headstart.models.families import roberta, xlm_roberta
+from headstart.models.family import ONLY_SEQ2SEQ, Checkpoint, Family, seq2seq_head, zero_offset
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+OFFSETS = {family.model_type: family.position_offset for family in (roberta.FAMILY, xlm_roberta.FAMILY)}
 
 
 def seq2seq_forward(module: Any, inputs: dict[str, Tensor]) -> Tensor:
@@ -30,9 +33,19 @@ def vocabulary_logits(module: Any, states: Tensor) -> Tensor:
     return logits
 
 
+def part_offset(config: Any) -> int:
+    """The first position of one of the two: RoBERTa's start after the padding id."""
+    return OFFSETS.get(config.model_type, zero_offset)(config)
+
+
 def position_offset(config: Any) -> int:
-    """RoBERTa's positions start after the padding id."""
-    return int(config.encoder.pad_token_id) + 1 if config.encoder.model_type in ("roberta", "xlm-roberta") else 0
+    """The first position of a source."""
+    return part_offset(config.encoder)
+
+
+def max_target_length(config: Any) -> int:
+    """The decoder's positions, but those before its first."""
+    return int(config.decoder.max_position_embeddings) - part_offset(config.decoder)
 
 
 FAMILY = Family(
@@ -44,8 +57,9 @@ FAMILY = Family(
     position_ids=False,
     seq2seq_forward=seq2seq_forward,
     position_offset=position_offset,
+    decoder_path="decoder",
+    max_target_length=max_target_length,
     layer_path="encoder.encoder.layer",
-    first_token_layer="",
     dropouts=("encoder.hidden_dropout_prob", "decoder.hidden_dropout_prob"),
     attention_dropouts=("encoder.attention_probs_dropout_prob", "decoder.attention_probs_dropout_prob"),
     size_keys={"width": "decoder.hidden_size", "layers": "encoder.num_hidden_layers",

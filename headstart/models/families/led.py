@@ -35,7 +35,6 @@ FAMILY = Family(
     seq2seq_forward=seq2seq_forward,
     encoder_inputs=encoder_inputs,
     layer_path="encoder.layers decoder.layers",
-    first_token_layer="",
     dropouts=("dropout", "activation_dropout", "classifier_dropout"),
     attention_dropouts=("attention_dropout",),
     layer_drops=LAYER_DROPS,

@@ -46,7 +46,6 @@ FAMILY = Family(
     },
     packs=False,  # the bias is computed for positions of the row, by attention of its own
     has_token_types=False,
-    first_token_layer="",
     position_offset=position_offset,
     missing_heads=NO_NEXT_SENTENCE | NO_DECODER,
     checkpoints=(

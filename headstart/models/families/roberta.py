@@ -53,6 +53,7 @@ FAMILY = Family(
     heads("Roberta"),
     kinds=("encoder", "decoder"),
     forward_inputs={"use_cache": False},
+    first_token_layer="bert",
     decoder_config={"is_decoder": True},
     position_offset=position_offset,
     missing_heads=NO_NEXT_SENTENCE,

@@ -53,7 +53,6 @@ FAMILY = Family(
     custom_class=True,
     pooling=last_token_pooling,
     layer_path="layers",
-    first_token_layer="",
     dropouts=("dropout",),
     attention_dropouts=("dropatt",),
     size_keys={"width": "d_model", "layers": "n_layer"},
@@ -62,6 +61,5 @@ FAMILY = Family(
     checkpoints=(Checkpoint("transfo-xl/transfo-xl-wt103", "285 M", "not stated", pickled=True),),
     aliases={"transfo-xl-wt103": "transfo-xl/transfo-xl-wt103"},
     note="transformers has no Transformer-XL any more: the model here is headstart's own, and plain transformers reads "
-         "its "
-         "folders after `import headstart.models.register`",
+         "its folders after `import headstart.models.register`",
 )

@@ -45,6 +45,19 @@ def piece_text(piece: str) -> str:
     return piece.removesuffix("</w>")
 
 
+def step_inputs(ids: Tensor, mask_id: int | None, language: int | None) -> dict[str, Any]:
+    """The inputs of a step that generates: (B, S), with a mask at the end where the head sees both sides.
+
+    A causal XLM reads the scores of the next word at the last one; the library appends a mask, which such a model never
+    saw there. A masked XLM has its own mask token appended.
+    """
+    import torch
+
+    if mask_id is not None:
+        ids = torch.nn.functional.pad(ids, (0, 1), value=mask_id)
+    return {"input_ids": ids, "langs": None if language is None else torch.full_like(ids, language)}
+
+
 FAMILY = Family(
     "xlm",
     {
@@ -54,7 +67,7 @@ FAMILY = Family(
         "question-answering-beams": beam_span_head("XLMForQuestionAnswering", answer_head),
         "multiple-choice": sequence_head("XLMForMultipleChoice", classify),
         "masked-language-model": dataclasses.replace(masked_lm_head("XLMWithLMHeadModel", vocabulary_logits),
-                                                     fills_masks=True),
+                                                     fills_masks=True, scores_stepwise=True),
         "causal-language-model": causal_lm_head("XLMWithLMHeadModel", vocabulary_logits),
     },
     kinds=("encoder", "decoder"),
@@ -62,9 +75,9 @@ FAMILY = Family(
     has_token_types=False,
     decoder_config={"causal": True},
     left_pads=False,
+    step_inputs=step_inputs,
     pooling=pooling,
     layer_path="attentions layer_norm1 ffns layer_norm2",
-    first_token_layer="",
     dropouts=("dropout", "summary_first_dropout"),
     attention_dropouts=("attention_dropout",),
     size_keys={"width": "emb_dim", "layers": "n_layers", "positions": "max_position_embeddings"},
@@ -81,8 +94,6 @@ FAMILY = Family(
         "xlm-mlm-en-2048", "xlm-mlm-enfr-1024", "xlm-mlm-ende-1024", "xlm-mlm-enro-1024", "xlm-mlm-xnli15-1024",
         "xlm-mlm-tlm-xnli15-1024", "xlm-clm-enfr-1024", "xlm-clm-ende-1024", "xlm-mlm-17-1280", "xlm-mlm-100-1280")},
     note="checkpoints of several languages (enfr: en, fr; ende: de, en; xnli15 and 17, 100: those of their config) "
-         "tell them apart "
-         "by data.language and generation.language; without one the language embeddings are left out, and no text is "
-         "generated. "
-         "Causal ones (clm) generate token by token, the others a mask at a time",
+         "tell them apart by data.language and generation.language; without one the language embeddings are left out, "
+         "and no text is generated. Causal ones (clm) generate token by token, the others a mask at a time",
 )

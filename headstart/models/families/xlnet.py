@@ -89,7 +89,8 @@ FAMILY = Family(
         "question-answering-beams": beam_span_head("XLNetForQuestionAnswering", module_itself),
         "multiple-choice": sequence_head("XLNetForMultipleChoice", classify),
         "causal-language-model": dataclasses.replace(
-            causal_lm_head("XLNetLMHeadModel", vocabulary_logits), prepare_inputs=two_stream_inputs),
+            causal_lm_head("XLNetLMHeadModel", vocabulary_logits), prepare_inputs=two_stream_inputs,
+            scores_stepwise=True),
     },
     kinds=("encoder", "decoder"),
     packs=False,  # attention of its own, by distances between positions of the row
@@ -100,7 +101,6 @@ FAMILY = Family(
     forward_inputs={"use_mems": False},
     pooling=pooling,
     layer_path="layer",
-    first_token_layer="",
     dropouts=("dropout", "summary_last_dropout"),
     attention_dropouts=(),
     size_keys={"width": "d_model", "layers": "n_layer"},
@@ -111,7 +111,6 @@ FAMILY = Family(
         Checkpoint("xlnet/xlnet-large-cased", "360 M", "MIT", pickled=True),
     ),
     note="as a language model it is evaluated from left to right (two-stream attention) and trained so, or in random "
-         "orders with "
-         "task.order=drawn; headstart generate generates as the library does",
+         "orders with task.order=drawn; headstart generate generates as the library does",
     aliases={name: f"xlnet/{name}" for name in ("xlnet-base-cased", "xlnet-large-cased")},
 )

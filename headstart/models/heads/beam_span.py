@@ -6,7 +6,7 @@ feature, W width, beams of K starts and E ends (the config's start_n_top and end
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -14,20 +14,18 @@ from torch import Tensor
 
 if TYPE_CHECKING:
     from headstart.contract import Batch
-    from headstart.models.model import Model
-
-CLASS_WEIGHT = 0.5  # of the loss of "is there an answer", added to the mean of start and end
 
 
 class SpanHeadInputs:
-    """A batch's states, one row a feature, and the head's other inputs."""
+    """The module with the head's layers, a batch's states, one row a feature, and the head's other inputs.
 
-    def __init__(self, model: Model, batch: Batch) -> None:
-        family = model.info.family
-        beam_module = family.heads[model.head].beam_module
-        assert beam_module is not None, "only a beam span head has these inputs"
-        self.head = beam_module(model.module)
-        states, borders = model.states(batch)
+    `states` (T, W) are those of all tokens, `borders` (N, 2) start and end of each feature; `reads_last` says whether
+    the last token of a feature, instead of the first, stands for it.
+    """
+
+    def __init__(self, head: Any, config: Any, states: Tensor, borders: Tensor, batch: Batch, *,
+                 reads_last: bool) -> None:
+        self.head = head
         sizes = borders[:, 1] - borders[:, 0]
         steps = torch.arange(int(sizes.max()), device=states.device)
         self.is_token = steps[None, :] < sizes[:, None]  # (N, L)
@@ -37,37 +35,16 @@ class SpanHeadInputs:
         labelled_outside = batch.targets.get("outside", np.zeros(batch.tokens))
         outside[self.is_token] = torch.from_numpy(labelled_outside).to(states.device, states.dtype)
         self.outside = outside  # 1 where no answer is allowed
-        reads_last = family.pooling(model.module.config) == "last"
         self.pooled_positions = sizes - 1 if reads_last else torch.zeros_like(sizes)
-        self.beam_sizes = min(model.module.config.start_n_top, len(steps)), min(model.module.config.end_n_top,
-                                                                                len(steps))
+        self.beam_sizes = min(config.start_n_top, len(steps)), min(config.end_n_top, len(steps))
 
 
-def losses(model: Model, batch: Batch) -> Tensor:
-    """Each feature's loss (N,): start and end given the true start (mean cross-entropy), plus half that of the answer
-    class.
-    """
-    inputs = SpanHeadInputs(model, batch)
-    spans = torch.from_numpy(batch.targets["label"]).to(inputs.states.device)
-    starts = spans[:, 0]
-    start_logits = inputs.head.start_logits(inputs.states, p_mask=inputs.outside).float()
-    end_logits = inputs.head.end_logits(inputs.states, start_positions=starts, p_mask=inputs.outside).float()
-    class_logits = inputs.head.answer_class(inputs.states, start_positions=starts,
-                                            cls_index=inputs.pooled_positions).float()
-    span_losses = [-torch.log_softmax(logits, dim=1).gather(1, spans[:, side, None])[:, 0]
-                   for side, logits in enumerate((start_logits, end_logits))]
-    is_unanswerable = (starts == inputs.pooled_positions).float()
-    class_losses = torch.nn.functional.binary_cross_entropy_with_logits(class_logits, is_unanswerable, reduction="none")
-    return (span_losses[0] + span_losses[1]) / 2 + CLASS_WEIGHT * class_losses
-
-
-def search(model: Model, batch: Batch) -> dict[str, Tensor]:
+def search(inputs: SpanHeadInputs) -> dict[str, Tensor]:
     """Outputs of each feature: starts (N, K) with log p, ends (N, K, E) with log p given the start, none (N,) a logit.
 
     logits (T, 2) are each token's scores of being the start, and the end of the likeliest start's answer; where no
     answer is allowed they are the feature's lowest.
     """
-    inputs = SpanHeadInputs(model, batch)
     start_count, end_count = inputs.beam_sizes
     rows, length, width = inputs.states.shape
     start_logits = inputs.head.start_logits(inputs.states, p_mask=inputs.outside).float()

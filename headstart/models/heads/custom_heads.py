@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModel, CTRLPreTrainedModel, LlamaPreTrainedModel, OpenAIGPTPreTrainedModel
+from transformers import AutoModel
 from transformers.modeling_layers import GenericForQuestionAnswering, GenericForTokenClassification
 from transformers.modeling_outputs import MultipleChoiceModelOutput, SequenceClassifierOutput
 
@@ -32,14 +32,6 @@ class GenericForMultipleChoice:
         self.score = nn.Linear(config.hidden_size, 1, bias=False)
         self.post_init()
 
-    def get_input_embeddings(self) -> Any:
-        """The backbone's."""
-        return getattr(self, self.base_model_prefix).get_input_embeddings()
-
-    def set_input_embeddings(self, value: Any) -> None:
-        """The backbone's."""
-        getattr(self, self.base_model_prefix).set_input_embeddings(value)
-
     def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, labels: Tensor | None = None,
                 **kwargs: Any) -> MultipleChoiceModelOutput:
         """Scores of the choices, (B, choices, S) -> (B, choices); padding is on the right."""
@@ -55,40 +47,39 @@ class GenericForMultipleChoice:
                                          attentions=backbone_output.attentions)
 
 
-class TransformerPrefix:
-    """The backbone is the attribute `transformer`, as in the family's own heads, so that weight names fit."""
+class BackboneEmbeddings:
+    """The embeddings of a head are those of its backbone, whatever the family calls it."""
 
-    base_model_prefix = "transformer"
-    transformer: Any
+    base_model_prefix: str
 
     def get_input_embeddings(self) -> nn.Module:
         """The backbone's."""
-        embeddings: nn.Module = self.transformer.get_input_embeddings()
+        embeddings: nn.Module = getattr(self, self.base_model_prefix).get_input_embeddings()
         return embeddings
 
     def set_input_embeddings(self, value: nn.Module) -> None:
         """The backbone's."""
-        self.transformer.set_input_embeddings(value)
+        getattr(self, self.base_model_prefix).set_input_embeddings(value)
 
 
-def generic_head_class(family: str, generic_head: type, family_base: type, docstring: str) -> Any:
-    """The library's generic head on the backbone of one family."""
-    name = f"{family}{generic_head.__name__.removeprefix('Generic')}"
-    return type(name, (TransformerPrefix, generic_head, family_base), {"__doc__": docstring, "__module__": __name__})
+GENERIC_HEADS: dict[str, tuple[type, str]] = {
+    "TokenClassification": (GenericForTokenClassification, "A label for each token: dropout, linear."),
+    "QuestionAnswering": (GenericForQuestionAnswering, "Points at an answer in the text: linear."),
+    "MultipleChoice": (GenericForMultipleChoice, "One of several choices, each scored by its last token: linear."),
+}
 
 
-TOKENS_DOC, ANSWERS_DOC = "A label for each token: dropout, linear.", "Points at an answer in the text: linear."
-CHOICES_DOC = "One of several choices, each scored by its last token: linear."
-OpenAIGPTForTokenClassification = generic_head_class("OpenAIGPT", GenericForTokenClassification,
-                                                     OpenAIGPTPreTrainedModel, TOKENS_DOC)
-OpenAIGPTForQuestionAnswering = generic_head_class("OpenAIGPT", GenericForQuestionAnswering, OpenAIGPTPreTrainedModel,
-                                                   ANSWERS_DOC)
-CTRLForTokenClassification = generic_head_class("CTRL", GenericForTokenClassification, CTRLPreTrainedModel, TOKENS_DOC)
-CTRLForQuestionAnswering = generic_head_class("CTRL", GenericForQuestionAnswering, CTRLPreTrainedModel, ANSWERS_DOC)
+@functools.cache
+def generic_head_class(name: str) -> Any:
+    """The library's generic head on a backbone that it has none for: CTRLForTokenClassification, and so on."""
+    import transformers
 
-CTRLForMultipleChoice = generic_head_class("CTRL", GenericForMultipleChoice, CTRLPreTrainedModel, CHOICES_DOC)
-LlamaForMultipleChoice = type("LlamaForMultipleChoice", (GenericForMultipleChoice, LlamaPreTrainedModel),
-                              {"__doc__": CHOICES_DOC, "__module__": __name__})
+    prefix, _, task = name.partition("For")
+    generic_head, docstring = GENERIC_HEADS[task]
+    family_base = getattr(transformers, f"{prefix}PreTrainedModel")
+    # the backbone's name as in the family's own heads, so that weight names fit
+    return type(name, (BackboneEmbeddings, generic_head, family_base),
+                {"__doc__": docstring, "__module__": __name__, "base_model_prefix": family_base.base_model_prefix})
 
 
 class GenericForEmbedding:
@@ -129,4 +120,4 @@ def head_class(name: str) -> Any:
 
     if name.endswith("ForEmbedding"):
         return embedding_class(name)
-    return getattr(transformers, name, None) or getattr(transfo_xl, name, None) or globals()[name]
+    return getattr(transformers, name, None) or getattr(transfo_xl, name, None) or generic_head_class(name)

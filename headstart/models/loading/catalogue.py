@@ -11,7 +11,8 @@ from headstart.errors import Exit, UserError, nearest
 from headstart.models.families import families
 from headstart.models.family import Family
 
-CATALOGUE: tuple[Family, ...] = tuple(families().values())
+FAMILIES, UNUSABLE = families()
+CATALOGUE: tuple[Family, ...] = tuple(FAMILIES.values())
 
 
 RARE_HEADS = {  # why heads of one or two families are missing in the others
@@ -51,6 +52,8 @@ def class_prefix(class_name: str) -> str:
 
 def find(model_type: str, reference: str) -> Family:
     """The family of a config's model_type; raises UserError (69) for one that is not supported."""
+    if model_type in UNUSABLE:
+        raise UNUSABLE[model_type]
     for family in CATALOGUE:
         if family.model_type == model_type:
             if family.custom_class:

@@ -117,8 +117,7 @@ def check_sizes(config: Mapping[str, Any], names: Mapping[str, str], reference: 
         if value is not None and (not isinstance(value, int) or isinstance(value, bool)
                                   or not minimum <= value <= maximum):
             raise damaged(f"config.json of {reference} says {key} = {value!r}; a whole number from {minimum} to "
-                          f"{maximum:,} was "
-                          "expected.", "The folder is damaged or not what it seems; copy it again.")
+                          f"{maximum:,} was expected.", "The folder is damaged or not what it seems; copy it again.")
 
 
 def weights_format(folder: Path, *, allow_pickle: bool) -> str | None:

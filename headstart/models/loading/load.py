@@ -7,8 +7,8 @@ from typing import Any
 
 from headstart.contract import HeadSpec
 from headstart.errors import Exit, UserError
-from headstart.models import encoder_decoder
-from headstart.models.family import submodule, unchanged_inputs
+from headstart.models.encoder_decoder import EncoderDecoderModel
+from headstart.models.family import Family, submodule, unchanged_inputs
 from headstart.models.loading import catalogue, integrity, languages, weights
 from headstart.models.loading.model_info import ModelInfo, model_info
 from headstart.models.model import Model
@@ -19,8 +19,6 @@ from headstart.models.tokenizers.tokenizer import FamilyTokenizer, first_line, l
 UNLIMITED = 100_000  # tokenizers without a limit of their own say 10^30
 # Keys that a config may have in addition to the fields of its class: old names that the library still translates.
 LEGACY_FIELDS = ("num_labels", "global_attn_every_n_layers", "global_rope_theta", "local_rope_theta", "rope_scaling")
-PROBLEM_TYPES = {"cross-entropy": "single_label_classification", "binary": "multi_label_classification",
-                 "squared": "regression"}
 # Fields that would change the output of a forward pass, or that are set here.
 IGNORED_FIELDS = ("transformers_version", "dtype", "return_dict", "output_hidden_states", "chunk_size_feed_forward",
                   "use_cache", "is_encoder_decoder")
@@ -34,19 +32,13 @@ def load(reference: str, head: HeadSpec | None, *, seed: int, device: str = "cpu
 
     With `head`, a fresh head is initialised from the seed before anything else is random; without, the folder's own
     head stays, and a model that has none is refused. For a fresh head texts get an end token where the tokenizer adds
-    none,
-    unless `add_end_token` is false. Raises UserError (2, 66, 69, 77).
+    none, unless `add_end_token` is false. Raises UserError (2, 66, 69, 77).
     """
     from headstart.models.heads.custom_heads import head_class
 
     info = model_info(reference, allow_pickle=allow_pickle)
     kind = head.kind if head is not None else require_trained_head(info)
-    catalogue.check_head(info.family, kind, reference)
-    if head is not None and head.lm_weight:
-        catalogue.check_lm_head(info.family, kind, reference)
-    if head is not None and head.permutation_order and info.family.heads[kind].prepare_inputs is unchanged_inputs:
-        raise UserError(f"{reference} ({info.family_name}) is trained from left to right, not in permuted orders.",
-                        fix="Leave task.order out, or choose an XLNet.")
+    check_fit(info, kind, head)
     attention.register()
     cls = head_class(info.family.heads[kind].cls)
     config = make_config(info, head, dropout, attention_dropout, layer_drop, is_decoder=info.family.heads[kind].causal)
@@ -54,7 +46,7 @@ def load(reference: str, head: HeadSpec | None, *, seed: int, device: str = "cpu
         language_tokens = languages.language_tokens(info, language, target_language)
     if language_tokens is None and (language_name := languages.resolve_language(info, language)) is not None:
         config.language, config.lang_id = language_name, languages.ids_by_language(info)[language_name]
-    fresh_head = head is not None and info.family.seq2seq_forward is None  # a seq2seq head is from pretraining
+    fresh_head = head is not None and not info.family.heads[kind].pretrained
     with weights.preserve_generator():
         weights.check_shapes(info, cls, config, fresh_head=fresh_head)
         integrity.check_checksums(info.folder, list(info.files), info.checksums)
@@ -76,27 +68,39 @@ def load(reference: str, head: HeadSpec | None, *, seed: int, device: str = "cpu
     return model
 
 
+def check_fit(info: ModelInfo, kind: str, head: HeadSpec | None) -> None:
+    """Refuse a head that the model's family cannot have, or cannot train as asked; raises UserError (2)."""
+    catalogue.check_head(info.family, kind, info.reference)
+    if head is not None and head.loss.needs_lm_head:
+        catalogue.check_lm_head(info.family, kind, info.reference)
+    if head is not None and head.permutation_order and info.family.heads[kind].prepare_inputs is unchanged_inputs:
+        raise UserError(f"{info.reference} ({info.family_name}) is trained from left to right, not in permuted orders.",
+                        fix="Leave task.order out, or choose an XLNet.")
+
+
 def assemble_model(module: Any, tokenizer: FamilyTokenizer, info: ModelInfo, config: Any, kind: str,
                    fresh_weights: tuple[str, ...], device: str, max_length: int | None) -> Model:
     """A module with its tokenizer as a Model on its device."""
     if info.family.first_token_layer and not info.family.heads[kind].causal:
         getattr(first_token_layer, info.family.first_token_layer)(submodule(module.base_model,
                                                                             info.family.layer_path)[-1])
-    if info.family.seq2seq_forward is not None:
-        encoder_decoder.set_special_ids(module, tokenizer, info)
-    module.to(device)
+    model_class = class_of(info.family)
+    model_class.complete_config(module, tokenizer, info)
+    module.to(device).eval()  # also layers that were put in the place of the library's, which begin in training mode
     limit, language_name = max_length_of(info, tokenizer, config), getattr(config, languages.LANGUAGE_KEY, None)
     tokenizer = tokenizer.with_token_types(info.family.has_token_types).with_pooled_token(
         info.family.pooling(module.config))
     tokenizer = tokenizer.with_memory(bool(info.family.memory_name and module.config.mem_len))
-    tokenizer = tokenizer.with_causal(info.family.seq2seq_forward is None and info.family.heads[kind].causal)
-    if info.family.seq2seq_forward is not None:
-        tokenizer = tokenizer.with_target_tokenizer(encoder_decoder.max_target_length(module.config)
-                                                    or max(limit, info.family.max_length))
-    model = Model(module, tokenizer.with_max_length(min(limit, max_length or limit)), info, kind, fresh_weights,
-                  language=None if language_name is None else languages.ids_by_language(info)[language_name])
+    tokenizer = model_class.prepare_tokenizer(tokenizer, module, info, kind, limit)
+    model = model_class(module, tokenizer.with_max_length(min(limit, max_length or limit)), info, kind, fresh_weights,
+                        language=None if language_name is None else languages.ids_by_language(info)[language_name])
     model.check_vocabulary()
     return model
+
+
+def class_of(family: Family) -> type[Model]:
+    """What a family's models load as."""
+    return EncoderDecoderModel if family.is_encoder_decoder else Model
 
 
 def trained_head(info: ModelInfo) -> str | None:
@@ -135,7 +139,7 @@ def make_config(info: ModelInfo, head: HeadSpec | None, dropout: float | None, a
             values.pop(key, None)
         values["id2label"] = dict(enumerate(head.labels or [f"LABEL_{class_id}" for class_id in range(head.size or 2)]))
         if head.kind == "sequence-classification":
-            values["problem_type"] = PROBLEM_TYPES[head.loss]
+            values["problem_type"] = head.loss.problem_type
     else:
         values["id2label"] = {int(class_id): label for class_id, label in info.config["id2label"].items()}
     values["label2id"] = {label: class_id for class_id, label in values["id2label"].items()}

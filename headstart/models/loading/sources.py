@@ -111,8 +111,7 @@ def from_hub(reference: str, *, allow_pickle: bool) -> Source:
     suggestion = nearest(reference, checkpoint_names())
     hint = f" Did you mean {suggestion}?" if suggestion and suggestion != reference else ""
     raise UserError(f"The model {reference!r} is not available: it is no folder here, it is not in the offline cache, "
-                    "and "
-                    f"the hub did not give it ({reason}).{hint}", fix=ALTERNATIVES, exit=Exit.UNAVAILABLE)
+                    f"and the hub did not give it ({reason}).{hint}", fix=ALTERNATIVES, exit=Exit.UNAVAILABLE)
 
 
 def pickled_only(reference: str) -> UserError:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import re
+import threading
 import warnings
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from headstart.models.loading.integrity import damaged
@@ -48,12 +49,9 @@ def check_shapes(info: ModelInfo, cls: Any, config: Any, *, fresh_head: bool) ->
                               + (f", there is {list(shape)}" if shape is not None else ""))
     if mismatches:
         raise damaged(f"{info.reference} lacks {len(mismatches)} weights that its config asks for "
-                      f"({'; '.join(mismatches[:3])}"
-                      f"{' …' if len(mismatches) > 3 else ''}); they would be random.",
+                      f"({'; '.join(mismatches[:3])}{' …' if len(mismatches) > 3 else ''}); they would be random.",
                       "The folder is incomplete, or its config is of another model; copy it again.")
-    layer_paths = info.family.layer_paths
-    if info.family.seq2seq_forward is not None:  # a decoder may have another number of layers
-        layer_paths = layer_paths[:1]
+    layer_paths = info.family.counted_layer_paths
     pattern = re.compile(rf"({re.escape(prefix)})?({'|'.join(re.escape(path) for path in layer_paths)})\.(\d+)\.")
     layers = [int(match.group(3)) + 1 for name in stored_shapes if (match := pattern.match(name))]
     if max(layers, default=0) > info.layers:
@@ -144,9 +142,28 @@ def preserve_generator() -> Any:
     return torch.random.fork_rng(devices=[])
 
 
+class SharedContext:
+    """A context of the whole process that threads share: the first to enter sets it up, the last to leave ends it."""
+
+    def __init__(self, context: Callable[[], contextlib.AbstractContextManager[None]]) -> None:
+        self.context, self.lock, self.users, self.stack = context, threading.Lock(), 0, contextlib.ExitStack()
+
+    def __enter__(self) -> None:
+        with self.lock:
+            if not self.users:
+                self.stack.enter_context(self.context())
+            self.users += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self.lock:
+            self.users -= 1
+            if not self.users:
+                self.stack.close()
+
+
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Without the library's own messages and progress bars: what matters is checked here, with messages of our own."""
+def silence() -> Iterator[None]:
+    """Without the library's own messages and progress bars, as they were after."""
     import transformers
 
     logging: Any = transformers.utils.logging
@@ -161,3 +178,11 @@ def quiet() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if had_progress_bars:
             logging.enable_progress_bar()
+
+
+SILENCE = SharedContext(silence)
+
+
+def quiet() -> SharedContext:
+    """Without the library's own messages and progress bars: what matters is checked here, with messages of our own."""
+    return SILENCE

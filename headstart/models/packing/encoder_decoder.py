@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from headstart.models.packing.attention import Packing, pack_cross_attention, pack_segments, packed_attention
+from headstart.models.packing.attention import packed_attention
 from headstart.models.packing.dropout import fast_dropout
+from headstart.models.packing.packed_row import Packing, pack_cross_attention, pack_segments
 
 if TYPE_CHECKING:
     from headstart.contract import Ints

@@ -12,7 +12,8 @@ from typing import Any
 
 from torch import Tensor
 
-from headstart.models.packing.attention import Packing, packed_attention
+from headstart.models.packing.attention import packed_attention
+from headstart.models.packing.packed_row import Packing
 
 
 def bert(layer: Any) -> None:

@@ -7,20 +7,18 @@ calls, and it has no dropout. Shapes as in attention.py; X = n·H products of a 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from headstart.models.packing.dropout import dropout_factors, keep_scale
+from headstart.models.packing.packed_row import Packing
 
 # Attention weights of a group that are saved for the gradient; more are recomputed (SmolLM, 8 blocks of 256: 19 MB a
 # layer).
 MAX_SAVED_WEIGHTS = 2**18
-
-if TYPE_CHECKING:
-    from headstart.models.packing.attention import Packing
 
 
 class SegmentAttention(torch.autograd.Function):

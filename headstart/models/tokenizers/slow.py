@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,28 +23,23 @@ class Encoding:
 
 
 @dataclass(frozen=True)
-class TargetBackend:
-    """A tokenizer's backend for target texts (`text_target` in plain transformers)."""
-
-    source_backend: Any
-    hf_tokenizer: Any
-
-    def encode(self, *texts: str, add_special_tokens: bool) -> Any:
-        """As the source backend does, in the language or vocabulary of the target."""
-        self.hf_tokenizer._switch_to_target_mode()
-        try:
-            backend = self.hf_tokenizer.backend_tokenizer if self.hf_tokenizer.is_fast else self.source_backend
-            return backend.encode(*texts, add_special_tokens=add_special_tokens)
-        finally:
-            self.hf_tokenizer._switch_to_input_mode()
-
-
-@dataclass(frozen=True)
 class SlowBackend:
     """The library's Python tokenizer; `piece_text` gives a piece's characters."""
 
     hf_tokenizer: Any
     piece_text: Callable[[str], str]
+    reads_targets: bool = False
+
+    def for_targets(self) -> SlowBackend:
+        """The same for target texts, with a tokenizer of its own."""
+        target_tokenizer = copy.copy(self.hf_tokenizer)
+        target_tokenizer._switch_to_target_mode()
+        return SlowBackend(target_tokenizer, self.piece_text, reads_targets=True)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        if self.reads_targets:  # Marian's forgets it when it is pickled
+            self.hf_tokenizer._switch_to_target_mode()
 
     def encode(self, *texts: str, add_special_tokens: bool) -> Encoding:
         """One text as pieces with offsets; or the special tokens around segments, each segment a single -1."""

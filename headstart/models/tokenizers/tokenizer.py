@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from headstart.contract import Tokens
 from headstart.errors import Exit, UserError
-from headstart.models.tokenizers.slow import SlowBackend, TargetBackend
+from headstart.models.tokenizers.slow import SlowBackend
 
 MIN_CACHED_LENGTH, MAX_CACHED_TEXTS = 300, 64  # texts of more characters are cached, at most so many
 
@@ -164,11 +164,22 @@ class FamilyTokenizer:
         target_tokenizer.max_length, target_tokenizer.cached_tokens = max_length, {}
         # Marian has two vocabularies, mBART two languages
         if "_switch_to_target_mode" in vars(type(self.hf_tokenizer)):
-            target_tokenizer.backend = TargetBackend(self.backend, self.hf_tokenizer)
-            target_tokenizer.single_template = target_tokenizer.read_template(("x",))
+            target_tokenizer.read_target_texts()
         tokenizer = copy.copy(self)
         tokenizer.target_tokenizer = target_tokenizer
         return tokenizer
+
+    def read_target_texts(self) -> None:
+        """From now on texts are target texts (`text_target` in plain transformers); nothing is switched while they are
+        tokenized, so that threads may share source and target.
+        """
+        if self.hf_tokenizer.is_fast:  # only the special tokens differ
+            self.hf_tokenizer._switch_to_target_mode()
+            self.single_template = self.read_template(("x",))
+            self.hf_tokenizer._switch_to_input_mode()
+            return
+        self.backend = self.backend.for_targets()
+        self.single_template = self.read_template(("x",))
 
     def with_max_length(self, max_length: int) -> Self:
         """The same tokenizer with another limit of a feature's tokens."""
@@ -220,7 +231,8 @@ class FamilyTokenizer:
         """The id of a random piece that is no special token."""
         if not self.ordinary_ids:
             special_ids = set(self.hf_tokenizer.all_special_ids)
-            self.ordinary_ids += [token_id for token_id in range(len(self.hf_tokenizer)) if token_id not in special_ids]
+            # bound whole: another thread sees all of the list or none
+            self.ordinary_ids = [token_id for token_id in range(len(self.hf_tokenizer)) if token_id not in special_ids]
         return self.ordinary_ids[rng.randrange(len(self.ordinary_ids))]
 
     def read_template(self, texts: tuple[str, ...]) -> list[list[tuple[int, int]]]:

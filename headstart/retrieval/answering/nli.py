@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.artifacts import artifact
 from headstart.contract import Row
 from headstart.errors import UserError
-from headstart.prediction.predict import predict
+from headstart.prediction.torch_runtime import torch_predictor
 
 if TYPE_CHECKING:
     from headstart.metrics.grounding import SupportScorer
@@ -28,11 +28,13 @@ def load_support_scorer(reference: str, *, device: str = "cpu") -> SupportScorer
         raise UserError(f"{reference} has the labels {', '.join(task.answer_labels)}; none is {LABEL!r}.",
                         fix="Choose a model of natural language inference: premise, hypothesis, entailment or not.")
 
+    predictor = torch_predictor(task, model, batch_tokens=BATCH_TOKENS)
+
     def entailment_probabilities(pairs: Sequence[tuple[str, str]]) -> list[float]:
         examples = [task.read(Row(index, {"text": passage, "pair": sentence}))
                     for index, (passage, sentence) in enumerate(pairs)]
         probabilities: list[Any] = [prediction.values["probabilities"][entailment_labels[0]]
-                                    for prediction in predict(task, model, examples, batch_tokens=BATCH_TOKENS)]
+                                    for prediction in predictor.predict(examples)]
         return [float(value) for value in probabilities]
 
     return entailment_probabilities

@@ -62,7 +62,7 @@ class QAPipeline:
             raise UserError(f"The question has no words: {question[:40]!r}.", fix="Write a question.")
         if chosen_source == "none" and self.generator is None:
             raise UserError("Without passages there is nothing to quote.",
-                            fix="Name a --writer, or search: --source mixed.")
+                            fix="Name a --writer, or search: --retrieval mixed.")
         if chosen_source == "none":
             return []
         search_source = cast("Source", chosen_source)

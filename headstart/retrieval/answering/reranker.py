@@ -5,18 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from headstart.artifacts import artifact
-from headstart.contract import Row, Task
+from headstart.contract import Predictor, Row
 from headstart.errors import Exit, UserError
-from headstart.prediction.predict import predict
+from headstart.prediction.torch_runtime import torch_predictor
 from headstart.retrieval.documents.chunking import searchable_text
 from headstart.retrieval.documents.passage import ScoredPassage
 from headstart.settings import Evaluation
-
-if TYPE_CHECKING:
-    from headstart.models.model import Model
 
 RELEVANT_LABELS = ("relevant", "entailment", "answers", "yes", "true", "1")  # labels that say that a passage answers
 RERANK_DEPTH = 30  # passages that are re-ranked
@@ -26,8 +22,7 @@ RERANK_DEPTH = 30  # passages that are re-ranked
 class Reranker:
     """A pair classifier of ours, and which of its labels says that a passage answers."""
 
-    task: Task[Any]
-    model: Model
+    predictor: Predictor
     label: str
 
     @classmethod
@@ -41,7 +36,7 @@ class Reranker:
                             f" with the labels {', '.join(task.learned.labels) or '(none)'}.", exit=Exit.USAGE,
                             fix="Train one: headstart finetune questions.jsonl --task "
                                 "text-classification --index INDEX")
-        return cls(task, model, label)
+        return cls(torch_predictor(task, model, batch_tokens=Evaluation().batch_tokens), label)
 
     def rerank(self, questions: Sequence[str], hits: Sequence[Sequence[ScoredPassage]], *,
                depth: int = RERANK_DEPTH) -> list[list[ScoredPassage]]:
@@ -50,9 +45,9 @@ class Reranker:
         """
         pairs = [(question, hit) for question, question_hits in zip(questions, hits, strict=True)
                  for hit in question_hits[:depth]]
-        examples = [self.task.read(Row(index, {"text": question, "pair": searchable_text(hit.passage)}))
+        examples = [self.predictor.task.read(Row(index, {"text": question, "pair": searchable_text(hit.passage)}))
                     for index, (question, hit) in enumerate(pairs)]
-        predictions = iter(predict(self.task, self.model, examples, batch_tokens=Evaluation().batch_tokens, seed=0))
+        predictions = self.predictor.predict(examples, seed=0)
         rankings = []
         for question_hits in hits:
             reranked = [dataclasses.replace(hit, score=float(next(predictions).values["probabilities"][self.label]))

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.artifacts import artifact
-from headstart.contract import Example, Json, Prediction, Row, Task
+from headstart.contract import Example, Json, Prediction, Predictor, Row, Task
 from headstart.errors import UserError
 from headstart.evaluation.evaluate import SplitEvaluation, differences, evaluate
-from headstart.prediction.predict import predict
+from headstart.metrics.installed import with_extra_metrics
+from headstart.prediction.torch_runtime import torch_predictor
 from headstart.progress import Reporter
 from headstart.reports.score_table import difference_text, score_text
 from headstart.retrieval.documents.passage import ScoredPassage
@@ -26,7 +27,6 @@ from headstart.retrieval.mining.questions import Question
 from headstart.settings import Evaluation
 
 if TYPE_CHECKING:
-    from headstart.models.model import Model
     from headstart.retrieval.index.index import Index
 
 PRINTED_SCORES = ("rouge1", "rouge2", "rougeL", "grounding", "citation_precision", "citation_recall", "length_ratio")
@@ -64,26 +64,26 @@ class AnswerMetrics:
         return "\n".join(lines)
 
 
-def load_generator(reference: str, *, device: str) -> tuple[Task[Any], Model]:
-    """A long-answer run with its task; raises UserError (2) for another."""
+def load_generator(reference: str, *, device: str, batch_tokens: int) -> Predictor:
+    """A long-answer run that answers questions; raises UserError (2) for another."""
     task, model = artifact.load(reference, task_name=None, device=device)
     if task.name != "long-answer":
         raise UserError(f"{reference} is a {task.name} model, not a long-answer model.",
                         fix="Train one: headstart finetune questions.jsonl --task long-answer --index INDEX")
-    return task, model
+    return torch_predictor(task, model, batch_tokens=batch_tokens)
 
 
-def measure_answers(index: Index, generator: tuple[Task[Any], Model], questions: Sequence[Question],
+def measure_answers(index: Index, generator: Predictor, questions: Sequence[Question],
                     hits: Sequence[Sequence[ScoredPassage]], *, relevant: Sequence[Sequence[int]],
                     evaluation: Evaluation, seed: int, reporter: Reporter) -> AnswerMetrics:
     """Answer all questions from what was found for each, and from the controls; the scores of both."""
-    task, model = generator
+    task = with_extra_metrics(generator.task, evaluation.extra_metrics)
     passages_by_kind = {"found": hits, "random": random_passages(index.passages, hits, seed=seed, relevant=relevant)}
     evaluated: dict[str, SplitEvaluation] = {}
     for name, passages in passages_by_kind.items():
         examples = read_examples(task, questions, passages)
         reporter.info(f"generating {len(examples):,} answers from {name} passages")
-        answers = predict(task, model, examples, batch_tokens=evaluation.batch_tokens, seed=seed)
+        answers = generator.predict(examples, seed=seed)
         evaluated[name] = evaluate(task, examples, answers, resamples=evaluation.resamples, seed=seed)
     baselines = {}
     for baseline in task.baselines():

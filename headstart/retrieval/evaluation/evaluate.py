@@ -37,17 +37,13 @@ class EvaluateOptions:
 def evaluate_index(index: Index, path: str, options: EvaluateOptions, *, data: Data, columns: Mapping[str, str],
                    evaluation: Evaluation, seed: int, device: str, reporter: Reporter) -> dict[str, Any]:
     """{"scores": JSON, "words": text} of the questions in a file; raises UserError, DataError."""
-    generator = None if options.writer is None else answer_metrics.load_generator(options.writer, device=device)
+    generator = None if options.writer is None else answer_metrics.load_generator(
+        options.writer, device=device, batch_tokens=evaluation.batch_tokens)
     reranker = None if options.reranker is None else Reranker.load(options.reranker, device=device)
     if options.source is not None and options.source != "sparse" and not index.has_vectors:
         raise UserError(f"This index cannot be searched by {options.source}: it has no vectors.",
-                        fix="Leave --search-by out.")
-    # some may have no answer: that they are not answered counts
-    questions = read_questions(path, data, columns, need_answer=False)
-    judged = search_metrics.judge_questions(index, questions, answer_score=options.answer_score)
-    reporter.info(f"{len(questions):,} questions; {judged.unanswerable_count:,} of them are answered by no passage of "
-                  "the index and take "
-                  "part in abstention alone")
+                        fix="Leave --retrieval out.")
+    judged = read_judged_questions(index, path, options, data=data, columns=columns, reporter=reporter)
     fusion = calibration.calibrate_fusion(index, judged) if options.calibrate else None
     if fusion is not None:
         index.dense_weight = fusion.dense_weight
@@ -75,9 +71,18 @@ def evaluate_index(index: Index, path: str, options: EvaluateOptions, *, data: D
         if overlap is not None:
             scores["answers"]["training_overlap"] = overlap.json()
             tables.append(f"{len(overlap.near_duplicates):,} of {overlap.questions:,} questions have a near duplicate "
-                          "among those that "
-                          "the writer was trained on")
+                          "among those that the writer was trained on")
     return {"scores": scores, "words": "\n\n".join(tables)}
+
+
+def read_judged_questions(index: Index, path: str, options: EvaluateOptions, *, data: Data, columns: Mapping[str, str],
+                          reporter: Reporter) -> JudgedQuestions:
+    """The questions of a file with the passages that answer them; those that none answers count in abstention."""
+    questions = read_questions(path, data, columns, need_answer=False)
+    judged = search_metrics.judge_questions(index, questions, answer_score=options.answer_score)
+    reporter.info(f"{len(questions):,} questions; {judged.unanswerable_count:,} of them are answered by no passage of "
+                  "the index and take part in abstention alone")
+    return judged
 
 
 def measure_searches(index: Index, judged: JudgedQuestions, reranker: Reranker | None, evaluation: Evaluation,

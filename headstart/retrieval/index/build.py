@@ -191,13 +191,19 @@ def copy_passages(job: BuildJob) -> dict[str, Any]:
         {"settings": manifest["settings"] | {"vector_dtype": job.settings.vector_dtype}}
 
 
+def has_same_vectors(job: BuildJob, settings: Mapping[str, Any]) -> bool:
+    """Whether the previous version's vectors are of the same model, in the same form."""
+    if job.previous is None or job.model is None:
+        return False
+    return bool((job.previous["model"] or {}).get("sha256") == job.model["sha256"]
+            and job.previous["settings"]["vector_dtype"] == settings["vector_dtype"])
+
+
 def build_vectors(job: BuildJob, settings: Mapping[str, Any]) -> None:
     """Write the vectors of all passages; those that the previous version or the journal has are taken from there."""
     assert job.model is not None
     hashes = np.load(job.staging / storage.TEXT_HASHES)
-    previous = job.previous_folder if job.previous is not None and (job.previous["model"]
-                                                                    or {}).get("sha256") == job.model["sha256"] and \
-        job.previous["settings"]["vector_dtype"] == settings["vector_dtype"] else None
+    previous = job.previous_folder if has_same_vectors(job, settings) else None
     previous_hashes = np.load(previous / storage.TEXT_HASHES) if previous is not None else np.zeros(0, dtype=np.int64)
     previous_rows = storage.HashLookup(previous_hashes).rows(hashes)
     is_first = np.zeros(len(hashes), dtype=bool)

@@ -57,6 +57,10 @@ class Index:
     """An index as it stood when it was opened; a new version that is built later does not disturb it.
 
     Its files stay open as long as it lives.
+
+    >>> documents = headstart.index("documents", to="my-index")
+    >>> (hits,) = documents.search(["why do leaves turn red?"], source="sparse", k=3)
+    >>> texts = [hit.passage.text for hit in hits]
     """
 
     def __init__(self, path: Path, manifest: Mapping[str, Any], *, model: str | None, device: str) -> None:

@@ -20,7 +20,7 @@ from headstart.errors import Exit, UserError
 from headstart.files import sha256, staged_file
 from headstart.models.loading.model_info import model_info
 from headstart.prediction.embed import embed
-from headstart.prediction.predict import PREDICTION_CHUNK
+from headstart.prediction.predictor import PREDICTION_CHUNK
 from headstart.retrieval.index.storage import HashLookup
 from headstart.search.dense import quantize_int8
 

@@ -54,8 +54,7 @@ def row_miner(settings: RunSettings, reporter: Reporter) -> Callable[[Path, RunS
         raise UserError(f"--index makes rows for --task {', --task '.join(mine.TASKS)}, but the task is "
                         f"{settings.task or 'not named'}.",
                         fix="Name one of them with --task: retrieval trains the search, long-answer the writer, "
-                            "text-classification "
-                            "a re-ranker.")
+                            "text-classification a re-ranker.")
     task, index = settings.task, Index.open(Path(settings.index or ""))
     paths = {split: path for split in FILES if (path := getattr(settings, split)) is not None}
     questions_by_split: dict[str, Sequence[Question]] = {split: read_questions(path, settings.data, settings.columns)

@@ -13,6 +13,7 @@ from typing import Any
 
 from headstart.artifacts import artifact
 from headstart.contract import Json, Learned, Task
+from headstart.data.examples import Examples
 from headstart.errors import Exit, UserError
 from headstart.evaluation.evaluate import SplitEvaluation, differences, evaluate
 from headstart.models import layer_pruning
@@ -20,15 +21,15 @@ from headstart.models.heads.pooling import last_linear
 from headstart.models.loading.weights import checksum
 from headstart.models.model import Model
 from headstart.prediction.latency import median_milliseconds
-from headstart.prediction.predict import predict
+from headstart.prediction.torch_runtime import torch_predictor
 from headstart.preparation.dataset import Dataset
-from headstart.preparation.examples import Examples
 from headstart.progress import Reporter
 from headstart.runs.choose_model import choose_model
 from headstart.runs.variants.variant import Variant
 from headstart.settings.run_settings import RunSettings
-from headstart.training.losses import distillation
-from headstart.training.losses.losses import Objective
+from headstart.training.losses import LossFunction
+from headstart.training.objectives import distillation
+from headstart.training.objectives.objective import Objective
 
 
 @dataclass
@@ -69,8 +70,7 @@ class DistillationVariant(Variant):
         weights_sum = checksum(model.module.parameters())
         if settings.teacher_sum not in (None, weights_sum):
             raise UserError(f"The teacher {settings.teacher} has changed since the run began (the checksum of its "
-                            "weights is "
-                            f"{weights_sum}, it was {settings.teacher_sum}).",
+                            f"weights is {weights_sum}, it was {settings.teacher_sum}).",
                             fix="Restore its files, or start a new run with distil.", exit=Exit.UNAVAILABLE)
         model.module.requires_grad_(False)
         model.module.eval()
@@ -78,11 +78,10 @@ class DistillationVariant(Variant):
         if settings.distil.with_teacher:
             distillation.check_head(task.head())
         reporter.info(f"teacher: {settings.teacher} ({task.name}, {model.info.family_name}, {model.info.layers} layers "
-                      "of width "
-                      f"{model.info.width})")
+                      f"of width {model.info.width})")
         changes: dict[str, Any] = {}
         if ("encoder" in student_layers and settings.distil.freeze_encoder and not settings.training.freeze
-                and len(student_layers["encoder"]) == layer_pruning.stacks(model)["encoder"]):
+                and len(student_layers["encoder"]) == model.layer_counts["encoder"]):
             changes["training"] = dataclasses.replace(settings.training, freeze="encoder")
             reporter.info("the whole encoder is the teacher's; it is frozen (distil.freeze_encoder=false trains it)")
         self.loaded_teacher = Teacher(task, model, student_layers)
@@ -110,16 +109,17 @@ class DistillationVariant(Variant):
         """Teacher and student read the same batches; hidden states of an encoder-decoder are compared on padded rows.
         """
         compares_states = bool(settings.distil.alpha_hidden or settings.distil.alpha_cosine)
-        if model.kind == "encoder-decoder" and compares_states:
+        if model.generates_from_source and compares_states:
             return False
         return super().can_pack(model, settings) and self.teacher.model.can_pack
 
-    def objective(self, task_objective: Objective, task: Task[Any], model: Model, settings: RunSettings) -> Objective:
+    def objective(self, task_loss: LossFunction[Any], task: Task[Any], model: Model,
+                  settings: RunSettings) -> Objective:
         """The task's loss, and with the teacher its outputs and states."""
         if not settings.distil.with_teacher:
-            return task_objective
-        return distillation.DistillationLoss(task_objective, task.head(), settings.distil, settings.training,
-                                             self.teacher.model, layer_pairs(settings, self.teacher.model, model))
+            return task_loss
+        return distillation.DistillationLoss(task_loss, settings.distil, self.teacher.model,
+                                             layer_pairs(settings, self.teacher.model, model))
 
     def scores(self, task: Task[Any], model: Model, evaluated: SplitEvaluation, split: str, settings: RunSettings,
                reporter: Reporter) -> Mapping[str, Json]:
@@ -128,14 +128,16 @@ class DistillationVariant(Variant):
         teacher.model.tokenizer = teacher.model.tokenizer.with_max_length(
             min(teacher.model.tokenizer.max_length, model.tokenizer.max_length))
         reporter.info(f"the teacher predicts {split} ({len(examples):,} rows)")
-        predictions = predict(teacher.task, teacher.model, examples, batch_tokens=evaluation.batch_tokens,
-                              seed=settings.seed)
-        teacher_evaluated = evaluate(teacher.task, examples, predictions, resamples=evaluation.resamples,
+        predictor = torch_predictor(teacher.task, teacher.model, batch_tokens=evaluation.batch_tokens)
+        predictions = predictor.predict(examples, seed=settings.seed)
+        teacher_task = dataclasses.replace(teacher.task, extra_metrics=task.extra_metrics)
+        teacher_evaluated = evaluate(teacher_task, examples, predictions, resamples=evaluation.resamples,
                                      seed=settings.seed)
-        milliseconds = median_milliseconds(task, [teacher.model, model], examples, batch_tokens=evaluation.batch_tokens,
-                                           seed=settings.seed)
+        predictors = [torch_predictor(task, timed_model, batch_tokens=evaluation.batch_tokens)
+                      for timed_model in (teacher.model, model)]
+        milliseconds = median_milliseconds(predictors, examples, seed=settings.seed)
         models = {name: {"parameters": sum(weight.numel() for weight in transformer.module.parameters()),
-                         "layers": sum(layer_pruning.stacks(transformer).values()), "milliseconds": round(duration, 4),
+                         "layers": sum(transformer.layer_counts.values()), "milliseconds": round(duration, 4),
                          "scores": {key: score.json() for key, score in model_scores.scores.items()}}
                   for name, transformer, duration, model_scores in (("teacher", teacher.model, milliseconds[0],
                                                                      teacher_evaluated),
@@ -166,13 +168,12 @@ def warn_of_rows_seen_by_teacher(settings: RunSettings, dataset: Dataset, report
     seen_rows = ", ".join(f"{count:,} {name} rows" for name, count in counts.items() if count)
     if seen_rows:
         reporter.warning(f"the teacher was trained on {seen_rows} of the student's, which flatters the teacher: use "
-                         "the seed and data.split "
-                         f"of its run ({settings.teacher}/settings.toml), or files of your own")
+                         f"the seed and data.split of its run ({settings.teacher}/settings.toml), or files of your own")
 
 
 def choose_student_layers(settings: RunSettings, teacher: Model) -> dict[str, tuple[int, ...]]:
     """The teacher's layers that the student has, by stack; {} for a student of its own. Raises UserError (78)."""
-    distil, layer_counts = settings.distil, layer_pruning.stacks(teacher)
+    distil, layer_counts = settings.distil, teacher.layer_counts
     separate_student = settings.model not in (None, settings.teacher)
     two_stacks = "decoder" in layer_counts
     values = {"layers": distil.layers, "encoder_layers": distil.encoder_layers, "decoder_layers": distil.decoder_layers}
@@ -191,7 +192,7 @@ def choose_student_layers(settings: RunSettings, teacher: Model) -> dict[str, tu
                                                              "distil.encoder_layers", all_by_default=True),
                 "decoder": layer_pruning.layers_from_setting(distil.decoder_layers, layer_counts["decoder"],
                                                              "distil.decoder_layers")}
-    if layer_pruning.shares_layers(teacher) and "," in str(distil.layers):
+    if layer_pruning.repeats_a_layer(teacher) and "," in str(distil.layers):
         raise UserError(f"The layers of {teacher.info.family_name} are one and the same, so none can be chosen.",
                         fix="Give a count: distil.layers=3.", exit=Exit.SETTINGS)
     return {"": layer_pruning.layers_from_setting(distil.layers, layer_counts[""], "distil.layers")}
@@ -213,8 +214,7 @@ def with_teacher_labels(teacher: Teacher, dataset: Dataset) -> Dataset:
         raise UserError(f"The training rows have {len(unknown)} labels that the teacher does not know: "
                         f"{', '.join(unknown[:5])}.",
                         fix=f"It knows {', '.join(labels[:8])}{' …' if len(labels) > 8 else ''}. Train it on those "
-                            "first "
-                            "(headstart finetune).", exit=Exit.DATA)
+                            "first (headstart finetune).", exit=Exit.DATA)
     counts = dict(zip(row_state.labels, row_state.counts, strict=False))
     values: dict[str, Json] = dict(row_state.values) | dict(teacher_state.values)
     fold = task.with_learned(row_state).export_state()[1]
@@ -247,12 +247,12 @@ def student_of_teacher(settings: RunSettings, teacher: Teacher, reporter: Report
     student = layer_pruning.prune(teacher.model, teacher.student_layers, dropout=training.dropout,
                                 attention_dropout=training.attention_dropout)
     for stack, layers in teacher.student_layers.items():
-        total = layer_pruning.stacks(teacher.model)[stack]
+        total = teacher.model.layer_counts[stack]
         stack_name = f"{stack} layers" if stack else "layers"
         reporter.info(f"student: {len(layers)} of {total} {stack_name}: " + ("all of them" if len(layers) == total else
                                                                              ", ".join(map(str, layers))))
-    if (student.kind == "encoder-decoder" and training.freeze == "encoder"
-            and student.info.layers == layer_pruning.stacks(teacher.model)["encoder"]):
+    if (student.generates_from_source and training.freeze == "encoder"
+            and student.info.layers == teacher.model.layer_counts["encoder"]):
         reporter.info("encoder layers are frozen")
     student.module.train()
     return student
@@ -264,15 +264,13 @@ def check_pair(settings: RunSettings, teacher: Model, student: Model) -> None:
     if student_ids != teacher_ids or student.kind != teacher.kind:
         differing = sum(teacher_ids.get(token) != token_id for token, token_id in student_ids.items())
         reason = (f"the student's vocabulary has {len(student_ids):,} tokens, the teacher's {len(teacher_ids):,}, and "
-                  f"{differing:,} of the "
-                  "student's have another id or none"
+                  f"{differing:,} of the student's have another id or none"
                   if student_ids != teacher_ids else f"the student is of kind {student.kind}, the teacher of kind "
                                                      f"{teacher.kind}")
         raise UserError(f"{settings.model} cannot learn from {settings.teacher}: {reason}.",
                         fix="Choose a student with the teacher's tokenizer, leave --student out, or train on the "
-                            "teacher's predictions: "
-                            "headstart predict TEACHER FILE --as-training-data --to pseudo.csv, then headstart "
-                            "finetune pseudo.csv.")
+                            "teacher's predictions: headstart predict TEACHER FILE --as-training-data --to pseudo.csv, "
+                            "then headstart finetune pseudo.csv.")
 
 
 def with_loss_weights(settings: RunSettings, teacher: Model, student: Model) -> RunSettings:
@@ -302,5 +300,5 @@ def with_loss_weights(settings: RunSettings, teacher: Model, student: Model) -> 
 
 def layer_pairs(settings: RunSettings, teacher: Model, student: Model) -> dict[str, list[tuple[int, int]]]:
     """The layers whose states are compared, by stack; raises UserError (78)."""
-    return distillation.matched_layers(settings.distil.layer_map, layer_pruning.stacks(student),
-                                       layer_pruning.stacks(teacher))
+    return distillation.matched_layers(settings.distil.layer_map, student.layer_counts,
+                                       teacher.layer_counts)

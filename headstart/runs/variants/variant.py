@@ -13,7 +13,8 @@ from headstart.preparation.dataset import Dataset
 from headstart.progress import Reporter
 from headstart.runs.choose_model import choose_model
 from headstart.settings.run_settings import RunSettings
-from headstart.training.losses.losses import Objective
+from headstart.training.losses import LossFunction
+from headstart.training.objectives.objective import Objective
 
 
 class Variant:
@@ -39,14 +40,13 @@ class Variant:
         return choose_model(settings, task, device, reporter), settings
 
     def can_pack(self, model: Model, settings: RunSettings) -> bool:
-        """Whether several examples may stand in one row: an encoder-decoder that keeps its layers' inputs reads padded
-        rows.
-        """
-        return model.can_pack and not (model.kind == "encoder-decoder" and settings.training.gradient_checkpointing)
+        """Whether several examples may stand in one row."""
+        return model.can_pack_in_training(gradient_checkpointing=settings.training.gradient_checkpointing)
 
-    def objective(self, task_objective: Objective, task: Task[Any], model: Model, settings: RunSettings) -> Objective:
+    def objective(self, task_loss: LossFunction[Any], task: Task[Any], model: Model,
+                  settings: RunSettings) -> Objective:
         """What training minimises."""
-        return task_objective
+        return task_loss
 
     def merge(self, task: Task[Any], model: Model, folder: Path, reporter: Reporter) -> None:
         """Make an ordinary model of what was trained, before it is evaluated; `folder` is the run's."""

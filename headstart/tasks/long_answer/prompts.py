@@ -7,17 +7,18 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from headstart.contract import Baseline, Example, Figure, Measures, Prediction, Tokenizer
-from headstart.metrics import grounding
 from headstart.text.sentences import sentence_spans, split_sentences
+
+if TYPE_CHECKING:
+    from headstart.metrics import grounding
 
 NO_ANSWER = "Nothing in these documents answers this."
 INSTRUCTION = ("Answer the question in a few sentences, from the passages below and from nothing else. After each "
-               "sentence write the "
-               "number of the passage it comes from, like this: [1]. If the passages do not answer the question, "
-               f"write: {NO_ANSWER}")
+               "sentence write the number of the passage it comes from, like this: [1]. If the passages do not answer "
+               f"the question, write: {NO_ANSWER}")
 Layout = Literal["plain", "instruct"]
 MAX_SHOWN = 20
 
@@ -59,6 +60,8 @@ def sanitized(text: str) -> str:
     So no passage cites in the model's place, adds a line to the prompt, or contains a special token ("</s>",
     "<|im_end|>").
     """
+    from headstart.metrics import grounding
+
     return re.sub(r"<(?=\S)", "< ", " ".join(grounding.CITATION_MARK.sub("", text).split()))
 
 
@@ -144,6 +147,8 @@ class RuleBaseline:
 
     def predict(self, examples: Sequence[Any], states: Any) -> list[Prediction]:
         """One answer for each example, with the passages that it cites."""
+        from headstart.metrics import grounding
+
         predictions = []
         for example in examples:
             cited = grounding.cite(self.generate(example), example.texts)

@@ -13,6 +13,7 @@ from random import Random
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from headstart.contract import (
+    AnswerType,
     Baseline,
     Column,
     Detection,
@@ -31,6 +32,7 @@ from headstart.contract import (
     Task,
     Tokenizer,
 )
+from headstart.contract.losses import VocabularyCrossEntropy
 from headstart.errors import Finding
 from headstart.settings import Count, Note
 from headstart.tasks.long_answer import prompts
@@ -88,6 +90,7 @@ class LongAnswer(Task[QuestionWithPassages]):
               aliases=("answers",)),
         Field("document", "the document that answers", required=False, aliases=("document",)),
     )
+    answer_type: ClassVar[AnswerType] = "text"
     kinds: ClassVar[tuple[Kind, ...]] = ("encoder-decoder", "decoder")
     selection_score: ClassVar[tuple[str, bool]] = ("rougeL", True)
     default_model: ClassVar[str] = "t5-small"
@@ -215,7 +218,7 @@ class LongAnswer(Task[QuestionWithPassages]):
     def head_for(self, kind: Kind) -> HeadSpec:
         """An encoder-decoder reads the passages; a decoder continues them."""
         return HeadSpec("sequence-to-sequence" if kind == "encoder-decoder" else "causal-language-model", 0,
-                        loss="vocabulary")
+                        loss=VocabularyCrossEntropy())
 
     def reduce(self, feature: Feature, output: Mapping[str, NDArray[Any]]) -> Any:
         """Never called: outputs are generated texts."""

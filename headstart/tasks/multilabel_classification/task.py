@@ -29,6 +29,7 @@ from headstart.contract import (
     Task,
     Tokenizer,
 )
+from headstart.contract.losses import BinaryCrossEntropy
 from headstart.errors import Finding
 from headstart.settings import Note
 from headstart.tasks.multilabel_classification.predictions import as_prediction, baselines, figures
@@ -150,7 +151,8 @@ class MultilabelClassification(Task[LabelledText]):
 
     def head(self) -> HeadSpec:
         """One independent logit for each label."""
-        return HeadSpec("sequence-classification", len(self.learned.labels), self.learned.labels, loss="binary")
+        return HeadSpec("sequence-classification", len(self.learned.labels), self.learned.labels,
+                        loss=BinaryCrossEntropy())
 
     def reduce(self, feature: Feature, output: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
         """The logits, (C,)."""
@@ -209,8 +211,7 @@ class MultilabelClassification(Task[LabelledText]):
         if measures["predicted"].any() or not measures["gold"].any():
             return None
         return ("collapsed: the model predicts no label for any text at threshold 0.5. Thresholds are tuned at the "
-                "end; if this lasts, "
-                "train longer.")
+                "end; if this lasts, train longer.")
 
     def tables(self, measures: Measures) -> dict[str, Json]:
         """per_label."""

@@ -79,8 +79,7 @@ def token_scores(example: Question, prediction: Prediction) -> list[Figure]:
               "end": [float(value) for value in detail["scores"][:, 1]]}
     first, last = (int(detail["scores"][:, column].argmax()) for column in (0, 1))
     caption = (f"Question: {example.question} Answer: {prediction.values['prediction'] or '(none)'}. Highest start: "
-               f"{labels[first]}; "
-               f"highest end: {labels[last]}.")
+               f"{labels[first]}; highest end: {labels[last]}.")
     tokens = [[index, piece, kind] for index, (piece, kind) in enumerate(zip(pieces, detail["types"], strict=False))]
     return [
         Figure("tokens", "One question's tokens", "table", {"columns": ["index", "token", "segment"], "rows": tokens},

@@ -13,6 +13,7 @@ from random import Random
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from headstart.contract import (
+    AnswerType,
     Baseline,
     Column,
     Detection,
@@ -32,9 +33,11 @@ from headstart.contract import (
     Tokenizer,
     Tokens,
 )
+from headstart.contract.losses import BeamSpan, SpanCrossEntropy
 from headstart.errors import Finding
 from headstart.settings import Note
 from headstart.tasks.question_answering import reading
+from headstart.tasks.question_answering.decoding import answer_prediction, beam_spans, best_spans
 from headstart.tasks.question_answering.reading import Question
 from headstart.tasks.shared.column_detection import first_named
 from headstart.text.windows import windows
@@ -81,6 +84,7 @@ class QuestionAnswering(Task[Question]):
               aliases=("is_impossible",)),
         Field("id", "the question's name in the official files", required=False, aliases=("id", "qid")),
     )
+    answer_type: ClassVar[AnswerType] = "text"
     kinds: ClassVar[tuple[Kind, ...]] = ("encoder",)
     selection_score: ClassVar[tuple[str, bool]] = ("f1", True)
     default_model: ClassVar[str] = "distilbert-base-cased"
@@ -174,8 +178,8 @@ class QuestionAnswering(Task[Question]):
     def head(self) -> HeadSpec:
         """Two logits for each token: of being the answer's first, and its last."""
         if self.beam_search:
-            return HeadSpec("question-answering-beams", 2, loss="beam-span")
-        return HeadSpec("question-answering", 2, loss="span")
+            return HeadSpec("question-answering-beams", 2, loss=BeamSpan())
+        return HeadSpec("question-answering", 2, loss=SpanCrossEntropy())
 
     @property
     def beam_search(self) -> bool:
@@ -310,55 +314,3 @@ def answer_token_range(passage: Tokens, example: Question) -> tuple[int, int]:
     start, end = example.answer_span.begin, example.answer_span.end
     answer_tokens = [index for index, (first, last) in enumerate(passage.offsets or ()) if first < end and last > start]
     return (answer_tokens[0], answer_tokens[-1]) if answer_tokens else (-1, -1)
-
-
-def best_spans(logits: NDArray[Any], max_length: int, count: int) -> list[tuple[float, int, int]]:
-    """The highest sums of a first and a last token's logit, at most `max_length` tokens long: (n, 2) -> (score, first,
-    last).
-    """
-    import numpy as np
-
-    token_count = len(logits)
-    span_scores = np.full((min(max_length, token_count), token_count), -np.inf)
-    for offset in range(len(span_scores)):
-        span_scores[offset, :token_count - offset] = logits[:token_count - offset, 0] + logits[offset:, 1]
-    flat_scores = span_scores.ravel()
-    best_indices = np.argpartition(flat_scores,
-                                   -count)[-count:] if len(flat_scores) > count else np.arange(len(flat_scores))
-    best_indices = best_indices[np.lexsort((best_indices, -flat_scores[best_indices]))]
-    return [(float(flat_scores[index]), index % token_count, index % token_count + index // token_count)
-            for index in best_indices.tolist() if np.isfinite(flat_scores[index])]
-
-
-def beam_spans(output: Mapping[str, NDArray[Any]], passage_start: int, offsets: Sequence[tuple[int, int]],
-               max_length: int) -> list[tuple[float, int, int]]:
-    """Each start with each of its ends that makes a span of the passage: log p of both, and the characters."""
-    spans = []
-    columns = (output[name].tolist() for name in ("starts", "start_scores", "ends", "end_scores"))
-    for start, start_score, end_positions, end_scores in zip(*columns, strict=True):
-        for end, end_score in zip(end_positions, end_scores, strict=True):
-            start, end = int(start), int(end)
-            if passage_start <= start <= end < passage_start + len(offsets) and end - start < max_length:
-                spans.append((start_score + end_score, offsets[start - passage_start][0],
-                              offsets[end - passage_start][1]))
-    return spans
-
-
-def answer_prediction(example: Question, ranked_spans: Sequence[tuple[tuple[int, int], float]], no_answer_score: float,
-                      threshold: float | None, detail: Mapping[str, Any]) -> Prediction:
-    """Ranked spans ((start, end), score) and the no-answer score, in the user's terms."""
-    passage = example.passage
-    best_score = ranked_spans[0][1] if ranked_spans else no_answer_score - 700.0
-    powers = [math.exp(score - best_score) for _, score in ranked_spans]
-    texts = [passage[start:end].strip() for (start, end), _ in ranked_spans]
-    no_answer_probability = 1 / (1 + math.exp(min(700.0, best_score - no_answer_score)))
-    n_best = [{"text": text, "probability": power / sum(powers), "score": score}
-              for text, power, (_, score) in zip(texts, powers, ranked_spans, strict=True)]
-    values: dict[str, Json] = {"prediction": "", "start": None, "end": None, "probability": no_answer_probability,
-                               "no_answer_probability": no_answer_probability}
-    if ranked_spans and (threshold is None or no_answer_probability <= threshold):
-        begin = ranked_spans[0][0][0] + len(passage[ranked_spans[0][0][0]:]) - len(
-            passage[ranked_spans[0][0][0]:].lstrip())
-        values |= {"prediction": texts[0], "start": begin, "end": begin + len(texts[0]),
-                   "probability": n_best[0]["probability"]}
-    return Prediction(example.row, values, {"best": texts[0] if texts else "", "n_best": n_best, **detail})

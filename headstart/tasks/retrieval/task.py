@@ -28,6 +28,7 @@ from headstart.contract import (
     Task,
     Tokenizer,
 )
+from headstart.contract.losses import InBatchNegatives
 from headstart.settings import Note
 from headstart.tasks.retrieval import examples as retrieval_examples
 from headstart.tasks.retrieval.examples import QuestionPassages, normalised, text_key
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
     from headstart.contract import Floats
 
-QUESTION, PASSAGE, NEGATIVE = 0, 1, 2  # roles, as in training/losses/contrastive.py
+QUESTION, PASSAGE, NEGATIVE = 0, 1, 2  # roles, as in training/losses/in_batch_negatives.py
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ class Retrieval(Task[QuestionPassages]):
 
     def head(self) -> HeadSpec:
         """One vector for each text, compared with all others of the batch."""
-        return HeadSpec("embedding", 0, loss="in-batch", joint=True, temperature=self.settings.temperature)
+        return HeadSpec("embedding", 0, loss=InBatchNegatives(self.settings.temperature))
 
     def reduce(self, feature: Feature, output: Mapping[str, NDArray[Any]]) -> Any:
         """The vector."""

@@ -25,8 +25,7 @@ def per_class_table(tables: Mapping[str, Json]) -> Figure:
             for label, scores in tables["per_class"].items()]
     return Figure("per_class", "Scores per label", "table", {"columns": columns, "rows": rows},
                   "Precision: of the texts predicted as this label, the share that has it. Recall: of the texts that "
-                  "have it, "
-                  "the share predicted as it. F1 is their harmonic mean.")
+                  "have it, the share predicted as it. F1 is their harmonic mean.")
 
 
 def confusion_matrix(tables: Mapping[str, Json]) -> Figure:

@@ -85,4 +85,5 @@ def limited_findings(code: str, messages: Iterable[str], advice: str) -> Iterato
     message_list = list(messages)
     yield from (Finding(code, message, advice) for message in message_list[:MAX_NAMED])
     if len(message_list) > MAX_NAMED:
-        yield Finding(code, f"the same holds for {len(message_list) - MAX_NAMED} more labels.")
+        yield Finding(code, f"the same holds for {len(message_list) - MAX_NAMED} more labels.",
+                      count=len(message_list) - MAX_NAMED)

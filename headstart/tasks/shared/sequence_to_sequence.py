@@ -12,6 +12,7 @@ from random import Random
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from headstart.contract import (
+    AnswerType,
     Column,
     Example,
     Feature,
@@ -29,6 +30,7 @@ from headstart.contract import (
     Task,
     Tokenizer,
 )
+from headstart.contract.losses import VocabularyCrossEntropy
 from headstart.errors import Finding
 from headstart.settings import Count, Note
 from headstart.tasks.shared.column_detection import first_named
@@ -76,6 +78,7 @@ class SequenceToSequenceTask(Task[SourceTargetExample]):
         Field("source", "the source text; a list is joined", aliases=SOURCE_NAMES),
         Field("target", "the target text; a list holds several references", target=True, aliases=TARGET_NAMES),
     )
+    answer_type: ClassVar[AnswerType] = "text"
     kinds: ClassVar[tuple[Kind, ...]] = ("encoder-decoder",)
     default_model: ClassVar[str] = "t5-small"
     Settings: ClassVar[type] = Settings
@@ -158,7 +161,7 @@ class SequenceToSequenceTask(Task[SourceTargetExample]):
 
     def head(self) -> HeadSpec:
         """Vocabulary logits at each target token."""
-        return HeadSpec("sequence-to-sequence", 0, loss="vocabulary")
+        return HeadSpec("sequence-to-sequence", 0, loss=VocabularyCrossEntropy())
 
     def reduce(self, feature: Feature, output: Mapping[str, NDArray[Any]]) -> Any:
         """Never called: outputs are generated texts."""

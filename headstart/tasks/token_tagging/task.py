@@ -29,6 +29,7 @@ from headstart.contract import (
     Task,
     Tokenizer,
 )
+from headstart.contract.losses import CrossEntropy
 from headstart.errors import Exit, Finding, UserError
 from headstart.settings import Note
 from headstart.tasks.shared.column_detection import first_named
@@ -138,7 +139,7 @@ class TokenTagging(Task[TaggedText]):
 
     def head(self) -> HeadSpec:
         """A logit for each tag at each token."""
-        return HeadSpec("token-classification", len(self.learned.labels), self.learned.labels)
+        return HeadSpec("token-classification", len(self.learned.labels), self.learned.labels, loss=CrossEntropy())
 
     def reduce(self, feature: Feature, output: Mapping[str, NDArray[Any]]) -> WindowTags:
         """The words that are predicted in this window, and the log-probabilities of their tags, (W, C)."""

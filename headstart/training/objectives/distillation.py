@@ -4,7 +4,7 @@
          + alpha_hidden · mean squared error of matched hidden states + alpha_cosine · (1 - cosine of last states)
 
 Each term weights features and tokens as the task's loss does, so that all are divided by the same number. Shapes:
-N features, T tokens, A label positions, C classes, W width, G groups.
+N features, T tokens, A label positions, W width.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from torch import Tensor
 from headstart.contract import Batch, HeadSpec
 from headstart.errors import Exit, UserError
 from headstart.models import hidden_states
-from headstart.settings import Distil, Training
-from headstart.training.losses.chunked_cross_entropy import chunked_loss
-from headstart.training.losses.losses import NO_TARGET, Objective, cross_entropy
+from headstart.settings import Distil
+from headstart.training.losses import LossFunction, VocabularyLoss
+from headstart.training.objectives.chunked_cross_entropy import chunked_loss
+from headstart.training.objectives.divergence import categorical_divergence
+from headstart.training.objectives.objective import NO_TARGET
 
 if TYPE_CHECKING:
     from headstart.models.model import Model
 
-NOT_DISTILLABLE = {"in-batch": "compares texts of a batch with one another",
-                   "beam-span": "searches several starts and ends", "choice+lm": "has two heads with one loss"}
 # by stack: (student layer, teacher layer), from 1; 0 are the embeddings
 LayerPairs = Mapping[str, Sequence[tuple[int, int]]]
 
@@ -67,10 +67,8 @@ class CachedForward:
 class DistillationLoss:
     """The loss of a student with a frozen teacher."""
 
-    task_objective: Objective
-    spec: HeadSpec
+    task_loss: LossFunction[Any]
     settings: Distil
-    training: Training
     teacher: Model
     layer_pairs: LayerPairs
 
@@ -80,17 +78,17 @@ class DistillationLoss:
         student = CachedForward(model, batch, with_hidden=with_hidden)
         total = student.head_states["logits"].new_zeros((), dtype=torch.float32)
         if not settings.alpha_soft and not with_hidden:
-            return total + settings.alpha_task * self.task_objective(student, batch)
+            return total + settings.alpha_task * self.task_loss(student, batch)
         with torch.no_grad():
             self.teacher.module.eval()
             teacher = CachedForward(self.teacher, batch, with_hidden=with_hidden)
-        if self.spec.loss == "vocabulary" and settings.alpha_soft:
-            total = total + self.chunked_vocabulary_loss(student, teacher, batch)
+        if isinstance(self.task_loss, VocabularyLoss) and settings.alpha_soft:
+            total = total + self.chunked_vocabulary_loss(self.task_loss, student, teacher, batch)
         else:
             if settings.alpha_soft:
                 total = total + settings.alpha_soft * self.soft_loss(student, teacher, batch)
             if settings.alpha_task:
-                total = total + settings.alpha_task * self.task_objective(student, batch)
+                total = total + settings.alpha_task * self.task_loss(student, batch)
         if with_hidden:
             total = total + self.state_loss(student, teacher, batch)
         return total
@@ -101,24 +99,21 @@ class DistillationLoss:
             teacher_outputs = {name: finite(output.float()) for name, output in teacher.forward(batch).items()}
         student_outputs = student.forward(batch)
         total = teacher_outputs["logits"].new_zeros(())
-        for name, target in ({"logits": "label", "next": "next"} if self.spec.loss == "pretraining"
-                             else {"logits": "label"}).items():
-            losses = divergence(self.spec.loss, student_outputs[name].float(), teacher_outputs[name], batch,
-                                self.settings.temperature)
+        for name, target in self.task_loss.distilled_outputs.items():
+            losses = self.task_loss.divergence(student_outputs[name].float(), teacher_outputs[name], batch,
+                                               self.settings.temperature)
             losses = torch.where(has_target(batch, target).to(losses.device), losses, torch.zeros_like(losses))
-            if batch.target_levels[target] == "feature":
-                losses = losses * torch.from_numpy(batch.weights).to(losses.device, torch.float32)
-            elif self.spec.loss == "pretraining":  # the mean over a feature's masked tokens, as in the task's loss
-                position_weights = np.repeat(batch.weights / np.maximum(batch.label_counts, 1), batch.label_counts)
-                losses = losses * torch.from_numpy(position_weights).to(losses.device, losses.dtype)
+            weights = self.task_loss.divergence_weights(batch, target)
+            if weights is not None:
+                losses = losses * torch.from_numpy(weights).to(losses.device, torch.float32)
             total = total + losses.sum()
         return total
 
-    def chunked_vocabulary_loss(self, student: CachedForward, teacher: CachedForward, batch: Batch) -> Tensor:
+    def chunked_vocabulary_loss(self, task_loss: VocabularyLoss[Any], student: CachedForward, teacher: CachedForward,
+                                batch: Batch) -> Tensor:
         """The soft and the task's loss over a vocabulary, in chunks of tokens."""
         student_states, teacher_states = student.head_states["logits"], teacher.head_states["logits"]
         targets = torch.from_numpy(batch.targets["label"]).to(student_states.device)
-        options: dict[str, Any] = {"smoothing": self.training.label_smoothing, "gamma": self.training.focal_gamma}
 
         def loss_function(logits: Tensor, positions: Tensor) -> Tensor:
             labels = targets[positions]
@@ -127,7 +122,7 @@ class DistillationLoss:
             losses = self.settings.alpha_soft * categorical_divergence(logits, teacher_logits,
                                                                        self.settings.temperature)
             losses = torch.where(labels != NO_TARGET, losses, torch.zeros_like(losses))
-            return losses + self.settings.alpha_task * cross_entropy(logits, labels, **options)
+            return losses + self.settings.alpha_task * task_loss.losses(logits, labels)
 
         positions = torch.arange(len(student_states), device=student_states.device)
         return chunked_loss(student_states, positions, student.model.apply_head, loss_function,
@@ -163,60 +158,6 @@ def finite(teacher_output: Tensor) -> Tensor:
                             "distil.with_teacher=false.",
                         exit=Exit.DATA)
     return teacher_output
-
-
-def divergence(loss: str, student: Tensor, teacher: Tensor, batch: Batch, temperature: float) -> Tensor:
-    """T² · KL of each feature, token or label position, in the form of the task's loss; squared error for numbers:
-    (N,).
-    """
-    if loss == "squared":
-        return (student - teacher)[:, 0] ** 2
-    if loss in ("binary", "token-binary"):
-        return binary_divergence(student, teacher, temperature)
-    if loss == "span":
-        feature_ids = np.repeat(np.arange(len(batch.lengths)), batch.lengths)
-        starts, ends = (grouped_divergence(student[:, column], teacher[:, column], feature_ids, len(batch.lengths),
-                                           temperature)
-                        for column in (0, 1))
-        return (starts + ends) / 2
-    if loss == "choice":
-        losses = grouped_divergence(student[:, 0], teacher[:, 0], batch.groups, int(batch.groups.max()) + 1,
-                                    temperature)
-        return losses[torch.from_numpy(batch.groups)]
-    return categorical_divergence(student, teacher, temperature)
-
-
-def categorical_divergence(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """T² · KL of categorical distributions: (A, C), (A, C) -> (A,)."""
-    student_logs, teacher_logs = torch.log_softmax(student / temperature,
-                                                   dim=-1), torch.log_softmax(teacher / temperature, dim=-1)
-    return (teacher_logs.exp() * (teacher_logs - student_logs)).sum(dim=-1) * temperature**2
-
-
-def binary_divergence(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """T² · KL of binary distributions, the mean over labels: (N, C), (N, C) -> (N,)."""
-    student_logits, teacher_logits, log_sigmoid = (student / temperature, teacher / temperature,
-                                                   torch.nn.functional.logsigmoid)
-    probability = torch.sigmoid(teacher_logits)
-    positive = probability * (log_sigmoid(teacher_logits) - log_sigmoid(student_logits))
-    negative = (1 - probability) * (log_sigmoid(-teacher_logits) - log_sigmoid(-student_logits))
-    losses = positive + negative
-    return losses.mean(dim=-1) * temperature**2
-
-
-def grouped_divergence(student: Tensor, teacher: Tensor, group_ids: Any, group_count: int,
-                       temperature: float) -> Tensor:
-    """T² · KL of the distributions within each group: (T,), (T,), group_ids (T,) -> (G,)."""
-    indices = torch.from_numpy(group_ids).to(student.device)
-
-    def log_softmax(scores: Tensor) -> Tensor:
-        maxima = scores.new_full((group_count,), float("-inf")).scatter_reduce(0, indices, scores.detach(), "amax")
-        sums = scores.new_zeros(group_count).index_add(0, indices, (scores - maxima[indices]).exp())
-        return scores - maxima[indices] - sums.log()[indices]
-
-    student_logs, teacher_logs = log_softmax(student / temperature), log_softmax(teacher / temperature)
-    return student.new_zeros(group_count).index_add(0, indices,
-                                                    teacher_logs.exp() * (teacher_logs - student_logs)) * temperature**2
 
 
 def squared_state_error(student: Tensor, teacher: Tensor, *, normalize: bool) -> Tensor:
@@ -268,8 +209,7 @@ def matched_layers(layer_map: str, student_layers: Mapping[str, int],
             suggestion = ",".join(f"{student_layer}:{teacher_layer}"
                                   for student_layer, teacher_layer in layer_pairs[last_stack])
             raise UserError(f"distil.layer_map is {layer_map!r}; pairs of layers were expected, from 1 to {bounds[0]} "
-                            "of the student and "
-                            f"from 1 to {bounds[1]} of the teacher.", exit=Exit.SETTINGS,
+                            f"of the student and from 1 to {bounds[1]} of the teacher.", exit=Exit.SETTINGS,
                             fix=f"For example distil.layer_map={suggestion}")
         layer_pairs[last_stack] = [(int(student_layer), int(teacher_layer)) for student_layer, teacher_layer in pairs]
     return layer_pairs
@@ -277,8 +217,7 @@ def matched_layers(layer_map: str, student_layers: Mapping[str, int],
 
 def check_head(spec: HeadSpec) -> None:
     """Raises UserError (2) for a head that cannot be distilled."""
-    reason = NOT_DISTILLABLE.get(spec.loss) or ("is trained on tokens in random orders" if spec.permutation_order
-                                                else None)
-    if reason is not None:
+    reason = spec.loss.not_distillable or ("is trained on tokens in random orders" if spec.permutation_order else "")
+    if reason:
         raise UserError(f"This head {reason}: headstart cannot distil it yet.",
                         fix="Set distil.with_teacher=false: the student is then pruned and fine-tuned.")

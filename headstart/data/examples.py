@@ -1,4 +1,4 @@
-"""From the user's files to examples: found, read, checked row by row, with every fault of a file in one pass."""
+"""A file's rows as a task's examples: read, checked row by row, with every fault of a file in one pass."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from headstart import tasks
-from headstart.contract import Detection, Example, RowFault, Task
+from headstart.contract import Example, RowFault, Task
 from headstart.data.columns import FieldRows, assign_columns, field_rows
 from headstart.data.table import Table, open_table
 from headstart.errors import DataError, Exit, Finding, UserError
@@ -67,33 +66,6 @@ class Reading:
     examples: Examples
     findings: list[Finding] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
-
-
-def find_task(table: Table, name: str | None, columns: Mapping[str, str]) -> tuple[type[Task[Any]], Detection | None,
-                                                                                   str]:
-    """The task of a file, how its columns were recognised, and why in words; raises UserError."""
-    sample = table.sample()
-    if name is not None:
-        task = tasks.find(name)
-        check_columns(task, columns)
-        return task, task.detect(sample), "you chose it"
-    if columns:
-        fitting = [task for task in map(tasks.find, tasks.names())
-                   if set(columns) <= {field.name for field in task.fields}]
-        if len(fitting) == 1:
-            return fitting[0], fitting[0].detect(
-                sample), f"it is the task with {', '.join('--' + name for name in columns)}"
-    task, detection = tasks.detect(sample, table.path)
-    return task, detection, detection.reason
-
-
-def check_columns(task: type[Task[Any]], columns: Mapping[str, str]) -> None:
-    """Refuse a column flag that the task does not know."""
-    field_names = {field.name for field in task.fields}
-    if unknown := sorted(set(columns) - field_names):
-        raise UserError(f"{task.name} has no --{unknown[0]}; it has "
-                        f"{', '.join('--' + name for name in sorted(field_names))}.",
-                        fix="Name the columns with those.")
 
 
 def read_examples(task: Task[Any], path: str, settings: Data, *, columns: Mapping[str, str], training: bool,
@@ -187,7 +159,8 @@ def stop_on_faults(readings: Sequence[Reading], settings: Data, errors_file: Pat
 
 def finding_json(finding: Finding) -> dict[str, Any]:
     """A finding as data_errors.jsonl and data.json hold it."""
-    return {name: value for name, value in vars(finding).items() if value not in (None, "")}
+    return {name: value for name, value in vars(finding).items()
+            if value not in (None, "") and (name != "count" or value > 1)}
 
 
 def open_named_file(path: str, settings: Data) -> Table:

@@ -1,0 +1,83 @@
+"""What other installed packages add to headstart: tasks, readers, metrics and families, by entry points.
+
+    [project.entry-points."headstart.metrics"]
+    edit_distance = "my_package.scores:EDIT_DISTANCE"
+
+Nothing is looked up before it is asked for, and packages are listed once; a package is imported when its extension is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
+
+from headstart.errors import Exit, UserError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+Group = Literal["tasks", "readers", "metrics", "families"]
+NOUNS: dict[Group, str] = {"tasks": "task", "readers": "reader", "metrics": "metric", "families": "family"}
+
+
+@dataclass(frozen=True)
+class Extension:
+    """One task, reader, metric or family of another package; `package` is its name and version."""
+
+    group: Group
+    name: str
+    package: str
+    entry_point: EntryPoint
+
+    @property
+    def origin(self) -> str:
+        """Where it comes from: "my_package.scores:EDIT_DISTANCE of the package my-package 1.0"."""
+        return f"{self.entry_point.value} of the package {self.package}"
+
+    def load(self) -> Any:
+        """What the entry point names; raises UserError (69) that names the package when it cannot be imported."""
+        try:
+            return self.entry_point.load()
+        except (Exception, SystemExit) as error:
+            raise self.unusable(f"cannot be imported: {type(error).__name__}: {error}") from error
+
+    def unusable(self, fault: str) -> UserError:
+        """The error for an extension that breaks what headstart expects of it."""
+        return UserError(f"The {NOUNS[self.group]} {self.name!r} ({self.origin}) {fault}.",
+                         fix=f"Repair or uninstall {self.package.split()[0]}, or tell its makers.",
+                         exit=Exit.UNAVAILABLE)
+
+
+@cache
+def extensions(group: Group) -> tuple[Extension, ...]:
+    """Every extension of a group, in alphabetical order of names and packages."""
+    from importlib.metadata import entry_points
+
+    listed_extensions = {}
+    for entry_point in entry_points(group=f"headstart.{group}"):
+        distribution = entry_point.dist
+        package = "(unknown)" if distribution is None else f"{distribution.name} {distribution.version}"
+        extension = Extension(group, entry_point.name, package, entry_point)
+        listed_extensions[extension.name, package, entry_point.value] = extension
+    return tuple(listed_extensions[key] for key in sorted(listed_extensions))
+
+
+def names(group: Group) -> list[str]:
+    """The names of a group's extensions, each once, in alphabetical order."""
+    return list(dict.fromkeys(extension.name for extension in extensions(group)))
+
+
+def find(group: Group, name: str, *, builtin: str = "") -> Extension | None:
+    """The extension of this name; None when no package adds one.
+
+    `builtin` says where headstart's own thing of this name is. Raises UserError (69) when two packages, or a package
+    and headstart, have the same name: which of them is meant is not for us to guess.
+    """
+    matches = [extension for extension in extensions(group) if extension.name == name]
+    origins = [*([f"{builtin} of headstart"] if builtin else []), *(extension.origin for extension in matches)]
+    if matches and len(origins) > 1:
+        packages = " or ".join(dict.fromkeys(extension.package.split()[0] for extension in matches))
+        raise UserError(f"There are {len(origins)} {group} with the name {name!r}: {', and '.join(origins)}.",
+                        fix=f"Uninstall {packages}, or give its {NOUNS[group]} another name.", exit=Exit.UNAVAILABLE)
+    return matches[0] if matches else None

@@ -1,0 +1,89 @@
+"""Predictions for any number of rows, in their order, as they come."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from random import Random
+from typing import Any
+
+from headstart.contract import Example, Feature, Prediction, Runtime, Task, Tokenizer
+from headstart.data.features.features import ExampleRandom
+from headstart.version import __version__
+
+GENERATION_CHUNK = 256  # rows that are generated together: what an interrupted prediction may have to generate again
+# rows whose features are sorted by length together: padding and attention fall, memory stays flat
+PREDICTION_CHUNK = 2048
+
+
+@dataclass(frozen=True)
+class TaskPredictor:
+    """A task with the runtime that computes its model's outputs: the one `Predictor`, for every runtime."""
+
+    task: Task[Any]
+    runtime: Runtime
+
+    def compose(self, examples: Sequence[Example], *, seed: int) -> Sequence[Example]:
+        """The examples that the model is evaluated on: as they are, or composed, the same each time."""
+        return compose(self.task, self.runtime.tokenizer, examples, seed)
+
+    def encode(self, examples: Sequence[Example], rngs: Iterable[Random | None] | None = None) -> list[list[Feature]]:
+        """Each example's features; `rngs` has a generator for each example, where it is encoded at random."""
+        example_rngs: Iterable[Random | None] = [None] * len(examples) if rngs is None else rngs
+        return [self.task.encode(example, self.runtime.tokenizer, rng)
+                for example, rng in zip(examples, example_rngs, strict=True)]
+
+    def outputs(self, features: Sequence[Sequence[Feature]]) -> list[list[Any]]:
+        """The outputs of each example's features, each reduced as it comes, so that memory stays flat."""
+        flat_features = [feature for example_features in features for feature in example_features]
+        reduced: list[Any] = [None] * len(flat_features)
+        for index, output in self.runtime.outputs(flat_features):
+            reduced[index] = output if self.task.generative else self.task.reduce(flat_features[index], output)
+        remaining = iter(reduced)
+        return [list(islice(remaining, len(example_features))) for example_features in features]
+
+    def decode(self, examples: Sequence[Example], outputs: Sequence[Sequence[Any]]) -> list[Prediction]:
+        """The outputs of each example as its prediction."""
+        return [self.task.decode(example, example_outputs)
+                for example, example_outputs in zip(examples, outputs, strict=True)]
+
+    def predict(self, examples: Iterable[Example], *, seed: int | None = None) -> Iterator[Prediction]:
+        """One prediction for each example, in order, chunk by chunk.
+
+        With a seed, a task that encodes at random (masked words) encodes the same each time.
+        """
+        source = iter(examples)
+        random = ExampleRandom(f"{seed}:fixed") if seed is not None and self.task.random_encoding else None
+        while chunk := list(islice(source, GENERATION_CHUNK if self.task.generative else PREDICTION_CHUNK)):
+            yield from self.predict_chunk(chunk, random)
+
+    def predict_chunk(self, chunk: Sequence[Example], random: ExampleRandom | None = None) -> list[Prediction]:
+        """Predictions for some examples; a text generated in parts may get a second pass, as the task says."""
+        rngs = None if random is None else map(random.for_example, chunk)
+        outputs = self.outputs(self.encode(chunk, rngs))
+        second_examples = {index: second_example for index, example in enumerate(chunk)
+                           if (second_example := self.task.second_pass(example, outputs[index])) is not None}
+        second_outputs = self.outputs(self.encode(list(second_examples.values())))
+        for index, example_outputs in zip(second_examples, second_outputs, strict=True):
+            outputs[index] = example_outputs
+        return self.decode(chunk, outputs)
+
+    def fingerprint(self) -> str:
+        """A hash of all that the predictions depend on: the task, its settings, what it learned, the runtime's own."""
+        task = self.task
+        identity = (__version__, task.name, task.settings, task.learned.json(), self.runtime.fingerprint())
+        return hashlib.sha256(repr(identity).encode()).hexdigest()
+
+
+def compose(task: Task[Any], tokenizer: Tokenizer, examples: Sequence[Example], seed: int) -> Sequence[Example]:
+    """The examples that a model is evaluated on: as they are, or composed, the same each time."""
+    return task.compose(examples, tokenizer, Random(f"{seed}:compose:fixed"))
+
+
+def random_features(task: Task[Any], tokenizer: Tokenizer, examples: Iterable[Example],
+                    seed: int) -> list[list[Feature]]:
+    """Each example's features, encoded with the random numbers that `predict` uses with this seed."""
+    random = ExampleRandom(f"{seed}:fixed")
+    return [task.encode(example, tokenizer, random.for_example(example)) for example in examples]

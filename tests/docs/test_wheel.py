@@ -1,0 +1,33 @@
+"""What a wheel would contain, by setuptools' own lists of files: every module, every data file, and that types are there."""
+
+import contextlib
+import subprocess
+from pathlib import Path
+
+from setuptools import Distribution
+
+ROOT = Path(__file__).parents[2]
+
+
+def wheel_files() -> set[str]:
+    """The files of the package as a build would copy them."""
+    with contextlib.chdir(ROOT):
+        distribution = Distribution({"script_name": "setup.py"})
+        distribution.parse_config_files()
+        distribution.set_defaults()
+        command = distribution.get_command_obj("build_py")
+        command.finalize_options()
+        command.include_package_data = False  # what is named in pyproject.toml, whether git knows it or not
+        modules = {str(Path(path)) for _, _, path in command.find_all_modules()}
+        data = {str(Path(folder) / name) for _, folder, _, names in command.data_files for name in names}
+    return modules | data
+
+
+def test_a_wheel_holds_every_file_of_the_package_and_says_that_it_has_types():
+    files = {path.removeprefix(f"{ROOT}/") for path in wheel_files()}
+    assert "headstart/py.typed" in files
+    if (ROOT / ".git").exists():
+        tracked = subprocess.run(["git", "ls-files", "headstart"], cwd=ROOT, capture_output=True, text=True, check=True)
+        missing = {name for name in tracked.stdout.split() if (ROOT / name).exists()} - files
+        assert not missing, f"no wheel would hold {sorted(missing)}"
+    assert not [path for path in files if path.startswith(("tests/", "benchmarks/", "examples/"))]

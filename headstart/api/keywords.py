@@ -32,8 +32,8 @@ def name_settings(values: Mapping[str, Any], run_values: Mapping[str, Any],
     task_names = {name for task in tasks.usable()[0] for name in setting_names(task.Settings)}
     task_dependent = {name: value for name, value in bare.items()
                       if name in task_names or name in setting_names(settings.Generation)}
-    others = {name: value for name, value in bare.items() if name not in task_dependent}
-    keywords.add_settings(qualified, keywords.resolve_names(others, keys, task_names))
+    independent = {name: value for name, value in bare.items() if name not in task_dependent}
+    keywords.add_settings(qualified, keywords.resolve_names(independent, keys, task_names))
     if task_dependent:
         keys += task_keys(find_task_class(run_values, columns, qualified))
         keywords.add_settings(qualified, keywords.resolve_names(task_dependent, keys, task_names))

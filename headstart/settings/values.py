@@ -7,6 +7,7 @@ import types
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,12 +33,18 @@ class Setting:
 
 def list_settings(group: str, group_class: type) -> list[Setting]:
     """Every setting of a group in the order of its file."""
+    return list(cached_settings(group, group_class))
+
+
+@cache
+def cached_settings(group: str, group_class: type) -> tuple[Setting, ...]:
+    """The same; type hints are evaluated once, for that is slow."""
     hints = typing.get_type_hints(group_class, include_extras=True)
     settings = []
     for field in dataclasses.fields(group_class):
         value_type, note = typing.get_args(hints[field.name])
         settings.append(Setting(f"{group}.{field.name}", value_type, field.default, note))
-    return settings
+    return tuple(settings)
 
 
 def type_name(value_type: Any) -> str:

@@ -1,0 +1,110 @@
+"""What a run's scores say in words and tables: test first, each baseline once, and better means better."""
+
+import random
+
+import pytest
+
+from headstart.errors import Finding, findings_text
+from headstart.reports.report import Report, finding_item, finding_line, render_html, render_markdown
+from headstart.reports.score_table import score_table, score_tables
+from headstart.reports.summary import baseline_sentences, score_sentences
+
+
+def score(value, low=None, high=None, higher=True):
+    return {"value": value, "low": low, "high": high, "n": 81, "higher_is_better": higher}
+
+
+def scores_with(name, model, baselines, higher=True):
+    """scores.json of a run on dev and test; `baselines` gives (value, difference, low, high) by name."""
+    return {"dev": {name: score(model, model, model, higher)}, "test": {name: score(model, model, model, higher)},
+            "baselines": {baseline: {"split": "test", "scores": {name: score(value, value, value, higher)},
+                                     "difference": {name: {"value": difference, "low": low, "high": high}}}
+                          for baseline, (value, difference, low, high) in baselines.items()}, "best": {}}
+
+
+def test_the_verdict_names_the_best_baseline_the_points_and_the_interval():
+    scores = scores_with("accuracy", 0.938, {"majority": (0.1, 0.838, 0.7, 0.9),
+                                             "tf-idf + logistic regression": (0.816, 0.122, 0.044, 0.219)})
+    assert score_sentences(scores)[-1] == ("The model is better than tf-idf + logistic regression, the best cheap "
+                                           "baseline (81.6 %), by 12.2 points (95 % interval 4.4 to 21.9).")
+    scores = scores_with("accuracy", 0.5, {"majority": (0.6, -0.1, -0.2, -0.05)})
+    assert score_sentences(scores)[-1] == (
+        "The model is worse than majority, the best cheap baseline (60.0 %), by 10.0 points (95 % interval 5.0 to 20.0): "
+        "use the baseline, or look at the data.")
+    scores = scores_with("accuracy", 0.5, {"majority": (0.49, 0.01, -0.02, 0.05)})
+    assert "not clearly better than majority" in score_sentences(scores)[-1]
+    assert "1.0 points (95 % interval -2.0 to 5.0) may be chance" in score_sentences(scores)[-1]
+    assert baseline_sentences({"test": {"accuracy": score(0.5)}, "baselines": {}}, "accuracy") == []
+
+
+@pytest.mark.parametrize("higher", [True, False])
+def test_better_means_better_whichever_way_the_score_runs(higher):
+    rng = random.Random(0)
+    verdicts = set()
+    for _ in range(200):
+        model, first, second = (rng.uniform(1, 100) for _ in range(3))
+        half = rng.uniform(0, 40)
+        scores = scores_with("perplexity", model, {name: (value, model - value, model - value - half,
+                                                          model - value + half)
+                                                   for name, value in (("first", first), ("second", second))}, higher)
+        best = max(first, second) if higher else min(first, second)
+        advantage = model - best if higher else best - model
+        expected = "better" if advantage > half else "worse" if advantage < -half else "not clearly better"
+        (sentence,) = baseline_sentences(scores, "perplexity")
+        assert sentence.startswith(f"The model is {expected} than {'first' if best == first else 'second'}, ")
+        assert f"{abs(advantage):.4f} (95 % interval" in sentence
+        verdicts.add(expected)
+    assert len(verdicts) == 3
+
+
+def test_test_comes_before_dev_and_each_baseline_once():
+    scores = scores_with("accuracy", 0.9, {"majority": (0.1, 0.8, 0.7, 0.9), "bag of words": (0.8, 0.1, 0.0, 0.2)})
+    scores["test/de"] = scores["test"]
+    heads = [line for line in score_table(scores).splitlines() if not line.startswith(" ")]
+    assert [head.split(":")[0] for head in heads] == ["test (81 rows)", "test/de (81 rows)", "dev (81 rows)",
+                                                      "baseline majority", "baseline bag of words"]
+    *splits, baselines = score_tables(scores)
+    assert [table.title for table in splits] == ["test (81 rows)", "test/de (81 rows)", "dev (81 rows)"]
+    assert baselines.rows == [["majority", "0.1000", "+0.8000", "+0.7000 to +0.9000"],
+                              ["bag of words", "0.8000", "+0.1000", "+0.0000 to +0.2000"]]
+
+
+ADVICE = "Are they one class under two names?"
+PAIRS = [Finding("W209", f"the labels 'a{number}' and 'b{number}' have texts with the same words.", ADVICE)
+         for number in range(44)]
+
+
+def test_findings_of_one_code_stand_together_the_first_in_full():
+    others = Finding("W202", "10 more in train, texts that occur a second time.", count=10)
+    rare = Finding("W202", "in train, this text occurs a second time.", "Keep one.", "train.csv", 4)
+    assert findings_text([PAIRS[0], rare, *PAIRS[1:], others]) == (
+        f"[W209] the labels 'a0' and 'b0' have texts with the same words.\n  {ADVICE}\n  + 43 more like it\n"
+        "train.csv:4 [W202] in train, this text occurs a second time.\n  Keep one.\n  + 10 more like it")
+    assert "+ 99 more like it" in findings_text(PAIRS, counts={"W209": 100})
+    assert finding_line([rare, others]) == "- W202 in train, this text occurs a second time. + 10 more like it"
+
+
+def test_a_report_says_one_advice_once():
+    scores = scores_with("accuracy", 0.9, {})
+    report = Report(title="run", task="text-classification", model="bert", created="today", command="headstart",
+                    scores=scores, findings=PAIRS)
+    page, text = render_html(report), render_markdown(report)
+    assert page.count(ADVICE) == 1 and page.count("43 more like it") == 1 and "&#x27;a20&#x27;" in page
+    assert text.count("W209") == 1 and "+ 43 more like it" in text
+    assert "<details>" not in finding_item(PAIRS[:1])
+
+
+def test_the_check_counts_every_leak_duplicate_and_rare_label(headstart, tmp_path):
+    texts = [f"text number {number} of many" for number in range(70)]
+    for name, header in (("train", "text,label"), ("dev", "text,label")):
+        rows = [f"{text},{'good' if index % 2 else 'bad'}" for index, text in enumerate(texts)]
+        labels = [f"rare words {number},rare{number}" for number in range(30)]
+        lines = [header, *rows, *(rows[:35] if name == "train" else []), *(labels if name == "train" else [])]
+        (tmp_path / f"{name}.csv").write_text("\n".join(lines) + "\n")
+    code, stdout, stderr = headstart("check", tmp_path / "train.csv", "--dev", tmp_path / "dev.csv")
+    assert code == 0, stderr
+    counts = {code: after for code, after in zip(
+        [line.split("[")[1][:4] for line in stdout.splitlines() if "[W" in line],
+        [line for line in stdout.splitlines() if "more like it" in line], strict=False)}
+    assert counts["W205"] == "  + 29 more like it" and counts["W202"] == "  + 34 more like it"
+    assert counts["W201"] == "  + 69 more like it"

@@ -54,7 +54,7 @@ def accuracy(correct: Any) -> Any:
 
 
 def compare(files: dict[str, Path], teacher_path: Path, folder: Path, epochs: float | None) -> None:
-    settings: dict[str, Any] = {"baselines": False, "explained": 0, "epochs": epochs, "layers": 3}
+    settings: dict[str, Any] = {"baselines": False, "explained_errors": 0, "epochs": epochs, "layers": 3}
     runs = {}
     for name, with_teacher in (("A, with teacher", True), ("B, labels alone", False)):
         start = time.perf_counter()
@@ -102,7 +102,7 @@ def main() -> None:
             start = time.perf_counter()
             settings = {} if args.epochs is None else {"epochs": args.epochs}
             run = headstart.finetune(files["train"], files["dev"], files["test"], model=args.model,
-                                     to=folder / "teacher", baselines=False, explained=0, **settings)
+                                     to=folder / "teacher", baselines=False, explained_errors=0, **settings)
             print(f"teacher: test accuracy {score_text(run.scores['test']['accuracy'])}; "
                   f"{time.perf_counter() - start:.0f} s in all", flush=True)
         compare(files, args.teacher or folder / "teacher", folder, args.student_epochs)

@@ -190,7 +190,7 @@ def measure_answers(args: argparse.Namespace, files: dict[str, str], folder: Pat
                            index=folder / "index-trained", to=folder / "writer-run", epochs=args.writer_epochs,
                            batch_size=8, learning_rate=5e-4, max_length=384, seed=args.seed, reporter=reporter,
                            **{"generation.max_new_tokens": 96, "evaluation.baselines": False,
-                              "evaluation.generated_samples": 0, "mining.passages": 3, "task.max_target_length": 96})
+                              "mining.passages": 3, "task.max_target_length": 96})
     print_minutes("writer", start)
     start = time.perf_counter()
     options = EvaluateOptions(writer=str(folder / "writer-run"), passages=3, source="mixed")

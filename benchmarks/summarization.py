@@ -39,7 +39,7 @@ def finetune(train: str, dev: str, args: argparse.Namespace, to: Path, epochs: f
     return headstart.finetune(train, dev, task="summarization", model=args.model, to=str(to), epochs=epochs,
                               batch_size=BATCH_SIZE,
                               learning_rate=args.rate, seed=args.seed, reporter=console_reporter(),
-                              **{"generation.max_new_tokens": MAX_NEW_TOKENS, "evaluation.generated_samples": 0})
+                              **{"generation.max_new_tokens": MAX_NEW_TOKENS})
 
 
 def quality(args: argparse.Namespace, folder: Path) -> None:

@@ -26,7 +26,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="run folder, model folder, hub name or pip:PACKAGE; a bare "
                                                        "model is fine")
     parser.add_argument("texts", metavar="TEXT", nargs="*", help="a text; several are inspected one after the other")
-    parser.add_argument("--text-pair", metavar="TEXT2", help="a second text, read together with each TEXT")
+    parser.add_argument("--pair", metavar="TEXT2", help="a second text, read together with each TEXT; with --probe the "
+                                                        "column of it")
     parser.add_argument("--only-layers", metavar="0,6,12",
                         help="only these layers (0 is the embeddings); ranges as 1-4 are fine")
     parser.add_argument("--only-heads", metavar="1,2", help="only these heads of each layer, from 1")
@@ -43,8 +44,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("probing the layers for a label")
     group.add_argument("--probe", metavar="FILE", help="a file whose labels each layer is probed for; by a logistic "
                                                        "regression on its mean state")
-    for name, help_text in (("text", "the file's texts"), ("pair", "a second text of each row"),
-                            ("label", "the file's labels")):
+    for name, help_text in (("text", "the file's texts"), ("label", "the file's labels")):
         _flags.add_column(group, name, f"{help_text} (found when clear)")
     _flags.add_shared(group, "--seed", "of the rows that are held out and of the intervals", default=0)
     _flags.add_common(parser, reads=("data.", "evaluation.batch_tokens", "evaluation.resamples"))
@@ -65,9 +65,10 @@ def run(arguments: argparse.Namespace) -> int:
     model, trained = load_for_inspection(arguments.model, device=device, allow_pickle=bool(arguments.allow_pickle))
     reporter.info(model_text(model, arguments.model, trained))
     if arguments.probe:
-        return run_probe(model, arguments, columns, groups, reporter)
+        pair_column = {} if arguments.pair is None else {"pair": arguments.pair}
+        return run_probe(model, arguments, columns | pair_column, groups, reporter)
     for text_number, text in enumerate(arguments.texts, start=1):
-        inspection = inspect(model, text, arguments.text_pair, layers=layers, heads=heads,
+        inspection = inspect(model, text, arguments.pair, layers=layers, heads=heads,
                              attentions=not arguments.no_attentions)
         attribution = attribute_words(arguments, model, text)
         print_inspection(inspection, attribution, as_json=arguments.json)
@@ -123,7 +124,7 @@ def attribute_words(arguments: argparse.Namespace, model: Model, text: str) -> A
 
     if arguments.attribute is None:
         return None
-    return attribute(model, text, arguments.text_pair, method=arguments.attribute, target=arguments.attribute_label,
+    return attribute(model, text, arguments.pair, method=arguments.attribute, target=arguments.attribute_label,
                      baseline=arguments.attribute_baseline)
 
 
@@ -156,9 +157,7 @@ def check_arguments(arguments: argparse.Namespace, columns: dict[str, str]) -> N
                         fix="Run inspect twice.")
     if not arguments.probe and columns:
         raise UserError(f"--{next(iter(columns))} names a column of --probe FILE, which is not there.",
-                        fix="Write the text itself; a second one is --text-pair.")
-    if arguments.probe and arguments.text_pair is not None:
-        raise UserError("--text-pair is a text, and --probe reads a file.", fix="Name its column: --pair COLUMN")
+                        fix="Write the text itself; a second one is --pair.")
     if arguments.seed < 0:
         raise UserError(f"--seed takes a whole number from 0, but it is {arguments.seed}.", fix="For example --seed 0")
     if not arguments.texts and not arguments.probe:

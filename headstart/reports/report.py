@@ -173,7 +173,8 @@ def data_part(report: Report) -> str:
 def finding_item(group: Sequence[Finding]) -> str:
     """Findings of one code: the first in full, the others to be opened, what to do once."""
     finding = group[0]
-    similar = "".join(f"<li>{escape(location(other))}{escape(other.message)}</li>" for other in group[1:MAX_SIMILAR + 1])
+    similar = "".join(f"<li>{escape(location(similar_finding))}{escape(similar_finding.message)}</li>"
+                      for similar_finding in group[1:MAX_SIMILAR + 1])
     unlisted = "<li>… the others are in data.json.</li>" if len(group) > MAX_SIMILAR + 1 else ""
     count = sum(finding.count for finding in group) - 1
     details = f"<details><summary>{count:,} more like it</summary><ul>{similar}{unlisted}</ul></details>" if count else ""

@@ -24,6 +24,9 @@ def every_flag():
 
 
 FLAGS = every_flag()
+# The one flag of two meanings: `inspect --pair TEXT2` is a second text, and with --probe the column that --pair names
+# elsewhere.
+assert FLAGS["--pair"].pop("inspect").metavar == "TEXT2"
 
 
 def meaning(action):
@@ -44,7 +47,8 @@ def test_a_flag_means_the_same_in_every_command(flag):
 
 def test_a_flag_of_a_column_names_nothing_else():
     columns = {f"--{field.name}" for name in tasks.names() for field in tasks.find(name).fields}
-    columns |= {flag for flag, actions in FLAGS.items() if any(action.metavar == "COLUMN" for action in actions.values())}
+    columns |= {flag for flag, actions in FLAGS.items()
+                if any(action.metavar == "COLUMN" for action in actions.values())}
     assert {"--text", "--source", "--target", "--passages", "--pair"} <= columns
     for flag in columns:
         for command, action in FLAGS[flag].items():

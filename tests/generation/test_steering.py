@@ -13,17 +13,19 @@ from conftest import review_rows, write_csv
 import headstart
 from headstart.errors import UserError
 from headstart.generation.steering import attributes, comparison, pplm
+from headstart.models.loading.catalogue import CATALOGUE
 from headstart.models.loading.weights import checksum
 from headstart.settings import Generation, Steering
 
-FAMILIES = pytest.mark.parametrize("family", pplm.FAMILIES)
+STEERED = [family.model_type for family in CATALOGUE if family.steering]
+FAMILIES = pytest.mark.parametrize("family", STEERED)
 PROMPTS = ["The gardener waters", "Nobody here"]
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     return {family: tiny.model_folder(family, tmp_path_factory.mktemp("lm") / family, "causal-language-model", seed=4)
-            for family in (*pplm.FAMILIES, "openai-gpt")}
+            for family in (*STEERED, "openai-gpt")}
 
 
 @pytest.fixture(scope="module")

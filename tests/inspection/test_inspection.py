@@ -212,7 +212,7 @@ def test_the_command_prints_a_table_or_json(bert, folders, headstart, tmp_path):
     assert (len(lines) == 1 + len(encode(bert,
                                         TEXT).tokens) and "hidden states 2 x" in stderr
             and "attentions 1 x 4 x" in stderr and (tmp_path / "a.npz").exists())
-    code, stdout, _ = headstart("inspect", folders["bert"], TEXT, "roses", "--text-pair", PAIR, "--json", "--to",
+    code, stdout, _ = headstart("inspect", folders["bert"], TEXT, "roses", "--pair", PAIR, "--json", "--to",
                                 tmp_path / "b.parquet", "--quiet")
     first, second = map(json.loads, stdout.splitlines())
     assert code == 0 and first["text"] == TEXT and second["pair"] == PAIR and first["attentions"] == [

@@ -103,8 +103,7 @@ def test_the_check_counts_every_leak_duplicate_and_rare_label(headstart, tmp_pat
         (tmp_path / f"{name}.csv").write_text("\n".join(lines) + "\n")
     code, stdout, stderr = headstart("check", tmp_path / "train.csv", "--dev", tmp_path / "dev.csv")
     assert code == 0, stderr
-    counts = {code: after for code, after in zip(
-        [line.split("[")[1][:4] for line in stdout.splitlines() if "[W" in line],
-        [line for line in stdout.splitlines() if "more like it" in line], strict=False)}
+    codes = [line.split("[")[1][:4] for line in stdout.splitlines() if "[W" in line]
+    counts = dict(zip(codes, [line for line in stdout.splitlines() if "more like it" in line], strict=True))
     assert counts["W205"] == "  + 29 more like it" and counts["W202"] == "  + 34 more like it"
     assert counts["W201"] == "  + 69 more like it"

@@ -39,6 +39,8 @@ class RunFolder:
     def __enter__(self) -> Self:
         self.lock.enter_context(locked_folder(self.path, in_use="is in use by another run",
                                               fix="Wait for it, or choose another folder with --to."))
+        for leftover in self.path.glob(".*.part"):  # of a run that was killed while it wrote; the lock is ours
+            remove(leftover)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,

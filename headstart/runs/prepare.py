@@ -85,14 +85,17 @@ def choose_schedule(settings: RunSettings, task: Task[Any], model: Model, featur
     learning_rate = defaults.learning_rate(training, model.info.width)
     epochs = defaults.epochs(training, features.examples, len(task.learned.labels))
     can_pack = variant.can_pack(model, settings)
-    total_steps = training.max_steps or max(1, count_steps(task, model, features, settings, epochs.value,
-                                                           can_pack=can_pack))
+    only_steps = training.max_steps is not None and training.epochs is None
+    total_steps = training.max_steps or 0
+    if not only_steps:  # of both, the smaller number
+        epoch_steps = max(1, count_steps(task, model, features, settings, epochs.value, can_pack=can_pack))
+        total_steps = min(total_steps or epoch_steps, epoch_steps)
     reporter.info(f"learning rate {learning_rate.value:g}: {learning_rate.reason}")
     size = training.batch_size if training.batch_tokens is None else f"{training.batch_tokens:,} tokens"
-    reporter.info(f"{total_steps:,} steps of {size}" + ("" if training.max_steps else f", {epochs.value:g} epochs: "
-                                                                                      f"{epochs.reason}"))
+    reporter.info(f"{total_steps:,} steps of {size}" + ("" if only_steps else f", {epochs.value:g} epochs: "
+                                                                              f"{epochs.reason}"))
     scheduled = dataclasses.replace(training, learning_rate=learning_rate.value,
-                                    epochs=None if training.max_steps else epochs.value)
+                                    epochs=None if only_steps else epochs.value)
     return dataclasses.replace(settings, training=scheduled), total_steps
 
 

@@ -64,8 +64,6 @@ def unread_groups(settings: RunSettings) -> Unread:
 def unread_training(settings: RunSettings) -> Unread:
     """What another choice in the same group makes idle."""
     training = settings.training
-    if training.max_steps is not None:
-        yield "training.epochs", "training.max_steps replaces it"
     if training.batch_tokens is not None:
         yield "training.batch_size", "training.batch_tokens replaces it"
     if training.warmup_steps is not None:

@@ -38,7 +38,7 @@ class Training:
     """How the model is trained."""
 
     epochs: Annotated[float | None, Note("passes over the training rows; from the data's size when not given", above=0)] = None
-    max_steps: Annotated[Count, Note("stop after this many steps instead", low=1)] = None
+    max_steps: Annotated[Count, Note("steps at most; without epochs, exactly so many", low=1)] = None
     batch_size: Annotated[int, Note("examples of one step", low=1)] = 32
     batch_tokens: Annotated[Count, Note("tokens of one step, padding and targets included, instead of batch_size; off when not given", low=16)] = None
     micro_batch_size: Annotated[Count, Note("examples of one forward pass; when not given, 1,024 to 8,192 tokens by the model's size (65,536 on a GPU)", low=1)] = None

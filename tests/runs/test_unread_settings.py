@@ -53,7 +53,6 @@ RULES = [  # key, a changed value, (task, settings) that never read it, (task, s
     ("mining.negatives", 4, ("text-classification", {}), ("text-classification", {"run.index": "i"})),
     ("mining.negatives", 4, ("summarization", {"run.index": "i"}), ("text-classification", {"run.index": "i"})),
     ("mining.passages", 4, ("text-classification", {"run.index": "i"}), ("summarization", {"run.index": "i"})),
-    ("training.epochs", 3, (LANGUAGE, {"training.max_steps": 5}), (LANGUAGE, {})),
     ("training.batch_size", 4, (LANGUAGE, {"training.batch_tokens": 512}), (LANGUAGE, {})),
     ("training.warmup_ratio", 0.5, (LANGUAGE, {"training.warmup_steps": 3}), (LANGUAGE, {})),
     ("training.restarts", 4, (LANGUAGE, {}), (LANGUAGE, {"training.schedule": "cosine-restarts"})),

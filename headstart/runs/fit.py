@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,6 +92,11 @@ class Fit:
         prepared = self.prepared
         task_loss = build_loss(prepared.task.head().loss, prepared.settings.training, prepared.task.learned.counts)
         return prepared.variant.objective(task_loss, prepared.task, prepared.model, prepared.settings)
+
+    def total_weight(self, batches: Sequence[Batch]) -> float:
+        """What the loss sum of these batches is divided by; balanced classes weigh by 1 / their share."""
+        balanced = self.prepared.settings.training.class_weights == "balanced"
+        return total_weight(batches, balanced_class_weights(self.prepared.task.learned.counts) if balanced else None)
 
     def plan(self) -> EpochPlan:
         """The steps of each epoch."""
@@ -203,15 +208,13 @@ def fit_all(fit: Fit) -> None:
     """
     prepared, settings = fit.prepared, fit.prepared.settings
     training, total = settings.training, prepared.total_steps
-    counts = prepared.task.learned.counts
-    class_weights = balanced_class_weights(counts) if training.class_weights == "balanced" else None
     evaluate_every = training.evaluate_every or len(fit.plan()(0))
     fit.interrupts.waiting = True
     start = time.perf_counter()
     if not fit.early_stopping.exhausted(training.patience):
         for step in train(fit.state, fit.plan(), fit.make_batches, fit.objective(),
-                          lambda batches: total_weight(batches, class_weights), training, total_steps=total,
-                          seed=settings.seed, precision=fit.precision, device=settings.device):
+                          fit.total_weight, training, total_steps=total, seed=settings.seed, precision=fit.precision,
+                          device=settings.device):
             fit.seconds += time.perf_counter() - start
             tell_step(fit, step, total)
             is_last = step.number == total or fit.reporter.stop_requested
@@ -263,7 +266,8 @@ def evaluate_now(fit: Fit, step: Step) -> None:
     dev_scores, measures = quick_scores(fit)
     values = {name: score.value for name, score in dev_scores.items()}
     if fit.early_stopping.score == LOSS:
-        values[LOSS] = dev_loss(fit.prepared, fit.objective(), packed=fit.packed, precision=fit.precision)
+        values[LOSS] = dev_loss(fit.prepared, fit.objective(), fit.total_weight, packed=fit.packed,
+                                precision=fit.precision)
     fit.early_stopping = fit.early_stopping.after_evaluation(step.number, values[fit.early_stopping.score])
     fit.reporter.emit(EvaluationFinished(step.number, "dev", values, time.perf_counter() - start))
     warning = fit.prepared.task.collapse_warning(measures)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from headstart.contract import Batch
 from headstart.data.features.batches import collate
 from headstart.data.features.features import Features
 from headstart.errors import Exit, UserError, nearest
 from headstart.evaluation.evaluate import measure, scores
-from headstart.training.objectives.objective import Objective, total_weight
+from headstart.training.objectives.objective import Objective
 from headstart.training.precision import autocast
 
 if TYPE_CHECKING:
@@ -45,7 +47,8 @@ def selection_score(prepared: Prepared) -> tuple[str, bool]:
     return metric or name, trial_scores[metric or name].higher_is_better
 
 
-def dev_loss(prepared: Prepared, objective: Objective, *, packed: bool, precision: str) -> float:
+def dev_loss(prepared: Prepared, objective: Objective, total_weight: Callable[[Sequence[Batch]], float], *,
+             packed: bool, precision: str) -> float:
     """The mean loss of the dev rows, weighted as in training, without dropout."""
     import torch
 

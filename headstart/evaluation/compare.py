@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -58,10 +58,3 @@ def compare_baseline(task: Task[Any], baseline: Baseline, train: Sequence[Exampl
     baseline_evaluation = evaluate(task, evaluation.examples, predictions, resamples=resamples, seed=seed)
     difference = differences(task, evaluation, baseline_evaluation, resamples=resamples, seed=seed)
     return BaselineComparison(baseline.name, split, baseline_evaluation, difference, seconds, fitted.size_bytes)
-
-
-def compare_baselines(task: Task[Any], train: Sequence[Example], evaluation: SplitEvaluation,
-                      **options: Any) -> Iterator[BaselineComparison]:
-    """Every baseline of the task, cheapest first."""
-    for baseline in task.baselines():
-        yield compare_baseline(task, baseline, train, evaluation, **options)

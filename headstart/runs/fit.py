@@ -37,6 +37,7 @@ from headstart.runs.log import RunLog
 from headstart.runs.prepare import Prepared
 from headstart.runs.selection import LOSS, dev_loss, selection_score
 from headstart.runs.signals import Interrupts
+from headstart.runs.unread import unread_settings
 from headstart.training import checkpoint, estimate, precision, sparse_embeddings
 from headstart.training.early_stopping import EarlyStopping
 from headstart.training.loop import EpochPlan, Step, TrainingState, load_weights, train
@@ -164,9 +165,11 @@ def restore(fit: Fit, folder: Path) -> None:
 
 
 def flat_settings(prepared: Prepared) -> dict[str, Any]:
-    """Every setting of the run as {"training.epochs": 3.0}."""
-    return {f"{group}.{name}": value for group, values in prepared.settings.groups().items()
-            for name, value in values.items()}
+    """Every setting that the run reads, as {"training.epochs": 3.0}."""
+    unread = unread_settings(prepared.settings, prepared.task, prepared.model)
+    settings = {f"{group}.{name}": value for group, values in prepared.settings.groups().items()
+                for name, value in values.items()}
+    return {key: value for key, value in settings.items() if key not in unread}
 
 
 def estimate_resources(fit: Fit) -> None:

@@ -70,6 +70,15 @@ def render_html(report: Report) -> str:
             f'<script>{script}</script></body></html>\n')
 
 
+def plain_html(title: str, sentences: Sequence[str]) -> str:
+    """A page that says why there is no report, and where its contents are."""
+    paragraphs = "".join(f"<p>{escape(text)}</p>" for text in sentences)
+    return ('<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" '
+            f"content=\"default-src 'none'\"><title>{escape(title)}</title></head><body><h1>{escape(title)}</h1>"
+            f"{paragraphs}<p>The scores are in scores.json, the predictions in predictions.jsonl, the model is in "
+            "model/.</p></body></html>\n")
+
+
 def scores_part(report: Report) -> str:
     """The model and baselines as a plot, then every score of every split."""
     return comparison_plot(report.scores) + "".join(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 # of scores.json
-NOT_SPLITS = ("baselines", "best", "tables", "learned", "seconds", "training", "official", "distillation")
+NOT_SPLITS = ("baselines", "best", "tables", "learned", "seconds", "training", "official", "distillation", "failed_parts")
 PERCENT_SCORES = {"accuracy", "macro_f1", "weighted_f1"}  # shown in per cent
 
 

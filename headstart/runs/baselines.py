@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from headstart.contract import Task
@@ -13,28 +14,23 @@ from headstart.models.model import Model
 from headstart.prediction.predictor import random_features
 from headstart.prediction.torch_runtime import pooled_states
 from headstart.runs.fit import Fit
+from headstart.runs.parts import Parts
 
 
-def fit_baselines(fit: Fit, evaluated: SplitEvaluation, split: str) -> list[BaselineComparison]:
+def fit_baselines(fit: Fit, evaluated: SplitEvaluation, split: str, parts: Parts) -> list[BaselineComparison]:
     """Every baseline beside the model's scores; one that cannot be fitted is told, not hidden."""
     prepared, task, settings = fit.prepared, fit.prepared.task, fit.prepared.settings
     baselines = [baseline for baseline in task.baselines()
                  if prepared.variant.pretrained or not baseline.needs_states]
     if baselines:
         fit.reporter.info(f"fitting the baselines, which are scored on the same {split} rows")
-    compared = []
-    for baseline in baselines:
-        try:
-            comparison = compare_baseline(task, baseline, prepared.dataset.splits["train"], evaluated, split=split,
-                                 states=pretrained_states(fit), resamples=settings.evaluation.resamples,
-                                 seed=settings.seed,
-                                 features=lambda examples: random_features(task, prepared.model.tokenizer, examples,
-                                                                           settings.seed))
-        except (ValueError, MemoryError) as error:
-            fit.reporter.warning(f"baseline {baseline.name} could not be fitted: {error}")
-            continue
-        compared.append(comparison)
-    return compared
+    states = pretrained_states(fit)
+    compared = [parts.attempt(f"the baseline {baseline.name}", partial(
+        compare_baseline, task, baseline, prepared.dataset.splits["train"], evaluated, split=split, states=states,
+        resamples=settings.evaluation.resamples, seed=settings.seed,
+        features=lambda examples: random_features(task, prepared.model.tokenizer, examples, settings.seed)))
+        for baseline in baselines]
+    return [comparison for comparison in compared if comparison is not None]
 
 
 def pretrained_states(fit: Fit) -> Callable[[Any], Any]:

@@ -15,7 +15,7 @@ from headstart.files import locked_folder, remove, write_text
 RUN_FILES = (
     "settings.toml", "scores.json", "report.html", "report.md", "log.jsonl", "data.json", "predictions.jsonl",
     "checkpoints", "official", "first_batch.json", "environment.json", "adapter", "model", "data_errors.jsonl", ".lock",
-    "mined.jsonl", "mined-dev.jsonl", "mined-test.jsonl", "mined.json", ".replaced",
+    "failed_parts.txt", "mined.jsonl", "mined-dev.jsonl", "mined-test.jsonl", "mined.json", ".replaced",
 )
 REPLACED = ".replaced"  # a run that is to be replaced waits here until the new one has begun
 MINED_FILES = ("mined.jsonl", "mined-dev.jsonl", "mined-test.jsonl", "mined.json")

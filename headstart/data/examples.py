@@ -74,7 +74,7 @@ def read_examples(task: Task[Any], path: str, settings: Data, *, columns: Mappin
 
     With `training`, a row without its target is a fault too. Raises UserError for what makes the file unusable.
     """
-    table = table if table is not None else open_table(path, settings)
+    table = table if table is not None else open_table(path, settings, every_row=not training)
     detection = type(task).detect(table.sample())
     detected = detection.columns if detection is not None else None
     field_columns = assign_columns(table.columns, task.fields, columns, detected, table.path, training)

@@ -27,6 +27,7 @@ from headstart.data.readers import (
 from headstart.data.readers.source_file import SourceFile, check_path
 from headstart.data.readers.table_builder import TableBuilder
 from headstart.data.row_store import MEMORY_LIMIT, Record
+from headstart.data.schemas import apply
 from headstart.errors import Exit, Finding, UserError, nearest
 from headstart.settings import Data
 
@@ -74,12 +75,23 @@ class Table(Sequence[Record]):
         return [Column(name, [record.values[index] for record in records]) for index, name in enumerate(self.columns)]
 
 
-def open_table(path: str, settings: Data, *, memory_limit: int = MEMORY_LIMIT) -> Table:
-    """Read one file, folder of labels, hub split ("hub::NAME::SPLIT") or standard input ("-", JSON lines).
+def open_table(path: str, settings: Data, *, memory_limit: int = MEMORY_LIMIT, every_row: bool = False) -> Table:
+    """Read one file, folder of labels, hub split ("hub::NAME::SPLIT") or standard input ("-", JSON lines); what another
+    program exported gets plain columns (data/schemas).
 
-    Row faults are collected in the table. Raises UserError (66, 69) or DataError (65) for what makes all of it
+    Row faults are collected in the table. With `every_row` (to predict) rows that an export marks as not to be used
+    stay. Raises UserError (66, 69) or DataError (65) for what makes all of it
     unusable.
     """
+    table = read_table(path, settings, memory_limit)
+    schema = apply.recognise(table.sample(), settings.schema, table.path)
+    if schema is None:
+        return table
+    return Table(table.path, apply.convert(table.builder, schema, every_row=every_row), table.sha256, table.size_bytes)
+
+
+def read_table(path: str, settings: Data, memory_limit: int) -> Table:
+    """What `open_table` reads, as it stands there."""
     if path == "-":
         return read_standard_input(settings, memory_limit)
     if path.startswith("hub::"):
@@ -149,10 +161,17 @@ def find_splits(path: str, settings: Data) -> dict[str, str]:
             or path.startswith((".", "/", "~")) or path.count("/") > 1:
         check_path(path)
     if "/" not in path and local_path.parent.exists():
-        nearest_name = nearest(path, [entry.name for entry in Path(".").iterdir()])
+        nearest_name = nearest(path, [entry.name for entry in Path(".").iterdir() if may_hold_rows(entry)])
         if nearest_name is not None:
             raise UserError(f"There is no file {path}.", fix=f"Did you mean {nearest_name}?", exit=Exit.NO_INPUT)
     return {split_name(name) or name: f"hub::{path}::{name}" for name in hub.load(path)}
+
+
+def may_hold_rows(path: Path) -> bool:
+    """Whether a path is worth naming as what was meant: no hidden file, no run, no folder without anything in it."""
+    if path.name.startswith(".") or (path / "settings.toml").exists():
+        return False
+    return not path.is_dir() or any(not entry.name.startswith(".") for entry in path.iterdir())
 
 
 def splits_in_folder(folder: Path) -> dict[str, str]:

@@ -20,6 +20,7 @@ class Data:
     header: Annotated[bool, Note("whether the first line names the columns (--no-header says it does not)")] = True
     delimiter: Annotated[str, Note("delimiter of a csv or tsv file; detected when empty")] = ""
     encoding: Annotated[str, Note("encoding of the file; detected when empty")] = ""
+    schema: Annotated[str, Note("export that the file is: doccano, label-studio …; recognised when empty, none: its columns are taken as they stand")] = ""
     slice_by: Annotated[str, Note("a column of the dev and test rows (a language, a source): scores are also given for each of its values; a,b two such columns, a+b their pairs")] = ""
     select_slice: Annotated[str, Note("only dev rows of this value of data.slice_by select the checkpoint")] = ""
     max_length: Annotated[Count, Note("tokens of one model input; from the data's lengths and the model's limit when not given", low=8)] = None

@@ -72,4 +72,5 @@ CODES: dict[str, str] = {
     "N103": "there is no header: columns are called 0, 1, 2 …",
     "N104": "lone quotes are ordinary characters in this file",
     "N105": "the name says another format than the content",
+    "N106": "rows that an export marks as not to be used",
 }

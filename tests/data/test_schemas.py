@@ -1,0 +1,72 @@
+"""What other programs export is read by its schema, said, and what it marks as not to be used is left out."""
+
+import json
+
+import pytest
+
+from headstart.contract import Column, RowFault
+from headstart.data.readers.table_builder import TableBuilder
+from headstart.data.schemas import apply
+from headstart.data.schemas.schema import LeftOutRow, Schema, row_by_row
+from headstart.data.table import open_table
+from headstart.errors import UserError
+from headstart.settings import Data
+
+
+def table(tmp_path, rows, name="rows.jsonl", **settings):
+    path = tmp_path / name
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    return open_table(str(path), Data(**settings))
+
+
+def as_rows(opened):
+    return [dict(zip(opened.columns, record.values, strict=True)) for record in opened]
+
+
+def test_translations_of_wmt_become_source_and_target(tmp_path):
+    opened = table(tmp_path, [{"id": 7, "translation": {"en": "the river", "de": "der Fluss"}},
+                              {"id": 8, "translation": {"en": "a card"}}])
+    assert as_rows(opened) == [{"source": "the river", "target": "der Fluss", "id": 7}]
+    assert "source is en, target is de" in opened.format
+    assert [(finding.code, finding.line) for finding in opened.findings if finding.level == "fault"] == [("E110", 2)]
+
+
+def test_a_schema_can_be_switched_off_and_an_unknown_one_is_refused(tmp_path):
+    rows = [{"translation": {"en": "the river", "de": "der Fluss"}}]
+    assert table(tmp_path, rows, schema="none").columns == ("translation",)
+    with pytest.raises(UserError, match="no schema 'wtm'"):
+        table(tmp_path, rows, schema="wtm")
+    with pytest.raises(UserError, match="is no wmt export"):
+        table(tmp_path, [{"text": "the river"}], schema="wmt")
+
+
+def test_rows_that_are_left_out_keep_their_numbers_and_are_told(tmp_path):
+    def read(values):
+        if values["state"] == "odd":
+            raise RowFault("E201", "the text is odd.")
+        return (values["state"].upper(),) if values["state"] != "rejected" else LeftOutRow("rejected", ("-",))
+
+    def fill(builder):
+        builder.columns = ("state", "note")
+        for line, state in enumerate(["fine", "rejected", "odd", "good"], start=1):
+            builder.add_row((state, line), line, 10)
+        builder.finish()
+        return builder
+
+    schema = Schema("mine", "my export", ("text",), ("state",), row_by_row(("state", "note"), read))
+    trained = apply.convert(fill(TableBuilder("f")), schema, every_row=False)
+    predicted = apply.convert(fill(TableBuilder("f")), schema, every_row=True)
+    assert [(record.id, record.values, record.line) for record in trained.store] == [
+        (0, ("FINE", 1), 1), (3, ("GOOD", 4), 4)]
+    assert [record.values for record in predicted.store] == [("FINE", 1), ("-", 2), ("GOOD", 4)]
+    assert [finding.code for finding in trained.findings] == ["E201", "N106"]
+    assert "1 rejected" in trained.findings[1].message
+
+
+def test_two_schemas_that_are_near_are_asked_about(monkeypatch):
+    schema = Schema("wmt", "one", ("a",), (), row_by_row((), lambda values: ("",)))
+    monkeypatch.setattr(apply, "names", lambda: ["wmt", "schema"])
+    monkeypatch.setattr("headstart.data.schemas.wmt.recognise", lambda columns: schema)
+    monkeypatch.setattr("headstart.data.schemas.schema.recognise", lambda columns: schema, raising=False)
+    with pytest.raises(UserError, match="may be read as one, or as one"):
+        apply.recognise([Column("a", [])], "", "f.jsonl")

@@ -12,16 +12,19 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headstart.api.keywords import name_settings
 from headstart.api.model import Model, load
-from headstart.errors import DataError, findings_text
+from headstart.errors import DataError, UserError, findings_text
 from headstart.progress import Reporter
 from headstart.reports.distillation_table import distillation_table as distil_table
 from headstart.reports.score_table import score_table
 from headstart.reports.summary import score_sentences
 from headstart.settings.run_settings import RunSettings, run_settings
+
+if TYPE_CHECKING:
+    from headstart.preparation.dataset import Dataset
 
 
 @dataclass(frozen=True)
@@ -124,14 +127,16 @@ def mining_step(config: RunSettings, reporter: Reporter) -> Callable[[Path, RunS
     return row_miner(config, reporter)
 
 
-def resume(folder: str | Path, *, reporter: Reporter | None = None) -> Run:
+def resume(folder: str | Path, *, accept_changes: bool = False, reporter: Reporter | None = None) -> Run:
     """Resume an interrupted run; a finished one is returned as it is.
+
+    Settings that were changed since the run began are refused (78), or with `accept_changes` used from here on.
 
     >>> run = headstart.resume("reviews-run", reporter=headstart.console_reporter())
     """
     from headstart.runs import run
 
-    return Run(run.resume(Path(folder), reporter=reporter or Reporter()))
+    return Run(run.resume(Path(folder), reporter=reporter or Reporter(), accept_changes=accept_changes))
 
 
 def check(run_values: Mapping[str, Any], columns: Mapping[str, str], values: Mapping[str, Any], *,
@@ -141,8 +146,30 @@ def check(run_values: Mapping[str, Any], columns: Mapping[str, str], values: Map
 
     config = run_settings(run_values, columns, values)
     data = read_dataset(dataclasses.replace(config, strict=False), Reporter(), None, split=False)
+    token_line = count_tokens(config, data)
     warnings = [finding for finding in data.findings if finding.level == "warning"]
-    lines = [*data.summary(), *([findings_text(data.findings)] if data.findings else ["No problems found."])]
+    lines = [*data.summary(), token_line, *([findings_text(data.findings)] if data.findings else ["No problems found."])]
     if warnings and config.strict:
         raise DataError(warnings)
     return {"task": data.task.name, "words": lines, **data.json()}
+
+
+def count_tokens(config: RunSettings, dataset: Dataset) -> str:
+    """Check how the model's tokenizer reads the texts, the default model's where none is named; says what was done.
+
+    Raises DataError for texts that the model can hardly read, UserError for a named model that cannot be had.
+    """
+    from headstart.models.loading.default_model import default_model
+    from headstart.models.loading.load import load_text_tokenizer
+    from headstart.models.loading.model_info import model_info
+    from headstart.preparation.tokenization import check_tokenization
+
+    try:
+        reference = config.model or default_model(dataset.task).reference
+        tokenizer = load_text_tokenizer(model_info(reference, allow_pickle=config.allow_pickle))
+    except UserError as error:
+        if config.model is not None:
+            raise
+        return f"tokens: not looked at, because no model is here ({error.message} Name one: --model REF)"
+    check_tokenization(dataset, tokenizer, reference, Reporter(), strict=False)
+    return f"tokens: as {reference} reads the texts"

@@ -16,6 +16,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     _flags.add_shared(parser, "--dev", "checked for leaks from DATA")
     _flags.add_shared(parser, "--test", "checked for leaks from DATA")
     _flags.add_shared(parser, "--task", "detected from the columns when clear")
+    _flags.add_shared(parser, "--model", "whose tokenizer reads the texts; the task's default when not given")
     _flags.add_shared(parser, "--strict")
     _flags.add_columns(parser)
     _flags.add_common(parser, reads=("data.", "task."), loads_model=False)
@@ -26,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     from headstart.api import finetune
 
     run_values, columns, values = _flags.read_values(arguments)
-    for name in ("train", "dev", "test", "task", "strict"):
+    for name in ("train", "dev", "test", "task", "model", "strict"):
         if getattr(arguments, name) is not None:
             run_values[name] = getattr(arguments, name)
     report = finetune.check(run_values, columns, values, reporter=_flags.make_reporter(arguments))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import unicodedata
 
 
@@ -13,6 +14,17 @@ def normalise_text(text: str) -> str:
         return " ".join("".join(character if character.isalnum() else " " for character in lowered).split())
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     return " ".join("".join(character if is_word_character(character) else " " for character in folded).split())
+
+
+def normalise_label(label: str) -> str:
+    """The label without what cannot be seen or does not matter: case, space, accent forms, invisible characters, how a
+    whole number is written: "1.0" -> "1", "Caf\u00e9 " -> "caf\u00e9".
+    """
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", label).casefold())
+    visible = " ".join("".join(character for character in folded if unicodedata.category(character) != "Cf").split())
+    if re.fullmatch(r"[+-]?\d+\.0+", visible):
+        return str(int(visible.split(".")[0]))
+    return visible
 
 
 def is_word_character(character: str) -> bool:

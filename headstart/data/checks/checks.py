@@ -5,6 +5,7 @@ One pass over each split keeps 64-bit hashes, never texts; what is listed is rea
 
 from __future__ import annotations
 
+import unicodedata
 from array import array
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,7 @@ import numpy as np
 from headstart.contract import Example, Json, Task
 from headstart.data.checks.similar_classes import ClassProfiles
 from headstart.errors import Finding
-from headstart.text.normalise import hash_text, normalise_text
+from headstart.text.normalise import hash_text, normalise_label, normalise_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,10 +47,12 @@ class DataCheck:
     counts: dict[str, dict[str, int]] = field(default_factory=dict)  # split -> label -> rows
     findings: list[Finding] = field(default_factory=list)
     problem_counts: dict[str, int] = field(default_factory=dict)  # duplicates, near_duplicates, contradictions, leaks
+    tokenization: dict[str, Json] = field(default_factory=dict)  # split -> shares of what the model cannot read
 
     def json(self) -> dict[str, Json]:
         """The same as data.json holds it."""
-        return {"rows": self.rows, "counts": self.counts, **self.problem_counts}
+        return {"rows": self.rows, "counts": self.counts, **self.problem_counts,
+                **({"tokenization": self.tokenization} if self.tokenization else {})}
 
     def words(self) -> list[str]:
         """Plain sentences."""
@@ -123,12 +126,20 @@ def check_classes(data_check: DataCheck, splits: Mapping[str, Sequence[Example]]
                                "the model cannot predict it, and every such row counts as wrong")
     spellings: dict[str, list[str]] = {}
     for label in sorted({label for counts in data_check.counts.values() for label in counts}):
-        spellings.setdefault(" ".join(label.casefold().split()), []).append(label)
+        spellings.setdefault(normalise_label(label), []).append(label)
     for variants in spellings.values():
         if len(variants) > 1:
-            data_check.findings.append(Finding("W204", f"the labels {' and '.join(map(repr, variants))} differ only by "
-                                               "case or space.",
+            data_check.findings.append(Finding("W204", f"the labels {' and '.join(map(told_label, variants))} differ "
+                                               "only by case, space, invisible characters, Unicode form, or as a number "
+                                               "is written.",
                                                "They count as different labels; spell them the same if they are one."))
+
+
+def told_label(label: str) -> str:
+    """A label in quotes, in which what cannot be seen is escaped."""
+    is_composed = unicodedata.is_normalized("NFC", label)
+    return repr(label) if is_composed and not any(unicodedata.category(character) == "Cf" for character in label) \
+        else ascii(label)
 
 
 def add_label_findings(data_check: DataCheck, code: str, labels: list[str], problem: str, advice: str) -> None:

@@ -2,24 +2,47 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart import tasks
 from headstart.contract import Json, Learned, Task
 from headstart.errors import Exit, UserError
-from headstart.files import disk_errors, sha256, staged_folder
+from headstart.files import disk_errors, staged_folder
+from headstart.models.exits import exit_heads
+from headstart.models.loading import manifest
+from headstart.models.loading.family_tokenizer import load_family_tokenizer
+from headstart.models.loading.json_files import (
+    BOOLEAN,
+    NULL,
+    OBJECT,
+    TEXT,
+    check_fields,
+    damaged,
+    list_of,
+    number,
+    object_of,
+    whole_number,
+)
 from headstart.models.loading.load import load as load_model
-from headstart.models.loading.model_info import model_info
+from headstart.models.loading.manifest import METADATA_FILE
+from headstart.models.loading.model_info import ModelInfo, model_info
+from headstart.models.tokenizers.token_record import token_record
+from headstart.settings import EarlyExit, build
 from headstart.settings.run_settings import parse_task_settings
+from headstart.settings.values import shown
 from headstart.version import __version__
 
 if TYPE_CHECKING:
     from headstart.models.model import Model
 
-METADATA_FILE = "headstart.json"
+MAX_GOLDEN_TEXT = 300  # characters of a dev text whose token ids are kept
+LABEL_HEADS = ("sequence-classification", "token-classification")
+VALUE_KINDS = {bool: BOOLEAN, float: number(), list: list_of(number())}
+COMMON_VALUES = {"generation": OBJECT | NULL, "prefix": TEXT | NULL, "answer_words": number(0), "layout": TEXT,
+                 "rows": object_of(whole_number(0, 2**53))}
 
 
 def save(folder: Path, model: Model, task: Task[Any], card: str, facts: Mapping[str, Json]) -> None:
@@ -27,11 +50,20 @@ def save(folder: Path, model: Model, task: Task[Any], card: str, facts: Mapping[
     with disk_errors(folder), staged_folder(folder) as staging:
         learned, fold = task.export_state() if model.can_fold else (task.learned, None)
         model.save(staging, fold)
-        hashes = {file.name: sha256(file) for file in sorted(staging.glob("*.safetensors"))}
-        metadata = metadata_of(model, task.with_learned(learned), {**facts, "sha256": hashes})
-        text = json.dumps(metadata, ensure_ascii=False, indent=2, allow_nan=False)
-        (staging / METADATA_FILE).write_text(text + "\n", encoding="utf-8")
+        manifest.mark_config(staging, __version__)
+        metadata = metadata_of(model, task.with_learned(learned), facts)
+        golden_texts = [str(golden.get("text", ""))[:MAX_GOLDEN_TEXT] for golden in metadata.get("golden", ())]
+        record_files(staging, metadata, model.info, golden_texts, manifest.file_hashes(staging))
         (staging / "README.md").write_text(card, encoding="utf-8")
+
+
+def record_files(folder: Path, metadata: Mapping[str, Json], info: ModelInfo, texts: Sequence[str],
+                 hashes: Mapping[str, str]) -> None:
+    """Write headstart.json with the hash of each file, and with how the folder's own tokenizer reads some texts."""
+    saved_info = dataclasses.replace(info, reference=str(folder), folder=folder, tokenizer_record={},
+                                     config={**info.config, "model_type": info.family.model_type})
+    record = token_record(load_family_tokenizer(saved_info), texts, language_tokens=info.family.language_tokens)
+    manifest.write(folder, {**metadata, "tokenizer": record, "sha256": dict(hashes)})
 
 
 def metadata_of(model: Model, task: Task[Any], facts: Mapping[str, Json]) -> dict[str, Json]:
@@ -41,7 +73,9 @@ def metadata_of(model: Model, task: Task[Any], facts: Mapping[str, Json]) -> dic
         "task": task.name,
         "task_settings": vars(task.settings),
         "learned": task.learned.json(),
+        "columns": {field: list(columns) for field, columns in task.trained_columns.items()},
         "max_length": model.tokenizer.max_length,
+        **({} if model.early_exit is None else {"early_exit": vars(model.early_exit)}),
         **facts,
     }
 
@@ -55,22 +89,29 @@ def load(reference: str, *, task_name: str | None = None, device: str = "cpu",
     is not there, 2 when no task fits.
     """
     folder = model_folder(reference)
-    metadata = read_metadata(folder)
+    info = model_info(str(folder), allow_pickle=allow_pickle)
+    metadata = read_metadata(str(info.folder))
     if metadata is not None and task_name not in (None, metadata["task"]):
         raise UserError(f"{reference} was trained for {metadata['task']}, not for {task_name}.",
                         fix=f"Leave --task out, or use --task {metadata['task']}.")
-    info = model_info(str(folder), allow_pickle=allow_pickle)
-    task = task_from_metadata(metadata) if metadata is not None else task_from_config(str(folder), info.config,
-                                                                                      task_name)
+    task = (task_from_config(str(folder), info.config, task_name) if metadata is None
+            else task_from_metadata(metadata, f"{METADATA_FILE} of {folder}"))
     max_length = int(metadata["max_length"]) if metadata is not None else None
     model = load_model(str(folder), None, seed=0, device=device, allow_pickle=allow_pickle, max_length=max_length,
                        language=language, target_language=target_language)
+    check_outputs(task, model, reference)
+    if metadata is not None and "early_exit" in metadata:
+        exit_heads.load(model.module, info.layers - 1, info.folder, info.checksums, info.repair)
+        model.early_exit = EarlyExit(**metadata["early_exit"])
     return task, model
 
 
 def model_folder(reference: str) -> str:
     """The artifact of a run folder, or the reference as it is; raises UserError for a run without one."""
     path = Path(reference)
+    if not (path / "settings.toml").exists() and any((path / name).is_dir() for name in (".replacing", ".replaced")):
+        raise UserError(f"{reference} is a run that was to be replaced by another, which had not begun.",
+                        fix=f"Bring it back: headstart resume {reference}", exit=Exit.NO_INPUT)
     if (path / "settings.toml").exists() and not (path / "config.json").exists():
         if not (path / "model" / "config.json").exists():
             raise UserError(f"{reference} is a run that has no model yet.",
@@ -79,25 +120,47 @@ def model_folder(reference: str) -> str:
     return reference
 
 
-def read_metadata(folder: str) -> dict[str, Any] | None:
-    """headstart.json of a folder; None when it has none."""
-    file = Path(folder) / METADATA_FILE
-    if not file.is_file():
-        return None
+def read_metadata(folder: str, *, sealed: bool = True) -> dict[str, Any] | None:
+    """headstart.json of a folder; None when it has none. Raises UserError (69) for one that was changed since it was
+    saved, or holds wrong values; with `sealed` false only for the latter.
+    """
+    return manifest.read(Path(folder), sealed=sealed)
+
+
+def task_from_metadata(metadata: Mapping[str, Any], place: str = METADATA_FILE) -> Task[Any]:
+    """The task as headstart.json tells it; `place` is that file as an error names it. Raises UserError (69)."""
+    fix = "Copy the folder again, or train again."
     try:
-        metadata: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        return metadata | {"task": metadata["task"], "learned": metadata["learned"],
-                           "max_length": int(metadata["max_length"])}
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{file} is damaged: {type(error).__name__}: {error}.",
-                        fix="Copy the model folder again, or train again.", exit=Exit.UNAVAILABLE) from None
+        task_class = tasks.find(metadata["task"])
+        task_settings = parse_task_settings(task_class.Settings, metadata["task_settings"])
+    except UserError as error:
+        raise damaged(f"{place} cannot be used: {error.message}", fix) from None
+    learned = Learned.from_json(metadata["learned"])
+    check_learned(task_class, learned, place, fix)
+    return task_class(task_settings, learned, trained_columns=metadata.get("columns", {}))
 
 
-def task_from_metadata(metadata: Mapping[str, Any]) -> Task[Any]:
-    """The task as headstart.json tells it."""
-    task_class = tasks.find(metadata["task"])
-    return task_class(parse_task_settings(task_class.Settings, metadata.get("task_settings", {})),
-                      Learned.from_json(metadata["learned"]))
+def check_learned(task_class: type[Task[Any]], learned: Learned, place: str, fix: str) -> None:
+    """Refuse learned values that the task cannot use; raises UserError (69)."""
+    kinds = {name: VALUE_KINDS[value_type] for name, value_type in task_class.learned_values.items()}
+    place = f"{place}, in learned.values,"
+    check_fields(learned.values, kinds | COMMON_VALUES, place, required=tuple(kinds), fix=fix)
+    for name, value in learned.values.items():
+        if isinstance(value, list) and name in kinds and len(value) != len(learned.labels):
+            raise damaged(f"{place} says {name} = {shown(value)}; one for each of {len(learned.labels)} labels was "
+                          "expected.", fix)
+    try:
+        build({f"generation.{name}": value for name, value in (learned.values.get("generation") or {}).items()})
+    except UserError as error:
+        raise damaged(f"{place} has settings that cannot be used: {error.message}", fix) from None
+
+
+def check_outputs(task: Task[Any], model: Model, reference: str) -> None:
+    """Refuse labels that are not as many as the head's outputs; raises UserError (69)."""
+    outputs, labels = getattr(model.module.config, "num_labels", None), task.learned.labels
+    if model.head in LABEL_HEADS and labels and outputs != len(labels):
+        raise damaged(f"{reference} has {len(labels)} labels in headstart.json, and its head {outputs} outputs.",
+                      "The files are of two models; copy the folder again.")
 
 
 def task_from_config(reference: str, config: Mapping[str, Json], task_name: str | None) -> Task[Any]:

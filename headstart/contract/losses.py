@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class Loss:
     | is_joint | one number from all texts of a step, so that micro-batches are encoded twice |
     | over_vocabulary | logits of all label positions are too many to keep: predicting keeps -log p alone |
     | needs_lm_head | it reads scores of the next token too, so that a model without such a head is refused |
+    | exit_answer | what two layers compare where a text may be answered early: class, number; "" where it may not |
     | not_distillable | why a student cannot learn it from a teacher ("compares …"); "" where it can |
     | problem_type | what transformers calls it in the config of a sequence classifier |
     | package | where the file of its name is |
@@ -30,6 +31,7 @@ class Loss:
     is_joint: ClassVar[bool] = False
     over_vocabulary: ClassVar[bool] = False
     needs_lm_head: ClassVar[bool] = False
+    exit_answer: ClassVar[Literal["", "class", "number"]] = ""
     not_distillable: ClassVar[str] = ""
     problem_type: ClassVar[str | None] = None
     package: ClassVar[str] = "headstart.training.losses"
@@ -46,6 +48,7 @@ class CrossEntropy(Loss):
 
     reads_settings: ClassVar[frozenset[str]] = frozenset({"class_weights", "label_smoothing", "focal_gamma"})
     problem_type: ClassVar[str | None] = "single_label_classification"
+    exit_answer: ClassVar[Literal["", "class", "number"]] = "class"
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ class SquaredError(Loss):
     """A number for each feature."""
 
     problem_type: ClassVar[str | None] = "regression"
+    exit_answer: ClassVar[Literal["", "class", "number"]] = "number"
 
 
 @dataclass(frozen=True)

@@ -41,11 +41,12 @@ class Figure:
     scatter {"x_title": str, "y_title": str, "points": [[x, y]], "diagonal": bool}
     texts   {"items": [{"text": str, "title": str, "fields": {name: cell}}]}
     words   {"items": [{"words": [[text before, word, number from -1 to 1]], "title": str, "fields": {name: cell}}]}
+    token_bars {"tokens": [str], "series": {name: [share from 0 to 1]}, "marked": [first index, last index] or None}
     """
 
     name: str
     title: str
-    kind: Literal["table", "matrix", "bars", "curve", "scatter", "texts", "words"]
+    kind: Literal["table", "matrix", "bars", "curve", "scatter", "texts", "words", "token_bars"]
     data: Mapping[str, Json]
     caption: str = ""
 

@@ -43,6 +43,14 @@ class Field:
 
 
 @dataclass(frozen=True)
+class Piece:
+    """Which document a row is a piece of, and whether the document ends with it; the next row continues it, else."""
+
+    document: str
+    ends: bool
+
+
+@dataclass(frozen=True)
 class Row:
     """One row of the user's file under the task's field names. `id` counts rows of the file from 0, `line` from 1."""
 
@@ -50,6 +58,7 @@ class Row:
     values: Mapping[str, Json]
     file: str = ""
     line: int | None = None
+    piece: Piece | None = None  # of which document the row is a piece, where the rows are a running text
 
 
 class RowFault(Exception):
@@ -150,6 +159,24 @@ class Tokens:
     offsets: Sequence[tuple[int, int]] | None = None
 
 
+class ChatLayout(Protocol):
+    """How a tokenizer writes a conversation, [{"role": "user", "content": "Hi"}, …], as ids."""
+
+    @property
+    def has_template(self) -> bool:
+        """Whether the model has a layout of its own for conversations."""
+
+    @property
+    def control_ids(self) -> frozenset[int]:
+        """The ids of control tokens: a template writes them, and no text becomes them."""
+
+    def spelled_in(self, text: str) -> list[str]:
+        """The control tokens that a text spells; they are read as text."""
+
+    def ids(self, conversations: Sequence[tuple[Sequence[Mapping[str, str]], bool]]) -> list[list[int]]:
+        """Each conversation in the model's chat template; one that asks (True), up to where the answer begins."""
+
+
 class Tokenizer(Protocol):
     """How a task sees any family's tokenizer: text to ids, and ids with the special tokens that its kind wants."""
 
@@ -185,8 +212,9 @@ class Tokenizer(Protocol):
     def start_id(self) -> int | None:
         """The id that begins a text for a generative model."""
 
-    def as_prompt(self, text: str, *, chat: bool) -> str:
-        """A prompt in the model's chat template, up to where the response begins; else with a newline."""
+    @property
+    def chat(self) -> ChatLayout:
+        """How it writes conversations."""
 
     def random_token_id(self, rng: Random) -> int:
         """A random id that is no special token's."""
@@ -254,6 +282,15 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class SamplePrompt:
+    """A prompt of the report's samples: as it is shown, how the data goes on, and its tokens as they are laid out."""
+
+    text: str
+    continuation: str
+    ids: Sequence[int] | None = None  # None: the tokens of the text as it is
+
+
+@dataclass(frozen=True)
 class Column:
     """What a task's detection sees of one column: its name and the first values (up to 1,000 rows)."""
 
@@ -263,11 +300,24 @@ class Column:
 
 @dataclass(frozen=True)
 class Detection:
-    """A task recognises a file: which column is which field, how sure (0 to 1), and why in words."""
+    """A task recognises a file: which column is which field, how sure (0 to 1), and why in words.
+
+    `alternatives` are other columns that fit as well, field by field: the user is asked.
+    """
 
     columns: Mapping[str, str]
     confidence: float
     reason: str
+    alternatives: Sequence[Mapping[str, str]] = ()
+
+    def given(self, named: Mapping[str, str]) -> Detection:
+        """The same once the user named columns: those are no question any more."""
+        choices: list[Mapping[str, str]] = []
+        for choice in (self.columns, *self.alternatives):
+            settled = dict(choice) | {field: column for field, column in named.items() if field in choice}
+            if settled not in choices:
+                choices.append(settled)
+        return Detection(choices[0], self.confidence, self.reason, choices[1:])
 
 
 E = TypeVar("E", bound=Example)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self
 
 from headstart.contract.metric import AnswerType
 from headstart.contract.results import ErrorToExplain, Figure, Json
@@ -27,8 +27,10 @@ from headstart.contract.stages import (
     Measures,
     Prediction,
     Row,
+    SamplePrompt,
     Tokenizer,
 )
+from headstart.errors import UserError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,16 +53,25 @@ class Task(ABC, Generic[E]):
     fields: ClassVar[tuple[Field, ...]]
     kinds: ClassVar[tuple[Kind, ...]]
     selection_score: ClassVar[tuple[str, bool]]  # the score that selects the checkpoint, and whether higher is better
-    default_model: ClassVar[str]
+    default_model: ClassVar[str]  # "" where there is none for all data
+    default_package: ClassVar[str] = ""  # a model in a Python package, the default where that is installed
     Settings: ClassVar[type]
     generative: ClassVar[bool] = False  # whether the prediction is generated text: then outputs are texts
     # what values["prediction"] and `gold` are, for metrics of other packages; None where they are none of these
     answer_type: ClassVar[AnswerType | None] = None
+    # scores of predictions in a file that rest on a column beside the prediction: column -> scores
+    scores_by_column: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    # how it takes a plain text file: a line a row, or running text, for blocks of tokens or for its sentences
+    reads_text_as: ClassVar[Literal["lines", "blocks", "sentences"]] = "lines"
+    # what `learned.values` must hold, by name: float, bool, or list (a number for each label); an artifact is checked
+    learned_values: ClassVar[Mapping[str, type]] = {}
     random_encoding: ClassVar[bool] = False  # whether `encode` uses random numbers: then each epoch encodes anew
 
     settings: Any = None  # the task's own defaults when None
     state: Learned | None = None
     extra_metrics: tuple[str, ...] = ()  # names of metrics of other packages that are scored beside the task's own
+    # field -> the columns that it was trained on: files of the same layout are read by them
+    trained_columns: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.settings is None:
@@ -156,6 +167,18 @@ class Task(ABC, Generic[E]):
     def decode(self, example: E, outputs: Sequence[Any]) -> Prediction:
         """The reduced outputs of one example's features as one prediction."""
 
+    def learn_from_predictions(self, examples: Sequence[E], rows: Sequence[Mapping[str, Json]]) -> Learned:
+        """What is known where a file holds the predictions and there is no model: labels of both files."""
+        return self.learn(examples)
+
+    def read_prediction(self, example: E, values: Mapping[str, Json]) -> Prediction:
+        """A prediction that a file holds, as `decode` would have made it; raises RowFault, or UserError (2) for a task
+        whose scores rest on more than predictions.
+        """
+        raise UserError(f"{self.name} cannot be scored from a file of predictions: its scores rest on what the model "
+                        "says of every token or passage, which no such file holds.",
+                        fix="Score the model itself: headstart evaluate MODEL DATA")
+
     def join_predictions(self, examples: Sequence[E], predictions: Sequence[Prediction]) -> Sequence[Prediction]:
         """Predictions that depend on one another (ranks among all passages of a split); unchanged where they are joined
         already.
@@ -174,7 +197,16 @@ class Task(ABC, Generic[E]):
     def describe(self, name: str, measures: Measures) -> tuple[str, bool, str]:
         """Definition of a score, whether higher is better, and why it is undefined when it is."""
 
-    def sample_prompt(self, example: E, tokenizer: Tokenizer) -> tuple[str, str] | None:
+    def generates(self, columns: Collection[str]) -> bool:
+        """Whether the predictions for a file with these fields are generated texts."""
+        return self.generative
+
+    @property
+    def text_field(self) -> str:
+        """The field that a plain text is, given in the place of a row."""
+        return self.fields[0].name
+
+    def sample_prompt(self, example: E, tokenizer: Tokenizer) -> SamplePrompt | None:
         """For a language model's samples: a prompt from the data, and how the data continues it."""
         return None
 

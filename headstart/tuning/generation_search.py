@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart import settings as groups
-from headstart.artifacts.artifact import METADATA_FILE
 from headstart.contract import Json, Task
 from headstart.errors import Exit, UserError, nearest
 from headstart.evaluation.evaluate_file import evaluate_file
 from headstart.files import write_text
 from headstart.generation.encoder_decoder import generation_settings
+from headstart.models.loading import manifest
+from headstart.models.loading.manifest import METADATA_FILE
 from headstart.prediction.torch_runtime import torch_predictor
 from headstart.progress import Reporter
 from headstart.settings import Data, Evaluation, Generation
@@ -106,11 +107,11 @@ def save_best(reference: str, best: Mapping[str, Json], base: Generation, report
     if path is None:
         reporter.info("the model's folder is no run of headstart: the best settings are in search.json alone")
         return
-    metadata = json.loads(path.read_text(encoding="utf-8"))
+    metadata = manifest.read(path.parent) or {}
     best_generation = dataclasses.replace(base, **best)
     metadata["learned"]["values"]["generation"] = {name: value for name, value in vars(best_generation).items()
                                                    if value != getattr(Generation(), name)}
-    write_text(path, json.dumps(metadata, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+    manifest.write(path.parent, metadata)
     reporter.info(f"{path} now says {settings_text(best)}")
 
 

@@ -12,6 +12,7 @@ import tiny
 import headstart as headstart_package
 from headstart.contract import HeadSpec
 from headstart.errors import UserError
+from headstart.models.loading import manifest
 from headstart.models.loading.load import load
 
 CAUSAL_LM = "causal-language-model"
@@ -56,12 +57,9 @@ def test_a_broken_folder_is_refused(name, folder_of, tmp_path, headstart):
     if name == "half":
         weights.write_bytes(content[:len(content) // 2])
     elif name == "flipped":
-        import hashlib
-
-        (folder / "headstart.json").write_text(json.dumps({"task": "language-model", "learned": {"labels": []},
-                                                           "max_length": 128,
-                                                           "sha256": {
-            weights.name: hashlib.sha256(content).hexdigest()}}))
+        manifest.write(folder, {"headstart": "0.1.0", "task": "language-model", "task_settings": {},
+                                "learned": {"labels": []}, "max_length": 128, "tokenizer": {},
+                                "sha256": manifest.file_hashes(folder)})
         weights.write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
     elif name == "gone":
         weights.unlink()

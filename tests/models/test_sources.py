@@ -19,6 +19,7 @@ import torch
 
 from headstart.contract import HeadSpec
 from headstart.errors import Exit, UserError
+from headstart.models.loading import manifest
 from headstart.models.loading.load import load
 from headstart.models.loading.model_info import model_info
 
@@ -445,10 +446,9 @@ def flip(file: Path) -> None:
 
 
 def test_a_flipped_bit_is_seen_where_the_sum_is_known(folder):
-    import hashlib
-
-    total = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
-    (folder / "headstart.json").write_text(json.dumps({"sha256": {"model.safetensors": total}}))
+    manifest.write(folder, {"headstart": "0.1.0", "task": "text-classification", "task_settings": {},
+                            "learned": {"labels": ["no", "yes"]}, "max_length": 64, "tokenizer": {},
+                            "sha256": manifest.file_hashes(folder)})
     load(str(folder), None, seed=0)
     flip(folder / "model.safetensors")
     refusal(lambda: load(str(folder), None, seed=0), "SHA-256", exit=Exit.UNAVAILABLE)
@@ -457,15 +457,23 @@ def test_a_flipped_bit_is_seen_where_the_sum_is_known(folder):
 def test_a_flipped_bit_in_the_hubs_cache_is_seen_by_the_blobs_name(original, tmp_path):
     import hashlib
 
-    content = (original / "model.safetensors").read_bytes()
-    blob = tmp_path / hashlib.sha256(content).hexdigest()
-    blob.write_bytes(content)
-    snapshot = Path(shutil.copytree(original, tmp_path / "snapshot"))
-    (snapshot / "model.safetensors").unlink()
-    (snapshot / "model.safetensors").symlink_to(blob)
+    blobs, snapshot = (tmp_path / "models--owner--name" / path for path in ("blobs", "snapshots/0"))
+    blobs.mkdir(parents=True)
+    snapshot.mkdir(parents=True)
+    blob_of = {}
+    for file in original.iterdir():
+        content = file.read_bytes()
+        name = (hashlib.sha256(content) if file.suffix == ".safetensors"
+                else hashlib.sha1(b"blob %d\0" % len(content) + content)).hexdigest()
+        (blobs / name).write_bytes(content)
+        (snapshot / file.name).symlink_to(f"../../blobs/{name}")
+        blob_of[file.name] = blobs / name
     load(str(snapshot), None, seed=0)
-    flip(blob)
-    refusal(lambda: load(str(snapshot), None, seed=0), "SHA-256", str(blob), exit=Exit.UNAVAILABLE)
+    for blob in blob_of.values():
+        undamaged = blob.read_bytes()
+        flip(blob)
+        refusal(lambda blob=blob: load(str(snapshot), None, seed=0), "SHA-", str(blob), exit=Exit.UNAVAILABLE)
+        blob.write_bytes(undamaged)
 
 
 def test_names_of_norms_from_before_2020_are_understood(folder, original):

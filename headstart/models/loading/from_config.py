@@ -9,12 +9,15 @@ from typing import Any, Literal
 from headstart.contract import HeadSpec
 from headstart.errors import Exit, UserError
 from headstart.models.loading import catalogue, integrity, weights
+from headstart.models.loading.family_tokenizer import load_family_tokenizer
+from headstart.models.loading.field_types import check_other_files
+from headstart.models.loading.links import check_links
 from headstart.models.loading.load import assemble_model, make_config
 from headstart.models.loading.model_info import ModelInfo, sizes_of
 from headstart.models.model import Model
 from headstart.models.packing import attention
 from headstart.models.packing.fused_layers import fuse_layers
-from headstart.models.tokenizers.tokenizer import FamilyTokenizer, first_line, load_tokenizer
+from headstart.models.tokenizers.tokenizer import first_line
 
 SPECIAL_TOKENS = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]",
                   "mask_token": "[MASK]"}
@@ -28,6 +31,8 @@ def info_from_config(config_path: str, tokenizer_folder: str) -> ModelInfo:
         raise UserError(f"{config_path} holds no config.json.", fix="Name a config.json, or a folder with one.",
                         exit=Exit.NO_INPUT)
     config = integrity.read_config(folder, config_path)
+    check_links(Path(tokenizer_folder), tokenizer_folder)
+    check_other_files(Path(tokenizer_folder), tokenizer_folder)
     family = catalogue.find(str(config.get("model_type", "")), config_path)
     integrity.check_sizes(config, family.size_keys, config_path)
     sizes = sizes_of(config, family)
@@ -47,8 +52,7 @@ def load_from_config(info: ModelInfo, head: HeadSpec, *, seed: int, device: str 
     config = make_config(info, head, dropout, attention_dropout, layer_drop,
                          is_decoder=info.family.heads[head.kind].causal)
     with weights.quiet():
-        tokenizer = FamilyTokenizer(load_tokenizer(str(info.folder), info.assumed_model_type), 1,
-                                    info.family.piece_text)
+        tokenizer = load_family_tokenizer(info)
         config.vocab_size = len(tokenizer.hf_tokenizer)
         for name in ("pad", "bos", "eos", "cls", "sep"):
             token_id = getattr(tokenizer.hf_tokenizer, f"{name}_token_id", None)

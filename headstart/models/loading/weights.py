@@ -10,7 +10,9 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from headstart.models.loading.integrity import damaged
+from headstart.errors import out_of_memory
+from headstart.models.loading import integrity
+from headstart.models.loading.json_files import damaged
 from headstart.models.loading.model_info import ModelInfo
 from headstart.models.packing import attention
 from headstart.models.tokenizers.tokenizer import first_line
@@ -30,11 +32,15 @@ def check_shapes(info: ModelInfo, cls: Any, config: Any, *, fresh_head: bool) ->
         with torch.device("meta"), quiet():
             module = cls(config)
     except Exception as error:  # the library does not check every value
+        if out_of_memory(error):
+            raise
         raise damaged(f"config.json of {info.reference} does not fit its family: {first_line(error)}") from None
+    check_types(info, module)
     prefix = f"{module.base_model_prefix}."
     # Marian's positions are computed, not learned
     unsaved = set(getattr(module, "_keys_to_ignore_on_save", None) or ())
-    stored_shapes = {current_name(name): shape for name, shape in info.shapes.items()}
+    renamed = embeddings_under_another_name(info, cls)
+    stored_shapes = {renamed.get(name, current_name(name)): shape for name, shape in info.shapes.items()}
     mismatches = []
     for name, weight in module.named_parameters():
         if (fresh_head and (not name.startswith(prefix) or ".pooler." in name)) or name in unsaved:
@@ -59,6 +65,17 @@ def check_shapes(info: ModelInfo, cls: Any, config: Any, *, fresh_head: bool) ->
                       "The config is of another model; copy the folder again.")
 
 
+def check_types(info: ModelInfo, module: Any) -> None:
+    """Refuse weights that are no floating-point numbers: they would be taken as such; raises UserError (69)."""
+    prefix = f"{module.base_model_prefix}."
+    weight_names = {name.removeprefix(prefix) for name in [*dict(module.named_parameters()), *tied_weights(module)]}
+    for name, dtype in integrity.other_types(info.files).items():
+        if current_name(name).removeprefix(prefix) in weight_names:
+            raise damaged(f"The weight {name} of {info.reference} is of the type {dtype}; one of "
+                          f"{', '.join(integrity.FLOATS)} was expected.",
+                          "It is quantized, or damaged: choose the model that it was made from.")
+
+
 def checksum(weights: Iterable[Any]) -> str:
     """CRC-32 of all values of these weights, in hexadecimal."""
     crc = 0
@@ -72,6 +89,22 @@ def tied_weights(module: Any) -> dict[str, str]:
     return getattr(module, "all_tied_weights_keys", None) or {}
 
 
+def embeddings_under_another_name(info: ModelInfo, cls: Any) -> dict[str, str]:
+    """Names in the file of weights that are the embeddings of another class, and the name that `cls` knows them by.
+
+    GPT's double heads tie their language model head to the embeddings, and the file holds the head alone.
+    """
+    from headstart.models.heads.custom_heads import head_class
+
+    architecture = (info.config.get("architectures") or [""])[0]
+    if architecture in ("", cls.__name__) or architecture not in {head.cls for head in info.family.heads.values()}:
+        return {}
+    ties = dict(getattr(head_class(architecture), "_tied_weights_keys", None) or {})
+    pairs = [*ties.items(), *((name, alias) for alias, name in ties.items())]  # GPT's class names them the other way
+    return {alias: name for alias, name in pairs if alias in info.shapes and name not in info.shapes
+            and name.startswith(f"{cls.base_model_prefix}.")}
+
+
 def current_name(name: str) -> str:
     """The present name of a weight: before 2020 norms had gamma and beta."""
     return re.sub(r"\.gamma$", ".weight", re.sub(r"\.beta$", ".bias", name))
@@ -81,13 +114,17 @@ def read_weights(info: ModelInfo, cls: Any, config: Any) -> tuple[Any, set[str]]
     """The library's class with the folder's weights in fp32, and the names of weights that the folder lacks."""
     import torch
 
+    renamed = {f"^{re.escape(alias)}$": name for alias, name in embeddings_under_another_name(info, cls).items()}
     try:
         with quiet():
             module, loading_info = cls.from_pretrained(
                 str(info.folder), config=config, local_files_only=True, trust_remote_code=False, dtype=torch.float32,
                 use_safetensors=info.weights == "safetensors", weights_only=True, ignore_mismatched_sizes=True,
-                attn_implementation=attention.implementation(info.family.packs), output_loading_info=True)
+                attn_implementation=attention.implementation(info.family.packs), output_loading_info=True,
+                **{"key_mapping": renamed} if renamed else {})
     except Exception as error:  # damaged files raise many kinds
+        if out_of_memory(error):
+            raise
         raise damaged(f"The weights of {info.reference} cannot be read: {first_line(error)}") from None
     missing = {str(key) for key in loading_info["missing_keys"]} | {
         str(entry[0]) for entry in loading_info.get("mismatched_keys", ())}

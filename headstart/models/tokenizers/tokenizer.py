@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from random import Random
 from typing import Any, Self
 
 from headstart.contract import Tokens
-from headstart.errors import Exit, UserError
+from headstart.errors import Exit, UserError, out_of_memory
+from headstart.models.tokenizers import vocabulary
+from headstart.models.tokenizers.chat import ChatTokenizer
+from headstart.models.tokenizers.control_tokens import ControlTokens
 from headstart.models.tokenizers.slow import SlowBackend
 
 MIN_CACHED_LENGTH, MAX_CACHED_TEXTS = 300, 64  # texts of more characters are cached, at most so many
+MAX_CACHED_LENGTH = 50_000  # characters of a text that is cached: windows of a book are read once
 
 
 class FamilyTokenizer:
@@ -39,6 +44,8 @@ class FamilyTokenizer:
         # Some published tokenizers truncate or pad by themselves; a text must never be truncated silently.
         self.backend.no_truncation()
         self.backend.no_padding()
+        self.control = ControlTokens(hf_tokenizer, self.backend)
+        self.chat = ChatTokenizer(hf_tokenizer, self.backend, self.control)
         self.single_template = self.read_template(("x",))
         self.pair_template = self.read_template(("x", "x"))
         self.lacks_end_token = not any(self.single_template) or not self.pair_template[1]
@@ -112,14 +119,6 @@ class FamilyTokenizer:
         token_id = self.hf_tokenizer.cls_token_id if token_id is None else token_id  # BERT's [CLS]
         return int(token_id) if token_id is not None else self.end_id
 
-    def as_prompt(self, text: str, *, chat: bool) -> str:
-        """A prompt in the model's chat template up to the start of the response; else with a newline."""
-        if not chat or not self.hf_tokenizer.chat_template:
-            return f"{text}\n"
-        prompt: str = self.hf_tokenizer.apply_chat_template([{"role": "user", "content": text}], tokenize=False,
-                                                            add_generation_prompt=True)
-        return prompt
-
     def with_token_types(self, has_token_types: bool) -> Self:
         """For a model that reads token types: plain transformers gets them too where the template has any.
 
@@ -179,6 +178,7 @@ class FamilyTokenizer:
             self.hf_tokenizer._switch_to_input_mode()
             return
         self.backend = self.backend.for_targets()
+        self.control = ControlTokens(self.hf_tokenizer, self.backend)
         self.single_template = self.read_template(("x",))
 
     def with_max_length(self, max_length: int) -> Self:
@@ -188,13 +188,17 @@ class FamilyTokenizer:
         return tokenizer
 
     def tokenize(self, text: str) -> Tokens:
-        """Ids and offsets of a text, without special tokens and without truncation."""
+        """Ids and offsets of a text, without special tokens and without truncation.
+
+        A control token that the text spells ("</s>") is its characters; a blank ([MASK]) is a token.
+        """
         cached = self.cached_tokens.get(text)
         if cached is not None:
             return cached
         encoding = self.backend.encode(text, add_special_tokens=False)
-        tokens = Tokens(encoding.ids, encoding.offsets)
-        if len(text) > MIN_CACHED_LENGTH:  # a passage is encoded again with its next question
+        tokens = (Tokens(encoding.ids, encoding.offsets) if self.control.ids.isdisjoint(encoding.ids)
+                  else self.control.read_as_text(text))
+        if MIN_CACHED_LENGTH < len(text) <= MAX_CACHED_LENGTH:  # a passage is encoded again with its next question
             if len(self.cached_tokens) >= MAX_CACHED_TEXTS:
                 self.cached_tokens.clear()
             self.cached_tokens[text] = tokens
@@ -291,18 +295,33 @@ def load_tokenizer(folder: str, assumed_model_type: str | None = None) -> Any:
     from transformers import CONFIG_MAPPING, AutoTokenizer
 
     options = {} if assumed_model_type is None else {"config": CONFIG_MAPPING[assumed_model_type]()}
+    vocabulary.check_files(Path(folder))
     try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **options)
+        hf_tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **options)
+        vocabulary.check_class_files(hf_tokenizer, Path(folder))
+        return hf_tokenizer
+    except UserError as error:  # a vocabulary's own: whatever is wrong, this model can't be had
+        raise UserError(error.message, fix=error.fix, exit=Exit.REFUSED if error.exit is Exit.REFUSED
+                        else Exit.UNAVAILABLE) from None
     except ImportError as error:
         package = "sacremoses" if "sacremoses" in str(error) else "'headstart[sentencepiece]'"
         raise UserError(f"The tokenizer of {folder} needs a package that is not here: {first_line(error)}",
                         fix=f"pip install {package}", exit=Exit.UNAVAILABLE) from None
-    except Exception as error:  # the library raises many kinds for a broken folder
+    except BaseException as error:  # the library raises many kinds for a broken folder, Rust's panics among them
+        reraise_interrupts(error)
         raise UserError(f"The tokenizer of {folder} cannot be read: {first_line(error)}",
                         fix="The folder needs tokenizer.json (or its family's vocabulary files); copy it again.",
                         exit=Exit.UNAVAILABLE) from None
 
 
-def first_line(error: Exception) -> str:
+def reraise_interrupts(error: BaseException) -> None:
+    """Raise again what ends the program, and too little memory: only errors, and panics of a library in Rust, are of
+    the folder's making.
+    """
+    if out_of_memory(error) or (not isinstance(error, Exception) and type(error).__name__ != "PanicException"):
+        raise error
+
+
+def first_line(error: BaseException) -> str:
     """The first line of an error's text."""
     return (str(error).strip().split("\n") or [type(error).__name__])[0][:300]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from headstart.api.keywords import name_settings
 from headstart.api.model import Model, load
 from headstart.errors import DataError, UserError, findings_text
 from headstart.progress import Reporter
+from headstart.reports.depth_table import depth_table
 from headstart.reports.distillation_table import distillation_table as distil_table
 from headstart.reports.score_table import score_table
 from headstart.reports.summary import score_sentences
@@ -56,20 +57,22 @@ class Run:
 
     def summary(self) -> str:
         """The scores as a table, the paths of report and model, and in words what the scores say."""
-        distillation_lines = distil_table(self.scores["distillation"]) if "distillation" in self.scores else []
-        return "\n".join([score_table(self.scores), *distillation_lines, f"report: {self.report}",
+        comparison_lines = [
+            *(distil_table(self.scores["distillation"]) if "distillation" in self.scores else ()),
+            *(depth_table(self.scores["early_exit"]) if "early_exit" in self.scores else ())]
+        return "\n".join([score_table(self.scores), *comparison_lines, f"report: {self.report}",
                           f"model:  {self.path / 'model'}", *score_sentences(self.scores)])
 
 
-def finetune(train: str | Path, dev: str | Path | None = None, test: str | Path | None = None, *,
+def finetune(train: str | Path | Sequence[str | Path], dev: str | Path | None = None, test: str | Path | None = None, *,
              task: str | None = None, model: str | Path | None = None, to: str | Path | None = None, seed: int = 0,
              columns: Mapping[str, str] | None = None, overwrite: bool = False, device: str = "auto",
              strict: bool = False, from_scratch: str | Path | None = None, allow_pickle: bool = False,
              reporter: Reporter | None = None, index: str | Path | None = None, **overrides: Any) -> Run:
     """Fine-tune a model on a file; the same as `headstart finetune`.
 
-    With `index`, rows for the task (retrieval, long-answer, text-classification: a re-ranker) are made from the file's
-    questions and the passages of that index. With `from_scratch` (a config.json, or its folder) all weights are
+    Of several training files all rows are trained on together. With `index`, rows for the task (retrieval,
+    long-answer, text-classification: a re-ranker) are made from the file's questions and the passages of that index. With `from_scratch` (a config.json, or its folder) all weights are
     initialised from the seed.
     Settings are keyword arguments: by their own name (`epochs=3`, `max_length=64`) where one setting of the run has
     it, by group (`training={"epochs": 3}`), or in full (`**{"task.temperature": 0.01}`). Raises UserError.
@@ -78,7 +81,9 @@ def finetune(train: str | Path, dev: str | Path | None = None, test: str | Path 
     ...                          reporter=headstart.console_reporter())
     >>> value = run.scores["test"]["macro_f1"]["value"]
     """
-    run_values = {"train": str(train), "dev": path_text(dev), "test": path_text(test), "task": task,
+    first, *further = [train] if isinstance(train, str | Path) else train
+    run_values = {"train": str(first), "further_train": [str(path) for path in further] or None,
+                  "dev": path_text(dev), "test": path_text(test), "task": task,
                   "model": path_text(model),
                   "seed": seed, "device": device, "strict": strict, "from_scratch": path_text(from_scratch),
                   "allow_pickle": allow_pickle, "index": path_text(index)}

@@ -1,4 +1,4 @@
-"""A look inside any model, in Python: tokens, hidden states and attentions.
+"""A look inside any model, in Python: tokens, hidden states and attentions; of an encoder-decoder those of both sides.
 
     headstart.inspect("bert-base-uncased", "a fine day").hidden_states  # (layers + 1, tokens, width)
 """
@@ -17,6 +17,7 @@ from headstart.inspection.inspection import Inspection
 if TYPE_CHECKING:
     from headstart.inspection.attribution import Attribution
     from headstart.models.model import Model as Transformer
+    from headstart.settings import Generation
 
 
 @dataclass(frozen=True)
@@ -38,24 +39,35 @@ class SavableInspection(Inspection):
 
 
 def inspect_transformer(transformer: Transformer, text: str, pair: str | None = None, *,
-                        layers: Sequence[int] | None = None,
-                        heads: Sequence[int] | None = None, attentions: bool = True) -> SavableInspection:
-    """Tokens, hidden states and attentions of a text or pair inside a loaded model; raises UserError."""
+                        layers: Sequence[int] | None = None, heads: Sequence[int] | None = None,
+                        attentions: bool = True, target: str | None = None,
+                        generation: Generation | None = None) -> SavableInspection:
+    """Tokens, hidden states and attentions of a text or pair inside a loaded model; raises UserError.
+
+    Of an encoder-decoder the decoder's too, at `target` or at what it writes by `generation`.
+    """
     return SavableInspection(**vars(inspect_text(transformer, text, pair, layers=layers, heads=heads,
-                                                 attentions=attentions)))
+                                                 attentions=attentions, target=target, generation=generation)))
 
 
 def inspect(reference: str | Path, text: str, pair: str | None = None, *, layers: Sequence[int] | None = None,
-            heads: Sequence[int] | None = None, attentions: bool = True, device: str = "auto",
-            allow_pickle: bool = False) -> SavableInspection:
+            heads: Sequence[int] | None = None, attentions: bool = True, target: str | None = None,
+            device: str = "auto", allow_pickle: bool = False, language: str | None = None,
+            target_language: str | None = None) -> SavableInspection:
     """Tokens, hidden states and attentions of a text or pair inside any model, with or without a head; raises
     UserError.
+
+    An encoder-decoder reads the text as its source (after the prefix of its run), and its decoder is shown at `target`,
+    or at what it writes itself: `inspection.target`.
 
     >>> inspection = headstart.inspect("bert-base-uncased", "a fine day", attentions=False)
     >>> states = inspection.hidden_states[-1]  # (tokens, width)
     """
     from headstart.models.loading.device import choose_device
-    from headstart.prediction.probe_file import load_for_inspection
+    from headstart.prediction.probe_file import load_for_inspection, source_layout
 
-    model, _ = load_for_inspection(str(reference), device=choose_device(device), allow_pickle=allow_pickle)
-    return inspect_transformer(model, text, pair, layers=layers, heads=heads, attentions=attentions)
+    model, _ = load_for_inspection(str(reference), device=choose_device(device), allow_pickle=allow_pickle,
+                                   language=language, target_language=target_language)
+    prefix, generation = source_layout(model)
+    return inspect_transformer(model, prefix + text, pair, layers=layers, heads=heads, attentions=attentions,
+                               target=target, generation=generation)

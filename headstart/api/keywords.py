@@ -1,7 +1,7 @@
 """Which settings a run reads, so that a bare keyword of finetune or distil is the right one of them.
 
     finetune(…, task="retrieval", temperature=0.01)   sets task.temperature, for nothing is generated
-    finetune(…, task="long-answer", chat=True)        is refused: task.chat and generation.chat are both read
+    finetune(…, task="language-model", language="en") is refused: data.language and generation.language are both read
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ def name_settings(values: Mapping[str, Any], run_values: Mapping[str, Any],
     if not bare:
         return qualified
     groups = [*ALWAYS_READ, *(["adapter"] if qualified.get("training.adapter") == "lora" else []),
+              *(["early_exit"] if values.get("early_exit") is True or qualified.get("training.early_exit") else []),
               *(["mining"] if run_values.get("index") else []), *(["distil"] if run_values.get("teacher") else [])]
     keys = [key for group in groups for key in keywords.group_keys(group, settings.GROUPS[group])]
     task_names = {name for task in tasks.usable()[0] for name in setting_names(task.Settings)}
@@ -49,7 +50,8 @@ def task_keys(task: type[Task[Any]]) -> list[str]:
     """The task's own settings, and those of generation that it reads."""
     keys = keywords.group_keys("task", task.Settings)
     if task.generative or task.draws_samples():
-        idle = {f"generation.{name}" for name in settings.PROMPT_SETTINGS} if task.kinds == ("encoder-decoder",) else ()
+        idle = {f"generation.{name}" for name in settings.PROMPT_SETTINGS} if task.kinds == ("encoder-decoder",) else {
+            "generation.layout"}  # the task's settings say how it lays prompts out
         keys += [key for key in keywords.group_keys("generation", settings.Generation) if key not in idle]
     return keys
 

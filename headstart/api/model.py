@@ -44,12 +44,17 @@ class Model:
                 + (f"; labels: {label_text}" if labels else ""))
 
     def set(self, values: Mapping[str, Json]) -> None:
-        """Change settings of the task (`task.max_answer_length`) and of generation (`generation.num_beams`); raises
-        UserError (2, 78).
+        """Change settings of the task (`task.max_answer_length`), of generation (`generation.num_beams`) and of early
+        exit (`early_exit.patience`); raises UserError (2, 78).
         """
-        from headstart.generation.task_settings import changed_settings
+        from headstart.generation.task_settings import changed_settings, with_layout
+        from headstart.prediction.exit_settings import with_exit_settings
         from headstart.settings.run_settings import parse_task_settings
 
+        exit_values = {key: value for key, value in values.items() if key.startswith("early_exit.")}
+        values = {key: value for key, value in values.items() if key not in exit_values}
+        if exit_values:
+            self.transformer = with_exit_settings(self.task, self.transformer, exit_values)
         task_values = {key.removeprefix("task."): value for key, value in values.items()
                        if not key.startswith("generation.")}
         if task_values:
@@ -57,6 +62,8 @@ class Model:
             self.task = dataclasses.replace(self.task, settings=task_settings)
         if len(task_values) < len(values):
             generation_values = {key: value for key, value in values.items() if key.startswith("generation.")}
+            if not self.task.generative and "generation.layout" in generation_values:
+                self.task = with_layout(self.task, self.transformer, str(generation_values["generation.layout"]))
             self.generation = changed_settings(self.task, self.transformer, self.generation, generation_values)
 
     def predictor(self, *, batch_tokens: int | None = None) -> Predictor:
@@ -73,20 +80,39 @@ class Model:
                 for text in texts]
 
     def inspect(self, text: str, pair: str | None = None, *, layers: Sequence[int] | None = None,
-                heads: Sequence[int] | None = None, attentions: bool = True) -> SavableInspection:
-        """Tokens, hidden states and attentions of a text or pair; raises UserError."""
+                heads: Sequence[int] | None = None, attentions: bool = True,
+                target: str | None = None) -> SavableInspection:
+        """Tokens, hidden states and attentions of a text or pair; of an encoder-decoder both sides, the decoder's at
+        `target` or at what it writes. Raises UserError.
+        """
         from headstart.api.inspect import inspect_transformer
 
-        return inspect_transformer(self.transformer, text, pair, layers=layers, heads=heads, attentions=attentions)
+        prefix, generation = self._source_layout()
+        return inspect_transformer(self.transformer, prefix + text, pair, layers=layers, heads=heads,
+                                   attentions=attentions, target=target, generation=generation)
+
+    def _source_layout(self) -> tuple[str, settings.Generation | None]:
+        """What stands before each source, and the settings that targets are written by; "" and None where there are
+        none.
+        """
+        from headstart.generation.encoder_decoder import generation_settings
+
+        if not self.transformer.generates_from_source:
+            return "", None
+        learned = self.task.learned.values
+        return str(learned.get("prefix") or ""), self.generation or generation_settings(
+            self.transformer, learned.get("generation") or {})
 
     def attribute(self, text: str, pair: str | None = None, *, method: str = "integrated-gradients",
                   target: str | None = None, baseline: str | None = None) -> Attribution:
-        """How much each word contributes to a label (the predicted one unless `target` names another); raises
-        UserError.
+        """How much each word contributes to a label, to an answer in the passage `pair`, or to what is written (the
+        model's own choice unless `target` names another); raises UserError.
         """
         from headstart.inspection.attribution import attribute
 
-        return attribute(self.transformer, text, pair, method=method, target=target, baseline=baseline)
+        prefix, generation = self._source_layout()
+        return attribute(self.transformer, prefix + text, pair, method=method, target=target, baseline=baseline,
+                         generation=generation)
 
     def predict(self, rows: Iterable[Mapping[str, Json] | str]) -> list[dict[str, Json]]:
         """One dict for each row (prediction, probability, probabilities …); a plain text is a row's first field.
@@ -98,7 +124,9 @@ class Model:
 
     def example(self, index: int, row: Mapping[str, Json] | str) -> Any:
         """A row from Python as the task's example."""
-        values = {self.task.fields[0].name: row} if isinstance(row, str) else row
+        from headstart.data.columns import with_trained_columns
+
+        values = {self.task.text_field: row} if isinstance(row, str) else with_trained_columns(self.task, row)
         required = [field.name for field in self.task.fields if field.required and not field.target]
         for name in required:
             if name not in values:
@@ -170,8 +198,8 @@ class Model:
         """Text after each prompt: {"prompt", "prediction", "log_probability", "tokens", "ended", "cut_tokens"}.
 
         Settings of the group `generation` are keyword arguments (`max_new_tokens=20, do_sample=True`); the likeliest
-        text by default. With `steer` (bags' names, files of words, FOLDER=LABEL) each row has the unsteered text too,
-        and scores of both.
+        text by default. Prompts are laid out as the model's run was trained (`layout="raw"`: as they are). With `steer`
+        (bags' names, files of words, FOLDER=LABEL) each row has the unsteered text too, and scores of both.
         Raises UserError for a model that cannot generate.
         """
         from headstart.generation.generate import generate
@@ -184,7 +212,7 @@ class Model:
                 raise UserError("Only a causal language model can be steered.", fix="Leave --steer out.")
             return target_rows(self.task, self.transformer, prompts, settings, overrides, seed=seed, stop=stop,
                                base=self.generation)
-        generation = build_generation(settings, overrides)
+        generation = self.prompt_settings(overrides, settings)
         if steer:
             from headstart.generation.steering import comparison
 
@@ -197,6 +225,16 @@ class Model:
                                 strict=True)],
                  "ended": candidate.finish_reason, "cut_tokens": candidate.cut_tokens}
                 for prompt, candidates in zip(prompts, generations, strict=True) for candidate in candidates]
+
+    def prompt_settings(self, values: Mapping[str, Any],
+                        base: settings.Generation | None = None) -> settings.Generation:
+        """The settings by which a model that continues prompts generates: `base`, else its run's, with some changed.
+
+        Raises UserError (2, 69, 78).
+        """
+        from headstart.generation.task_settings import prompt_settings
+
+        return prompt_settings(self.task, base or self.generation, values)
 
     def train_steering_head(self, path: str | Path, to: str | Path, *, text: str = "text", label: str = "label",
                             data: settings.Data | None = None, reporter: Reporter | None = None) -> dict[str, Any]:

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, overload
 
-from headstart.contract import Field, Json, Row
+from headstart.contract import Field, Json, Piece, Row, Task
+from headstart.data.row_store import Record
 from headstart.data.table import Table
 from headstart.errors import Exit, UserError, nearest
 
 
 def assign_columns(columns: Sequence[str], fields: Sequence[Field], user_columns: Mapping[str, str],
-                   detected: Mapping[str, str] | None, path: str, training: bool) -> dict[str, tuple[str, ...]]:
+                   detected: Mapping[str, str] | None, path: str, training: bool,
+                   nested: Sequence[str] = ()) -> dict[str, tuple[str, ...]]:
     """The columns of each field: what the user named, else a column of that very name, else what was detected.
 
-    Several columns of one field are joined by a comma in `user_columns`. Raises UserError: 2 for a column that serves
+    Several columns of one field are joined by a comma in `user_columns`. `nested` are names like ticket.body, of what
+    stands in the objects of a column, which only the user names. Raises UserError: 2 for a column that serves
     twice, 65 for one that is not there.
     """
     field_columns: dict[str, tuple[str, ...]] = {}
     for field in fields:
         if field.name in user_columns:
-            column_names = split_names(user_columns[field.name], columns)
-            field_columns[field.name] = tuple(find_column(name.strip(), columns, field.name, path)
+            column_names = split_names(user_columns[field.name], (*columns, *nested))
+            field_columns[field.name] = tuple(find_column(name.strip(), (*columns, *nested), field.name, path)
                                               for name in column_names)
     for field in fields:
         taken_names = {name for names in field_columns.values() for name in names}
@@ -41,11 +44,28 @@ def assign_columns(columns: Sequence[str], fields: Sequence[Field], user_columns
         if match is not None:
             field_columns[field.name] = (match,)
         elif field.required and (training or not field.target):
-            raise missing_column_error(field, columns, path)
+            raise missing_column_error(field, (*columns, *nested), path)
     repeated = [name for name in columns if sum(name in names for names in field_columns.values()) > 1]
     if repeated:
         raise UserError(f'{path}: the column "{repeated[0]}" is named for two fields.', fix="Name each column once.")
     return field_columns
+
+
+def remembered_columns(trained: Mapping[str, Sequence[str]], columns: Sequence[str],
+                       user_columns: Mapping[str, str]) -> dict[str, str]:
+    """The columns that a model was trained on, as a user would name them, where the file has all of a field's and they
+    serve nothing else.
+    """
+    named = {name for text in user_columns.values() for name in split_names(text, columns)}
+    return {field: ",".join(names) for field, names in trained.items()
+            if field not in user_columns and set(names) <= set(columns) - named}
+
+
+def with_trained_columns(task: Task[Any], row: Mapping[str, Json]) -> dict[str, Json]:
+    """A row from Python under the task's field names too, where it has the columns that the task was trained on."""
+    return dict(row) | {field: join_values([row[name] for name in names])
+                        for field, names in task.trained_columns.items()
+                        if field not in row and all(name in row for name in names)}
 
 
 def split_names(text: str, columns: Sequence[str]) -> list[str]:
@@ -83,12 +103,19 @@ class FieldRows(Sequence[Row]):
                  fields: Sequence[Field] = ()) -> None:
         self.table, self.field_columns = table, field_columns
         self.list_fields = {field.name for field in fields if field.type == "list"}
-        self.column_indices = {field_name: [table.columns.index(name) for name in names]
+        self.column_indices = {field_name: [root_column(name, table.columns)[0] for name in names]
                                for field_name, names in field_columns.items()}
         self.indicator_fields = {
             field.name for field in fields if field.target and field.type in ("list", "label")
             and len(self.column_indices.get(field.name, ())) > 1
             and are_indicators(table, self.column_indices[field.name])}
+        self.nested_names = {field_name: names for field_name, names in field_columns.items()
+                             if any(name not in table.columns for name in names)}
+        self.path = table.path
+        # Mostly a field is one column: then a row costs a third of what it costs else.
+        self.single_columns = None if table.is_running_text or self.nested_names or any(
+            len(indices) != 1 for indices in self.column_indices.values()) else [
+                (field_name, indices[0]) for field_name, indices in self.column_indices.items()]
 
     def __len__(self) -> int:
         return len(self.table)
@@ -100,10 +127,34 @@ class FieldRows(Sequence[Row]):
     def __getitem__(self, index: int | slice) -> Row | list[Row]:
         if isinstance(index, slice):
             return [self[position] for position in range(*index.indices(len(self)))]
-        record = self.table[index]
-        values = {field: self.field_value(field, [record.values[column_index] for column_index in column_indices])
+        return self.row_of(self.table[index])
+
+    def __iter__(self) -> Iterator[Row]:
+        return map(self.row_of, self.table)
+
+    def rows_at(self, indices: Iterable[int]) -> Iterator[Row]:
+        """The rows at these places, read one after the other."""
+        return map(self.row_of, self.table.builder.store.records_at(indices))
+
+    def row_of(self, record: Record) -> Row:
+        """A record under the task's field names."""
+        if self.single_columns is not None:
+            values: dict[str, Json] = {field: record.values[index] for field, index in self.single_columns}
+            return Row(record.id, values, self.path, record.line)
+        values = {field: self.field_value(field, self.cells(field, record, column_indices))
                   for field, column_indices in self.column_indices.items()}
-        return Row(record.id, values, self.table.path, record.line)
+        if not self.table.is_running_text:
+            return Row(record.id, values, self.table.path, record.line)
+        _, document, ends = record.values
+        return Row(record.id, values, self.table.path, record.line, Piece(document, ends))
+
+    def cells(self, field: str, record: Record, column_indices: Sequence[int]) -> list[Json]:
+        """The cells of a field's columns; of ticket.body the body in the ticket, None where there is none."""
+        if field not in self.nested_names:
+            return [record.values[column_index] for column_index in column_indices]
+        columns = self.table.columns
+        return [inner_value(record.values[column_index], root_column(name, columns)[1])
+                for name, column_index in zip(self.nested_names[field], column_indices, strict=True)]
 
     def field_value(self, field: str, values: Sequence[Json]) -> Json:
         """The values of a field's columns as one: a text, for a field of lists a list, the names of the columns with 1.
@@ -113,6 +164,24 @@ class FieldRows(Sequence[Row]):
         if field in self.list_fields and len(values) > 1:
             return [value for value in values if value not in (None, "")]
         return join_values(values)
+
+
+def root_column(name: str, columns: Sequence[str]) -> tuple[int, str]:
+    """The place of a column, or of the one whose objects hold a name like ticket.body, and the rest of the name."""
+    if name in columns:
+        return columns.index(name), ""
+    root = max((column for column in columns if name.startswith(f"{column}.")), key=len)
+    return columns.index(root), name[len(root) + 1:]
+
+
+def inner_value(value: Json, rest: str) -> Json:
+    """What stands in an object under keys joined by points; None where there is nothing."""
+    while rest and isinstance(value, Mapping):
+        key = max((key for key in value if rest == key or rest.startswith(f"{key}.")), key=len, default=None)
+        if key is None:
+            return None
+        value, rest = value[key], rest[len(key) + 1:]
+    return None if rest else value
 
 
 INDICATOR_VALUES = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}

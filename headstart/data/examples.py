@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from headstart.contract import Example, RowFault, Task
-from headstart.data.columns import FieldRows, assign_columns, field_rows
+from headstart.contract import Detection, Example, RowFault, Task
+from headstart.data.columns import FieldRows, assign_columns, field_rows, remembered_columns, root_column
+from headstart.data.readers.table_builder import TextReading
 from headstart.data.table import Table, open_table
 from headstart.errors import DataError, Exit, Finding, UserError
+from headstart.files import disk_errors, make_folder, write_text
 from headstart.settings import Data
 
 if TYPE_CHECKING:
@@ -41,7 +45,7 @@ class Examples(Sequence[Example]):
         return example
 
     def __iter__(self) -> Iterator[Example]:
-        return (self[index] for index in range(len(self)))
+        return map(self.task.read, self.rows.rows_at(self.indices.tolist()))
 
     def part(self, positions: Ints) -> Examples:
         """The examples at these places."""
@@ -52,9 +56,14 @@ class Examples(Sequence[Example]):
         row = self.rows[int(self.indices[index])]
         return row.file, row.line
 
+    @property
+    def is_running_text(self) -> bool:
+        """Whether they are pieces of documents, one after the other."""
+        return self.rows.table.is_running_text
+
     def row_ids(self) -> list[int]:
         """The ids of the rows in the file."""
-        return [self.rows[int(index)].id for index in self.indices]
+        return [row.id for row in self.rows.rows_at(self.indices.tolist())]
 
 
 @dataclass
@@ -66,23 +75,57 @@ class Reading:
     examples: Examples
     findings: list[Finding] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    parts: tuple[Reading, ...] = ()  # the files that it was joined of
+
+    def json(self) -> dict[str, Any]:
+        """Its file for data.json; of several, whose rows are counted on from file to file, each."""
+        files = {"files": [part.table.path for part in self.parts]} if self.parts else {}
+        return {"file": self.table.path, **files}
 
 
 def read_examples(task: Task[Any], path: str, settings: Data, *, columns: Mapping[str, str], training: bool,
                   table: Table | None = None) -> Reading:
     """Read a file for a task: every row is tried once, faults are collected with file, line and column.
 
-    With `training`, a row without its target is a fault too. Raises UserError for what makes the file unusable.
+    Columns are those that the user named, else those that the task was trained on, else those that it detects. With
+    `training`, a row without its target is a fault too. Raises UserError for what makes the file unusable.
     """
-    table = table if table is not None else open_table(path, settings, every_row=not training)
+    table = table if table is not None else open_table(
+        path, settings, every_row=not training, text_reading=TextReading(task.reads_text_as, keeps_whole=not training))
+    refuse_unread_rows(task, table, settings)
+    columns = {**columns, **remembered_columns(task.trained_columns, (*table.columns, *table.nested_names()), columns)}
     detection = type(task).detect(table.sample())
+    if detection is not None:
+        detection = detection.given(columns)
+        require_choice(task, detection, table.path, training)
     detected = detection.columns if detection is not None else None
-    field_columns = assign_columns(table.columns, task.fields, columns, detected, table.path, training)
+    field_columns = assign_columns(table.columns, task.fields, columns, detected, table.path, training,
+                                   table.nested_names())
     view = field_rows(table, field_columns, task.fields)
     reading = Reading(table, field_columns, Examples(task, view, no_rows()), list(table.findings),
                       Counter(table.counts))
     reading.examples = Examples(task, view, readable_rows(task, view, reading, training))
     return reading
+
+
+def require_choice(task: Task[Any], detection: Detection, path: str, training: bool) -> None:
+    """Ask which column is meant where several fit equally (2); targets only where they are trained on."""
+    choices = [detection.columns, *detection.alternatives]
+    for task_field in task.fields:
+        name = task_field.name
+        columns = list(dict.fromkeys(choice[name] for choice in choices if name in choice))
+        if len(columns) > 1 and (training or not task_field.target):
+            options = " or ".join(f"--{name} {shlex.quote(column)}" for column in columns)
+            raise UserError(f'{path}: {" and ".join(map(repr, columns))} fit "{name}" ({task_field.help}) equally well.',
+                            fix=f"Choose: {options}.")
+
+
+def refuse_unread_rows(task: Task[Any], table: Table, settings: Data) -> None:
+    """Refuse data.rows where the file or the task has no running text; raises UserError (78)."""
+    if settings.rows != "auto" and table.rows_choice is None:
+        reason = (f"{task.name} reads a line a row" if task.reads_text_as == "lines" else
+                  f"{table.path} is no plain text ({table.format})")
+        raise UserError(f"data.rows is {settings.rows!r}, but {reason}.", fix="Leave it out.", exit=Exit.SETTINGS)
 
 
 def no_rows() -> Ints:
@@ -103,7 +146,7 @@ def readable_rows(task: Task[Any], view: FieldRows, reading: Reading, training: 
     targets = [field for field in task.fields if field.target and not field.may_be_empty
                and (field.required or optional == [field.name])]
     indices = array.array("i")
-    for index, row in enumerate(view):
+    for index, row in enumerate(islice(view, len(view) - reading.table.builder.empty_rows_at_end)):
         try:
             task.read(row)
             missing = next((target for target in targets if training and is_blank(row.values.get(target.name))), None)
@@ -134,7 +177,7 @@ def quoted_columns(reading: Reading, name: str) -> str:
 def field_column(reading: Reading, name: str | None) -> int | None:
     """The number of the field's column in the file, from 1."""
     columns = reading.columns.get(name or "", ())
-    return reading.table.columns.index(columns[0]) + 1 if columns else None
+    return root_column(columns[0], reading.table.columns)[0] + 1 if columns else None
 
 
 def stop_on_faults(readings: Sequence[Reading], settings: Data, errors_file: Path | None) -> int:
@@ -148,9 +191,10 @@ def stop_on_faults(readings: Sequence[Reading], settings: Data, errors_file: Pat
     if not faults:
         return 0
     if errors_file is not None:
-        errors_file.parent.mkdir(parents=True, exist_ok=True)
         texts = [json.dumps(finding_json(finding), ensure_ascii=False) for finding in findings]
-        errors_file.write_text("\n".join(texts) + "\n", encoding="utf-8")
+        with disk_errors(errors_file):
+            make_folder(errors_file.parent)
+        write_text(errors_file, "\n".join(texts) + "\n")
     file_findings = [finding for finding in findings if finding.row is None and finding.line is None]
     if settings.bad_rows == "skip" and not file_findings:
         return faults
@@ -163,8 +207,8 @@ def finding_json(finding: Finding) -> dict[str, Any]:
             if value not in (None, "") and (name != "count" or value > 1)}
 
 
-def open_named_file(path: str, settings: Data) -> Table:
+def open_named_file(path: str, settings: Data, text_reading: TextReading | None = None) -> Table:
     """Open a file the user named; raises UserError (66) when it is not there."""
     if path != "-" and not Path(path).exists() and Path(path).suffix:
         raise UserError(f"There is no file {path}.", fix="Check the path.", exit=Exit.NO_INPUT)
-    return open_table(path, settings)
+    return open_table(path, settings, text_reading=text_reading)

@@ -24,7 +24,7 @@ def find_task(table: Table, name: str | None, columns: Mapping[str, str]) -> tup
         if len(fitting) == 1:
             task = tasks.find(fitting[0].name)
             return task, task.detect(sample), f"it is the task with {', '.join('--' + name for name in columns)}"
-    task, detection = tasks.detect(sample, table.path)
+    task, detection = tasks.detect(sample, table.path, columns)
     return task, detection, detection.reason
 
 

@@ -20,7 +20,7 @@ from headstart.files import remove
 from headstart.prediction.predictions_file import golden_predictions, report_progress, write_predictions
 from headstart.preparation import benchmarks
 from headstart.progress import RunFinished
-from headstart.reports import distillation_table, error_words, generated_samples, report
+from headstart.reports import depth_table, distillation_table, error_words, generated_samples, report
 from headstart.reports import figures as report_figures
 from headstart.runs.baselines import fit_baselines
 from headstart.runs.fit import Fit
@@ -73,7 +73,8 @@ def save_model(fit: Fit, results: Results, scores: Mapping[str, Any], parts: Par
                                  "golden": golden_predictions(prepared.task, dev.examples, dev.predictions),
                                  "model": prepared.settings.model}
     card = parts.attempt("the model card", lambda: card_text(fit, scores)) or ""
-    artifact.save(fit.folder / "model", prepared.model, prepared.task, card, metadata)
+    task = dataclasses.replace(prepared.task, trained_columns=prepared.dataset.readings["train"].columns)
+    artifact.save(fit.folder / "model", prepared.model, task, card, metadata)
 
 
 def complete(fit: Fit, results: Results, scores: dict[str, Any],
@@ -85,7 +86,7 @@ def complete(fit: Fit, results: Results, scores: dict[str, Any],
     if settings.evaluation.baselines:
         scores["baselines"] = {comparison.name: comparison.json()
                                for comparison in fit_baselines(fit, judged_rows, judged, parts)}
-    scores |= parts.attempt("the comparison with the teacher", lambda: prepared.variant.scores(
+    scores |= parts.attempt("the comparison with the teacher, or with full depth", lambda: prepared.variant.scores(
         task, model, judged_rows, judged, settings, fit.reporter)) or {}
     numbers, sample_figures = parts.attempt("the generated samples", lambda: generated_samples.generate_samples(
         task, model, prepared.measured_examples(judged), prepared.dataset.splits["train"], settings.generation,
@@ -230,12 +231,13 @@ def report_of(fit: Fit, command: str, scores: Mapping[str, Any], figures: Mappin
     drawn = {split: [figure for figure in split_figures if parts.attempt(
         f"the figure {figure.title!r}", partial(report_figures.render, figure)) is not None]
         for split, split_figures in figures.items()}
-    distillation = distillation_table.distillation_sentences(scores["distillation"]) if "distillation" in scores else ()
+    comparison = (distillation_table.distillation_sentences(scores["distillation"]) if "distillation" in scores else
+                  depth_table.depth_sentences(scores["early_exit"]) if "early_exit" in scores else ())
     return report.Report(
         title=fit.folder.path.name, task=prepared.task.name, model=str(prepared.settings.model),
         created=datetime.datetime.now().astimezone().isoformat(timespec="minutes"), command=command,
         findings=[finding for finding in dataset.findings if finding.level != "note"],
-        summary=distillation,
+        summary=comparison,
         splits=[{"name": split, "rows": len(examples), "file": dataset.readings[split].table.path,
                  "sha256": dataset.readings[split].table.sha256} for split, examples in dataset.splits.items()],
         data_notes=[*dataset.summary(), prepared.lengths.reason], log=fit.log.events(), scores=scores,

@@ -7,13 +7,17 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from headstart import extensions
 from headstart.contract import Column, Detection, Task
 from headstart.errors import UserError, nearest
+
+NEAR = 0.005  # tasks whose confidences differ by less are asked about
+MAX_OPTIONS = 12  # commands that are listed
 
 
 def names() -> list[str]:
@@ -84,26 +88,39 @@ def builtin_task(name: str) -> type[Task[Any]]:
     return task_classes[0]
 
 
-def detect(columns: Sequence[Column], path: str) -> tuple[type[Task[Any]], Detection]:
+def undecided(path: str, matches: Sequence[tuple[type[Task[Any]], Detection]]) -> UserError:
+    """The question which task and columns are meant, with the command for each answer."""
+    options = [f"headstart finetune {shlex.quote(path)} --task {task.name} "
+               + " ".join(f"--{field} {shlex.quote(column)}" for field, column in choice.items())
+               for task, detection in matches for choice in (detection.columns, *detection.alternatives)]
+    subject = "Several tasks fit" if len(matches) > 1 else "Several choices fit"
+    shown = options[:MAX_OPTIONS] + ([f"… and {len(options) - MAX_OPTIONS} more"] if len(options) > MAX_OPTIONS else [])
+    return UserError(f"{subject} the columns of {path} equally well.", fix="Choose one:\n  " + "\n  ".join(shown))
+
+
+def detect(columns: Sequence[Column], path: str,
+           named: Mapping[str, str] | None = None) -> tuple[type[Task[Any]], Detection]:
     """The task that these columns are for, with the reason; raises UserError when none or several fit equally.
 
-    A task of another package that cannot be used is not considered, and the reason says so.
+    `named` are the columns of fields that the user gave. A task of another package that cannot be used is not
+    considered, and the reason says so.
     """
+    named = named or {}
     matches: list[tuple[type[Task[Any]], Detection]] = []
     tasks, errors = usable()
     notes = "".join(f"; not considered: {error.message}" for error in errors)
     for task in tasks:
         detection = task.detect(columns)
-        if detection is not None:
-            matches.append((task, detection))
+        if detection is not None and set(named) <= {field.name for field in task.fields}:
+            matches.append((task, detection.given(named)))
     matches.sort(key=lambda pair: -pair[1].confidence)
     if not matches:
         column_names = ", ".join(column.name for column in columns)
         raise UserError(
             f"No task fits the columns of {path}; they are: {column_names}{notes}.",
             fix="Name the columns, for example --task text-classification --text COLUMN --label COLUMN.")
-    if len(matches) > 1 and matches[0][1].confidence == matches[1][1].confidence:
-        options = "\n  ".join(f"--task {task.name}  ({detection.reason})" for task, detection in matches)
-        raise UserError(f"Several tasks fit the columns of {path} equally well.", fix=f"Choose one:\n  {options}")
     task, detection = matches[0]
+    rivals = [(other, rival) for other, rival in matches[1:] if detection.confidence - rival.confidence < NEAR]
+    if detection.alternatives or rivals:
+        raise undecided(path, [(task, detection), *rivals])
     return find(task.name), dataclasses.replace(detection, reason=detection.reason + notes)

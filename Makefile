@@ -38,10 +38,10 @@ check: $(VENV)/tools
 # DATA is a folder with banking77/, hatespeech_davidson/, medquad/, scitldr/, wnut17/; MODEL a DistilBERT for wnut17; WRITER a T5.
 DATA ?= data
 
-# Slow checks: kill -9, a million rows, a big file, pages in a real browser where chromium is installed, long answers where their data is.
+# Slow checks: every way to cut a run short, a million rows, a big file, pages in a real browser where chromium is installed, long answers where their data is.
 verify: $(VENV)/tools
 	$(BIN)/python -m pytest -m slow
-	$(BIN)/python benchmarks/kill.py --times 40
+	$(BIN)/python benchmarks/reliability.py
 	test ! -d $(DATA)/medquad || $(BIN)/python benchmarks/long_answers.py --data $(DATA) $(if $(WRITER),--writer-model $(WRITER),--only search)
 
 # Side by side with the peer in one run.

@@ -46,6 +46,21 @@ class UserError(Exception):
         return f"{self.message}\n  {self.fix}" if self.fix else self.message
 
 
+# What the system, torch, oneDNN, numpy and libraries in C++ say where memory is short.
+MEMORY_WORDS = ("not enough memory", "can't allocate memory", "cannot allocate memory", "could not create a primitive",
+                "out of memory", "unable to allocate", "std::bad_alloc", "failed to map segment")
+
+
+def out_of_memory(error: BaseException | None) -> bool:
+    """Whether an error, or one that it was raised from, is that of too little memory."""
+    while error is not None:
+        is_spoken = isinstance(error, OSError | RuntimeError | ImportError | SystemError)
+        if isinstance(error, MemoryError) or (is_spoken and any(words in str(error).lower() for words in MEMORY_WORDS)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 Level = Literal["fault", "warning", "note"]
 LEVELS: dict[str, Level] = {"E": "fault", "W": "warning", "N": "note"}
 

@@ -1,5 +1,4 @@
-"""Files that are whole or not there: staged beside their place, flushed to the disk, renamed; hashes, locks, errors of
-the disk.
+"""Files that are whole or not there: staged beside their place, flushed to the disk, renamed; hashes and locks.
 
 Files and folders have the mode that the user's umask gives new ones, so that another user of a machine or a container
 may read them where the umask lets him.
@@ -8,52 +7,40 @@ may read them where the umask lets him.
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import importlib
 import os
-import shutil
+import re
 import stat
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import IO, Any, Literal, overload
 
+from headstart.disk import (
+    FREE_SPACE,
+    NO_LINK,
+    WINDOWS,
+    announce,
+    disk_errors,
+    flush,
+    flush_folder,
+    link_error,
+    make_folder,
+    open_new,
+    open_to_append,
+    operations,
+    remove,
+    replace,
+    reserve,
+)
 from headstart.errors import Exit, UserError
 
+__all__ = ["announce", "append_line", "clear_leftovers", "discard", "disk_errors", "first_link", "flush_folder",
+           "link_error", "locked_file", "locked_folder", "make_folder", "operations", "remove", "replace", "reserve",
+           "settle", "sha256", "staged_file", "staged_folder", "staged_path", "try_lock", "write_text"]
+
 LOCK_OFFSET = 1 << 30  # Windows locks bytes: one far behind the holder's name, which others read
-WINDOWS = os.name == "nt"
-REPLACE_TRIES = 20  # Windows refuses to replace a file that another process reads; 50 ms between tries
-
-
-@contextlib.contextmanager
-def disk_errors(path: str | Path, fix: str = "Free some space, then give the command again.") -> Iterator[None]:
-    """Errors of the disk as UserError (74): it is full, or the place cannot be written.
-
-    Errors that are no disk's pass, and so do those that name a file elsewhere (the input of what is written, say).
-    safetensors wraps an error of the disk in one of its own: its text is read.
-    """
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:
-        number = error.errno if isinstance(error, OSError) else None
-        if number in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):
-            raise UserError(f"The disk of {path} is full.", fix=fix, exit=Exit.DISK) from error
-        if isinstance(error, OSError) and not names_another(error, Path(path)):
-            raise UserError(f"{path} cannot be written: {error.strerror or error}.",
-                            fix="Choose another place with --to.", exit=Exit.DISK) from error
-        raise
-
-
-def names_another(error: OSError, path: Path) -> bool:
-    """Whether an error is about a file that is not at `path`, in it, or staged beside it."""
-    if not isinstance(error.filename, str):
-        return False
-    named_path = Path(error.filename)
-    return not (named_path.is_relative_to(path) or path.is_relative_to(named_path)
-                or named_path.name.startswith(f".{path.name}."))
+LEFTOVER = re.compile(r"\.(?P<name>.+?)(\.\d+)?\.(?P<kind>part|old)")  # of a process that was killed while it wrote
 
 
 @contextlib.contextmanager
@@ -65,13 +52,17 @@ def staged_path(path: str | Path) -> Iterator[Path]:
     target = Path(path)
     staging = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
+        if staging.is_symlink():
+            remove(staging)
         yield staging
         with staging.open("rb+") as file:
-            os.fsync(file.fileno())
+            flush(file, staging)
         replace(staging, target)
-        flush_folder(target.parent)
-    finally:
-        staging.unlink(missing_ok=True)
+    except BaseException:
+        with contextlib.suppress(OSError):  # a disk that takes no writing lets nothing be removed either
+            staging.unlink()
+        raise
+    flush_folder(target.parent)
 
 
 @overload
@@ -86,21 +77,19 @@ def staged_file(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
     >>> with staged_file("scores.json") as file:
     ...     file.write("{}")
     """
-    with staged_path(path) as staging:
-        binary = "b" in mode
-        with staging.open(mode, encoding=None if binary else "utf-8", newline=None if binary else "") as file:
-            yield file
+    with staged_path(path) as staging, open_new(staging, binary="b" in mode) as file:
+        yield file
 
 
-def append_line(path: Path, text: str) -> None:
-    """Add a line to a text file; it is on the disk when this returns. Raises UserError (74)."""
-    with disk_errors(path), path.open("a", encoding="utf-8", newline="") as file:
+def append_line(path: Path, text: str, fix: str = FREE_SPACE, *, durable: bool = True) -> None:
+    """Add a line to a text file; with `durable` it is on the disk when this returns. Raises UserError (74, 77)."""
+    with disk_errors(path, fix), open_to_append(path) as file:
         file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            flush(file, path)
 
 
-def write_text(path: str | Path, text: str, fix: str = "Free some space, then give the command again.") -> None:
+def write_text(path: str | Path, text: str, fix: str = FREE_SPACE) -> None:
     """Write a text file so that it is there whole or not at all; raises UserError (74)."""
     with disk_errors(path, fix), staged_file(path) as file:
         file.write(text)
@@ -114,21 +103,60 @@ def staged_folder(path: Path) -> Iterator[Path]:
     folder stays.
     """
     staging, old = path.with_name(f".{path.name}.part"), path.with_name(f".{path.name}.old")
-    shutil.rmtree(staging, ignore_errors=True)
+    remove(staging)
     try:
-        staging.mkdir(parents=True)
+        make_folder(staging)
         yield staging
         settle(staging)
         if path.exists():
-            shutil.rmtree(old, ignore_errors=True)
+            remove(old)
             replace(path, old)
         replace(staging, path)
         flush_folder(path.parent)
     finally:
-        if old.exists() and not path.exists():
-            replace(old, path)
-        for leftover in (old, staging):
-            shutil.rmtree(leftover, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            restore_old(path)
+        for leftover in (old, staging) if path.exists() else (staging,):
+            with contextlib.suppress(OSError):
+                remove(leftover)
+
+
+def restore_old(path: Path) -> None:
+    """Put a folder back that was moved aside and not replaced."""
+    old = path.with_name(f".{path.name}.old")
+    if old.exists() and not path.exists():
+        replace(old, path)
+
+
+def discard(path: Path) -> None:
+    """Remove a folder so that it is there whole or not at all, also where the process is killed meanwhile."""
+    aside = path.with_name(f".{path.name}.part")
+    remove(aside)
+    replace(path, aside)
+    remove(aside)
+
+
+def clear_leftovers(folder: Path, names: Collection[str] | None = None) -> None:
+    """Remove what a process that was killed left half written in a folder, of files with these names only; a folder
+    that had been moved aside and was not replaced comes back.
+    """
+    for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
+        match = LEFTOVER.fullmatch(entry.name)
+        if match is None or (names is not None and match["name"] not in names):
+            continue
+        if match["kind"] == "old":
+            restore_old(folder / match["name"])
+        remove(entry)
+
+
+def first_link(folder: Path) -> Path | None:
+    """The first thing below a folder that is neither a file nor a folder: a link, a pipe; None where there is none."""
+    for place, folder_names, file_names in os.walk(folder):
+        for name in sorted([*folder_names, *file_names]):
+            mode = (Path(place) / name).lstat().st_mode
+            if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+                return Path(place) / name
+    return None
 
 
 def settle(folder: Path) -> None:
@@ -142,41 +170,8 @@ def settle(folder: Path) -> None:
         else:
             path.chmod(mode)
             with path.open("rb+") as file:
-                os.fsync(file.fileno())
+                flush(file, path)
     flush_folder(folder)
-
-
-def flush_folder(folder: Path) -> None:
-    """Make sure that the names in a folder are on the disk; nothing on Windows, which opens no folders."""
-    if WINDOWS:
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def replace(source: Path, target: Path, wait: Callable[[float], None] = time.sleep) -> None:
-    """Rename a file over another, or a folder to a free name; on Windows again for a second while somebody reads the
-    old one.
-    """
-    for tries_left in reversed(range(REPLACE_TRIES)):
-        try:
-            os.replace(source, target)
-            return
-        except PermissionError:
-            if not WINDOWS or not tries_left:
-                raise
-            wait(0.05)
-
-
-def remove(path: Path) -> None:
-    """Take a file or a folder away, where it is there."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def sha256(path: str | Path) -> str:
@@ -189,32 +184,78 @@ def sha256(path: str | Path) -> str:
 def locked_folder(folder: Path, *, in_use: str, fix: str, name: str = ".lock") -> Iterator[None]:
     """Hold a folder, made where it is missing, so that one process at a time works in it.
 
-    Raises UserError (73): "FOLDER `in_use` (process 4711, started …)." A folder in which nothing but the lock was
-    written goes again.
+    Raises UserError: 73 "FOLDER `in_use` (process 4711, started …).", 77 where the lock is a link. A folder in which
+    nothing but the lock was written goes again.
     """
     with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o666)
-    if not try_lock(handle):
-        holder = os.read(handle, 200).decode(errors="replace").strip()
-        os.close(handle)
-        raise UserError(f"{folder} {in_use} ({holder or 'just begun'}).", fix=fix, exit=Exit.EXISTS)
+        make_folder(folder)
     try:
-        with disk_errors(folder):
+        with locked_file(folder / name, f"{folder} {in_use}", fix):
+            try:
+                yield
+            finally:
+                if not WINDOWS:
+                    remove_if_unused(folder, name)
+    finally:
+        if WINDOWS:
+            remove_if_unused(folder, name)  # no open file can be removed there
+
+
+def remove_if_unused(folder: Path, lock_name: str) -> None:
+    """Remove a folder that holds nothing but its lock. Where more was written the lock stays: others may wait for it.
+    """
+    with contextlib.suppress(OSError):
+        if [entry.name for entry in folder.iterdir()] == [lock_name]:
+            remove(folder / lock_name)
+            folder.rmdir()
+
+
+@contextlib.contextmanager
+def locked_file(path: Path, in_use: str, fix: str, *, temporary: bool = False) -> Iterator[None]:
+    """Hold a file, made where it is missing, that says which process holds it; a `temporary` one goes at the end.
+
+    Raises UserError: 73 "`in_use` (process 4711, started …).", 74 where it cannot be written, 77 for a link.
+    """
+    handle = open_lock(path)
+    while (is_free := try_lock(handle)) and not is_open_as(handle, path):  # its last holder removed it meanwhile
+        os.close(handle)
+        handle = open_lock(path)
+    try:
+        if not is_free:
+            holder = os.read(handle, 200).decode(errors="replace").strip()
+            raise UserError(f"{in_use} ({holder or 'just begun'}).", fix=fix, exit=Exit.EXISTS)
+        with disk_errors(path):
+            announce("write", path)
             os.ftruncate(handle, 0)
             os.write(handle, f"process {os.getpid()}, started {process_start()}\n".encode())
-        yield
+        try:
+            yield
+        finally:
+            if temporary and not WINDOWS:
+                with contextlib.suppress(OSError):
+                    remove(path)
     finally:
-        # The lock file stays: removing it while another process waits on it would let two in.
-        nothing_written = [entry.name for entry in folder.iterdir()] == [name]
-        if WINDOWS:
-            os.close(handle)  # no open file can be removed there
-        if nothing_written:
-            with contextlib.suppress(PermissionError):
-                (folder / name).unlink()
-                folder.rmdir()
-        if not WINDOWS:
-            os.close(handle)
+        os.close(handle)
+
+
+def open_lock(path: Path) -> int:
+    """Open a lock file; raises UserError: 74, and 77 for a link, a pipe, or a file that has another name elsewhere."""
+    with disk_errors(path):
+        announce("open", path)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | NO_LINK | getattr(os, "O_NONBLOCK", 0), 0o666)
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+        os.close(handle)
+        raise link_error(path)
+    return handle
+
+
+def is_open_as(handle: int, path: Path) -> bool:
+    """Whether an open file is the one that stands at a path now."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.lstat())
+    except OSError:
+        return False
 
 
 def try_lock(handle: int) -> bool:

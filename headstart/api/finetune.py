@@ -72,8 +72,8 @@ def finetune(train: str | Path | Sequence[str | Path], dev: str | Path | None = 
     """Fine-tune a model on a file; the same as `headstart finetune`.
 
     Of several training files all rows are trained on together. With `index`, rows for the task (retrieval,
-    long-answer, text-classification: a re-ranker) are made from the file's questions and the passages of that index. With `from_scratch` (a config.json, or its folder) all weights are
-    initialised from the seed.
+    long-answer, text-classification: a re-ranker) are made from the file's questions and the passages of that index.
+    With `from_scratch` (a config.json, or its folder) all weights are initialised from the seed.
     Settings are keyword arguments: by their own name (`epochs=3`, `max_length=64`) where one setting of the run has
     it, by group (`training={"epochs": 3}`), or in full (`**{"task.temperature": 0.01}`). Raises UserError.
 
@@ -153,7 +153,8 @@ def check(run_values: Mapping[str, Any], columns: Mapping[str, str], values: Map
     data = read_dataset(dataclasses.replace(config, strict=False), Reporter(), None, split=False)
     token_line = count_tokens(config, data)
     warnings = [finding for finding in data.findings if finding.level == "warning"]
-    lines = [*data.summary(), token_line, *([findings_text(data.findings)] if data.findings else ["No problems found."])]
+    lines = [*data.summary(), token_line,
+             *([findings_text(data.findings)] if data.findings else ["No problems found."])]
     if warnings and config.strict:
         raise DataError(warnings)
     return {"task": data.task.name, "words": lines, **data.json()}

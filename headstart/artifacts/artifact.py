@@ -32,7 +32,7 @@ from headstart.models.loading.model_info import ModelInfo, model_info
 from headstart.models.tokenizers.token_record import token_record
 from headstart.settings import EarlyExit, build
 from headstart.settings.run_settings import parse_task_settings
-from headstart.settings.values import shown
+from headstart.settings.values import value_text
 from headstart.version import __version__
 
 if TYPE_CHECKING:
@@ -147,8 +147,8 @@ def check_learned(task_class: type[Task[Any]], learned: Learned, place: str, fix
     check_fields(learned.values, kinds | COMMON_VALUES, place, required=tuple(kinds), fix=fix)
     for name, value in learned.values.items():
         if isinstance(value, list) and name in kinds and len(value) != len(learned.labels):
-            raise damaged(f"{place} says {name} = {shown(value)}; one for each of {len(learned.labels)} labels was "
-                          "expected.", fix)
+            raise damaged(f"{place} says {name} = {value_text(value)}; one for each of {len(learned.labels)} labels "
+                          "was expected.", fix)
     try:
         build({f"generation.{name}": value for name, value in (learned.values.get("generation") or {}).items()})
     except UserError as error:

@@ -35,7 +35,7 @@ SHARED: Mapping[str, tuple[str, Mapping[str, Any]]] = {  # meaning, and what arg
     "--no-header": ("the first line is data; columns are called 0, 1, 2 …", {"action": "store_true"}),
     "--settings": ("read settings from a file (RUN/settings.toml)", {"metavar": "FILE.toml"}),
     "--set": ("any setting that --help-all lists", {"metavar": "KEY=VALUE", "action": "append", "default": []}),
-    "--device": ("auto, cpu, cuda, cuda:1 …", {"metavar": "NAME"}),
+    "--device": ("auto, cpu, cuda, cuda:1, mps …", {"metavar": "NAME"}),
     "--allow-pickle": ("read old pytorch_model.bin weights", {"action": "store_true", "default": None}),
     "--quiet": ("print only errors and results", {"action": "store_true"}),
     "--json": ("print the result as JSON", {"action": "store_true"}),
@@ -149,23 +149,3 @@ def build_groups(values: Mapping[str, Any]) -> dict[str, Any]:
 def make_reporter(arguments: argparse.Namespace) -> Reporter:
     """Reports on standard error, unless --quiet."""
     return Reporter() if arguments.quiet else console_reporter()
-
-
-def parse_row(texts: list[str]) -> dict[str, str]:
-    """`--value question=… --value passage=@FILE` as a row; raises UserError (2, 66)."""
-    row = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise UserError(f"--value takes NAME=TEXT or NAME=@FILE, but it is {text!r}.",
-                            fix="For example --value text='…'")
-        if value.startswith("@"):
-            try:
-                value = Path(value[1:]).read_text(encoding="utf-8")
-            except FileNotFoundError:
-                raise UserError(f"There is no file {value[1:]}.", fix="Check the path after @.",
-                                exit=Exit.NO_INPUT) from None
-            except (OSError, UnicodeDecodeError) as error:
-                raise UserError(f"{value[1:]} cannot be read as UTF-8 text: {error}.", exit=Exit.NO_INPUT) from None
-        row[name.strip()] = value
-    return row

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from headstart.progress import Reporter, print_tables
+from headstart.reports.depth_table import depth_table
 from headstart.reports.distillation_table import distillation_table
 from headstart.reports.score_table import score_table, score_tables
 from headstart.reports.summary import score_sentences
@@ -33,3 +34,5 @@ def print_run(run: Run, reporter: Reporter, *, as_json: bool) -> None:
 def print_scores(scores: Mapping[str, Any]) -> None:
     """Every split's scores, test first, and the baselines."""
     print_tables(score_tables(scores), score_table(scores))
+    if "early_exit" in scores:
+        print("\n".join(depth_table(scores["early_exit"])))

@@ -50,11 +50,12 @@ def machine_facts() -> dict[str, Any]:
     """Versions, hardware and extras by name."""
     import torch
 
+    from headstart.models.loading.device import choose_device, memory_size
     from headstart.training.precision import choose_precision
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = choose_device("auto")
     precision, reason = choose_precision("auto", device)
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    memory = memory_size("SC_PHYS_PAGES") / 2**30
     machine: dict[str, Any] = {
         "headstart": __version__,
         "python": sys.version.split()[0],
@@ -65,7 +66,8 @@ def machine_facts() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "memory": f"{memory:.1f} GiB",
         "free disk": f"{shutil.disk_usage('.').free / 2**30:.1f} GiB",
-        "gpu": torch.cuda.get_device_name() if device == "cuda" else "none that torch sees",
+        "gpu": (torch.cuda.get_device_name() if device == "cuda" else "Apple's (mps)" if device == "mps"
+                else "none that torch sees"),
         "precision": f"{precision}: {reason}",
     }
     for extra, package in EXTRAS.items():

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from headstart.cli import _evaluate_index, _flags, _results
+from headstart.cli import _evaluate_index, _flags, _results, _score_predictions
 from headstart.errors import UserError
 from headstart.reports.score_table import checkpoint_table
 
@@ -18,7 +18,9 @@ SUMMARY = "scores with intervals on labelled data"
 def add(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
     parser.add_argument("model", metavar="MODEL", help="run folder, model folder, hub name or pip:PACKAGE")
-    parser.add_argument("data", metavar="DATA", help="file of labelled rows; - is standard input, JSON lines")
+    parser.add_argument("data", metavar="DATA", nargs="?",
+                        help="file of labelled rows; - is standard input, JSON lines")
+    _score_predictions.add(parser)
     _flags.add_shared(parser, "--task", "of a model that is no headstart run")
     _flags.add_shared(parser, "--preset", "DATA is its file or folder: hans, xnli, glue/mnli …")
     _flags.add_shared(parser, "--to", "a folder: scores.json, predictions.jsonl")
@@ -32,13 +34,16 @@ def add(parser: argparse.ArgumentParser) -> None:
     _evaluate_index.add(parser)
     _flags.add_common(parser, reads=("data.", "evaluation.batch_tokens", "evaluation.resamples",
                                      "evaluation.extra_metrics",
-                                     "generation.", "task.", "mining.answer_score"))
+                                     "generation.", "early_exit.", "task.", "mining.answer_score"))
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate; prints the scores."""
     from headstart.api import model as api
 
+    if arguments.predictions is not None:
+        return _score_predictions.run(arguments)
+    _score_predictions.refuse_without_predictions(arguments)
     if (Path(arguments.model) / "index.json").is_file():
         return _evaluate_index.run(arguments)
     if arguments.writer or arguments.rerank or arguments.calibrate:
@@ -54,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     model = api.load(arguments.model, arguments.task, device=arguments.device or run_values.get("device", "auto"),
                      allow_pickle=bool(arguments.allow_pickle), language=groups["data"].language,
                      target_language=groups["data"].target_language)
-    model.set({key: value for key, value in values.items() if key.startswith(("task.", "generation."))})
+    model.set({key: value for key, value in values.items() if key.startswith(("task.", "generation.", "early_exit."))})
     reporter.info(model.summary())
     if arguments.all_checkpoints:
         rows = model.evaluate_checkpoints(arguments.data, columns=columns, data=groups["data"],

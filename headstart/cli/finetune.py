@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from headstart.cli import _flags, _results
+from headstart.errors import UserError
 
 SUMMARY = "read, check, split, train, evaluate, report"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
-    parser.add_argument("train", nargs="?", metavar="TRAIN", help="file or folder of training rows, or a hub dataset")
+    parser.add_argument("train", nargs="*", metavar="TRAIN",
+                        help="file or folder of training rows, or a hub dataset; of several files all rows are trained "
+                             "on together")
     _flags.add_shared(parser, "--dev", "they select the checkpoint (else from TRAIN)")
     _flags.add_shared(parser, "--test", "for the final scores (else from TRAIN)")
     _flags.add_shared(parser, "--task", "detected from the columns when clear")
@@ -27,8 +31,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     _flags.add_shared(parser, "--strict")
     _flags.add_shared(parser, "--overwrite")
     _flags.add_columns(parser)
-    _flags.add_common(parser, reads=("data.", "training.", "adapter.", "evaluation.", "generation.", "mining.",
-                                     "task."))
+    _flags.add_common(parser, reads=("data.", "training.", "adapter.", "early_exit.", "evaluation.", "generation.",
+                                     "mining.", "task."))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -36,17 +40,35 @@ def run(arguments: argparse.Namespace) -> int:
     from headstart.api import finetune
 
     run_values, columns, values = _flags.read_values(arguments)
+    take_training_files(arguments, run_values)
+    preset_note = ""
     if arguments.preset is not None:
         from headstart.preparation import benchmarks
 
-        benchmarks.apply_preset(arguments.preset, arguments.train or ".", run_values, columns, values)
+        preset_note = benchmarks.apply_preset(arguments.preset, arguments.train or ".", run_values, columns, values)
         arguments.train = None
     for name in ("train", "dev", "test", "task", "model", "from_scratch", "index", "seed", "strict", "allow_pickle",
                  "device"):
         if getattr(arguments, name) is not None:
             run_values[name] = getattr(arguments, name)
     reporter = _flags.make_reporter(arguments)
+    if preset_note:
+        reporter.info(preset_note)
     finished_run = finetune.run_finetuning(run_values, columns, values, to=arguments.to, overwrite=arguments.overwrite,
                                            reporter=reporter)
     _results.print_run(finished_run, reporter, as_json=arguments.json)
     return 0
+
+
+def take_training_files(arguments: argparse.Namespace, run_values: dict[str, Any]) -> None:
+    """The first training file as `train`, more of them as `further_train`; raises UserError (2)."""
+    first, *further = arguments.train or [None]
+    if further and (arguments.preset is not None or arguments.index is not None):
+        flag = "--preset" if arguments.preset is not None else "--index"
+        raise UserError(f"{flag} goes with one training file or folder; there are {1 + len(further)}.",
+                        fix="Leave out the others.")
+    if further and "-" in arguments.train:
+        raise UserError("Of several training files none can be standard input.", fix="Write it to a file first.")
+    arguments.train = first
+    if first is not None:
+        run_values["further_train"] = further or None

@@ -10,6 +10,7 @@ from typing import Any
 
 from headstart.cli import _flags, _help
 from headstart.errors import UserError
+from headstart.progress.visible import unfiltered
 from headstart.settings import Generation, Setting, list_settings
 
 SUMMARY = "text that a language model generates from prompts"
@@ -24,7 +25,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--file", metavar="FILE",
                         help="prompts from a file, one per line, or rows with a prompt column")
     parser.add_argument("--sample", action="store_true", help="sample tokens instead of greedy decoding")
-    parser.add_argument("--chat", action="store_true", help="format prompts with the tokenizer's chat template")
+    parser.add_argument("--chat", action="store_true",
+                        help="lay prompts out by the tokenizer's chat template (generation.layout=chat); by default a "
+                             "run is asked as it was trained")
     further = parser.add_argument_group(_help.FURTHER, "settings of generation, as GenerationConfig calls them")
     for setting in flag_settings():
         name = setting.key.removeprefix("generation.")
@@ -49,27 +52,48 @@ def run(arguments: argparse.Namespace) -> int:
     """Generate; texts go to standard output, messages to standard error."""
     from headstart.api import model as api
     from headstart.generation.family_inputs import sampling_hint
+    from headstart.generation.prompts import layout_text
 
-    run_values, _, values = _flags.read_values(arguments)
+    run_values, values = read_values(arguments)
     reporter = _flags.make_reporter(arguments)
-    for key in (setting.key for setting in flag_settings()):
-        if getattr(arguments, key.removeprefix("generation.")) is not None:
-            values[key] = getattr(arguments, key.removeprefix("generation."))
-    for flag, name in (("sample", "do_sample"), ("chat", "chat")):
-        if getattr(arguments, flag):
-            values[f"generation.{name}"] = True
     groups = _flags.build_groups(values)
     settings = groups["generation"]
     prompts = read_prompts(arguments)
     model = api.load_generator(arguments.model, device=arguments.device or run_values.get("device", "auto"),
                                allow_pickle=bool(arguments.allow_pickle), prompts=prompts, generation=settings,
                                data=groups["data"])
+    seq2seq = model.transformer.generates_from_source
+    layout_words = ""
+    if not seq2seq:
+        layout_words = f"; {layout_text(model.task, model.transformer, settings)}"
+        settings = model.prompt_settings({key.removeprefix("generation."): value for key, value in values.items()
+                                          if key.startswith("generation.")})
+        groups["generation"] = settings
     reporter.info(f"model: {arguments.model} ({model.transformer.info.family_name}); "
-                  f"{decoding_text(settings, arguments.seed)}")
+                  f"{decoding_text(settings, arguments.seed)}{layout_words}")
     if (hint := sampling_hint(model.transformer.info, settings)) is not None:
         reporter.info(hint)
     if arguments.steer:
         return print_steered(arguments, model, prompts, groups, reporter)
+    print_texts(arguments, model, prompts, settings, reporter)
+    return 0
+
+
+def read_values(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
+    """run.* and the settings, those of the flags of generation among them; raises UserError (78)."""
+    run_values, _, values = _flags.read_values(arguments)
+    for key in (setting.key for setting in flag_settings()):
+        if getattr(arguments, key.removeprefix("generation.")) is not None:
+            values[key] = getattr(arguments, key.removeprefix("generation."))
+    if arguments.sample:
+        values["generation.do_sample"] = True
+    if arguments.chat:
+        values["generation.layout"] = "chat"
+    return run_values, values
+
+
+def print_texts(arguments: argparse.Namespace, model: Any, prompts: list[str], settings: Any, reporter: Any) -> None:
+    """Generate and print, one text as it comes where it is the only one; what does not fit is told."""
     seq2seq = model.transformer.generates_from_source
     single = len(prompts) == 1 and settings.num_beams == settings.num_return_sequences == 1
     streams = single and not (seq2seq or arguments.json or arguments.stop)
@@ -84,8 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.json:
             print(json.dumps(row, ensure_ascii=False))
         elif not streams:
-            print(row["prediction"] if settings.chat or seq2seq else row["prompt"] + row["prediction"])
-    return 0
+            print(row["prediction"] if settings.layout != "raw" else row["prompt"] + row["prediction"])
 
 
 def decoding_text(settings: Any, seed: int) -> str:
@@ -101,7 +124,7 @@ def decoding_text(settings: Any, seed: int) -> str:
 
 def stream_text(arguments: argparse.Namespace, model: Any, prompts: list[str], settings: Any) -> list[dict[str, Any]]:
     """One text as it is generated; the prompt is printed with its first piece, so never before an error."""
-    prefix = [] if settings.chat else [prompts[0]]
+    prefix = [prompts[0]] if settings.layout == "raw" else []
     rows: list[dict[str, Any]] = model.generate(prompts, settings=settings, seed=arguments.seed,
                                                 stream=lambda text: print_piece("".join([*prefix, text]), prefix))
     print("".join(prefix))
@@ -122,7 +145,8 @@ def print_steered(arguments: argparse.Namespace, model: Any, prompts: list[str],
         if row["cut_tokens"]:
             reporter.info(f"the first {row['cut_tokens']:,} tokens of the prompt do not fit and were left out: "
                           f"{row['prompt'][:60]!r} …")
-        print(json.dumps(row, ensure_ascii=False) if arguments.json else row_text(row, colour=colour))
+        print(json.dumps(row, ensure_ascii=False) if arguments.json else row_text(row, colour=colour),
+              file=unfiltered(sys.stdout) if colour and not arguments.json else sys.stdout)
     return 0
 
 

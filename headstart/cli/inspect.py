@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.cli import _flags
+from headstart.cli import _flags, _help
 from headstart.errors import UserError
 
 if TYPE_CHECKING:
     from headstart.inspection.attribution import Attribution
-    from headstart.inspection.inspection import Inspection
+    from headstart.inspection.inspection import Inspection, TargetInspection
     from headstart.inspection.probe import Probe
     from headstart.metrics.intervals import Interval
     from headstart.models.model import Model
     from headstart.progress import Reporter
 
+HEAD_TEXTS = {"question-answering": "; answers questions", "question-answering-beams": "; answers questions",
+              "causal-language-model": "; a language model"}
 SUMMARY = "a look inside: tokens, hidden states, attentions, as a table, a file or a page"
 
 
@@ -32,12 +35,21 @@ def add(parser: argparse.ArgumentParser) -> None:
                         help="only these layers (0 is the embeddings); ranges as 1-4 are fine")
     parser.add_argument("--only-heads", metavar="1,2", help="only these heads of each layer, from 1")
     parser.add_argument("--no-attentions", action="store_true", help="hidden states alone: for very long texts")
+    parser.add_argument("--target", metavar="TEXT",
+                        help="what is written for TEXT (default: the model's own); for an encoder-decoder; with "
+                             "--attribute also what comes after TEXT, or an answer in the passage")
     _flags.add_shared(parser, "--to", "all numbers: F.npz, F.safetensors or F.parquet; of several texts F-1, F-2 …")
     parser.add_argument("--page", metavar="F.html", help="a page for a browser, no network (also of --probe); of "
                                                          "several texts F-1, F-2 …")
-    group = parser.add_argument_group("attribution of a prediction (classifiers)")
+    group = parser.add_argument_group("the answer of a question-answering model")
+    group.add_argument("--question", metavar="TEXT",
+                       help="a question; how likely each token of the passage begins and ends its answer")
+    group.add_argument("--passage", metavar="TEXT",
+                       help="the passage, as long as it may be; @FILE reads it from a file")
+    group = parser.add_argument_group("attribution of a label, an answer, or what is written")
     group.add_argument("--attribute", metavar="METHOD", help="score each word; by integrated-gradients, "
                                                              "gradient-x-input or occlusion")
+    group = parser.add_argument_group(_help.FURTHER, "of an attribution")
     group.add_argument("--attribute-label", metavar="LABEL", help="for this label (default: the one predicted)")
     group.add_argument("--attribute-baseline", metavar="pad|mask",
                        help="token of the neutral baseline text; default pad, for occlusion mask")
@@ -54,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Inspect; tokens go to standard output, messages to standard error."""
     from headstart.inspection.inspect import inspect
     from headstart.models.loading.device import choose_device
-    from headstart.prediction.probe_file import load_for_inspection
+    from headstart.prediction.probe_file import load_for_inspection, source_layout
 
     run_values, columns, values = _flags.read_values(arguments)
     groups, reporter = _flags.build_groups(values), _flags.make_reporter(arguments)
@@ -62,20 +74,58 @@ def run(arguments: argparse.Namespace) -> int:
     layers = parse_numbers(arguments.only_layers, "--only-layers")
     heads = parse_numbers(arguments.only_heads, "--only-heads")
     device = choose_device(arguments.device or run_values.get("device", "auto"))
-    model, trained = load_for_inspection(arguments.model, device=device, allow_pickle=bool(arguments.allow_pickle))
+    if arguments.question is not None:
+        return run_answer(arguments, device, groups, reporter)
+    data = groups["data"]
+    model, trained = load_for_inspection(arguments.model, device=device, allow_pickle=bool(arguments.allow_pickle),
+                                         language=data.language, target_language=data.target_language)
     reporter.info(model_text(model, arguments.model, trained))
     if arguments.probe:
         pair_column = {} if arguments.pair is None else {"pair": arguments.pair}
         return run_probe(model, arguments, columns | pair_column, groups, reporter)
+    prefix, generation = source_layout(model)
+    if prefix:
+        reporter.info(f"prefix of each source: {prefix!r}, as in training")
     for text_number, text in enumerate(arguments.texts, start=1):
-        inspection = inspect(model, text, arguments.pair, layers=layers, heads=heads,
-                             attentions=not arguments.no_attentions)
-        attribution = attribute_words(arguments, model, text)
+        inspection = inspect(model, prefix + text, arguments.pair, layers=layers, heads=heads,
+                             attentions=not arguments.no_attentions, generation=generation,
+                             target=arguments.target if model.generates_from_source else None)
+        attribution = attribute_words(arguments, model, inspection)
         print_inspection(inspection, attribution, as_json=arguments.json)
         reporter.info(inspection_facts(inspection, model))
         if attribution is not None:
             reporter.info(f"{attribution.sentence()}\n{attribution.method_sentence()}")
         write_files(inspection, attribution, arguments, text_number, reporter)
+    return 0
+
+
+def run_answer(arguments: argparse.Namespace, device: str, groups: dict[str, Any], reporter: Reporter) -> int:
+    """Chart an answer; its likeliest starts and ends go to standard output."""
+    from headstart.artifacts import artifact
+    from headstart.cli import _one_row
+    from headstart.prediction.inspected_answer import inspect_answer
+
+    passage = arguments.passage
+    passage = _one_row.read_text(passage[1:]) if passage.startswith("@") else passage
+    task, model = artifact.load(arguments.model, device=device, allow_pickle=bool(arguments.allow_pickle),
+                                language=groups["data"].language)
+    reporter.info(f"model: {arguments.model} ({model.info.family_name}; {task.name})")
+    inspected = inspect_answer(task, model, arguments.question, passage, method=arguments.attribute,
+                               target=arguments.target, baseline=arguments.attribute_baseline,
+                               batch_tokens=groups["evaluation"].batch_tokens)
+    chart, attribution = inspected.chart, inspected.attribution
+    if arguments.json:
+        attribution_json = {} if attribution is None else {"attribution": attribution.json()}
+        print(json.dumps(chart.json() | attribution_json, ensure_ascii=False), flush=True)
+    else:
+        print("\n".join([*chart.lines(), *([] if attribution is None else ["", word_table(attribution)])]), flush=True)
+    reporter.info(chart.caption())
+    if attribution is not None:
+        reporter.info(f"{attribution.sentence()}\n{attribution.method_sentence()}")
+    if arguments.page:
+        from headstart.reports import answer_page
+
+        reporter.info(f"wrote {answer_page.write_answer_page(inspected, Path(arguments.page), arguments.model)}")
     return 0
 
 
@@ -118,14 +168,20 @@ def interval_text(score: Interval, sign: str) -> str:
     return f"{score.value:{sign}.4f} ({score.low:{sign}.4f} to {score.high:{sign}.4f})"
 
 
-def attribute_words(arguments: argparse.Namespace, model: Model, text: str) -> Attribution | None:
-    """The words' scores, with --attribute."""
-    from headstart.inspection.attribution import attribute
+def attribute_words(arguments: argparse.Namespace, model: Model, inspection: Inspection) -> Attribution | None:
+    """The words' scores, with --attribute: of the target that the decoder was shown at, where there is one."""
+    from headstart.inspection.attribution import attribute, attribute_encoded
+    from headstart.inspection.target import TargetText
 
     if arguments.attribute is None:
         return None
-    return attribute(model, text, arguments.pair, method=arguments.attribute, target=arguments.attribute_label,
-                     baseline=arguments.attribute_baseline)
+    method, baseline = arguments.attribute, arguments.attribute_baseline
+    if inspection.target is not None:
+        text = TargetText(inspection.target.text, tuple(token.next_id for token in inspection.target.tokens),
+                          inspection.target.written_by_model)
+        return attribute_encoded(model, inspection.encoded, method=method, target=text, baseline=baseline)
+    target = arguments.target if arguments.target is not None else arguments.attribute_label
+    return attribute(model, inspection.encoded.text, arguments.pair, method=method, target=target, baseline=baseline)
 
 
 def print_inspection(inspection: Inspection, attribution: Attribution | None, *, as_json: bool) -> None:
@@ -134,14 +190,16 @@ def print_inspection(inspection: Inspection, attribution: Attribution | None, *,
         attribution_json = {} if attribution is None else {"attribution": attribution.json()}
         print(json.dumps(inspection.json() | attribution_json, ensure_ascii=False), flush=True)
     else:
-        print(token_table(inspection) if attribution is None else word_table(attribution), flush=True)
+        target_lines = [] if inspection.target is None else ["", target_table(inspection.target)]
+        tables = [token_table(inspection), *target_lines]
+        print("\n".join(tables) if attribution is None else word_table(attribution), flush=True)
 
 
 def word_table(attribution: Attribution) -> str:
     """Each word with its score and a bar, in the order of the text."""
     largest = max((abs(score) for _, score in attribution.words), default=0.0) or 1.0
     width = max([len(word.text) for word, _ in attribution.words] + [len("word")])
-    lines = [f"{'word'.ljust(width)}    score  for {attribution.label}"]
+    lines = [f"{'word'.ljust(width)}    score  for {attribution.short_label}"]
     for word, score in attribution.words:
         bar = ("+" if score > 0 else "-") * round(20 * abs(score) / largest)
         lines.append(f"{word.text.ljust(width)}  {score:+.4f}  {bar}".rstrip())
@@ -160,9 +218,13 @@ def check_arguments(arguments: argparse.Namespace, columns: dict[str, str]) -> N
                         fix="Write the text itself; a second one is --pair.")
     if arguments.seed < 0:
         raise UserError(f"--seed takes a whole number from 0, but it is {arguments.seed}.", fix="For example --seed 0")
-    if not arguments.texts and not arguments.probe:
+    check_answer_arguments(arguments)
+    if not arguments.texts and not arguments.probe and arguments.question is None:
         raise UserError("inspect takes a text, but there is none.",
                         fix='For example: headstart inspect MODEL "The roses bloom."')
+    if arguments.attribute_label and arguments.target is not None:
+        raise UserError("--attribute-label names a label and --target a text; a model has one or the other.",
+                        fix="Use one of them.")
     if arguments.attribute is None and (arguments.attribute_label or arguments.attribute_baseline):
         raise UserError("--attribute-label and --attribute-baseline belong to --attribute, which is not there.",
                         fix="Add --attribute integrated-gradients")
@@ -172,6 +234,21 @@ def check_arguments(arguments: argparse.Namespace, columns: dict[str, str]) -> N
         raise UserError(f"{arguments.page} should end in .html.", fix="Name the page so.")
     if arguments.page and arguments.no_attentions:
         raise UserError("--page shows attentions, and --no-attentions leaves them out.", fix="Use one of them.")
+
+
+def check_answer_arguments(arguments: argparse.Namespace) -> None:
+    """Refuse a question without its passage, and beside what is not about it."""
+    if (arguments.question is None) != (arguments.passage is None):
+        raise UserError("--question and --passage go together, and one of them is missing.",
+                        fix="Give both: headstart inspect MODEL --question TEXT --passage TEXT")
+    if arguments.question is None:
+        return
+    foreign = {"TEXT": arguments.texts, "--pair": arguments.pair, "--probe": arguments.probe, "--to": arguments.to,
+               "--only-layers": arguments.only_layers, "--only-heads": arguments.only_heads,
+               "--no-attentions": arguments.no_attentions, "--attribute-label": arguments.attribute_label}
+    if foreign_flags := [name for name, value in foreign.items() if value]:
+        raise UserError(f"--question and --passage chart an answer; {foreign_flags[0]} does not go with them.",
+                        fix="Leave it out; states and attentions: headstart inspect MODEL QUESTION --pair PASSAGE")
 
 
 def parse_numbers(text: str | None, flag: str) -> list[int] | None:
@@ -190,7 +267,8 @@ def parse_numbers(text: str | None, flag: str) -> list[int] | None:
 
 def model_text(model: Model, reference: str, trained: bool) -> str:
     """The loaded model: its reference, family and size."""
-    head = "; trained to classify texts" if trained else ""
+    head = "; trained to classify texts" if trained else HEAD_TEXTS.get(model.head, "") \
+        if not model.fresh_weights else ""
     return (f"model: {reference} ({model.info.family_name}, {model.info.layers} layers of width "
             f"{model.info.width}{head})")
 
@@ -201,8 +279,20 @@ def token_table(inspection: Inspection) -> str:
     for index, token in enumerate(inspection.tokens):
         characters = "" if token.begin is None else f"{token.begin}-{token.end}"
         rows.append((str(index), str(token.id), token.piece, characters, str(token.segment), token.part or "special"))
+    return aligned(rows, (True, True, False, False, True, False))
+
+
+def target_table(target: TargetInspection) -> str:
+    """What the decoder reads as lines: index, id, piece, the piece that comes next, its log p."""
+    rows = [("target", "id", "piece", "next", "log p")]
+    rows += [(str(index), str(token.id), token.piece, token.next_piece, f"{token.log_probability:.4f}")
+             for index, token in enumerate(target.tokens)]
+    return aligned(rows, (True, True, False, False, True))
+
+
+def aligned(rows: Sequence[tuple[str, ...]], right_aligned: tuple[bool, ...]) -> str:
+    """Rows of cells as lines of columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    right_aligned = (True, True, False, False, True, False)
     return "\n".join("  ".join(cell.rjust(width) if right else cell.ljust(width)
                                for cell, width, right in zip(row, widths, right_aligned, strict=True)).rstrip()
                      for row in rows)
@@ -217,7 +307,17 @@ def inspection_facts(inspection: Inspection, model: Model) -> str:
              f"hidden states {shape_text(inspection.hidden_states.shape)} (layers x tokens x width)"]
     if inspection.attentions.size:
         lines.append(f"attentions {shape_text(inspection.attentions.shape)} (layers x heads x tokens x tokens)")
-    return "; ".join(lines)
+    target = inspection.target
+    if target is None:
+        return "; ".join(lines)
+    origin = f"the model's own text: {target.text!r}" if target.written_by_model else "as given"
+    decoder_lines = [f"the decoder, target {origin}: {len(target.tokens)} tokens, log p {target.log_probability:.4f}",
+                     f"hidden states {shape_text(target.hidden_states.shape)}"]
+    if target.attentions.size:
+        decoder_lines += [f"attentions {shape_text(target.attentions.shape)}",
+                          f"cross-attentions {shape_text(target.cross_attentions.shape)} (layers x heads x target x "
+                          "source)"]
+    return f"the encoder: {'; '.join(lines)}\n{'; '.join(decoder_lines)}"
 
 
 def shape_text(sizes: tuple[int, ...]) -> str:

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
 import importlib
+import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn, Protocol
 
 from headstart.cli import _flags, _help
-from headstart.errors import Exit, UserError, nearest
+from headstart.disk import FREE_SPACE, FULL, system_error
+from headstart.errors import DataError, Exit, UserError, nearest, out_of_memory
 from headstart.progress import print_error
+from headstart.progress.visible import for_reading, visible
+from headstart.settings.run_settings import is_unicode
 from headstart.version import __version__
+
+UNOPENED = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP)
 
 
 class Command(Protocol):
@@ -87,6 +96,9 @@ def main(argv: Sequence[str]) -> int:
     if argv[0] in ("-V", "--version"):
         print(__version__)
         return Exit.SUCCESS
+    for argument in argv:
+        if not is_unicode(argument):
+            raise UserError(f"The argument {argument!r} is no UTF-8.", fix="Rename the file or folder.")
     command = find_command(argv[0])
     parser = command_parser(argv[0])
     if _help.is_asked_for(argv[1:]):
@@ -104,6 +116,10 @@ def main(argv: Sequence[str]) -> int:
 
 def entry() -> NoReturn:
     """What the `headstart` script runs."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what is open is closed, and the exit code is 75
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # half a surrogate pair is no reason to fail
+    sys.stdout = for_reading(sys.stdout)
     sys.exit(run_guarded(sys.argv[1:]))
 
 
@@ -113,31 +129,86 @@ def run_guarded(argv: Sequence[str]) -> int:
         code = main(argv)
         sys.stdout.flush()
         return code
-    except UserError as error:
-        print_error(f"headstart: {error}" if not hasattr(error, "findings") else str(error))
-        return error.exit
     except KeyboardInterrupt:
-        print_error("headstart: interrupted.")
+        say("headstart: interrupted.")
         return Exit.INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that Python's own flush does not fail
+        drop_output()
         return Exit.SUCCESS
     except Exception as error:
+        return tell_error(error)
+
+
+def tell_error(error: Exception) -> int:
+    """Say what went wrong: the user's to mend, memory or disk that ran out, or a bug of ours. Gives the exit code."""
+    user_error = error if isinstance(error, UserError) else shortage(error)
+    if user_error is None:
         return report_bug(error)
+    say(str(user_error) if isinstance(user_error, DataError) else f"headstart: {user_error}")
+    return user_error.exit
+
+
+def shortage(error: Exception) -> UserError | None:
+    """An error of memory (69), of the disk (74) or of a file that may not be opened (66) that nothing closer to it put
+    in words; None for another.
+    """
+    if out_of_memory(error):
+        return UserError("There is not enough memory for this.",
+                         fix="Free some (other programs, limits of this shell: ulimit -v), choose a smaller model, or "
+                             "set a smaller data.max_length, training.micro_batch_size or evaluation.batch_tokens.",
+                         exit=Exit.UNAVAILABLE)
+    number = system_error(error)
+    if number in UNOPENED and isinstance(error, OSError) and error.filename:
+        return UserError(f"{error.filename} cannot be opened: {os.strerror(number)}.",
+                         fix="Check the path, and whether you may read it.", exit=Exit.NO_INPUT)
+    if number not in (*FULL, errno.EFBIG, errno.EROFS, errno.EIO):
+        return None
+    drop_output()  # it may be the output that cannot be written
+    place = error.filename if isinstance(error, OSError) and error.filename else "The output"
+    return UserError(f"{place} cannot be written: {os.strerror(number or 0)}.", fix=FREE_SPACE, exit=Exit.DISK)
+
+
+def drop_output() -> None:
+    """Send what is left of standard output nowhere, so that Python's own flush at the end does not fail."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def say(text: str) -> None:
+    """An error on standard error, with control characters escaped; where that is closed or full, nothing."""
+    with contextlib.suppress(OSError, ValueError):
+        print_error(visible(text))
 
 
 def report_bug(error: Exception) -> int:
-    """A bug of headstart: the traceback goes to a file, its path is printed."""
+    """A bug of headstart: the traceback goes to a file, its path is printed; this never fails itself."""
+    try:
+        reason = str(error)
+    except Exception as unreadable:
+        reason = f"its text cannot be made: {type(unreadable).__name__}"
+    say(f"headstart: this is a bug of headstart ({type(error).__name__}: {reason}).\n  {write_bug(error)}")
+    return Exit.BUG
+
+
+def write_bug(error: Exception) -> str:
+    """Write the traceback to the first folder that takes it; where it is, in words."""
     import tempfile
     import traceback
 
-    with tempfile.NamedTemporaryFile("w", prefix="headstart-bug-", suffix=".txt", delete=False,
-                                     encoding="utf-8") as file:
-        file.write(f"headstart {__version__}\n{' '.join(sys.argv)}\n\n")
-        file.write("".join(traceback.format_exception(error)))
-    print_error(f"headstart: this is a bug of headstart ({type(error).__name__}: {error}).\n"
-                f"  The details are in {file.name}; please report them.")
-    return Exit.BUG
+    text, failure = "", "nowhere"
+    try:
+        text = f"headstart {__version__}\n{' '.join(sys.argv)}\n\n{''.join(traceback.format_exception(error))}"
+    except Exception as failed_format:
+        failure = type(failed_format).__name__
+    for folder in (None, os.curdir, os.path.expanduser("~")) if text else ():
+        try:
+            with tempfile.NamedTemporaryFile("w", prefix="headstart-bug-", suffix=".txt", delete=False, dir=folder,
+                                             encoding="utf-8", errors="backslashreplace") as file:
+                file.write(text)
+            return f"The details are in {file.name}; please report them."
+        except (OSError, ValueError) as failed_write:
+            failure = str(failed_write)
+    return f"The details could not be written ({failure}); please report this line."
 
 
 if __name__ == "__main__":

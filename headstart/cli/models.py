@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 
 from headstart.cli import _flags
+from headstart.progress import print_error
 
 SUMMARY = "the model families: names, sizes, licences, heads"
 
@@ -21,7 +21,7 @@ def run(arguments: argparse.Namespace) -> int:
     from headstart.models.loading.catalogue import CATALOGUE, UNUSABLE
 
     for error in UNUSABLE.values():
-        print(f"headstart: {error}", file=sys.stderr)
+        print_error(f"headstart: {error}")
     if arguments.json:
         print(json.dumps([entry.json() for entry in CATALOGUE], ensure_ascii=False))
         return 0

@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 
-from headstart.cli import _flags
+from headstart.cli import _flags, _one_row
 from headstart.errors import UserError
 
 SUMMARY = "file in, file out: the rows with predictions added"
@@ -15,7 +15,8 @@ SUMMARY = "file in, file out: the rows with predictions added"
 def add(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
     parser.add_argument("model", metavar="MODEL", help="run folder, model folder, hub name or pip:PACKAGE")
-    parser.add_argument("input", metavar="INPUT", nargs="?", help="file of rows; - is standard input, JSON lines")
+    parser.add_argument("input", metavar="INPUT", nargs="?", help="file of rows; - is standard input, JSON lines; "
+                                                                "a text that names no file is one row")
     _flags.add_shared(parser, "--to", "a file; its name says the format (else standard output)", default="-")
     _flags.add_shared(parser, "--task", "of a model that is no headstart run, when its config does not say")
     parser.add_argument("--value", metavar="NAME=TEXT", action="append", default=[],
@@ -25,7 +26,7 @@ def add(parser: argparse.ArgumentParser) -> None:
                              "(pseudo-labels)")
     _flags.add_shared(parser, "--overwrite", "for a folder of .txt files")
     _flags.add_columns(parser)
-    _flags.add_common(parser, reads=("data.", "evaluation.batch_tokens", "generation.", "task."))
+    _flags.add_common(parser, reads=("data.", "evaluation.batch_tokens", "generation.", "early_exit.", "task."))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -36,21 +37,22 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError("predict takes a file of rows, or one row by --value; it got "
                         + ("both." if arguments.input else "neither."),
                         fix="For example: headstart predict MODEL new.csv --to answers.csv")
-    if arguments.as_training_data and not arguments.input:
-        raise UserError("--as-training-data makes a file of rows from a file of rows, not from --value.",
-                        fix="For example: headstart predict MODEL texts.csv --as-training-data --to pairs.jsonl")
     run_values, columns, values = _flags.read_values(arguments)
     reporter = _flags.make_reporter(arguments)
     groups = _flags.build_groups(values)
-    row = _flags.parse_row(arguments.value)
+    row = _one_row.parse_values(arguments.value)
+    is_text = not row and _one_row.is_row_text(arguments.input)
+    if arguments.as_training_data and (row or is_text):
+        raise UserError("--as-training-data makes a file of rows from a file of rows, not from one row.",
+                        fix="For example: headstart predict MODEL texts.csv --as-training-data --to pairs.jsonl")
     model = api.load(arguments.model, arguments.task, device=arguments.device or run_values.get("device", "auto"),
                      allow_pickle=bool(arguments.allow_pickle), language=groups["data"].language,
                      target_language=groups["data"].target_language)
-    model.set({key: value for key, value in values.items() if key.startswith(("task.", "generation."))})
+    model.set({key: value for key, value in values.items() if key.startswith(("task.", "generation.", "early_exit."))})
     reporter.info(model.summary())
-    if row:
-        for prediction in model.predict([row]):
-            print(json.dumps(prediction, ensure_ascii=False))
+    if row or is_text:
+        row = row or _one_row.text_row(model.task, arguments.input, reporter)
+        _one_row.predict_row(model, row, arguments, reporter)
         return 0
     rows = model.predict_file(arguments.input, arguments.to, columns=columns, data=groups["data"],
                               evaluation=groups["evaluation"], reporter=reporter,

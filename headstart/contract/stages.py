@@ -310,11 +310,11 @@ class Detection:
     reason: str
     alternatives: Sequence[Mapping[str, str]] = ()
 
-    def given(self, named: Mapping[str, str]) -> Detection:
+    def with_named(self, named_columns: Mapping[str, str]) -> Detection:
         """The same once the user named columns: those are no question any more."""
         choices: list[Mapping[str, str]] = []
         for choice in (self.columns, *self.alternatives):
-            settled = dict(choice) | {field: column for field, column in named.items() if field in choice}
+            settled = dict(choice) | {field: column for field, column in named_columns.items() if field in choice}
             if settled not in choices:
                 choices.append(settled)
         return Detection(choices[0], self.confidence, self.reason, choices[1:])

@@ -201,6 +201,10 @@ class Task(ABC, Generic[E]):
         """Whether the predictions for a file with these fields are generated texts."""
         return self.generative
 
+    def prediction_columns(self, columns: Collection[str], examples: Iterable[E]) -> tuple[str, ...]:
+        """All columns of predictions for a file with these fields, where they differ from row to row; else none."""
+        return ()
+
     @property
     def text_field(self) -> str:
         """The field that a plain text is, given in the place of a row."""

@@ -56,9 +56,9 @@ def remembered_columns(trained: Mapping[str, Sequence[str]], columns: Sequence[s
     """The columns that a model was trained on, as a user would name them, where the file has all of a field's and they
     serve nothing else.
     """
-    named = {name for text in user_columns.values() for name in split_names(text, columns)}
+    named_columns = {name for text in user_columns.values() for name in split_names(text, columns)}
     return {field: ",".join(names) for field, names in trained.items()
-            if field not in user_columns and set(names) <= set(columns) - named}
+            if field not in user_columns and set(names) <= set(columns) - named_columns}
 
 
 def with_trained_columns(task: Task[Any], row: Mapping[str, Json]) -> dict[str, Json]:

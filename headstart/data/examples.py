@@ -96,7 +96,7 @@ def read_examples(task: Task[Any], path: str, settings: Data, *, columns: Mappin
     columns = {**columns, **remembered_columns(task.trained_columns, (*table.columns, *table.nested_names()), columns)}
     detection = type(task).detect(table.sample())
     if detection is not None:
-        detection = detection.given(columns)
+        detection = detection.with_named(columns)
         require_choice(task, detection, table.path, training)
     detected = detection.columns if detection is not None else None
     field_columns = assign_columns(table.columns, task.fields, columns, detected, table.path, training,
@@ -116,7 +116,8 @@ def require_choice(task: Task[Any], detection: Detection, path: str, training: b
         columns = list(dict.fromkeys(choice[name] for choice in choices if name in choice))
         if len(columns) > 1 and (training or not task_field.target):
             options = " or ".join(f"--{name} {shlex.quote(column)}" for column in columns)
-            raise UserError(f'{path}: {" and ".join(map(repr, columns))} fit "{name}" ({task_field.help}) equally well.',
+            raise UserError(f"{path}: {' and '.join(map(repr, columns))} fit {name!r} ({task_field.help}) equally "
+                            "well.",
                             fix=f"Choose: {options}.")
 
 

@@ -58,6 +58,22 @@ def split_rows(dedup_hashes: Ints, strata: Ints, shares: tuple[float, ...], seed
     return [np.flatnonzero(split_of_row == index) for index in range(len(shares))]
 
 
+def cut_document(pieces: Ints, lengths: Ints, shares: tuple[float, ...]) -> list[Ints]:
+    """A document's pieces in consecutive parts, as near to these shares of its characters as pieces allow.
+
+    Every split with a share gets a piece where there are enough, the first ones first.
+    """
+    ends = np.cumsum(lengths[pieces]) / max(1, int(lengths[pieces].sum()))
+    borders = [int(np.searchsorted(ends, share, side="left")) + 1 for share in np.cumsum(shares)[:-1]]
+    used = [share > 0 for share in shares]
+    for split in range(len(borders) - 1, -1, -1):  # leave a piece for each later split
+        following = sum(used[split + 1:])
+        borders[split] = max(sum(used[:split + 1]), min(borders[split], len(pieces) - following))
+    for split in range(1, len(borders)):
+        borders[split] = min(len(pieces), max(borders[split], borders[split - 1] + used[split]))
+    return np.split(pieces, borders)
+
+
 def sample_rows(indices: Ints, strata: Ints, amount: float, seed: int) -> Ints:
     """A seeded, stratified sample: a count (1 or more) or a share below 1; at least one row, in the order given."""
     count = len(indices)

@@ -8,7 +8,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 from headstart import files
 from headstart.contract import Column
@@ -25,14 +25,16 @@ from headstart.data.readers import (
     plain_text,
 )
 from headstart.data.readers.source_file import SourceFile, check_path
-from headstart.data.readers.table_builder import TableBuilder
+from headstart.data.readers.table_builder import TableBuilder, TextReading
 from headstart.data.row_store import MEMORY_LIMIT, Record
 from headstart.data.schemas import apply
 from headstart.errors import Exit, Finding, UserError, nearest
 from headstart.settings import Data
+from headstart.text.running_text import RowsChoice
 
 READERS = {"csv": delimited.read, "tsv": delimited.read, "jsonl": jsonl.read, "json": json_file.read,
            "parquet": parquet.read, "conll": conll.read, "text": plain_text.read, "source": parallel_lines.read}
+MAX_NESTED, MAX_NESTING = 200, 4  # names in the objects of columns that are offered, and objects in each other
 SPLIT_NAMES = {"train": "train", "training": "train", "dev": "dev", "valid": "dev", "validation": "dev", "val": "dev",
                "eval": "dev", "test": "test", "testing": "test"}
 
@@ -45,6 +47,21 @@ class Table(Sequence[Record]):
         self.sha256, self.size_bytes = sha256, size_bytes
         self.columns = builder.columns
         self.format = ", ".join(builder.format_parts)
+        self.encoding, self.layout = builder.encoding, builder.layout  # of a text file; of a delimited one its signs
+
+    @property
+    def rows_choice(self) -> RowsChoice | None:
+        """What a row is, and why, of a text file that may be running text; None for any other table."""
+        return self.builder.rows_choice
+
+    @property
+    def is_running_text(self) -> bool:
+        """Whether the rows are pieces of documents, one after the other."""
+        return self.columns[2:] == plain_text.PIECE_COLUMNS[2:] and self.rows_choice is not None
+
+    def describe_rows(self) -> str:
+        """How many rows of which format, in words; pieces of a running text are no rows."""
+        return self.format if self.is_running_text else f"{len(self):,} rows; {self.format}"
 
     @property
     def findings(self) -> list[Finding]:
@@ -69,28 +86,37 @@ class Table(Sequence[Record]):
     def __iter__(self) -> Iterator[Record]:
         return iter(self.builder.store)
 
+    def nested_names(self) -> list[str]:
+        """Names like ticket.body, of what stands in the objects of a column, seen in the first 100 rows."""
+        names: dict[str, None] = {}
+        for record in self[:100]:
+            for column, value in zip(self.columns, record.values, strict=True):
+                names |= dict.fromkeys(inner_names(value, column))
+        return list(names)[:MAX_NESTED]
+
     def sample(self, count: int = 1000) -> list[Column]:
         """The columns with their first values."""
         records = self[:count]
         return [Column(name, [record.values[index] for record in records]) for index, name in enumerate(self.columns)]
 
 
-def open_table(path: str, settings: Data, *, memory_limit: int = MEMORY_LIMIT, every_row: bool = False) -> Table:
-    """Read one file, folder of labels, hub split ("hub::NAME::SPLIT") or standard input ("-", JSON lines); what another
-    program exported gets plain columns (data/schemas).
+def open_table(path: str, settings: Data, *, memory_limit: int = MEMORY_LIMIT, every_row: bool = False,
+               text_reading: TextReading | None = None) -> Table:
+    """Read one file, folder of labels or texts, hub split ("hub::NAME::SPLIT") or standard input ("-", JSON lines);
+    what another program exported gets plain columns (data/schemas).
 
     Row faults are collected in the table. With `every_row` (to predict) rows that an export marks as not to be used
-    stay. Raises UserError (66, 69) or DataError (65) for what makes all of it
-    unusable.
+    stay; `text_reading` is how plain text is taken, a line a row when not given. Raises UserError (66, 69) or DataError
+    (65) for what makes all of it unusable.
     """
-    table = read_table(path, settings, memory_limit)
+    table = read_table(path, settings, memory_limit, text_reading or TextReading())
     schema = apply.recognise(table.sample(), settings.schema, table.path)
     if schema is None:
         return table
     return Table(table.path, apply.convert(table.builder, schema, every_row=every_row), table.sha256, table.size_bytes)
 
 
-def read_table(path: str, settings: Data, memory_limit: int) -> Table:
+def read_table(path: str, settings: Data, memory_limit: int, text_reading: TextReading) -> Table:
     """What `open_table` reads, as it stands there."""
     if path == "-":
         return read_standard_input(settings, memory_limit)
@@ -101,10 +127,16 @@ def read_table(path: str, settings: Data, memory_limit: int) -> Table:
         builder.finish()
         return Table(builder.name, builder, "", 0)
     builder = TableBuilder(display_path(path), memory_limit)
-    if Path(path).is_dir():
-        if not class_folders.label_folders(Path(path)):
-            check_path(path)
-        sha256, size = class_folders.read(Path(path), builder)
+    builder.max_bytes = settings.max_bytes
+    builder.text_reading = text_reading
+    folder = Path(path)
+    if folder.is_dir():
+        if class_folders.label_folders(folder):
+            sha256, size = class_folders.read(folder, builder)
+        else:
+            if not plain_text.is_folder(folder):
+                check_path(path)
+            sha256, size = plain_text.read_folder(folder, builder, settings)
         builder.finish()
         return Table(builder.name, builder, sha256, size)
     return read_file(path, builder, settings)
@@ -120,6 +152,9 @@ def read_file(path: str, builder: TableBuilder, settings: Data) -> Table:
     source_file = SourceFile(path, builder)
     start = source_file.head()
     format_name = source_file.format(start)
+    if builder.text_reading.unit != "lines" and format_name == "csv" and not settings.delimiter and \
+            plain_text.is_text(source_file.inner_name, start):
+        format_name = "text"
     READERS[format_name](source_file, builder, settings, start, format_name)
     builder.format_parts = [format_name, *(word for word in builder.format_parts if word != format_name)]
     builder.finish()
@@ -134,6 +169,14 @@ def read_standard_input(settings: Data, memory_limit: int) -> Table:
         shutil.copyfileobj(sys.stdin.buffer, copy)
         copy.flush()
         return read_file(copy.name, TableBuilder("standard input", memory_limit), settings)
+
+
+def inner_names(value: Any, prefix: str, depth: int = 0) -> Iterator[str]:
+    """The names of what stands in an object, joined by points to the name of its column."""
+    if isinstance(value, dict) and depth < MAX_NESTING:
+        for key, inner in value.items():
+            yield f"{prefix}.{key}"
+            yield from inner_names(inner, f"{prefix}.{key}", depth + 1)
 
 
 def display_path(path: str) -> str:
@@ -176,14 +219,19 @@ def may_hold_rows(path: Path) -> bool:
 
 def splits_in_folder(folder: Path) -> dict[str, str]:
     """The splits in a folder."""
-    if class_folders.label_folders(folder) and not any(split_name(entry.name) for entry in folder.iterdir()
-                                                       if entry.is_dir()):
+    entries = sorted(folder.iterdir())
+    is_split = [split_name(entry.name.split(".")[0]) is not None for entry in entries]
+    has_split_folder = any(entry.is_dir() for entry, is_named in zip(entries, is_split, strict=True) if is_named)
+    endings = set(installed.endings())
+    is_all_text = not any(entry.is_file() and entry.suffix != ".txt" and set(entry.name.split(".")[1:]) & endings
+                          for entry in entries)
+    if (class_folders.label_folders(folder) and not has_split_folder) or (
+            plain_text.is_folder(folder) and is_all_text and not any(is_split)):
         return {"train": str(folder)}
     split_paths: dict[str, str] = {}
-    endings = set(installed.endings())
-    for entry in sorted(folder.iterdir()):
+    for entry in entries:
         name_parts = entry.name.split(".")
-        is_data = (entry.is_dir() and class_folders.label_folders(entry)) or (
+        is_data = (entry.is_dir() and (class_folders.label_folders(entry) or plain_text.is_folder(entry))) or (
             entry.is_file() and set(name_parts[1:]) & endings)
         name = split_name(name_parts[0])
         if is_data and name is not None:
@@ -192,7 +240,8 @@ def splits_in_folder(folder: Path) -> dict[str, str]:
                                 fix="Keep one, or name the files one by one.", exit=Exit.NO_INPUT)
             split_paths[name] = str(entry)
     if "train" not in split_paths:
-        raise UserError(f"{folder} is a folder without a train file (train.csv, train.jsonl …) or folders of labels.",
+        raise UserError(f"{folder} is a folder without a train file (train.csv, train.jsonl …), and its files are no "
+                        "texts (*.txt) or folders of labels.",
                         fix="Name a file, or name the files in it train, dev and test.", exit=Exit.NO_INPUT)
     return split_paths
 

@@ -14,6 +14,7 @@ from typing import IO, Any, Protocol, cast
 
 from headstart.errors import Exit, UserError
 from headstart.files import disk_errors, staged_file
+from headstart.progress.visible import VisibleStream
 
 FORMATS = ("csv", "tsv", "jsonl", "json", "parquet")
 BLOCK = 4096  # rows of one parquet row group
@@ -49,8 +50,9 @@ def open_writer(path: str, columns: Sequence[str], default: str = "jsonl") -> It
     """
     if path == "-":
         stdout = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="", write_through=True)
+        read_by_people = VisibleStream(stdout) if sys.stdout.isatty() else stdout
         try:
-            yield make_writer(default if default != "parquet" else "jsonl", stdout, columns)
+            yield make_writer(default if default != "parquet" else "jsonl", read_by_people, columns)
             stdout.flush()
         finally:
             stdout.detach()

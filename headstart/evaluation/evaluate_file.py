@@ -8,10 +8,12 @@ from typing import Any
 
 from headstart.contract import Example, Predictor, Task
 from headstart.data.examples import open_named_file, read_examples, stop_on_faults
+from headstart.data.readers.table_builder import TextReading
 from headstart.errors import Exit, UserError
+from headstart.evaluation.depths import compare_depths
 from headstart.evaluation.evaluate import SplitEvaluation, evaluate
 from headstart.evaluation.slices import evaluate_slices
-from headstart.files import write_text
+from headstart.files import disk_errors, write_text
 from headstart.metrics.installed import with_extra_metrics
 from headstart.prediction.predictions_file import report_progress, write_predictions
 from headstart.preparation.slices import check_slice_columns
@@ -25,7 +27,9 @@ def evaluate_rows(predictor: Predictor, examples: Sequence[Example], *, evaluati
     task = with_extra_metrics(predictor.task, evaluation.extra_metrics)
     examples = predictor.compose(examples, seed=seed)
     predictions = predictor.predict(examples, seed=seed)
-    return as_scores(task, {"test": evaluate(task, examples, predictions, resamples=evaluation.resamples, seed=seed)})
+    evaluated = evaluate(task, examples, predictions, resamples=evaluation.resamples, seed=seed)
+    return as_scores(task, {"test": evaluated}) | compare_depths(
+        predictor, evaluated, split="test", resamples=evaluation.resamples, seed=seed, reporter=Reporter())
 
 
 def as_scores(task: Task[Any], evaluations: Mapping[str, SplitEvaluation]) -> dict[str, Any]:
@@ -36,21 +40,23 @@ def as_scores(task: Task[Any], evaluations: Mapping[str, SplitEvaluation]) -> di
 
 
 def evaluate_file(predictor: Predictor, path: str, *, settings: Data, columns: Mapping[str, str],
-                  evaluation: Evaluation, seed: int, to: str | None, reporter: Reporter) -> dict[str, Any]:
+                  evaluation: Evaluation, seed: int, to: str | None, reporter: Reporter,
+                  compares_depths: bool = True) -> dict[str, Any]:
     """Scores on a labelled file; with `to`, a folder gets scores.json and predictions.jsonl.
+
+    Those of a model that answers texts early stand beside its scores at full depth, unless not `compares_depths`.
 
     Raises DataError for faulty rows, UserError (73) when the folder holds scores already.
     """
     task = with_extra_metrics(predictor.task, evaluation.extra_metrics)
-    folder = Path(to) if to is not None else None
-    if folder is not None and (folder / "scores.json").exists():
-        raise UserError(f"{folder} already holds scores.json.", fix="Choose another folder with --to.",
-                        exit=Exit.EXISTS)
-    table = open_named_file(path, settings)
+    refuse_scored_folder(to)
+    table = open_named_file(path, settings, TextReading(task.reads_text_as))
     check_slice_columns(settings.slice_by, {"test": table})
     reading = read_examples(task, path, settings, columns=columns, training=True, table=table)
     skipped = stop_on_faults([reading], settings, None)
-    reporter.info(f"{reading.table.path}: {len(reading.examples):,} rows; {reading.table.format}")
+    reporter.info(f"{reading.table.path}: {reading.table.describe_rows()}")
+    if table.rows_choice is not None:
+        reporter.info(table.rows_choice.words(table.path))
     if skipped:
         reporter.info(f"skipped {skipped:,} rows that cannot be used")
     if any(label.startswith("LABEL_") for label in task.answer_labels):
@@ -68,10 +74,27 @@ def evaluate_file(predictor: Predictor, path: str, *, settings: Data, columns: M
                                         resamples=evaluation.resamples,
                                          seed=seed)
     scores = as_scores(task, {"test": evaluated, **slice_evaluations})
-    if folder is not None:
-        import json
-
-        folder.mkdir(parents=True, exist_ok=True)
-        write_predictions(folder / "predictions.jsonl", task, {"test": (evaluated.examples, evaluated.predictions)})
-        write_text(folder / "scores.json", json.dumps(scores, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+    if compares_depths:
+        scores |= compare_depths(predictor, evaluated, split="test", resamples=evaluation.resamples, seed=seed,
+                                 reporter=reporter)
+    write_scores(to, task, evaluated, scores)
     return scores
+
+
+def refuse_scored_folder(to: str | None) -> None:
+    """Refuse to write scores over others; raises UserError (73)."""
+    if to is not None and (Path(to) / "scores.json").exists():
+        raise UserError(f"{to} already holds scores.json.", fix="Choose another folder with --to.", exit=Exit.EXISTS)
+
+
+def write_scores(to: str | None, task: Task[Any], evaluated: SplitEvaluation, scores: Mapping[str, Any]) -> None:
+    """scores.json and predictions.jsonl in a folder, where one was named; raises UserError (74)."""
+    if to is None:
+        return
+    import json
+
+    folder = Path(to)
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    write_predictions(folder / "predictions.jsonl", task, {"test": (evaluated.examples, evaluated.predictions)})
+    write_text(folder / "scores.json", json.dumps(scores, ensure_ascii=False, indent=2, allow_nan=False) + "\n")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from headstart.contract import Feature
 from headstart.generation.encoder_decoder import generate_targets
 from headstart.generation.generate import GeneratedText, continue_prompts
+from headstart.generation.prompts import fit_prompt
 from headstart.models.encoder_decoder import EncoderDecoderModel
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ def generate_for_features(model: Model, features: Sequence[Feature], settings: G
     """
     if isinstance(model, EncoderDecoderModel):
         return generate_targets(model, [list(feature.ids) for feature in features], settings, seed=seed, stream=stream)
-    prompts = [(prompt_ids(feature), feature.truncated_tokens) for feature in features]
+    prompts = [(ids, feature.truncated_tokens + cut) for feature in features
+               for ids, cut in [fit_prompt(model, prompt_ids(feature), settings)]]
     return continue_prompts(model, prompts, settings, seed=seed, stream=stream, new_text_penalties=True)
 
 

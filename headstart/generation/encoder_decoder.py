@@ -17,11 +17,11 @@ from headstart.generation.generate import (
     GeneratedText,
     Stream,
     check_decoding,
-    end_token_ids,
     generation_config,
     rows_per_prompt,
 )
 from headstart.generation.memory import check_memory
+from headstart.generation.prompts import end_token_ids
 from headstart.generation.randomness import seeded
 from headstart.models.encoder_decoder import EncoderDecoderModel
 from headstart.models.loading.transformers_compat import with_cache

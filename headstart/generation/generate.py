@@ -17,8 +17,14 @@ from headstart.generation import contrastive_search, diverse_beams, family_input
 from headstart.generation.log_probabilities import LogProbabilityRecorder, StopStrings
 from headstart.generation.logits_processors import NewTextPenalties, without_penalties
 from headstart.generation.memory import check_memory
+from headstart.generation.prompts import (
+    encode_prompt,
+    end_token_ids,
+    has_position_limit,
+    max_total_tokens,
+    stopping_at_turn_end,
+)
 from headstart.generation.randomness import seeded
-from headstart.models.loading.load import max_length_of
 from headstart.models.loading.weights import quiet
 from headstart.settings import Generation
 
@@ -53,6 +59,7 @@ def generate(model: Model, prompts: Sequence[str], settings: Generation, *, seed
     Raises UserError (2, 78) for a model that cannot generate, and for settings that do not go together.
     """
     check_prompts(model, prompts, settings)
+    model = stopping_at_turn_end(model, settings.layout)
     encoded = [encode_prompt(model, prompt, settings) for prompt in prompts]
     return continue_prompts(model, encoded, settings, seed=seed, stop=stop, stream=stream)
 
@@ -112,40 +119,6 @@ def rows_per_prompt(model: Model, settings: Generation) -> int:
     """How many rows go through the model for each prompt."""
     candidates = contrastive_search.candidate_count(model, settings) if settings.penalty_alpha else 1
     return max(settings.num_beams, settings.num_return_sequences, candidates)
-
-
-def has_position_limit(model: Model) -> bool:
-    """Whether the model has a fixed number of positions."""
-    return "positions" in model.info.family.size_keys
-
-
-def max_total_tokens(model: Model) -> int:
-    """The most tokens of prompt and text together, however few the model was trained on."""
-    return max_length_of(model.info, model.tokenizer, model.module.config)
-
-
-def encode_prompt(model: Model, prompt: str, settings: Generation) -> tuple[list[int], int]:
-    """A prompt as ids, its beginning cut where no positions would be left, and how many tokens were cut."""
-    tokenizer, prompt = model.tokenizer, family_inputs.with_control_code(model, prompt, settings)
-    text = tokenizer.as_prompt(prompt, chat=True) if settings.chat and tokenizer.hf_tokenizer.chat_template else prompt
-    if settings.chat and not tokenizer.hf_tokenizer.chat_template:
-        raise UserError(f"The tokenizer of {model.info.reference} has no chat template.", fix="Leave --chat out.",
-                        exit=Exit.SETTINGS)
-    ids = list(tokenizer.tokenize(text).ids)
-    start_ids = [token for token, _ in tokenizer.single_template[0]]  # what this family begins every text with
-    if ids[:len(start_ids)] != start_ids:  # a chat template has it already
-        ids = [*start_ids, *ids]
-    if not ids:
-        if tokenizer.start_id is None:
-            raise UserError("The prompt is empty, and this model has no start token.", fix="Give a prompt.")
-        ids = [tokenizer.start_id]
-    max_tokens = max(1, max_total_tokens(model) - max(1, settings.max_new_tokens))
-    if not has_position_limit(model) and settings.max_new_tokens != -1:
-        return [*family_inputs.prefix_ids(model, settings), *ids], 0
-    free_tokens = max_tokens - len(ids)
-    # it gives way to the prompt
-    passage = family_inputs.prefix_ids(model, settings)[-free_tokens:] if free_tokens > 0 else []
-    return [*passage, *ids[-max_tokens:]], max(0, -free_tokens)
 
 
 def generate_batch(model: Model, prompts: Sequence[Sequence[int]], settings: Generation, stop: Sequence[str],
@@ -240,14 +213,6 @@ def generation_config(model: Model, settings: Generation, max_new_tokens: int) -
         no_repeat_ngram_size=settings.no_repeat_ngram_size, pad_token_id=model.tokenizer.pad_id,
         eos_token_id=end_token_ids(model) or None,
         bos_token_id=model.tokenizer.start_id, use_cache=True, **sampling, **beams)
-
-
-def end_token_ids(model: Model) -> list[int]:
-    """Every token that ends a text: the tokenizer's, and those that the published generation config names."""
-    config = getattr(model.module, "generation_config", None)
-    config_ids = getattr(config, "eos_token_id", None)
-    config_end_ids = [] if config_ids is None else config_ids if isinstance(config_ids, list) else [config_ids]
-    return sorted({*config_end_ids, *([model.tokenizer.end_id] if model.tokenizer.end_id is not None else [])})
 
 
 def generated_text(model: Model, prompt: Sequence[int], new_ids: Sequence[int],

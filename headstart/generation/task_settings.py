@@ -16,10 +16,12 @@ from headstart.data.features.features import Features
 from headstart.errors import Exit, UserError
 from headstart.generation.encoder_decoder import check_length, generate_targets, generation_settings, truncate_at_stop
 from headstart.generation.generate import check_decoding
+from headstart.generation.prompts import LAYOUT_WORDS, choose_layout, stopping_at_turn_end
 from headstart.models.encoder_decoder import EncoderDecoderModel
 from headstart.models.model import Model
 from headstart.progress import Reporter
-from headstart.settings import Generation
+from headstart.settings import PROMPT_SETTINGS, Generation, build_generation
+from headstart.tasks.shared.prompt_layout import Turn, layout_of, learned_layout, learns_prompts, prompt_ids
 from headstart.tasks.shared.sequence_to_sequence import AUTO, config_prefix
 
 TARGET_COVERAGE = 0.995  # share of the training targets that must fit whole
@@ -40,7 +42,7 @@ def with_source_prefix(task: Task[Any], model: Model, reporter: Reporter) -> Tas
 def with_target_length(task: Task[Any], model: Model, features: Features, generation: Generation,
                        reporter: Reporter) -> Task[Any]:
     """The task with its generation settings: the user's, with the length that training targets need."""
-    if not task.generative:
+    if not task.generative and not learns_prompts(task):
         return task
     check_decoding(model.info, generation)
     with_length = generation
@@ -62,19 +64,61 @@ def with_target_length(task: Task[Any], model: Model, features: Features, genera
                                      dict(task.learned.values) | {"generation": changed}))
 
 
+def with_prompt_layout(task: Task[Any], model: Model, reporter: Reporter) -> Task[Any]:
+    """The task with the layout of its prompts, which the artifact records; the model's texts end where a turn does.
+
+    Raises UserError (65, 69, 77) for a chat template that cannot be used.
+    """
+    if task.generative or learned_layout(task) != "prompt":
+        return task
+    layout = layout_of(task.with_learned(Learned()), model.tokenizer)
+    if layout == "chat":
+        model.module.generation_config = stopping_at_turn_end(model, layout).module.generation_config
+    ids = prompt_ids([Turn("user", "PROMPT")], model.tokenizer, layout)
+    text = model.tokenizer.hf_tokenizer.decode(ids, clean_up_tokenization_spaces=False)
+    reporter.info(f"prompts are laid out {LAYOUT_WORDS[layout]}: {text!r}, then the response")
+    return task.with_learned(Learned(task.learned.labels, task.learned.counts,
+                                     dict(task.learned.values) | {"layout": layout}))
+
+
+def prompt_settings(task: Task[Any], base: Generation | None, values: Mapping[str, Any]) -> Generation:
+    """The settings of a model that continues prompts: `base`, else those of its run, with some changed ({"num_beams":
+    4}), and the layout that is used. Raises UserError (2, 69, 78).
+    """
+    saved = task.learned.values.get("generation") or {} if learns_prompts(task) else {}
+    new_settings = build_generation(None, values)
+    changed = dataclasses.replace(base or Generation(**saved),
+                                  **{name: getattr(new_settings, name) for name in values})
+    return dataclasses.replace(changed, layout=choose_layout(task, changed))
+
+
+def with_layout(task: Task[Any], model: Model, layout: str) -> Task[Any]:
+    """The task that lays its prompts out so, instead of as it was trained; raises UserError (78)."""
+    if layout == "auto":
+        return task
+    if layout == "raw":
+        raise UserError("generation.layout is raw, but rows of prompts are laid out by prompt or chat.",
+                        fix="headstart generate continues a prompt as it is.", exit=Exit.SETTINGS)
+    if layout == "chat" and not model.tokenizer.chat.has_template:
+        raise UserError(f"The tokenizer of {model.info.reference} has no chat template.",
+                        fix="Leave generation.layout out.", exit=Exit.SETTINGS)
+    return task.with_learned(Learned(task.learned.labels, task.learned.counts,
+                                     dict(task.learned.values) | {"layout": layout}))
+
+
 def changed_settings(task: Task[Any], model: Model, base: Generation | None, values: Mapping[str, Any]) -> Generation:
     """The settings that a model generates by (`base`, else its own), with some changed (`generation.num_beams`: 4).
 
     Raises UserError (2, 78).
     """
-    if not task.generative:
+    if not task.generates(["prompt"]):
         raise UserError(f"{task.name} generates no text: there is nothing that {next(iter(values))} could change.",
                         fix="Leave it out.")
     new_settings = settings.build(dict(values))["generation"]
     names = [key.removeprefix("generation.") for key in values]
     model_settings = base or generation_settings(model, task.learned.values.get("generation") or {})
-    if foreign := [name for name in names if name in ("chat", "prefix", "language", "control_code")
-                   and getattr(new_settings, name)]:
+    if foreign := [name for name in names if model.generates_from_source and name in PROMPT_SETTINGS
+                   and getattr(new_settings, name) != getattr(Generation(), name)]:
         raise UserError(f"generation.{foreign[0]} is for models that continue a prompt; {model.info.reference} is an "
                         "encoder-decoder.",
                         fix="Leave it out." + (" Languages are data.language and data.target_language."

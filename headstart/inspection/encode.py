@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from headstart.contract import Feature
+from headstart.contract import Feature, Tokens
 from headstart.errors import Exit, UserError
 
 if TYPE_CHECKING:
@@ -86,15 +86,22 @@ def encode(model: Model, text: str, pair: str | None = None) -> EncodedText:
             raise UserError(f"The {name} needs at least one character, but it is "
                             f"{'empty' if not part_text else 'only space'}.",
                             fix="Give a text.", exit=Exit.DATA)
-    tokenized = [model.tokenizer.tokenize(part_text) for part_text in texts]
+    encoded = encode_tokens(model, texts, [model.tokenizer.tokenize(part_text) for part_text in texts])
+    if len(encoded.tokens) > model.tokenizer.max_length:
+        raise UserError(f"{model.info.reference} reads at most {model.tokenizer.max_length:,} tokens at once, but the "
+                        "text has "
+                        f"{len(encoded.tokens):,} (special tokens included).", fix="Inspect a part of it.",
+                        exit=Exit.DATA)
+    return encoded
+
+
+def encode_tokens(model: Model, texts: Sequence[str], tokenized: Sequence[Tokens]) -> EncodedText:
+    """A text, or a text and its pair, of which these tokens are read: all of them, or those of a window."""
+    names: tuple[Literal["text", "pair"], ...] = ("text", "pair")
     # With markers instead of ids, the family's own template shows which part each token belongs to.
     part_markers = [[-1 - part] * len(tokens.ids) for part, tokens in enumerate(tokenized)]
     markers, segments = model.tokenizer.with_special_tokens(*part_markers)
     ids, _ = model.tokenizer.with_special_tokens(*(tokens.ids for tokens in tokenized))
-    if len(ids) > model.tokenizer.max_length:
-        raise UserError(f"{model.info.reference} reads at most {model.tokenizer.max_length:,} tokens at once, but the "
-                        "text has "
-                        f"{len(ids):,} (special tokens included).", fix="Inspect a part of it.", exit=Exit.DATA)
     offsets: list[tuple[int | None, int | None]] = []
     for text_tokens in tokenized:
         offsets += text_tokens.offsets if text_tokens.offsets is not None else [(None, None)] * len(text_tokens.ids)
@@ -105,7 +112,7 @@ def encode(model: Model, text: str, pair: str | None = None) -> EncodedText:
         segment = int(segment_id) if model.info.family.has_token_types else 0
         encoded_tokens.append(Token(int(token_id), piece, begin, end, segment,
                                     names[-1 - marker] if marker < 0 else None))
-    return EncodedText(text, pair, tuple(encoded_tokens))
+    return EncodedText(texts[0], texts[1] if len(texts) > 1 else None, tuple(encoded_tokens))
 
 
 def split_words(encoded: EncodedText) -> list[Word]:

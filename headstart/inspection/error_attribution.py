@@ -1,6 +1,4 @@
 """Attribution of wrong predictions to the words of their texts: integrated gradients of the output that gave them.
-
-K points of a path, T tokens, C columns of an output.
 """
 
 from __future__ import annotations
@@ -10,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from headstart.contract import ErrorToExplain
 from headstart.errors import UserError
-from headstart.inspection.attribution import Scorer, integrated_gradients
 from headstart.inspection.encode import EncodedText, Word, encode, split_words
+from headstart.inspection.explained_output import BeamSpanOutput, ColumnOutput, ExplainedOutput, TokenOutput
+from headstart.inspection.scorer import Scorer, integrated_gradients
+from headstart.inspection.subjects import BEAM_SPAN
 
 if TYPE_CHECKING:
     from headstart.models.model import Model
@@ -39,17 +39,27 @@ def explain_error(model: Model, error: ErrorToExplain) -> ErrorAttribution | Non
         encoded = encode(model, error.text, error.pair)
     except UserError:
         return None
-    index = error.column if error.column is not None else [
-        (token_position(encoded, error, character), column) for character, column in error.position_columns]
-    scorer = Scorer(model, encoded, "pad")
-    value, baseline_value = (scorer.value(ids, index) for ids in (list(encoded.feature.ids), scorer.baseline_ids))
-    difference = value - baseline_value
-    scores, _ = integrated_gradients(scorer, index, difference, STEPS)
+    output = explained_output(model, encoded, error)
+    replaced = [not token.special for token in encoded.tokens]
+    scorer = Scorer(model, encoded.feature, replaced, model.tokenizer.pad_id, output)
+    difference = scorer.value - scorer.baseline_value
+    scores, _ = integrated_gradients(scorer, STEPS)
     if abs(float(scores.sum()) - difference) > MAX_ERROR * abs(difference):
-        scores, _ = integrated_gradients(scorer, index, difference, MAX_STEPS)
+        scores, _ = integrated_gradients(scorer, MAX_STEPS)
     word_scores = tuple((word, float(sum(scores[token] for token in word.token_indices)))
                         for word in split_words(encoded))
     return ErrorAttribution(word_scores, difference, float(scores.sum()) - difference)
+
+
+def explained_output(model: Model, encoded: EncodedText, error: ErrorToExplain) -> ExplainedOutput:
+    """The output that gave the prediction: a column, or columns of the tokens that have some characters."""
+    if error.column is not None:
+        return ColumnOutput(error.column)
+    token_columns = tuple((token_position(encoded, error, character), column)
+                          for character, column in error.position_columns)
+    if model.head == BEAM_SPAN:
+        return BeamSpanOutput(token_columns[0][0], token_columns[1][0])
+    return TokenOutput(token_columns)
 
 
 def token_position(encoded: EncodedText, error: ErrorToExplain, character: int) -> int:

@@ -11,24 +11,17 @@ import html
 import json
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from headstart.errors import Exit, UserError
 from headstart.files import write_text
-from headstart.inspection.head_patterns import PATTERN_NAMES, HeadPattern, head_patterns
-from headstart.inspection.projection import layer_similarities, principal_maps, similarities
+from headstart.inspection.page_views import View, stacks_of, views_of
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from headstart.inspection.attribution import Attribution
-    from headstart.inspection.inspection import Inspection
+    from headstart.inspection.inspection import Inspection, TargetInspection
 
 MAX_PAGE_BYTES = 24_000_000  # a page beyond this opens slowly
-# of PATTERN_NAMES: before, after, same word; the page opens at the head with most of one of these
-TELLING_PATTERNS = (0, 1, 5)
 
 
 def write_page(inspection: Inspection, path: Path, attribution: Attribution | None = None) -> Path:
@@ -43,24 +36,24 @@ def render_page(inspection: Inspection, attribution: Attribution | None = None) 
     style, script = resource("inspect.css"), resource("inspect.js")
     policy = (f"default-src 'none'; style-src '{csp_digest(style)}'; script-src '{csp_digest(script)}'; base-uri "
               "'none'; form-action 'none'")
-    patterns = head_patterns(inspection.attentions, inspection.tokens, inspection.attention_layers, inspection.heads)
-    data = json.dumps(payload(inspection, patterns, attribution), ensure_ascii=False, separators=(",", ":"),
-                      allow_nan=False)
+    stacks, views = stacks_of(inspection), views_of(inspection)
+    words = None if attribution is None else {"words": [{"score": round(score, 5)} for _, score in attribution.words]}
+    payload = {"stacks": [stack.payload() for stack in stacks], "views": [view.payload() for view in views],
+               "attribution": words}
+    data = json.dumps(payload, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     data = data.replace("<", "\\u003c")  # so that nothing can end the script
     parts = [("prediction", "Attribution of the prediction", prediction_part(attribution)) if attribution is not None
-             else None, ("attention", "Attention", ATTENTION) if inspection.attentions.size else None,
-             ("states", "Hidden states", STATES), ("tables", "In tables", tables_part(inspection, patterns))]
+             else None, ("attention", "Attention", ATTENTION) if views else None,
+             ("states", "Hidden states", STATES), ("tables", "In tables", tables_part(inspection, views))]
     sections = [part for part in parts if part is not None]
     links = "".join(f'<a href="#{name}">{title}</a>' for name, title, _ in sections)
     body = "".join(f'<section id="{name}"><h2>{title}</h2>{content}</section>' for name, title, content in sections)
-    token_count = len(inspection.tokens)
     return ('<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" '
             f'content="{policy}">'
             '<meta name="viewport" content="width=device-width, initial-scale=1"><title>A look inside '
             f'{escape(inspection.model)}</title>'
             f'<style>{style}</style></head><body><header><h1>A look inside</h1><p '
-            f'class="meta">{escape(inspection.model)} · {token_count} tokens · '
-            f'layers {escape(number_ranges(inspection.layers))} · heads {escape(number_ranges(inspection.heads))}</p>'
+            f'class="meta">{escape(meta_text(inspection))}</p>{side_choice(inspection)}'
             '<div class="chips" id="chips" role="group" aria-label="Tokens: choose one to follow it"></div><nav '
             f'aria-label="Parts">{links}</nav></header>'
             f'<main>{body}</main><p class="quiet" id="live" aria-live="polite"></p><footer>Made by headstart. '
@@ -106,6 +99,32 @@ def escape(value: object) -> str:
     return html.escape(str(value), quote=True)
 
 
+def meta_text(inspection: Inspection) -> str:
+    """The model, and how much of it is shown."""
+    target = inspection.target
+    source_name = "tokens" if target is None else "tokens of the source"
+    parts = [inspection.model, side_text(len(inspection.tokens), source_name, inspection.layers, inspection.heads)]
+    if target is not None:
+        parts.append(side_text(len(target.tokens), "of the target", target.layers, target.heads))
+    return " · ".join(parts)
+
+
+def side_text(count: int, tokens: str, layers: tuple[int, ...], heads: tuple[int, ...]) -> str:
+    """12 tokens, layers 0–6, heads 1–12."""
+    return f"{count} {tokens}, layers {number_ranges(layers)}, heads {number_ranges(heads)}"
+
+
+def side_choice(inspection: Inspection) -> str:
+    """Which side of an encoder-decoder is shown, with its target; "" for other models."""
+    target = inspection.target
+    if target is None:
+        return ""
+    origin = "The model wrote this target itself" if target.written_by_model else "The target, as given"
+    return (f'<p class="target">{origin} (log p {target.log_probability:.3f}): <b>{escape(target.text)}</b></p>'
+            '<div class="bar"><label>Look at <select id="view"></select></label><span id="view-note" '
+            'class="note"></span></div>')
+
+
 def number_ranges(numbers: tuple[int, ...]) -> str:
     """(0, 1, 2, 5) as "0–2, 5"."""
     ranges: list[list[int]] = []
@@ -119,44 +138,18 @@ def number_ranges(numbers: tuple[int, ...]) -> str:
 
 def check_size(inspection: Inspection) -> None:
     """Refuse a page that no browser would open soon, with what would help."""
-    token_count = len(inspection.tokens)
-    page_bytes = (inspection.attentions.size + len(inspection.layers) * token_count * token_count) * 4 / 3
+    target = inspection.target
+    numbers = inspection.attentions.size + len(inspection.layers) * len(inspection.tokens) ** 2
+    tokens = f"{len(inspection.tokens)} tokens"
+    if target is not None:
+        numbers += target.attentions.size + target.cross_attentions.size + len(target.layers) * len(target.tokens) ** 2
+        tokens += f" and {len(target.tokens)} of the target"
+    page_bytes = numbers * 4 / 3
     if page_bytes > MAX_PAGE_BYTES:
-        raise UserError(f"The page would have {page_bytes / 1e6:.0f} MB ({token_count} tokens, "
+        raise UserError(f"The page would have {page_bytes / 1e6:.0f} MB ({tokens}, "
                         f"{inspection.attentions.shape[0]} x {inspection.attentions.shape[1]} "
                         f"heads); it can have {MAX_PAGE_BYTES / 1e6:.0f}.",
                         fix="Choose fewer layers or heads (--only-layers 1,6,12), or a shorter text.", exit=Exit.DATA)
-
-
-def payload(inspection: Inspection, patterns: list[HeadPattern], attribution: Attribution | None) -> dict[str, Any]:
-    """The data of the page's script."""
-    ordinary = np.asarray([not token.special for token in inspection.tokens])
-    maps, variance_shares = principal_maps(inspection.hidden_states, ordinary)
-    attention_levels = np.rint(np.sqrt(np.clip(inspection.attentions, 0, 1)) * 255).astype(np.uint8)
-    cosines = np.clip(similarities(inspection.hidden_states), -1, 1)
-    # (N,): each layer's map uses all its colours
-    low = np.minimum(np.floor(cosines.min(axis=(1, 2)) * 100) / 100, 0.99)
-    similarity_levels = np.rint((cosines - low[:, None, None]) / (1 - low[:, None, None]) * 255).astype(np.uint8)
-    position_shares = [max(pattern.shares[index] for index in TELLING_PATTERNS) for pattern in patterns]
-    opening_head = divmod(int(np.argmax(position_shares)), len(inspection.heads)) if position_shares else (0, 0)
-    return {
-        "tokens": [{"piece": token.piece, "part": token.part or "", "special": token.special}
-                   for token in inspection.tokens],
-        "layers": list(inspection.layers), "attentionLayers": list(inspection.attention_layers),
-        "heads": list(inspection.heads),
-        "depth": max(inspection.layers), "weights": base64_bytes(attention_levels),
-        "similar": base64_bytes(similarity_levels),
-        "low": low.tolist(), "patterns": [pattern.text() for pattern in patterns], "first": opening_head,
-        "maps": np.round(maps, 3).tolist(), "spread": np.round(variance_shares.sum(axis=1), 4).tolist(),
-        "layerSimilarity": np.round(layer_similarities(inspection.hidden_states), 3).tolist(),
-        "attribution": None if attribution is None
-        else {"words": [{"score": round(score, 5)} for _, score in attribution.words]},
-    }
-
-
-def base64_bytes(levels: NDArray[np.uint8]) -> str:
-    """Bytes as base64."""
-    return base64.b64encode(levels.tobytes()).decode()
 
 
 def prediction_part(attribution: Attribution) -> str:
@@ -165,7 +158,7 @@ def prediction_part(attribution: Attribution) -> str:
                    f'class="n">{score:+.4f}</td></tr>'
                    for word, score in sorted(attribution.words, key=lambda word_score: -abs(word_score[1])))
     return (f'<p>{escape(attribution.sentence())}</p><p class="words">{text_with_words(attribution)}</p><p '
-            'class="note">Blue words support the label, red ones oppose it. '
+            'class="note">Blue words support it, red ones oppose it. '
             f'{escape(attribution.method_sentence())}</p><details><summary>All words</summary><table><thead><tr><th '
             'scope="col">word</th><th scope="col">of</th>'
             f'<th scope="col" class="n">score</th></tr></thead><tbody>{rows}</tbody></table></details>')
@@ -187,21 +180,39 @@ def text_with_words(attribution: Attribution) -> str:
     return "".join(parts)
 
 
-def tables_part(inspection: Inspection, patterns: list[HeadPattern]) -> str:
+def tables_part(inspection: Inspection, views: list[View]) -> str:
     """Tokens and heads as tables, for readers who do not see pictures."""
     tokens = "".join(f'<tr><td class="n">{index}</td><th scope="row">{escape(token.piece)}</th><td '
                      f'class="n">{token.id}</td><td>{escape(inspection.encoded.source(token))}'
                      f'</td><td class="n">{token.segment}</td><td>{token.part or "special"}</td></tr>'
                      for index, token in enumerate(inspection.tokens))
-    shares = "".join(f'<th scope="col" class="n">{name}</th>' for name in PATTERN_NAMES)
+    token_table = ('<details><summary>Tokens</summary><table><thead><tr><th scope="col" class="n">index</th><th '
+                   'scope="col">piece</th><th scope="col" class="n">id</th>'
+                   '<th scope="col">characters</th><th scope="col" class="n">segment</th><th '
+                   f'scope="col">of</th></tr></thead><tbody>{tokens}</tbody></table></details>')
+    target_part = "" if inspection.target is None else target_table(inspection.target)
+    return token_table + target_part + "".join(map(head_table, views))
+
+
+def target_table(target: TargetInspection) -> str:
+    """What the decoder reads, and what comes next."""
+    rows = "".join(f'<tr><td class="n">{index}</td><th scope="row">{escape(token.piece)}</th><td '
+                   f'class="n">{token.id}</td><td>{escape(token.next_piece)}</td><td '
+                   f'class="n">{token.log_probability:.4f}</td></tr>' for index, token in enumerate(target.tokens))
+    return ('<details><summary>What the decoder reads and writes</summary><table><thead><tr><th scope="col" '
+            'class="n">index</th><th scope="col">piece</th><th scope="col" class="n">id</th><th scope="col">next</th>'
+            f'<th scope="col" class="n">log p of it</th></tr></thead><tbody>{rows}</tbody></table></details>')
+
+
+def head_table(view: View) -> str:
+    """What each head of a view attends to."""
+    names = view.patterns[0].names
+    shares = "".join(f'<th scope="col" class="n">{name}</th>' for name in names)
     heads = "".join(f'<tr><td class="n">{pattern.layer}</td><td class="n">{pattern.head}</td><td>{pattern.name}</td>'
                     + "".join(f'<td class="n">{share:.2f}</td>' for share in pattern.shares)
-                    + f'<td class="n">{pattern.breadth:.1f}</td></tr>' for pattern in patterns)
-    head_table = ('<details><summary>What each head attends to</summary><table><thead><tr><th scope="col" '
-                  'class="n">layer</th><th scope="col" class="n">head</th>'
-                  f'<th scope="col">mostly</th>{shares}<th scope="col" class="n">tokens at '
-                  f'once</th></tr></thead><tbody>{heads}</tbody></table></details>') if patterns else ""
-    return ('<details><summary>Tokens</summary><table><thead><tr><th scope="col" class="n">index</th><th '
-            'scope="col">piece</th><th scope="col" class="n">id</th>'
-            '<th scope="col">characters</th><th scope="col" class="n">segment</th><th '
-            f'scope="col">of</th></tr></thead><tbody>{tokens}</tbody></table></details>{head_table}')
+                    + f'<td class="n">{pattern.breadth:.1f}</td></tr>' for pattern in view.patterns)
+    side = f": {escape(view.name.lower())}" if view.name else ""
+    return (f'<details><summary>What each head attends to{side}</summary><table><thead><tr><th scope="col" '
+            'class="n">layer</th><th scope="col" class="n">head</th>'
+            f'<th scope="col">mostly</th>{shares}<th scope="col" class="n">tokens at '
+            f'once</th></tr></thead><tbody>{heads}</tbody></table></details>')

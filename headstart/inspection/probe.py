@@ -17,7 +17,7 @@ from headstart.contract import Feature
 from headstart.data.features.batches import collate
 from headstart.data.splits import split_rows
 from headstart.errors import Exit, UserError
-from headstart.inspection.states import record_outputs
+from headstart.inspection.states import source_states
 from headstart.metrics import classification, intervals
 from headstart.metrics.intervals import Interval
 
@@ -83,17 +83,22 @@ def layer_name(layer: LayerScores) -> str:
 
 def layer_states(model: Model, features: Sequence[Feature], *, batch_tokens: int,
                  on_progress: Callable[[int, int], None] | None = None) -> NDArray[np.float32]:
-    """The mean token state of each feature after every layer, special tokens included: (N, M, W)."""
+    """The mean token state of each feature after every layer, special tokens included: (N, M, W); of an
+    encoder-decoder after those of its encoder.
+    """
     import torch
 
-    means = np.zeros((model.info.layers + 1, len(features), model.info.width), dtype=np.float32)
+    means = np.zeros((0, 0, 0), dtype=np.float32)
     model.module.eval()
     finished_features = 0
     for indices in length_batches(features, batch_tokens):
-        batch = collate([features[index] for index in indices], model.layout(packed=model.can_pack))
-        with torch.inference_mode(), record_outputs(model, attentions=False) as outputs:
-            model.states(batch)
-        for layer, states in enumerate(outputs[0].hidden_states):
+        packed = model.can_pack and not model.generates_from_source
+        batch = collate([features[index] for index in indices], model.layout(packed=packed))
+        with torch.inference_mode():
+            hidden_states = source_states(model, batch)
+        if not means.size:  # a pair of models may have two widths
+            means = np.zeros((len(hidden_states), len(features), hidden_states[0].shape[-1]), dtype=np.float32)
+        for layer, states in enumerate(hidden_states):
             for index, (row, begin, end) in zip(indices, batch.segments.tolist(), strict=True):
                 means[layer, index] = states[row, begin:end].float().mean(dim=0).cpu().numpy()
         finished_features += len(indices)

@@ -13,9 +13,12 @@ import numpy as np
 from headstart.contract import Batch
 
 if TYPE_CHECKING:
+    import torch
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from headstart.contract import Ints
+    from headstart.models.family import Family
 
 
 def position_ids(batch: Batch, offset: int) -> Ints:
@@ -24,6 +27,21 @@ def position_ids(batch: Batch, offset: int) -> Ints:
     for row, start, end in batch.segments.tolist():
         ids[row, start:end] = np.arange(offset, offset + end - start)
     return ids
+
+
+def embedding_inputs(batch: Batch, family: Family, config: Any, device: torch.device) -> dict[str, Tensor]:
+    """What a family's embeddings read: token ids, positions and token types where it has them, (B, S) each."""
+    import torch
+
+    inputs = {"input_ids": torch.from_numpy(batch.ids).to(device)}
+    if family.position_ids:
+        inputs["position_ids"] = torch.from_numpy(position_ids(batch, family.position_offset(config))).to(device)
+    if family.has_token_types:
+        type_count = getattr(config, "type_vocab_size", None)  # XLNet only compares them
+        types = torch.from_numpy(batch.types)
+        types = types if type_count is None else types.clamp(max=max(0, type_count - 1))
+        inputs["token_type_ids"] = types.to(device)
+    return inputs
 
 
 def token_positions(batch: Batch) -> Ints:

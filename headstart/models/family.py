@@ -100,6 +100,11 @@ def decoder_positions(config: Any) -> int | None:
     return None if positions is None else int(positions)
 
 
+def own_attentions(output: Any) -> list[Tensor]:
+    """The attention weights of an encoder's layers, (B, H, S, S) each, as the library gives them."""
+    return list(output["attentions"])
+
+
 def no_encoder_inputs(input_ids: Tensor) -> dict[str, Tensor]:
     """The encoder takes ids and mask alone."""
     return {}
@@ -160,6 +165,9 @@ class Family:
     max_target_length: Callable[[Any], int | None] = decoder_positions  # tokens of a target; None without a limit
     # further inputs of its encoder for ids (N, S)
     encoder_inputs: Callable[[Tensor], dict[str, Tensor]] = no_encoder_inputs
+    # the attention weights of its encoder's layers, (B, H, S, S) each, from the library's output
+    attention_weights: Callable[[Any], list[Tensor]] = own_attentions
+    time_first: bool = False  # whether its embeddings are (S, B, W)
     language_tokens: bool = False  # whether tokens tell the source language and the target language
     layer_drops: tuple[str, ...] = ()  # config keys of the share of layers that are left out in training
     decoder_config: dict[str, Any] = field(default_factory=dict)  # config values that make it a decoder
@@ -176,6 +184,9 @@ class Family:
     custom_class: bool = False  # whether its classes are headstart's own, to be registered with transformers
     # function of packing/first_token_layer.py: the last layer on first tokens alone; "" for none
     first_token_layer: str = ""
+    # function of exits/layer_rows.py: an encoder whose texts may be answered before the last layer; "" for none
+    layer_rows: str = ""
+    embedding_projection: str = ""  # path of the layer between embeddings of another width and the first layer
     # a piece's characters, for a tokenizer in Python: it gives no offsets
     piece_text: Callable[[str], str] | None = None
     packed_mask: Callable[[], Any] = no_mask  # the attention mask that stands for "no mask"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from headstart.models.model import Model
 
 LayerStates = Mapping[str, tuple[Tensor, ...]]  # by stack: the states after 0, 1, 2 … layers
+LayerCalls = dict[int, tuple[Tensor, Tensor]]  # by number, from 1: what a layer got and gave
 
 
 def without_shortcuts(model: Model) -> Model:
@@ -41,12 +42,20 @@ def recorded_hidden_states(model: Model) -> Iterator[dict[str, tuple[Tensor, ...
     def request_states(_: Any, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         return args, kwargs | {"output_hidden_states": True}
 
-    hooks = []
+    hooks: list[Any] = []
     for name in model.stack_paths:
         stack = submodule(backbone, name) if name else backbone
+        calls: LayerCalls = {}
+        skips_layers = bool(getattr(stack, "layerdrop", 0.0)) and stack.training
+        if skips_layers:  # the library's list has no state for a layer that this batch skips
+            hooks += layer_hooks(submodule(backbone, model.stack_paths[name]), calls)
 
-        def record_states(_: Any, args: Any, output: Any, name: str = name) -> None:
-            states_by_stack[name] = output["hidden_states"]
+        def record_states(_: Any, args: Any, output: Any, name: str = name, calls: LayerCalls = calls,
+                          skips_layers: bool = skips_layers) -> None:
+            states_by_stack[name] = states_with_skipped_layers(
+                calls, model.layer_counts[name], output["last_hidden_state"]) if skips_layers \
+                else output["hidden_states"]
+            calls.clear()
 
         hooks += [stack.register_forward_pre_hook(request_states, with_kwargs=True),
                   stack.register_forward_hook(record_states)]
@@ -55,6 +64,27 @@ def recorded_hidden_states(model: Model) -> Iterator[dict[str, tuple[Tensor, ...
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def layer_hooks(layers: Any, calls: LayerCalls) -> list[Any]:
+    """Hooks by which every layer that runs leaves what it gets and what it gives."""
+    def record_call(layer: Any, args: Any, kwargs: dict[str, Any], output: Any) -> None:
+        calls[numbers[layer]] = (args[0] if args else kwargs["hidden_states"],
+                                 output[0] if isinstance(output, tuple) else output)
+
+    numbers = {layer: number for number, layer in enumerate(layers, start=1)}
+    return [layer.register_forward_hook(record_call, with_kwargs=True) for layer in layers]
+
+
+def states_with_skipped_layers(calls: LayerCalls, layer_count: int, last_state: Tensor) -> tuple[Tensor, ...]:
+    """The states after 0, 1, 2 … layers; a layer that was skipped leaves the state as it is. The last is the stack's
+    own, after its norm.
+    """
+    states = [calls[min(calls)][0] if calls else last_state]
+    for number in range(1, layer_count + 1):
+        states.append(calls[number][1] if number in calls else states[-1])
+    # LED's layers work on rows that are padded to its window.
+    return (*(state[:, :last_state.shape[1]] for state in states[:-1]), last_state)
 
 
 def token_states(states: Tensor, batch: Batch, stack: str) -> Tensor:

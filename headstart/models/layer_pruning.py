@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.errors import Exit, UserError
 from headstart.models.family import submodule
 from headstart.models.loading import weights
-from headstart.models.loading.load import assemble_model
+from headstart.models.loading.load import assemble_model, check_layer_drop
 from headstart.models.packing import attention
 from headstart.models.packing.fused_layers import fuse_layers
 
@@ -73,8 +73,9 @@ def repeats_a_layer(model: Model) -> bool:
 
 
 def prune(model: Model, kept_layers: KeptLayers, *, dropout: float | None = None,
-          attention_dropout: float | None = None) -> Model:
-    """A model of the kept layers, with everything else copied; the larger model stays as it is. Raises UserError (2).
+          attention_dropout: float | None = None, layer_drop: float | None = None) -> Model:
+    """A model of the kept layers, with everything else copied; the larger model stays as it is. Raises UserError (2,
+    78).
 
     It is built from the smaller config, as plain loading builds it: what only a first layer has (T5's relative position
     bias) comes from the larger model's first layer.
@@ -87,9 +88,12 @@ def prune(model: Model, kept_layers: KeptLayers, *, dropout: float | None = None
         setattr(config, key, value)
     if layer_types:
         config.layer_types = [layer_types[layer] for layer in kept_layers[""]]
-    for names, share in ((family.dropouts, dropout), (family.attention_dropouts, attention_dropout)):
+    check_layer_drop(model.info, layer_drop)
+    for names, share in ((family.dropouts, dropout), (family.attention_dropouts, attention_dropout),
+                         (family.layer_drops, layer_drop)):
         for name in names if share is not None else ():
-            setattr(config, name, share)
+            path, _, key = name.rpartition(".")  # of a pair of models, a key of one's own config
+            setattr(submodule(config, path) if path else config, key, share)
     config._attn_implementation = attention.implementation(family.packs)
     with weights.preserve_generator(), weights.quiet():
         module = type(model.module)(config)

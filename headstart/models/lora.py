@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.errors import Exit, UserError, nearest
+from headstart.files import announce
 from headstart.models.loading.weights import checksum, quiet
 from headstart.models.model import Model
 from headstart.settings import Adapter
@@ -155,6 +156,7 @@ def save(model: Model, folder: Path, reference: str) -> None:
     """Save the adapter in peft's own format, for `PeftModel.from_pretrained(base, folder)`."""
     peft_config = next(iter(model.adapter.peft_config.values()))
     peft_config.base_model_name_or_path = reference
+    announce("write", folder / "adapter_model.safetensors")
     with quiet():
         model.adapter.save_pretrained(str(folder), save_embedding_layers=False)
 

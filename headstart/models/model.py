@@ -17,7 +17,9 @@ from torch import Tensor
 
 from headstart.contract import Batch, Kind, Layout
 from headstart.errors import Exit, UserError
+from headstart.files import announce
 from headstart.models import batch_positions
+from headstart.models.exits import exit_heads
 from headstart.models.family import placeholder_mask, submodule
 from headstart.models.heads import beam_span
 from headstart.models.heads.pooling import attention_mask, folded, last_linear, mean_states
@@ -26,6 +28,7 @@ from headstart.models.loading.model_info import ModelInfo
 from headstart.models.loading.weights import quiet, tied_weights
 from headstart.models.packing.packed_row import Packing, pack_segments
 from headstart.models.tokenizers.tokenizer import FamilyTokenizer
+from headstart.settings import EarlyExit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,6 +49,7 @@ class Model:
     fresh_weights: tuple[str, ...] = ()  # names of randomly initialised weights: a fresh head
     random_order: bool = False  # whether it is trained on tokens in permuted orders
     language: int | None = None  # language id of every text, for a model with language embeddings
+    early_exit: EarlyExit | None = None  # when a text is answered early, by a model with heads after earlier layers
     carries_memory: bool = False  # whether each batch continues the one before it, row by row
     memory: Any = None  # states of the batch before, for a model with memory
     adapter: Any = None  # peft's own wrapper, while one is trained
@@ -104,15 +108,7 @@ class Model:
     def backbone(self, batch: Batch, pack: Packing | None) -> Tensor:
         """The backbone's last states, (B, S, W)."""
         family = self.info.family
-        inputs: dict[str, Any] = {"input_ids": torch.from_numpy(batch.ids).to(self.device), **family.forward_inputs}
-        if family.position_ids:
-            offset = family.position_offset(self.module.config)
-            inputs["position_ids"] = torch.from_numpy(batch_positions.position_ids(batch, offset)).to(self.device)
-        if family.has_token_types:
-            type_count = getattr(self.module.config, "type_vocab_size", None)  # XLNet only compares them
-            types = torch.from_numpy(batch.types)
-            types = types if type_count is None else types.clamp(max=max(0, type_count - 1))
-            inputs["token_type_ids"] = types.to(self.device)
+        inputs: dict[str, Any] = self.embedding_inputs(batch) | family.forward_inputs
         if pack is not None:
             inputs |= {"packing": pack, "attention_mask": placeholder_mask() if self.kind == "decoder"
                        else family.packed_mask()}
@@ -129,6 +125,10 @@ class Model:
             self.memory = output[family.memory_name]
         states: Tensor = output[0]
         return states
+
+    def embedding_inputs(self, batch: Batch) -> dict[str, Tensor]:
+        """What the embeddings read: token ids, and positions and token types where the family has them, (B, S) each."""
+        return batch_positions.embedding_inputs(batch, self.info.family, self.module.config, self.device)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """The head's outputs in the order of the features: {"logits": (N, C), (T, C) or (A, V)}."""
@@ -211,8 +211,8 @@ class Model:
     def split_outputs(self, batch: Batch, outputs: Mapping[str, NDArray[Any]]) -> list[dict[str, NDArray[Any]]]:
         """A batch's outputs split by feature."""
         reads = {name: output.reads for name, output in self.info.family.heads[self.head].outputs.items()}
-        surprisal_reads = dict.fromkeys(("surprise", "hit"), "positions")
-        return batch_positions.split_by_feature(batch, outputs, surprisal_reads | reads)
+        computed_reads = dict.fromkeys(("surprise", "hit"), "positions") | {"layers": "pooled"}
+        return batch_positions.split_by_feature(batch, outputs, computed_reads | reads)
 
     def pooled(self, batch: Batch) -> Tensor:
         """The mean token state of each feature, (N, W)."""
@@ -238,6 +238,8 @@ class Model:
             sentences.append(f"transformers has no class {class_name}: headstart.load reads this folder; so does plain "
                              "transformers after "
                          "`import headstart.models.register`.")
+        if self.early_exit is not None:
+            sentences.append(exit_heads.TRANSFORMERS_GAP)
         if self.tokenizer.adds_unsaved_token:
             sentences.append("Two texts are separated by a token that the tokenizer's own files cannot add; headstart "
                              "adds it.")
@@ -257,8 +259,10 @@ class Model:
 
         With `fold` = (scale, shift) the saved model gives scale · output + shift.
         """
-        with quiet(), folded(self.module, fold):
+        with quiet(), folded(self.module, fold), exit_heads.saved_apart(self.module, folder):
+            announce("write", folder / "model.safetensors")
             self.module.save_pretrained(folder)
+            announce("write", folder / "tokenizer.json")
             self.tokenizer.hf_tokenizer.save_pretrained(folder)
         if self.head == "embedding":
             sentence_transformers_files.write(folder, width=self.info.width, max_length=self.tokenizer.max_length)

@@ -1,51 +1,111 @@
-"""The predictions made so far, in a file beside the output: an interrupted prediction resumes from there."""
+"""The predictions made so far, in a file beside the output: an interrupted prediction resumes from there.
+
+    out.csv.part    a line with the hash of all that predictions depend on, then one a chunk: [[row, values, detail], …]
+    .out.csv.lock   held while a process predicts into out.csv
+"""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from headstart.contract import Example, Prediction, Predictor
-from headstart.files import append_line, write_text
+from headstart.files import append_line, clear_leftovers, disk_errors, locked_file, remove, replace, write_text
 from headstart.prediction.predictor import GENERATION_CHUNK
 from headstart.progress import Reporter
+
+Chunk = list[Prediction]
 
 
 class PredictionJournal:
     """A file of JSON lines: a key of the inputs, then chunk after chunk; an incomplete last line is left out."""
 
     def __init__(self, to: str, key: str) -> None:
-        self.path, self.key = Path(to).with_name(f"{Path(to).name}.part"), key
+        self.output, self.key = Path(to), key
+        self.path = self.output.with_name(f"{self.output.name}.part")
 
-    def read(self, reporter: Reporter) -> list[list[Any]]:
-        """The complete chunks that the file holds; none for another input, model or settings."""
-        try:
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the output, so that one process at a time predicts into it; raises UserError (73)."""
+        with locked_file(self.output.with_name(f".{self.output.name}.lock"),
+                         f"Another prediction writes {self.output}", "Wait for it, or choose another place with --to.",
+                         temporary=True):
+            clear_leftovers(self.output.parent, (self.output.name, self.path.name))
+            yield
+
+    def holds(self) -> bool:
+        """Whether the file is a journal of these inputs, this model and these settings."""
+        return self.read_lines()[:1] == [{"of": self.key}]
+
+    def read_lines(self) -> list[Any]:
+        """The complete lines up to the first that is no JSON."""
+        records: list[Any] = []
+        with contextlib.suppress(OSError, ValueError, RecursionError):
             lines = self.path.read_bytes().split(b"\n")[:-1]  # what follows the last line's end was cut
-            header, *chunks = [json.loads(line) for line in lines]
-        except (OSError, ValueError):
-            return []
-        if header != {"of": self.key}:
-            reporter.info(f"{self.path} is of another input, model or settings: all rows are predicted again")
-            return []
-        return chunks
+            records.extend(map(json.loads, lines))
+        return records
 
-    def start(self, chunks: Sequence[Any]) -> None:
+    def read(self, examples: Iterable[Example], reporter: Reporter) -> list[Chunk]:
+        """The chunks that the file holds of these examples, in their order.
+
+        A file of another input, model or settings, one that is no journal, and one with other rows is set aside.
+        """
+        if not self.path.exists():
+            return []
+        if not self.holds():
+            self.set_aside("of another input, model or settings", reporter)
+            return []
+        chunks = [predictions_of(record) for record in self.read_lines()[1:]]
+        journaled_rows = [prediction.row for chunk in chunks for prediction in chunk or ()]
+        if None in chunks or journaled_rows != [example.row for example in islice(examples, len(journaled_rows))]:
+            self.set_aside("damaged, or holds other rows", reporter)
+            return []
+        return [chunk for chunk in chunks if chunk]
+
+    def set_aside(self, reason: str, reporter: Reporter) -> None:
+        """Keep a file that cannot be used under a name of its own, and say so."""
+        aside, number = self.path.with_name(f"{self.path.name}.old"), 2
+        while aside.exists():
+            aside, number = self.path.with_name(f"{self.path.name}.old-{number}"), number + 1
+        with disk_errors(self.path):
+            replace(self.path, aside)
+        reporter.warning(f"{self.path} is {reason}: all rows are predicted again (it is kept as {aside})")
+
+    def start(self, chunks: Sequence[Chunk]) -> None:
         """Write the file again with these chunks."""
-        lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in [{"of": self.key}, *chunks]]
-        write_text(self.path, "".join(lines))
+        lines = [json.dumps({"of": self.key}), *map(chunk_text, chunks)]
+        write_text(self.path, "".join(f"{line}\n" for line in lines))
 
     def append(self, predictions: Sequence[Prediction]) -> None:
         """One more chunk, on the disk when this returns."""
-        records = [[prediction.row, prediction.values, prediction.detail] for prediction in predictions]
-        append_line(self.path, json.dumps(records, ensure_ascii=False))
+        append_line(self.path, chunk_text(predictions))
 
     def remove(self) -> None:
         """Delete the journal once the output is complete."""
-        self.path.unlink(missing_ok=True)
+        with disk_errors(self.path):
+            remove(self.path)
+
+
+def chunk_text(predictions: Sequence[Prediction]) -> str:
+    """A chunk as a line of the journal."""
+    # escaped, so that a text with half a surrogate pair is written too
+    return json.dumps([[prediction.row, prediction.values, prediction.detail] for prediction in predictions])
+
+
+def predictions_of(record: Any) -> Chunk | None:
+    """A line of the journal as predictions; None for one that holds none."""
+    if not isinstance(record, list):
+        return None
+    for fields in record:
+        if not (isinstance(fields, list) and len(fields) == 3 and isinstance(fields[0], int)
+                and isinstance(fields[1], dict) and isinstance(fields[2], dict)):
+            return None
+    return [Prediction(*fields) for fields in record]
 
 
 def journal_key(predictor: Predictor, source: str) -> str:
@@ -56,13 +116,13 @@ def journal_key(predictor: Predictor, source: str) -> str:
 def predict_with_journal(journal: PredictionJournal, predictor: Predictor, examples: Sequence[Example], *,
                          reporter: Reporter) -> Iterator[Prediction]:
     """The predictions of a generative task, in order; those that the journal holds are not made again."""
-    chunks, count = journal.read(reporter), 0
+    chunks = journal.read(examples, reporter)
     journal.start(chunks)
-    for chunk in chunks:
-        yield from (Prediction(*fields) for fields in chunk)
-        count += len(chunk)
+    count = sum(map(len, chunks))
     if count:
         reporter.info(f"resuming after row {count:,}: {journal.path} holds the earlier predictions")
+    for chunk in chunks:
+        yield from chunk
     remaining = iter(islice(iter(examples), count, None))
     try:
         while batch := list(islice(remaining, GENERATION_CHUNK)):

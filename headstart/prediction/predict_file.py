@@ -29,14 +29,26 @@ def predict_file(predictor: Predictor, path: str, to: str, *, settings: Data, co
     reporter.info(f"{reading.table.path}: {len(reading.examples):,} rows; {reading.table.format}")
     if skipped:
         reporter.info(f"skipped {skipped:,} rows that cannot be used")
-    journal = None
-    if task.generative and "-" not in (path, to) and reading.table.sha256:
-        journal = PredictionJournal(to, journal_key(predictor, f"{reading.table.sha256} {reading.columns} {settings}"))
-    predictions = (predictor.predict(reading.examples) if journal is None
-                   else predict_with_journal(journal, predictor, reading.examples, reporter=reporter))
-    predictions = report_truncated(predictions, reporter) if task.generative else predictions
-    rows = (pseudo_labelled_rows(reading, predictions, target, reporter) if target
-            else predicted_rows(reading, predictions, reporter))
+    generates = task.generates(list(reading.columns))
+
+    def write(predictions: Iterator[Prediction]) -> None:
+        predictions = report_truncated(task, predictions, reporter) if generates else predictions
+        write_rows(to, reading, pseudo_labelled_rows(reading, predictions, target, reporter) if target
+                   else predicted_rows(reading, predictions, reporter,
+                                       task.prediction_columns(list(reading.columns), reading.examples)))
+
+    if not generates or "-" in (path, to) or not reading.table.sha256:
+        write(predictor.predict(reading.examples))
+        return len(reading.examples)
+    journal = PredictionJournal(to, journal_key(predictor, f"{reading.table.sha256} {reading.columns} {settings}"))
+    with journal.locked():
+        write(predict_with_journal(journal, predictor, reading.examples, reporter=reporter))
+        journal.remove()
+    return len(reading.examples)
+
+
+def write_rows(to: str, reading: Reading, rows: Iterator[dict[str, Json]]) -> None:
+    """The rows in the format that the output's name says, else in the input's."""
     first_row = next(rows, None)
     input_format = reading.table.format.split(",")[0].strip()
     output_format = input_format if input_format in ("csv", "tsv", "jsonl", "json", "parquet") else "jsonl"
@@ -45,12 +57,9 @@ def predict_file(predictor: Predictor, path: str, to: str, *, settings: Data, co
             writer.write(first_row)
         for row in rows:
             writer.write(row)
-    if journal is not None:
-        journal.remove()
-    return len(reading.examples)
 
 
-def report_truncated(predictions: Iterable[Prediction], reporter: Reporter) -> Iterator[Prediction]:
+def report_truncated(task: Task[Any], predictions: Iterable[Prediction], reporter: Reporter) -> Iterator[Prediction]:
     """The predictions, and at their end how many sources did not fit."""
     truncated = 0
     for prediction in predictions:
@@ -58,20 +67,24 @@ def report_truncated(predictions: Iterable[Prediction], reporter: Reporter) -> I
         yield prediction
     if truncated:
         reporter.info(f"{truncated:,} sources are longer than the model takes: they were truncated "
-                      "(--set task.long_source=chunks reads them in parts)")
+                      "(--set task.long_source=chunks reads them in parts)" if hasattr(task.settings, "long_source")
+                      else f"{truncated:,} prompts are longer than the model takes: they were truncated")
 
 
-def predicted_rows(reading: Reading, predictions: Iterable[Prediction],
-                   reporter: Reporter) -> Iterator[dict[str, Json]]:
-    """The input's columns with the prediction's; progress is reported as rows pass."""
+def predicted_rows(reading: Reading, predictions: Iterable[Prediction], reporter: Reporter,
+                   all_columns: Sequence[str] = ()) -> Iterator[dict[str, Json]]:
+    """The input's columns with the prediction's (of `all_columns`, those that it has not are None); progress is
+    reported as rows pass.
+    """
+    blank: dict[str, Json] = dict.fromkeys(all_columns)
     examples, table = reading.examples, reading.table
     names: dict[str, str] | None = None
     for count, (row_index, prediction) in enumerate(zip(examples.indices, predictions, strict=True), start=1):
         if names is None:
-            names = prediction_columns(table.columns, prediction.values)
+            names = prediction_columns(table.columns, blank | dict(prediction.values))
         record = table[int(row_index)]
         row = dict(zip(table.columns, record.values, strict=True))
-        yield row | {names[name]: value for name, value in prediction.values.items()}
+        yield row | {names[name]: value for name, value in (blank | dict(prediction.values)).items()}
         if count % 1000 == 0 or count == len(examples):
             reporter.progress(count, len(examples), "rows")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from headstart.contract import Predictor, Row
 from headstart.errors import DataError, Exit, Finding, UserError
-from headstart.files import write_text
+from headstart.files import disk_errors, make_folder, write_text
 from headstart.prediction.journal import PredictionJournal, journal_key, predict_with_journal
 from headstart.progress import Reporter
 
@@ -29,27 +29,36 @@ def predict_folder(predictor: Predictor, path: str, to: str, *, overwrite: bool,
     if to == "-":
         raise UserError(f"{path} is a folder of texts, and no output folder was named.", fix="Name one with --to.")
     names = [file.relative_to(source) for file in sorted(source.rglob(TEXT_PATTERN))]
-    existing = [name for name in names if (folder / name).exists()]
     # the outputs would be read as inputs the next time
-    overlaps = source.resolve() in (folder.resolve(), *folder.resolve().parents)
-    if folder.is_file() or (existing and not overwrite) or overlaps:
-        reason = (f"{to} is a file" if folder.is_file() else f"{to} is in the folder of the texts" if overlaps else
-                  f"{folder / existing[0]} exists already")
-        raise UserError(f"{reason}; nothing was overwritten.",
-                        fix="Name another folder with --to, or pass --overwrite.", exit=Exit.EXISTS)
+    if source.resolve() in (folder.resolve(), *folder.resolve().parents):
+        raise refusal(f"{to} is in the folder of the texts")
+    if folder.is_file():
+        raise refusal(f"{to} is a file")
     texts = read_texts(source, names)
     field = predictor.task.fields[0].name
     examples = [predictor.task.read(Row(index, {field: text})) for index, text in enumerate(texts.values())]
     reporter.info(f"{path}: {len(texts):,} texts")
     digest = hashlib.sha256(repr(texts).encode("utf-8")).hexdigest()
-    folder.parent.mkdir(parents=True, exist_ok=True)
     journal = PredictionJournal(str(folder).rstrip("/"), journal_key(predictor, digest))
-    predictions = list(predict_with_journal(journal, predictor, examples, reporter=reporter))
-    for name, prediction in zip(texts, predictions, strict=True):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        write_text(folder / name, f"{prediction.values['prediction']}\n")
-    journal.remove()
+    with disk_errors(folder):
+        make_folder(folder.parent)
+    with journal.locked():
+        existing = next((folder / name for name in names if (folder / name).exists()), None)
+        if existing is not None and not overwrite and not journal.holds():  # an interrupted prediction wrote some
+            raise refusal(f"{existing} exists already")
+        predictions = list(predict_with_journal(journal, predictor, examples, reporter=reporter))
+        for name, prediction in zip(texts, predictions, strict=True):
+            with disk_errors(folder):
+                make_folder((folder / name).parent)
+            write_text(folder / name, f"{prediction.values['prediction']}\n")
+        journal.remove()
     return len(predictions)
+
+
+def refusal(reason: str) -> UserError:
+    """The error for an output that is in the way (73)."""
+    return UserError(f"{reason}; nothing was overwritten.", fix="Name another folder with --to, or pass --overwrite.",
+                     exit=Exit.EXISTS)
 
 
 def read_texts(source: Path, names: list[Path]) -> Mapping[Path, str]:

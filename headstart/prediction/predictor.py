@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 
 from headstart.contract import Example, Feature, Prediction, Runtime, Task, Tokenizer
 from headstart.data.features.features import ExampleRandom
+from headstart.tasks.shared.prompt_layout import GENERATED
 from headstart.version import __version__
 
 GENERATION_CHUNK = 256  # rows that are generated together: what an interrupted prediction may have to generate again
@@ -37,12 +39,23 @@ class TaskPredictor:
 
     def outputs(self, features: Sequence[Sequence[Feature]]) -> list[list[Any]]:
         """The outputs of each example's features, each reduced as it comes, so that memory stays flat."""
+        return self.outputs_and_layers(features)[0]
+
+    def outputs_and_layers(self, features: Sequence[Sequence[Feature]]) -> tuple[list[list[Any]], list[list[int]]]:
+        """The same, and after how many layers each feature was answered, where the runtime says so (else nothing)."""
         flat_features = [feature for example_features in features for feature in example_features]
         reduced: list[Any] = [None] * len(flat_features)
+        layers: dict[int, int] = {}
         for index, output in self.runtime.outputs(flat_features):
-            reduced[index] = output if self.task.generative else self.task.reduce(flat_features[index], output)
-        remaining = iter(reduced)
-        return [list(islice(remaining, len(example_features))) for example_features in features]
+            is_text = self.task.generative or flat_features[index].role == GENERATED
+            reduced[index] = output if is_text else self.task.reduce(flat_features[index], output)
+            if "layers" in output:
+                layers[index] = int(output["layers"])
+        remaining, indices = iter(reduced), iter(range(len(flat_features)))
+        outputs = [list(islice(remaining, len(example_features))) for example_features in features]
+        layer_lists = [[layers[index] for index in islice(indices, len(example_features)) if index in layers]
+                       for example_features in features]
+        return outputs, layer_lists
 
     def decode(self, examples: Sequence[Example], outputs: Sequence[Sequence[Any]]) -> list[Prediction]:
         """The outputs of each example as its prediction."""
@@ -62,19 +75,29 @@ class TaskPredictor:
     def predict_chunk(self, chunk: Sequence[Example], random: ExampleRandom | None = None) -> list[Prediction]:
         """Predictions for some examples; a text generated in parts may get a second pass, as the task says."""
         rngs = None if random is None else map(random.for_example, chunk)
-        outputs = self.outputs(self.encode(chunk, rngs))
+        outputs, layers = self.outputs_and_layers(self.encode(chunk, rngs))
         second_examples = {index: second_example for index, example in enumerate(chunk)
                            if (second_example := self.task.second_pass(example, outputs[index])) is not None}
         second_outputs = self.outputs(self.encode(list(second_examples.values())))
         for index, example_outputs in zip(second_examples, second_outputs, strict=True):
             outputs[index] = example_outputs
-        return self.decode(chunk, outputs)
+        return [with_layers_used(prediction, example_layers)
+                for prediction, example_layers in zip(self.decode(chunk, outputs), layers, strict=True)]
 
     def fingerprint(self) -> str:
         """A hash of all that the predictions depend on: the task, its settings, what it learned, the runtime's own."""
         task = self.task
         identity = (__version__, task.name, task.settings, task.learned.json(), self.runtime.fingerprint())
         return hashlib.sha256(repr(identity).encode()).hexdigest()
+
+
+def with_layers_used(prediction: Prediction, layers: Sequence[int]) -> Prediction:
+    """The prediction with how many layers read its text (of windows, the mean), where that is known."""
+    if not layers:
+        return prediction
+    mean = sum(layers) / len(layers)
+    layers_used = int(mean) if mean.is_integer() else mean
+    return dataclasses.replace(prediction, values={**prediction.values, "layers_used": layers_used})
 
 
 def compose(task: Task[Any], tokenizer: Tokenizer, examples: Sequence[Example], seed: int) -> Sequence[Example]:

@@ -5,39 +5,51 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from headstart import tasks
-from headstart.artifacts.artifact import model_folder
+from headstart.artifacts.artifact import model_folder, read_metadata
 from headstart.contract import HeadSpec
 from headstart.data import splits
 from headstart.data.examples import read_examples, stop_on_faults
 from headstart.errors import Exit, UserError
+from headstart.generation.encoder_decoder import generation_settings
+from headstart.inspection.attribution import CLASSIFIER, EXPLAINED_HEADS
 from headstart.inspection.probe import Probe, layer_states, probe
 from headstart.models.loading.load import load, trained_head
 from headstart.models.loading.model_info import ModelInfo, model_info
 from headstart.models.model import Model
 from headstart.preparation.splitting import split_arrays
 from headstart.progress import Reporter
-from headstart.settings import Data, Evaluation
+from headstart.settings import Data, Evaluation, Generation
 
-CLASSIFIER = "sequence-classification"
 TASK = "text-classification"  # reads a text and its label
 MAX_ROWS = 5000  # of a probe: more change little, and every layer is fitted on them
 
 
-def load_for_inspection(reference: str, *, device: str, allow_pickle: bool = False) -> tuple[Model, bool]:
+def load_for_inspection(reference: str, *, device: str, allow_pickle: bool = False, language: str | None = None,
+                        target_language: str | None = None) -> tuple[Model, bool]:
     """A run, a model folder, a hub name or pip:PACKAGE, and whether it was trained to classify texts.
 
-    One that was not gets an untrained head that nothing uses. It reads as many tokens as it has positions,
-    however few it was trained on. Raises UserError (2, 66, 69, 77).
+    A head whose outputs can be explained stays; another model gets an untrained head that nothing uses. It reads as
+    many tokens as it has positions, however few it was trained on. Raises UserError (2, 66, 69, 77).
     """
     folder = model_folder(reference)
     info = model_info(folder, allow_pickle=allow_pickle)
-    trained = is_text_classifier(info)
+    trained, head = is_text_classifier(info), trained_head(info)
     kind = CLASSIFIER if CLASSIFIER in info.heads else info.heads[0]
-    head = trained_head(info)
-    # a causal BERT sees one side
-    decodes = head is not None and info.family.heads[head].causal and bool(info.family.decoder_config)
-    spec = None if trained or decodes else HeadSpec(kind, 2)
-    return load(folder, spec, seed=0, device=device, allow_pickle=allow_pickle, add_end_token=False), trained
+    spec = None if head in EXPLAINED_HEADS else HeadSpec(kind, 2)
+    return load(folder, spec, seed=0, device=device, allow_pickle=allow_pickle, add_end_token=False, language=language,
+                target_language=target_language), trained
+
+
+def source_layout(model: Model) -> tuple[str, Generation | None]:
+    """What a writing run puts before each source, and the settings that it writes by; "" and None for other models.
+
+    Raises UserError (69) for a headstart.json that was changed.
+    """
+    metadata = read_metadata(str(model.info.folder))
+    if metadata is None or not model.generates_from_source:
+        return "", None
+    values = metadata["learned"].get("values") or {}
+    return str(values.get("prefix") or ""), generation_settings(model, values.get("generation") or {})
 
 
 def is_text_classifier(info: ModelInfo) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 from headstart.contract import Json
 from headstart.errors import Exit, UserError, nearest
+from headstart.preparation.dataset_layouts import find_dataset
 
 PAIR = {"text": "sentence1", "pair": "sentence2"}
 CLASSES = "text-classification"
@@ -79,32 +80,28 @@ def find_preset(name: str) -> Preset:
                     fix=f"Did you mean {suggestion}?" if suggestion else f"The presets are {', '.join(PRESETS)}.")
 
 
-def dataset_file(name: str, folder: Path, file: str) -> Path:
-    """A file of a dataset's folder, or of a folder in it; raises UserError (66)."""
-    paths = sorted(folder.rglob(file), key=lambda path: (len(path.parts), str(path))) if folder.is_dir() else []
-    if not paths:
-        raise UserError(f"{name} needs {folder / file}, which is not there.", fix="Name the folder as it was unpacked.",
-                        exit=Exit.NO_INPUT)
-    return paths[0]
-
-
 def apply_preset(name: str, folder: str, run_values: dict[str, Any], columns: dict[str, str],
-                 values: dict[str, Any]) -> None:
-    """Fill in what a preset says, where the user has not; raises UserError (66) for a folder that is not the dataset's.
+                 values: dict[str, Any]) -> str:
+    """Fill in what a preset says, where the user has not; in words, what its files have otherwise than as published.
+
+    Raises UserError (66) for a folder that is not the dataset's.
     """
     preset = find_preset(name)
-    for split, file in preset.files.items():
-        run_values.setdefault(split, str(dataset_file(name, Path(folder), file)))
+    dataset = find_dataset(name.lower(), Path(folder), preset.files, preset.columns, preset.settings)
+    for split, file in dataset.files.items():
+        run_values.setdefault(split, str(file))
     run_values["preset"] = name.lower()
     run_values.setdefault("task", preset.task)
-    fill_defaults(preset, columns, values)
+    fill_defaults(dataset.columns, dataset.settings, columns, values)
+    return dataset.note
 
 
-def fill_defaults(preset: Preset, columns: dict[str, str], values: dict[str, Any]) -> None:
+def fill_defaults(preset_columns: Mapping[str, str], settings: Mapping[str, Any], columns: dict[str, str],
+                  values: dict[str, Any]) -> None:
     """A preset's columns and settings, where the user gave none."""
-    for field_name, column in preset.columns.items():
+    for field_name, column in preset_columns.items():
         columns.setdefault(field_name, column)
-    for key, value in preset.settings.items():
+    for key, value in settings.items():
         values.setdefault(key, value)
 
 
@@ -113,9 +110,17 @@ def evaluation_file(name: str, path: str, columns: dict[str, str], values: dict[
     settings.
     """
     preset = find_preset(name)
-    fill_defaults(preset, columns, values)
-    file = preset.files.get("test") or preset.files.get("dev", "dev.tsv")
-    return str(dataset_file(name, Path(path), file)) if Path(path).is_dir() else path
+    if not Path(path).is_dir():
+        fill_defaults(preset.columns, preset.settings, columns, values)
+        return path
+    measured = {split: file for split, file in preset.files.items() if split != "train"} or {"dev": "dev.tsv"}
+    dataset = find_dataset(name.lower(), Path(path), measured, preset.columns, preset.settings)
+    fill_defaults(dataset.columns, dataset.settings, columns, values)
+    split = next((split for split in ("test", "dev") if split in dataset.files), None)
+    if split is None:
+        raise UserError(f"{path} holds no test or dev file of {name}.", fix="Name the file of labelled rows itself.",
+                        exit=Exit.NO_INPUT)
+    return str(dataset.files[split])
 
 
 def further_splits(name: str | None, train: str) -> dict[str, str]:

@@ -12,6 +12,8 @@ from headstart.preparation.slices import selected_slice
 from headstart.settings import Data
 from headstart.text.normalise import hash_text
 
+WHOLE_DOCUMENTS = 20  # documents from which on each goes to one split as a whole
+
 if TYPE_CHECKING:
     from headstart.contract import Ints
 
@@ -26,11 +28,11 @@ def make_splits(task: Task[Any], readings: Mapping[str, Reading], settings: Data
     elif any(name.split("/")[0] == "test" for name in examples):
         missing.remove("test")
     if len(missing) > 1:
-        keys, strata = split_arrays(task, examples["train"])
+        train = examples["train"]
         portions = shares[:len(missing)] if len(missing) == 3 else (1 - shares[1] / sum(shares),
                                                                     shares[1] / sum(shares))
-        index_parts = splits.split_rows(keys, strata, tuple(portions), seed)
-        train = examples["train"]
+        index_parts = split_running_text(train, tuple(portions), seed) if train.is_running_text else \
+            splits.split_rows(*split_arrays(task, train), tuple(portions), seed)
         examples |= {name: train.part(indices) for name, indices in zip(missing, index_parts, strict=True)}
     if settings.select_slice and "dev" in examples:
         examples["dev"] = selected_slice(examples["dev"], settings)
@@ -38,12 +40,62 @@ def make_splits(task: Task[Any], readings: Mapping[str, Reading], settings: Data
     for name, rows in examples.items():
         amount = amounts.get(name.split("/")[0])
         if amount is not None:
-            import numpy as np
-
-            _, strata = split_arrays(task, rows)
-            examples[name] = rows.part(splits.sample_rows(np.arange(len(rows)), strata, amount, seed))
+            examples[name] = rows.part(sample(task, rows, amount, seed))
     order = [name for name in ("train", "dev", "test") if name in examples]
     return {name: examples[name] for name in [*order, *sorted(set(examples) - set(order))]}
+
+
+def sample(task: Task[Any], rows: Examples, amount: float, seed: int) -> Ints:
+    """The places of a part of the rows: drawn, but of running text the first ones, which follow one another."""
+    import numpy as np
+
+    if rows.is_running_text:
+        count = round(amount * len(rows)) if isinstance(amount, float) and amount < 1 else int(amount)
+        return np.arange(max(1, min(count, len(rows))))
+    _, strata = split_arrays(task, rows)
+    return splits.sample_rows(np.arange(len(rows)), strata, amount, seed)
+
+
+def split_running_text(train: Examples, shares: tuple[float, ...], seed: int) -> list[Ints]:
+    """Places of each split's pieces: of many documents whole ones are drawn; few are cut, each into its first part for
+    train, the next for dev and the last for test.
+    """
+    import numpy as np
+
+    documents, lengths = piece_documents(train)
+    count = int(documents.max()) + 1
+    if count >= WHOLE_DOCUMENTS:
+        return splits.split_rows(documents, np.zeros_like(documents), shares, seed)
+    parts = [splits.cut_document(np.flatnonzero(documents == document), lengths, shares) for document in range(count)]
+    return [np.concatenate(split_parts) for split_parts in zip(*parts, strict=True)]
+
+
+def piece_documents(rows: Examples) -> tuple[Ints, Ints]:
+    """The number of each piece's document, in the order of the file, and its characters: (M,), (M,)."""
+    import numpy as np
+
+    numbers: dict[str, int] = {}
+    documents, lengths = np.zeros(len(rows), dtype=np.int64), np.zeros(len(rows), dtype=np.int64)
+    for place, index in enumerate(rows.indices):
+        text, document, _ = rows.rows.table[int(index)].values
+        documents[place], lengths[place] = numbers.setdefault(document, len(numbers)), len(text)
+    return documents, lengths
+
+
+def describe_split(readings: Mapping[str, Reading], settings: Data) -> str:
+    """How a running text was split, in words; "" for rows, and where every split has a file."""
+    train = readings["train"].examples
+    if not train.is_running_text or "dev" in readings:
+        return ""
+    share = splits.parse_shares(settings.split)
+    if any(name.split("/")[0] == "test" for name in readings):
+        share = (1 - share[1], share[1], 0.0)
+    count = len({train.rows.table[int(index)].values[1] for index in train.indices})
+    if count >= WHOLE_DOCUMENTS:
+        return f"split: of {count:,} documents, whole ones are drawn for each split"
+    last = f", the last {share[2]:.0%} are test" if share[2] else ""
+    return (f"split: the first {share[0]:.0%} of {'the text' if count == 1 else 'each document'} are train, the next "
+            f"{share[1]:.0%} dev{last}; nothing is shuffled")
 
 
 def split_arrays(task: Task[Any], examples: Examples) -> tuple[Ints, Ints]:

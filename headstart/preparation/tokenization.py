@@ -19,7 +19,8 @@ def check_tokenization(dataset: Dataset, tokenizer: Tokenizer, model: str, repor
     dataset.check.findings += findings
     dataset.check.tokenization = shares
     faults = [finding for finding in findings if finding.level == "fault"]
-    if faults or (findings and strict):
-        raise DataError(faults or findings)
+    warnings = [finding for finding in findings if finding.level == "warning"]
+    if faults or (warnings and strict):
+        raise DataError(faults or warnings)
     if findings:
         reporter.warning(findings_text(findings))

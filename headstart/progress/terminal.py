@@ -9,6 +9,7 @@ import os
 from typing import TYPE_CHECKING, TextIO
 
 from headstart.progress.tables import Table
+from headstart.progress.visible import unfiltered, visible
 
 if TYPE_CHECKING:
     import rich.console
@@ -41,10 +42,15 @@ class Terminal:
     """A stream that people read. Lines replace an open bar; `plain` decides for itself unless it is set."""
 
     def __init__(self, stream: TextIO, *, plain: bool | None = None) -> None:
-        self.stream = stream
+        self.stream = stream = unfiltered(stream)
         self.plain = is_plain(stream) if plain is None else plain
+        self.is_read_by_people = stream.isatty() or not self.plain
         self.bar_is_open = False
         self.rich_console: rich.console.Console | None = None
+
+    def visible(self, text: str) -> str:
+        """The text as it may be written here: control sequences spelled out on a terminal."""
+        return visible(text) if self.is_read_by_people else text
 
     def console(self) -> rich.console.Console:
         """rich's console on the stream, as wide as the terminal is now; imported when the first line is written."""
@@ -60,6 +66,7 @@ class Terminal:
         """Text on lines of its own, wrapped between words where colour is; wrapped lines are indented as their first.
         """
         self.erase_bar()
+        text = self.visible(text)
         if self.plain:
             self.stream.write(text + "\n")
         else:
@@ -81,12 +88,12 @@ class Terminal:
         from rich.text import Text
 
         self.erase_bar()
-        rich_table = RichTable(title=Text(table.title, "bold"), title_justify="left", box=box.SIMPLE_HEAD,
+        rich_table = RichTable(title=Text(self.visible(table.title), "bold"), title_justify="left", box=box.SIMPLE_HEAD,
                                show_edge=False, pad_edge=False)
         for number, name in enumerate(table.columns):
-            rich_table.add_column(Text(name), overflow="fold", justify="right" if number == 1 else "left")
+            rich_table.add_column(Text(self.visible(name)), overflow="fold", justify="right" if number == 1 else "left")
         for row in table.rows:
-            rich_table.add_row(*map(Text, row))
+            rich_table.add_row(*(Text(self.visible(cell)) for cell in row))
         self.console().print(rich_table, "")
         self.stream.flush()
 
@@ -94,7 +101,7 @@ class Terminal:
         """A bar and its words on one line, drawn over the one before; a whole bar ends its line."""
         from rich.text import Text
 
-        console = self.console()
+        console, text = self.console(), self.visible(text)
         bar_width = min(BAR_WIDTH, max(8, console.width - len(text) - 2))
         filled_columns = round(bar_width * min(1.0, share))
         line = Text.assemble(("█" * filled_columns, "green"), ("░" * (bar_width - filled_columns), "bright_black"), " ",

@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from headstart.contract import ErrorToExplain, Figure, Json, Task
+from headstart.contract import Figure, Json, Task
 from headstart.evaluation.evaluate import SplitEvaluation
 from headstart.inspection.error_attribution import explain_error
 from headstart.models.model import Model
-
-if TYPE_CHECKING:
-    from headstart.inspection.error_attribution import ErrorAttribution
+from headstart.reports.word_gaps import text_gaps
 
 TITLE = "Words that caused the errors"
 MAX_WORDS = 250
-
-
-def text_gaps(error: ErrorToExplain, attribution: ErrorAttribution) -> list[str]:
-    """The characters before each word, so that the text reads as it was written; a pair begins a line of its own."""
-    gaps, part, end = [], "text", 0
-    for word, _ in attribution.words:
-        text = error.text if word.part == "text" else error.pair or ""
-        has_characters = word.end > word.begin  # without offsets from the tokenizer, words have length 0
-        if word.part != part:
-            gaps.append("\n")
-        else:
-            gaps.append(text[end:word.begin] if has_characters else " " if gaps else "")
-        part, end = word.part, word.end
-    return gaps
 
 
 def error_figures(task: Task[Any], model: Model, evaluation: SplitEvaluation, count: int) -> list[Figure]:
@@ -36,9 +20,6 @@ def error_figures(task: Task[Any], model: Model, evaluation: SplitEvaluation, co
                                     count) if count else []
     if not errors:
         return []
-    if model.kind != "encoder" or model.info.family.heads[model.head].beam_module is not None:
-        return [Figure("reasons", TITLE, "words", {"items": []},
-                       "Computed only for encoders with one prediction per text.")]
     items: list[Json] = []
     skipped = 0
     for error in errors:
@@ -50,8 +31,9 @@ def error_figures(task: Task[Any], model: Model, evaluation: SplitEvaluation, co
         fields: dict[str, Json] = {"prediction": error.predicted, "in the file": error.gold,
                                    "output": attribution.difference,
                                   "attribution error": attribution.error}
+        gaps = text_gaps(error.text, error.pair, [word for word, _ in attribution.words])
         words = [[gap, word.text, score / max_score]
-                 for gap, (word, score) in zip(text_gaps(error, attribution), attribution.words, strict=True)]
+                 for gap, (word, score) in zip(gaps, attribution.words, strict=True)]
         items.append({"title": f"row {error.row}", "fields": fields, "words": words[:MAX_WORDS]})
     skipped_note = f" {skipped} longer than one model input are skipped." if skipped else ""
     return [Figure("reasons", TITLE, "words", {"items": items},

@@ -11,6 +11,7 @@ from headstart.contract import Figure, Json
 
 MAX_POINTS = 600
 WIDTH, HEIGHT, LEFT_MARGIN, BOTTOM_MARGIN = 640, 300, 56, 40
+TOKEN_WIDTH = 18  # of a token's bar
 COLOURS = 4  # series colours in the style sheet: .s0 to .s3
 
 
@@ -36,7 +37,7 @@ def cell(value: Json) -> str:
 def render(figure: Figure) -> str:
     """One figure with title and caption."""
     renderer = {"table": table, "matrix": matrix, "bars": bars, "curve": curve, "scatter": scatter, "texts": texts,
-                "words": words}[figure.kind]
+                "words": words, "token_bars": token_bars}[figure.kind]
     caption = f"<figcaption>{escape(figure.caption)}</figcaption>" if figure.caption else ""
     return ('<figure '
             f'id="{escape(figure.name)}"><h3>{escape(figure.title)}</h3>{caption}{renderer(figure.data, figure.title)}</figure>')
@@ -222,6 +223,32 @@ def bars(data: Mapping[str, Any], title: str) -> str:
         rows.append(f'<div class="barrow"><span class="name">{escape(label)}</span><span '
                     f'class="strips">{strips}</span></div>')
     return f'<div class="bars" role="img" aria-label="{escape(title)}">{"".join(rows)}</div>' + legend(list(series))
+
+
+def token_bars(data: Mapping[str, Any], title: str) -> str:
+    """A bar for each token, one chart below the other for each series; marked tokens stand out."""
+    tokens, (first, last) = data["tokens"], data["marked"] or (len(data["tokens"]), -1)
+    label_height = min(110, 14 + 7 * max(map(len, tokens), default=0))
+    height, width = 130 + label_height, max(WIDTH, LEFT_MARGIN + TOKEN_WIDTH * len(tokens) + 12)
+    largest = max((value for values in data["series"].values() for value in values), default=1.0)
+    top = next((share for share in (0.05, 0.1, 0.2, 0.5) if share >= largest), 1.0)
+    charts = []
+    for series_index, (name, values) in enumerate(data["series"].items()):
+        elements = [f'<line class="grid" x1="{LEFT_MARGIN}" x2="{width - 12}" y1="{y}" y2="{y}"/>'
+                    f'<text x="{LEFT_MARGIN - 8}" y="{y + 4}" text-anchor="end">{text}</text>'
+                    for y, text in ((10, f"{100 * top:g} %"), (65, f"{50 * top:g} %"), (120, "0"))]
+        for index, (token, value) in enumerate(zip(tokens, values, strict=True)):
+            start, is_marked = LEFT_MARGIN + TOKEN_WIDTH * index, first <= index <= last
+            hover = f"<title>{escape(token)}: {100 * value:.2f} %</title>"
+            text_class = "label" if is_marked else ""
+            elements.append(f'<rect class="token s{1 if is_marked else series_index % COLOURS * 2}" x="{start + 2}" '
+                            f'y="{120 - 110 * value / top:.2f}" width="{TOKEN_WIDTH - 4}" '
+                            f'height="{110 * value / top:.2f}">{hover}'
+                            f'</rect><text class="{text_class}" transform="translate({start + TOKEN_WIDTH / 2 + 4:.1f} '
+                            f'128) rotate(-90)" text-anchor="end">{escape(token[:16])}</text>')
+        charts.append(f'<h4>{escape(name)}</h4><div class="wide"><svg viewBox="0 0 {width} {height}" role="img" '
+                      f'style="width:{width}px" aria-label="{escape(f"{title}: {name}")}">{"".join(elements)}</svg></div>')
+    return "".join(charts)
 
 
 def texts(data: Mapping[str, Any], title: str) -> str:

@@ -9,9 +9,10 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from headstart.contract import Example, Figure, Json, Task
+from headstart.contract import Example, Figure, Json, SamplePrompt, Task
 from headstart.errors import UserError
-from headstart.generation.generate import GeneratedText, generate
+from headstart.generation.generate import GeneratedText, check_prompts, continue_prompts
+from headstart.generation.prompts import encode_prompt, fit_prompt
 from headstart.metrics.text_quality import DEFINITIONS, measures, ngram_hashes
 from headstart.progress import Reporter
 from headstart.settings import Generation
@@ -32,11 +33,13 @@ def generate_samples(task: Task[Any], model: Model, examples: Sequence[Example],
     if not prompts or not model.info.family.heads[model.head].causal:
         return {}, []
     reporter.info(f"generating {len(prompts)} samples of at most {settings.max_new_tokens} tokens")
-    settings = dataclasses.replace(settings, num_return_sequences=1, chat=False,
+    settings = dataclasses.replace(settings, num_return_sequences=1, layout="raw",
                                    control_code=settings.control_code or "none")
     try:
-        texts = [generations[0] for generations in generate(model, [prompt_text for prompt_text, _ in prompts],
-                                                            settings, seed=seed)]
+        check_prompts(model, [prompt.text for prompt in prompts], settings)
+        encoded = [encode_prompt(model, prompt.text, settings) if prompt.ids is None
+                   else fit_prompt(model, prompt.ids, settings) for prompt in prompts]
+        texts = [generations[0] for generations in continue_prompts(model, encoded, settings, seed=seed)]
     except UserError as error:
         reporter.info(f"no samples: {error.message}")
         return {}, []
@@ -44,7 +47,7 @@ def generate_samples(task: Task[Any], model: Model, examples: Sequence[Example],
     rows = [mean_measures("the model", [generated.text for generated in texts], training_hashes) |
             {"ended": sum(generated.finish_reason == "end" for generated in texts) / len(texts),
              "tokens": mean([float(len(generated.ids)) for generated in texts])},
-            mean_measures("the data", [continuation for _, continuation in prompts], training_hashes)]
+            mean_measures("the data", [prompt.continuation for prompt in prompts], training_hashes)]
     return {"writing": rows}, [comparison_figure(rows, settings), samples_figure(prompts, texts)]
 
 
@@ -76,12 +79,12 @@ def comparison_figure(rows: Sequence[dict[str, Json]], settings: Generation) -> 
                   {"columns": columns, "rows": [[row.get(name) for name in columns] for row in rows]}, caption)
 
 
-def samples_figure(prompts: Sequence[tuple[str, str]], texts: Sequence[GeneratedText]) -> Figure:
+def samples_figure(prompts: Sequence[SamplePrompt], texts: Sequence[GeneratedText]) -> Figure:
     """Every sample with its prompt, and the continuation in the data."""
-    items = [{"text": f"{prompt.rstrip()} ▸ {generated.text.strip()}", "title": f"sample {number}",
-              "fields": {"continuation in the data": continuation[:300], "ended": generated.finish_reason,
+    items = [{"text": f"{prompt.text.rstrip()} ▸ {generated.text.strip()}", "title": f"sample {number}",
+              "fields": {"continuation in the data": prompt.continuation[:300], "ended": generated.finish_reason,
                          "mean log-probability of a token": sum(generated.log_probabilities)
                          / max(1, len(generated.log_probabilities))}}
-             for number, ((prompt, continuation), generated) in enumerate(zip(prompts, texts, strict=True), 1)]
+             for number, (prompt, generated) in enumerate(zip(prompts, texts, strict=True), 1)]
     return Figure("samples", "Samples", "texts", {"items": items},
                   "The text before ▸ is from the data, what follows is generated.")

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 # of scores.json
-NOT_SPLITS = ("baselines", "best", "tables", "learned", "seconds", "training", "official", "distillation", "failed_parts")
+NOT_SPLITS = ("baselines", "best", "tables", "learned", "seconds", "training", "official", "distillation",
+              "early_exit", "failed_parts")
 PERCENT_SCORES = {"accuracy", "macro_f1", "weighted_f1"}  # shown in per cent
 
 

@@ -16,6 +16,8 @@ from headstart.prediction.torch_runtime import pooled_states
 from headstart.runs.fit import Fit
 from headstart.runs.parts import Parts
 
+TEXT_PIECES = 1_000  # of a running text that baselines are fitted on: about 8 MB
+
 
 def fit_baselines(fit: Fit, evaluated: SplitEvaluation, split: str, parts: Parts) -> list[BaselineComparison]:
     """Every baseline beside the model's scores; one that cannot be fitted is told, not hidden."""
@@ -24,9 +26,13 @@ def fit_baselines(fit: Fit, evaluated: SplitEvaluation, split: str, parts: Parts
                  if prepared.variant.pretrained or not baseline.needs_states]
     if baselines:
         fit.reporter.info(f"fitting the baselines, which are scored on the same {split} rows")
-    states = pretrained_states(fit)
+    states, train = pretrained_states(fit), prepared.dataset.splits["train"]
+    if baselines and train.is_running_text and len(train) > TEXT_PIECES:
+        train = train[:TEXT_PIECES]
+        fit.reporter.info(f"the baselines count the first {TEXT_PIECES:,} pieces of the training text (of "
+                          f"{len(prepared.dataset.splits['train']):,}), so that memory stays flat")
     compared = [parts.attempt(f"the baseline {baseline.name}", partial(
-        compare_baseline, task, baseline, prepared.dataset.splits["train"], evaluated, split=split, states=states,
+        compare_baseline, task, baseline, train, evaluated, split=split, states=states,
         resamples=settings.evaluation.resamples, seed=settings.seed,
         features=lambda examples: random_features(task, prepared.model.tokenizer, examples, settings.seed)))
         for baseline in baselines]

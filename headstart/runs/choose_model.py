@@ -8,6 +8,7 @@ from typing import Any
 from headstart.contract import HeadSpec, Task
 from headstart.errors import Exit, UserError
 from headstart.models.loading.catalogue import check_head
+from headstart.models.loading.default_model import default_model
 from headstart.models.loading.from_config import info_from_config, load_from_config
 from headstart.models.loading.languages import missing_language_warning
 from headstart.models.loading.load import load
@@ -23,7 +24,14 @@ def check_fit(info: ModelInfo, head: HeadSpec, task: Task[Any]) -> None:
         check_head(info.family, head.kind, info.reference)
     except UserError as error:
         raise UserError(f"{task.name} needs what this model lacks. {error.message}", exit=Exit.USAGE,
-                        fix=f"{error.fix} The default of this task is --model {task.default_model}.") from None
+                        fix=f"{error.fix}{default_hint(task)}") from None
+
+
+def default_hint(task: Task[Any]) -> str:
+    """The task's default, for one whose model does not fit; "" where it has none."""
+    if not (task.default_model or task.default_package):
+        return ""
+    return f" The default of this task is --model {default_model(task).reference}."
 
 
 def choose_model(settings: RunSettings, task: Task[Any], device: str, reporter: Reporter) -> Model:
@@ -33,12 +41,14 @@ def choose_model(settings: RunSettings, task: Task[Any], device: str, reporter: 
                                      "layer_drop": settings.training.layer_drop}
     if settings.from_scratch is not None:
         return model_from_scratch(settings.from_scratch, settings, task, device, reporter, dropout_rates)
-    reference = settings.model or task.default_model
+    default = default_model(task) if settings.model is None else None
+    reference = settings.model if default is None else default.reference
+    assert reference is not None
     info = model_info(reference, allow_pickle=settings.allow_pickle)
     head = task.head_for(info.family.kinds[0])
     check_fit(info, head, task)
     reporter.info(f"model: {reference} ({info.family_name}, {info.layers} layers of width {info.width}"
-                  f"{'' if settings.model is not None else '; the default of this task'})")
+                  f"{'' if default is None else '; ' + default.reason})")
     language = settings.data.language
     if (warning := missing_language_warning(info, language)) is not None:
         reporter.warning(warning)

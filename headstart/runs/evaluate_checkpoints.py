@@ -39,7 +39,7 @@ def evaluate_checkpoints(run: Path, task: Task[Any], model: Model, path: str, *,
         checkpoint_task = task.with_learned(Learned.from_json(learned)) if learned is not None else task
         predictor = torch_predictor(checkpoint_task, model, batch_tokens=evaluation.batch_tokens)
         scores = evaluate_file(predictor, path, settings=settings, columns=columns, evaluation=evaluation,
-                               seed=seed, to=None, reporter=reporter)
+                               seed=seed, to=None, reporter=reporter, compares_depths=False)
         rows.append({"step": int(folder.name.rpartition("-")[2]), "scores": scores["test"]})
     if not rows:
         raise UserError(f"{run} has no checkpoints.", fix="Name a run folder; training.keep_last and "

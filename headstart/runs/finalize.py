@@ -218,8 +218,8 @@ def make_report(fit: Fit, command: str, scores: Mapping[str, Any], figures: Mapp
     content = parts.attempt("the report's content", lambda: report_of(fit, command, scores, figures, parts))
     if content is not None:
         parts.attempt("report.md", lambda: fit.folder.write("report.md", report.render_markdown(content)))
-        whole = dataclasses.replace(content, summary=[*content.summary, *parts.sentences()])
-        if (page := parts.attempt("the report's page", lambda: report.render_html(whole))) is not None:
+        full_content = dataclasses.replace(content, summary=[*content.summary, *parts.sentences()])
+        if (page := parts.attempt("the report's page", lambda: report.render_html(full_content))) is not None:
             return page
     return report.plain_html(fit.folder.path.name, parts.sentences())
 
@@ -228,7 +228,7 @@ def report_of(fit: Fit, command: str, scores: Mapping[str, Any], figures: Mappin
               parts: Parts) -> report.Report:
     """What the report shows; a figure that cannot be drawn is left out."""
     prepared, dataset = fit.prepared, fit.prepared.dataset
-    drawn = {split: [figure for figure in split_figures if parts.attempt(
+    drawn_figures = {split: [figure for figure in split_figures if parts.attempt(
         f"the figure {figure.title!r}", partial(report_figures.render, figure)) is not None]
         for split, split_figures in figures.items()}
     comparison = (distillation_table.distillation_sentences(scores["distillation"]) if "distillation" in scores else
@@ -241,5 +241,5 @@ def report_of(fit: Fit, command: str, scores: Mapping[str, Any], figures: Mappin
         splits=[{"name": split, "rows": len(examples), "file": dataset.readings[split].table.path,
                  "sha256": dataset.readings[split].table.sha256} for split, examples in dataset.splits.items()],
         data_notes=[*dataset.summary(), prepared.lengths.reason], log=fit.log.events(), scores=scores,
-        figures_by_split=drawn, settings=(fit.folder / "settings.toml").read_text(encoding="utf-8"),
+        figures_by_split=drawn_figures, settings=(fit.folder / "settings.toml").read_text(encoding="utf-8"),
         environment=fit.folder.read_json("environment.json"))

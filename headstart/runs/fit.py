@@ -22,7 +22,9 @@ from headstart.data.features.batches import (
     split_target,
 )
 from headstart.data.features.features import Features
+from headstart.errors import Exit, UserError
 from headstart.evaluation.evaluate import measure, scores
+from headstart.files import disk_errors, make_folder
 from headstart.progress import (
     CheckpointSaved,
     EvaluationFinished,
@@ -32,8 +34,8 @@ from headstart.progress import (
     StepFinished,
     TrainingWarning,
 )
-from headstart.runs.folder import RunFolder
-from headstart.runs.log import RunLog
+from headstart.runs.folder import RESUME, RunFolder
+from headstart.runs.log import DAMAGED_LINES, RunLog
 from headstart.runs.prepare import Prepared
 from headstart.runs.selection import LOSS, dev_loss, selection_score
 from headstart.runs.signals import Interrupts
@@ -62,6 +64,7 @@ class Fit:
     early_stopping: EarlyStopping
     precision: str
     packed: bool
+    record: Mapping[str, Json]  # settings and data, as every checkpoint holds them
     collapse_warned: bool = False
     padded_tokens: int = 0
     tokens: int = 0
@@ -78,6 +81,11 @@ class Fit:
         """The folder of checkpoints."""
         return self.folder / "checkpoints"
 
+    def micro_batch_size(self) -> int:
+        """Examples of one forward pass at most, as the settings have it."""
+        training = self.prepared.settings.training
+        return training.micro_batch_size or training.batch_size
+
     def encode_epoch(self, epoch: int) -> None:
         """Encode the rows anew for an epoch, where the task encodes at random."""
         prepared = self.prepared
@@ -85,7 +93,7 @@ class Fit:
             data = prepared.settings.data
             prepared.features = cache.encode(prepared.task, prepared.dataset.splits["train"], prepared.model.tokenizer,
                                              seed=prepared.settings.seed, epoch=epoch, workers=data.workers,
-                                             folder=data.cache)
+                                             folder=data.cache, warn=self.reporter.warning)
             self.features_epoch = epoch
 
     def objective(self) -> Objective:
@@ -124,7 +132,8 @@ class Fit:
         return [collate(self.features.of_examples(part), layout) for part in parts]
 
 
-def begin(folder: RunFolder, prepared: Prepared, log: RunLog, reporter: Reporter, interrupts: Interrupts) -> Fit:
+def begin(folder: RunFolder, prepared: Prepared, log: RunLog, reporter: Reporter, interrupts: Interrupts,
+          record: Mapping[str, Json]) -> Fit:
     """Choose batcher and precision by rule, and take up the newest good checkpoint where there is one."""
     settings, model = prepared.settings, prepared.model
     batcher, batcher_reason = choose_batcher(settings.training.batcher,
@@ -143,12 +152,17 @@ def begin(folder: RunFolder, prepared: Prepared, log: RunLog, reporter: Reporter
     sparse_embeddings.restrict_embeddings(state.optimizer, model.module, prepared.features.token_ids())
     score, higher_is_better = selection_score(prepared)
     fit = Fit(folder, prepared, log, reporter, interrupts, state, EarlyStopping(score, higher_is_better),
-              precision_name, batcher == "packed")
+              precision_name, batcher == "packed", record)
+    with disk_errors(folder.path, RESUME):
+        make_folder(fit.checkpoints)
     newest, skipped = checkpoint.newest_valid(fit.checkpoints)
     for reason in skipped:
         reporter.warning(reason)
     if newest is not None:
         restore(fit, newest)
+    if damaged_lines := log.rewind(fit.state.step):
+        reporter.warning(f"{damaged_lines:,} lines of {log.path.name} are damaged and were left out; they are in "
+                         f"{DAMAGED_LINES}")
     reporter.emit(RunStarted(folder.path, prepared.task.name, str(settings.model), state.step, prepared.total_steps,
                              flat_settings(prepared)))
     return fit
@@ -160,7 +174,10 @@ def restore(fit: Fit, folder: Path) -> None:
     fit.early_stopping = EarlyStopping(**progress["best"])
     fit.collapse_warned, fit.padded_tokens, fit.tokens, fit.seconds = (
         progress[name] for name in ("warned", "slots", "tokens", "seconds"))
-    fit.log.rewind(fit.state.step)
+    if fit.state.step > fit.prepared.total_steps:
+        raise UserError(f"The run has made {fit.state.step} steps, and its settings ask for "
+                        f"{fit.prepared.total_steps} now.", fix="Set training.epochs or training.max_steps back.",
+                        exit=Exit.SETTINGS)
     fit.reporter.info(f"resuming after step {fit.state.step} of {fit.prepared.total_steps}")
 
 
@@ -291,7 +308,8 @@ def quick_scores(fit: Fit) -> tuple[Mapping[str, Score], Measures]:
 def save(fit: Fit) -> None:
     """A checkpoint of this step; older ones but the best go."""
     progress = {"best": vars(fit.early_stopping), "warned": fit.collapse_warned, "slots": fit.padded_tokens,
-                "tokens": fit.tokens, "seconds": round(fit.seconds, 3), "learned": fit.prepared.task.learned.json()}
+                "tokens": fit.tokens, "seconds": round(fit.seconds, 3), "learned": fit.prepared.task.learned.json(),
+                "record": dict(fit.record)}
     folder = checkpoint.save(fit.checkpoints, fit.state.step, lambda staging: fit.state.save(staging, progress))
     training = fit.prepared.settings.training
     best = [checkpoint.checkpoint_name(step) for step in fit.early_stopping.best_steps(training.keep_best)]
@@ -301,6 +319,13 @@ def save(fit: Fit) -> None:
 
 def load_best(fit: Fit) -> None:
     """The weights of the best checkpoint."""
-    assert fit.early_stopping.step is not None
-    load_weights(fit.prepared.model, fit.checkpoints / checkpoint.checkpoint_name(fit.early_stopping.step))
+    if fit.early_stopping.step is None:  # all steps were made before settings asked for an earlier end
+        raise UserError("The run was never evaluated on dev, so it has no best checkpoint.",
+                        fix="Set training.epochs or training.max_steps back, then run headstart resume.",
+                        exit=Exit.SETTINGS)
+    best = fit.checkpoints / checkpoint.checkpoint_name(fit.early_stopping.step)
+    if best.is_dir() and (reason := checkpoint.verify(best)) is not None:
+        raise UserError(f"The best checkpoint {best} is damaged: {reason}.",
+                        fix="Run headstart resume: it trains again from what is whole.", exit=Exit.UNAVAILABLE)
+    load_weights(fit.prepared.model, best)
     fit.reporter.info(f"best {fit.early_stopping.score} on dev after step {fit.early_stopping.step}")

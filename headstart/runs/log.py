@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from headstart.files import disk_errors, write_text
+from headstart.files import append_line, write_text
 from headstart.progress import (
     CheckpointSaved,
     EvaluationFinished,
@@ -21,6 +20,10 @@ from headstart.progress import (
 )
 
 STEPS_BETWEEN_LINES = 10
+DAMAGED_LINES = "log_damaged.txt"
+KINDS = ("started", "estimate", "step", "evaluation", "checkpoint", "warning", "finished", "changed_settings")
+NUMBERS = {"step": ("step", "epoch", "loss", "learning_rate", "gradient_norm", "tokens", "seconds"),
+           "evaluation": ("step", "seconds"), "checkpoint": ("step",), "started": ("step",)}
 
 
 class RunLog:
@@ -54,24 +57,59 @@ class RunLog:
 
     def write(self, name: str, values: Mapping[str, Any]) -> None:
         """Append one line; raises UserError (74)."""
-        with disk_errors(self.path,
-                         "Free some space, then run headstart resume."), self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"event": name, **values}, ensure_ascii=False, allow_nan=False) + "\n")
+        append_line(self.path, json.dumps({"event": name, **values}, ensure_ascii=False, allow_nan=False),
+                    "Free some space, then run headstart resume.", durable=False)
 
     def events(self) -> list[dict[str, Any]]:
-        """Every whole event so far; a last line that was cut off is left out."""
+        """Every whole event so far; lines that were cut off or damaged are left out."""
+        return [event for event in map(read_event, self.lines()) if event is not None]
+
+    def lines(self) -> list[str]:
+        """The lines of the file, as far as they are text."""
         if not self.path.exists():
             return []
-        events = []
-        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
-            with contextlib.suppress(json.JSONDecodeError):
-                events.append(json.loads(line))
-        return events
+        return self.path.read_text(encoding="utf-8", errors="replace").splitlines()
 
-    def rewind(self, step: int) -> None:
-        """Drop what happened after this step: a resumed run does it again."""
-        events = [event for event in self.events() if event.get("step", 0) <= step]
-        write_text(self.path, "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in events))
+    def rewind(self, step: int) -> int:
+        """Drop what happened after this step: a resumed run does it again.
+
+        Damaged lines go to log_damaged.txt; gives how many those are (a last line that was cut off is none).
+        """
+        lines = self.lines()
+        events = [read_event(line) for line in lines]
+        write_text(self.path, "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in events
+                                      if event is not None and event.get("step", 0) <= step))
+        damaged_lines = [line for line, event in zip(lines[:-1], events[:-1], strict=True) if event is None]
+        for line in damaged_lines:
+            append_line(self.path.with_name(DAMAGED_LINES), line, durable=False)
+        return len(damaged_lines)
+
+
+def read_event(line: str) -> dict[str, Any] | None:
+    """A line of the log as an event; None for one that is not as it was written."""
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(event, dict) or not is_intact(event):
+        return None
+    return event
+
+
+def is_intact(event: Mapping[str, Any]) -> bool:
+    """Whether an event has what every reader of the log expects of its kind."""
+    kind = event.get("event")
+    if kind not in KINDS:
+        return False
+    scores = event.get("scores", {})
+    has_scores = isinstance(scores, dict) and all(score is None or is_number(score) for score in scores.values())
+    return has_scores and (kind != "evaluation" or "scores" in event) and is_number(event.get("step", 0)) and all(
+        is_number(event.get(name)) for name in NUMBERS.get(kind, ()))
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value of JSON is a number."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def step_values(event: StepFinished) -> dict[str, Any]:

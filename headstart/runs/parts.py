@@ -15,7 +15,7 @@ from headstart.version import __version__
 FAILURES_FILE = "failed_parts.txt"
 ENDS_THE_RUN = (Exit.INTERRUPTED, Exit.DISK)  # what a resumed run can do again
 
-Made = TypeVar("Made")
+Part = TypeVar("Part")
 
 
 class Parts:
@@ -29,7 +29,7 @@ class Parts:
         self.folder, self.reporter = folder, reporter
         self.failures: dict[str, str] = {}  # part -> reason
 
-    def attempt(self, name: str, make: Callable[[], Made]) -> Made | None:
+    def attempt(self, name: str, make: Callable[[], Part]) -> Part | None:
         """What `make` gives; None where it fails, and the failure is told.
 
         A full disk (74) and an interruption (75) still end the run: it can be resumed.

@@ -14,18 +14,23 @@ from headstart.contract import Example, Task
 from headstart.data.examples import Examples
 from headstart.data.features import batches, cache, lengths
 from headstart.data.features.features import Features
-from headstart.generation.task_settings import with_source_prefix, with_target_length
+from headstart.generation.task_settings import with_prompt_layout, with_source_prefix, with_target_length
+from headstart.models.loading.default_model import default_model
 from headstart.models.loading.device import choose_device
 from headstart.models.model import Model
 from headstart.prediction.predictor import TaskPredictor, compose
 from headstart.prediction.torch_runtime import torch_predictor
 from headstart.preparation.dataset import Dataset, read_dataset
+from headstart.preparation.tokenization import check_tokenization
 from headstart.progress import Reporter
 from headstart.runs import defaults
 from headstart.runs.unread import refuse_unread
 from headstart.runs.variants import choose_variant
 from headstart.runs.variants.variant import Variant
+from headstart.settings import Data
 from headstart.settings.run_settings import RunSettings
+
+BLOCK_TEXT = 240  # characters of the first block that are shown
 
 
 @dataclass
@@ -62,20 +67,37 @@ def prepare(settings: RunSettings, reporter: Reporter, errors_file: Path | None)
     task, train_rows = dataset.task, dataset.splits["train"]
     model, settings = variant.model(settings, task, device, reporter)
     refuse_unread(settings, task, model)
-    task = with_source_prefix(task, model, reporter)
+    check_tokenization(dataset, model.tokenizer, model.info.reference, reporter, strict=settings.strict)
+    task = with_prompt_layout(with_source_prefix(task, model, reporter), model, reporter)
     length_choice = choose_max_length(task, train_rows, model, settings)
     reporter.info(length_choice.reason)
     model.tokenizer = model.tokenizer.with_max_length(length_choice.max_length)
     features = cache.encode(task, train_rows, model.tokenizer, seed=settings.seed, workers=settings.data.workers,
-                            folder=settings.data.cache)
+                            folder=settings.data.cache, warn=reporter.warning)
+    if train_rows.is_running_text:
+        reporter.info(describe_first_block(features, model))
     task = with_target_length(task, model, features, settings.generation, reporter)
     settings, total_steps = choose_schedule(settings, task, model, features, variant, reporter)
     resolved = dataclasses.replace(
         settings, task=task.name, device=device,
-        model=settings.model if settings.from_scratch is not None else settings.model or task.default_model,
+        model=settings.model if settings.from_scratch is not None else settings.model or default_model(task).reference,
         columns={name: ",".join(columns) for name, columns in dataset.readings["train"].columns.items()},
-        data=dataclasses.replace(settings.data, max_length=length_choice.max_length), task_settings=vars(task.settings))
+        data=resolved_data(settings, dataset, length_choice.max_length), task_settings=vars(task.settings))
     return Prepared(resolved, dataset, task, model, features, length_choice, total_steps, variant)
+
+
+def resolved_data(settings: RunSettings, dataset: Dataset, max_length: int) -> Data:
+    """The settings of the data with what was chosen by their look."""
+    choice = dataset.readings["train"].table.rows_choice
+    return dataclasses.replace(settings.data, max_length=max_length,
+                               rows=settings.data.rows if choice is None else choice.rows)
+
+
+def describe_first_block(features: Features, model: Model) -> str:
+    """The first block of a running text as the model reads it, in a line."""
+    text = " ".join(model.tokenizer.hf_tokenizer.decode(list(features[0].ids)).split())
+    excerpt = text if len(text) <= BLOCK_TEXT else f"{text[:2 * BLOCK_TEXT // 3]} … {text[-BLOCK_TEXT // 3:]}"
+    return f"the first of {features.examples:,} blocks ({len(features[0]):,} tokens): {excerpt}"
 
 
 def choose_schedule(settings: RunSettings, task: Task[Any], model: Model, features: Features, variant: Variant,
@@ -115,6 +137,8 @@ def count_steps(task: Task[Any], model: Model, features: Features, settings: Run
 def choose_max_length(task: Task[Any], rows: Examples, model: Model, settings: RunSettings) -> lengths.LengthChoice:
     """The longest input for what is trained on: rows, or the pairs and blocks that are composed of them."""
     limit, max_length = model.tokenizer.max_length, settings.data.max_length
+    if task.reads_text_as == "blocks" and rows.is_running_text:
+        return lengths.choose_block_length(limit, max_length)
     tokenizer = model.tokenizer.with_max_length(min(limit, max_length or limit))
     composed = task.compose(rows, tokenizer, Random(f"{settings.seed}:compose:lengths"))
     return lengths.measure_lengths(task, composed, model.tokenizer, limit=limit, requested=max_length,

@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from headstart.contract import Json
 from headstart.errors import Exit, UserError
+from headstart.files import remove
 from headstart.progress import Reporter
 from headstart.runs.environment import environment
 from headstart.runs.finalize import finalize
-from headstart.runs.fit import begin, estimate_resources, first_batch, fit_all
+from headstart.runs.fit import Fit, begin, estimate_resources, first_batch, fit_all
 from headstart.runs.folder import RunFolder, default_folder
 from headstart.runs.log import RunLog
 from headstart.runs.prepare import prepare
+from headstart.runs.record import (
+    DATA_FILE,
+    SETTINGS_FILE,
+    Record,
+    Resumption,
+    check_same_data,
+    hash_data,
+    holds_run,
+    prepare_to_resume,
+    with_checksum,
+)
 from headstart.runs.signals import Interrupts
 from headstart.runs.unread import unread_settings
-from headstart.settings.run_settings import RunSettings, read_settings_file, run_settings
+from headstart.settings.run_settings import RunSettings, is_unicode, toml_text
 from headstart.training.process_setup import set_up_process
 
 MakeInputs = Callable[[Path, RunSettings], RunSettings]
@@ -29,69 +41,106 @@ def finetune(settings: RunSettings, to: str | None, *, overwrite: bool, reporter
     """A new run; gives its folder.
 
     `make_inputs` may make files in the folder and gives the settings to run on them. Raises UserError: 65 data, 66 and
-    69 what cannot be had, 73 the folder, 74 disk, 75 interrupted, 78 settings.
+    69 what cannot be had, 73 the folder, 74 disk, 75 interrupted, 77 links in the folder, 78 settings.
     """
     path = Path(to) if to is not None else default_folder(settings.train)
+    if not is_unicode(str(path)):
+        raise UserError(f"The run folder {str(path)!r} is no UTF-8.", fix="Choose another name with --to.")
     with RunFolder(path) as folder, Interrupts(path) as interrupts:
         folder.claim(overwrite=overwrite, mines=make_inputs is not None)
         try:
             if make_inputs is not None:
                 settings = make_inputs(folder.path, settings)
-            folder.write("settings.toml", settings.toml())  # from here on the run can be resumed
-            return run_in_folder(folder, settings, interrupts, reporter)
+            folder.write(SETTINGS_FILE, settings.toml())  # from here on the run can be resumed
+            interrupts.resumable = not folder.replaces
+            return run_in_folder(folder, Resumption(settings, None, {}), interrupts, reporter)
         finally:
             folder.recover()
 
 
-def resume(path: Path, *, reporter: Reporter) -> Path:
-    """Go on with an interrupted run, bit for bit; a finished one is left as it is. Raises UserError (66, 73 …)."""
-    if not (path / "settings.toml").exists():
+def resume(path: Path, *, reporter: Reporter, accept_changes: bool = False) -> Path:
+    """Go on with an interrupted run, bit for bit; a finished one is left as it is.
+
+    Raises UserError: 65 for data and 78 for settings that changed since the run began (unless `accept_changes`), 66 for
+    a folder that holds no run, and those of `finetune`.
+    """
+    if not holds_run(path):
         raise UserError(f"{path} holds no run (no settings.toml).", fix="Check the path.", exit=Exit.NO_INPUT)
     with RunFolder(path) as folder, Interrupts(path) as interrupts:
-        folder.recover()
+        if folder.recover():
+            reporter.info(f"{path} was to be replaced by a run that had not begun: it is as it was before")
         if folder.is_finished:
             reporter.info(f"{path} is finished already")
             return path
-        return run_in_folder(folder, run_settings(*read_settings_file(folder / "settings.toml")), interrupts, reporter)
+        interrupts.resumable = True
+        return run_in_folder(folder, prepare_to_resume(folder, reporter, accept_changes=accept_changes), interrupts,
+                             reporter)
 
 
-def run_in_folder(folder: RunFolder, settings: RunSettings, interrupts: Interrupts, reporter: Reporter) -> Path:
+def run_in_folder(folder: RunFolder, resumption: Resumption, interrupts: Interrupts, reporter: Reporter) -> Path:
     """Prepare, train, finalize."""
-    was_prepared = (folder / "data.json").exists()
+    record = resumption.record
     set_up_process()
-    try:
-        prepared = prepare(settings, reporter, folder / "data_errors.jsonl")
-        data = prepared.dataset.json() | {"lengths": prepared.lengths.json()}
-        if was_prepared:
-            check_same_data(folder.read_json("data.json"), data)
-    except UserError as error:
-        if error.exit != Exit.INTERRUPTED and not was_prepared:
-            (folder / "settings.toml").unlink(missing_ok=True)  # nothing was begun: the folder is free again
-        raise
-    log = RunLog(folder / "log.jsonl")
-    with reporter.listening(log):
-        fit = begin(folder, prepared, log, reporter, interrupts)
-        if not fit.state.step:
-            estimate_resources(fit)
-        if not was_prepared:
-            folder.write("settings.toml", prepared.settings.toml(unread_settings(prepared.settings, prepared.task,
-                                                                                 prepared.model)))
-            folder.write_json("environment.json", environment(prepared.settings.device))
-            folder.write_json("first_batch.json", first_batch(fit))
-            folder.write_json("data.json", data)  # last: from here on the preparation is known to be done
+    with reporter.listening(interrupts):
+        try:
+            prepared = prepare(resumption.settings, reporter, folder / "data_errors.jsonl")
+            data = prepared.dataset.json() | {"lengths": prepared.lengths.json()}
+            if record is not None:
+                check_same_data(record, data)
+        except UserError as error:
+            if error.exit != Exit.INTERRUPTED and record is None and not (folder / DATA_FILE).exists():
+                remove(folder / SETTINGS_FILE)  # nothing was begun: the folder is free again
+            raise
+        log = RunLog(folder / "log.jsonl")
+        with reporter.listening(log):
+            unread = unread_settings(prepared.settings, prepared.task, prepared.model)
+            recorded = Record(prepared.settings.flat(unread), hash_data(data), data)
+            fit = begin(folder, prepared, log, reporter, interrupts, recorded.json())
+            if {"training.batch_size", "training.micro_batch_size"} & set(resumption.changes):
+                fit.state.micro_batch_size = fit.micro_batch_size()
+            if not fit.state.step:
+                estimate_resources(fit)
+            if record is None:
+                folder.write(SETTINGS_FILE, prepared.settings.toml(unread))
+            restore_files(fit, is_new=record is None)
+            record_data(fit, resumption, recorded)  # last: from here on the preparation is known to be done
             folder.recover()
-        fit_all(fit)
-        finalize(fit, command_of(folder, prepared.settings))
+            interrupts.resumable = True
+            fit_all(fit)
+            restore_files(fit, is_new=False)
+            finalize(fit, command_of(folder, prepared.settings))
     return folder.path
 
 
-def check_same_data(before: dict[str, Any], now: dict[str, Json]) -> None:
-    """Refuse to go on with files that changed since the run began; raises UserError (65)."""
-    hashes = {file["file"]: file["sha256"] for file in before["files"]}
-    changed = [file["file"] for file in now["files"] if hashes.get(file["file"]) != file["sha256"]]
-    if changed or before["splits"] != now["splits"]:
-        raise UserError(f"{changed[0] if changed else 'The data'} has changed since the run began.",
-                        fix="Restore the old file, or start a new run.", exit=Exit.DATA)
+def restore_files(fit: Fit, *, is_new: bool) -> None:
+    """Write what tells of the run beside its weights, where it is not there, or is damaged."""
+    folder, prepared = fit.folder, fit.prepared
+    makers: dict[str, Callable[[], Any]] = {"environment.json": partial(environment, prepared.settings.device),
+                                            "first_batch.json": partial(first_batch, fit)}
+    for name, make in makers.items():
+        if is_new or folder.read_object(name) is None:
+            folder.write_json(name, make())
+            if not is_new:
+                fit.reporter.warning(f"{name} was missing or damaged; it was written again.")
+    if not (folder / SETTINGS_FILE).exists():
+        folder.write(SETTINGS_FILE, toml_text(fit.record["settings"]))
+        fit.reporter.warning(f"{SETTINGS_FILE} was missing; it was written again as it is used.")
+
+
+def record_data(fit: Fit, resumption: Resumption, recorded: Record) -> None:
+    """Write data.json where the run begins, where it is damaged, and where changed settings were accepted."""
+    record, changes = resumption.record, resumption.changes
+    if record is not None and record.data is not None and not changes:
+        return
+    content = dict(recorded.data or {}) | {"settings": dict(recorded.settings)}
+    if record is not None and record.data is None:
+        fit.reporter.warning(f"{DATA_FILE} was missing or damaged; it was made again from the same files.")
+    earlier = [] if record is None or record.data is None else record.data.get("changed_settings", [])
+    if changes:
+        values = {"step": fit.state.step, "changes": {key: list(pair) for key, pair in changes.items()}}
+        fit.log.write("changed_settings", values)
+        earlier = [*earlier, values]
+    fit.folder.write_json(DATA_FILE, with_checksum(content | ({"changed_settings": earlier} if earlier else {})))
 
 
 def command_of(folder: RunFolder, settings: RunSettings) -> str:

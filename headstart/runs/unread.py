@@ -12,6 +12,7 @@ from headstart.contract import Task
 from headstart.errors import Exit, UserError
 from headstart.models.loading.languages import ids_by_language
 from headstart.models.model import Model
+from headstart.runs.variants.early_exit import unfit_task
 from headstart.settings import GROUPS, PROMPT_SETTINGS, list_settings
 from headstart.settings.run_settings import RunSettings
 
@@ -24,9 +25,10 @@ def unread_settings(settings: RunSettings, task: Task[Any], model: Model) -> dic
     """Every setting that this task, model and way of training never read, with the reason: {"adapter.rank": "…"}."""
     all_keys = [setting.key for group, group_class in GROUPS.items() for setting in list_settings(group, group_class)]
     unread: dict[str, str] = {}
-    rules = (*unread_groups(settings), *unread_training(settings), *unread_by_loss(task), *unread_data(settings, model),
-             *unread_writing(settings, task, model), *unread_decoding(settings), *unread_rows(settings, task),
-             *unread_distilling(settings, model), *unread_evaluation(settings, task, model))
+    rules = (*unread_groups(settings), *unread_training(settings), *unread_early_exit(settings, task),
+             *unread_by_loss(task), *unread_data(settings, task, model), *unread_writing(settings, task, model),
+             *unread_decoding(settings), *unread_rows(settings, task), *unread_distilling(settings, model),
+             *unread_evaluation(settings, task, model))
     for pattern, reason in rules:
         for key in all_keys:
             if key == pattern or (pattern.endswith(".") and key.startswith(pattern)):
@@ -55,6 +57,8 @@ def unread_groups(settings: RunSettings) -> Unread:
     yield "steering.", "headstart generate reads it"
     if settings.training.adapter == "none":
         yield "adapter.", "training.adapter is none"
+    if not settings.training.early_exit:
+        yield "early_exit.", "training.early_exit is false"
     if settings.teacher is None:
         yield "distil.", "only headstart distil reads it"
     if settings.index is None:
@@ -77,6 +81,18 @@ def unread_training(settings: RunSettings) -> Unread:
             yield f"training.{name}", f"training.optimizer is {training.optimizer}"
 
 
+def unread_early_exit(settings: RunSettings, task: Task[Any]) -> Unread:
+    """Early exit, where another way of training has the heads, or the task's answers are not compared."""
+    if settings.teacher is not None:
+        yield "training.early_exit", "a student is trained with its last head alone"
+    if settings.training.adapter != "none":
+        yield "training.early_exit", f"training.adapter is {settings.training.adapter}"
+    if reason := unfit_task(task):
+        yield "training.early_exit", reason
+    if task.head().loss.exit_answer != "number":
+        yield "early_exit.threshold", f"answers of {task.name} are no numbers"
+
+
 def unread_by_loss(task: Task[Any]) -> Unread:
     """What the task's loss does not know."""
     for name, reason in LOSS_SETTINGS.items():
@@ -84,10 +100,12 @@ def unread_by_loss(task: Task[Any]) -> Unread:
             yield f"training.{name}", f"the loss of {task.name} {reason}"
 
 
-def unread_data(settings: RunSettings, model: Model) -> Unread:
+def unread_data(settings: RunSettings, task: Task[Any], model: Model) -> Unread:
     """What the files or the model's languages make idle."""
     if settings.dev is not None:
         yield "data.split", "--dev is named, so nothing is split off"
+    if task.reads_text_as == "lines":
+        yield "data.rows", f"{task.name} reads a line of a text file as a row"
     if not settings.data.slice_by:
         yield "data.select_slice", "data.slice_by names no column"
     family, info = model.info.family, model.info
@@ -103,13 +121,14 @@ def unread_writing(settings: RunSettings, task: Task[Any], model: Model) -> Unre
         if model.generates_from_source:
             for name in PROMPT_SETTINGS:
                 yield f"generation.{name}", "an encoder-decoder generates a target for a source, not after a prompt"
+        yield "generation.layout", f"the settings of {task.name} say how a decoder's prompts are laid out"
     elif not task.draws_samples():
         yield "generation.", f"{task.name} generates no text"
     elif not settings.evaluation.generated_samples:
         yield "generation.", "evaluation.generated_samples is 0"
     else:
         yield "generation.num_return_sequences", "the report shows one text of each prompt"
-        yield "generation.chat", "prompts of the samples are formatted as task.chat says"
+        yield "generation.layout", "prompts of the samples are laid out as those that are trained on (task.chat)"
 
 
 def unread_decoding(settings: RunSettings) -> Unread:
@@ -148,7 +167,5 @@ def unread_evaluation(settings: RunSettings, task: Task[Any], model: Model) -> U
         yield "evaluation.extra_metrics", f"answers of {task.name} are neither labels, numbers nor texts"
     if not task.draws_samples():
         yield "evaluation.generated_samples", f"{task.name} has no prompts to continue"
-    if type(task).errors_to_explain is Task.errors_to_explain or model.kind != "encoder":
-        (yield "evaluation.explained_errors", f"errors of {task.name} are explained on encoders that classify or "
-                                              "answer from a text" \
-            if model.kind != "encoder" else f"predictions of {task.name} do not rest on single words")
+    if type(task).errors_to_explain is Task.errors_to_explain:
+        yield "evaluation.explained_errors", f"predictions of {task.name} do not rest on single words"

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.files import reserve
 from headstart.search.sparse import K1, B, import_bm25s
 
 BLOCK = 20_000  # texts
@@ -64,7 +65,9 @@ def create_array(path: Path, dtype: Any, size: int) -> Any:
     if not size:
         np.save(path, np.zeros(0, dtype=dtype))
         return np.zeros(0, dtype=dtype)
-    return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=(size,))
+    table = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=(size,))
+    reserve(path)
+    return table
 
 
 def word_counts(word_ids: NDArray[Any], offsets: NDArray[np.int64],

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ import numpy as np
 
 from headstart.errors import Exit, UserError
 from headstart.search.hits import Hits, stack_hits, top_k
+from headstart.text.normalise import compose
 from headstart.text.words import UNSPACED_CHARACTERS
 
 WORD = re.compile(rf"[{UNSPACED_CHARACTERS}]|[^\W_{UNSPACED_CHARACTERS}]+")
@@ -43,7 +43,7 @@ def import_bm25s() -> ModuleType:
 
 def tokenize(text: str) -> list[str]:
     """The words of a text that are searched: runs of letters and digits in small letters, without stopwords."""
-    return [word for word in WORD.findall(unicodedata.normalize("NFKC", text).lower()) if word not in STOPWORDS]
+    return [word for word in WORD.findall(compose(text).lower()) if word not in STOPWORDS]
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,17 @@ class Data:
 
     bad_rows: Annotated[Literal["stop", "skip"], Note("what to do with rows that cannot be used; skipped ones are counted and listed")] = "stop"
     header: Annotated[bool, Note("whether the first line names the columns (--no-header says it does not)")] = True
-    delimiter: Annotated[str, Note("delimiter of a csv or tsv file; detected when empty")] = ""
+    delimiter: Annotated[str, Note("delimiter of a csv or tsv file, or comma, tab, semicolon, bar; detected when empty")] = ""
+    quote: Annotated[str, Note("what encloses the fields of a csv or tsv file: double, single, none (quotes are characters); detected when empty")] = ""
+    escape: Annotated[str, Note("what stands before a quote inside quotes in a csv or tsv file: backslash, none (the quote is doubled); detected when empty")] = ""
     encoding: Annotated[str, Note("encoding of the file; detected when empty")] = ""
+    records: Annotated[str, Note("key of a JSON file under which its rows stand (a.b: b below a); found when empty")] = ""
+    max_bytes: Annotated[int, Note("bytes that may come out of a compressed file; more is refused", low=1)] = 2**33
     schema: Annotated[str, Note("export that the file is: doccano, label-studio …; recognised when empty, none: its columns are taken as they stand")] = ""
     slice_by: Annotated[str, Note("a column of the dev and test rows (a language, a source): scores are also given for each of its values; a,b two such columns, a+b their pairs")] = ""
     select_slice: Annotated[str, Note("only dev rows of this value of data.slice_by select the checkpoint")] = ""
     max_length: Annotated[Count, Note("tokens of one model input; from the data's lengths and the model's limit when not given", low=8)] = None
+    rows: Annotated[Literal["auto", "document", "paragraphs", "lines"], Note("what a row of a text file is, for tasks that read running text: document (a file), paragraphs (between blank lines) or lines; auto looks at the file")] = "auto"
     language: Annotated[str | None, Note("language of the texts, for a multilingual XLM: en, fr …; of the sources, for an mBART: en_XX")] = None
     target_language: Annotated[str | None, Note("target language, for an mBART: ro_RO …")] = None
     split: Annotated[str, Note("shares of train/dev/test when one file is given")] = "80/10/10"
@@ -58,6 +63,7 @@ class Training:
     layerwise_lr_decay: Annotated[float, Note("learning rate of each layer as a share of the one above it", above=0, high=1)] = 1.0
     freeze: Annotated[str, Note("'embeddings', 'layers:N' (embeddings and the first N layers), 'encoder' (of an encoder-decoder) or 'backbone'; nothing when empty")] = ""
     adapter: Annotated[Literal["none", "lora"], Note("train low-rank matrices instead of the model's layers; adapter.* says which (needs peft)")] = "none"
+    early_exit: Annotated[bool, Note("a classifier after each layer, so that a text is read only as deep as it needs; early_exit.* says when it is answered")] = False
     dropout: Annotated[float | None, Note("of hidden states; the model's own when not given", low=0, below=1)] = None
     attention_dropout: Annotated[float | None, Note("of attention weights; the model's own when not given", low=0, below=1)] = None
     layer_drop: Annotated[float | None, Note("share of layers that each batch skips (LayerDrop; BART-like models); the model's own when not given", low=0, below=1)] = None
@@ -86,7 +92,7 @@ class Evaluation:
     extra_metrics: Annotated[str, Note("further scores that installed packages add, by name, joined by commas; none when empty")] = ""
     metric: Annotated[str, Note("score that chooses the checkpoint and stops early: any of the task's, or loss; the task's first when empty")] = ""
     resamples: Annotated[int, Note("bootstrap resamples of each interval; none when 0", low=0, high=100_000)] = 1000
-    explained_errors: Annotated[int, Note("errors that the report explains by word attributions (encoders); none when 0", low=0, high=100)] = 5
+    explained_errors: Annotated[int, Note("errors that the report explains by word attributions; none when 0", low=0, high=100)] = 5
     generated_samples: Annotated[int, Note("texts that a language model generates for the report; none when 0", low=0, high=1000)] = 12
     batch_tokens: Annotated[int, Note("tokens of one forward pass", low=16)] = 4096
 
@@ -120,7 +126,9 @@ class Generation:
                                  "Transformer-XL, none: nothing")] = "auto"
     language: Annotated[str | None, Note("language of a multilingual XLM, by the name in its config: en, fr …")] = None
     control_code: Annotated[str, Note("CTRL's control code before each prompt; none: generate without one")] = ""
-    chat: Annotated[bool, Note("format prompts with the tokenizer's chat template (--chat)")] = False
+    layout: Annotated[Literal["auto", "raw", "prompt", "chat"], Note(
+        "how a prompt is laid out; raw: as it is, prompt: with a line end, chat: by the tokenizer's chat template (--chat); "
+        "auto: as the run was trained, raw for a model that is no run")] = "auto"
 
 
 @dataclass(frozen=True)
@@ -131,6 +139,15 @@ class Adapter:
     alpha: Annotated[float, Note("their output is multiplied by alpha / rank", above=0)] = 16.0
     dropout: Annotated[float, Note("of their input", low=0, below=1)] = 0.0
     target_modules: Annotated[str, Note("'all' linear layers, or some by their name in the model: q_proj,v_proj")] = "all"
+
+
+@dataclass(frozen=True)
+class EarlyExit:
+    """When a text is answered before the last layer, by a model that was trained with training.early_exit (PABEE)."""
+
+    patience: Annotated[Count, Note("a text is answered once so many layers in a row agree with the layer before them; half the layers when not given, and from the number of layers on every text is read by all", low=1)] = None
+    pooling: Annotated[Literal["mean", "first"], Note("what the classifiers after earlier layers read: the mean of a text's token states, or its first token's as in the paper; set when the model is trained")] = "mean"
+    threshold: Annotated[float | None, Note("of numbers: two layers agree where theirs differ by less than this, in the target's unit; a tenth of the training targets' standard deviation when not given", low=0)] = None
 
 
 @dataclass(frozen=True)
@@ -196,7 +213,7 @@ class Mining:
     answer_score: Annotated[float, Note("further answers with this score or more count as correct, too")] = 3.0
 
 
-PROMPT_SETTINGS = ("chat", "prefix", "language", "control_code")  # of generation, where a text is continued after a prompt
-GROUPS: dict[str, type] = {"data": Data, "training": Training, "adapter": Adapter, "evaluation": Evaluation, "generation": Generation,
+PROMPT_SETTINGS = ("layout", "prefix", "language", "control_code")  # of generation, where a text is continued after a prompt
+GROUPS: dict[str, type] = {"data": Data, "training": Training, "adapter": Adapter, "early_exit": EarlyExit, "evaluation": Evaluation, "generation": Generation,
                            "steering": Steering, "distil": Distil, "mining": Mining, "index": Index}
 RUN_GROUPS = {name: group for name, group in GROUPS.items() if name not in ("index", "steering")}  # what a run is set by

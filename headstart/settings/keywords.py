@@ -18,6 +18,7 @@ COMMON_SETTINGS: Mapping[str, str] = {  # what most people set: a bare keyword, 
 }
 READ_WHEN: Mapping[str, str] = {  # when a run reads a group that it does not always read
     "adapter": 'with adapter="lora"',
+    "early_exit": "with early_exit=True",
     "generation": "for a task that generates text",
     "mining": "with an index",
     "distil": "by headstart.distil",

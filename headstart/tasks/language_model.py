@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -17,7 +17,6 @@ from headstart.contract import (
     Baseline,
     Column,
     Detection,
-    Example,
     Feature,
     Field,
     Figure,
@@ -28,23 +27,23 @@ from headstart.contract import (
     Measures,
     Prediction,
     Row,
-    RowFault,
+    SamplePrompt,
     Target,
     Task,
     Tokenizer,
 )
 from headstart.contract.losses import VocabularyCrossEntropy
+from headstart.errors import Finding
 from headstart.settings import Note
-from headstart.tasks.shared.column_detection import first_named
-from headstart.tasks.shared.text_blocks import join_to_blocks
-from headstart.tasks.shared.text_pairs import TEXT_NAMES, cell_text
+from headstart.tasks.shared import prompted_text
+from headstart.tasks.shared.prompt_layout import GENERATED, lay_out, layout_of, learns_prompts, prompt_ids
+from headstart.tasks.shared.prompted_text import PromptedText
+from headstart.tasks.shared.text_blocks import TextBlock, TextBlocks, is_running_text, join_to_blocks, piece_key
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headstart.contract import Floats
-
-PROMPT_NAMES, RESPONSE_NAMES = ("prompt", "instruction", "input"), ("response", "completion", "output", "answer")
 
 
 @dataclass(frozen=True)
@@ -52,27 +51,17 @@ class Settings:
     """Settings of language modelling."""
 
     group_texts: Annotated[bool, Note("concatenate texts into blocks of data.max_length tokens, instead of one text "
-                                      "per example")] = False
+                                      "per example (a running text is cut into blocks in any case)")] = False
     overlap: Annotated[float, Note("share of a long text's window that is only read, not scored, in evaluation", low=0,
                                    below=1)] = 0.5
     order: Annotated[Literal["left-to-right", "drawn"], Note(
         "order in which tokens are predicted; drawn: a new random one each time, as XLNet was "
         "pretrained (scores are always from left to right)")] = "left-to-right"
-    chat: Annotated[bool, Note("format prompts with the tokenizer's chat template, where it has one")] = True
-
-
-@dataclass(frozen=True)
-class PromptedText(Example):
-    """A text, or a prompt with its response as the text; an empty one when it is to be generated."""
-
-    text: str
-    prompt: str | None = None
-    is_block: bool = False  # whether it is a block of a longer text, and continues the previous block
-
-    @property
-    def full_text(self) -> str:
-        """Prompt and text."""
-        return self.text if self.prompt is None else f"{self.prompt}\n{self.text}"
+    blocks: Annotated[Literal["joined", "separate"], Note(
+        "how a running text is cut: joined, each block begins with the last token of the one before, so that every "
+        "token is predicted; separate, as run_clm: a block's first token is only read")] = "joined"
+    chat: Annotated[bool, Note("lay prompts out by the tokenizer's chat template, where it has one; else the prompt, a "
+                               "line end, the response")] = True
 
 
 @dataclass(frozen=True)
@@ -82,42 +71,25 @@ class LanguageModel(Task[PromptedText]):
     name: ClassVar[str] = "language-model"
     summary: ClassVar[str] = "the next token of a text, or the response to a prompt"
     pipeline_tag: ClassVar[str] = "text-generation"
-    fields: ClassVar[tuple[Field, ...]] = (
-        Field("text", "the text", required=False, aliases=TEXT_NAMES),
-        Field("prompt", "what precedes the response; no loss is computed on it", required=False, aliases=PROMPT_NAMES),
-        Field("response", "the response to the prompt", required=False, target=True, aliases=RESPONSE_NAMES),
-    )
+    fields: ClassVar[tuple[Field, ...]] = prompted_text.FIELDS
     kinds: ClassVar[tuple[Kind, ...]] = ("decoder",)
     selection_score: ClassVar[tuple[str, bool]] = ("perplexity", False)
+    reads_text_as: ClassVar[Literal["lines", "blocks", "sentences"]] = "blocks"
     default_model: ClassVar[str] = "distilgpt2"
     Settings: ClassVar[type] = Settings
 
     @classmethod
     def detect(cls, columns: Sequence[Column]) -> Detection | None:
-        """Prompts with responses, or a file with nothing but texts."""
-        prompt, response = first_named(columns, PROMPT_NAMES), first_named(columns, RESPONSE_NAMES)
-        if prompt is not None and response is not None:
-            return Detection({"prompt": prompt.name, "response": response.name}, 0.9,
-                             f"{prompt.name!r} and {response.name!r} are there")
-        columns = [column for column in columns if column.name.lower() != "document"]
-        if len(columns) != 1 or columns[0].name.lower() not in TEXT_NAMES:
-            return None
-        return Detection({"text": columns[0].name}, 0.4, f"the only column, {columns[0].name!r}, holds texts")
+        """Prompts with responses, conversations, or a file with nothing but texts."""
+        return prompted_text.detection(columns)
 
     def read(self, row: Row) -> PromptedText:
-        """The text, or prompt and response; raises RowFault where there is neither."""
-        text, prompt, response = (cell_text(row, name) for name in ("text", "prompt", "response"))
-        if prompt is not None and prompt.strip():
-            return PromptedText(row.id, response or "", prompt)
-        if text is None or not text.strip():
-            field = "prompt" if "prompt" in row.values else "text"
-            raise RowFault("E201", f"the {field} is empty.", fix="Fill it in, or leave the row out (--bad-rows skip).",
-                           field=field)
-        return PromptedText(row.id, text)
+        """The text, prompt and response, or conversation; raises RowFault where there is none."""
+        return prompted_text.read_prompted_text(row)
 
     def dedup_key(self, example: PromptedText) -> str:
         """Prompt and text."""
-        return example.full_text
+        return example.full_text if example.piece is None else piece_key(example)
 
     def gold(self, example: PromptedText) -> Json:
         """The text that is scored."""
@@ -128,8 +100,26 @@ class LanguageModel(Task[PromptedText]):
         return False
 
     def learn(self, examples: Iterable[PromptedText]) -> Learned:
-        """Nothing is learned but the weights."""
-        return Learned()
+        """Whether there are prompts with responses; how those are laid out is known with the model."""
+        return Learned(values={"layout": "prompt" if any(example.prompt is not None for example in examples)
+                               else "raw"})
+
+    def check(self, splits: Mapping[str, Sequence[PromptedText]]) -> list[Finding]:
+        """Faults: rows that ask and are not answered."""
+        return prompted_text.unanswered_prompts(splits)
+
+    def generates(self, columns: Collection[str]) -> bool:
+        """Responses, for a file that has prompts alone, or conversations that end with a question."""
+        return "messages" in columns or ("prompt" in columns and "response" not in columns)
+
+    def prediction_columns(self, columns: Collection[str], examples: Iterable[PromptedText]) -> tuple[str, ...]:
+        """Those of both, where some rows are answered and others ask."""
+        return prompted_text.mixed_columns(examples) if {"messages", "response"} & set(columns) else ()
+
+    @property
+    def text_field(self) -> str:
+        """A prompt, where those were learned."""
+        return "prompt" if learns_prompts(self) else "text"
 
     @classmethod
     def from_model_config(cls, config: Mapping[str, Json]) -> Learned | None:
@@ -137,7 +127,13 @@ class LanguageModel(Task[PromptedText]):
         return Learned() if (config.get("architectures") or [""])[0].endswith(("ForCausalLM", "LMHeadModel")) else None
 
     def compose(self, examples: Sequence[PromptedText], tokenizer: Tokenizer, rng: Random) -> Sequence[PromptedText]:
-        """The texts as they are, or joined until a block is full."""
+        """The texts as they are, or joined until a block is full; of a running text, its blocks."""
+        if is_running_text(examples):
+            is_joined = self.settings.blocks == "joined"
+            return TextBlocks(examples, tokenizer, as_example, size=tokenizer.max_length - is_joined,
+                              context=is_joined * (tokenizer.max_length - 1),
+                              begin_id=tokenizer.start_id if is_joined else None,
+                              end_id=tokenizer.end_id if is_joined else None)
         if not self.settings.group_texts or any(example.prompt is not None for example in examples):
             return examples
         blocks = join_to_blocks(((example.row, example.text) for example in examples), tokenizer,
@@ -149,48 +145,93 @@ class LanguageModel(Task[PromptedText]):
 
         text [5, 6, 7] in windows of 3:  ids <start> 5 6 | 6 7 <end>   labels 5 6 | 7 <end>
         """
-        prompt_ids = [token for token in (tokenizer.start_id,) if token is not None]
+        if example.block is not None:
+            return self.encode_block(example.block, tokenizer, rng)
         if example.prompt is not None:
-            prompt_ids += tokenizer.tokenize(tokenizer.as_prompt(example.prompt, chat=self.settings.chat)).ids
-        ids = [*prompt_ids, *tokenizer.tokenize(example.text).ids,
-               *(token for token in (tokenizer.end_id,) if token is not None)]
-        scored_from = max(1, len(prompt_ids))  # the index of the first label
-        cut = 0
-        if example.prompt is not None and len(ids) > tokenizer.max_length:
-            cut = min(len(prompt_ids) - 1, len(ids) - tokenizer.max_length)
-            ids, scored_from = ids[cut:], scored_from - cut
+            return self.encode_conversation(example, tokenizer, rng)
+        is_open = example.piece is not None and not example.piece.ends
+        ids = [*(token for token in (tokenizer.start_id,) if token is not None), *tokenizer.tokenize(example.text).ids,
+               *(token for token in (tokenizer.end_id,) if token is not None and not is_open)]
+        stream = "blocks" if example.is_block else example.row
+        return self.scored_features(ids, [(1, len(ids))], tokenizer, rng, stream=stream)
+
+    def encode_conversation(self, example: PromptedText, tokenizer: Tokenizer, rng: Random | None) -> list[Feature]:
+        """Turns laid out as ever, answers as labels; a beginning that does not fit is cut.
+
+        One that asks is read up to where its answer begins, which is generated.
+        """
+        layout = layout_of(self, tokenizer)
+        if example.asks and rng is None:
+            ids = prompt_ids(example.conversation, tokenizer, layout)
+            return [Feature(ids, [0] * len(ids), role=GENERATED)]
+        laid_out = lay_out(example.conversation, tokenizer, layout)
+        first_label = min((start for start, _ in laid_out.learned), default=len(laid_out.ids))
+        cut = max(0, min(first_label - 1, len(laid_out.ids) - tokenizer.max_length))
+        spans = [(max(1, start - cut), end - cut) for start, end in laid_out.learned]
+        return self.scored_features(laid_out.ids[cut:], spans, tokenizer, rng, cut=cut, stream=example.row)
+
+    def scored_features(self, ids: Sequence[int], spans: Sequence[tuple[int, int]], tokenizer: Tokenizer,
+                        rng: Random | None, *, stream: Hashable, cut: int = 0) -> list[Feature]:
+        """Windows, or with memory segments, whose labels are the tokens of these spans."""
+        scored_from = min((start for start, _ in spans), default=len(ids))
+        learned = {position for start, end in spans for position in range(start, end)} if len(spans) > 1 or any(
+            end < len(ids) for _, end in spans) else None
         if rng is not None:
-            return self.windows(ids, scored_from, tokenizer.max_length, rng, cut)
+            return self.windows(ids, scored_from, tokenizer.max_length, rng, cut, learned)
         if tokenizer.has_memory:
-            features = self.segments(ids, scored_from, tokenizer.max_length, cut,
-                                     "blocks" if example.is_block else example.row)
+            features = self.segments(ids, scored_from, tokenizer.max_length, cut, stream, learned)
         else:
-            features = self.windows(ids, scored_from, tokenizer.max_length, rng, cut)
+            features = self.windows(ids, scored_from, tokenizer.max_length, rng, cut, learned)
         return [dataclasses.replace(feature, info={"unknown": tokenizer.unknown_id}) for feature in features]
 
-    def windows(self, ids: Sequence[int], scored_from: int, max_length: int, rng: Random | None,
-                cut: int) -> list[Feature]:
-        """Windows in which every token from `scored_from` on is a label once; in evaluation each window starts with
-        context alone.
+    def encode_block(self, block: TextBlock, tokenizer: Tokenizer, rng: Random | None) -> list[Feature]:
+        """A block after as much of what stands before it as its windows read; with memory, one segment of the stream.
+
+        block [5, 6] after [3, 4] in windows of 3:  in training 4 5 6 with labels 5 6
         """
-        context = 1 if rng is not None else max(1, min(max_length - 1, round(max_length * self.settings.overlap)))
+        if rng is None and tokenizer.has_memory and self.settings.blocks == "joined":
+            ids = block.context[-1:] + block.ids
+            positions = list(range(len(ids) - 1))
+            features = [Feature(ids[:-1] or ids, [0] * max(1, len(positions)),
+                                {"label": Target(ids[1:], "position")}, label_positions=positions,
+                                stream=("document", block.document))]
+        else:
+            context = block.context[-self.context_length(tokenizer.max_length, rng):]
+            features = self.windows(context + block.ids, max(1, len(context)), tokenizer.max_length, rng, 0)
+        if rng is not None:
+            return features
+        return [dataclasses.replace(feature, info={"unknown": tokenizer.unknown_id}) for feature in features]
+
+    def context_length(self, max_length: int, rng: Random | None) -> int:
+        """Tokens of a window that are only read: one in training, the overlap in evaluation."""
+        return 1 if rng is not None else max(1, min(max_length - 1, round(max_length * self.settings.overlap)))
+
+    def windows(self, ids: Sequence[int], scored_from: int, max_length: int, rng: Random | None,
+                cut: int, learned: Collection[int] | None = None) -> list[Feature]:
+        """Windows in which every token from `scored_from` on (of them those in `learned`) is a label once; in
+        evaluation each window starts with context alone.
+        """
+        context = self.context_length(max_length, rng)
         window_list: list[tuple[Sequence[int], list[int]]] = []
         start, next_label = 0, scored_from
         while next_label < len(ids):
             end = min(len(ids), start + max_length)
-            positions = list(range(next_label - start - 1, end - start - 1))
+            positions = [position for position in range(next_label - start - 1, end - start - 1)
+                         if learned is None or start + position + 1 in learned]
             if positions:
                 window_list.append((ids[start:end], positions))
             next_label, start = max(next_label, end), max(0, end - context)
         features, weight = [], 1 / max(1, len(window_list))
         for window_ids, positions in window_list or [(ids, [])]:
-            target = Target([window_ids[position + 1] for position in positions], "position")
+            labels = (window_ids[positions[0] + 1:positions[-1] + 2] if positions and learned is None
+                      else [window_ids[position + 1] for position in positions])
+            target = Target(labels, "position")
             features.append(Feature(window_ids, [0] * len(window_ids), {"label": target}, weight, cut,
                                     label_positions=positions))
         return features
 
     def segments(self, ids: Sequence[int], scored_from: int, max_length: int, cut: int,
-                 stream: Hashable) -> list[Feature]:
+                 stream: Hashable, learned: Collection[int] | None = None) -> list[Feature]:
         """The same for a model with memory: the text once, in segments; a segment's last token predicts the next one's
         first.
 
@@ -201,7 +242,8 @@ class LanguageModel(Task[PromptedText]):
         for start in starts:
             segment_ids = ids[start:min(start + max_length, input_length)]
             label_positions = [position for position in range(len(segment_ids))
-                               if scored_from <= start + position + 1 < len(ids)]
+                               if scored_from <= start + position + 1 < len(ids)
+                               and (learned is None or start + position + 1 in learned)]
             target = Target([ids[start + position + 1] for position in label_positions], "position")
             features.append(Feature(segment_ids, [0] * len(segment_ids), {"label": target}, 1 / len(starts), cut,
                                     label_positions=label_positions, stream=stream))
@@ -219,18 +261,27 @@ class LanguageModel(Task[PromptedText]):
         return {"loss": float(losses.sum()), "hits": float(output["hit"].sum()), "count": len(losses),
                 "unknown": unknown}
 
-    def decode(self, example: PromptedText, outputs: Sequence[dict[str, float]]) -> Prediction:
-        """The log-probability of the whole text."""
+    def decode(self, example: PromptedText, outputs: Sequence[dict[str, Any]]) -> Prediction:
+        """The log-probability of the whole text, or the response that was generated."""
+        if "text" in outputs[0]:
+            (output,) = outputs
+            return Prediction(example.row, {"prediction": output["text"], "log_probability": output["log_probability"]},
+                              {"ended": output["ended"], "cut": output["cut"]})
         sums = {name: sum(output[name] for output in outputs) for name in ("loss", "hits", "count", "unknown")}
         mean = sums["loss"] / sums["count"] if sums["count"] else 0.0
         return Prediction(example.row, {"log_probability": -sums["loss"], "perplexity": math.exp(min(mean, 700.0))},
                           sums)
 
     def measure(self, example: PromptedText, prediction: Prediction) -> Mapping[str, Any]:
-        """Loss, tokens, words and bytes of the text."""
+        """Loss, tokens, words and bytes of the text; raises UserError (65) for a response that was generated."""
         from headstart.metrics.language import measures
 
-        text_measures = measures(prediction.detail["loss"], int(prediction.detail["count"]), example.text)
+        prompted_text.check_scored(prediction)
+        text, continues_word = example.text, False
+        if example.block is not None:
+            text, continues_word = example.block.scored_text(skips_first=self.settings.blocks == "separate")
+        text_measures = measures(prediction.detail["loss"], int(prediction.detail["count"]), text)
+        text_measures["words"] -= continues_word  # counted where it begins
         return text_measures | {"unknown": prediction.detail.get("unknown", 0)}
 
     def collapse_warning(self, measures: Measures) -> str | None:
@@ -260,13 +311,15 @@ class LanguageModel(Task[PromptedText]):
                                         "vocabularies"}
         return definitions[name], False, undefined_reason(name, measures)
 
-    def sample_prompt(self, example: PromptedText, tokenizer: Tokenizer) -> tuple[str, str] | None:
+    def sample_prompt(self, example: PromptedText, tokenizer: Tokenizer) -> SamplePrompt | None:
         """The prompt and its response; else the text's first words (a third of them, at most 24) and the rest."""
         if example.prompt is not None:
-            return tokenizer.as_prompt(example.prompt, chat=self.settings.chat), example.text
+            turns = example.conversation[:-1]
+            return SamplePrompt(turns[-1].content, example.conversation[-1].content,
+                                prompt_ids(turns, tokenizer, layout_of(self, tokenizer)))
         ends = [word.end() for word in re.finditer(r"\S+", example.text)]
         end = ends[max(1, min(24, len(ends) // 3)) - 1]
-        return example.text[:end], example.text[end:].strip()
+        return SamplePrompt(example.text[:end], example.text[end:].strip())
 
     def baselines(self) -> tuple[Baseline, ...]:
         """Counts of what follows the two previous tokens."""
@@ -285,3 +338,8 @@ class LanguageModel(Task[PromptedText]):
         items = [{"text": examples[index].full_text[:2000], "title": f"row {examples[index].row}",
                   "fields": {"mean loss of a token": float(mean_losses[index])}} for index in order]
         return [Figure("surprising", "Texts of the highest loss", "texts", {"items": items})]
+
+
+def as_example(block: TextBlock) -> PromptedText:
+    """A block of a running text as an example."""
+    return PromptedText(block.row, block.text, block=block)

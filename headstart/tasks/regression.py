@@ -102,9 +102,9 @@ class Regression(Task[ScoredText]):
     def detect(cls, columns: Sequence[Column]) -> Detection | None:
         """A text column, and a column of numbers that are no labels."""
         targets = target_columns(columns)
-        others = [column for column in columns if column not in targets]
-        first, pair = first_named(others, FIRST_NAMES), first_named(others, PAIR_NAMES)
-        texts, pairs = text_columns(others, TEXT_NAMES), {}
+        further_columns = [column for column in columns if column not in targets]
+        first, pair = first_named(further_columns, FIRST_NAMES), first_named(further_columns, PAIR_NAMES)
+        texts, pairs = text_columns(further_columns, TEXT_NAMES), {}
         if first is not None and pair is not None:
             texts, pairs = [first], {"pair": pair.name}
         if not targets or not texts:
@@ -282,7 +282,8 @@ def holds_numbers(column: Column) -> bool:
     """
     distinct = distinct_labels(column)
     numbers = [value for value in distinct if is_number(value)]
-    enough = 2 * len(numbers) >= len(distinct) if plain_name(column.name) in TARGET_NAMES else len(numbers) == len(distinct)
+    is_named = plain_name(column.name) in TARGET_NAMES
+    enough = 2 * len(numbers) >= len(distinct) if is_named else len(numbers) == len(distinct)
     return len(distinct) > 2 and enough and not has_recurring_labels(Column(column.name, numbers))
 
 
@@ -293,12 +294,12 @@ def target_columns(columns: Sequence[Column]) -> list[Column]:
     """
     numbers = [column for column in columns if holds_numbers(column) and can_be_target(column, TARGET_NAMES)]
     for strength in (EXACT, PARTIAL):
-        named = [column for column in numbers if name_strength(column, TARGET_NAMES, LABEL_WORDS) == strength]
-        if strength == EXACT and named:
-            return [min(named, key=lambda column: TARGET_NAMES.index(plain_name(column.name))
+        named_columns = [column for column in numbers if name_strength(column, TARGET_NAMES, LABEL_WORDS) == strength]
+        if strength == EXACT and named_columns:
+            return [min(named_columns, key=lambda column: TARGET_NAMES.index(plain_name(column.name))
                         if plain_name(column.name) in TARGET_NAMES else len(TARGET_NAMES))]
-        if named:
-            return named
+        if named_columns:
+            return named_columns
     return [column for column in numbers if not is_row_counter(column)]
 
 
@@ -309,7 +310,7 @@ def parse_number(value: Json) -> float | None:
     if not isinstance(value, bool) and isinstance(value, int | float | str) and is_number(str(value)):
         number = float(value) if len(str(value)) < MAX_DIGITS else math.inf
         if abs(number) > MAX_TARGET:
-            raise RowFault("E305", f"the target is {str(value):.60}, beyond what a model can learn ({MAX_TARGET:g}).",
+            raise RowFault("E305", f"the target is {value!s:.60}, beyond what a model can learn ({MAX_TARGET:g}).",
                            field="target", fix="Give the numbers in a larger unit, or leave the row out "
                                                "(--bad-rows skip).")
         return number
@@ -319,10 +320,10 @@ def parse_number(value: Json) -> float | None:
 
 def number_advice(text: str) -> str:
     """How to write a target that is no number; where a comma may separate thousands, both numbers that it may be."""
-    point, whole = text.replace(",", "."), text.replace(",", "")
+    point, digits = text.replace(",", "."), text.replace(",", "")
     if THOUSANDS.fullmatch(text):
         readings = f", or {point} if it is a decimal comma" if text.count(",") == 1 and is_number(point) else ""
-        return f"Write {whole} if the comma separates thousands{readings}."
+        return f"Write {digits} if the comma separates thousands{readings}."
     if "," in text and is_number(point):
         return f"Write it with a point: {point}."
     return "Fix it, or leave the row out (--bad-rows skip)."

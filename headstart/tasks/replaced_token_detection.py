@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from headstart.contract import (
     Baseline,
@@ -23,15 +23,18 @@ from headstart.contract import (
     Kind,
     Learned,
     Measures,
+    Piece,
     Prediction,
     Row,
     RowFault,
     Target,
     Task,
     Tokenizer,
+    Tokens,
 )
 from headstart.contract.losses import TokenBinaryCrossEntropy
 from headstart.settings import Note
+from headstart.tasks.shared.text_blocks import TextBlock, TextBlocks, is_running_text, piece_key
 from headstart.tasks.shared.text_pairs import TEXT_NAMES, cell_text
 
 if TYPE_CHECKING:
@@ -51,9 +54,15 @@ class Settings:
 
 @dataclass(frozen=True)
 class Text(Example):
-    """A text."""
+    """A text, a piece of a running text, or a block of one with its tokens."""
 
     text: str
+    piece: Piece | None = None
+    block: TextBlock | None = None
+
+    def tokens(self, tokenizer: Tokenizer) -> Tokens:
+        """The tokens of the text."""
+        return tokenizer.tokenize(self.text) if self.block is None else Tokens(self.block.ids, self.block.offsets)
 
 
 @dataclass(frozen=True)
@@ -66,6 +75,7 @@ class ReplacedTokenDetection(Task[Text]):
     fields: ClassVar[tuple[Field, ...]] = (Field("text", "the text", aliases=TEXT_NAMES),)
     kinds: ClassVar[tuple[Kind, ...]] = ("encoder",)
     selection_score: ClassVar[tuple[str, bool]] = ("f1", True)
+    reads_text_as: ClassVar[Literal["lines", "blocks", "sentences"]] = "blocks"
     default_model: ClassVar[str] = "google/electra-small-discriminator"
     Settings: ClassVar[type] = Settings
     random_encoding: ClassVar[bool] = True
@@ -81,11 +91,11 @@ class ReplacedTokenDetection(Task[Text]):
         if text is None or not text.strip():
             raise RowFault("E201", "the text is empty.", fix="Fill it in, or leave the row out (--bad-rows skip).",
                            field="text")
-        return Text(row.id, text)
+        return Text(row.id, text, row.piece)
 
     def dedup_key(self, example: Text) -> str:
         """The text."""
-        return example.text
+        return piece_key(example)
 
     def truncates(self) -> bool:
         """Long texts are read in windows."""
@@ -100,11 +110,17 @@ class ReplacedTokenDetection(Task[Text]):
         """A published ELECTRA discriminator."""
         return Learned() if (config.get("architectures") or [""])[0] == "ElectraForPreTraining" else None
 
+    def compose(self, examples: Sequence[Text], tokenizer: Tokenizer, rng: Random) -> Sequence[Text]:
+        """The texts as they are; of a running text, its blocks."""
+        if not is_running_text(examples):
+            return examples
+        return TextBlocks(examples, tokenizer, as_example, size=tokenizer.max_content_length(1))
+
     def encode(self, example: Text, tokenizer: Tokenizer, rng: Random | None = None) -> list[Feature]:
         """One feature for each window; with `rng` some tokens are replaced, and each token is labelled with whether it
         was.
         """
-        tokens = tokenizer.tokenize(example.text)
+        tokens = example.tokens(tokenizer)
         max_tokens, content_start = tokenizer.max_content_length(1), tokenizer.with_special_tokens([-1])[0].index(-1)
         features, starts = [], range(0, max(1, len(tokens.ids)), max_tokens)
         for start in starts:
@@ -182,6 +198,11 @@ class ReplacedTokenDetection(Task[Text]):
     def baselines(self) -> tuple[Baseline, ...]:
         """Predicting every token as replaced."""
         return (Baseline("every token", lambda *_: EveryTokenBaseline(), needs_features=True),)
+
+
+def as_example(block: TextBlock) -> Text:
+    """A block of a running text as an example."""
+    return Text(block.row, block.text, block=block)
 
 
 def replace_tokens(ids: Sequence[int], rng: Random, replaced_share: float,

@@ -30,8 +30,9 @@ class Summarization(SequenceToSequenceTask):
                                              ("summary", "highlights", "abstract", "tldr"))
         if column_names is None:
             return None
-        others = [column for column in columns if column.name not in column_names.values()]
-        labels = [column for column in label_columns(others, ()) if name_strength(column, (), LABEL_WORDS) > BY_VALUE]
+        further_columns = [column for column in columns if column.name not in column_names.values()]
+        labels = [column for column in label_columns(further_columns, ())
+                  if name_strength(column, (), LABEL_WORDS) > BY_VALUE]
         return Detection(column_names, 0.8 if labels else 0.97,
                          f"{column_names['target']!r} is there with {column_names['source']!r}")
 

@@ -116,15 +116,15 @@ class TextClassification(Task[LabelledText]):
         labels = label_columns(columns, LABEL_NAMES)
         if not labels:
             return None
-        others = [column for column in columns if column not in labels]
-        first, pair = first_named(others, FIRST_NAMES), first_named(others, PAIR_NAMES)
+        further_columns = [column for column in columns if column not in labels]
+        first, pair = first_named(further_columns, FIRST_NAMES), first_named(further_columns, PAIR_NAMES)
         if first is not None and pair is not None:
             strength = name_strength(labels[0], LABEL_NAMES, LABEL_WORDS)
             return column_choices([{"text": first.name, "pair": pair.name, "label": label.name} for label in labels],
                                   {EXACT: 0.95, PARTIAL: 0.85, BY_VALUE: 0.75}[strength],
                                   f"{first.name!r} and {pair.name!r} hold pairs of texts, and {labels[0].name!r} "
                                   "labels that recur")
-        texts = text_columns(others, TEXT_NAMES)
+        texts = text_columns(further_columns, TEXT_NAMES)
         if not texts:
             return None
         named_count = (text_strength(texts[0], TEXT_NAMES) == EXACT) + (

@@ -5,6 +5,10 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 
+from headstart.text.normalise import compose
+
+MAX_OCCURRENCES = 1000  # in a passage of one letter repeated each place would be compared in full
+
 
 @dataclass(frozen=True)
 class AnswerSpan:
@@ -49,9 +53,10 @@ def is_whole_words(passage: str, start: int, end: int) -> bool:
 
 
 def occurrences(passage: str, answer: str) -> list[int]:
-    """Every position where the answer begins."""
-    starts, start = [], passage.find(answer) if answer else -1
-    while start >= 0:
+    """Every position where the answer begins, of more than 1,000 the first."""
+    starts: list[int] = []
+    start = passage.find(answer) if answer else -1
+    while start >= 0 and len(starts) < MAX_OCCURRENCES:
         starts.append(start)
         start = passage.find(answer, start + 1)
     return starts
@@ -64,7 +69,7 @@ def fold_with_offsets(text: str) -> tuple[str, list[int]]:
     index = 0
     while index < len(text):
         size = grapheme_length(text, index)
-        folded = unicodedata.normalize("NFKC", text[index:index + size]).lower()
+        folded = compose(text[index:index + size]).lower()
         for character in folded:
             if character.isspace():
                 if characters and characters[-1] == " ":

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 
 from headstart.text.sentences import sentence_spans
 
+LONGEST_TOKEN = 64  # characters, by which the search for where a long word is cut begins
+
 
 def chunks(text: str, length: Callable[[str], int], max_length: int) -> list[str]:
     """Chunks of a text whose `length` is at most `max_length`, each as long as it may be.
@@ -32,7 +34,8 @@ def fit_sentence(text: str, sentence_start: int, sentence_end: int, length: Call
     for word in re.finditer(r"\S+", text[sentence_start:sentence_end]):
         start, end = sentence_start + word.start(), sentence_start + word.end()
         while start < end:
-            cut = end
+            # a word of a megabyte is not measured whole for each of its pieces
+            cut = min(end, start + LONGEST_TOKEN * max_length)
             while cut - start > 1 and length(text[start:cut]) > max_length:
                 cut = start + (cut - start) // 2
             yield start, cut

@@ -5,22 +5,41 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from functools import lru_cache
+
+SHORT = 1000  # characters, whose accents are put in order in no time however many there are
+MAX_ACCENTS = 30  # on one letter, before a joiner stands in the stream-safe format (Unicode Standard Annex 15)
+JOINER = "\u034f"
+
+
+def compose(text: str) -> str:
+    """NFKC: accents composed, forms of one letter as one. Of more than 30 accents on a letter each 30 stay by
+    themselves, as ordering n of them takes n² steps.
+    """
+    if not text.isascii() and len(text) > SHORT:
+        text = accent_runs().sub(lambda match: JOINER.join(
+            match.group()[start:start + MAX_ACCENTS] for start in range(0, len(match.group()), MAX_ACCENTS)), text)
+    return unicodedata.normalize("NFKC", text)
+
+
+@lru_cache(maxsize=1)
+def accent_runs() -> re.Pattern[str]:
+    """More than 30 accents one after the other."""
+    accents = "".join(character for character in map(chr, range(0x300, 0x20000)) if unicodedata.combining(character))
+    return re.compile(f"[{re.escape(accents)}]{{{MAX_ACCENTS + 1},}}+")
 
 
 def normalise_text(text: str) -> str:
     """The text without case, accent forms, punctuation and extra space: 'Hello,  WORLD!' -> 'hello world'."""
-    if text.isascii():
-        lowered = text.lower()
-        return " ".join("".join(character if character.isalnum() else " " for character in lowered).split())
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    return " ".join("".join(character if is_word_character(character) else " " for character in folded).split())
+    folded = text.lower() if text.isascii() else compose(compose(text).casefold())
+    return " ".join(folded.translate(WORD_CHARACTERS).split())
 
 
 def normalise_label(label: str) -> str:
     """The label without what cannot be seen or does not matter: case, space, accent forms, invisible characters, how a
     whole number is written: "1.0" -> "1", "Caf\u00e9 " -> "caf\u00e9".
     """
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", label).casefold())
+    folded = compose(compose(label).casefold())
     visible = " ".join("".join(character for character in folded if unicodedata.category(character) != "Cf").split())
     if re.fullmatch(r"[+-]?\d+\.0+", visible):
         return str(int(visible.split(".")[0]))
@@ -30,6 +49,19 @@ def normalise_label(label: str) -> str:
 def is_word_character(character: str) -> bool:
     """Letters, digits, what is written on them, and symbols beyond ASCII (an emoji is a word)."""
     return character.isalnum() or (not character.isascii() and unicodedata.category(character)[0] in "MS")
+
+
+class WordCharacters(dict[int, str]):
+    """What `str.translate` makes of a character that stands in no word: a space. Filled as characters are met."""
+
+    def __missing__(self, code: int) -> str:
+        """A character that is met for the first time."""
+        character = chr(code)
+        self[code] = character if is_word_character(character) else " "
+        return self[code]
+
+
+WORD_CHARACTERS = WordCharacters()
 
 
 def hash_text(text: str) -> int:

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.contract import Batch
-from headstart.errors import Exit, UserError
+from headstart.errors import Exit, UserError, out_of_memory
+from headstart.files import announce
 from headstart.settings import Training
 from headstart.training import optimizer as optimizers
 from headstart.training.objectives.gradient_cache import batch_objectives
@@ -77,12 +78,15 @@ class TrainingState:
         fixed_names = self.model.fixed_parameters()
         weights = {name: weight.detach().cpu().contiguous() for name, weight in self.model.module.named_parameters()
                    if name not in fixed_names}
+        announce("write", folder / "model.safetensors")
         save_file(weights, folder / "model.safetensors")
         optimizer_state = {name: tensor.cpu() for name, tensor in optimizers.state_tensors(self.optimizer).items()}
+        announce("write", folder / "optimizer.safetensors")
         save_file(optimizer_state, folder / "optimizer.safetensors")
         content = {"step": self.step, "tokens": self.tokens, "skipped": self.skipped, "micro": self.micro_batch_size,
                    "base": self.model.base_checksum, "progress": progress,
                    "scaler": self.scaler.state_dict() if self.scaler is not None else None}
+        announce("write", folder / "state.json")
         (folder / "state.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
     def load(self, folder: Path) -> dict[str, Any]:
@@ -104,15 +108,22 @@ class TrainingState:
 
 
 def load_weights(model: Trainable, folder: Path) -> None:
-    """The weights of a checkpoint: all of them, or an adapter's."""
+    """The weights of a checkpoint: all of them, or an adapter's; raises UserError (69) where they are another model's.
+    """
     import torch
     from safetensors.torch import load_file
 
     tensors, fixed_names = load_file(folder / "model.safetensors"), model.fixed_parameters()
+    weights = {name: weight for name, weight in model.module.named_parameters() if name not in fixed_names}
+    misfits = sorted(set(weights) ^ set(tensors)) or [name for name, weight in weights.items()
+                                                      if weight.shape != tensors[name].shape]
+    if misfits:
+        raise UserError(f"The checkpoint {folder} does not fit the model: {len(misfits):,} weights differ "
+                        f"({misfits[0]} …).", fix="Restore the model and the settings that the run began with.",
+                        exit=Exit.UNAVAILABLE)
     with torch.no_grad():
-        for name, weight in model.module.named_parameters():
-            if name not in fixed_names:
-                weight.copy_(tensors[name])
+        for name, weight in weights.items():
+            weight.copy_(tensors[name])
 
 
 def train(state: TrainingState, plan: EpochPlan, make_batches: MakeBatches, objective: Objective,
@@ -142,7 +153,7 @@ def train(state: TrainingState, plan: EpochPlan, make_batches: MakeBatches, obje
                 step = train_step(state, make_batches(examples, state.micro_batch_size), objective, total_weight,
                                   settings, total_steps=total_steps, seed=seed, precision=precision, device=device)
                 break
-            except RuntimeError as error:
+            except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error) or state.micro_batch_size == 1:
                     raise memory_error(error, state.micro_batch_size) from error
                 state.micro_batch_size = max(1, state.micro_batch_size // 2)
@@ -232,15 +243,7 @@ def not_finite(quantity: str, value: float, state: TrainingState, settings: Trai
                          "the last checkpoint is good.", exit=Exit.DATA)
 
 
-def out_of_memory(error: RuntimeError) -> bool:
-    """Whether an error is about memory."""
-    import torch
-
-    text = str(error).lower()
-    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in text or "can't allocate memory" in text
-
-
-def memory_error(error: RuntimeError, micro_batch_size: int) -> Exception:
+def memory_error(error: Exception, micro_batch_size: int) -> Exception:
     """What is raised when not even one example fits; other errors as they are."""
     if out_of_memory(error):
         return UserError("Memory is too small for a single example.",

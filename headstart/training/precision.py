@@ -31,7 +31,8 @@ def choose_precision(setting: str, device: str) -> tuple[str, str]:
     import torch
 
     if setting == "fp16" and not device.startswith("cuda"):
-        raise UserError("training.precision=fp16 needs a GPU; this run is on the processor.",
+        place = "Apple's GPU" if device.startswith("mps") else "the processor"
+        raise UserError(f"training.precision=fp16 needs an NVIDIA GPU; this run is on {place}.",
                         fix="Use auto, bf16 or fp32.", exit=Exit.SETTINGS)
     if setting != "auto":
         return setting, "you chose it"
@@ -39,6 +40,8 @@ def choose_precision(setting: str, device: str) -> tuple[str, str]:
         if torch.cuda.is_bf16_supported():
             return "bf16", "the GPU multiplies it natively"
         return "fp16", "the GPU has no bf16; losses are scaled"
+    if device.startswith("mps"):
+        return "fp32", "which of the others Apple's GPU is quicker in was not measured"
     for flag in ("amx_bf16", "avx512_bf16"):
         if flag in processor_flags():
             return "bf16", f"the processor has {flag}"

@@ -40,7 +40,7 @@ def test_every_name_is_the_only_setting_that_the_run_reads_or_is_refused_with_al
     keys += group_keys("mining", settings.Mining) if index else []
     keys += group_keys("task", task.Settings)
     if task.generative or name == "language-model":
-        skipped = ("chat", "prefix", "language", "control_code") if task.kinds == ("encoder-decoder",) else ()
+        skipped = ("layout", "prefix", "language", "control_code") if task.kinds == ("encoder-decoder",) else ("layout",)
         keys += [key for key in group_keys("generation", settings.Generation) if key.split(".")[1] not in skipped]
     every_setting = [setting for group, group_class in settings.GROUPS.items()
                      for setting in list_settings(group, group_class)]
@@ -74,7 +74,6 @@ def test_the_common_names_are_always_the_settings_of_their_flags():
     ({"batch_tokens": 512}, {}, ["training.batch_tokens", "evaluation.batch_tokens"]),
     ({"dropout": 0.1, "adapter": "lora"}, {}, ["training.dropout", "adapter.dropout"]),
     ({"language": "en"}, {"task": "language-model"}, ["data.language", "generation.language"]),
-    ({"chat": True}, {"task": "long-answer"}, ["task.chat", "generation.chat"]),
     ({"negatives": 2}, {"task": "retrieval", "index": "an-index"}, ["task.negatives", "mining.negatives"])])
 def test_a_name_of_several_settings_is_refused_with_all_of_them_and_each_works_in_full(values, run_values, keys):
     message = refusal(values, **run_values)

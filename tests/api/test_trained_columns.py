@@ -3,8 +3,9 @@
 import csv
 import json
 
-import headstart as package
 from conftest import QUICK_FLAGS, review_rows, write_csv
+
+import headstart as package
 
 
 def test_files_and_rows_of_the_same_layout_need_no_flags(tiny_bert, tmp_path, headstart):

@@ -44,3 +44,11 @@ def test_without_a_folder_nothing_is_cached(tmp_path, tiny_bert, reviews):
     run(tiny_bert, reviews, "", tmp_path / "one")
     assert json.loads((tmp_path / "one" / "scores.json").read_text())
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["one", reviews.name]
+
+
+def test_a_cache_that_cannot_be_written_is_told_and_costs_no_run(tmp_path, tiny_bert, reviews, headstart):
+    (tmp_path / "file").write_text("no folder")
+    code, _, stderr = headstart("finetune", reviews, "--model", tiny_bert, "--to", tmp_path / "run", "--epochs", 1, "--set",
+                                f"data.cache={tmp_path / 'file' / 'cache'}", "--set", "evaluation.baselines=false",
+                                "--set", "evaluation.resamples=0")
+    assert code == 0 and "going on without data.cache" in stderr and (tmp_path / "run" / "report.html").exists()

@@ -70,3 +70,15 @@ def test_two_schemas_that_are_near_are_asked_about(monkeypatch):
     monkeypatch.setattr("headstart.data.schemas.schema.recognise", lambda columns: schema, raising=False)
     with pytest.raises(UserError, match="may be read as one, or as one"):
         apply.recognise([Column("a", [])], "", "f.jsonl")
+
+
+def test_an_export_of_which_no_row_is_accepted_is_refused_with_the_reason():
+    builder = TableBuilder("f")
+    builder.columns = ("state",)
+    builder.add_row(("rejected",), 1, 10)
+    builder.finish()
+    schema = Schema("mine", "my export", ("text",), ("state",),
+                    row_by_row(("state",), lambda values: LeftOutRow("rejected", ("-",))))
+    with pytest.raises(UserError, match="no row is left: 1 rejected"):
+        apply.convert(builder, schema, every_row=False)
+    assert len(apply.convert(builder, schema, every_row=True).store) == 1

@@ -11,7 +11,7 @@ import types
 
 import pytest
 
-from headstart import files
+from headstart import disk, files
 from headstart.errors import Exit, UserError
 from headstart.training import checkpoint
 
@@ -124,6 +124,7 @@ def test_files_have_the_mode_of_the_umask_also_where_a_library_wrote_0600(mask, 
             os.close(handle)
             (staging / "config.json").write_text("{}")
 
+        (tmp_path / "checkpoints").mkdir()
         folder = checkpoint.save(tmp_path / "checkpoints", 1, write)
         with files.staged_folder(tmp_path / "model") as staging:
             write(staging)
@@ -187,6 +188,7 @@ def windows(monkeypatch):
 
     monkeypatch.setattr(importlib, "import_module", import_module)
     monkeypatch.setattr(files, "WINDOWS", True)
+    monkeypatch.setattr(disk, "WINDOWS", True)
     original_open = os.open
 
     def open_file(path, *arguments, **options):
@@ -214,7 +216,7 @@ def test_on_windows_files_and_folders_are_written_without_opening_a_folder(windo
 
 
 @pytest.mark.parametrize("on_windows,failures,replaced", [
-    (True, 3, True), (True, files.REPLACE_TRIES - 1, True), (True, files.REPLACE_TRIES, False), (False, 1, False)])
+    (True, 3, True), (True, disk.REPLACE_TRIES - 1, True), (True, disk.REPLACE_TRIES, False), (False, 1, False)])
 def test_on_windows_replacing_waits_while_somebody_reads_the_old_file(on_windows, failures, replaced, tmp_path,
                                                                      monkeypatch):
     source, target = tmp_path / "new", tmp_path / "old"
@@ -228,7 +230,7 @@ def test_on_windows_replacing_waits_while_somebody_reads_the_old_file(on_windows
             raise PermissionError(errno.EACCES, "in use")
         original(*paths)
 
-    monkeypatch.setattr(files, "WINDOWS", on_windows)
+    monkeypatch.setattr(disk, "WINDOWS", on_windows)
     monkeypatch.setattr(os, "replace", replace)
     if replaced:
         files.replace(source, target, wait=waits.append)
@@ -236,7 +238,7 @@ def test_on_windows_replacing_waits_while_somebody_reads_the_old_file(on_windows
     else:
         with pytest.raises(PermissionError):
             files.replace(source, target, wait=waits.append)
-        assert target.read_text() == OLD and len(tries) == (files.REPLACE_TRIES if on_windows else 1)
+        assert target.read_text() == OLD and len(tries) == (disk.REPLACE_TRIES if on_windows else 1)
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])

@@ -88,8 +88,8 @@ def test_a_word_of_a_script_without_spaces_is_a_character(bert):
 
 def test_a_special_token_that_the_user_typed_is_text(bert):
     encoded = encode(bert, "roses [SEP] apples")
-    separators = [token for token in encoded.tokens if token.piece == "[SEP]"]
-    assert [token.special for token in separators] == [False, True]
+    assert [token.special for token in encoded.tokens if token.piece == "[SEP]"] == [True]  # the template's own
+    assert "".join(encoded.source(token) for token in encoded.tokens if token.part == "text") == "roses[SEP]apples"
 
 
 def test_inspecting_changes_nothing_in_the_model(bert):

@@ -13,6 +13,7 @@ import subprocess
 import numpy as np
 import pytest
 import tiny
+import tiny_writers
 
 from headstart.errors import UserError
 from headstart.inspection.encode import EncodedText, Token
@@ -51,15 +52,44 @@ def payload(page):
 def test_the_page_carries_every_weight_in_256_steps(bert):
     inspection = inspect(bert, "The roses can't bloom.", "Tea", layers=[0, 2], heads=[2, 4])
     data = payload(render_page(inspection))
-    levels = np.frombuffer(base64.b64decode(data["weights"]), dtype=np.uint8).reshape(inspection.attentions.shape)
-    assert np.abs((levels / 255) ** 2 - inspection.attentions).max() <= 1 / 255
-    assert [token_data["piece"] for token_data in data["tokens"]] == [
-        token.piece for token in inspection.tokens] and data["heads"] == [2, 4] and data["attentionLayers"] == [2]
-    low = np.asarray(data["low"])[:, None, None]
-    cosines = np.frombuffer(base64.b64decode(data["similar"]), dtype=np.uint8).reshape(2, len(inspection.tokens),
-                                                                                       -1) / 255 * (1 - low) + low
+    (stack,), (view,) = data["stacks"], data["views"]
+    assert_view_holds(view, inspection.attentions)
+    assert [token_data["piece"] for token_data in stack["tokens"]] == [
+        token.piece for token in inspection.tokens] and view["heads"] == [2, 4] and view["attentionLayers"] == [2]
+    low = np.asarray(stack["low"])[:, None, None]
+    cosines = np.frombuffer(base64.b64decode(stack["similar"]), dtype=np.uint8).reshape(2, len(inspection.tokens),
+                                                                                        -1) / 255 * (1 - low) + low
     assert np.abs(cosines - similarities(inspection.hidden_states)).max() <= 1 / 255
-    assert len(data["patterns"]) == 2 and len(data["maps"]) == 2 and len(data["layerSimilarity"]) == 1
+    assert len(view["patterns"]) == 2 and len(stack["maps"]) == 2 and len(stack["layerSimilarity"]) == 1
+
+
+def assert_view_holds(view, weights):
+    levels = np.frombuffer(base64.b64decode(view["weights"]), dtype=np.uint8).reshape(weights.shape)
+    assert np.abs((levels / 255) ** 2 - weights).max() <= 1 / 255
+
+
+@pytest.fixture(scope="module")
+def bart(tmp_path_factory):
+    folder = tiny_writers.model_folder("bart", tmp_path_factory.mktemp("page") / "bart")
+    return load_for_inspection(str(folder), device="cpu")[0]
+
+
+def test_the_page_of_an_encoder_decoder_has_both_sides_and_what_is_between_them(bart):
+    inspection = inspect(bart, "The roses can't bloom.", target="Tea & <b>leaves</b>", heads=[1, 3])
+    page = render_page(inspection)
+    data = payload(page)
+    assert [(stack["name"], len(stack["tokens"]), len(stack["layers"])) for stack in data["stacks"]] == [
+        ("Encoder", len(inspection.tokens), 3), ("Decoder", len(inspection.target.tokens), 4)]
+    assert [(view["name"], view["rows"], view["columns"]) for view in data["views"]] == [
+        ("Decoder to source", 1, 0), ("Encoder", 0, 0), ("Decoder", 1, 1)]
+    for view, weights in zip(data["views"], (inspection.target.cross_attentions, inspection.attentions,
+                                             inspection.target.attentions), strict=True):
+        assert_view_holds(view, weights)
+        assert len(view["patterns"]) == len(weights) * 2
+    assert "<b>leaves" not in page and "Tea &amp; &lt;b&gt;leaves" in page and 'id="view"' in page
+    assert "The model wrote this target itself" in render_page(inspect(bart, "The roses"))
+    without = inspect(bart, "The roses", target="Tea", attentions=False)
+    assert payload(render_page(without))["views"] == []
 
 
 def hostile_inspection():
@@ -148,6 +178,26 @@ def test_the_page_runs_without_a_fault_whatever_is_shown(bert, options, tmp_path
     (tmp_path / "a.html").write_text(render_page(inspect(bert, "a", **options)), encoding="utf-8")
     process = browse(tmp_path / "a.html", tmp_path, "--dump-dom")
     assert 'data-ready="' in process.stdout and "CONSOLE" not in process.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+@pytest.mark.parametrize("options", [{}, {"layers": [0]}, {"attentions": False}, {"layers": [2], "heads": [3]}])
+def test_the_page_of_an_encoder_decoder_runs_at_every_choice(bart, options, tmp_path):
+    page = render_page(inspect(bart, "The roses near the river.", target="Tea", **options))
+    (tmp_path / "a.html").write_text(page, encoding="utf-8")
+    process = browse(tmp_path / "a.html", tmp_path, "--dump-dom")
+    assert 'data-ready="' in process.stdout and "CONSOLE" not in process.stderr
+    choices = re.search(r'<select id="view">(.*?)</select>', process.stdout).group(1).count("<option")
+    assert choices == (2 if options == {"layers": [0]} or "attentions" in options else 3)
+    for choice in range(choices):  # the page opens at this one
+        opened = page.replace("\nshow(0);", f"\nshow({choice});")
+        script = re.search(r"<script>(.*?)</script>", opened, re.S).group(1)
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        (tmp_path / "b.html").write_text(re.sub(r"script-src 'sha256-[^']*'", f"script-src 'sha256-{digest}'", opened),
+                                         encoding="utf-8")
+        process = browse(tmp_path / "b.html", tmp_path, "--dump-dom")
+        assert 'data-ready="' in process.stdout and "CONSOLE" not in process.stderr
 
 
 @pytest.mark.slow

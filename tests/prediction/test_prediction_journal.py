@@ -1,5 +1,7 @@
 """An interrupted generative prediction resumes from its journal, and ends with the same bytes."""
 
+import os
+
 import pytest
 import tiny
 import tiny_writers
@@ -104,3 +106,47 @@ def test_a_folder_of_texts_resumes_too(folder, tmp_path, headstart, monkeypatch,
     chunks = interrupt_after(monkeypatch, 10)
     code, _, err = headstart(*command(folder, tmp_path / "texts", tmp_path / "out"))
     assert code == 0 and chunks[0][0] == 7 and len(list((tmp_path / "out").glob("*.txt"))) == 20, err
+
+
+def test_two_predictions_into_one_output_exclude_each_other(folder, file, tmp_path, headstart, small_chunks):
+    holder = journal.PredictionJournal(str(tmp_path / "out.csv"), "any")
+    with holder.locked():
+        code, _, err = headstart(*command(folder, file, tmp_path / "out.csv"))
+        assert code == 73 and "Another prediction writes" in err and "process" in err
+    assert headstart(*command(folder, file, tmp_path / "out.csv"))[0] == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.csv", "rows.csv"]
+
+
+@pytest.mark.parametrize("damage", ["other rows", "other shapes", "more rows", "no journal"])
+def test_a_journal_that_does_not_fit_is_set_aside_and_told(damage, folder, file, tmp_path, headstart, monkeypatch,
+                                                          small_chunks):
+    assert headstart(*command(folder, file, tmp_path / "whole.csv"))[0] == 0
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 2)
+        assert headstart(*command(folder, file, tmp_path / "out.csv"))[0] == 75
+    path = tmp_path / "out.csv.part"
+    header, first, second = path.read_text().splitlines()
+    text = {"other rows": [header, second, first], "other shapes": [header, '{"a": 1}', first],
+            "more rows": [header, *[first.replace("[0,", "[0,")] * 9], "no journal": ["my own notes"]}[damage]
+    path.write_text("\n".join(text) + "\n")
+    before = path.read_bytes()
+    code, _, err = headstart(*command(folder, file, tmp_path / "out.csv"))
+    assert code == 0 and "all rows are predicted again" in err, err
+    assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    assert (tmp_path / "out.csv.part.old").read_bytes() == before and not path.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="children are forked")
+def test_a_prediction_that_is_killed_or_whose_disk_fails_ends_with_the_same_bytes(tmp_path):
+    import torch
+    import trials
+
+    torch.set_num_threads(1)
+    workshop = trials.Workshop(tmp_path)
+    work = workshop.prediction()
+    count = workshop.operations(work)
+    for number in range(2, count, 4):
+        with workshop.trial(work) as trial:
+            assert not trials.kill_trial(trial, number), trial.log
+        with workshop.trial(work) as trial:
+            assert not trials.disk_trial(trial, number, trials.DISK_CODES[number % 5]), trial.log

@@ -1,6 +1,9 @@
 """GLUE's folders as they are published: columns, missing headers, lone quotes, official scores, submission files."""
 
+import csv
 import json
+import zipfile
+from pathlib import Path
 
 import pytest
 import tiny
@@ -181,3 +184,62 @@ def test_numbers_are_the_labels_of_a_model_without_names(tmp_path, headstart):
     results = json.loads(stdout)["scores"]
     assert code == 0 and "0 in the file is LABEL_0" in stderr and "unknown to the model" not in stderr
     assert results["tables"]["test"]["labels"] == ["LABEL_0", "LABEL_1"] and results["test"]["accuracy"]["value"] > 0
+
+
+def write_table(path, header, rows):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+
+
+def applied(name, folder):
+    """What a preset fills in for a folder: files by split, columns, settings, and the note."""
+    run_values, columns, values = {}, {}, {}
+    note = benchmarks.apply_preset(name, str(folder), run_values, columns, values)
+    return {split: Path(run_values[split]).name for split in ("train", "dev", "test") if split in run_values}, \
+        columns, values, note
+
+
+def test_the_same_dataset_is_found_in_the_layouts_of_others(tmp_path):
+    labelled = [(a, b, n % 2) for n, (a, b) in enumerate(PAIRS[:6])]
+    hub = tmp_path / "hub"
+    for split in ("train", "validation"):
+        write_table(hub / f"{split}.csv", ("sentence1", "sentence2", "label"), labelled)
+    files, columns, _, note = applied("glue/mrpc", hub)
+    assert files == {"train": "train.csv", "dev": "validation.csv"} and "another layout" in note
+    assert columns == {"text": "sentence1", "pair": "sentence2", "label": "label"}
+    put(tmp_path / "msr" / "msr_paraphrase_train.txt", [("Quality", "#1 ID", "#2 ID", "#1 String", "#2 String"),
+                                                        *((label, 1, 2, a, b) for a, b, label in labelled)])
+    assert applied("glue/mrpc", tmp_path / "msr")[0] == {"train": "msr_paraphrase_train.txt"}
+    write_table(tmp_path / "quora" / "train.csv", ("id", "question1", "question2", "is_duplicate"),
+                [(n, *row) for n, row in enumerate(labelled)])
+    files, columns, _, note = applied("glue/qqp", tmp_path / "quora")
+    assert files == {"train": "train.csv"} and columns["label"] == "is_duplicate" and "split off" in note
+    write_table(tmp_path / "cola" / "train.csv", ("sentence", "label"), [(a, n % 2) for n, (a, _) in enumerate(PAIRS)])
+    _, columns, values, _ = applied("glue/cola", tmp_path / "cola")
+    assert columns == {"text": "sentence", "label": "label"} and "data.header" not in values
+
+
+def test_kaggles_zip_of_one_table_is_read_where_it_lies(tiny_bert, tmp_path, headstart):
+    names = ("toxic", "severe_toxic", "obscene", "threat", "insult", "identity_hate")
+    write_table(tmp_path / "train.csv", ("id", "comment_text", *names),
+                [(n, a, *((n + column) % 3 % 2 for column in range(6))) for n, (a, _) in enumerate(PAIRS)])
+    folder = tmp_path / "jigsaw-toxic-comment-classification-challenge"
+    folder.mkdir()
+    with zipfile.ZipFile(folder / "train.csv.zip", "w") as archive:
+        archive.write(tmp_path / "train.csv", "train.csv")
+    assert applied("jigsaw", folder)[0] == {"train": "train.csv.zip"}
+    code, _, stderr = headstart("finetune", folder, "--preset", "jigsaw", "--model", tiny_bert, "--to", tmp_path / "run",
+                                "--set", "training.max_steps=2", "--set", "evaluation.resamples=20", "--set",
+                                "evaluation.baselines=false")
+    assert code == 0, stderr
+
+
+def test_what_is_missing_is_said_with_what_is_there(tmp_path, headstart):
+    (tmp_path / "notes.txt").write_text("x")
+    code, _, stderr = headstart("finetune", tmp_path, "--preset", "glue/rte")
+    assert code == 66 and "it holds notes.txt" in stderr
+    with zipfile.ZipFile(tmp_path / "RTE.zip", "w") as archive:
+        archive.writestr("RTE/train.tsv", "x")
+    code, _, stderr = headstart("finetune", tmp_path / "RTE.zip", "--preset", "glue/rte")
+    assert code == 66 and "Unpack it" in stderr

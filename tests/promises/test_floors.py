@@ -12,7 +12,7 @@ from binding_names import refused_in
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "headstart"
-FLOORS = [{"errors", "version"}, {"files", "progress", "extensions"}, {"settings"}, {"contract"}, {"text"},
+FLOORS = [{"errors", "version"}, {"disk"}, {"files", "progress", "extensions"}, {"settings"}, {"contract"}, {"text"},
           {"data", "metrics", "search", "baselines"},
           {"tasks", "models"}, {"generation", "training"}, {"preparation", "inspection", "artifacts"}, {"prediction"},
           {"evaluation"}, {"reports"}, {"runs", "tracking"}, {"tuning"}, {"retrieval"}, {"api"}, {"serving"}, {"cli"},

@@ -1,5 +1,5 @@
-"""The report scores the words of wrong predictions: they add up, they are escaped, every kind of task has them,
-decoders say why not.
+"""The report scores the words of wrong predictions: they add up, they are escaped, every kind of task has
+them, decoders and heads that search with beams too.
 """
 
 import html
@@ -74,12 +74,20 @@ def test_no_words_are_scored_when_none_are_asked_for(tiny_bert, tmp_path, headst
     assert 'id="reasons"' not in (run / "report.html").read_text(encoding="utf-8")
 
 
-def test_a_decoder_says_that_its_words_are_not_scored(tmp_path, headstart):
+@pytest.mark.parametrize("family, task", [("gpt2", "text-classification"), ("xlnet", "token-tagging"),
+                                          ("xlnet", "beams"), ("xlm", "beams")])
+def test_the_words_of_decoders_and_of_beam_heads_are_scored_too(family, task, tmp_path, headstart):
     file, run = tmp_path / "rows.jsonl", tmp_path / "run"
-    file.write_text(rows("text-classification"), encoding="utf-8")
-    assert headstart("finetune", file, "--model", tiny.model_folder("gpt2", tmp_path / "gpt2"), "--to", run,
-                     *QUICK_FLAGS)[0] == 0
-    assert "Computed only for encoders" in (run / "report.html").read_text(encoding="utf-8")
+    name = "question-answering" if task == "beams" else task
+    file.write_text(rows(name), encoding="utf-8")
+    beams = ["--set", "task.beam_search=true"] if task == "beams" else []
+    code, _, stderr = headstart("finetune", file, "--task", name, "--model",
+                                tiny.model_folder(family, tmp_path / family), "--to", run, *QUICK_FLAGS, *beams)
+    assert code == 0, stderr
+    page = (run / "report.html").read_text(encoding="utf-8")
+    (figure,) = re.findall(r'<figure id="reasons">(.*?)</figure>', page, re.S)
+    errors = re.findall(r"<b>output</b> (-?[\d.]+)</span><span><b>attribution error</b> (-?[\d.]+)", figure)
+    assert errors and all(abs(float(missed)) <= 0.05 * max(1, abs(float(output))) for output, missed in errors)
 
 
 def test_words_are_scored_as_captum_scores_them(tmp_path, captum):

@@ -71,7 +71,7 @@ RULES = [  # key, a changed value, (task, settings) that never read it, (task, s
     ("generation.num_beams", 4, ("regression", {}), ("summarization", {})),
     ("generation.control_code", "Links", ("summarization", {}), (LANGUAGE, {})),
     ("generation.prefix", "none", ("summarization", {}), (LANGUAGE, {})),
-    ("generation.chat", True, (LANGUAGE, {}), None),
+    ("generation.layout", "chat", (LANGUAGE, {}), None),
     ("generation.num_return_sequences", 2, (LANGUAGE, {}), ("summarization", {"generation.num_beams": 2})),
     *[(f"generation.{name}", value, ("summarization", {}), ("summarization", {"generation.do_sample": True}))
       for name, value in (("temperature", 0.5), ("top_p", 0.5), ("min_p", 0.5), ("typical_p", 0.5), ("top_k", 5))],

@@ -10,7 +10,7 @@ import torch
 import transformers
 from hypothesis import given, settings, strategies
 
-from headstart.contract import Layout, Row
+from headstart.contract import Layout, Row, SamplePrompt
 from headstart.contract.losses import VocabularyCrossEntropy
 from headstart.data.features.batches import collate
 from headstart.models.loading.load import load
@@ -136,8 +136,11 @@ def test_a_chat_template_is_used_where_the_tokenizer_has_one(folders, tmp_path):
                                      "add_generation_prompt %}[answer] {% endif %}")
     plain_tokenizer.save_pretrained(folder)
     tokenizer = load(str(folder), None, seed=0).tokenizer
-    assert tokenizer.as_prompt("Why?", chat=True) == "[user] Why? [answer] " and tokenizer.as_prompt(
-        "Why?", chat=False) == "Why?\n"
+    (example,) = examples([{"prompt": "Why?"}])
+    for chat, text in ((True, "[user] Why? [answer] "), (False, "Why?\n")):
+        (feature,) = LanguageModel(LanguageModel.Settings(chat=chat)).encode(example, tokenizer)
+        start_ids = [] if chat else [tokenizer.start_id]
+        assert list(feature.ids) == [*start_ids, *tokenizer.tokenize(text).ids]
 
 
 @DECODERS
@@ -172,11 +175,12 @@ def test_texts_alone_are_a_tie_that_lists_the_commands(tmp_path, headstart):
 def test_a_sample_takes_a_text_up_at_a_third_or_at_the_response(models):
     tokenizer = models["gpt2"].tokenizer
     (text,) = examples([{"text": "One two three  four five six."}])
-    assert LanguageModel().sample_prompt(text, tokenizer) == ("One two", "three  four five six.")
+    assert LanguageModel().sample_prompt(text, tokenizer) == SamplePrompt("One two", "three  four five six.")
     (word,) = examples([{"text": "One"}])
-    assert LanguageModel().sample_prompt(word, tokenizer) == ("One", "")
+    assert LanguageModel().sample_prompt(word, tokenizer) == SamplePrompt("One", "")
     (prompt,) = examples([{"prompt": "Why?", "response": "Because."}])
-    assert LanguageModel().sample_prompt(prompt, tokenizer) == ("Why?\n", "Because.")
+    assert LanguageModel().sample_prompt(prompt, tokenizer) == SamplePrompt(
+        "Why?", "Because.", [tokenizer.start_id, *tokenizer.tokenize("Why?\n").ids])
 
 
 def test_many_unknown_words_are_reported(tmp_path, headstart, folders):

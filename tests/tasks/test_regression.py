@@ -80,7 +80,9 @@ def test_a_thousand_resamples_of_ten_thousand_rows_take_less_than_3_seconds():
     assert scores["spearman"].low < scores["spearman"].value < scores["spearman"].high
 
 
-FAULTS = {"3,5": "Write it with a point: 3.5.", "-0,25": "Write it with a point: -0.25.", "1,234.5": "Fix it",
+FAULTS = {"3,5": "Write it with a point: 3.5.", "-0,25": "Write it with a point: -0.25.", "1,234.5": "Write 1234.5 if the comma",
+          "1,000": "Write 1000 if the comma separates thousands, or 1.000 if it is a decimal comma.",
+          "12,345,678": "Write 12345678 if the comma separates thousands.",
           "abc": "Fix it", "nan": "Fix it",
           "inf": "Fix it", "-Infinity": "Fix it", "1.2.3": "Fix it", "1_000": "Fix it", "4 stars": "Fix it",
           "1e999": "Fix it"}

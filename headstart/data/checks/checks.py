@@ -44,6 +44,7 @@ class DataCheck:
     """Counts and findings of the user's rows."""
 
     rows: dict[str, int] = field(default_factory=dict)  # split -> rows
+    unit: str = "rows"  # what the rows are
     counts: dict[str, dict[str, int]] = field(default_factory=dict)  # split -> label -> rows
     findings: list[Finding] = field(default_factory=list)
     problem_counts: dict[str, int] = field(default_factory=dict)  # duplicates, near_duplicates, contradictions, leaks
@@ -66,7 +67,7 @@ class DataCheck:
                                  f"({least_rows:,})")
             else:
                 label_summary = ", ".join(f"{label!r} {count:,}" for label, count in ordered)
-            sentences.append(f"{split}: {rows:,} rows; {label_summary}" if ordered else f"{split}: {rows:,} rows")
+            sentences.append(f"{split}: {rows:,} {self.unit}" + (f"; {label_summary}" if ordered else ""))
         return sentences
 
 
@@ -130,8 +131,8 @@ def check_classes(data_check: DataCheck, splits: Mapping[str, Sequence[Example]]
     for variants in spellings.values():
         if len(variants) > 1:
             data_check.findings.append(Finding("W204", f"the labels {' and '.join(map(told_label, variants))} differ "
-                                               "only by case, space, invisible characters, Unicode form, or as a number "
-                                               "is written.",
+                                               "only by case, space, invisible characters, Unicode form, or as a "
+                                               "number is written.",
                                                "They count as different labels; spell them the same if they are one."))
 
 

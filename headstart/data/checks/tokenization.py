@@ -1,4 +1,4 @@
-"""What a model's tokenizer makes of the user's texts: unknown tokens, texts without tokens, characters that are lost."""
+"""What a model's tokenizer makes of the user's texts: unknown tokens, texts without any, characters that are lost."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 SAMPLE_ROWS = 20_000  # of more rows so many are looked at, evenly from the first to the last
 WARNING_SHARE, FAULT_SHARE = 0.02, 0.5
-OTHER_MODEL = ("Choose a model of the texts' language (--model; headstart models lists the families), and check that its "
-               "vocabulary files are those that it was trained with.")
+OTHER_MODEL = ("Choose a model of the texts' language (--model; headstart models lists the families), and check that "
+               "its vocabulary files are those that it was trained with.")
 
 
 @dataclass
@@ -37,6 +37,9 @@ class TokenCounts:
     first_row: int | None = None
     first_empty_row: int | None = None
     example: str = ""  # the first characters that are lost
+    spelling_texts: int = 0  # that spell control tokens
+    first_spelling_row: int | None = None
+    spelled: str = ""  # the first control token that is spelled
 
     def add(self, row: int, text: str, tokens: Tokens, unknown_id: int | None) -> None:
         """Count one text, the split's row of that number."""
@@ -52,6 +55,13 @@ class TokenCounts:
             self.first_empty_row = row if self.first_empty_row is None else self.first_empty_row
         elif (unknown_count or lost) and self.first_row is None:
             self.first_row, self.example = row, lost[:12]
+
+    def add_spelled(self, row: int, control_tokens: Sequence[str]) -> None:
+        """Count the control tokens that a text spells."""
+        if control_tokens:
+            self.spelling_texts += 1
+            if self.first_spelling_row is None:
+                self.first_spelling_row, self.spelled = row, control_tokens[0]
 
     @property
     def unknown_share(self) -> float:
@@ -82,8 +92,8 @@ def lost_characters(text: str, tokens: Tokens, unknown_id: int | None) -> str:
     for token_id, (begin, end) in zip(tokens.ids, tokens.offsets, strict=True):
         if token_id != unknown_id:
             covered[begin:end] = b"\1" * (end - begin)
-    return "".join(character for character, known in zip(text, covered, strict=True)
-                   if not known and not character.isspace())
+    return "".join(character for character, is_known in zip(text, covered, strict=True)
+                   if not is_known and not character.isspace())
 
 
 def count_tokens(task: Task[Any], examples: Sequence[Example], tokenizer: Tokenizer) -> TokenCounts:
@@ -93,6 +103,7 @@ def count_tokens(task: Task[Any], examples: Sequence[Example], tokenizer: Tokeni
     for row in rows:
         text = task.dedup_key(examples[row])
         counts.add(row, text, tokenizer.tokenize(text), tokenizer.unknown_id)
+        counts.add_spelled(row, tokenizer.chat.spelled_in(text))
     return counts
 
 
@@ -107,14 +118,13 @@ def check_tokens(task: Task[Any], splits: Mapping[str, Sequence[Example]], locat
     for split, examples in splits.items():
         counts = count_tokens(task, examples, tokenizer)
         shares[split] = counts.json()
-        for finding in split_findings(counts, split, model, locations[split]):
-            findings.append(finding)
+        findings += split_findings(counts, split, model, locations[split])
     return findings, shares
 
 
 def split_findings(counts: TokenCounts, split: str, model: str, location: RowLocation) -> list[Finding]:
     """What is told of one split: of unknown tokens and lost characters the worse."""
-    findings = []
+    findings: list[Finding] = []
     for number, share, words, row in (
             (250, counts.unknown_share, f"{{share}} of the {split} tokens are unknown to {model}", counts.first_row),
             (252, counts.lost_share, f"{{share}} of the characters of {split} are in no token of {model}",
@@ -124,7 +134,12 @@ def split_findings(counts: TokenCounts, split: str, model: str, location: RowLoc
         if share <= WARNING_SHARE or (number == 252 and findings) or (number == 252 and row is None):
             continue
         file, line = location(row) if row is not None else ("", None)
-        example = f" (first: {ascii(counts.example)})" if counts.example and number != 251 else ""
+        example = f" (first: {counts.example!a})" if counts.example and number != 251 else ""
         findings.append(Finding(f"{'E' if share > FAULT_SHARE else 'W'}{number}",
                                 f"{words.format(share=f'{share:.1%}')}{example}.", OTHER_MODEL, file, line))
+    if counts.first_spelling_row is not None:
+        file, line = location(counts.first_spelling_row)
+        findings.append(Finding("N253", f"{counts.spelling_texts:,} of the {split} texts spell control tokens of "
+                                        f"{model} (first: {counts.spelled}); they are read as text.", "",
+                                file, line))
     return findings

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ import numpy as np
 
 from headstart.contract import Example, Json, Target, Task
 from headstart.data.features.features import Features
-from headstart.files import disk_errors, staged_file
+from headstart.errors import UserError
+from headstart.files import disk_errors, make_folder, staged_file
 
 ARRAYS = ("tokens", "token_types", "feature_ends", "example_ends", "feature_weights", "truncated_counts",
           "label_count_array")
@@ -60,8 +61,12 @@ def cache_key(task: Task[Any], examples: Sequence[Example], tokenizer: Any, seed
 
 
 def encode(task: Task[Any], examples: Sequence[Example], tokenizer: Any, *, seed: int, epoch: int = 0, workers: int = 0,
-           folder: str = "") -> Features:
-    """`Features.encode`, or the same from a cache folder; an empty folder name caches nothing."""
+           folder: str = "", warn: Callable[[str], None] | None = None) -> Features:
+    """`Features.encode`, or the same from a cache folder; an empty folder name caches nothing.
+
+    Where the cache cannot be written, that is said by `warn` and the features are given all the same; without `warn`
+    raises UserError (74).
+    """
     name = cache_key(task, examples, tokenizer, seed, epoch) if folder else None
     if name is None:
         return Features.encode(task, examples, tokenizer, seed=seed, epoch=epoch, workers=workers)
@@ -70,7 +75,12 @@ def encode(task: Task[Any], examples: Sequence[Example], tokenizer: Any, *, seed
     if cached is not None:
         return cached
     features = Features.encode(task, examples, tokenizer, seed=seed, epoch=epoch, workers=workers)
-    write(path, features)
+    try:
+        write(path, features)
+    except UserError as error:
+        if warn is None:
+            raise
+        warn(f"going on without data.cache: {error.message}")
     return features
 
 
@@ -125,7 +135,8 @@ def write(path: Path, features: Features) -> None:
     arrays = {name: np.frombuffer(getattr(features, name), dtype=getattr(features, name).typecode) for name in ARRAYS}
     json_bytes = np.frombuffer(json_text.encode("ascii"), dtype=np.uint8)
     arrays |= {"words": json_bytes, "check": np.frombuffer(digest([*arrays.values(), json_bytes]), dtype=np.uint8)}
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with disk_errors(path):
+        make_folder(path.parent)
     with disk_errors(path), staged_file(path, "wb") as file:
         save: Any = np.savez  # its stub takes names of arrays for its own flags
         save(file, **arrays)

@@ -34,6 +34,7 @@ class ExampleRandom:
         return Random(f"{self.prefix}:{example.row}:{self.draw_counts[example.row]}")
 
 
+TOKENS_AT_ONCE = 2**22  # that are sorted at once
 PARALLEL_EXAMPLES = 2000  # examples from which on several processes are worth their start
 
 
@@ -159,7 +160,9 @@ class Features(Sequence[Feature]):
 
     def token_ids(self) -> Ints:
         """Every token id that some feature holds, ascending."""
-        return np.unique(np.asarray(self.tokens, dtype=np.int32)).astype(np.int64)
+        tokens = np.asarray(self.tokens, dtype=np.int32)
+        parts = [np.unique(tokens[start:start + TOKENS_AT_ONCE]) for start in range(0, len(tokens), TOKENS_AT_ONCE)]
+        return np.unique(np.concatenate([np.zeros(0, dtype=np.int32), *parts])).astype(np.int64)
 
     def for_example(self, example: int) -> range:
         """The features of an example."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.contract import Example, Json, Task, Tokenizer
+from headstart.contract import ChatLayout, Example, Json, Task, Tokenizer
 
 if TYPE_CHECKING:
     from headstart.contract import Ints
@@ -18,6 +18,7 @@ SAMPLE_ROWS = 20_000  # rows whose lengths are measured when there are more than
 SAMPLING_THRESHOLD = 100_000
 COVERAGE = 0.995  # share of the rows that must fit whole
 MULTIPLE = 8
+BLOCK_LENGTH = 1024  # tokens of a running text's block, unless it is set or the model takes fewer
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,10 @@ class UntruncatedTokenizer:
         """As the tokenizer's."""
         return self.tokenizer.start_id
 
-    def as_prompt(self, text: str, *, chat: bool) -> str:
-        """As the tokenizer does."""
-        return self.tokenizer.as_prompt(text, chat=chat)
+    @property
+    def chat(self) -> ChatLayout:
+        """As the tokenizer's."""
+        return self.tokenizer.chat
 
     def random_token_id(self, rng: Random) -> int:
         """As the tokenizer does."""
@@ -118,6 +120,19 @@ def measure_lengths(task: Task[Any], examples: Sequence[Example], tokenizer: Tok
                          dtype=np.int64)
     return choose_max_length(lengths, limit=limit, requested=requested, truncates=task.truncates(),
                              sampled=len(lengths) if len(examples) > SAMPLING_THRESHOLD else None)
+
+
+def choose_block_length(limit: int, requested: int | None) -> LengthChoice:
+    """The length of a running text's blocks: as requested, else the most that the model takes, at most 1,024."""
+    if requested is not None:
+        max_length, reason = min(requested, limit), "you chose it"
+        if requested > limit:
+            reason = f"you asked for {requested}, the model takes {limit}"
+    else:
+        max_length = min(limit, BLOCK_LENGTH)
+        reason = "the most that the model takes" if max_length == limit else (
+            f"of the {limit:,} that the model takes, unless data.max_length is set")
+    return LengthChoice(max_length, f"the running text is read in blocks of {max_length} tokens: {reason}", 0.0, 0.0)
 
 
 def choose_max_length(lengths: Ints, *, limit: int, requested: int | None, truncates: bool = True,

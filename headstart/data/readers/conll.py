@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from headstart.data.readers.conll_format import ColumnFormat, detect_format, ends_sentence, line_format
-from headstart.data.readers.delimited import Line, lines
-from headstart.data.readers.source_file import SourceFile, decompression_errors, detect_encoding
+from headstart.data.readers.source_file import SourceFile, decompression_errors
 from headstart.data.readers.table_builder import SKIP, TableBuilder
+from headstart.data.readers.text_encoding import detect_encoding
+from headstart.data.readers.text_lines import Line, lines
 from headstart.settings import Data
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NoReturn
+from typing import Any
 
-from headstart.data.readers.delimited import lines
-from headstart.data.readers.source_file import SourceFile, decompression_errors, detect_encoding
-from headstart.data.readers.table_builder import SKIP, TableBuilder
+from headstart.data.readers.source_file import SourceFile, decompression_errors
+from headstart.data.readers.table_builder import SKIP, TableBuilder, holds_surrogate
+from headstart.data.readers.text_encoding import detect_encoding
+from headstart.data.readers.text_lines import lines
 from headstart.settings import Data
+from headstart.text.json_values import half_characters, parse_json
 
 
 def read(source_file: SourceFile, builder: TableBuilder, settings: Data, start: bytes, suffix: str) -> None:
@@ -16,18 +18,24 @@ def read(source_file: SourceFile, builder: TableBuilder, settings: Data, start: 
     encoding = detect_encoding(source_file, start, settings.encoding)
     builder.format_parts += ["jsonl", encoding]
     columns: dict[str, int] = {}
+    repeated_keys: list[str] = []
     with decompression_errors(builder):
         for line_number, text, has_end in lines(source_file, encoding):
             if not text.strip():
                 continue
             try:
-                value = json.loads(text, parse_constant=refuse_constant)
-            except (ValueError, RecursionError) as error:
+                value = parse_json(text, repeated_keys)
+            except ValueError as error:
                 add_bad_line(builder, line_number, text, error, has_end)
                 continue
             if not isinstance(value, dict):
                 builder.add_finding("E110", f"the line is {type_words(value)}, an object was expected.",
                                     f'Write each row as {{"text": …}}, or {SKIP}', line=line_number, column=1, row=True)
+                continue
+            if repeated_keys:
+                tell_repeated_keys(builder, repeated_keys, line_number)
+            if "\\u" in text and not builder.bad_bytes and holds_surrogate([value]):
+                builder.add_surrogate_finding(line_number, next(iter(half_characters(text)), 0) + 1)
                 continue
             add_object(builder, columns, value, line_number, len(text))
     finish_columns(builder, columns)
@@ -45,6 +53,14 @@ def add_object(builder: TableBuilder, columns: dict[str, int], value: dict[str, 
                             line=line, row=True)
         return
     builder.add_row(row, line, size + 60 * len(row))
+
+
+def tell_repeated_keys(builder: TableBuilder, keys: list[str], line: int | None) -> None:
+    """Keys that stand twice in one object, of which the last counts."""
+    for key in keys:
+        builder.add_finding("W104", f"the key {key!r} stands twice in one object; the last one is taken.",
+                            "Rename one of them.", line=line)
+    keys.clear()
 
 
 def finish_columns(builder: TableBuilder, columns: dict[str, int]) -> None:
@@ -65,11 +81,6 @@ def add_bad_line(builder: TableBuilder, line_number: int, text: str, error: Exce
     else:
         builder.add_finding("E110", f"the line is not JSON: {reason}.", f"Fix it, or {SKIP}", line=line_number,
                             column=column, row=True)
-
-
-def refuse_constant(word: str) -> NoReturn:
-    """NaN and Infinity are not JSON."""
-    raise ValueError(f"{word} is not JSON")
 
 
 def type_words(value: Any) -> str:

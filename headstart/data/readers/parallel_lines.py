@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 
-from headstart.data.readers.delimited import lines
-from headstart.data.readers.source_file import SourceFile, decompression_errors, detect_encoding
+from headstart.data.readers.source_file import SourceFile, decompression_errors
 from headstart.data.readers.table_builder import SKIP, TableBuilder
+from headstart.data.readers.text_encoding import detect_encoding
+from headstart.data.readers.text_lines import lines
 from headstart.settings import Data
 
 

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+import bisect
+import re
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from headstart.data.row_store import MEMORY_LIMIT, RowStore
 from headstart.errors import DataError, Finding
+from headstart.text.running_text import RowsChoice
 
 FINDINGS_PER_CODE = 100  # findings of each code that are kept in full; the others are counted
+SURROGATE = re.compile("[\ud800-\udfff]")
+MAX_UNPACKED = 2**33  # bytes that may come out of a compressed file
 SKIP = "pass --bad-rows skip to leave such rows out (they are counted and listed)."
+
+
+@dataclass(frozen=True)
+class TextReading:
+    """How a task takes a plain text file: a line a row, or running text for blocks of tokens or for its sentences.
+
+    With `keeps_whole` a document is one row (where each row gets a prediction), and a line unless data.rows says else.
+    `choice` is what was decided on another file of the same data.
+    """
+
+    unit: Literal["lines", "blocks", "sentences"] = "lines"
+    keeps_whole: bool = False
+    choice: RowsChoice | None = None
 
 
 class TableBuilder:
@@ -25,9 +44,23 @@ class TableBuilder:
         self.format_parts: list[str] = []  # how the file was read
         self.row_count = 0  # rows so far, faulty ones counted
         self.types: dict[int, set[str]] = {}
+        self.text_reading = TextReading()
+        self.rows_choice: RowsChoice | None = None  # what a row of running text is, and why
+        self.encoding = ""
+        self.layout: dict[str, str] = {}  # of a delimited file: its signs and its line end
+        self.empty_rows_at_end = 0  # rows of empty fields, which are not used
+        self.max_bytes = MAX_UNPACKED
+        # What the pass over the bytes found: places of bytes that are not UTF-8 (line, column, byte), NUL characters,
+        # and the longest line.
+        self.bad_bytes: list[tuple[int, int, int]] = []
+        self.has_nul, self.has_returns, self.longest_line = False, False, 0
+        self.next_bad_byte = 0
 
     def add_row(self, values: tuple[Any, ...], line: int | None, size: int) -> None:
-        """One valid row."""
+        """One valid row; a fault where a text holds bytes that are not UTF-8, or half a character."""
+        if holds_surrogate(values):
+            self.add_surrogate_finding(line)
+            return
         self.store.append(self.row_count, values, line, size)
         self.row_count += 1
 
@@ -46,6 +79,20 @@ class TableBuilder:
         faults = [finding for finding in self.findings if finding.level == "fault"]
         return DataError(faults, counts=self.counts)
 
+    def add_surrogate_finding(self, line: int | None, column: int | None = None) -> None:
+        """A row with bytes that are not UTF-8 (their place is known), or with half of a character of two code units."""
+        place = max(self.next_bad_byte, bisect.bisect_left(self.bad_bytes, (line or 0, 0, 0)))
+        if place >= len(self.bad_bytes):
+            self.add_finding("E125", "a text of the row holds half a character (a lone surrogate, as a cut emoji "
+                             "leaves it).", f"Write the whole character, or {SKIP}", line=line, column=column, row=True)
+            return
+        self.next_bad_byte = place + 1
+        bad_line, bad_column, byte = self.bad_bytes[place]
+        meant = bytes([byte]).decode("cp1252", errors="replace")
+        hint = f"In cp1252 it is {meant!r}; write" if meant.isprintable() and meant != "\ufffd" else "Write"
+        self.add_finding("E103", f"the byte 0x{byte:02X} is not UTF-8, in which the rest of the file is.",
+                         f"{hint} the text again as UTF-8, or {SKIP}", line=bad_line, column=bad_column, row=True)
+
     def note_types(self, values: Sequence[Any]) -> None:
         """Remember which columns hold numbers and which texts (JSON and parquet know)."""
         for column_index, value in enumerate(values):
@@ -56,6 +103,10 @@ class TableBuilder:
 
     def finish(self) -> None:
         """The end of the file: the findings that need all rows."""
+        if self.bad_bytes and not self.counts["E103"]:  # in a header, a comment, a line that is left out
+            self.add_finding("E103", f"the byte 0x{self.bad_bytes[0][2]:02X} is not UTF-8, in which the rest of the "
+                             "file is.", "Write it again as UTF-8.", line=self.bad_bytes[0][0],
+                             column=self.bad_bytes[0][1])
         self.store.column_count = len(self.columns)
         self.store.close()
         for column_index, kinds in sorted(self.types.items()):
@@ -69,3 +120,17 @@ class TableBuilder:
         if not len(self.store) and self.counts:  # every row is faulty: nothing is left to look at
             faults = [finding for finding in self.findings if finding.level == "fault"]
             raise DataError(faults, counts=self.counts)
+
+
+def holds_surrogate(values: Iterable[Any]) -> bool:
+    """Whether any text among values, or in lists and objects among them, holds half a character."""
+    for value in values:
+        if isinstance(value, str):
+            if not value.isascii() and SURROGATE.search(value):
+                return True
+        elif isinstance(value, dict):
+            if holds_surrogate(value) or holds_surrogate(value.values()):
+                return True
+        elif isinstance(value, list | tuple) and holds_surrogate(value):
+            return True
+    return False

@@ -13,7 +13,7 @@ from headstart.data.row_store import Record, RowStore
 from headstart.data.schemas.schema import ConvertedRow, FaultyRow, LeftOutRow, Schema
 from headstart.errors import UserError, nearest
 
-NEAR = 0.1  # two schemas whose confidences differ by no more are asked about
+NEAR_CONFIDENCE = 0.1  # two schemas whose confidences differ by no more are asked about
 NOT_SCHEMAS = ("__init__", "schema", "apply")
 
 
@@ -23,31 +23,31 @@ def names() -> list[str]:
                   if path.stem not in NOT_SCHEMAS and not path.stem.startswith("_"))
 
 
-def recognise(columns: list[Column], chosen: str, table_name: str) -> Schema | None:
+def recognise(columns: list[Column], chosen_name: str, table_name: str) -> Schema | None:
     """The schema of a table: the chosen one ("none" is none), else the one that recognises it.
 
     Raises UserError (2) for a name that there is not, for one that does not fit, and for two that are near.
     """
-    if chosen == "none":
+    if chosen_name == "none":
         return None
-    if chosen and chosen not in names():
-        suggestion = nearest(chosen, names())
-        raise UserError(f"There is no schema {chosen!r}.", fix=f"Did you mean {suggestion}?" if suggestion
+    if chosen_name and chosen_name not in names():
+        suggestion = nearest(chosen_name, names())
+        raise UserError(f"There is no schema {chosen_name!r}.", fix=f"Did you mean {suggestion}?" if suggestion
                         else f"The schemas are {', '.join(names())}, none.")
-    found = []
-    for name in [chosen] if chosen else names():
+    schemas = []
+    for name in [chosen_name] if chosen_name else names():
         module = importlib.import_module(f"headstart.data.schemas.{name.replace('-', '_')}")
         schema: Schema | None = module.recognise(columns)
         if schema is not None:
-            found.append(schema)
-    if chosen and not found:
-        raise UserError(f"{table_name} is no {chosen} export: its columns are "
+            schemas.append(schema)
+    if chosen_name and not schemas:
+        raise UserError(f"{table_name} is no {chosen_name} export: its columns are "
                         f"{', '.join(column.name for column in columns)}.", fix="Leave data.schema out.")
-    found.sort(key=lambda schema: -schema.confidence)
-    if len(found) > 1 and found[0].confidence - found[1].confidence <= NEAR:
-        raise UserError(f"{table_name} may be read as {found[0].description}, or as {found[1].description}.",
-                        fix=f"Choose: --set data.schema={found[0].name}, {found[1].name} or none.")
-    return found[0] if found else None
+    schemas.sort(key=lambda schema: -schema.confidence)
+    if len(schemas) > 1 and schemas[0].confidence - schemas[1].confidence <= NEAR_CONFIDENCE:
+        raise UserError(f"{table_name} may be read as {schemas[0].description}, or as {schemas[1].description}.",
+                        fix=f"Choose: --set data.schema={schemas[0].name}, {schemas[1].name} or none.")
+    return schemas[0] if schemas else None
 
 
 def convert(builder: TableBuilder, schema: Schema, *, every_row: bool) -> TableBuilder:
@@ -56,17 +56,18 @@ def convert(builder: TableBuilder, schema: Schema, *, every_row: bool) -> TableB
     A row keeps its line. Rows that are left out, and why, are a note.
     """
     store, source_names = builder.store, builder.columns
-    kept = [index for index, name in enumerate(source_names)
+    kept_columns = [index for index, name in enumerate(source_names)
             if schema.keeps_others and name not in schema.source_columns and name not in schema.columns]
     converted = TableBuilder(builder.name, store.memory_limit)
-    converted.columns = (*schema.columns, *(source_names[index] for index in kept))
+    converted.columns = (*schema.columns, *(source_names[index] for index in kept_columns))
     converted.findings, converted.counts = list(builder.findings), Counter(builder.counts)
     converted.format_parts = [*builder.format_parts, schema.description]
+    converted.encoding, converted.layout = builder.encoding, builder.layout
     reasons: Counter[str] = Counter()
     rows = schema.convert(iter(store))
     records: RowStore | tuple[Record, ...] = store if schema.keeps_others else ()
     for row, record in zip_longest(rows, records):
-        others = tuple(record.values[index] for index in kept) if record is not None else ()
+        kept_values = tuple(record.values[index] for index in kept_columns) if record is not None else ()
         values = row.values if isinstance(row, ConvertedRow | LeftOutRow) else None
         if isinstance(row, LeftOutRow):
             reasons[row.reason] += 1
@@ -75,11 +76,15 @@ def convert(builder: TableBuilder, schema: Schema, *, every_row: bool) -> TableB
         elif values is None or (isinstance(row, LeftOutRow) and not every_row):
             converted.row_count += 1
         else:
-            converted.add_row((*values, *others), row.line, sum(len(str(value)) for value in (*values, *others)))
+            row_values = (*values, *kept_values)
+            converted.add_row(row_values, row.line, sum(len(str(value)) for value in row_values))
     if reasons:
         words = ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common())
         converted.add_finding("N106", f"rows that the export marks as not to be used: {words}.",
                               "They are predicted like any other." if every_row else
                               "They are not trained on.")
+        if not len(converted.store) and not any(code[0] == "E" for code in converted.counts):
+            raise converted.fatal_error("E102", f"no row is left: {words}.", "Accept some rows there, or pass --set "
+                                        "data.schema=none to take the columns as they stand.")
     converted.finish()
     return converted

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.generation.generate import GeneratedText
 from headstart.generation.steering import pplm
 from headstart.generation.steering.attributes import AttributeHead, BagOfWords, load_attributes, mean_states
+from headstart.progress.visible import visible
 from headstart.settings import Generation, Steering
 
 if TYPE_CHECKING:
@@ -68,9 +69,10 @@ def coloured(text: str, matches: Sequence[dict[str, Any]]) -> str:
         if match["start"] < position:
             continue  # a word of two bags has the colour of the first
         colour = COLOURS[names.index(match["by"]) % len(COLOURS)]
-        coloured_text += f"{text[position:match['start']]}\x1b[{colour}m{text[match['start']:match['end']]}\x1b[0m"
+        before, word = visible(text[position:match["start"]]), visible(text[match["start"]:match["end"]])
+        coloured_text += f"{before}\x1b[{colour}m{word}\x1b[0m"
         position = match["end"]
-    return coloured_text + text[position:]
+    return coloured_text + visible(text[position:])
 
 
 def row_text(row: dict[str, Any], *, colour: bool) -> str:
@@ -81,5 +83,6 @@ def row_text(row: dict[str, Any], *, colour: bool) -> str:
         scores = ", ".join(f"{key} {value:.3f}" if value is not None else f"{key} undefined"
                            for key, value in text_row["attributes"].items())
         perplexity = "undefined" if text_row["perplexity"] is None else f"{text_row['perplexity']:.1f}"
-        lines += [f"{name} (perplexity {perplexity}; {scores})", f"  {row['prompt']}{text}"]
+        prompt = visible(row["prompt"]) if colour else row["prompt"]
+        lines += [f"{name} (perplexity {perplexity}; {visible(scores) if colour else scores})", f"  {prompt}{text}"]
     return "\n".join(lines)

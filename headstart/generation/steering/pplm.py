@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from headstart.errors import Exit, UserError
-from headstart.generation.generate import GeneratedText, check_prompts, encode_prompt, end_token_ids, generated_text
+from headstart.generation.generate import GeneratedText, check_prompts, generated_text
+from headstart.generation.prompts import encode_prompt, end_token_ids, stopping_at_turn_end
 from headstart.generation.steering.attributes import AttributeHead, BagOfWords
 from headstart.models.loading.catalogue import CATALOGUE
 from headstart.models.loading.transformers_compat import with_cache
@@ -52,6 +53,7 @@ def generate(model: Model, prompts: Sequence[str], settings: Generation, steerin
     Raises UserError (2, 78) for a family whose cache is not known, and for settings that do not go together.
     """
     check_steering(model, prompts, settings)
+    model = stopping_at_turn_end(model, settings.layout)
     model.module.eval()
     generations = []
     for prompt_index, prompt in enumerate([""] if steering.uncond else prompts):

@@ -1,15 +1,36 @@
 "use strict";
-// Shapes: M layers with attention, H heads, N layers with states, T tokens. Bytes of attention are 255·√weight.
+// Shapes: M layers with attention, H heads, N layers with states, T tokens that look, C tokens that are looked at (the same
+// ones, or a source's). Bytes of attention are 255·√weight.
 const data = JSON.parse(document.getElementById("data").textContent);
 function bytes(text) {
   const letters = atob(text), values = new Uint8Array(letters.length);
   for (let index = 0; index < letters.length; index++) values[index] = letters.charCodeAt(index);
   return values;
 }
-const { tokens, heads, layers } = data;
-const T = tokens.length, H = heads.length, M = data.attentionLayers.length, N = layers.length;
-const weights = bytes(data.weights), similar = bytes(data.similar);
-const state = { layer: data.first[0], head: data.first[1], token: Math.max(0, tokens.findIndex((token) => !token.special && token.piece.length > 3)), depth: N - 1, special: false };
+for (const stack of data.stacks) {
+  stack.similar = bytes(stack.similar);
+  stack.names = stack.tokens.map((token) => token.piece);
+  // In sentences a piece that occurs several times has its position beside it.
+  stack.labels = stack.names.map((name, index) => stack.names.indexOf(name) === stack.names.lastIndexOf(name) ? name : `${name} (${index})`);
+  stack.similarityLow = Math.min(0.99, Math.floor(100 * Math.min(1, ...stack.layerSimilarity.flat())) / 100);
+  stack.token = Math.max(0, stack.tokens.findIndex((token) => !token.special && token.piece.length > 3));
+}
+for (const view of data.views) view.weights = bytes(view.weights);
+// Without attentions the stacks are looked at one by one.
+const views = data.views.length ? data.views : data.stacks.map((stack, index) => ({ name: stack.name, rows: index, columns: index, heads: [], attentionLayers: [], first: [0, 0] }));
+let view, stack, columns, tokens, heads, layers, names, labels, T, C, H, M, N;
+const state = { layer: 0, head: 0, token: 0, depth: 0, special: false };
+
+// Look at another kind of attention; the tokens that look, and their states, are those of its stack.
+function useView(index) {
+  if (stack) stack.token = state.token;
+  view = views[index]; stack = data.stacks[view.rows]; columns = data.stacks[view.columns];
+  ({ tokens, layers, names, labels } = stack);
+  heads = view.heads;
+  T = tokens.length; C = columns.tokens.length; H = heads.length; M = view.attentionLayers.length; N = layers.length;
+  [state.layer, state.head] = view.first;
+  state.token = stack.token; state.depth = N - 1;
+}
 const get = (id) => document.getElementById(id);
 const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
 
@@ -51,7 +72,7 @@ function paint(canvas, image) {
 }
 
 // ---- attention ----
-const weightByte = (row, column, layer = state.layer, head = state.head) => weights[((layer * H + head) * T + row) * T + column];
+const weightByte = (row, column, layer = state.layer, head = state.head) => view.weights[((layer * H + head) * T + row) * C + column];
 function weight(row, column) {
   if (state.head < H) return (weightByte(row, column) / 255) ** 2;
   let sum = 0;
@@ -62,35 +83,40 @@ const attentionByte = (row, column) => state.head < H ? weightByte(row, column) 
 
 // A small picture of one head: where there are more tokens than pixels, each pixel shows the largest of its cells.
 function thumb(layer, head) {
-  const size = Math.min(T, 48);
-  const low = Array.from({ length: size + 1 }, (_, index) => Math.floor(index * T / size));
-  return pixels(size, size, (row, column) => {
+  const high = Math.min(T, 48), wide = Math.min(C, 48);
+  const edges = (size, count) => Array.from({ length: size + 1 }, (_, index) => Math.floor(index * count / size));
+  const top = edges(high, T), left = edges(wide, C);
+  return pixels(wide, high, (row, column) => {
     let largest = 0;
-    for (let line = low[row]; line < low[row + 1]; line++) {
-      const start = ((layer * H + head) * T + line) * T;
-      for (let index = start + low[column]; index < start + low[column + 1]; index++) if (weights[index] > largest) largest = weights[index];
+    for (let line = top[row]; line < top[row + 1]; line++) {
+      const start = ((layer * H + head) * T + line) * C;
+      for (let index = start + left[column]; index < start + left[column + 1]; index++) if (view.weights[index] > largest) largest = view.weights[index];
     }
     return largest;
   }, colours.ramp);
 }
 
 function headName(layer, head) {
-  return `Layer ${data.attentionLayers[layer]}, ` + (head < H ? `head ${heads[head]}: ${data.patterns[layer * H + head]}` : "mean of all heads");
+  return `Layer ${view.attentionLayers[layer]}, ` + (head < H ? `head ${heads[head]}: ${view.patterns[layer * H + head]}` : "mean of all heads");
 }
 
 function buildHeads() {
   const grid = get("heads");
   grid.style.gridTemplateColumns = `auto repeat(${H}, minmax(0, 44px))`;
-  grid.append(make("div", { role: "row" }, make("span", { class: "name", role: "columnheader" }, "layer"),
+  grid.replaceChildren(make("div", { role: "row" }, make("span", { class: "name", role: "columnheader" }, "layer"),
     ...heads.map((head) => make("span", { class: "name top", role: "columnheader" }, String(head)))));
   for (let layer = 0; layer < M; layer++) {
-    const row = make("div", { role: "row" }, make("span", { class: "name", role: "rowheader" }, String(data.attentionLayers[layer])));
+    const row = make("div", { role: "row" }, make("span", { class: "name", role: "rowheader" }, String(view.attentionLayers[layer])));
     for (let head = 0; head < H; head++) {
       row.append(make("button", { class: "thumb", type: "button", role: "gridcell", tabindex: "-1", title: headName(layer, head), "aria-label": headName(layer, head),
         "data-layer": layer, "data-head": head, onclick: () => choose(layer, head) }, make("canvas", { "aria-hidden": "true" })));
     }
     grid.append(row);
   }
+}
+
+function listenToHeads() {
+  const grid = get("heads");
   grid.addEventListener("keydown", (event) => {
     const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
     if (!step) return;
@@ -158,18 +184,15 @@ function readable(canvas, describe, onPick) {
   });
 }
 
-const names = tokens.map((token) => token.piece);
-// In sentences a piece that occurs several times has its position beside it.
-const labels = names.map((name, index) => names.indexOf(name) === names.lastIndexOf(name) ? name : `${name} (${index})`);
 const strongest = (values, count) => [...values.keys()].sort((a, b) => values[b] - values[a]).slice(0, count);
 
 // Lines from each token (left) to what it attends to (right); the lines of a chosen token stand out.
 function drawLines() {
   const container = get("lines"), step = 19, left = 112, right = Math.max(210, Math.min(420, container.clientWidth - 116));
-  const drawing = make("svg", { width: right + 112, height: T * step + 6, role: "img", "aria-label": `Lines of attention. ${get("attention-text").textContent}` });
+  const drawing = make("svg", { width: right + 112, height: Math.max(T, C) * step + 6, role: "img", "aria-label": `Lines of attention. ${get("attention-text").textContent}` });
   const lines = make("g"), middle = (left + right) / 2;
   for (let row = 0; row < T; row++) {
-    const values = Array.from({ length: T }, (_, column) => weight(row, column));
+    const values = Array.from({ length: C }, (_, column) => weight(row, column));
     for (const column of strongest(values, 8)) {
       const isSelected = row === state.token;
       if (values[column] < 0.02) continue;
@@ -178,18 +201,16 @@ function drawLines() {
     }
   }
   drawing.append(lines);
-  for (let index = 0; index < T; index++) {
-    const shortName = names[index].length > 15 ? names[index].slice(0, 14) + "…" : names[index], tokenClass = tokens[index].special ? "faint" : "";
-    drawing.append(make("g", { class: `row${index === state.token ? " on" : ""}`, onclick: () => pickToken(index) },
-      make("rect", { class: "hit", x: 0, y: index * step, width: left, height: step }),
-      make("text", { class: tokenClass, x: left - 6, y: index * step + 15, "text-anchor": "end" }, shortName), make("title", {}, names[index])),
-    make("text", { class: tokenClass, x: right + 6, y: index * step + 15 }, shortName));
-  }
+  const shortName = (name) => name.length > 15 ? name.slice(0, 14) + "…" : name, tokenClass = (token) => token.special ? "faint" : "";
+  tokens.forEach((token, index) => drawing.append(make("g", { class: `row${index === state.token ? " on" : ""}`, onclick: () => pickToken(index) },
+    make("rect", { class: "hit", x: 0, y: index * step, width: left, height: step }),
+    make("text", { class: tokenClass(token), x: left - 6, y: index * step + 15, "text-anchor": "end" }, shortName(token.piece)), make("title", {}, token.piece))));
+  columns.tokens.forEach((token, index) => drawing.append(make("text", { class: tokenClass(token), x: right + 6, y: index * step + 15 }, shortName(token.piece))));
   container.replaceChildren(drawing);
 }
 
-function strongestText(values) {
-  return strongest(values, 5).filter((index) => values[index] >= 0.005).map((index) => `${labels[index]} ${percent(values[index])}`).join(", ");
+function strongestText(values, valueLabels) {
+  return strongest(values, 5).filter((index) => values[index] >= 0.005).map((index) => `${valueLabels[index]} ${percent(values[index])}`).join(", ");
 }
 
 function drawAttention() {
@@ -200,23 +221,24 @@ function drawAttention() {
   }
   get("layer").value = state.layer; get("head").value = state.head;
   get("head-name").textContent = headName(state.layer, state.head);
-  drawMap(get("attention-map"), names, names, attentionByte, colours.ramp, [state.token, -1]);
-  const outgoing = Array.from({ length: T }, (_, column) => weight(state.token, column)), incoming = Array.from({ length: T }, (_, row) => weight(row, state.token));
-  get("attention-text").replaceChildren(make("b", {}, labels[state.token]), ` attends to ${strongestText(outgoing) || "nothing in particular"}. It is attended to by ${strongestText(incoming) || "hardly any token"}.`);
+  drawMap(get("attention-map"), names, columns.names, attentionByte, colours.ramp, [state.token, -1]);
+  const outgoing = Array.from({ length: C }, (_, column) => weight(state.token, column));
+  const incoming = stack === columns ? Array.from({ length: T }, (_, row) => weight(row, state.token)) : null;
+  get("attention-text").replaceChildren(make("b", {}, labels[state.token]), ` attends to ${strongestText(outgoing, columns.labels) || "nothing in particular"}.`,
+    incoming ? ` It is attended to by ${strongestText(incoming, labels) || "hardly any token"}.` : " These are tokens of the source.");
   drawLines();
 }
 
 function choose(layer, head) { state.layer = layer; state.head = head; drawAttention(); }
 
 // ---- hidden states ----
-const cosine = (row, column) => data.low[state.depth] + similar[(state.depth * T + row) * T + column] / 255 * (1 - data.low[state.depth]);
-const similarityLow = Math.min(0.99, Math.floor(100 * Math.min(1, ...data.layerSimilarity.flat())) / 100);
+const cosine = (row, column) => stack.low[state.depth] + stack.similar[(state.depth * T + row) * T + column] / 255 * (1 - stack.low[state.depth]);
 
 function drawStates() {
-  const drawing = get("scatter"), wide = 620, high = 460, points = data.maps[state.depth];
+  const drawing = get("scatter"), wide = 620, high = 460, points = stack.maps[state.depth];
   get("depth").value = state.depth;
-  get("depth-name").textContent = layers[state.depth] ? `layer ${layers[state.depth]} of ${data.depth}` : "embeddings";
-  get("spread").textContent = `This plane holds ${percent(data.spread[state.depth])} of the tokens' variance.`;
+  get("depth-name").textContent = layers[state.depth] ? `layer ${layers[state.depth]} of ${stack.depth}${stack.name ? ` of the ${stack.name.toLowerCase()}` : ""}` : "embeddings";
+  get("spread").textContent = `This plane holds ${percent(stack.spread[state.depth])} of the tokens' variance.`;
   const visible = [...tokens.keys()].filter((index) => state.special || !tokens[index].special || tokens.every((token) => token.special));
   const ranges = [0, 1].map((axis) => { const coordinates = visible.map((index) => points[index][axis]); return [Math.min(...coordinates), Math.max(...coordinates)]; });
   const pointAt = (index) => [0, 1].map((axis) => (points[index][axis] - ranges[axis][0]) / Math.max(1e-9, ranges[axis][1] - ranges[axis][0])).map((share, axis) => axis ? 24 + share * (high - 48) : 30 + share * (wide - 130));
@@ -234,17 +256,28 @@ function drawStates() {
   }
   const values = Array.from({ length: T }, (_, column) => column === state.token ? -1 : cosine(state.token, column));
   get("nearest").replaceChildren("Nearest to ", make("b", {}, labels[state.token]), ` here: ${strongest(values, 5).filter((index) => index !== state.token).map((index) => `${labels[index]} ${values[index].toFixed(2)}`).join(", ")}.`);
-  drawMap(get("similarity-map"), names, names, (row, column) => similar[(state.depth * T + row) * T + column], colours.ramp, [state.token, -1]);
-  get("low").textContent = data.low[state.depth].toFixed(2);
-  get("layer-similarity-low").textContent = similarityLow.toFixed(2);
-  if (data.layerSimilarity.length) drawMap(get("layer-similarity-map"), layers.slice(1).map((layer, index) => `${layers[index]} → ${layer}`), names, 
-    (row, column) => Math.max(0, Math.min(255, Math.round((data.layerSimilarity[row][column] - similarityLow) / (1 - similarityLow) * 255))), colours.ramp, [state.depth - 1, state.token]);
+  drawMap(get("similarity-map"), names, names, (row, column) => stack.similar[(state.depth * T + row) * T + column], colours.ramp, [state.token, -1]);
+  get("low").textContent = stack.low[state.depth].toFixed(2);
+  get("layer-similarity-low").textContent = stack.similarityLow.toFixed(2);
+  if (stack.layerSimilarity.length) drawMap(get("layer-similarity-map"), layers.slice(1).map((layer, index) => `${layers[index]} → ${layer}`), names, 
+    (row, column) => Math.max(0, Math.min(255, Math.round((stack.layerSimilarity[row][column] - stack.similarityLow) / (1 - stack.similarityLow) * 255))), colours.ramp, [state.depth - 1, state.token]);
 }
 
 function buildStates() {
-  const drawing = get("scatter");
-  tokens.forEach((token, index) => drawing.append(make("g", { class: `point ${token.special ? "special" : token.part}`, onclick: () => pickToken(index) },
+  get("scatter").replaceChildren(...tokens.map((token, index) => make("g", { class: `point ${token.special ? "special" : token.part}`, onclick: () => pickToken(index) },
     make("circle", { class: "dot", r: 5 }), make("text", { x: 8, y: 4 }, token.piece), make("title", {}, token.piece))));
+  get("layer-similarity").hidden = !stack.layerSimilarity.length;
+  get("depth").max = N - 1;
+}
+
+function buildChips() {
+  get("chips").replaceChildren(...tokens.map((token, index) => make("button", { type: "button", class: `chip ${token.special ? "special" : token.part}`, "aria-pressed": "false",
+    onclick: () => pickToken(index) }, token.piece)));
+}
+
+function buildChoices() {
+  get("layer").replaceChildren(...view.attentionLayers.map((layer, index) => make("option", { value: index }, String(layer))));
+  get("head").replaceChildren(...heads.map((head, index) => make("option", { value: index }, String(head))), make("option", { value: H }, "mean"));
 }
 
 // ---- attribution ----
@@ -273,30 +306,33 @@ function draw() {
   pickToken(state.token);
 }
 
-tokens.forEach((token, index) => get("chips").append(make("button", { type: "button", class: `chip ${token.special ? "special" : token.part}`, "aria-pressed": "false",
-  onclick: () => pickToken(index) }, token.piece)));
-if (M) {
-  buildHeads();
-  data.attentionLayers.forEach((layer, index) => get("layer").append(make("option", { value: index }, String(layer))));
-  heads.forEach((head, index) => get("head").append(make("option", { value: index }, String(head))));
-  get("head").append(make("option", { value: H }, "mean"));
+function show(index) {
+  useView(index);
+  buildChips();
+  if (M) { buildHeads(); buildChoices(); }
+  buildStates();
+  if (get("view-note")) get("view-note").textContent = stack === columns ? `Tokens and states of the ${stack.name.toLowerCase()}.` : "Rows are the tokens that the decoder reads, columns those of the source.";
+  draw();
+}
+
+if (data.views.length) {
+  listenToHeads();
   get("layer").addEventListener("change", (event) => choose(+event.target.value, state.head));
   get("head").addEventListener("change", (event) => choose(state.layer, +event.target.value));
-  readable(get("attention-map"), (row, column) => `${labels[row]} attends to ${labels[column]}: ${percent(weight(row, column))}`, (row) => pickToken(row));
+  readable(get("attention-map"), (row, column) => `${labels[row]} attends to ${columns.labels[column]}: ${percent(weight(row, column))}`, (row) => pickToken(row));
 }
-buildStates();
-get("layer-similarity").hidden = !data.layerSimilarity.length;
-get("depth").max = N - 1;
+if (get("view")) {
+  views.forEach((choice, index) => get("view").append(make("option", { value: index }, choice.name)));
+  get("view").addEventListener("change", (event) => show(+event.target.value));
+}
 get("depth").addEventListener("input", (event) => { state.depth = +event.target.value; drawStates(); });
 get("special").addEventListener("change", (event) => { state.special = event.target.checked; drawStates(); });
 readable(get("similarity-map"), (row, column) => `${labels[row]} and ${labels[column]}: cosine ${cosine(row, column).toFixed(2)}`, (row) => pickToken(row));
-if (data.layerSimilarity.length) {
-  readable(get("layer-similarity-map"), (row, column) => `${labels[column]}, layer ${layers[row]} to ${layers[row + 1]}: cosine ${data.layerSimilarity[row][column].toFixed(2)}`,
-    (row, column) => { state.depth = row + 1; pickToken(column); });
-}
+readable(get("layer-similarity-map"), (row, column) => `${labels[column]}, layer ${layers[row]} to ${layers[row + 1]}: cosine ${stack.layerSimilarity[row][column].toFixed(2)}`,
+  (row, column) => { state.depth = row + 1; pickToken(column); });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 let waiting = 0;
 addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(draw, 150); });
-draw();
+show(0);
 requestAnimationFrame(() => requestAnimationFrame(() => get("scatter").classList.add("moving")));
 document.documentElement.dataset.ready = Math.round(performance.now());

@@ -45,6 +45,8 @@ FAMILY = Family(
     },
     layer_path="encoder.albert_layer_groups",
     first_token_layer="",  # all layers are one module: the last cannot differ from the others
+    layer_rows="packed",
+    embedding_projection="encoder.embedding_hidden_mapping_in",
     dropouts=("hidden_dropout_prob", "classifier_dropout_prob"),
     missing_heads={
         "next-sentence": "it was pretrained on the order of sentences instead",

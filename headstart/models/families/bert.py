@@ -55,6 +55,7 @@ FAMILY = Family(
     kinds=("encoder", "decoder"),
     forward_inputs={"use_cache": False},
     first_token_layer="bert",
+    layer_rows="packed",
     decoder_config={"is_decoder": True},
     checkpoints=(
         Checkpoint("google-bert/bert-base-cased", "108 M", "Apache-2.0"),

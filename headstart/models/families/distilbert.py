@@ -52,6 +52,7 @@ FAMILY = Family(
     has_token_types=False,
     layer_path="transformer.layer",
     first_token_layer="distilbert",
+    layer_rows="packed",
     dropouts=("dropout", "seq_classif_dropout", "qa_dropout"),
     attention_dropouts=("attention_dropout",),
     size_keys={"width": "dim", "layers": "n_layers", "positions": "max_position_embeddings"},

@@ -25,6 +25,24 @@ def seq2seq_forward(module: Any, inputs: dict[str, Tensor]) -> Tensor:
     return states
 
 
+def attention_weights(output: Any) -> list[Tensor]:
+    """Every layer's weights as a square, (B, H, S, S): the library gives a row for each token, of its weights for the
+    token with global attention, then for its neighbours on either side; and the rows of that token apart.
+    """
+    squares = []
+    for windows, global_weights in zip(output["attentions"], output["global_attentions"], strict=True):
+        rows, heads, length, columns = windows.shape
+        neighbours = (columns - 2) // 2  # on each side
+        square = windows.new_zeros(rows, heads, length, length + 2 * neighbours)
+        for token in range(length):
+            square[:, :, token, token:token + 2 * neighbours + 1] = windows[:, :, token, 1:]
+        square = square[..., neighbours:neighbours + length]
+        square[..., 0] += windows[..., 0]
+        square[:, :, 0] = global_weights[:, :, :length, 0]
+        squares.append(square)
+    return squares
+
+
 FAMILY = Family(
     "led",
     {"sequence-to-sequence": seq2seq_head("LEDForConditionalGeneration", vocabulary_logits)},
@@ -34,6 +52,7 @@ FAMILY = Family(
     position_ids=False,
     seq2seq_forward=seq2seq_forward,
     encoder_inputs=encoder_inputs,
+    attention_weights=attention_weights,
     layer_path="encoder.layers decoder.layers",
     dropouts=("dropout", "activation_dropout", "classifier_dropout"),
     attention_dropouts=("attention_dropout",),

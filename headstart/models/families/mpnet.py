@@ -45,6 +45,7 @@ FAMILY = Family(
         "embedding": embedding_head("MPNetForEmbedding"),
     },
     packs=False,  # the bias is computed for positions of the row, by attention of its own
+    layer_rows="padded",
     has_token_types=False,
     position_offset=position_offset,
     missing_heads=NO_NEXT_SENTENCE | NO_DECODER,

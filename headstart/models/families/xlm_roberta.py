@@ -9,6 +9,7 @@ FAMILY = Family(
     kinds=("encoder", "decoder"),
     forward_inputs={"use_cache": False},
     first_token_layer="bert",
+    layer_rows="packed",
     decoder_config={"is_decoder": True},
     position_offset=position_offset,
     missing_heads=NO_NEXT_SENTENCE,

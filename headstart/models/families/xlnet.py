@@ -95,6 +95,7 @@ FAMILY = Family(
     kinds=("encoder", "decoder"),
     packs=False,  # attention of its own, by distances between positions of the row
     position_ids=False,
+    time_first=True,
     max_length=512,
     left_pads=False,
     generation_prefix=f"{PREFIX_TEXT} <eod>",

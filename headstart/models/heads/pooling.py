@@ -15,32 +15,47 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+EXITS = "early_exits"  # the module of the heads after earlier layers, where a model has them
+
+
 def last_linear(module: Any) -> Any:
-    """The last linear layer: the head's own."""
+    """The last linear layer of the head after the last layer; of all layers where a head has none of its own.
+
+    XLM-RoBERTa makes its head before its backbone, so the last of all is not the head's.
+    """
     import torch
 
-    return [layer for layer in module.modules() if isinstance(layer, torch.nn.Linear)][-1]
+    layers = {name: layer for name, layer in module.named_modules() if isinstance(layer, torch.nn.Linear)}
+    backbone = f"{getattr(module, 'base_model_prefix', '')}."
+    head_layers = [layer for name, layer in layers.items() if not name.startswith((backbone, f"{EXITS}."))]
+    return [*layers.values(), *head_layers][-1]
+
+
+def output_layers(module: Any) -> list[Any]:
+    """The last linear layer of every head: of those after earlier layers, and of the head after the last."""
+    return [*(last_linear(head) for head in getattr(module, EXITS, ())), last_linear(module)]
 
 
 @contextlib.contextmanager
 def folded(module: Any, scale_and_shift: tuple[float, float] | None) -> Iterator[None]:
-    """Inside, the last linear layer is scaled and shifted."""
+    """Inside, the last linear layer of each head is scaled and shifted."""
     import torch
 
     if scale_and_shift is None:
         yield
         return
-    layer = last_linear(module)
-    original_weights = {name: weight.detach().clone() for name, weight in layer.named_parameters()}
+    layers = output_layers(module)
+    original_weights = [(weight, weight.detach().clone()) for layer in layers for weight in layer.parameters()]
     with torch.no_grad():
-        layer.weight.mul_(scale_and_shift[0])
-        layer.bias.mul_(scale_and_shift[0]).add_(scale_and_shift[1])
+        for layer in layers:
+            layer.weight.mul_(scale_and_shift[0])
+            layer.bias.mul_(scale_and_shift[0]).add_(scale_and_shift[1])
     try:
         yield
     finally:
         with torch.no_grad():
-            for name, weight in layer.named_parameters():
-                weight.copy_(original_weights[name])
+            for weight, original_weight in original_weights:
+                weight.copy_(original_weight)
 
 
 def attention_mask(batch: Batch) -> Tensor:

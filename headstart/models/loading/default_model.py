@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +21,8 @@ class DefaultModel:
 
 def is_installed(package: str) -> bool:
     """Whether a Python package is installed here, whatever it holds."""
+    import importlib.metadata  # not before it is asked for: it takes a while
+
     try:
         importlib.metadata.distribution(package)
     except (importlib.metadata.PackageNotFoundError, ValueError):

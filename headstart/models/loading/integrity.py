@@ -15,7 +15,7 @@ from headstart.errors import Exit, UserError
 from headstart.files import sha256
 from headstart.models.loading.field_types import check_config
 from headstart.models.loading.json_files import COPY_AGAIN, damaged, read_json
-from headstart.settings.values import shown
+from headstart.settings.values import value_text
 
 SAFETENSORS, SAFETENSORS_INDEX = "model.safetensors", "model.safetensors.index.json"
 PICKLE, PICKLE_INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
@@ -65,7 +65,7 @@ def label_names(config: Mapping[str, Any], reference: str) -> dict[str, str]:
     if names is None:
         count = config.get("num_labels", config.get("_num_labels", 2))
         if not isinstance(count, int) or not 0 <= count <= MAX_LABELS:
-            raise damaged(f"config.json of {reference} says num_labels = {shown(count)}; a whole number to "
+            raise damaged(f"config.json of {reference} says num_labels = {value_text(count)}; a whole number to "
                           f"{MAX_LABELS:,} was expected.")
         return {str(class_id): f"LABEL_{class_id}" for class_id in range(count)}
     if (not isinstance(names, dict) or len(names) > MAX_LABELS

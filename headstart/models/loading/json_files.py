@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.errors import Exit, UserError
-from headstart.settings.values import shown
+from headstart.settings.values import value_text
 
 MAX_JSON_BYTES = 20_000_000  # the largest published config with labels has about 1 MB
 MAX_DEPTH = 64  # objects and lists inside one another; published configs have 5
@@ -124,4 +124,4 @@ def check_fields(content: Mapping[str, Any], kinds: Mapping[str, Kind], place: s
             raise damaged(f"{place} lacks {name}, which should be {kinds[name].words}.", fix)
     for name, kind in kinds.items():
         if name in content and not kind.allows(content[name]):
-            raise damaged(f"{place} says {name} = {shown(content[name])}; {kind.words} was expected.", fix)
+            raise damaged(f"{place} says {name} = {value_text(content[name])}; {kind.words} was expected.", fix)

@@ -36,7 +36,7 @@ from headstart.models.loading.json_files import (
     whole_number,
 )
 from headstart.models.loading.links import check_links
-from headstart.settings.values import shown
+from headstart.settings.values import value_text
 
 METADATA_FILE = "headstart.json"
 UNLISTED = (METADATA_FILE, "README.md")
@@ -93,8 +93,8 @@ def read(folder: Path, *, sealed: bool = True) -> dict[str, Any] | None:
                      fix=fix)
     labels, counts = metadata["learned"]["labels"], metadata["learned"].get("counts") or []
     if len(set(labels)) < len(labels) or len(counts) not in (0, len(labels)):
-        raise damaged(f"{place} says learned.labels = {shown(labels)} with {len(counts)} counts; different labels, "
-                      "with as many counts or none, were expected.", fix)
+        raise damaged(f"{place} says learned.labels = {value_text(labels)} with {len(counts)} counts; different "
+                      "labels, with as many counts or none, were expected.", fix)
     for name in metadata.get("sha256", {}):
         if not re.fullmatch(r"[^/\\\0]+(/[^/\\\0]+)*", name) or ".." in name.split("/"):
             raise damaged(f"{place} names {name!r} in sha256, which is no file of this folder.", fix)

@@ -52,9 +52,9 @@ class ChatTokenizer:
         Where no turn spells a control token, the ids are those of plain transformers' apply_chat_template.
         """
         mark = self.mark(conversations)
-        marked = [([{**message, "content": self.marked(message["content"], mark)} for message in messages], asks)
-                  for messages, asks in conversations]
-        return [self.ids_of(text, mark) for text in self.template.render(marked)]
+        marked_conversations = [([{**message, "content": self.with_mark(message["content"], mark)}
+                                  for message in messages], asks) for messages, asks in conversations]
+        return [self.ids_of(text, mark) for text in self.template.render(marked_conversations)]
 
     def mark(self, conversations: Sequence[tuple[Sequence[Message], bool]]) -> str:
         """A character that no turn holds; raises UserError (65) where there is none."""
@@ -65,7 +65,7 @@ class ChatTokenizer:
                             fix="Leave them out: they are no text.", exit=Exit.DATA)
         return mark
 
-    def marked(self, text: str, mark: str) -> str:
+    def with_mark(self, text: str, mark: str) -> str:
         """A turn in which no control token is spelled whole: the mark stands behind the first character of each."""
         return self.control.control_pattern.sub(lambda match: f"{match[0][0]}{mark}{match[0][1:]}", text)
 

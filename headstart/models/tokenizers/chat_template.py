@@ -113,8 +113,8 @@ class ChatTemplate:
         if fault == "missing":
             raise UserError(f"The chat template needs a package that is not here: {message}",
                             fix="pip install jinja2", exit=Exit.UNAVAILABLE)
-        what = f"ends the process that renders it ({message})" if fault == "crash" else f"is broken: {message}"
-        raise UserError(f"The tokenizer's chat template {what}",
+        problem = f"ends the process that renders it ({message})" if fault == "crash" else f"is broken: {message}"
+        raise UserError(f"The tokenizer's chat template {problem}",
                         fix=f"Copy the model's folder again, or mend chat_template.jinja. {WITHOUT}",
                         exit=Exit.UNAVAILABLE)
 
@@ -136,7 +136,7 @@ def end_process(process: subprocess.Popen[str], owner: int) -> int | None:
     return process.returncode
 
 
-def hostile(what: str) -> UserError:
+def hostile(problem: str) -> UserError:
     """The error for a template that is not rendered (77)."""
-    return UserError(f"The tokenizer's chat template {what}; it is not used.",
+    return UserError(f"The tokenizer's chat template {problem}; it is not used.",
                      fix=f"Use this model only if you trust it. {WITHOUT}", exit=Exit.REFUSED)

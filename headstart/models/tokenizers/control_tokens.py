@@ -24,8 +24,8 @@ class ControlTokens:
     """The control tokens of a tokenizer, {"</s>": 2}, and how it reads a text that spells them.
 
     A token of one character or of space alone ("\\n") is none: a text writes it so. Nor is the unknown token, which
-    stands for what cannot be spelled (unless it also ends texts), nor a blank (the mask token, T5's <extra_id_0>), which
-    a text writes to have it filled in.
+    stands for what cannot be spelled (unless it also ends texts), nor a blank (the mask token, T5's <extra_id_0>),
+    which a text writes to have it filled in.
     """
 
     def __init__(self, hf_tokenizer: Any, backend: Any) -> None:
@@ -77,9 +77,10 @@ class ControlTokens:
 
     def ordinary(self, tokens: Tokens) -> Tokens:
         """Tokens without those that a vocabulary still takes for control tokens: they must never come of a text."""
-        kept = [index for index, token in enumerate(tokens.ids) if token not in self.ids or token == self.unknown_id]
-        return Tokens([tokens.ids[index] for index in kept], tokens.offsets and [tokens.offsets[index]
-                                                                                for index in kept])
+        kept_indices = [index for index, token in enumerate(tokens.ids)
+                        if token not in self.ids or token == self.unknown_id]
+        return Tokens([tokens.ids[index] for index in kept_indices],
+                      tokens.offsets and [tokens.offsets[index] for index in kept_indices])
 
     def read_around(self, text: str, spans: Sequence[Span]) -> Tokens:
         """The tokens that stand at these places of a text, and what is between them as text."""

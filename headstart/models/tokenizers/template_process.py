@@ -57,19 +57,21 @@ def build(template: str) -> Any:
         if isinstance(name, str) and name.startswith("_"):
             raise jinja2.exceptions.SecurityError(f"a namespace takes no name {name!r}")
 
-    def raise_exception(message: object) -> None:
-        raise Refusal(str(message))
-
     environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True,
                                                 extensions=[GenerationBlock, loopcontrols])
     environment.filters["tojson"] = to_json
-    environment.globals |= {"raise_exception": raise_exception, "namespace": PlainNamespace,
+    environment.globals |= {"raise_exception": refuse, "namespace": PlainNamespace,
                             "strftime_now": lambda form: datetime.datetime.now().strftime(form)}
     return environment.from_string(template)
 
 
 class Refusal(Exception):
     """What a template says with raise_exception: that it does not lay out this conversation."""
+
+
+def refuse(message: object) -> None:
+    """A template's raise_exception."""
+    raise Refusal(str(message))
 
 
 def to_json(value: Any, ensure_ascii: bool = False, indent: int | None = None,

@@ -10,6 +10,14 @@ from typing import Any
 from headstart.errors import Exit
 
 MAX_LISTED = 100  # things left out that are kept with their reason; the others are counted
+MAX_BYTES = 2**26  # of one document; a longer text is several, or a table of rows
+MAX_ID = 1000  # characters: each passage holds its document's id
+MAX_HEADING = 300  # characters of a title or heading: each passage below it holds it
+
+
+def shortened(heading: str) -> str:
+    """A title or heading as it goes with each passage: a very long one is cut."""
+    return heading if len(heading) <= MAX_HEADING else heading[:MAX_HEADING - 1] + "…"
 
 
 @dataclass(frozen=True)

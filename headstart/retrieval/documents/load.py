@@ -4,13 +4,14 @@ silence.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from headstart.errors import DataError, Exit, UserError
 from headstart.retrieval.documents import markup, pdf, table_rows, text_file
-from headstart.retrieval.documents.document import Document, ReadReport
+from headstart.retrieval.documents.document import Document, ReadReport, shortened
 from headstart.settings import Data
 
 Reader = Callable[[str, str, Data], Document]  # path, id -> the one document of a file
@@ -59,6 +60,12 @@ def load_folder(folder: Path, settings: Data, columns: Mapping[str, str], report
     any_loadable = False
     for file in walk_files(folder, excluded):
         name = file.relative_to(folder).as_posix()
+        if file.is_symlink():
+            report.skip(name, "links", "it is a link to another place; links are not followed")
+            continue
+        if not file.is_file():
+            report.skip(name, "no files", "it is a pipe, a device or a socket")
+            continue
         if format_of(file) not in READERS and format_of(file) not in TABLE_FORMATS:
             report.skip(name, "of another kind", f"files of this kind ({file.suffix or 'no ending'}) are not read")
             continue
@@ -79,12 +86,14 @@ def load_folder(folder: Path, settings: Data, columns: Mapping[str, str], report
 
 
 def walk_files(folder: Path, excluded: Path | None) -> Iterator[Path]:
-    """Every file below a folder, sorted; names that begin with a dot and folders behind links are skipped."""
+    """Every file below a folder, sorted, and every link, which nobody follows; names that begin with a dot are skipped.
+    """
     excluded_path = excluded.resolve() if excluded is not None else None
     for parent, subfolders, names in os.walk(folder):
         subfolders[:] = sorted(name for name in subfolders if name[0] != "."
                                and (Path(parent) / name).resolve() != excluded_path)
-        yield from (Path(parent) / name for name in sorted(names) if name[0] != ".")
+        linked_folders = [name for name in subfolders if (Path(parent) / name).is_symlink()]
+        yield from (Path(parent) / name for name in sorted([*names, *linked_folders]) if name[0] != ".")
 
 
 def load_file(path: str, name: str, settings: Data, columns: Mapping[str, str],
@@ -95,6 +104,7 @@ def load_file(path: str, name: str, settings: Data, columns: Mapping[str, str],
         yield from table_rows.read(path, name, settings, columns, report)
         return
     document = READERS[file_format](path, name or Path(path).name, settings)
+    document = dataclasses.replace(document, title=shortened(document.title))
     if not any(character.isalnum() for character in document.text):
         report.skip(document.id, "without words", "it holds no words"
                     + (" (pictures of pages?)" if file_format == "pdf" else ""))

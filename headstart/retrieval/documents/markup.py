@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
+from collections import Counter
 
-from headstart.retrieval.documents.document import Document
+from headstart.retrieval.documents.document import Document, shortened
+from headstart.retrieval.documents.html_tokens import html_tokens
 from headstart.retrieval.documents.text_file import text_of, title_of
 from headstart.settings import Data
 
-HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(\S.*?)(?:[ \t]+#+)?[ \t]*")
+HEADING = re.compile(r" {0,3}(#{1,6})[ \t]++(?=\S)")
 FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 UNDERLINE = re.compile(r" {0,3}(=+|-+)[ \t]*")
-TITLE = re.compile(r"""title:[ \t]*["']?(.*?)["']?[ \t]*""")
+BLANKS = " \t"
 DROPPED_TAGS = frozenset(("script", "style", "template", "noscript", "svg", "iframe", "object", "select", "textarea"))
 HEADING_LEVELS = {f"h{level}": level for level in range(1, 7)}
 BLOCK_TAGS = frozenset((
@@ -28,7 +29,7 @@ def section_paths(headings: Headings) -> tuple[tuple[int, str], ...]:
     path: list[tuple[int, str]] = []
     sections = []
     for begin, level, heading in headings:
-        path = [*(parent for parent in path if parent[0] < level), (level, heading)]
+        path = [*(parent for parent in path if parent[0] < level), (level, shortened(heading))]
         sections.append((begin, " > ".join(title for _, title in path)))
     return tuple(sections)
 
@@ -51,16 +52,16 @@ def markdown_headings(text: str) -> tuple[str, Headings]:
         if in_front_matter:
             if index and line.rstrip() in ("---", "..."):
                 in_front_matter = False
-            elif match := TITLE.fullmatch(line):
-                title = match.group(1)
+            elif line.startswith("title:"):
+                title = unquoted(line.removeprefix("title:").strip(BLANKS))
             line = ""
         elif fence:
             fence = "" if fence_match and fence_match.group(1).startswith(fence) and not line.strip(" `~") else fence
             line = ""
         elif fence_match:
             fence, line = fence_match.group(1), ""
-        elif match := HEADING.fullmatch(line):
-            headings.append((offset, len(match.group(1)), match.group(2)))
+        elif match := HEADING.match(line):
+            headings.append((offset, len(match.group(1)), heading_text(line[match.end():])))
             line = ""
         elif (match := UNDERLINE.fullmatch(line)) and previous.strip() and not previous.lstrip().startswith(
             ("-", "*", ">", "|")):
@@ -71,38 +72,63 @@ def markdown_headings(text: str) -> tuple[str, Headings]:
     return title, headings
 
 
+def heading_text(text: str) -> str:
+    """What stands after the marks of a heading, without the marks that may close it: "Tea ##" -> "Tea"."""
+    heading = text.rstrip(BLANKS)
+    without_marks = heading.rstrip("#")
+    return without_marks.rstrip(BLANKS) if without_marks[-1:] in (" ", "\t") else heading
+
+
+def unquoted(text: str) -> str:
+    """A value of the front matter without the quote at either end."""
+    begin = text[:1] in ('"', "'")
+    return text[begin:len(text) - (len(text) > begin and text[-1:] in ('"', "'"))]
+
+
 def read_html(path: str, name: str, settings: Data) -> Document:
     """A web page's words; scripts and styles are left out."""
     parser = TextExtractor()
-    parser.feed(text_of(path, settings, markup=True))
-    parser.close()
+    parser.read(text_of(path, settings, markup=True))
     text = "".join(parser.pieces).rstrip()
     first_heading = next((heading for _, level, heading in parser.headings if level == 1), "")
-    return Document(name, " ".join(parser.title.split()) or first_heading or title_of(name), text,
+    return Document(name, " ".join("".join(parser.title_pieces).split()) or first_heading or title_of(name), text,
                     section_paths(parser.headings))
 
 
-class TextExtractor(HTMLParser):
+class TextExtractor:
     """Collects the text of a page: a line a block, single spaces, headings with their offsets."""
 
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
         self.pieces: list[str] = []
         self.length = 0
-        self.title = ""
+        self.title_pieces: list[str] = []
         self.headings: Headings = []
         self.dropped_tags: list[str] = []  # open elements whose content is no text
+        self.dropped_counts: Counter[str] = Counter()
         self.in_title = False
         self.pre_depth = 0
         self.heading: tuple[int, int, list[str]] | None = None
         self.pending_space = self.pending_breaks = 0
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def read(self, page: str) -> None:
+        """Take the tags and texts of a page."""
+        for token in html_tokens(page):
+            if token.kind == "text":
+                self.take_text(token.text)
+            elif token.kind == "end":
+                self.end_tag(token.text)
+            elif token.kind == "start":
+                self.start_tag(token.text)
+            elif token.text in BLOCK_TAGS:  # an element without content: <br/>
+                self.break_line(1)
+
+    def start_tag(self, tag: str) -> None:
         """An element begins."""
         if tag in DROPPED_TAGS:
             self.dropped_tags.append(tag)
+            self.dropped_counts[tag] += 1
         elif tag == "title" and not self.dropped_tags:
-            self.in_title = not self.title
+            self.in_title = not self.title_pieces
         if tag in BLOCK_TAGS:
             self.break_line(2 if tag in HEADING_LEVELS or tag in ("p", "pre", "table", "blockquote") else 1)
         if tag in HEADING_LEVELS and not self.dropped_tags:
@@ -110,16 +136,12 @@ class TextExtractor(HTMLParser):
             self.heading = (HEADING_LEVELS[tag], -1, [])
         self.pre_depth += tag == "pre"
 
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """An element without content: <br/>."""
-        if tag in BLOCK_TAGS:
-            self.break_line(1)
-
-    def handle_endtag(self, tag: str) -> None:
-        """An element ends."""
-        if tag in self.dropped_tags:
-            while self.dropped_tags.pop() != tag:
-                pass
+    def end_tag(self, tag: str) -> None:
+        """An element ends, and what was left open in it."""
+        while self.dropped_counts[tag]:
+            self.dropped_counts[last := self.dropped_tags.pop()] -= 1
+            if last == tag:
+                break
         if tag == "title":
             self.in_title = False
         if tag in HEADING_LEVELS:
@@ -130,10 +152,10 @@ class TextExtractor(HTMLParser):
             self.pending_space = 1
         self.pre_depth = max(0, self.pre_depth - (tag == "pre"))
 
-    def handle_data(self, data: str) -> None:
+    def take_text(self, data: str) -> None:
         """Text."""
         if self.in_title:
-            self.title += data
+            self.title_pieces.append(data)
             return
         if self.dropped_tags:
             return
@@ -155,7 +177,8 @@ class TextExtractor(HTMLParser):
         self.pending_breaks = self.pending_space = 0
         if self.heading is not None:
             level, begin, texts = self.heading
-            self.heading = (level, self.length if begin < 0 else begin, [*texts, text])
+            texts.append(text)
+            self.heading = (level, self.length if begin < 0 else begin, texts)
         self.add_raw(text)
 
     def add_raw(self, text: str) -> None:

@@ -10,7 +10,7 @@ from headstart.contract import Field
 from headstart.data.columns import assign_columns
 from headstart.data.table import Table, open_table
 from headstart.errors import DataError
-from headstart.retrieval.documents.document import Document, ReadReport
+from headstart.retrieval.documents.document import MAX_ID, Document, ReadReport, shortened
 from headstart.settings import Data
 from headstart.text.normalise import hash_text
 
@@ -40,18 +40,23 @@ def read(path: str, name: str, settings: Data, columns: Mapping[str, str], repor
     report.reason_counts += type(report.reason_counts)()  # a count of 0 goes
     field_columns = assign_columns(table.columns, FIELDS, columns, detect_columns(table), table.path, False)
     field_indices = {field: [table.columns.index(column) for column in names] for field, names in field_columns.items()}
-    id_hashes: set[int] = set()
+    last_numbers: dict[int, int] = {}
     for record in table:
         texts = {field: join_texts([record.values[index] for index in indices])
                  for field, indices in field_indices.items()}
         document_id = texts.get("id", "").strip() or str(record.id)
+        if len(document_id) > MAX_ID:
+            report.skip(f"{table.path}:{record.line or record.id}", "long ids", f"its id has more than {MAX_ID:,} "
+                                                                                "characters")
+            continue
         if not any(character.isalnum() for character in texts["text"]):
             report.skip(f"{table.path}:{record.line or record.id}", "without words", "the row's text is empty")
             continue
         if "id" in field_indices:
-            document_id = unique_id(document_id, id_hashes, report)
+            document_id = unique_id(document_id, last_numbers, report)
         report.documents_read[table.builder.format_parts[0]] += 1
-        yield Document(f"{name}#{document_id}" if name else document_id, texts.get("title", "").strip(), texts["text"])
+        yield Document(f"{name}#{document_id}" if name else document_id, shortened(texts.get("title", "").strip()),
+                       texts["text"])
 
 
 def detect_columns(table: Table) -> dict[str, str]:
@@ -61,13 +66,16 @@ def detect_columns(table: Table) -> dict[str, str]:
             if any(name in columns for name in common)}
 
 
-def unique_id(document_id: str, id_hashes: set[int], report: ReadReport) -> str:
-    """The id, or ID#2, ID#3 … where an earlier document has it."""
-    candidate, number = document_id, 1
-    while hash_text(candidate) in id_hashes:
+def unique_id(document_id: str, last_numbers: dict[int, int], report: ReadReport) -> str:
+    """The id, or ID#2, ID#3 … where an earlier document has it; `last_numbers` holds the last one of each id."""
+    key = hash_text(document_id)
+    number = last_numbers.get(key, 0) + 1
+    candidate = document_id if number == 1 else f"{document_id}#{number}"
+    while number > 1 and hash_text(candidate) in last_numbers:
         number += 1
         candidate = f"{document_id}#{number}"
-    id_hashes.add(hash_text(candidate))
+    last_numbers[key] = number
+    last_numbers.setdefault(hash_text(candidate), 1)
     report.renamed_count += number > 1
     return candidate
 

@@ -6,12 +6,15 @@ import codecs
 import re
 from pathlib import Path
 
-from headstart.data.readers.source_file import FOREIGN_SIGNATURES, SourceFile, decompression_errors, detect_encoding
+from headstart.data.readers.source_file import FOREIGN_SIGNATURES, SourceFile, decompression_errors
 from headstart.data.readers.table_builder import TableBuilder
+from headstart.data.readers.text_encoding import detect_encoding
 from headstart.data.table import display_path
-from headstart.retrieval.documents.document import Document
+from headstart.errors import DataError
+from headstart.retrieval.documents.document import MAX_BYTES, Document
 from headstart.settings import Data
 
+NO_PAGE_ENCODINGS = ("idna", "punycode", "raw-unicode-escape", "unicode-escape", "undefined", "utf-7", "mbcs", "oem")
 CHARSET = re.compile(rb"""charset\s*=\s*["']?([\w.:-]+)""", re.I)
 
 
@@ -45,7 +48,10 @@ def text_of(path: str, settings: Data, *, markup: bool = False) -> str:
     encoding = (markup and settings.encoding == ""
                 and declared_encoding(head)) or detect_encoding(source_file, head, settings.encoding)
     with decompression_errors(builder), source_file.open() as file:
-        text = file.read().decode(encoding, errors="replace").removeprefix("\ufeff")
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise too_long(builder)
+    text = content.decode(encoding, errors="replace").removeprefix("\ufeff")
     start = text[:10_000]
     if "\0" in text or sum(not character.isprintable() and character not in "\t\n\r\f\v"
                            for character in start) > 0.1 * len(start):
@@ -54,10 +60,18 @@ def text_of(path: str, settings: Data, *, markup: bool = False) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def too_long(builder: TableBuilder) -> DataError:
+    """The error for a document above the limit."""
+    return builder.fatal_error("E119", f"the text has more than {MAX_BYTES // 2**20} MiB, too long for a document.",
+                               "Split it, or make it a table with a document a row (jsonl).")
+
+
 def declared_encoding(head: bytes) -> str:
-    """The encoding that a page declares, "" where there is none or Python does not know it."""
+    """The encoding that a page declares, "" where there is none or it is not one that pages are written in."""
     match = CHARSET.search(head[:4096])
     try:
-        return codecs.lookup(match.group(1).decode("ascii")).name if match else ""
-    except (LookupError, UnicodeDecodeError):
+        name = codecs.lookup(match.group(1).decode("ascii")).name if match else ""
+        b"a".decode(name or "utf-8")  # one of bytes to bytes (base64) is no encoding of a text
+    except (LookupError, ValueError):
         return ""
+    return "" if name in NO_PAGE_ENCODINGS else name

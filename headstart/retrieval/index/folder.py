@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.errors import Exit, UserError
-from headstart.files import locked_folder, replace, settle, sha256, write_text
+from headstart.files import clear_leftovers, locked_folder, replace, settle, sha256, write_text
 
 MANIFEST, FORMAT = "index.json", 1
 VERSION = re.compile(r"[0-9a-f]{16}")
@@ -45,6 +45,7 @@ def locked(path: Path) -> Iterator[None]:
                         exit=Exit.EXISTS)
     with locked_folder(path, in_use="is being built already", fix="Wait for it, or choose another folder with --to.",
                        name=LOCK):
+        clear_leftovers(path, (MANIFEST, CALIBRATION))
         yield
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from headstart.artifacts.artifact import model_folder
 from headstart.errors import Exit, UserError
-from headstart.files import sha256, staged_file
+from headstart.files import reserve, sha256, staged_file
 from headstart.models.loading.model_info import model_info
 from headstart.prediction.embed import embed
 from headstart.prediction.predictor import PREDICTION_CHUNK
@@ -108,6 +108,7 @@ def assemble_vectors(folder: Path, hashes: NDArray[np.int64], width: int, vector
     """Write the vectors in the order of the passages, from the journal and from the previous version."""
     dtype = np.int8 if vector_dtype == "int8" else np.float16
     table: Any = np.lib.format.open_memmap(folder / VECTORS, mode="w+", dtype=dtype, shape=(len(hashes), width))
+    reserve(folder / VECTORS)
     scales = np.zeros(len(hashes), dtype=np.float32)
     if previous is not None:
         previous_vectors = np.load(previous / VECTORS, mmap_mode="r", allow_pickle=False)

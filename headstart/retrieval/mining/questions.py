@@ -11,6 +11,7 @@ from headstart.data.columns import assign_columns, field_rows
 from headstart.data.table import open_table
 from headstart.errors import DataError, Exit, Finding, UserError
 from headstart.settings import Data
+from headstart.text.json_values import parse_json
 
 FIELDS = (
     Field("question", "the question", aliases=("question", "query", "title")),
@@ -87,7 +88,7 @@ def parse_question(row: Row) -> Question:
 def parse_answers(value: Json) -> list[tuple[str, float | None]]:
     """A list of answers, each a text or {"text": …, "score": …}; also as JSON in a cell."""
     if isinstance(value, str) and value.strip().startswith("["):
-        value = json.loads(value)
+        value = parse_json(value)
     items: Sequence[Json] = value if isinstance(value, list) else [value] if value not in (None, "") else []
     answers = []
     for index, item in enumerate(items):

@@ -1,6 +1,7 @@
-"""Ways to train: plain, LoRA, distillation; each changes a few hooks of a run."""
+"""Ways to train: plain, LoRA, distillation, early exit; each changes a few hooks of a run."""
 
 from headstart.runs.variants.distillation import DistillationVariant
+from headstart.runs.variants.early_exit import EarlyExitVariant
 from headstart.runs.variants.lora import LoraVariant
 from headstart.runs.variants.variant import FromScratch, Variant
 from headstart.settings.run_settings import RunSettings
@@ -12,4 +13,6 @@ def choose_variant(settings: RunSettings) -> Variant:
         return DistillationVariant()
     if settings.training.adapter != "none":
         return LoraVariant()
+    if settings.training.early_exit:
+        return EarlyExitVariant(pretrained=settings.from_scratch is None)
     return FromScratch() if settings.from_scratch is not None else Variant()

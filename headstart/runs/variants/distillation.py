@@ -242,10 +242,10 @@ def unfold(model: Model, fold: tuple[float, float]) -> None:
 
 
 def student_of_teacher(settings: RunSettings, teacher: Teacher, reporter: Reporter) -> Model:
-    """A model of the teacher's own layers; raises UserError (2)."""
+    """A model of the teacher's own layers; raises UserError (2, 78)."""
     training = settings.training
     student = layer_pruning.prune(teacher.model, teacher.student_layers, dropout=training.dropout,
-                                attention_dropout=training.attention_dropout)
+                                  attention_dropout=training.attention_dropout, layer_drop=training.layer_drop)
     for stack, layers in teacher.student_layers.items():
         total = teacher.model.layer_counts[stack]
         stack_name = f"{stack} layers" if stack else "layers"

@@ -76,14 +76,15 @@ def prompt_parts(example: QuestionWithPassages, layout: Layout) -> tuple[str, li
 
 
 def fit_prompt(example: QuestionWithPassages, layout: Layout, tokenizer: Tokenizer, max_tokens: int,
-               to_prompt: Callable[[str], str] = str) -> tuple[list[int], int]:
+               to_ids: Callable[[str], list[int]] | None = None) -> tuple[list[int], int]:
     """The ids of question and passages in at most `max_tokens` tokens, and how many tokens were left out.
 
     Passages stay in their order; the last one that fits is cut at the end of a sentence. Where not even the question
-    and one sentence fit, the text is cut in its middle. `to_prompt` applies a chat template.
+    and one sentence fit, the text is cut in its middle. `to_ids` lays the text out as a prompt of a decoder.
     """
     def prompt_ids(context: str) -> list[int]:
-        return list(tokenizer.tokenize(to_prompt(header + context + footer)).ids)
+        text = header + context + footer
+        return list(tokenizer.tokenize(text).ids) if to_ids is None else to_ids(text)
 
     header, numbered_passages, footer = prompt_parts(example, layout)
     context = "".join(numbered_passages)

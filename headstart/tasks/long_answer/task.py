@@ -38,7 +38,10 @@ from headstart.settings import Count, Note
 from headstart.tasks.long_answer import prompts
 from headstart.tasks.long_answer.prompts import NO_ANSWER, ContextPassage, QuestionWithPassages
 from headstart.tasks.shared.column_detection import first_named
+from headstart.tasks.shared.file_predictions import predicted_text
 from headstart.tasks.shared.list_cells import good_answers, is_number, parse_list
+from headstart.tasks.shared.prompt_layout import Turn, layout_of
+from headstart.tasks.shared.prompt_layout import prompt_ids as lay_out_prompt
 from headstart.tasks.shared.text_pairs import cell_text
 from headstart.text.words import tokenize_words
 
@@ -95,6 +98,9 @@ class LongAnswer(Task[QuestionWithPassages]):
     selection_score: ClassVar[tuple[str, bool]] = ("rougeL", True)
     default_model: ClassVar[str] = "t5-small"
     Settings: ClassVar[type] = Settings
+    scores_by_column: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "ended": ("ended",), "marks": ("grounding", "citation_precision", "citation_recall", "cited_by_writer",
+                                       "false_marks")}
     generative: ClassVar[bool] = True
 
     @classmethod
@@ -189,16 +195,14 @@ class LongAnswer(Task[QuestionWithPassages]):
         estimate = math.ceil(TOKENS_PER_WORD * self.learned.values.get("answer_words", 100)) + len(end_ids)
         answer_budget = self.settings.max_target_length or estimate
         answer_budget = min(answer_budget, max_length // 2)
-        start_ids = [token for token in (tokenizer.start_id,) if token is not None]
+        layout = layout_of(self, tokenizer)
 
-        def to_prompt(text: str) -> str:
-            return tokenizer.as_prompt(text if text.endswith("Answer:") else f"{text}\nanswer:",
-                                       chat=self.settings.chat)
+        def to_ids(text: str) -> list[int]:
+            return lay_out_prompt([Turn("user", text if text.endswith("Answer:") else f"{text}\nanswer:")], tokenizer,
+                                  layout)
 
-        max_tokens = max_length - answer_budget - len(start_ids)
-        prompt_ids, cut = prompts.fit_prompt(example, self.settings.layout, tokenizer, max_tokens, to_prompt)
-        if prompt_ids[:1] != start_ids:  # a chat template may have it already
-            prompt_ids = [*start_ids, *prompt_ids]
+        prompt_ids, cut = prompts.fit_prompt(example, self.settings.layout, tokenizer, max_length - answer_budget,
+                                             to_ids)
         features = []
         for answer_ids in answers:
             label_ids = [*answer_ids[:answer_budget - len(end_ids)], *end_ids]
@@ -237,6 +241,14 @@ class LongAnswer(Task[QuestionWithPassages]):
         return Prediction(example.row, prompts.prediction_values(cited, abstained=abstained,
                                                                  log_probability=output["log_probability"]),
                           {"cited": cited, "ended": output["ended"], "cut": output["cut"], "tokens": output["tokens"]})
+
+    def read_prediction(self, example: QuestionWithPassages, values: Mapping[str, Json]) -> Prediction:
+        """An answer; who cited what in it is not known. Raises RowFault."""
+        from headstart.metrics import grounding
+
+        text = predicted_text(values)
+        return Prediction(example.row, {"prediction": text, "abstained": text.startswith(NO_ANSWER[:-1])},
+                          {"cited": grounding.cite(text, example.texts), "ended": str(values.get("ended") or "end")})
 
     def measure(self, example: QuestionWithPassages, prediction: Prediction) -> Mapping[str, Any]:
         """ROUGE, grounding in the passages, and text quality."""

@@ -101,8 +101,8 @@ class MultilabelClassification(Task[LabelledText]):
         delimited_columns = [column for column in columns if column not in list_columns and has_separators(column)]
         labels_column = first_named([*list_columns, *delimited_columns], LIST_NAMES)
         labels_column = labels_column or first_named(list_columns, SINGLE_LABEL_NAMES)
-        others = [column for column in columns if column is not labels_column and column not in binary_columns]
-        texts = text_columns(others, TEXT_NAMES)
+        further_columns = [column for column in columns if column is not labels_column and column not in binary_columns]
+        texts = text_columns(further_columns, TEXT_NAMES)
         if not texts or (labels_column is None and len(binary_columns) < 2):
             return None
         labels = labels_column.name if labels_column is not None else ",".join(column.name for column in binary_columns)

@@ -31,6 +31,16 @@ def best_spans(logits: NDArray[Any], max_length: int, count: int) -> list[tuple[
             for index in best_indices.tolist() if np.isfinite(flat_scores[index])]
 
 
+def token_probabilities(logits: NDArray[Any], candidates: NDArray[Any]) -> NDArray[Any]:
+    """Each token's probability of being the answer's first, and its last, among the candidates (n,): (n, 2) -> (n, 2).
+    """
+    import numpy as np
+
+    powers = np.exp(logits - logits[candidates].max(axis=0)) * candidates[:, None]
+    probabilities: NDArray[Any] = powers / powers.sum(axis=0)
+    return probabilities
+
+
 def beam_spans(output: Mapping[str, NDArray[Any]], passage_start: int, offsets: Sequence[tuple[int, int]],
                max_length: int) -> list[tuple[float, int, int]]:
     """Each start with each of its ends that makes a span of the passage: log p of both, and the characters."""

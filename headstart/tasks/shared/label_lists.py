@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from headstart.contract import Json, RowFault
 from headstart.data.columns import parse_indicator as yes_or_no
 from headstart.errors import Finding
+from headstart.text.json_values import parse_json
 
 MIN_TRAIN_ROWS = 5  # a label with fewer training rows is rare
 MAX_NAMED = 20  # findings of one kind that are listed one by one
@@ -20,7 +21,7 @@ def parse_labels(value: Json, delimiter: str = "", field: str = "labels") -> tup
         return ()
     if isinstance(value, str) and value.strip()[:1] == "[":
         try:
-            value = json.loads(value)
+            value = parse_json(value)
         except ValueError:
             raise RowFault("E306", f"the labels {value!r:.60} begin like a list but are not one.", field=field,
                            fix='Write ["a", "b"], or a;b.') from None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, TypeGuard
 
 from headstart.contract import Json, Row, RowFault
+from headstart.text.json_values import parse_json
 
 ANSWERS_FIX = 'Write answers as [{"text": "…", "score": 5}] or ["…"].'
 
@@ -15,7 +15,7 @@ def parse_list(row: Row, field: str, fix: str) -> list[Json]:
     value = row.values.get(field)
     if isinstance(value, str) and value.strip()[:1] == "[":
         try:
-            value = json.loads(value)
+            value = parse_json(value)
         except ValueError:
             raise RowFault("E330", f"{field} is {value!r:.60}, a list was expected.", field=field, fix=fix) from None
     if value is None or value == "":

@@ -79,7 +79,7 @@ class FittedNeighbours:
             for probabilities in probability_rows:
                 owner, _, _, gold = contexts[index]
                 probability = float(probabilities[gold]) if gold < self.vocabulary_size else float(
-                    self.model.alone.min())
+                    self.model.unigram.min())
                 losses[owner] -= np.log(max(probability, 1e-300))
                 hits[owner] += int(probabilities.argmax()) == gold
                 counts[owner] += 1

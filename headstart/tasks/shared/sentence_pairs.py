@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from headstart.contract import Example, Field, Row, RowFault, Tokenizer
+from headstart.contract import Example, Field, Piece, Row, RowFault, Tokenizer
 from headstart.errors import Finding
+from headstart.tasks.shared import text_blocks
 from headstart.tasks.shared.text_pairs import TEXT_NAMES, cell_text
 from headstart.text.sentences import split_sentences
 
 IS_NEXT, RANDOM = 0, 1  # BERT's class indices
 LABELS = ("is_next", "random")
+LEAST_SENTENCES = 12  # of one document alone, so that random sentences come from elsewhere in it
 FIELDS = (
     Field("text", "a document, or one sentence of it, or the first of a pair", aliases=TEXT_NAMES),
     Field("pair", "a text that may follow it", required=False, aliases=("pair",)),
@@ -31,6 +34,7 @@ class SegmentPair(Example):
     pair: str | None = None
     document: str | None = None
     follows: int | None = None
+    piece: Piece | None = None  # of which running text it is a piece
 
 
 def read(row: Row) -> SegmentPair:
@@ -42,7 +46,7 @@ def read(row: Row) -> SegmentPair:
     if pair is not None and not pair.strip():
         raise RowFault("E201", "the pair is empty.", fix="Fill it in, or leave the row out (--bad-rows skip).",
                        field="pair")
-    return SegmentPair(row.id, text, pair, document)
+    return SegmentPair(row.id, text, pair, document, piece=row.piece)
 
 
 def sentences(text: str) -> list[str]:
@@ -51,8 +55,18 @@ def sentences(text: str) -> list[str]:
     return lines if len(lines) > 1 else split_sentences(text)
 
 
+def running_sentences(text: str) -> list[str]:
+    """The sentences of a running text, whose lines may break anywhere; a blank line ends a sentence."""
+    paragraphs = (" ".join(paragraph.split()) for paragraph in re.split(r"\n[^\S\n]*\n", text))
+    return [sentence for paragraph in paragraphs if paragraph for sentence in split_sentences(paragraph)]
+
+
 def documents(examples: Sequence[SegmentPair]) -> list[tuple[int, list[str]]]:
     """The sentences of each document, with the id of its first row."""
+    if text_blocks.is_running_text(examples):
+        return [(examples[places.start].row,
+                 running_sentences("".join(examples[place].text for place in places)))
+                for places in text_blocks.documents(examples)]
     document_list: list[tuple[int, list[str]]] = []
     previous: str | None = None
     for example in examples:
@@ -70,9 +84,13 @@ def check(splits: Mapping[str, Sequence[SegmentPair]]) -> list[Finding]:
     if document_list and all(len(document_sentences) < 2 for _, document_sentences in document_list):
         return [Finding("E340", "no training document has two sentences: nothing follows anything.",
                         "Separate documents by blank lines (text files) or by a column: --document COLUMN.")]
-    if len(document_list) == 1:
-        return [Finding("E341", "all training rows are one document; random next sentences are taken from another one.",
+    if len(document_list) == 1 and len(document_list[0][1]) < LEAST_SENTENCES:
+        return [Finding("E341", "all training rows are one short document; random next sentences are taken from "
+                        "another one, or from elsewhere in a long one.",
                         "Separate documents by blank lines (text files) or by a column: --document COLUMN.")]
+    if len(document_list) == 1:
+        return [Finding("N340", "all training rows are one document: random next sentences are taken from elsewhere in "
+                        "it.")]
     return []
 
 
@@ -103,7 +121,7 @@ def pairs(examples: Sequence[SegmentPair], tokenizer: Tokenizer, rng: Random, *,
     document_list = documents(examples)
     pair_list = []
     for index, (row, document_sentences) in enumerate(document_list):
-        chunk_rng = Random(f"{row}:{len(document_sentences)}")
+        chunk_rng, position = Random(f"{row}:{len(document_sentences)}"), 0
         chunk_list = [list(neighbours)
                       for neighbours in itertools.pairwise(document_sentences)] if sentence_pairs else \
             chunks(document_sentences, tokenizer, tokenizer.max_content_length(2), short_sequence_probability,
@@ -111,10 +129,31 @@ def pairs(examples: Sequence[SegmentPair], tokenizer: Tokenizer, rng: Random, *,
         for chunk in chunk_list:
             border = 1 if sentence_pairs else rng.randint(1, len(chunk) - 1)
             first, second, follows = " ".join(chunk[:border]), " ".join(chunk[border:]), IS_NEXT
-            if rng.random() < 0.5 and len(document_list) > 1:
-                other_index = rng.randrange(len(document_list) - 1)
-                other_sentences = document_list[other_index + (other_index >= index)][1]
-                start = rng.randrange(len(other_sentences))
-                second, follows = " ".join(other_sentences[start:start + len(chunk) - border]), RANDOM
+            if rng.random() < 0.5:
+                other_sentences = random_sentences([document for _, document in document_list], index, position,
+                                                   len(chunk), len(chunk) - border, rng)
+                if other_sentences:
+                    second, follows = " ".join(other_sentences), RANDOM
             pair_list.append(SegmentPair(row, first, second, None, follows))
+            position += 1 if sentence_pairs else len(chunk)
     return pair_list
+
+
+def random_sentences(document_list: Sequence[Sequence[str]], index: int, begin: int, size: int, count: int,
+                     rng: Random) -> Sequence[str]:
+    """So many sentences of another document than this one; of one alone from elsewhere in it, neither in the chunk of
+    `size` sentences at `begin` nor right after it. None where there is no such place.
+    """
+    if len(document_list) > 1:
+        other_index = rng.randrange(len(document_list) - 1)
+        other_document = document_list[other_index + (other_index >= index)]
+        start = rng.randrange(len(other_document))
+        return other_document[start:start + count]
+    document = document_list[index]
+    before, after_begin = max(0, begin - count + 1), begin + size + 1
+    place_count = before + max(0, len(document) - count + 1 - after_begin)
+    if not place_count:
+        return []
+    place = rng.randrange(place_count)
+    start = place if place < before else after_begin + place - before
+    return document[start:start + count]

@@ -34,15 +34,17 @@ from headstart.contract.losses import VocabularyCrossEntropy
 from headstart.errors import Finding
 from headstart.settings import Count, Note
 from headstart.tasks.shared.column_detection import first_named
+from headstart.tasks.shared.file_predictions import predicted_text
 from headstart.text.chunks import chunks
+from headstart.text.json_values import parse_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headstart.contract import Floats
 
-SOURCE_NAMES = ("source", "document", "article", "dialogue", "text", "input", "passage")
-TARGET_NAMES = ("target", "summary", "highlights", "abstract", "translation", "output", "tldr")
+SOURCE_NAMES = ("source", "document", "article", "dialogue", "text", "input", "passage", "prompt")
+TARGET_NAMES = ("target", "summary", "highlights", "abstract", "translation", "output", "tldr", "response")
 AUTO = "auto"
 MAX_SHOWN = 20
 
@@ -82,6 +84,7 @@ class SequenceToSequenceTask(Task[SourceTargetExample]):
     kinds: ClassVar[tuple[Kind, ...]] = ("encoder-decoder",)
     default_model: ClassVar[str] = "t5-small"
     Settings: ClassVar[type] = Settings
+    scores_by_column: ClassVar[Mapping[str, tuple[str, ...]]] = {"ended": ("ended",)}
     generative: ClassVar[bool] = True
 
     def read(self, row: Row) -> SourceTargetExample:
@@ -183,6 +186,11 @@ class SequenceToSequenceTask(Task[SourceTargetExample]):
         regenerates = self.settings.long_source == "chunks-again" and len(outputs) > 1
         return SourceTargetExample(example.row, joined_text) if regenerates and joined_text else None
 
+    def read_prediction(self, example: SourceTargetExample, values: Mapping[str, Json]) -> Prediction:
+        """A text; raises RowFault."""
+        return Prediction(example.row, {"prediction": predicted_text(values)},
+                          {"ended": str(values.get("ended") or "end")})
+
     def measure(self, example: SourceTargetExample, prediction: Prediction) -> Mapping[str, Any]:
         """The measures of all scores of these tasks."""
         from headstart.metrics import text_quality
@@ -255,7 +263,7 @@ def parse_list(value: Json) -> Json:
         return list(value)
     if isinstance(value, str) and value.lstrip()[:1] == "[" and value.rstrip()[-1:] == "]":
         try:
-            parsed = json.loads(value)
+            parsed = parse_json(value)
         except ValueError:
             return value
         return parsed if isinstance(parsed, list) and all(isinstance(item, str) for item in parsed) else value

@@ -52,6 +52,9 @@ def cell_text(row: Row, field: str) -> str | None:
 
 def texts_of(row: Row) -> tuple[str, str | None]:
     """Text and pair of a row; raises RowFault where one is empty."""
+    only_text = row.values.get("text")
+    if isinstance(only_text, str) and only_text and not only_text.isspace() and "pair" not in row.values:
+        return only_text, None  # nearly every row, and a third of the time that a check takes
     texts = []
     for name in ("text", "pair"):
         value = cell_text(row, name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field
 from headstart.contract import Example, Json, Row, RowFault
 from headstart.errors import Finding
 from headstart.text.alignment import join_words, word_spans, words_in_span
+from headstart.text.json_values import parse_json
 from headstart.text.tags import (
     SCHEME_PREFIXES,
     Entity,
@@ -99,7 +99,7 @@ def parse_list(value: Json, field: str) -> list[str]:
         if not value.lstrip().startswith("["):
             return value.split()
         try:
-            value = json.loads(value)
+            value = parse_json(value)
         except ValueError:
             raise RowFault("E305", f"the {field} {value!r:.60} begin like a list but are not one.", field=field,
                            fix='Write ["a", "b"], or words separated by spaces.') from None
@@ -113,7 +113,7 @@ def parse_spans(value: Json, text: str, word_spans: Sequence[tuple[int, int]]) -
     """Entities from [{"start", "end", "type"}], and how many were widened to whole words."""
     if isinstance(value, str):
         try:
-            value = json.loads(value or "[]")
+            value = parse_json(value or "[]")
         except ValueError:
             value = None
     if not isinstance(value, list):

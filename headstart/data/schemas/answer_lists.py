@@ -1,0 +1,94 @@
+"""Answers as hub tables and question answering libraries write them: lists of {"text", "answer_start"}, `qas`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from headstart.contract import Column, Json, RowFault
+from headstart.data.row_store import Record
+from headstart.data.schemas._cells import LEAVE_OUT, column_named, filled_cells, parsed
+from headstart.data.schemas.schema import ConvertedRow, FaultyRow, Schema, SchemaRow, row_by_row
+
+QUESTIONS, PASSAGES = ("question",), ("context", "passage", "paragraph", "document")
+COLUMNS = ("question", "passage", "answer", "start")
+FIX = f'Write {{"text": ["…"], "answer_start": [0]}}, or {LEAVE_OUT}'
+
+
+def recognise(columns: Sequence[Column]) -> Schema | None:
+    """A question, a context and `answers` of objects; or contexts with lists of questions (`qas`)."""
+    passage, question = column_named(columns, PASSAGES), column_named(columns, QUESTIONS)
+    names = [column.name for column in columns]
+    if passage is None or any(isinstance(value, list | dict) for value in passage.values):
+        return None
+    questions = column_named(columns, ("qas",))
+    if question is None and questions is not None and any(
+            isinstance(cell, list) and cell and isinstance(cell[0], Mapping) and "question" in cell[0]
+            for cell in filled_cells(questions)):
+        return Schema("answer-lists", 'contexts with "qas": a row for each question', (*COLUMNS, "id"), tuple(names),
+                      questions_of(names.index(passage.name), names.index(questions.name)), keeps_others=False)
+    answers = column_named(columns, ("answers",))
+    cells = filled_cells(answers)
+    if question is None or answers is None or not cells or not all(map(holds_answers, cells)) or not any(cells):
+        return None
+    question_name, passage_name, answers_name = question.name, passage.name, answers.name
+
+    def read(values: Mapping[str, Json]) -> tuple[Json, ...]:
+        texts, starts = texts_and_starts(values[answers_name])
+        return values[question_name], values[passage_name], texts, starts
+
+    return Schema("answer-lists", f'SQuAD answers in "{answers_name}": all of a row are read', COLUMNS,
+                  (question_name, passage_name, answers_name), row_by_row(names, read))
+
+
+def holds_answers(cell: Json) -> bool:
+    """Whether it is {"text": […], …}, or a list of {"text": …}; a list of texts needs no schema."""
+    if isinstance(cell, Mapping):
+        return "text" in cell and "score" not in cell
+    return isinstance(cell, list) and all(isinstance(entry, Mapping) and "text" in entry and "score" not in entry
+                                          for entry in cell)
+
+
+def texts_and_starts(cell: Json) -> tuple[list[Json], list[Json]]:
+    """Answers and their starts, no start where it is not given; raises RowFault."""
+    answers: Any = parsed(cell)
+    if answers in (None, ""):
+        return [], []
+    if isinstance(answers, Mapping):
+        texts, starts = answers.get("text"), answers.get("answer_start")
+        texts = texts if isinstance(texts, list) else [texts]
+        starts = starts if isinstance(starts, list) else [starts] * len(texts)
+    elif isinstance(answers, list) and all(isinstance(entry, Mapping) for entry in answers):
+        texts = [entry.get("text") for entry in answers]
+        starts = [entry.get("answer_start") for entry in answers]
+    else:
+        raise RowFault("E326", f"the answers are {answers!r:.60}; texts with their starts were expected.", fix=FIX)
+    if not all(isinstance(text, str) for text in texts):
+        raise RowFault("E326", f"an answer of {texts!r:.60} is no text.", fix=FIX)
+    if len(texts) != len(starts):
+        raise RowFault("E325", f"there are {len(texts)} answers and {len(starts)} starts.", fix=FIX)
+    return texts, starts if any(start is not None for start in starts) else []
+
+
+def questions_of(passage_place: int, questions_place: int) -> Any:
+    """A `convert` that makes a row of each question of a context."""
+    def convert(records: Iterable[Record]) -> Iterator[SchemaRow]:
+        for record in records:
+            entries = parsed(record.values[questions_place])
+            for entry in entries if isinstance(entries, list) else [entries]:
+                try:
+                    yield ConvertedRow(question_row(record.values[passage_place], entry), record.line)
+                except RowFault as fault:
+                    yield FaultyRow(fault, record.line)
+
+    return convert
+
+
+def question_row(passage: Json, entry: Json) -> tuple[Json, ...]:
+    """A question of a context as a row; raises RowFault."""
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("question"), str):
+        raise RowFault("E110", f'"qas" holds {entry!r:.60}, which is no question.', fix=f"Fix it, or {LEAVE_OUT}")
+    is_impossible = entry.get("is_impossible") is True
+    texts, starts = ([], []) if is_impossible else texts_and_starts(entry.get("answers"))
+    identity = entry.get("id")
+    return entry["question"], passage, texts, starts, None if identity is None else str(identity)

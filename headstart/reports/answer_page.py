@@ -1,0 +1,59 @@
+"""The page of an answer: start and end probabilities over the passage's tokens, and words' scores. No network, all text
+escaped.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headstart.contract import Figure, Json
+from headstart.files import write_text
+from headstart.reports.figures import escape, render
+from headstart.reports.report import resource
+from headstart.reports.word_gaps import text_gaps
+
+if TYPE_CHECKING:
+    from headstart.inspection.attribution import Attribution
+    from headstart.prediction.inspected_answer import InspectedAnswer
+
+
+def answer_figures(inspected: InspectedAnswer) -> list[Figure]:
+    """The charts, and the words where they were scored; all numbers as a table."""
+    chart = inspected.chart
+    rows = [[chart.first_token + index, piece, start, end] for index, (piece, start, end)
+            in enumerate(zip(chart.pieces, chart.starts, chart.ends, strict=True))]
+    table = Figure("tokens", "In numbers", "table", {"columns": ["token", "piece", "start", "end"], "rows": rows})
+    words = [] if inspected.attribution is None else [word_figure(inspected.attribution)]
+    return [chart.figure("probabilities", "Where the answer begins and ends"), *words, table]
+
+
+def word_figure(attribution: Attribution) -> Figure:
+    """Question and passage with each word under its score."""
+    largest = max((abs(score) for _, score in attribution.words), default=0.0) or 1.0
+    gaps = text_gaps(attribution.encoded.text, attribution.encoded.pair, [word for word, _ in attribution.words])
+    words: list[Json] = [[gap, word.text, score / largest] for gap, (word, score)
+                         in zip(gaps, attribution.words, strict=True)]
+    fields: dict[str, Json] = {"output": attribution.value, "on the baseline": attribution.baseline_value,
+                               "attribution error": attribution.error}
+    return Figure("words", "What the answer rests on", "words",
+                  {"items": [{"title": attribution.label, "fields": fields, "words": words}]},
+                  f"{attribution.sentence()} {attribution.method_sentence()} Words with a solid underline speak for "
+                  "the answer, words with a dotted one against it; the strongest are listed, as shares of the "
+                  "strongest.")
+
+
+def write_answer_page(inspected: InspectedAnswer, path: Path, model: str) -> Path:
+    """Write the page, whole or not at all; raises UserError (74)."""
+    policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+    chart = inspected.chart
+    figure_html = "".join(render(figure) for figure in answer_figures(inspected))
+    text = (f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" '
+            f'content="{policy}"><meta name="viewport" content="width=device-width, initial-scale=1">'
+            f'<title>{escape(chart.question)}</title><style>{resource("report.css")}</style></head><body><header>'
+            f'<h1>{escape(chart.question)}</h1><p class="meta">{escape(model)}</p><p class="lead">'
+            f'{escape(chart.answer or "No answer")}</p></header><main>{figure_html}</main><footer>Made by headstart. '
+            "Probabilities are a softmax over the tokens of the window; the answer's own is among the likeliest spans."
+            "</footer></body></html>\n")
+    write_text(path, text, "Choose another place.")
+    return path

@@ -168,14 +168,17 @@ def count_tokens(config: RunSettings, dataset: Dataset) -> str:
     from headstart.models.loading.default_model import default_model
     from headstart.models.loading.load import load_text_tokenizer
     from headstart.models.loading.model_info import model_info
+    from headstart.models.loading.sources import resolve
     from headstart.preparation.tokenization import check_tokenization
 
     try:
         reference = config.model or default_model(dataset.task).reference
+        if config.model is None:
+            resolve(reference, network=False)  # a check fetches nothing that was not named
         tokenizer = load_text_tokenizer(model_info(reference, allow_pickle=config.allow_pickle))
-    except UserError as error:
+    except UserError:
         if config.model is not None:
             raise
-        return f"tokens: not looked at, because no model is here ({error.message} Name one: --model REF)"
+        return "tokens: not looked at, because no model is named and no default is here (--model REF names one)"
     check_tokenization(dataset, tokenizer, reference, Reporter(), strict=False)
     return f"tokens: as {reference} reads the texts"

@@ -11,7 +11,7 @@ import pytest
 import tiny
 import torch
 import transformers
-from conftest import QUICK_FLAGS, review_rows, write_csv
+from conftest import QUICK_FLAGS, write_csv
 
 import headstart
 from headstart.contract import Feature, HeadSpec, Layout, Target
@@ -29,7 +29,8 @@ def folder(tmp_path_factory):
 
 
 def test_plain_transformers_reads_the_folder_of_a_run_once_the_classes_are_registered(folder, tmp_path, headstart):
-    file, run = write_csv(tmp_path / "reviews.csv", review_rows()), tmp_path / "run"
+    rows = [(text, ("good", "bad")[index % 2]) for index, text in enumerate(tiny.texts(90))]
+    file, run = write_csv(tmp_path / "reviews.csv", rows), tmp_path / "run"
     code, _, stderr = headstart("finetune", file, "--model", folder, "--to", run, *QUICK_FLAGS)
     assert code == 0, stderr
     tokenizer = transformers.AutoTokenizer.from_pretrained(run / "model")

@@ -317,7 +317,7 @@ def test_an_interrupted_prediction_of_responses_resumes(taught, pairs, tmp_path,
 def test_conversations_are_learned_turn_by_turn_and_continued(folders, pairs, tmp_path, headstart):
     model = chat_folder(folders["gpt2"], "turns", tmp_path / "model")
     code, _, stderr = headstart("finetune", pairs / "chats.jsonl", "--dev", pairs / "chats.jsonl", "--model", model,
-                                "--to", tmp_path / "run", "--epochs", 32, *FLAGS)
+                                "--to", tmp_path / "run", "--epochs", 48, *FLAGS)
     assert code == 0 and "chat template" in stderr, stderr
     (feature, *_) = json.loads((tmp_path / "run" / "first_batch.json").read_text())["features"]
     plain = transformers.AutoTokenizer.from_pretrained(model)

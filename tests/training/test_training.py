@@ -210,6 +210,7 @@ def test_the_users_own_generator_is_left_alone(task_model_features):
 def test_a_checkpoint_is_whole_or_not_there(tmp_path):
     def write(folder):
         (folder / "a").write_text("first")
+        (folder / "state.json").write_text('{"progress": {}}')
 
     saved = checkpoint.save(tmp_path, 3, write)
     assert saved.name == "step-000003" and checkpoint.verify(saved) is None

@@ -44,8 +44,8 @@ def folder_source(folder: Path, repair: str = "") -> Source:
     return Source(folder, metadata["sha256"], repair or manifest.accept_hint(folder), metadata)
 
 
-def resolve(reference: str, *, allow_pickle: bool = False) -> Source:
-    """The folder of a model, downloaded first when it is a hub name that is not in the cache.
+def resolve(reference: str, *, allow_pickle: bool = False, network: bool = True) -> Source:
+    """The folder of a model, downloaded first when it is a hub name that is not in the cache (never without `network`).
 
     Raises UserError: 69 when it is not available (with the alternatives), 66 for a folder that does not exist.
     """
@@ -65,7 +65,7 @@ def resolve(reference: str, *, allow_pickle: bool = False) -> Source:
     if not HUB_NAME.fullmatch(reference) or ".." in reference or "--" in reference:
         raise UserError(f"There is no model folder {reference!r}, and it is not a name as the hub has them.",
                         fix="Check the path. " + ALTERNATIVES, exit=Exit.NO_INPUT)
-    return from_hub(reference, allow_pickle=allow_pickle)
+    return from_hub(reference, allow_pickle=allow_pickle, network=network)
 
 
 def from_package(name: str) -> Source:
@@ -95,7 +95,7 @@ def as_hex(encoded: str) -> str:
     return base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).hex()
 
 
-def from_hub(reference: str, *, allow_pickle: bool) -> Source:
+def from_hub(reference: str, *, allow_pickle: bool, network: bool = True) -> Source:
     """A hub name from the offline cache, else from the network."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -103,9 +103,9 @@ def from_hub(reference: str, *, allow_pickle: bool) -> Source:
 
     patterns = [*PATTERNS, *(PICKLE_PATTERNS if allow_pickle else ())]
     offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
-    reason = "HF_HUB_OFFLINE is set"
+    reason = "HF_HUB_OFFLINE is set" if offline else "it was not asked"
     pickled_folder: Path | None = None
-    for local_only in (True, False)[:1 if offline else 2]:
+    for local_only in (True, False)[:1 if offline or not network else 2]:
         for name in hub_names(reference):
             try:
                 folder = Path(snapshot_download(name, allow_patterns=patterns, local_files_only=local_only,

@@ -5,7 +5,6 @@ L tokens of a block.
 
 from __future__ import annotations
 
-import contextlib
 import tempfile
 import weakref
 from array import array
@@ -90,9 +89,8 @@ class TextBlocks(Sequence[B], Generic[B]):
                  context: int = 0, begin_id: int | None = None, end_id: int | None = None) -> None:
         self.pieces, self.make, self.size, self.context = pieces, make, size, context
         self.skipped = int(begin_id is not None)  # tokens of each document that are context alone
-        open_files = contextlib.ExitStack()
-        self.file = open_files.enter_context(tempfile.SpooledTemporaryFile(MEMORY_LIMIT, prefix="headstart-tokens-"))
-        weakref.finalize(self, open_files.close)  # it lives as long as the blocks
+        self.file = tempfile.SpooledTemporaryFile(MEMORY_LIMIT, prefix="headstart-tokens-")  # noqa: SIM115 - lives as long as the blocks
+        weakref.finalize(self, self.file.close)
         self.documents: list[Document] = []
         self.block_ends = array("q", [0])  # how many blocks the documents have up to each
         for indices in documents(pieces):

@@ -176,6 +176,9 @@ class ChatLayout(Protocol):
     def ids(self, conversations: Sequence[tuple[Sequence[Mapping[str, str]], bool]]) -> list[list[int]]:
         """Each conversation in the model's chat template; one that asks (True), up to where the answer begins."""
 
+    def read_ahead(self, conversations: Sequence[tuple[Sequence[Mapping[str, str]], bool]]) -> None:
+        """Many at once, whose ids are asked for next."""
+
 
 class Tokenizer(Protocol):
     """How a task sees any family's tokenizer: text to ids, and ids with the special tokens that its kind wants."""

@@ -147,6 +147,9 @@ class Task(ABC, Generic[E]):
         """Whether an epoch (from 0) takes the rows in the order of their file, not shuffled."""
         return False
 
+    def read_ahead(self, examples: Sequence[E], tokenizer: Tokenizer) -> None:
+        """What is quicker for many examples at once than for each; they are encoded next."""
+
     @abstractmethod
     def encode(self, example: E, tokenizer: Tokenizer, rng: Random | None = None) -> list[Feature]:
         """The example as model input. `rng` is seeded in training, fixed on dev and test, None in prediction."""

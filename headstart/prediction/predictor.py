@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 from headstart.contract import Example, Feature, Prediction, Runtime, Task, Tokenizer
+from headstart.data.features.ahead import read_ahead
 from headstart.data.features.features import ExampleRandom
 from headstart.tasks.shared.prompt_layout import GENERATED
 from headstart.version import __version__
@@ -35,7 +36,8 @@ class TaskPredictor:
         """Each example's features; `rngs` has a generator for each example, where it is encoded at random."""
         example_rngs: Iterable[Random | None] = [None] * len(examples) if rngs is None else rngs
         return [self.task.encode(example, self.runtime.tokenizer, rng)
-                for example, rng in zip(examples, example_rngs, strict=True)]
+                for example, rng in zip(read_ahead(self.task, examples, self.runtime.tokenizer), example_rngs,
+                                        strict=True)]
 
     def outputs(self, features: Sequence[Sequence[Feature]]) -> list[list[Any]]:
         """The outputs of each example's features, each reduced as it comes, so that memory stays flat."""

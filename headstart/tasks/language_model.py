@@ -36,7 +36,7 @@ from headstart.contract.losses import VocabularyCrossEntropy
 from headstart.errors import Finding
 from headstart.settings import Note
 from headstart.tasks.shared import prompted_text
-from headstart.tasks.shared.prompt_layout import GENERATED, lay_out, layout_of, learns_prompts, prompt_ids
+from headstart.tasks.shared.prompt_layout import GENERATED, lay_out, layout_of, learns_prompts, prompt_ids, read_ahead
 from headstart.tasks.shared.prompted_text import PromptedText
 from headstart.tasks.shared.text_blocks import TextBlock, TextBlocks, is_running_text, join_to_blocks, piece_key
 
@@ -139,6 +139,11 @@ class LanguageModel(Task[PromptedText]):
         blocks = join_to_blocks(((example.row, example.text) for example in examples), tokenizer,
                                 tokenizer.max_length - 2)
         return [PromptedText(row, text, is_block=True) for row, text in blocks]
+
+    def read_ahead(self, examples: Sequence[PromptedText], tokenizer: Tokenizer) -> None:
+        """Conversations are laid out many at once."""
+        read_ahead([example.conversation for example in examples if example.prompt is not None], tokenizer,
+                   layout_of(self, tokenizer))
 
     def encode(self, example: PromptedText, tokenizer: Tokenizer, rng: Random | None = None) -> list[Feature]:
         """Windows of start, text and end; every token but the first is a label once.

@@ -379,6 +379,25 @@ def test_a_changed_layout_in_the_artifact_is_refused(taught, tmp_path):
         learned_layout(LanguageModel(None, Learned(values={"layout": "sideways"})))
 
 
+def test_many_conversations_are_rendered_at_once_and_are_what_each_is_alone(folders, monkeypatch):
+    from headstart.data.features.features import Features
+
+    tokenizer = FamilyTokenizer(with_template(folders["gpt2"], "instruct"), 512)
+    task = LanguageModel()
+    rows = [{"prompt": f"{number} {SPELLED}", "response": "yes"} for number in range(20)] + [{"messages": TWO}]
+    examples = [task.read(Row(index, row)) for index, row in enumerate(rows)]
+    alone = [list(task.encode(example, tokenizer)[0].ids) for example in examples]
+    asked = []
+    render = tokenizer.chat.template.render
+    monkeypatch.setattr(tokenizer.chat.template, "render", lambda texts: asked.append(len(texts)) or render(texts))
+    features = Features.encode(task, examples, tokenizer, seed=None)
+    assert [list(feature.ids) for feature in features] == alone and len(asked) == 1
+    odd = task.read(Row(99, {"messages": [{"role": "system", "content": "x"}, *ONE]}))  # roles must alternate
+    tokenizer.chat.read_ahead([])
+    with pytest.raises(UserError, match="alternate"):
+        Features.encode(task, [*examples, odd], tokenizer, seed=None)
+
+
 def test_a_template_may_be_one_of_several(folders, tmp_path):
     folder = shutil.copytree(chat_folder(folders["gpt2"], "tags", tmp_path / "model"), tmp_path / "copy")
     plain = transformers.AutoTokenizer.from_pretrained(folder)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from headstart.contract import Example, Feature, Json, Target, Task, Tokenizer
+from headstart.data.features.ahead import read_ahead
 
 if TYPE_CHECKING:
     from headstart.contract import Floats, Ints
@@ -57,7 +58,7 @@ def encode_part(task: Task[Any], examples: Sequence[Example], tokenizer: Tokeniz
                 epoch: int) -> Features:
     """The features of one process's examples."""
     features, example_random = Features(), ExampleRandom(f"{seed}:{epoch}")
-    for example in examples:
+    for example in read_ahead(task, examples, tokenizer):
         features.add(task.encode(example, tokenizer, example_random.for_example(example) if seed is not None else None))
     return features
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.contract import ChatLayout, Example, Json, Task, Tokenizer
+from headstart.data.features.ahead import read_ahead
 
 if TYPE_CHECKING:
     from headstart.contract import Ints
@@ -116,8 +117,8 @@ def measure_lengths(task: Task[Any], examples: Sequence[Example], tokenizer: Tok
         positions = np.sort(np.random.default_rng([seed, 13]).choice(len(examples), SAMPLE_ROWS, replace=False))
         sample = [examples[int(position)] for position in positions]
     untruncated = UntruncatedTokenizer(tokenizer)
-    lengths = np.asarray([max(len(feature) for feature in task.encode(example, untruncated)) for example in sample],
-                         dtype=np.int64)
+    lengths = np.asarray([max(len(feature) for feature in task.encode(example, untruncated))
+                          for example in read_ahead(task, sample, untruncated)], dtype=np.int64)
     return choose_max_length(lengths, limit=limit, requested=requested, truncates=task.truncates(),
                              sampled=len(lengths) if len(examples) > SAMPLING_THRESHOLD else None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -13,6 +14,8 @@ from headstart.models.tokenizers.control_tokens import ControlTokens
 # noncharacters of Unicode, one of which marks a control token that a turn spells while the template is applied
 MARKS = tuple(map(chr, range(0xFDD0, 0xFDF0)))
 Message = Mapping[str, str]
+Conversation = tuple[Sequence[Message], bool]  # whether it asks
+Key = tuple[tuple[tuple[str, str], ...], bool]
 
 
 class ChatTokenizer:
@@ -20,6 +23,7 @@ class ChatTokenizer:
 
     def __init__(self, hf_tokenizer: Any, backend: Any, control: ControlTokens) -> None:
         self.hf_tokenizer, self.backend, self.control = hf_tokenizer, backend, control
+        self.texts_ahead: dict[Key, tuple[str, str]] = {}  # replaced as a whole: threads may share it
 
     @property
     def has_template(self) -> bool:
@@ -46,17 +50,35 @@ class ChatTokenizer:
                             fix=WITHOUT, exit=Exit.UNAVAILABLE)
         return ChatTemplate(template, self.hf_tokenizer.special_tokens_map)
 
-    def ids(self, conversations: Sequence[tuple[Sequence[Message], bool]]) -> list[list[int]]:
+    def ids(self, conversations: Sequence[Conversation]) -> list[list[int]]:
         """Each conversation as ids; one that asks (True), up to where the answer begins. Raises UserError (65, 69, 77).
 
         Where no turn spells a control token, the ids are those of plain transformers' apply_chat_template.
         """
+        keys, texts = list(map(key_of, conversations)), self.texts_ahead
+        if not all(key in texts for key in keys):
+            texts = self.texts(conversations)
+        return [self.ids_of(*texts[key]) for key in keys]
+
+    def read_ahead(self, conversations: Sequence[Conversation]) -> None:
+        """Render many at once: asking the process that renders takes longer than what it does.
+
+        What cannot be rendered is told when it is asked for, alone.
+        """
+        self.texts_ahead = {}
+        with contextlib.suppress(UserError):
+            self.texts_ahead = self.texts(conversations) if conversations else {}
+
+    def texts(self, conversations: Sequence[Conversation]) -> dict[Key, tuple[str, str]]:
+        """What the template makes of each conversation, and the mark in it; raises UserError."""
+        distinct = {key_of(conversation): conversation for conversation in conversations}
         mark = self.mark(conversations)
         marked_conversations = [([{**message, "content": self.with_mark(message["content"], mark)}
-                                  for message in messages], asks) for messages, asks in conversations]
-        return [self.ids_of(text, mark) for text in self.template.render(marked_conversations)]
+                                  for message in messages], asks) for messages, asks in distinct.values()]
+        return {key: (text, mark) for key, text in zip(distinct, self.template.render(marked_conversations),
+                                                       strict=True)}
 
-    def mark(self, conversations: Sequence[tuple[Sequence[Message], bool]]) -> str:
+    def mark(self, conversations: Sequence[Conversation]) -> str:
         """A character that no turn holds; raises UserError (65) where there is none."""
         texts = [message["content"] for messages, _ in conversations for message in messages]
         mark = next((mark for mark in MARKS if not any(mark in text for text in texts)), None)
@@ -79,3 +101,9 @@ class ChatTokenizer:
             spans.append((len(plain_text), len(plain_text) + len(match[0])))
             plain_text, position = plain_text + match[0], match.end()
         return list(self.control.read_around(plain_text + text[position:].replace(mark, ""), spans).ids)
+
+
+def key_of(conversation: Conversation) -> Key:
+    """A conversation as the key of its text."""
+    messages, asks = conversation
+    return tuple((message["role"], message["content"]) for message in messages), asks

@@ -99,9 +99,7 @@ def chat_layout(turns: Sequence[Turn], tokenizer: Tokenizer) -> LaidOut:
     what asks for it, with the end token.
     """
     answers = [index for index, turn in enumerate(turns) if turn.is_answer and index > 0]
-    conversation_ids, *parts = tokenizer.chat.ids([(messages(turns), False), *(
-        conversation for index in answers
-        for conversation in ((messages(turns[:index]), True), (messages(turns[:index + 1]), False)))])
+    conversation_ids, *parts = tokenizer.chat.ids(chat_requests(turns))
     prompt_parts, answer_parts = parts[::2], parts[1::2]
     end_ids = [token for token in (tokenizer.end_id,) if token is not None]
     ends_with_answer = bool(answers) and answers[-1] == len(turns) - 1
@@ -113,6 +111,20 @@ def chat_layout(turns: Sequence[Turn], tokenizer: Tokenizer) -> LaidOut:
         conversation_ids = [*conversation_ids, *end_ids]
         learned[-1] = (learned[-1][0], len(conversation_ids))
     return LaidOut(conversation_ids, learned)
+
+
+def chat_requests(turns: Sequence[Turn]) -> list[tuple[list[dict[str, str]], bool]]:
+    """What the template is applied to: the conversation, and for each answer what asks for it and what ends with it."""
+    return [(messages(turns), False), *(
+        request for index, turn in enumerate(turns) if turn.is_answer and index > 0
+        for request in ((messages(turns[:index]), True), (messages(turns[:index + 1]), False)))]
+
+
+def read_ahead(conversations: Sequence[Sequence[Turn]], tokenizer: Tokenizer, layout: Layout) -> None:
+    """Lay out many conversations at once, which are encoded next."""
+    if layout == "chat":
+        tokenizer.chat.read_ahead([request for turns in conversations for request in (
+            chat_requests(turns) if turns[-1].is_answer else [*chat_requests(turns), (messages(turns), True)])])
 
 
 def answer_span(conversation_ids: Sequence[int], before: Sequence[int], after: Sequence[int],

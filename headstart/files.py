@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib
+import json
 import os
 import re
 import stat
@@ -28,16 +29,15 @@ from headstart.disk import (
     make_folder,
     open_new,
     open_to_append,
-    operations,
     remove,
     replace,
     reserve,
 )
 from headstart.errors import Exit, UserError
 
-__all__ = ["announce", "append_line", "clear_leftovers", "discard", "disk_errors", "first_link", "flush_folder",
-           "link_error", "locked_file", "locked_folder", "make_folder", "operations", "remove", "replace", "reserve",
-           "settle", "sha256", "staged_file", "staged_folder", "staged_path", "try_lock", "write_text"]
+__all__ = ["announce", "append_line", "clear_leftovers", "discard", "disk_errors", "first_link", "hash_json",
+           "link_error", "locked_file", "locked_folder", "make_folder", "remove", "replace", "reserve",
+           "settle", "sha256", "staged_file", "staged_folder", "staged_path", "write_text"]
 
 LOCK_OFFSET = 1 << 30  # Windows locks bytes: one far behind the holder's name, which others read
 LEFTOVER = re.compile(r"\.(?P<name>.+?)(\.\d+)?\.(?P<kind>part|old)")  # of a process that was killed while it wrote
@@ -178,6 +178,12 @@ def sha256(path: str | Path) -> str:
     """The SHA-256 of a file's bytes, in hexadecimal."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hash_json(content: Any) -> str:
+    """The SHA-256 of a value of JSON, whatever the order of its keys."""
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @contextlib.contextmanager

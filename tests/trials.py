@@ -30,6 +30,7 @@ from headstart.training import checkpoint
 QUICK = ["--quiet", "--set", "evaluation.resamples=5", "--set", "evaluation.baselines=false", "--batch-size", "8"]
 LEFTOVER = re.compile(r"\..*\.(part|old)|\.replac.*|\.discarded")
 DISK_CODES = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS, errno.EACCES)
+REFUSALS = (65, 66, 69, 77, 78)  # exit codes of what is refused with words
 Fingerprint = dict[str, str]
 
 
@@ -40,7 +41,6 @@ class Work:
     name: str
     arguments: Sequence[object]  # without --to
     is_run: bool = True
-    fails_again: dict[str, int] = field(default_factory=dict)
 
     def command(self, to: Path, *flags: object) -> list[object]:
         return [*self.arguments, "--to", to, *flags]
@@ -103,25 +103,23 @@ class Trial:
         return f"leaves {leftovers}" if leftovers else ""
 
 
-def is_sound(outcome: Outcome) -> str:
-    """What no mishap may do: a traceback, or a bug report."""
+def crash_text(outcome: Outcome) -> str:
+    """What no mishap may do, a traceback or a bug report; "" where there is none."""
     if "Traceback" in outcome.text or outcome.code in (70, 99):
         return f"exit {outcome.code}: {outcome.text[-400:]}"
     return ""
 
 
-def kill_trial(trial: Trial, number: int, *, way: int = 0, flags: Sequence[object] = ()) -> str:
+def kill_trial(trial: Trial, number: int, *, way: int = 0) -> str:
     """kill -9 before operation `number`, then finish."""
-    outcome = trial.run(*trial.work.command(trial.to, *flags), observer=faults.kill_at(number),
-                        watched=trial.to.parent)
+    outcome = trial.run(*trial.work.command(trial.to), observer=faults.kill_at(number), watched=trial.to.parent)
     if not outcome.killed:
-        return is_sound(outcome) or (trial.check() if outcome.code == 0 else f"exit {outcome.code}")
+        return crash_text(outcome) or (trial.check() if outcome.code == 0 else f"exit {outcome.code}")
     return trial.finish(way)
 
 
 def disk_trial(trial: Trial, number: int, code: int) -> str:
     """A disk that fails from operation `number` on: 74, checkpoints whole, and the work can be finished afterwards."""
-    saved: list[str] = []
     outcome = trial.run(*trial.work.command(trial.to), observer=faults.fail_from(number, code),
                         watched=trial.to.parent)
     if outcome.code not in (74, 0):
@@ -129,7 +127,6 @@ def disk_trial(trial: Trial, number: int, code: int) -> str:
     if trial.work.is_run:
         for path in checkpoint.list_checkpoints(trial.to / "checkpoints"):
             reason = checkpoint.verify(path)
-            saved.append(path.name)
             if reason is not None:
                 return f"{path.name}: {reason}"
     return trial.check() if outcome.code == 0 else trial.finish()
@@ -274,7 +271,7 @@ class Workshop:
                 self.seconds[work.name] = time.monotonic() - start
         return self.expected[work.name]
 
-    def operations(self, work: Work, flags: Sequence[object] = (), prepare: Callable[[Path], None] | None = None) -> int:
+    def operations(self, work: Work, flags: Sequence[object] = (), prepare: Callable[[Path], object] | None = None) -> int:
         """How many operations the work makes."""
         to = self.place(work)
         if prepare is not None:
@@ -297,7 +294,7 @@ def overwrite_trial(trial: Trial, old: Path, number: int, *, expected_old: Finge
     outcome = trial.run(*trial.work.command(trial.to, "--overwrite"), observer=faults.kill_at(number),
                         watched=trial.to.parent)
     if not outcome.killed:
-        return is_sound(outcome) or trial.check()
+        return crash_text(outcome) or trial.check()
     outcome = trial.run("resume", trial.to, "--quiet")
     if outcome.code != 0:
         return f"resume ends with {outcome.code}: {outcome.text[-400:]}"
@@ -327,7 +324,7 @@ def removal_trial(trial: Trial, number: int, name: str = "") -> str:
 
     outcome = trial.run(*trial.work.command(trial.to), observer=observer, watched=trial.to.parent)
     if outcome.code in (0, 74, 73):
-        return is_sound(outcome)
+        return crash_text(outcome)
     return f"exit {outcome.code}: {outcome.text[-400:]}"
 
 
@@ -362,4 +359,4 @@ def damage_trial(trial: Trial, name: str, damage: str, rng: random.Random) -> st
     outcome = trial.run("resume", trial.to, "--quiet")
     if outcome.code == 0:
         return trial.check()
-    return is_sound(outcome) or ("" if outcome.code in (65, 66, 69, 77, 78) else f"exit {outcome.code}")
+    return crash_text(outcome) or ("" if outcome.code in REFUSALS else f"exit {outcome.code}")

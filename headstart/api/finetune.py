@@ -151,7 +151,7 @@ def check(run_values: Mapping[str, Any], columns: Mapping[str, str], values: Map
 
     config = run_settings(run_values, columns, values)
     data = read_dataset(dataclasses.replace(config, strict=False), Reporter(), None, split=False)
-    token_line = count_tokens(config, data)
+    token_line = look_at_tokens(config, data)
     warnings = [finding for finding in data.findings if finding.level == "warning"]
     lines = [*data.summary(), token_line,
              *([findings_text(data.findings)] if data.findings else ["No problems found."])]
@@ -160,7 +160,7 @@ def check(run_values: Mapping[str, Any], columns: Mapping[str, str], values: Map
     return {"task": data.task.name, "words": lines, **data.json()}
 
 
-def count_tokens(config: RunSettings, dataset: Dataset) -> str:
+def look_at_tokens(config: RunSettings, dataset: Dataset) -> str:
     """Check how the model's tokenizer reads the texts, the default model's where none is named; says what was done.
 
     Raises DataError for texts that the model can hardly read, UserError for a named model that cannot be had.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from headstart.files import disk_errors, sha256, write_text
 from headstart.models.loading import manifest
 from headstart.models.loading.family_tokenizer import load_family_tokenizer
 from headstart.models.loading.model_info import model_info
-from headstart.models.loading.sources import PATTERNS
+from headstart.models.loading.sources import is_model_file
 from headstart.models.tokenizers.token_record import difference
 
 
@@ -59,5 +58,5 @@ def record_again(folder: Path, metadata: Mapping[str, Any], device: str) -> list
 def files_read(folder: Path, recorded: Iterable[str]) -> list[str]:
     """The recorded files that are there, and those beside them that a model is read from."""
     beside = [file.name for file in folder.iterdir() if file.is_file() and file.name not in manifest.UNLISTED
-              and any(fnmatch.fnmatch(file.name, pattern) for pattern in PATTERNS)]
+              and is_model_file(file.name)]
     return sorted({name for name in [*recorded, *beside] if (folder / name).is_file()})

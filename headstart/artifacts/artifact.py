@@ -98,7 +98,7 @@ def load(reference: str, *, task_name: str | None = None, device: str = "cpu",
             else task_from_metadata(metadata, f"{METADATA_FILE} of {folder}"))
     max_length = int(metadata["max_length"]) if metadata is not None else None
     model = load_model(str(folder), None, seed=0, device=device, allow_pickle=allow_pickle, max_length=max_length,
-                       language=language, target_language=target_language)
+                       language=language, target_language=target_language, info=info)
     check_outputs(task, model, reference)
     if metadata is not None and "early_exit" in metadata:
         exit_heads.load(model.module, info.layers - 1, info.folder, info.checksums, info.repair)

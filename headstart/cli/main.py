@@ -19,7 +19,7 @@ from headstart.disk import FREE_SPACE, FULL, system_error
 from headstart.errors import DataError, Exit, UserError, nearest, out_of_memory
 from headstart.progress import print_error
 from headstart.progress.visible import for_reading, visible
-from headstart.settings.run_settings import is_unicode
+from headstart.settings.values import is_unicode
 from headstart.version import __version__
 
 UNOPENED = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP)

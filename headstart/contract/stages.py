@@ -2,15 +2,14 @@
 
     row -> Example -> [Feature] -> Batch -> outputs -> reduced outputs -> Prediction -> scores
 
-Shapes: N features of a batch, B rows of a batch, S tokens of a row, L tokens of a feature, T tokens of all features
-of a batch one after the other, A of them label positions, C classes, M examples of a split, R resamples. Arrays are
-numpy arrays; this file knows neither torch nor transformers.
+Shapes: N features of a batch, B rows of a batch, S tokens of a row, L tokens of a feature, T tokens of all features of
+a batch, A of them label positions, C classes, M examples of a split, R resamples. Arrays are numpy's, never torch's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
@@ -78,10 +77,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Target:
-    """What the model should predict, and at which level: for the feature, each token, or each label position.
-
-    -100 where there is none. A position in the feature (where an answer begins) is a target of the feature.
-    """
+    """What the model should predict for the feature, each token or each label position; -100 where there is none."""
 
     value: Any
     level: TargetLevel = "feature"
@@ -101,8 +97,7 @@ class Feature:
     weight: float = 1.0
     truncated_tokens: int = 0
     info: Mapping[str, Any] = field(default_factory=dict)  # the task's own: window borders, offsets
-    # tokens, ascending, where a head over the vocabulary predicts; None for all
-    label_positions: Sequence[int] | None = None
+    label_positions: Sequence[int] | None = None  # ascending: tokens that a vocabulary head predicts; None: all
     group: Hashable = None  # features of one group are never split by a batcher (choices of one question)
     role: str = ""
     stream: Hashable = None  # features of one stream are read in their order by a model with memory
@@ -262,6 +257,10 @@ class Learned:
     def json(self) -> dict[str, Json]:
         """The same as a JSON object."""
         return {"labels": list(self.labels), "counts": list(self.counts), "values": dict(self.values)}
+
+    def with_value(self, name: str, value: Json) -> Learned:
+        """The same with one more value, or another one."""
+        return replace(self, values={**self.values, name: value})
 
     @classmethod
     def from_json(cls, data: Mapping[str, Json]) -> Learned:

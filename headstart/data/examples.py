@@ -93,14 +93,15 @@ def read_examples(task: Task[Any], path: str, settings: Data, *, columns: Mappin
     table = table if table is not None else open_table(
         path, settings, every_row=not training, text_reading=TextReading(task.reads_text_as, keeps_whole=not training))
     refuse_unread_rows(task, table, settings)
-    columns = {**columns, **remembered_columns(task.trained_columns, (*table.columns, *table.nested_names()), columns)}
+    nested_names = table.nested_names()
+    columns = {**columns, **remembered_columns(task.trained_columns, (*table.columns, *nested_names), columns)}
     detection = type(task).detect(table.sample())
     if detection is not None:
         detection = detection.with_named(columns)
         require_choice(task, detection, table.path, training)
     detected = detection.columns if detection is not None else None
     field_columns = assign_columns(table.columns, task.fields, columns, detected, table.path, training,
-                                   table.nested_names())
+                                   nested_names)
     view = field_rows(table, field_columns, task.fields)
     reading = Reading(table, field_columns, Examples(task, view, no_rows()), list(table.findings),
                       Counter(table.counts))

@@ -62,9 +62,6 @@ class RowStore(Sequence[Record]):
             if len(self.rows) == BLOCK:
                 self.write_block()
 
-    def close(self) -> None:
-        """No more rows will come."""
-
     def __len__(self) -> int:
         return (len(self.offsets) - 1) * BLOCK + len(self.rows)
 
@@ -74,7 +71,7 @@ class RowStore(Sequence[Record]):
     def __getitem__(self, index: slice) -> list[Record]: ...
     def __getitem__(self, index: int | slice) -> Record | list[Record]:
         if isinstance(index, slice):
-            return [self[position] for position in range(*index.indices(len(self)))]
+            return list(self.records_at(range(*index.indices(len(self)))))
         if index < 0:
             index += len(self)
         number, place = divmod(index, BLOCK)

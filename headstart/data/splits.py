@@ -74,11 +74,16 @@ def cut_document(pieces: Ints, lengths: Ints, shares: tuple[float, ...]) -> list
     return np.split(pieces, borders)
 
 
+def sample_size_of(amount: float, count: int) -> int:
+    """How many of `count` rows a count (1 or more) or a share below 1 means; at least one."""
+    sample_size = round(amount * count) if isinstance(amount, float) and amount < 1 else int(amount)
+    return max(1, min(count, sample_size))
+
+
 def sample_rows(indices: Ints, strata: Ints, amount: float, seed: int) -> Ints:
     """A seeded, stratified sample: a count (1 or more) or a share below 1; at least one row, in the order given."""
     count = len(indices)
-    sample_size = round(amount * count) if isinstance(amount, float) and amount < 1 else int(amount)
-    sample_size = max(1, min(count, sample_size))
+    sample_size = sample_size_of(amount, count)
     if sample_size == count:
         return indices
     rng = np.random.default_rng([seed, 11])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from headstart.data.examples import MAX_LISTED, Reading, open_named_file
 from headstart.data.table import Table
 from headstart.errors import DataError, Exit, Finding, UserError
 from headstart.settings import Data
+from headstart.text.json_values import parse_json
 
 ID_COLUMNS = ("id", "row", "question_id", "qid", "guid", "example_id", "idx", "index")
 ROW_COLUMN = "row"  # of predictions.jsonl: the number of the row in the labelled file, from 0
@@ -59,8 +59,8 @@ def official_answers(path: str) -> dict[str, str] | None:
     if Path(path).suffix.lower() != ".json" or not Path(path).is_file():
         return None
     try:
-        answers = json.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except (ValueError, RecursionError, OSError):  # the reader of tables says what is wrong with it
+        answers = parse_json(Path(path).read_text(encoding="utf-8-sig"))
+    except (ValueError, OSError):  # the reader of tables says what is wrong with it
         return None
     if isinstance(answers, dict) and answers and all(isinstance(answer, str) for answer in answers.values()):
         return answers

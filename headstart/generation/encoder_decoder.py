@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from headstart.contract import Feature, Json, Layout, Target
+from headstart.contract import Feature, Json, Target
 from headstart.data.features.batches import collate
 from headstart.errors import Exit, UserError
 from headstart.generation import contrastive_search, diverse_beams
@@ -204,7 +204,7 @@ def log_probabilities(model: Model, sources: Sequence[Sequence[int]],
         return values
     features = [Feature(list(sources[index]), None, {"label": Target(list(texts[index]), "position")},
                         label_positions=[0] * len(texts[index])) for index in nonempty]
-    surprise = model.surprisals(collate(features, Layout(packed=False, pad_id=model.tokenizer.pad_id)))["surprise"]
+    surprise = model.surprisals(collate(features, model.layout(packed=False)))["surprise"]
     if not bool(surprise.isfinite().all()):
         raise not_finite_error(model)
     rows = np.split(-surprise.cpu().numpy(), np.cumsum([len(texts[index]) for index in nonempty])[:-1])

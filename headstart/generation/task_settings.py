@@ -35,8 +35,7 @@ def with_source_prefix(task: Task[Any], model: Model, reporter: Reporter) -> Tas
     prefix = config_prefix(model.info.config, task.name)
     if prefix:
         reporter.info(f"prefix of each source: {prefix!r}, from the model's config")
-    return task.with_learned(Learned(task.learned.labels, task.learned.counts,
-                                     dict(task.learned.values) | {"prefix": prefix}))
+    return task.with_learned(task.learned.with_value("prefix", prefix))
 
 
 def with_target_length(task: Task[Any], model: Model, features: Features, generation: Generation,
@@ -60,8 +59,7 @@ def with_target_length(task: Task[Any], model: Model, features: Features, genera
         reporter.info(f"texts are generated up to {max_new_tokens} tokens: {TARGET_COVERAGE:.1%} of the training "
                       f"targets fit (half have at most {int(np.median(target_lengths))})")
     changed = {name: value for name, value in vars(with_length).items() if value != getattr(Generation(), name)}
-    return task.with_learned(Learned(task.learned.labels, task.learned.counts,
-                                     dict(task.learned.values) | {"generation": changed}))
+    return task.with_learned(task.learned.with_value("generation", changed))
 
 
 def with_prompt_layout(task: Task[Any], model: Model, reporter: Reporter) -> Task[Any]:
@@ -77,8 +75,7 @@ def with_prompt_layout(task: Task[Any], model: Model, reporter: Reporter) -> Tas
     ids = prompt_ids([Turn("user", "PROMPT")], model.tokenizer, layout)
     text = model.tokenizer.hf_tokenizer.decode(ids, clean_up_tokenization_spaces=False)
     reporter.info(f"prompts are laid out {LAYOUT_WORDS[layout]}: {text!r}, then the response")
-    return task.with_learned(Learned(task.learned.labels, task.learned.counts,
-                                     dict(task.learned.values) | {"layout": layout}))
+    return task.with_learned(task.learned.with_value("layout", layout))
 
 
 def prompt_settings(task: Task[Any], base: Generation | None, values: Mapping[str, Any]) -> Generation:
@@ -102,8 +99,7 @@ def with_layout(task: Task[Any], model: Model, layout: str) -> Task[Any]:
     if layout == "chat" and not model.tokenizer.chat.has_template:
         raise UserError(f"The tokenizer of {model.info.reference} has no chat template.",
                         fix="Leave generation.layout out.", exit=Exit.SETTINGS)
-    return task.with_learned(Learned(task.learned.labels, task.learned.counts,
-                                     dict(task.learned.values) | {"layout": layout}))
+    return task.with_learned(task.learned.with_value("layout", layout))
 
 
 def changed_settings(task: Task[Any], model: Model, base: Generation | None, values: Mapping[str, Any]) -> Generation:

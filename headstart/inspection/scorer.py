@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from headstart.contract import Feature, Layout
+from headstart.contract import Feature
 from headstart.data.features.batches import collate
 from headstart.inspection.encode import Word
 from headstart.models.hidden_states import without_shortcuts
@@ -76,7 +76,7 @@ class Scorer:
 
     def batch(self, count: int) -> Any:
         """The input so many times, one a row."""
-        return collate([self.feature] * count, Layout(packed=False, pad_id=self.model.tokenizer.pad_id))
+        return collate([self.feature] * count, self.model.layout(packed=False))
 
     @property
     def batch_size(self) -> int:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from headstart.contract import Batch, Feature, Layout
+from headstart.contract import Batch, Feature
 from headstart.data.features.batches import collate
 from headstart.models.family import submodule, unchanged_inputs
 from headstart.models.heads.pooling import attention_mask
@@ -41,7 +41,7 @@ def states_and_attentions(model: Model, feature: Feature, *, attentions: bool) -
 
     Exact: transformers' own eager attention, fp32, one text, no padding. Without `attentions` the second list is empty.
     """
-    batch = collate([feature], Layout(packed=False, pad_id=model.tokenizer.pad_id))
+    batch = collate([feature], model.layout(packed=False))
     model.module.eval()
     with torch.inference_mode(), record_outputs(model, [model.module.base_model], attentions=attentions) as outputs:
         reading_once(model).backbone(batch, None)
@@ -57,7 +57,7 @@ def source_and_target(model: Model, feature: Feature, *, attentions: bool) -> tu
 
     As exact as `states_and_attentions`: what the decoder reads is its start token and the target without its last one.
     """
-    batch = collate([feature], Layout(packed=False, pad_id=model.tokenizer.pad_id))
+    batch = collate([feature], model.layout(packed=False))
     model.module.eval()
     backbone, family = model.module.base_model, model.info.family
     decoder = submodule(model.module, family.decoder_path).base_model if family.decoder_path else backbone.decoder

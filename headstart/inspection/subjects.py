@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from headstart.contract import Feature, Layout, Target
+from headstart.contract import Feature, Target
 from headstart.data.features.batches import collate
 from headstart.errors import Exit, UserError, nearest
 from headstart.inspection.encode import UNSPACED, EncodedText, Token
@@ -98,10 +98,9 @@ def answer(model: Model, encoded: EncodedText, target: str | None, answer_span: 
             raise UserError("The model's tokens do not show where that answer stands in the passage.",
                             fix="Leave the answer out: the model's own is then explained.", exit=Exit.DATA)
         first, last = answer_indices[0], answer_indices[-1]
-    text = span_text(encoded, tokens[first], tokens[last])
     output: ExplainedOutput = (BeamSpanOutput(first, last) if model.head == BEAM_SPAN
                                else TokenOutput(((first, 0), (last, 1))))
-    return Subject("answer", encoded, encoded.feature, output, text if answer_span is None
+    return Subject("answer", encoded, encoded.feature, output, predicted if answer_span is None
                    else encoded.pair[slice(*answer_span)], predicted, None)
 
 
@@ -190,7 +189,7 @@ def outputs_of(model: Model, feature: Feature) -> dict[str, NDArray[Any]]:
     """The head's outputs for one feature."""
     import torch
 
-    batch = collate([feature], Layout(packed=False, pad_id=model.tokenizer.pad_id))
+    batch = collate([feature], model.layout(packed=False))
     model.module.eval()
     with torch.inference_mode():
         outputs = {name: output.float().cpu().numpy() for name, output in model.forward(batch).items()}

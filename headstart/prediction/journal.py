@@ -40,7 +40,11 @@ class PredictionJournal:
 
     def holds(self) -> bool:
         """Whether the file is a journal of these inputs, this model and these settings."""
-        return self.read_lines()[:1] == [{"of": self.key}]
+        return self.begins(self.read_lines())
+
+    def begins(self, records: Sequence[Any]) -> bool:
+        """Whether a file's lines begin as a journal of these does."""
+        return list(records[:1]) == [{"of": self.key}]
 
     def read_lines(self) -> list[Any]:
         """The complete lines up to the first that is no JSON."""
@@ -57,10 +61,11 @@ class PredictionJournal:
         """
         if not self.path.exists():
             return []
-        if not self.holds():
+        records = self.read_lines()
+        if not self.begins(records):
             self.set_aside("of another input, model or settings", reporter)
             return []
-        chunks = [predictions_of(record) for record in self.read_lines()[1:]]
+        chunks = [predictions_of(record) for record in records[1:]]
         journaled_rows = [prediction.row for chunk in chunks for prediction in chunk or ()]
         if None in chunks or journaled_rows != [example.row for example in islice(examples, len(journaled_rows))]:
             self.set_aside("damaged, or holds other rows", reporter)

@@ -50,8 +50,7 @@ def sample(task: Task[Any], rows: Examples, amount: float, seed: int) -> Ints:
     import numpy as np
 
     if rows.is_running_text:
-        count = round(amount * len(rows)) if isinstance(amount, float) and amount < 1 else int(amount)
-        return np.arange(max(1, min(count, len(rows))))
+        return np.arange(splits.sample_size_of(amount, len(rows)))
     _, strata = split_arrays(task, rows)
     return splits.sample_rows(np.arange(len(rows)), strata, amount, seed)
 

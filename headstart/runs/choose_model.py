@@ -53,7 +53,7 @@ def choose_model(settings: RunSettings, task: Task[Any], device: str, reporter: 
     if (warning := missing_language_warning(info, language)) is not None:
         reporter.warning(warning)
     model = load(reference, head, seed=settings.seed, device=device, allow_pickle=settings.allow_pickle,
-                 language=language, target_language=settings.data.target_language, **dropout_rates)
+                 language=language, target_language=settings.data.target_language, info=info, **dropout_rates)
     if model.fresh_weights:
         reporter.info(f"initialised from the seed, because the checkpoint has none: {len(model.fresh_weights)} weights "
                       "of the head")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,11 +82,6 @@ class Fit:
         """The folder of checkpoints."""
         return self.folder / "checkpoints"
 
-    def micro_batch_size(self) -> int:
-        """Examples of one forward pass at most, as the settings have it."""
-        training = self.prepared.settings.training
-        return training.micro_batch_size or training.batch_size
-
     def encode_epoch(self, epoch: int) -> None:
         """Encode the rows anew for an epoch, where the task encodes at random."""
         prepared = self.prepared
@@ -102,10 +98,11 @@ class Fit:
         task_loss = build_loss(prepared.task.head().loss, prepared.settings.training, prepared.task.learned.counts)
         return prepared.variant.objective(task_loss, prepared.task, prepared.model, prepared.settings)
 
-    def total_weight(self, batches: Sequence[Batch]) -> float:
-        """What the loss sum of these batches is divided by; balanced classes weigh by 1 / their share."""
+    def total_weight(self) -> Callable[[Sequence[Batch]], float]:
+        """What gives the number that batches' loss sum is divided by; balanced classes weigh by 1 / their share."""
         balanced = self.prepared.settings.training.class_weights == "balanced"
-        return total_weight(batches, balanced_class_weights(self.prepared.task.learned.counts) if balanced else None)
+        return partial(total_weight, class_weights=balanced_class_weights(self.prepared.task.learned.counts)
+                       if balanced else None)
 
     def plan(self) -> EpochPlan:
         """The steps of each epoch."""
@@ -164,7 +161,7 @@ def begin(folder: RunFolder, prepared: Prepared, log: RunLog, reporter: Reporter
         reporter.warning(f"{damaged_lines:,} lines of {log.path.name} are damaged and were left out; they are in "
                          f"{DAMAGED_LINES}")
     reporter.emit(RunStarted(folder.path, prepared.task.name, str(settings.model), state.step, prepared.total_steps,
-                             flat_settings(prepared)))
+                             read_settings(prepared)))
     return fit
 
 
@@ -181,12 +178,10 @@ def restore(fit: Fit, folder: Path) -> None:
     fit.reporter.info(f"resuming after step {fit.state.step} of {fit.prepared.total_steps}")
 
 
-def flat_settings(prepared: Prepared) -> dict[str, Any]:
-    """Every setting that the run reads, as {"training.epochs": 3.0}."""
+def read_settings(prepared: Prepared) -> dict[str, Any]:
+    """Every setting that the run reads, as {"training.epochs": 3.0}; None for those that are not set."""
     unread = unread_settings(prepared.settings, prepared.task, prepared.model)
-    settings = {f"{group}.{name}": value for group, values in prepared.settings.groups().items()
-                for name, value in values.items()}
-    return {key: value for key, value in settings.items() if key not in unread}
+    return {key: value for key, value in prepared.settings.by_key().items() if key not in unread}
 
 
 def estimate_resources(fit: Fit) -> None:
@@ -233,7 +228,7 @@ def fit_all(fit: Fit) -> None:
     start = time.perf_counter()
     if not fit.early_stopping.exhausted(training.patience):
         for step in train(fit.state, fit.plan(), fit.make_batches, fit.objective(),
-                          fit.total_weight, training, total_steps=total, seed=settings.seed, precision=fit.precision,
+                          fit.total_weight(), training, total_steps=total, seed=settings.seed, precision=fit.precision,
                           device=settings.device):
             fit.seconds += time.perf_counter() - start
             tell_step(fit, step, total)
@@ -286,7 +281,7 @@ def evaluate_now(fit: Fit, step: Step) -> None:
     dev_scores, measures = quick_scores(fit)
     values = {name: score.value for name, score in dev_scores.items()}
     if fit.early_stopping.score == LOSS:
-        values[LOSS] = dev_loss(fit.prepared, fit.objective(), fit.total_weight, packed=fit.packed,
+        values[LOSS] = dev_loss(fit.prepared, fit.objective(), fit.total_weight(), packed=fit.packed,
                                 precision=fit.precision)
     fit.early_stopping = fit.early_stopping.after_evaluation(step.number, values[fit.early_stopping.score])
     fit.reporter.emit(EvaluationFinished(step.number, "dev", values, time.perf_counter() - start))

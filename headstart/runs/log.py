@@ -18,6 +18,7 @@ from headstart.progress import (
     StepFinished,
     TrainingWarning,
 )
+from headstart.text.json_values import is_number
 
 STEPS_BETWEEN_LINES = 10
 DAMAGED_LINES = "log_damaged.txt"
@@ -105,11 +106,6 @@ def is_intact(event: Mapping[str, Any]) -> bool:
     has_scores = isinstance(scores, dict) and all(score is None or is_number(score) for score in scores.values())
     return has_scores and (kind != "evaluation" or "scores" in event) and is_number(event.get("step", 0)) and all(
         is_number(event.get(name)) for name in NUMBERS.get(kind, ()))
-
-
-def is_number(value: Any) -> bool:
-    """Whether a value of JSON is a number."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def step_values(event: StepFinished) -> dict[str, Any]:

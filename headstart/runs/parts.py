@@ -37,11 +37,9 @@ class Parts:
         try:
             with disk_errors(self.folder.path, "Free some space, then run headstart resume."):
                 return make()
-        except UserError as error:
-            if error.exit in ENDS_THE_RUN:
-                raise
-            self.note_failure(name, error)
         except Exception as error:
+            if isinstance(error, UserError) and error.exit in ENDS_THE_RUN:
+                raise
             self.note_failure(name, error)
         return None
 

@@ -7,8 +7,6 @@ data.json holds it, and every checkpoint too: either may be damaged.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +14,10 @@ from typing import Any
 
 from headstart.contract import Json
 from headstart.errors import Exit, UserError
+from headstart.files import hash_json
 from headstart.progress import Reporter
 from headstart.runs.folder import RunFolder
-from headstart.settings.run_settings import RunSettings, read_settings_file, run_settings, toml_text
+from headstart.settings.run_settings import RunSettings, run_settings, split_settings, toml_text
 from headstart.settings.values import load
 from headstart.training import checkpoint
 
@@ -51,12 +50,6 @@ class Resumption:
     settings: RunSettings
     record: Record | None
     changes: Mapping[str, tuple[Any, Any]]  # {"training.epochs": (before, now)}
-
-
-def hash_json(content: Any) -> str:
-    """The SHA-256 of a value of JSON."""
-    text = json.dumps(content, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def hash_data(data: Mapping[str, Any]) -> str:
@@ -112,7 +105,7 @@ def prepare_to_resume(folder: RunFolder, reporter: Reporter, *, accept_changes: 
     if changes:
         refuse_changes(folder, changes, accept_changes=accept_changes)
         reporter.warning(f"going on with changed settings: {change_text(changes)}")
-    return Resumption(run_settings(*read_settings_file(path)), record, changes)
+    return Resumption(run_settings(*split_settings(values)), record, changes)
 
 
 def changed_settings(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -147,9 +140,9 @@ def refuse_changes(folder: RunFolder, changes: Mapping[str, tuple[Any, Any]], *,
                             "the run goes on with them, and log.jsonl and data.json say so.", exit=Exit.SETTINGS)
 
 
-def check_same_data(record: Record, data: Mapping[str, Any]) -> None:
+def check_same_data(record: Record, data: Mapping[str, Any], data_hash: str) -> None:
     """Refuse to go on with files that changed since the run began; raises UserError (65)."""
-    if hash_data(data) == record.data_hash:
+    if data_hash == record.data_hash:
         return
     before = {} if record.data is None else {file["file"]: file["sha256"] for file in record.data["files"]}
     changed = [file["file"] for file in data["files"] if before and before.get(file["file"]) != file["sha256"]]

@@ -30,7 +30,8 @@ from headstart.runs.record import (
 )
 from headstart.runs.signals import Interrupts
 from headstart.runs.unread import unread_settings
-from headstart.settings.run_settings import RunSettings, is_unicode, toml_text
+from headstart.settings.run_settings import RunSettings, toml_text
+from headstart.settings.values import is_unicode
 from headstart.training.process_setup import set_up_process
 
 MakeInputs = Callable[[Path, RunSettings], RunSettings]
@@ -85,8 +86,9 @@ def run_in_folder(folder: RunFolder, resumption: Resumption, interrupts: Interru
         try:
             prepared = prepare(resumption.settings, reporter, folder / "data_errors.jsonl")
             data = prepared.dataset.json() | {"lengths": prepared.lengths.json()}
+            data_hash = hash_data(data)
             if record is not None:
-                check_same_data(record, data)
+                check_same_data(record, data, data_hash)
         except UserError as error:
             if error.exit != Exit.INTERRUPTED and record is None and not (folder / DATA_FILE).exists():
                 remove(folder / SETTINGS_FILE)  # nothing was begun: the folder is free again
@@ -94,16 +96,16 @@ def run_in_folder(folder: RunFolder, resumption: Resumption, interrupts: Interru
         log = RunLog(folder / "log.jsonl")
         with reporter.listening(log):
             unread = unread_settings(prepared.settings, prepared.task, prepared.model)
-            recorded = Record(prepared.settings.flat(unread), hash_data(data), data)
-            fit = begin(folder, prepared, log, reporter, interrupts, recorded.json())
+            new_record = Record(prepared.settings.flat(unread), data_hash, data)
+            fit = begin(folder, prepared, log, reporter, interrupts, new_record.json())
             if {"training.batch_size", "training.micro_batch_size"} & set(resumption.changes):
-                fit.state.micro_batch_size = fit.micro_batch_size()
+                fit.state.micro_batch_size = prepared.settings.training.examples_per_pass
             if not fit.state.step:
                 estimate_resources(fit)
             if record is None:
                 folder.write(SETTINGS_FILE, prepared.settings.toml(unread))
             restore_files(fit, is_new=record is None)
-            record_data(fit, resumption, recorded)  # last: from here on the preparation is known to be done
+            record_data(fit, resumption, new_record)  # last: from here on the preparation is known to be done
             folder.recover()
             interrupts.resumable = True
             fit_all(fit)
@@ -127,12 +129,12 @@ def restore_files(fit: Fit, *, is_new: bool) -> None:
         fit.reporter.warning(f"{SETTINGS_FILE} was missing; it was written again as it is used.")
 
 
-def record_data(fit: Fit, resumption: Resumption, recorded: Record) -> None:
+def record_data(fit: Fit, resumption: Resumption, new_record: Record) -> None:
     """Write data.json where the run begins, where it is damaged, and where changed settings were accepted."""
     record, changes = resumption.record, resumption.changes
     if record is not None and record.data is not None and not changes:
         return
-    content = dict(recorded.data or {}) | {"settings": dict(recorded.settings)}
+    content = dict(new_record.data or {}) | {"settings": dict(new_record.settings)}
     if record is not None and record.data is None:
         fit.reporter.warning(f"{DATA_FILE} was missing or damaged; it was made again from the same files.")
     earlier = [] if record is None or record.data is None else record.data.get("changed_settings", [])
@@ -146,5 +148,5 @@ def record_data(fit: Fit, resumption: Resumption, recorded: Record) -> None:
 def command_of(folder: RunFolder, settings: RunSettings) -> str:
     """The command that repeats the run."""
     command = "finetune" if settings.teacher is None else "distil"
-    return (f"headstart {command} --settings {shlex.quote(str(folder / 'settings.toml'))} --to "
+    return (f"headstart {command} --settings {shlex.quote(str(folder / SETTINGS_FILE))} --to "
             f"{shlex.quote(folder.path.name + '-again')}")

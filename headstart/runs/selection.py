@@ -55,7 +55,7 @@ def dev_loss(prepared: Prepared, objective: Objective, total_weight: Callable[[S
     task, model, settings = prepared.task, prepared.model, prepared.settings
     features = Features.encode(task, prepared.measured_examples("dev"), model.tokenizer, seed=settings.seed)
     order = np.argsort(-features.example_lengths, kind="stable")
-    layout, size = model.layout(packed=packed), settings.training.micro_batch_size or settings.training.batch_size
+    layout, size = model.layout(packed=packed), settings.training.examples_per_pass
     loss_sum = weight_sum = 0.0
     model.module.eval()
     for start in range(0, len(order), size):

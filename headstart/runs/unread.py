@@ -40,7 +40,7 @@ def refuse_unread(settings: RunSettings, task: Task[Any], model: Model) -> None:
     """Refuse settings that were changed and are never read; raises UserError (78) that names each with its reason."""
     defaults = {setting.key: setting.default for group, group_class in GROUPS.items()
                 for setting in list_settings(group, group_class)}
-    values = {f"{group}.{name}": value for group, names in settings.groups().items() for name, value in names.items()}
+    values = settings.by_key()
     changed = {key: reason for key, reason in unread_settings(settings, task, model).items()
                if key in values and values[key] != defaults[key]}
     if changed:

@@ -79,6 +79,11 @@ class Training:
     keep_best: Annotated[int, Note("best checkpoints that are kept", low=1, high=100)] = 1
     patience: Annotated[Count, Note("evaluations without a better score before training stops; never when not given", low=1)] = None
 
+    @property
+    def examples_per_pass(self) -> int:
+        """Examples of one forward pass at most."""
+        return self.micro_batch_size or self.batch_size
+
 
 @dataclass(frozen=True)
 class Evaluation:

@@ -19,7 +19,7 @@ from headstart.settings.groups import (
     Mining,
     Training,
 )
-from headstart.settings.values import build, list_settings, load, nested, parse, value_text
+from headstart.settings.values import build, is_unicode, list_settings, load, nested, parse, value_text
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,13 @@ class RunSettings:
         groups = {name: dict(vars(getattr(self, name))) for name in RUN_GROUPS}
         return {"run": run_values, "columns": dict(self.columns), **groups, "task": dict(self.task_settings)}
 
+    def by_key(self) -> dict[str, Any]:
+        """Every setting, {"training.epochs": 3.0}; None for those that are not set."""
+        return {f"{group}.{name}": value for group, values in self.groups().items() for name, value in values.items()}
+
     def flat(self, unread: Collection[str] = ()) -> dict[str, Any]:
         """Every setting as used, {"training.epochs": 3.0}; what is not set, or in `unread`, is left out."""
-        return {f"{group}.{name}": value for group, values in self.groups().items() for name, value in values.items()
-                if value is not None and f"{group}.{name}" not in unread}
+        return {key: value for key, value in self.by_key().items() if value is not None and key not in unread}
 
     def toml(self, unread: Collection[str] = ()) -> str:
         """settings.toml: every setting as used; what is not set, or in `unread` ("adapter.rank"), is left out."""
@@ -121,11 +124,6 @@ def check_run_values(values: Mapping[str, Any]) -> None:
             raise UserError(f"{key} is {value!r}, which is no UTF-8.", fix="Rename the file or folder.")
 
 
-def is_unicode(text: str) -> bool:
-    """Whether a text can be written as UTF-8: a file name of other bytes cannot."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
-
-
 def full_path(path: str) -> str:
     """An absolute path for what is on this disk, so that settings.toml works from any folder; else the text as it is.
     """
@@ -135,7 +133,11 @@ def full_path(path: str) -> str:
 def read_settings_file(path: Path, changes: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], dict[str, str],
                                                                                       dict[str, Any]]:
     """run.*, columns.* and the settings of a settings file, `changes` on top; the arguments of `run_settings`."""
-    values = load(path) | dict(changes or {})
+    return split_settings(load(path) | dict(changes or {}))
+
+
+def split_settings(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str], dict[str, Any]]:
+    """The values of a settings file as run.*, columns.* and the settings: the arguments of `run_settings`."""
     run_values = {key.removeprefix("run."): value for key, value in values.items() if key.startswith("run.")}
     columns = {key.removeprefix("columns."): str(value) for key, value in values.items() if key.startswith("columns.")}
     settings = {key: value for key, value in values.items() if not key.startswith(("run.", "columns."))}

@@ -209,3 +209,8 @@ def build_steering(settings: Steering | Mapping[str, Any] | None) -> Steering:
         return settings
     steering: Steering = build({f"steering.{name}": value for name, value in (settings or {}).items()})["steering"]
     return steering
+
+
+def is_unicode(text: str) -> bool:
+    """Whether a text can be written as UTF-8: a file name of other bytes cannot."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)

@@ -14,7 +14,6 @@ from headstart.contract import (
     Baseline,
     Column,
     Detection,
-    Example,
     Feature,
     Field,
     Figure,
@@ -23,20 +22,18 @@ from headstart.contract import (
     Kind,
     Learned,
     Measures,
-    Piece,
     Prediction,
     Row,
-    RowFault,
     Target,
     Task,
     Tokenizer,
-    Tokens,
 )
 from headstart.contract.losses import CrossEntropy
 from headstart.settings import Note
 from headstart.tasks.shared.masking import fit_neighbours, masked_input, reduce_masked_logits
-from headstart.tasks.shared.text_blocks import TextBlock, TextBlocks, is_running_text, join_to_blocks, piece_key
-from headstart.tasks.shared.text_pairs import TEXT_NAMES, cell_text
+from headstart.tasks.shared.single_text import Text, as_example, read_text
+from headstart.tasks.shared.text_blocks import TextBlocks, is_running_text, join_to_blocks, piece_key
+from headstart.tasks.shared.text_pairs import TEXT_NAMES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,19 +50,6 @@ class Settings:
     group_texts: Annotated[bool, Note("concatenate texts into blocks of data.max_length tokens, instead of one text "
                                       "per example (a running text is cut into blocks in any case)")] = False
     n_best: Annotated[int, Note("predictions for each mask", low=1)] = 5
-
-
-@dataclass(frozen=True)
-class Text(Example):
-    """A text, a piece of a running text, or a block of one with its tokens."""
-
-    text: str
-    piece: Piece | None = None
-    block: TextBlock | None = None
-
-    def tokens(self, tokenizer: Tokenizer) -> Tokens:
-        """The tokens of the text."""
-        return tokenizer.tokenize(self.text) if self.block is None else Tokens(self.block.ids, self.block.offsets)
 
 
 @dataclass(frozen=True)
@@ -96,11 +80,7 @@ class MaskedLanguageModel(Task[Text]):
 
     def read(self, row: Row) -> Text:
         """The text; raises RowFault for an empty one."""
-        text = cell_text(row, "text")
-        if text is None or not text.strip():
-            raise RowFault("E201", "the text is empty.", fix="Fill it in, or leave the row out (--bad-rows skip).",
-                           field="text")
-        return Text(row.id, text, row.piece)
+        return read_text(row)
 
     def dedup_key(self, example: Text) -> str:
         """The text."""
@@ -203,8 +183,3 @@ class MaskedLanguageModel(Task[Text]):
                   "fields": {"mean loss": float(mean_losses[index])}}
                  for index in np.argsort(-mean_losses, kind="stable")[:20].tolist()]
         return [Figure("surprising", "Texts of the highest loss", "texts", {"items": items})]
-
-
-def as_example(block: TextBlock) -> Text:
-    """A block of a running text as an example."""
-    return Text(block.row, block.text, block=block)

@@ -42,6 +42,7 @@ from headstart.tasks.shared.column_detection import (
     can_be_target,
     column_choices,
     distinct_labels,
+    first_by_name,
     first_named,
     has_recurring_labels,
     is_number,
@@ -290,17 +291,14 @@ def holds_numbers(column: Column) -> bool:
 def target_columns(columns: Sequence[Column]) -> list[Column]:
     """The columns of numbers that are the target by the strongest sign; several where they are equally likely.
 
-    Without a telling name, numbers are a target where the file holds nothing else beside them but texts.
+    Without a telling name, every column of numbers that does not count the rows is as likely.
     """
     numbers = [column for column in columns if holds_numbers(column) and can_be_target(column, TARGET_NAMES)]
-    for strength in (EXACT, PARTIAL):
-        named_columns = [column for column in numbers if name_strength(column, TARGET_NAMES, LABEL_WORDS) == strength]
-        if strength == EXACT and named_columns:
-            return [min(named_columns, key=lambda column: TARGET_NAMES.index(plain_name(column.name))
-                        if plain_name(column.name) in TARGET_NAMES else len(TARGET_NAMES))]
-        if named_columns:
-            return named_columns
-    return [column for column in numbers if not is_row_counter(column)]
+    exact, partial = ([column for column in numbers if name_strength(column, TARGET_NAMES, LABEL_WORDS) == strength]
+                      for strength in (EXACT, PARTIAL))
+    if exact:
+        return [first_by_name(exact, TARGET_NAMES)]
+    return partial or [column for column in numbers if not is_row_counter(column)]
 
 
 def parse_number(value: Json) -> float | None:

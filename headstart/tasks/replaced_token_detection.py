@@ -15,7 +15,6 @@ from headstart.contract import (
     Baseline,
     Column,
     Detection,
-    Example,
     Feature,
     Field,
     HeadSpec,
@@ -23,19 +22,17 @@ from headstart.contract import (
     Kind,
     Learned,
     Measures,
-    Piece,
     Prediction,
     Row,
-    RowFault,
     Target,
     Task,
     Tokenizer,
-    Tokens,
 )
 from headstart.contract.losses import TokenBinaryCrossEntropy
 from headstart.settings import Note
-from headstart.tasks.shared.text_blocks import TextBlock, TextBlocks, is_running_text, piece_key
-from headstart.tasks.shared.text_pairs import TEXT_NAMES, cell_text
+from headstart.tasks.shared.single_text import Text, as_example, read_text
+from headstart.tasks.shared.text_blocks import TextBlocks, is_running_text, piece_key
+from headstart.tasks.shared.text_pairs import TEXT_NAMES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,19 +47,6 @@ class Settings:
     """Settings of replaced-token detection."""
 
     mask_probability: Annotated[float, Note("share of tokens that are replaced", above=0, below=1)] = 0.15
-
-
-@dataclass(frozen=True)
-class Text(Example):
-    """A text, a piece of a running text, or a block of one with its tokens."""
-
-    text: str
-    piece: Piece | None = None
-    block: TextBlock | None = None
-
-    def tokens(self, tokenizer: Tokenizer) -> Tokens:
-        """The tokens of the text."""
-        return tokenizer.tokenize(self.text) if self.block is None else Tokens(self.block.ids, self.block.offsets)
 
 
 @dataclass(frozen=True)
@@ -87,11 +71,7 @@ class ReplacedTokenDetection(Task[Text]):
 
     def read(self, row: Row) -> Text:
         """The text; raises RowFault for an empty one."""
-        text = cell_text(row, "text")
-        if text is None or not text.strip():
-            raise RowFault("E201", "the text is empty.", fix="Fill it in, or leave the row out (--bad-rows skip).",
-                           field="text")
-        return Text(row.id, text, row.piece)
+        return read_text(row)
 
     def dedup_key(self, example: Text) -> str:
         """The text."""
@@ -198,11 +178,6 @@ class ReplacedTokenDetection(Task[Text]):
     def baselines(self) -> tuple[Baseline, ...]:
         """Predicting every token as replaced."""
         return (Baseline("every token", lambda *_: EveryTokenBaseline(), needs_features=True),)
-
-
-def as_example(block: TextBlock) -> Text:
-    """A block of a running text as an example."""
-    return Text(block.row, block.text, block=block)
 
 
 def replace_tokens(ids: Sequence[int], rng: Random, replaced_share: float,

@@ -231,11 +231,11 @@ class TextClassification(Task[LabelledText]):
 
     def learn_from_predictions(self, examples: Sequence[LabelledText], rows: Sequence[Mapping[str, Json]]) -> Learned:
         """The labels that have a probability, else those of both files."""
-        labels = file_predictions.known_labels(rows)
+        labels, learned = file_predictions.known_labels(rows), self.learn(examples)
         if labels is None:
             predicted = {self.merged_label(str(values["prediction"])) for values in rows if values.get("prediction")}
-            labels = tuple(sorted(predicted | set(self.learn(examples).labels), key=numeric_order))
-        return Learned(labels, values=self.learn(examples).values)
+            labels = tuple(sorted(predicted | set(learned.labels), key=numeric_order))
+        return Learned(labels, values=learned.values)
 
     def read_prediction(self, example: LabelledText, values: Mapping[str, Json]) -> Prediction:
         """A label, and probabilities where there are any; raises RowFault."""

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeGuard
 
 MAX_DEPTH = 100  # lists and objects in each other; a row of a data set has a handful
 SUSPECT = re.compile(r"\d{300}|[eE]\+?\d{3}")  # what a number that is too large must have
@@ -45,6 +45,11 @@ def object_of(repeated_keys: list[str]) -> Callable[[list[tuple[str, Any]]], dic
         return entries
 
     return make_object
+
+
+def is_number(value: Any) -> TypeGuard[int | float]:
+    """Whether a value is a number, and no boolean."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def half_characters(text: str) -> list[int]:

@@ -29,9 +29,14 @@ def accent_runs() -> re.Pattern[str]:
     return re.compile(f"[{re.escape(accents)}]{{{MAX_ACCENTS + 1},}}+")
 
 
+def fold(text: str) -> str:
+    """The text without case and forms of letters."""
+    return compose(compose(text).casefold())
+
+
 def normalise_text(text: str) -> str:
     """The text without case, accent forms, punctuation and extra space: 'Hello,  WORLD!' -> 'hello world'."""
-    folded = text.lower() if text.isascii() else compose(compose(text).casefold())
+    folded = text.lower() if text.isascii() else fold(text)
     return " ".join(folded.translate(WORD_CHARACTERS).split())
 
 
@@ -39,7 +44,7 @@ def normalise_label(label: str) -> str:
     """The label without what cannot be seen or does not matter: case, space, accent forms, invisible characters, how a
     whole number is written: "1.0" -> "1", "Caf\u00e9 " -> "caf\u00e9".
     """
-    folded = compose(compose(label).casefold())
+    folded = fold(label)
     visible = " ".join("".join(character for character in folded if unicodedata.category(character) != "Cf").split())
     if re.fullmatch(r"[+-]?\d+\.0+", visible):
         return str(int(visible.split(".")[0]))

@@ -58,10 +58,10 @@ def choose_rows(lines: Sequence[str], *, needs_sentences: bool = False) -> RowsC
                                    "documents")
     for_running, for_list = signs_of_running_text(shape), signs_of_list(shape)
     total = sum(points for points, _ in for_running) - sum(points for points, _ in for_list)
-    signs, rows = (for_running, "document") if total >= 0 else (for_list, "lines")
-    signs = sorted(signs, key=lambda sign: -sign[0])
+    is_running = total >= 0
+    signs = sorted(for_running if is_running else for_list, key=lambda sign: -sign[0])
     reason = " and ".join(words for _, words in signs[:2]) or "nothing says that its lines are texts of their own"
-    return RowsChoice("document" if rows == "document" else "lines", reason, is_close=-2 < total < 2)
+    return RowsChoice("document" if is_running else "lines", reason, is_close=-2 < total < 2)
 
 
 @dataclass(frozen=True)

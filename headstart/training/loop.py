@@ -68,8 +68,7 @@ class TrainingState:
         import torch
 
         scaler = torch.amp.GradScaler(device.split(":")[0]) if precision == "fp16" else None
-        return cls(model, optimizers.build_optimizer(model, settings), scaler,
-                   settings.micro_batch_size or settings.batch_size)
+        return cls(model, optimizers.build_optimizer(model, settings), scaler, settings.examples_per_pass)
 
     def save(self, folder: Path, progress: dict[str, Any]) -> None:
         """Weights, optimizer state and counts as safetensors and JSON; `progress` is the caller's own."""

@@ -130,13 +130,13 @@ def check_classes(data_check: DataCheck, splits: Mapping[str, Sequence[Example]]
         spellings.setdefault(normalise_label(label), []).append(label)
     for variants in spellings.values():
         if len(variants) > 1:
-            data_check.findings.append(Finding("W204", f"the labels {' and '.join(map(told_label, variants))} differ "
-                                               "only by case, space, invisible characters, Unicode form, or as a "
-                                               "number is written.",
+            labels = " and ".join(map(visible_label, variants))
+            data_check.findings.append(Finding("W204", f"the labels {labels} differ only by case, space, invisible "
+                                               "characters, Unicode form, or as a number is written.",
                                                "They count as different labels; spell them the same if they are one."))
 
 
-def told_label(label: str) -> str:
+def visible_label(label: str) -> str:
     """A label in quotes, in which what cannot be seen is escaped."""
     is_composed = unicodedata.is_normalized("NFC", label)
     return repr(label) if is_composed and not any(unicodedata.category(character) == "Cf" for character in label) \

@@ -44,11 +44,11 @@ class TokenCounts:
     def add(self, row: int, text: str, tokens: Tokens, unknown_id: int | None) -> None:
         """Count one text, the split's row of that number."""
         lost = lost_characters(text, tokens, unknown_id)
-        unknown_count = sum(token_id == unknown_id for token_id in tokens.ids)
+        unknown_count = 0 if unknown_id is None else list(tokens.ids).count(unknown_id)
         self.texts += 1
         self.tokens += len(tokens.ids)
         self.unknown_tokens += unknown_count
-        self.characters += sum(not character.isspace() for character in text)
+        self.characters += len("".join(text.split()))
         self.lost_characters += len(lost)
         if not len(tokens.ids):
             self.texts_without_tokens += 1
@@ -126,17 +126,17 @@ def split_findings(counts: TokenCounts, split: str, model: str, location: RowLoc
     """What is told of one split: of unknown tokens and lost characters the worse."""
     findings: list[Finding] = []
     for number, share, words, row in (
-            (250, counts.unknown_share, f"{{share}} of the {split} tokens are unknown to {model}", counts.first_row),
-            (252, counts.lost_share, f"{{share}} of the characters of {split} are in no token of {model}",
+            (250, counts.unknown_share, f"of the {split} tokens are unknown to {model}", counts.first_row),
+            (252, counts.lost_share, f"of the characters of {split} are in no token of {model}",
              counts.first_row),
-            (251, counts.empty_share, f"{{share}} of the {split} texts have no token in {model}: it reads nothing",
+            (251, counts.empty_share, f"of the {split} texts have no token in {model}: it reads nothing",
              counts.first_empty_row)):
-        if share <= WARNING_SHARE or (number == 252 and findings) or (number == 252 and row is None):
+        if share <= WARNING_SHARE or (number == 252 and (findings or row is None)):
             continue
         file, line = location(row) if row is not None else ("", None)
         example = f" (first: {counts.example!a})" if counts.example and number != 251 else ""
         findings.append(Finding(f"{'E' if share > FAULT_SHARE else 'W'}{number}",
-                                f"{words.format(share=f'{share:.1%}')}{example}.", OTHER_MODEL, file, line))
+                                f"{share:.1%} {words}{example}.", OTHER_MODEL, file, line))
     if counts.first_spelling_row is not None:
         file, line = location(counts.first_spelling_row)
         findings.append(Finding("N253", f"{counts.spelling_texts:,} of the {split} texts spell control tokens of "

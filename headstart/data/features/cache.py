@@ -137,9 +137,9 @@ def write(path: Path, features: Features) -> None:
     arrays |= {"words": json_bytes, "check": np.frombuffer(digest([*arrays.values(), json_bytes]), dtype=np.uint8)}
     with disk_errors(path):
         make_folder(path.parent)
-    with disk_errors(path), staged_file(path, "wb") as file:
-        save: Any = np.savez  # its stub takes names of arrays for its own flags
-        save(file, **arrays)
+        with staged_file(path, "wb") as file:
+            save: Any = np.savez  # its stub takes names of arrays for its own flags
+            save(file, **arrays)
 
 
 def digest(arrays: Sequence[Any]) -> bytes:

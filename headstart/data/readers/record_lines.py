@@ -18,10 +18,9 @@ class RecordLines:
 
     def __init__(self, source_file: SourceFile, encoding: str) -> None:
         self.source_file, self.encoding = source_file, encoding
-        self.line_end = "\n"
-        self.keeps_returns = False  # lines end with \n, and some \r are text: many writers do not quote them
         first_line = next(raw_lines(source_file, encoding), "")
         self.line_end = next((end for end in ("\r\n", "\n", "\r") if first_line.endswith(end)), "\n")
+        # Lines end with \n, and some \r are text: many writers do not quote them.
         self.keeps_returns = source_file.builder.has_returns and self.line_end == "\n"
         self.file = open_text(source_file, encoding, newline="\n" if self.keeps_returns else "")
         # The file itself where its lines are as they should be: each generator on the way costs a twentieth of all.

@@ -108,7 +108,6 @@ class TableBuilder:
                              "file is.", "Write it again as UTF-8.", line=self.bad_bytes[0][0],
                              column=self.bad_bytes[0][1])
         self.store.column_count = len(self.columns)
-        self.store.close()
         for column_index, kinds in sorted(self.types.items()):
             if {"numbers", "texts"} <= kinds:
                 self.add_finding("W101", f'column "{self.columns[column_index]}" holds numbers in some rows and texts '

@@ -9,6 +9,7 @@ import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import IO
 
 from headstart.data.readers.byte_order import BOMS, WIDE
@@ -91,9 +92,9 @@ def legacy_encoding(source_file: SourceFile, scan: Scan, start: bytes) -> str:
     builder = source_file.builder
     line, column, byte = scan.bad_bytes[0]
     controls = sum(code < 32 and code not in b"\t\n\r\x0c" for code in start)
-    guesses = [] if controls > len(start) / 100 else [
-        guess for guess in rank_encodings(sample_of(source_file))
-        if guess.score >= LOWEST_SCORE and first_undecodable(source_file, guess.encoding) is None]
+    guesses = [] if controls > len(start) / 100 else list(islice(
+        (guess for guess in rank_encodings(sample_of(source_file))
+         if guess.score >= LOWEST_SCORE and first_undecodable(source_file, guess.encoding) is None), 3))
     if not guesses:
         raise builder.fatal_error("E103", f"the byte 0x{byte:02X} is not UTF-8, and the file fits no other encoding "
                                   f"({scan.bad_count:,} such bytes).",

@@ -14,7 +14,7 @@ from headstart.data.schemas.schema import ConvertedRow, FaultyRow, LeftOutRow, S
 from headstart.errors import UserError, nearest
 
 NEAR_CONFIDENCE = 0.1  # two schemas whose confidences differ by no more are asked about
-NOT_SCHEMAS = ("__init__", "schema", "apply")
+NOT_SCHEMAS = ("schema", "apply")
 
 
 def names() -> list[str]:
@@ -56,10 +56,10 @@ def convert(builder: TableBuilder, schema: Schema, *, every_row: bool) -> TableB
     A row keeps its line. Rows that are left out, and why, are a note.
     """
     store, source_names = builder.store, builder.columns
-    kept_columns = [index for index, name in enumerate(source_names)
-            if schema.keeps_others and name not in schema.source_columns and name not in schema.columns]
+    further_columns = [index for index, name in enumerate(source_names)
+                       if schema.keeps_others and name not in schema.source_columns and name not in schema.columns]
     converted = TableBuilder(builder.name, store.memory_limit)
-    converted.columns = (*schema.columns, *(source_names[index] for index in kept_columns))
+    converted.columns = (*schema.columns, *(source_names[index] for index in further_columns))
     converted.findings, converted.counts = list(builder.findings), Counter(builder.counts)
     converted.format_parts = [*builder.format_parts, schema.description]
     converted.encoding, converted.layout = builder.encoding, builder.layout
@@ -67,7 +67,7 @@ def convert(builder: TableBuilder, schema: Schema, *, every_row: bool) -> TableB
     rows = schema.convert(iter(store))
     records: RowStore | tuple[Record, ...] = store if schema.keeps_others else ()
     for row, record in zip_longest(rows, records):
-        kept_values = tuple(record.values[index] for index in kept_columns) if record is not None else ()
+        further_values = tuple(record.values[index] for index in further_columns) if record is not None else ()
         values = row.values if isinstance(row, ConvertedRow | LeftOutRow) else None
         if isinstance(row, LeftOutRow):
             reasons[row.reason] += 1
@@ -76,7 +76,7 @@ def convert(builder: TableBuilder, schema: Schema, *, every_row: bool) -> TableB
         elif values is None or (isinstance(row, LeftOutRow) and not every_row):
             converted.row_count += 1
         else:
-            row_values = (*values, *kept_values)
+            row_values = (*values, *further_values)
             converted.add_row(row_values, row.line, sum(len(str(value)) for value in row_values))
     if reasons:
         words = ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common())

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from headstart.models.exits.exit_heads import logits_after
-from headstart.models.exits.layer_rows import layer_rows, states_for_head
+from headstart.models.exits.layer_rows import LayerRows, layer_rows, states_for_head
 
 if TYPE_CHECKING:
     from headstart.contract import Batch
@@ -52,18 +52,23 @@ def forward(model: Model, batch: Batch, rule: ExitRule) -> dict[str, Tensor]:
     return read_until_answered(model, batch, rule)
 
 
+def run_layer(model: Model, rows: LayerRows, number: int) -> Tensor:
+    """Take the texts through layer `number`, from 1; the logits of the head after it, (N, C)."""
+    rows.run(number)
+    output = model.info.family.heads[model.head].outputs["logits"]
+    return logits_after(model.module, output, number, states_for_head(model, rows, number))
+
+
 def read_until_answered(model: Model, batch: Batch, rule: ExitRule) -> dict[str, Tensor]:
     """The same layer by layer."""
     rows, layers = layer_rows(model, batch), model.info.layers
-    output = model.info.family.heads[model.head].outputs["logits"]
     texts = torch.arange(len(batch.segments), device=model.device)  # those that are not answered yet
     counters = torch.zeros_like(texts)
     answering_layers = torch.zeros_like(texts)
     answers: list[tuple[Tensor, Tensor]] = []
     earlier_logits = None
     for number in range(1, layers + 1):
-        rows.run(number)
-        logits = logits_after(model.module, output, number, states_for_head(model, rows, number))
+        logits = run_layer(model, rows, number)
         if earlier_logits is not None:
             counters = torch.where(rule.agreeing(logits, earlier_logits), counters + 1, 0)
         answered_now = counters >= rule.patience if number < layers else torch.ones_like(texts, dtype=torch.bool)

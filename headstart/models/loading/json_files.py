@@ -110,7 +110,6 @@ TEXT = Kind("text", lambda value: isinstance(value, str))
 BOOLEAN = Kind("true or false", lambda value: isinstance(value, bool))
 OBJECT = Kind("an object", lambda value: isinstance(value, dict))
 LIST = Kind("a list", lambda value: isinstance(value, list))
-ANYTHING = Kind("any value", lambda value: True)
 
 
 def check_fields(content: Mapping[str, Any], kinds: Mapping[str, Kind], place: str, *,

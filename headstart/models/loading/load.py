@@ -29,16 +29,18 @@ IGNORED_FIELDS = ("transformers_version", "dtype", "return_dict", "output_hidden
 def load(reference: str, head: HeadSpec | None, *, seed: int, device: str = "cpu", allow_pickle: bool = False,
          dropout: float | None = None, attention_dropout: float | None = None, max_length: int | None = None,
          add_end_token: bool = True,
-         language: str | None = None, target_language: str | None = None, layer_drop: float | None = None) -> Model:
+         language: str | None = None, target_language: str | None = None, layer_drop: float | None = None,
+         info: ModelInfo | None = None) -> Model:
     """A model ready to train or predict.
 
     With `head`, a fresh head is initialised from the seed before anything else is random; without, the folder's own
     head stays, and a model that has none is refused. For a fresh head texts get an end token where the tokenizer adds
-    none, unless `add_end_token` is false. Raises UserError (2, 66, 69, 77).
+    none, unless `add_end_token` is false. `info` is the reference's, where the caller has read it. Raises UserError (2,
+    66, 69, 77).
     """
     from headstart.models.heads.custom_heads import head_class
 
-    info = model_info(reference, allow_pickle=allow_pickle)
+    info = info or model_info(reference, allow_pickle=allow_pickle)
     kind = head.kind if head is not None else require_trained_head(info)
     check_fit(info, kind, head)
     attention.register()

@@ -134,7 +134,7 @@ def mark_config(folder: Path, version: str) -> None:
     file.write_text(json.dumps(config, ensure_ascii=False, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def lost(folder: Path, reference: str) -> UserError:
+def missing_metadata(folder: Path, reference: str) -> UserError:
     """The error of an artifact without headstart.json."""
     return damaged(f"{reference} lacks {METADATA_FILE}, which holds its task, labels and thresholds; config.json says "
                    "that it was saved with one.",

@@ -75,7 +75,7 @@ def model_info(reference: str, *, allow_pickle: bool = False) -> ModelInfo:
     integrity.check_small_files(folder, reference, source.checksums, source.repair)
     config = integrity.read_config(folder, reference)
     if manifest.MARK in config and source.metadata is None:
-        raise manifest.lost(folder, reference)
+        raise manifest.missing_metadata(folder, reference)
     check_other_files(folder, reference)
     family = catalogue.family_of(config, reference)
     integrity.check_sizes(config, family.size_keys, reference)

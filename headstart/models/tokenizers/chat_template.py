@@ -34,6 +34,7 @@ FATAL = ("memory", "unsafe", "length", "missing", "broken")  # after which the p
 # how the process ends that took too long: by the timer's signal, or by the clock's limit
 TIME_CODES = (-getattr(signal, "SIGPROF", 0), 1)
 Message = Mapping[str, str]
+Conversation = tuple[Sequence[Message], bool]  # whether it asks
 
 
 class ChatTemplate:
@@ -55,7 +56,7 @@ class ChatTemplate:
         self.process: subprocess.Popen[str] | None = None
         self.process_owner, self.lock = 0, threading.Lock()
 
-    def render(self, conversations: Sequence[tuple[Sequence[Message], bool]]) -> list[str]:
+    def render(self, conversations: Sequence[Conversation]) -> list[str]:
         """Conversations as the model reads them; one that asks (True), up to where the answer begins.
 
         Raises UserError: 65 where the template refuses a conversation, 69 where it is broken, 77 where it is too large,

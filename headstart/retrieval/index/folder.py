@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import re
 import shutil
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.errors import Exit, UserError
-from headstart.files import clear_leftovers, locked_folder, replace, settle, sha256, write_text
+from headstart.files import clear_leftovers, hash_json, locked_folder, replace, settle, sha256, write_text
 
 MANIFEST, FORMAT = "index.json", 1
 VERSION = re.compile(r"[0-9a-f]{16}")
@@ -97,8 +96,7 @@ def damaged_index(path: Path, reason: str) -> UserError:
 def manifest_hash(manifest: Mapping[str, Any]) -> str:
     """The hash of everything that index.json says."""
     content = {name: value for name, value in manifest.items() if name != "sha256"}
-    return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode("utf-8",
-                                                                                         "surrogatepass")).hexdigest()
+    return hash_json(content)
 
 
 def hash_files(folder: Path) -> dict[str, dict[str, Any]]:

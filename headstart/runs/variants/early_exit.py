@@ -11,6 +11,7 @@ from headstart.errors import Exit, UserError
 from headstart.evaluation.depths import compare_depths
 from headstart.evaluation.evaluate import SplitEvaluation
 from headstart.models.exits import exit_heads
+from headstart.models.exits.early_exit import ExitRule
 from headstart.models.loading.catalogue import CATALOGUE
 from headstart.models.model import Model
 from headstart.prediction.torch_runtime import torch_predictor
@@ -99,7 +100,7 @@ def describe(early_exit: EarlyExit, layers: int) -> str:
     """What the run will do, in a line."""
     assert early_exit.patience is not None
     agreement = "" if early_exit.threshold is None else f" (they differ by less than {early_exit.threshold:.4g})"
-    if early_exit.patience >= layers - 1:
+    if ExitRule(early_exit.patience).never_fires(layers):
         return (f"early exit: a head after each of {layers} layers; with early_exit.patience={early_exit.patience} "
                 "every text is still read by all of them")
     return (f"early exit: a head after each of {layers} layers; a text is answered once {early_exit.patience} in a row "

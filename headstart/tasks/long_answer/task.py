@@ -39,10 +39,11 @@ from headstart.tasks.long_answer import prompts
 from headstart.tasks.long_answer.prompts import NO_ANSWER, ContextPassage, QuestionWithPassages
 from headstart.tasks.shared.column_detection import first_named
 from headstart.tasks.shared.file_predictions import predicted_text
-from headstart.tasks.shared.list_cells import good_answers, is_number, parse_list
+from headstart.tasks.shared.list_cells import good_answers, parse_list
 from headstart.tasks.shared.prompt_layout import Turn, layout_of
 from headstart.tasks.shared.prompt_layout import prompt_ids as lay_out_prompt
 from headstart.tasks.shared.text_pairs import cell_text
+from headstart.text.json_values import is_number
 from headstart.text.words import tokenize_words
 
 if TYPE_CHECKING:

@@ -217,7 +217,7 @@ class MultilabelClassification(Task[LabelledText]):
                                for name in ("gold", "probabilities"))
         thresholds = [best_threshold(gold[:, index], probabilities[:, index])
                       for index in range(len(self.learned.labels))]
-        return Learned(self.learned.labels, self.learned.counts, dict(self.learned.values) | {"thresholds": thresholds})
+        return self.learned.with_value("thresholds", thresholds)
 
     def measure(self, example: LabelledText, prediction: Prediction) -> Mapping[str, Any]:
         """gold and predicted labels (C,), probabilities (C,), and how many gold labels are unseen in training."""

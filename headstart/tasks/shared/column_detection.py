@@ -39,6 +39,7 @@ NEVER_TARGET_WORDS = frozenset((
     "subset", "prediction", "predicted", "logit", "logits", "document", "datum", "uhrzeit", "kundennr", "unnamed",
     "stderr", "error"))
 TARGET_NAME_EXCEPTIONS = frozenset(("class_index", "y"))  # AG News and a Kaggle habit: a target in spite of its name
+GENERIC_TARGET_NAMES = ("label", "gold_label", "labels", "class", "target", "class_index", "y")
 
 
 def first_named(columns: Sequence[Column], names: Sequence[str]) -> Column | None:
@@ -111,6 +112,12 @@ def name_strength(column: Column, names: Sequence[str], words: frozenset[str]) -
     return PARTIAL if parts and words & {parts[0], parts[-1]} else BY_VALUE
 
 
+def first_by_name(columns: Sequence[Column], names: Sequence[str]) -> Column:
+    """The column whose name comes first in a list of names; one that is not in it comes last."""
+    ranks = {name: rank for rank, name in enumerate(names)}
+    return min(columns, key=lambda column: ranks.get(plain_name(column.name), len(ranks)))
+
+
 def label_columns(columns: Sequence[Column], names: Sequence[str]) -> list[Column]:
     """The columns that are labels by the strongest sign there is: more than one where they are equally likely.
 
@@ -118,18 +125,14 @@ def label_columns(columns: Sequence[Column], names: Sequence[str]) -> list[Colum
     """
     strengths: dict[int, list[Column]] = {}
     for column in columns:
-        strength = name_strength(column, names, LABEL_WORDS)
         if not (can_be_target(column, names) and has_recurring_labels(column)):
             continue
+        strength = name_strength(column, names, LABEL_WORDS)
         if strength == EXACT or 2 <= len(distinct_labels(column)) <= len(column.values) / 2:
             strengths.setdefault(strength, []).append(column)
     best = strengths.get(max(strengths, default=0), [])
     generic = [column for column in best if plain_name(column.name) in GENERIC_TARGET_NAMES]
-    return [min(generic, key=lambda column: names.index(plain_name(column.name))
-                if plain_name(column.name) in names else len(names))] if generic else best
-
-
-GENERIC_TARGET_NAMES = ("label", "gold_label", "labels", "class", "target", "class_index", "y")
+    return [first_by_name(generic, names)] if generic else best
 
 
 def mean_words(column: Column) -> float:
@@ -160,18 +163,18 @@ def text_columns(columns: Sequence[Column], names: Sequence[str]) -> list[Column
     A column called `text` is the text; without a telling name, the longest one that has several words is.
     """
     usable = [column for column in columns if holds_texts(column)]
-    by_strength: Mapping[int, list[Column]] = {
-        strength: [column for column in usable if text_strength(column, names) == strength]
-        for strength in (EXACT, PARTIAL, BY_VALUE)}
-    exact = by_strength[EXACT]
+    strengths: dict[int, list[Column]] = {EXACT: [], PARTIAL: [], BY_VALUE: []}
+    for column in usable:
+        strengths[text_strength(column, names)].append(column)
+    exact = strengths[EXACT]
     if exact:
         first = next((column for column in exact if column.name.lower() == "text"), None)
         longest = max(map(mean_words, exact))
         return [first] if first is not None else [column for column in exact if mean_words(column) >= longest / 2]
-    longest_column = max((*by_strength[PARTIAL], *by_strength[BY_VALUE]), key=mean_words, default=None)
+    longest_column = max((*strengths[PARTIAL], *strengths[BY_VALUE]), key=mean_words, default=None)
     if longest_column is not None and mean_words(longest_column) >= 2:
         return [longest_column]
-    return by_strength[PARTIAL][:1]
+    return strengths[PARTIAL][:1]
 
 
 def column_choices(choices: Sequence[Mapping[str, str]], confidence: float, reason: str) -> Detection:

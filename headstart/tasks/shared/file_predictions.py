@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from headstart.contract import Json, RowFault
+from headstart.text.json_values import parse_json
 
 CLASS_SCORES = ("roc_auc", "average_precision", "log_loss", "calibration_error")
 FIX = "Look at the file of predictions; `headstart predict` writes such ones."
@@ -35,8 +36,8 @@ def cell_value(values: Mapping[str, Json], name: str) -> Json:
     value = values.get(name)
     if isinstance(value, str) and value.strip()[:1] in ("{", "["):
         try:
-            return json.loads(value)
-        except (ValueError, RecursionError):
+            return parse_json(value)
+        except ValueError:
             raise RowFault("E305", f"{name} is {value!r:.60}, which begins like JSON and is none.", field=name,
                            fix=FIX) from None
     return None if value == "" else value
@@ -46,7 +47,7 @@ def number(value: Json, name: str) -> float:
     """A finite number from a cell; raises RowFault."""
     try:
         parsed = float(value) if not isinstance(value, bool | list | dict) and value is not None else math.nan
-    except (TypeError, ValueError):
+    except ValueError:
         parsed = math.nan
     if not math.isfinite(parsed):
         raise RowFault("E305", f"{name} is {value!r:.60}, a number was expected.", field=name, fix=FIX)

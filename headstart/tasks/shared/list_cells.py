@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeGuard
-
 from headstart.contract import Json, Row, RowFault
-from headstart.text.json_values import parse_json
+from headstart.text.json_values import is_number, parse_json
 
 ANSWERS_FIX = 'Write answers as [{"text": "…", "score": 5}] or ["…"].'
 
@@ -21,11 +19,6 @@ def parse_list(row: Row, field: str, fix: str) -> list[Json]:
     if value is None or value == "":
         return []
     return value if isinstance(value, list) else [value]
-
-
-def is_number(value: Any) -> TypeGuard[int | float]:
-    """Whether a value is a number, and no boolean."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def good_answers(row: Row, min_score: float, *, include_first: bool) -> list[str]:

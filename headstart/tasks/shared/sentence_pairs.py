@@ -119,6 +119,7 @@ def pairs(examples: Sequence[SegmentPair], tokenizer: Tokenizer, rng: Random, *,
     `sentence_pairs`: chunks are two sentences. Chunks depend on the documents alone, so each epoch has as many pairs.
     """
     document_list = documents(examples)
+    sentence_lists = [sentences for _, sentences in document_list]
     pair_list = []
     for index, (row, document_sentences) in enumerate(document_list):
         chunk_rng, position = Random(f"{row}:{len(document_sentences)}"), 0
@@ -130,8 +131,8 @@ def pairs(examples: Sequence[SegmentPair], tokenizer: Tokenizer, rng: Random, *,
             border = 1 if sentence_pairs else rng.randint(1, len(chunk) - 1)
             first, second, follows = " ".join(chunk[:border]), " ".join(chunk[border:]), IS_NEXT
             if rng.random() < 0.5:
-                other_sentences = random_sentences([document for _, document in document_list], index, position,
-                                                   len(chunk), len(chunk) - border, rng)
+                other_sentences = random_sentences(sentence_lists, index, position, len(chunk), len(chunk) - border,
+                                                   rng)
                 if other_sentences:
                     second, follows = " ".join(other_sentences), RANDOM
             pair_list.append(SegmentPair(row, first, second, None, follows))
@@ -139,17 +140,17 @@ def pairs(examples: Sequence[SegmentPair], tokenizer: Tokenizer, rng: Random, *,
     return pair_list
 
 
-def random_sentences(document_list: Sequence[Sequence[str]], index: int, begin: int, size: int, count: int,
+def random_sentences(sentence_lists: Sequence[Sequence[str]], index: int, begin: int, size: int, count: int,
                      rng: Random) -> Sequence[str]:
     """So many sentences of another document than this one; of one alone from elsewhere in it, neither in the chunk of
-    `size` sentences at `begin` nor right after it. None where there is no such place.
+    `size` sentences at `begin` nor right after it. Empty where there is no such place.
     """
-    if len(document_list) > 1:
-        other_index = rng.randrange(len(document_list) - 1)
-        other_document = document_list[other_index + (other_index >= index)]
+    if len(sentence_lists) > 1:
+        other_index = rng.randrange(len(sentence_lists) - 1)
+        other_document = sentence_lists[other_index + (other_index >= index)]
         start = rng.randrange(len(other_document))
         return other_document[start:start + count]
-    document = document_list[index]
+    document = sentence_lists[index]
     before, after_begin = max(0, begin - count + 1), begin + size + 1
     place_count = before + max(0, len(document) - count + 1 - after_begin)
     if not place_count:

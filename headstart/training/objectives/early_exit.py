@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from headstart.contract import Batch
-from headstart.models.exits.exit_heads import logits_after
-from headstart.models.exits.layer_rows import layer_rows, states_for_head
+from headstart.models.exits.early_exit import run_layer
+from headstart.models.exits.layer_rows import layer_rows
 from headstart.training.losses import LossFunction
 
 if TYPE_CHECKING:
@@ -48,9 +48,5 @@ class EarlyExitLoss:
 
 def all_logits(model: Model, batch: Batch) -> list[Tensor]:
     """The logits after each layer, (N, C) each, from one pass through all of them."""
-    rows, logits = layer_rows(model, batch), []
-    output = model.info.family.heads[model.head].outputs["logits"]
-    for number in range(1, model.info.layers + 1):
-        rows.run(number)
-        logits.append(logits_after(model.module, output, number, states_for_head(model, rows, number)))
-    return logits
+    rows = layer_rows(model, batch)
+    return [run_layer(model, rows, number) for number in range(1, model.info.layers + 1)]

@@ -35,7 +35,7 @@ check: $(VENV)/tools
 	$(BIN)/python -m pytest tests/promises/test_floors.py
 	$(BIN)/python tests/promises/binding_names.py
 
-# DATA is a folder with banking77/, hatespeech_davidson/, medquad/, scitldr/, wnut17/; MODEL a DistilBERT for wnut17; WRITER a T5.
+# DATA is a folder with banking77/, hatespeech_davidson/, medquad/, scitldr/, wnut17/; MODEL a DistilBERT for wnut17; WRITER a T5; DECODER a SmolLM2.
 DATA ?= data
 
 # Slow checks: every way to cut a run short, a million rows, a big file, pages in a real browser where chromium is installed, long answers where their data is.
@@ -52,6 +52,11 @@ bench: $(VENV)/bench
 	$(BIN)/python benchmarks/index.py
 	test -z "$(MODEL)" || $(BIN)/python benchmarks/tagging.py --data $(DATA) --model $(MODEL)
 	test -z "$(WRITER)" || $(BIN)/python benchmarks/summarization.py --data $(DATA) --model $(WRITER)
+	$(BIN)/python benchmarks/prediction_speed.py --data $(DATA)
+	$(BIN)/python benchmarks/start.py
+	$(BIN)/python benchmarks/scaling.py
+	test -z "$(DECODER)" || $(BIN)/python benchmarks/writing.py --model $(DECODER)
+	$(BIN)/python benchmarks/performance_page.py
 
 clean:
 	rm -rf $(VENV) runs build *.egg-info

@@ -14,7 +14,7 @@ import argparse
 from pathlib import Path
 
 import headstart
-from headstart.contract import Figure
+from headstart.contract import Figure, Row
 from headstart.prediction.torch_runtime import torch_predictor
 from headstart.reports.figures import escape, render
 from headstart.reports.report import resource
@@ -48,7 +48,7 @@ def main() -> None:
 
 def show(model: headstart.Model, question: str, passage: str, page: Path) -> None:
     task, tokenizer = model.task, model.transformer.tokenizer
-    example = model.example(0, {"question": question, "passage": passage})
+    example = task.read(Row(0, {"question": question, "passage": passage}))
     windows = task.encode(example, tokenizer)
     (answer,) = torch_predictor(task, model.transformer, batch_tokens=4096).predict([example])
     tokens, scores = answer.detail["pieces"].split("\n"), answer.detail["scores"]

@@ -10,6 +10,7 @@ from headstart.version import __version__
 __all__ = [
     "Attribution",
     "Backbone",
+    "Check",
     "Data",
     "DataError",
     "Evaluation",
@@ -19,6 +20,7 @@ __all__ = [
     "Metric",
     "Model",
     "Prediction",
+    "Predictions",
     "Reporter",
     "Run",
     "SavableInspection",
@@ -26,6 +28,7 @@ __all__ = [
     "UserError",
     "__version__",
     "ask",
+    "check",
     "console_reporter",
     "distil",
     "finetune",
@@ -38,9 +41,11 @@ __all__ = [
 
 if TYPE_CHECKING:
     from headstart.api.backbone import Backbone, load_backbone
+    from headstart.api.check import Check, check
     from headstart.api.finetune import Run, distil, finetune, resume
     from headstart.api.inspect import SavableInspection, inspect
     from headstart.api.model import Model, load
+    from headstart.api.predictions import Predictions
     from headstart.api.qa import ask, index
     from headstart.contract import Metric, Prediction
     from headstart.errors import DataError, Finding, UserError
@@ -51,9 +56,11 @@ if TYPE_CHECKING:
 
 MODULES = {  # the module of each name, imported when the name is first used so that `import headstart` stays quick
     "api.backbone": ("Backbone", "load_backbone"),
+    "api.check": ("Check", "check"),
     "api.finetune": ("Run", "distil", "finetune", "resume"),
     "api.inspect": ("SavableInspection", "inspect"),
     "api.model": ("Model", "load"),
+    "api.predictions": ("Predictions",),
     "api.qa": ("ask", "index"),
     "contract": ("Metric", "Prediction"),
     "errors": ("DataError", "Finding", "UserError"),

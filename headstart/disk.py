@@ -129,6 +129,22 @@ def replace(source: Path, target: Path, wait: Callable[[float], None] = time.sle
             wait(0.05)
 
 
+def put_new(source: Path, target: Path) -> None:
+    """Rename a file to a name that nothing has yet; raises FileExistsError where something has it."""
+    announce("rename", target)
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
+        os.replace(source, target)
+        return
+    with contextlib.suppress(OSError):
+        source.unlink()
+
+
 def remove(path: Path) -> None:
     """Take a file, a link or a folder away, where it is there."""
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -41,9 +42,42 @@ class UserError(Exception):
         self.message = message
         self.fix = fix
         self.exit = exit
+        if keywords := python_words(str(self)):
+            self.add_note(keywords)  # tracebacks of Python show it, the terminal does not
 
     def __str__(self) -> str:
         return f"{self.message}\n  {self.fix}" if self.fix else self.message
+
+
+FLAG_VALUE = r'"[^"]+"|[A-Z_]+\b|[0-9][0-9.e-]*\b|skip\b|(?<=--task )[a-z-]+\b|[a-z_]+\.[a-z_]+=\S*\w'
+FLAG = re.compile(rf"--([a-z][a-z-]+)(?:[ =]({FLAG_VALUE}))?")
+SWITCHES = ("overwrite", "strict", "allow-pickle", "accept-changes")
+COMMAND_ONLY = ("help", "help-all", "json", "quiet", "search", "sample", "value", "force-reinstall", "extra-index-url",
+                "page", "preset", "settings", "find-links", "index-url")
+
+
+def python_words(text: str) -> str:
+    """What the flags of a text are in Python, as a sentence: --bad-rows skip is bad_rows="skip"; "" without flags."""
+    translations: dict[str, str] = {}
+    for flag in FLAG.finditer("" if "in Python" in text else text):
+        name, value = flag[1], flag[2]
+        if name == "set" and value and "." in value:
+            group, _, setting = value.partition(".")
+            key, _, setting_value = setting.partition("=")
+            translations[value] = f'{flag[0]} is {group}={{"{key}": {quoted(setting_value)}}}'
+        elif name == "no-header":
+            translations[name] = "--no-header is header=False"
+        elif name in SWITCHES:
+            translations[name] = f"--{name} is {name.replace('-', '_')}=True"
+        elif name not in ("set", *COMMAND_ONLY):
+            translations.setdefault(name, f"{flag[0]} is {name.replace('-', '_')}={quoted(value or '…')}")
+    return f"In Python: {'; '.join(translations.values())}." if translations else ""
+
+
+def quoted(value: str) -> str:
+    """A value of a flag as Python has it: numbers as they are, texts in quotes."""
+    is_literal = value in ("", "…") or value[0] in '"0123456789'
+    return {"true": "True", "false": "False", "": "…"}.get(value, value if is_literal else f'"{value}"')
 
 
 # What the system, torch, oneDNN, numpy and libraries in C++ say where memory is short.
@@ -95,9 +129,27 @@ class Finding:
 
     def text(self) -> str:
         """The finding as the terminal shows it: file:line:column [code] message, then the fix."""
-        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part not in (None, ""))
+        place = place_text(self.file, self.line, self.column)
+        if self.file and self.line is None and self.row is not None:
+            place = f"{self.file}, row {self.row + 1:,}"
         head = f"{place} [{self.code}] {self.message}" if place else f"[{self.code}] {self.message}"
         return f"{head}\n  {self.fix}" if self.fix else head
+
+
+def place_text(file: str, line: int | None, column: int | None = None) -> str:
+    """train.csv:3:6, and for a place in a workbook's sheet: book.xlsx, sheet "Reviews" cell F3."""
+    if line is not None and file.endswith('"') and ', sheet "' in file:
+        return f"{file} cell {column_letters(column)}{line}" if column is not None else f"{file} row {line}"
+    return ":".join(str(part) for part in (file, line, column) if part not in (None, ""))
+
+
+def column_letters(number: int) -> str:
+    """A sheet's column as its program calls it: 1 is A, 27 is AA."""
+    letters = ""
+    while number > 0:
+        number, place = divmod(number - 1, 26)
+        letters = chr(ord("A") + place) + letters
+    return letters
 
 
 def finding_groups(findings: Iterable[Finding]) -> list[list[Finding]]:

@@ -7,6 +7,7 @@ may read them where the umask lets him.
 from __future__ import annotations
 
 import contextlib
+import filecmp
 import hashlib
 import importlib
 import json
@@ -29,14 +30,15 @@ from headstart.disk import (
     make_folder,
     open_new,
     open_to_append,
+    put_new,
     remove,
     replace,
     reserve,
 )
 from headstart.errors import Exit, UserError
 
-__all__ = ["announce", "append_line", "clear_leftovers", "discard", "disk_errors", "first_link", "hash_json",
-           "link_error", "locked_file", "locked_folder", "make_folder", "remove", "replace", "reserve",
+__all__ = ["announce", "append_line", "clear_leftovers", "discard", "disk_errors", "exists_error", "first_link",
+           "hash_json", "link_error", "locked_file", "locked_folder", "make_folder", "remove", "replace", "reserve",
            "settle", "sha256", "staged_file", "staged_folder", "staged_path", "write_text"]
 
 LOCK_OFFSET = 1 << 30  # Windows locks bytes: one far behind the holder's name, which others read
@@ -44,10 +46,11 @@ LEFTOVER = re.compile(r"\.(?P<name>.+?)(\.\d+)?\.(?P<kind>part|old)")  # of a pr
 
 
 @contextlib.contextmanager
-def staged_path(path: str | Path) -> Iterator[Path]:
+def staged_path(path: str | Path, *, overwrite: bool = True) -> Iterator[Path]:
     """A path beside the file to write to; what is written there becomes the file, whole, when the block ends.
 
     After an error nothing is left behind. Raises OSError: wrap it in `disk_errors` where the words are the user's.
+    Without `overwrite` it raises UserError (73) where another file stands there by then; one of the same content stays.
     """
     target = Path(path)
     staging = target.with_name(f".{target.name}.{os.getpid()}.part")
@@ -57,7 +60,10 @@ def staged_path(path: str | Path) -> Iterator[Path]:
         yield staging
         with staging.open("rb+") as file:
             flush(file, staging)
-        replace(staging, target)
+        if overwrite:
+            replace(staging, target)
+        else:
+            put_beside_nothing(staging, target)
     except BaseException:
         with contextlib.suppress(OSError):  # a disk that takes no writing lets nothing be removed either
             staging.unlink()
@@ -65,19 +71,37 @@ def staged_path(path: str | Path) -> Iterator[Path]:
     flush_folder(target.parent)
 
 
+def put_beside_nothing(staging: Path, target: Path) -> None:
+    """Give a finished file its name; raises UserError (73) where a file of another content has it."""
+    try:
+        put_new(staging, target)
+    except FileExistsError:
+        if not (target.is_file() and filecmp.cmp(staging, target, shallow=False)):
+            raise exists_error(target) from None
+        staging.unlink()
+
+
+def exists_error(path: Path, flag: str = "--to") -> UserError:
+    """The error for a file that is in the way (73)."""
+    return UserError(f"{path} exists already; nothing was overwritten.",
+                     fix=f"Name another file with {flag}, or pass --overwrite.", exit=Exit.EXISTS)
+
+
 @overload
-def staged_file(path: str | Path, mode: Literal["w"] = "w") -> contextlib.AbstractContextManager[IO[str]]: ...
+def staged_file(path: str | Path, mode: Literal["w"] = "w", *,
+                overwrite: bool = True) -> contextlib.AbstractContextManager[IO[str]]: ...
 @overload
-def staged_file(path: str | Path, mode: Literal["wb"]) -> contextlib.AbstractContextManager[IO[bytes]]: ...
+def staged_file(path: str | Path, mode: Literal["wb"], *,
+                overwrite: bool = True) -> contextlib.AbstractContextManager[IO[bytes]]: ...
 @contextlib.contextmanager
-def staged_file(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
+def staged_file(path: str | Path, mode: str = "w", *, overwrite: bool = True) -> Iterator[IO[Any]]:
     """An open file that stands in its place, whole, when the block ends; text is UTF-8 with lines that end as they are
-    written.
+    written. `overwrite` is as in `staged_path`.
 
     >>> with staged_file("scores.json") as file:
     ...     file.write("{}")
     """
-    with staged_path(path) as staging, open_new(staging, binary="b" in mode) as file:
+    with staged_path(path, overwrite=overwrite) as staging, open_new(staging, binary="b" in mode) as file:
         yield file
 
 

@@ -35,6 +35,16 @@ def no_part_of_a_run_fails(request, monkeypatch):
         assert not failed_parts
 
 
+@pytest.fixture(autouse=True, scope="session")
+def predictions_in_fp32():
+    """Tests compare digits, so predictions are as on a processor without bf16; those of precision ask for it."""
+    from headstart.models import precision
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(precision, "multiplies_bf16", lambda device: (False, "the processor has no fast bf16"))
+        yield
+
+
 WORDS = {"good": ["roses"], "bad": ["broken"], "mixed": ["apples"]}  # the tiny tokenizers know these
 
 

@@ -29,6 +29,15 @@ class SavableInspection(Inspection):
     >>> inspection.page("day.html")  # one file to look at in a browser
     """
 
+    def __repr__(self) -> str:
+        return (f"<inspection: {len(self.encoded.tokens)} tokens in {self.model}; hidden states "
+                f"{' × '.join(map(str, self.hidden_states.shape))}>")
+
+    def _repr_html_(self) -> str:
+        from headstart.api.html import inspection_html
+
+        return inspection_html(self)
+
     def save(self, path: str | Path) -> Path:
         """Write everything to F.npz, F.safetensors or F.parquet (long form), whole or not at all; raises UserError."""
         return export.save(self, Path(path))

@@ -7,21 +7,32 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart import settings
-from headstart.contract import Json, Row, RowFault, Task
-from headstart.errors import DataError, Exit, Finding, UserError
+from headstart.api.predictions import (
+    data_settings,
+    encode,
+    memory_table,
+    predict,
+    require_path,
+    task_columns,
+    texts_of,
+)
+from headstart.contract import Json, Task
+from headstart.errors import Exit, UserError
 from headstart.progress import Reporter
 from headstart.settings import build_generation, build_steering
 
 if TYPE_CHECKING:
     from headstart.api.inspect import SavableInspection
     from headstart.contract import Predictor, Tokens
+    from headstart.data.objects import Rows
     from headstart.inspection.attribution import Attribution
     from headstart.models.model import Model as Transformer
+    from headstart.models.precision import PrecisionChoice
 
 
 class Model:
@@ -32,8 +43,12 @@ class Model:
     ...     print(row["prediction"], row["probability"])
     """
 
-    def __init__(self, task: Task[Any], transformer: Transformer, reference: str) -> None:
+    def __init__(self, task: Task[Any], transformer: Transformer, reference: str, precision: str = "auto") -> None:
+        from headstart.models.precision import PrecisionCopies
+
         self.task, self.transformer, self.reference = task, transformer, reference
+        self.precision = precision  # evaluation.precision: auto, fp32, bf16 or fp16
+        self._copies = PrecisionCopies()
         self.generation: settings.Generation | None = None  # what was set beside the settings of its run or folder
 
     def summary(self) -> str:
@@ -42,6 +57,14 @@ class Model:
         label_text = ", ".join(labels[:8]) + (f" … ({len(labels)})" if len(labels) > 8 else "")
         return (f"model: {self.reference} ({self.transformer.info.family_name}); task: {self.task.name}"
                 + (f"; labels: {label_text}" if labels else ""))
+
+    def __repr__(self) -> str:
+        return f"<{self.summary()}>"
+
+    def _repr_html_(self) -> str:
+        from headstart.api.html import model_html
+
+        return model_html(self.summary(), self.transformer.info, self.task.trained_columns)
 
     def set(self, values: Mapping[str, Json]) -> None:
         """Change settings of the task (`task.max_answer_length`), of generation (`generation.num_beams`) and of early
@@ -66,18 +89,34 @@ class Model:
                 self.task = with_layout(self.task, self.transformer, str(generation_values["generation.layout"]))
             self.generation = changed_settings(self.task, self.transformer, self.generation, generation_values)
 
-    def predictor(self, *, batch_tokens: int | None = None) -> Predictor:
+    def predictor(self, *, batch_tokens: int | None = None, precision: str | None = None) -> Predictor:
         """What predicts by the settings as they are now; threads may share it. A batch has at most so many tokens."""
         from headstart.prediction.torch_runtime import torch_predictor
 
-        return torch_predictor(self.task, self.transformer, generation=self.generation,
+        return torch_predictor(self.task, self.in_precision(precision), generation=self.generation,
                                batch_tokens=batch_tokens or settings.Evaluation().batch_tokens)
 
-    def encode(self, texts: Sequence[str], *, add_special_tokens: bool = False) -> list[Tokens]:
+    def choose_precision(self, setting: str = "auto", *, scores: bool = False) -> PrecisionChoice:
+        """What it predicts in, or with `scores` is scored in, and why: by evaluation.precision, else as it was loaded.
+        """
+        from headstart.models.precision import choose_evaluation_precision
+
+        return choose_evaluation_precision(self.precision if setting == "auto" else setting,
+                                           self.transformer.device.type, scores=scores)
+
+    def in_precision(self, precision: str | None = None) -> Transformer:
+        """The model as it computes in a precision, in that of predictions when none is named."""
+        return self._copies.of(self.transformer, precision or self.choose_precision().name)
+
+    def settle_precision(self, setting: str, reporter: Reporter) -> None:
+        """Compute all from here on by evaluation.precision, which is told; the weights in another type are let go."""
+        choice = self.choose_precision(setting)
+        choice.tell(reporter)
+        self.transformer, self.precision = self.in_precision(choice.name), choice.name
+
+    def encode(self, texts: Rows, *, add_special_tokens: bool = False) -> list[Tokens]:
         """Token ids and character offsets of each text; special tokens, if added, have the offset (0, 0)."""
-        tokenizer = self.transformer.tokenizer
-        return [tokenizer.tokenize_with_special_tokens(text) if add_special_tokens else tokenizer.tokenize(text)
-                for text in texts]
+        return encode(self.transformer.tokenizer, texts, add_special_tokens=add_special_tokens)
 
     def inspect(self, text: str, pair: str | None = None, *, layers: Sequence[int] | None = None,
                 heads: Sequence[int] | None = None, attentions: bool = True,
@@ -88,7 +127,7 @@ class Model:
         from headstart.api.inspect import inspect_transformer
 
         prefix, generation = self._source_layout()
-        return inspect_transformer(self.transformer, prefix + text, pair, layers=layers, heads=heads,
+        return inspect_transformer(self.in_precision("fp32"), prefix + text, pair, layers=layers, heads=heads,
                                    attentions=attentions, target=target, generation=generation)
 
     def _source_layout(self) -> tuple[str, settings.Generation | None]:
@@ -111,45 +150,40 @@ class Model:
         from headstart.inspection.attribution import attribute
 
         prefix, generation = self._source_layout()
-        return attribute(self.transformer, prefix + text, pair, method=method, target=target, baseline=baseline,
-                         generation=generation)
+        return attribute(self.in_precision("fp32"), prefix + text, pair, method=method, target=target,
+                         baseline=baseline, generation=generation)
 
-    def predict(self, rows: Iterable[Mapping[str, Json] | str]) -> list[dict[str, Json]]:
-        """One dict for each row (prediction, probability, probabilities …); a plain text is a row's first field.
+    def predict(self, rows: Rows, *, columns: Mapping[str, str] | None = None,
+                data: settings.Data | Mapping[str, Any] | None = None, **keywords: Any) -> Any:
+        """Predictions of rows: prediction, probability, probabilities …
 
-        Raises DataError for rows that cannot be read.
+        A pandas or polars DataFrame gives a DataFrame of the same index, an Arrow table a table and a Dataset a
+        Dataset, with these columns added; a list (of texts, of dicts, of tuples of what the task reads) or a path gives
+        a list of dicts. Columns are named by their field (text="body"), settings of the group data by their name
+        (bad_rows="skip"). Raises UserError, and DataError for rows that cannot be read.
         """
-        examples = [self.example(index, row) for index, row in enumerate(rows)]
-        return [dict(prediction.values) for prediction in self.predictor().predict(examples)]
-
-    def example(self, index: int, row: Mapping[str, Json] | str) -> Any:
-        """A row from Python as the task's example."""
-        from headstart.data.columns import with_trained_columns
-
-        values = {self.task.text_field: row} if isinstance(row, str) else with_trained_columns(self.task, row)
-        required = [field.name for field in self.task.fields if field.required and not field.target]
-        for name in required:
-            if name not in values:
-                raise UserError(f"row {index} has no {name!r}; it has {', '.join(map(repr, values)) or 'nothing'}.",
-                                fix=f"Each row needs {', '.join(map(repr, required))}.", exit=Exit.DATA)
-        try:
-            return self.task.read(Row(index, values))
-        except RowFault as fault:
-            raise DataError([Finding(fault.code, f"row {index}: {fault.message}", fault.fix, row=index)]) from None
+        data, column_names = data_settings(self.task, data, keywords)
+        named_columns = task_columns(self.task, columns, column_names, ("columns", "data", *vars(data)))
+        return predict(self.predictor(), rows, named_columns, data)
 
     def predict_file(self, path: str, to: str = "-", *, columns: Mapping[str, str] | None = None,
                      data: settings.Data | None = None, evaluation: settings.Evaluation | None = None,
                      reporter: Reporter | None = None, as_training_data: bool = False, overwrite: bool = False) -> int:
-        """Predict a file's rows into another file, which appears whole; returns how many.
+        """Predict a file's rows into another file, which appears whole, a row for each row; returns how many.
+
+        A row without a text has an empty prediction and a reason. Nothing is written over a file that stands there,
+        unless `overwrite`, and never over the input.
 
         With `as_training_data` it is a file to train on: what the task reads, and the predictions as its target. A
-        generative task takes a folder of .txt files too, and writes one with the same names (over others with
-        `overwrite` alone).
+        generative task takes a folder of .txt files too, and writes one with the same names.
         """
         from headstart.prediction.predict_file import predict_file
         from headstart.prediction.predict_folder import is_text_folder, predict_folder
 
-        predictor = self.predictor(batch_tokens=(evaluation or settings.Evaluation()).batch_tokens)
+        path = require_path(path)
+        evaluation = evaluation or settings.Evaluation()
+        predictor = self.predictor(batch_tokens=evaluation.batch_tokens,
+                                   precision=self.choose_precision(evaluation.precision).name)
         folder_of_texts = self.task.generative and is_text_folder(path)
         if folder_of_texts and as_training_data:
             raise UserError(f"{path} is a folder of texts; training data is made from one file.",
@@ -157,23 +191,28 @@ class Model:
         if folder_of_texts:
             return predict_folder(predictor, path, to, overwrite=overwrite, reporter=reporter or Reporter())
         return predict_file(predictor, path, to, settings=data or settings.Data(), columns=columns or {},
-                            reporter=reporter or Reporter(), as_training_data=as_training_data)
+                            reporter=reporter or Reporter(), as_training_data=as_training_data, overwrite=overwrite)
 
-    def evaluate(self, rows: str | Path | Iterable[Mapping[str, Json]], *, to: str | None = None,
-                 columns: Mapping[str, str] | None = None, data: settings.Data | None = None,
+    def evaluate(self, rows: Rows, *, to: str | None = None,
+                 columns: Mapping[str, str] | None = None, data: settings.Data | Mapping[str, Any] | None = None,
                  evaluation: settings.Evaluation | None = None, seed: int = 0,
-                 reporter: Reporter | None = None) -> dict[str, Any]:
-        """Scores with intervals on labelled rows or a file of them: {"test": {score: {…}}, "tables": {…}}."""
-        from headstart.evaluation.evaluate_file import evaluate_file, evaluate_rows
+                 reporter: Reporter | None = None, **keywords: Any) -> dict[str, Any]:
+        """Scores with intervals on labelled rows or a file of them: {"test": {score: {…}}, "tables": {…}}.
 
+        Rows, columns and settings of the group data are named as for `predict`.
+        """
+        from headstart.evaluation.evaluate_file import evaluate_file
+
+        data, column_names = data_settings(self.task, data, keywords)
+        parameters = ("to", "columns", "data", "evaluation", "seed", "reporter", *vars(data))
+        named_columns = task_columns(self.task, columns, column_names, parameters)
         evaluation = evaluation or settings.Evaluation()
-        predictor = self.predictor(batch_tokens=evaluation.batch_tokens)
-        if isinstance(rows, str | Path):
-            return evaluate_file(predictor, str(rows), settings=data or settings.Data(),
-                                 columns=columns or {}, evaluation=evaluation, seed=seed, to=to,
-                                 reporter=reporter or Reporter())
-        examples = [self.example(index, row) for index, row in enumerate(rows)]
-        return evaluate_rows(predictor, examples, evaluation=evaluation, seed=seed)
+        path, table = memory_table(self.task, rows, data)
+        choice, reporter = self.choose_precision(evaluation.precision, scores=True), reporter or Reporter()
+        choice.tell(reporter)
+        predictor = self.predictor(batch_tokens=evaluation.batch_tokens, precision=choice.name)
+        return evaluate_file(predictor, path, settings=data, columns=named_columns, evaluation=evaluation, seed=seed,
+                             to=to, reporter=reporter, memory_table=table)
 
     def evaluate_checkpoints(self, path: str | Path, *, columns: Mapping[str, str] | None = None,
                              data: settings.Data | None = None,
@@ -186,7 +225,7 @@ class Model:
 
         # its weights are overwritten
         _, transformer = artifact.load(self.reference, device=str(self.transformer.device))
-        return evaluate_checkpoints(Path(self.reference), self.task, transformer, str(path),
+        return evaluate_checkpoints(Path(self.reference), self.task, transformer, require_path(path),
                                     settings=data or settings.Data(),
                                     columns=columns or {}, evaluation=evaluation or settings.Evaluation(), seed=seed,
                                     reporter=reporter or Reporter())
@@ -205,20 +244,22 @@ class Model:
         from headstart.generation.generate import generate
         from headstart.models.encoder_decoder import EncoderDecoderModel
 
-        if isinstance(self.transformer, EncoderDecoderModel):
+        prompts = texts_of(prompts)
+        transformer = self.in_precision("fp32" if steer else None)  # steering follows gradients
+        if isinstance(transformer, EncoderDecoderModel):
             from headstart.generation.task_settings import target_rows
 
             if steer:
                 raise UserError("Only a causal language model can be steered.", fix="Leave --steer out.")
-            return target_rows(self.task, self.transformer, prompts, settings, overrides, seed=seed, stop=stop,
+            return target_rows(self.task, transformer, prompts, settings, overrides, seed=seed, stop=stop,
                                base=self.generation)
         generation = self.prompt_settings(overrides, settings)
         if steer:
             from headstart.generation.steering import comparison
 
-            return comparison.generate(self.transformer, prompts, generation, build_steering(steering), steer,
+            return comparison.generate(transformer, prompts, generation, build_steering(steering), steer,
                                        seed=seed, stop=stop)
-        generations = generate(self.transformer, prompts, generation, seed=seed, stop=stop, stream=stream)
+        generations = generate(transformer, prompts, generation, seed=seed, stop=stop, stream=stream)
         return [{"prompt": prompt, "prediction": candidate.text, "log_probability": sum(candidate.log_probabilities),
                  "tokens": [{"token": token, "log_probability": log_probability} for token, log_probability in
                             zip(self.transformer.tokenizer.pieces(candidate.ids), candidate.log_probabilities,
@@ -241,25 +282,30 @@ class Model:
         """Train a steering head on labelled texts, for `generate(steer=["FOLDER=LABEL"])`; raises UserError."""
         from headstart.prediction.attribute_file import train_steering_head
 
-        return train_steering_head(self.transformer, str(path), Path(to), text=text, label=label,
+        return train_steering_head(self.transformer, require_path(path), Path(to), text=text, label=label,
                                    data=data or settings.Data(), reporter=reporter or Reporter())
 
-    def save(self, folder: str | Path) -> Path:
-        """Write the model as an ordinary transformers folder with headstart.json beside; never over another folder."""
+    def save(self, folder: str | Path, *, dtype: str = "fp32") -> Path:
+        """Write the model as an ordinary transformers folder with headstart.json beside; never over another folder.
+
+        `dtype` (model.save_dtype) is the type of its weights: bf16 and fp16 take half the space. Raises UserError.
+        """
         from headstart.artifacts import artifact, model_card
 
         path = Path(folder)
         if path.exists() and any(path.iterdir()):
             raise UserError(f"{path} is not empty.", fix="Choose another folder.", exit=Exit.EXISTS)
         card = model_card.render(model_card.card_of(self.task, self.transformer, self.reference))
-        artifact.save(path, self.transformer, self.task, card, {})
+        artifact.save(path, self.transformer, self.task, card, {},
+                      dtype=settings.build({"model.save_dtype": dtype})["model"].save_dtype)
         return path
 
 
 def load(reference: str | Path, task: str | None = None, *, device: str = "auto", allow_pickle: bool = False,
-         language: str | None = None, target_language: str | None = None) -> Model:
+         language: str | None = None, target_language: str | None = None, precision: str = "auto",
+         dtype: str = "fp32") -> Model:
     """A run folder, a model folder, a hub name or pip:PACKAGE, ready to predict; languages for a multilingual XLM or
-    mBART.
+    mBART. `precision` (evaluation.precision) is what it computes in, `dtype` (model.dtype) how weights are loaded.
 
     >>> model = headstart.load("reviews-run")
     >>> scores = model.evaluate("reviews.csv")["test"]
@@ -269,13 +315,16 @@ def load(reference: str | Path, task: str | None = None, *, device: str = "auto"
 
     loaded_task, transformer = artifact.load(str(reference), task_name=task, device=choose_device(device),
                                              allow_pickle=allow_pickle, language=language,
-                                             target_language=target_language)
-    return Model(loaded_task, transformer, str(reference))
+                                             target_language=target_language,
+                                             dtype=settings.build({"model.dtype": dtype})["model"].dtype)
+    precision = settings.build({"evaluation.precision": precision})["evaluation"].precision
+    return Model(loaded_task, transformer, str(reference), precision)
 
 
 def load_generator(reference: str | Path, *, device: str = "auto", allow_pickle: bool = False,
                    prompts: Sequence[str] | None = None,
-                   generation: settings.Generation | None = None, data: settings.Data | None = None) -> Model:
+                   generation: settings.Generation | None = None, data: settings.Data | None = None,
+                   dtype: str = "fp32") -> Model:
     """A generative model; one that cannot generate, or not from these prompts, is refused before its weights are read.
 
     Raises UserError (2, 78).
@@ -289,6 +338,6 @@ def load_generator(reference: str | Path, *, device: str = "auto", allow_pickle:
     if prompts is not None:
         check_prompts(info, prompts, build_generation(generation, {}))
     if data is None or not info.family.is_encoder_decoder:
-        return load(reference, device=device, allow_pickle=allow_pickle)
+        return load(reference, device=device, allow_pickle=allow_pickle, dtype=dtype)
     return load(reference, device=device, allow_pickle=allow_pickle, language=data.language,
-                target_language=data.target_language)
+                target_language=data.target_language, dtype=dtype)

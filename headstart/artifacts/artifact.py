@@ -29,6 +29,7 @@ from headstart.models.loading.json_files import (
 from headstart.models.loading.load import load as load_model
 from headstart.models.loading.manifest import METADATA_FILE
 from headstart.models.loading.model_info import ModelInfo, model_info
+from headstart.models.precision import DTYPES, cast_copy
 from headstart.models.tokenizers.token_record import token_record
 from headstart.settings import EarlyExit, build
 from headstart.settings.run_settings import parse_task_settings
@@ -45,11 +46,17 @@ COMMON_VALUES = {"generation": OBJECT | NULL, "prefix": TEXT | NULL, "answer_wor
                  "rows": object_of(whole_number(0, 2**53))}
 
 
-def save(folder: Path, model: Model, task: Task[Any], card: str, facts: Mapping[str, Json]) -> None:
-    """Write the artifact so that it is there whole or not at all; raises UserError (74)."""
+def save(folder: Path, model: Model, task: Task[Any], card: str, facts: Mapping[str, Json], *,
+         dtype: str = "fp32") -> None:
+    """Write the artifact, its weights as `dtype`, so that it is there whole or not at all; raises UserError (74)."""
     with disk_errors(folder), staged_folder(folder) as staging:
         learned, fold = task.export_state() if model.can_fold else (task.learned, None)
-        model.save(staging, fold)
+        if all(weight.dtype == DTYPES[dtype] for weight in model.module.parameters()):
+            model.save(staging, fold)
+        else:
+            with model.folded_for_export(fold):
+                cast_model = dataclasses.replace(model, module=cast_copy(model.module, DTYPES[dtype]))
+            cast_model.save(staging)
         manifest.mark_config(staging, __version__)
         metadata = metadata_of(model, task.with_learned(learned), facts)
         golden_texts = [str(golden.get("text", ""))[:MAX_GOLDEN_TEXT] for golden in metadata.get("golden", ())]
@@ -82,7 +89,7 @@ def metadata_of(model: Model, task: Task[Any], facts: Mapping[str, Json]) -> dic
 
 def load(reference: str, *, task_name: str | None = None, device: str = "cpu",
          allow_pickle: bool = False, language: str | None = None,
-         target_language: str | None = None) -> tuple[Task[Any], Model]:
+         target_language: str | None = None, dtype: str = "fp32") -> tuple[Task[Any], Model]:
     """A run folder, a model folder, a hub name or pip:PACKAGE, ready to predict, with its task.
 
     The task comes from headstart.json, else from the config of a published model. Raises UserError: 66 or 69 when it
@@ -98,7 +105,7 @@ def load(reference: str, *, task_name: str | None = None, device: str = "cpu",
             else task_from_metadata(metadata, f"{METADATA_FILE} of {folder}"))
     max_length = int(metadata["max_length"]) if metadata is not None else None
     model = load_model(str(folder), None, seed=0, device=device, allow_pickle=allow_pickle, max_length=max_length,
-                       language=language, target_language=target_language, info=info)
+                       language=language, target_language=target_language, info=info, dtype=dtype)
     check_outputs(task, model, reference)
     if metadata is not None and "early_exit" in metadata:
         exit_heads.load(model.module, info.layers - 1, info.folder, info.checksums, info.repair)

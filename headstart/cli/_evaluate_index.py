@@ -15,6 +15,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Evaluate; prints tables, or JSON."""
     from headstart.files import disk_errors, write_text
     from headstart.models.loading.device import choose_device
+    from headstart.models.precision import choose_evaluation_precision
     from headstart.retrieval.evaluation.evaluate import EvaluateOptions, evaluate_index
     from headstart.retrieval.index.index import Index
 
@@ -28,7 +29,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError("evaluation.extra_metrics compares written answers, but no --writer is named.",
                         fix="Leave it out, or name a long-answer model: --writer RUN", exit=Exit.SETTINGS)
     device = choose_device(arguments.device or run_values.get("device", "auto"))
-    evaluation = evaluate_index(Index.open(Path(arguments.model)), arguments.data, options, data=groups["data"],
+    choice = choose_evaluation_precision(groups["evaluation"].precision, device, scores=True)
+    choice.tell(reporter)
+    index = Index.open(Path(arguments.model), device=device, precision=choice.name)
+    evaluation = evaluate_index(index, arguments.data, options, data=groups["data"],
                                 columns=columns,
                                 evaluation=groups["evaluation"], seed=arguments.seed, device=device, reporter=reporter)
     if folder is not None:
@@ -64,4 +68,4 @@ def add(parser: argparse.ArgumentParser) -> None:
                                             "mixed)", choices=("mixed", "sparse", "dense"))
     _flags.add_shared(group, "--top", "5 when not given", default=5)
     group.add_argument("--calibrate", action="store_true",
-                       help="store in the index the score below which `headstart ask` says that it does not know")
+                       help="store the score below which `headstart ask` abstains")

@@ -29,9 +29,10 @@ SHARED: Mapping[str, tuple[str, Mapping[str, Any]]] = {  # meaning, and what arg
     "--strict": ("warnings about the data are faults too (exit 65)", {"action": "store_true", "default": None}),
     "--overwrite": ("replace what stands there already", {"action": "store_true"}),
     "--writer": ("a long-answer run or another generative model", {"metavar": "MODEL"}),
-    "--rerank": ("a text-classification run on pairs that re-ranks passages", {"metavar": "RUN"}),
+    "--rerank": ("a run that labels pairs and re-ranks passages", {"metavar": "RUN"}),
     "--retrieval": ("search by words (sparse), by vectors (dense), or both (mixed)", {"metavar": "HOW"}),
     "--top": ("passages for each answer", {"metavar": "N", "type": int}),
+    "--port": ("port of the server", {"metavar": "N", "type": int}),
     "--no-header": ("the first line is data; columns are called 0, 1, 2 …", {"action": "store_true"}),
     "--settings": ("read settings from a file (RUN/settings.toml)", {"metavar": "FILE.toml"}),
     "--set": ("any setting that --help-all lists", {"metavar": "KEY=VALUE", "action": "append", "default": []}),
@@ -78,6 +79,9 @@ def add_common(parser: argparse.ArgumentParser, *, reads: Sequence[str] = ("data
         flag = COMMON_FLAGS.get(setting.key)
         if flag is not None and setting.key.startswith(tuple(reads)):
             group.add_argument(flag, metavar=metavar(setting), help=setting.note.help.split(";")[0])
+        if setting.key == PRECISION and PRECISION in reads:
+            group.add_argument("--precision", choices=get_args(setting.type), metavar="NAME",
+                               help=f"{setting.note.help} ({', '.join(get_args(setting.type))})")
     for flag in ("--no-header",) if "data.header".startswith(tuple(reads)) else ():
         add_shared(group, flag)
     add_shared(group, "--settings")
@@ -88,6 +92,7 @@ def add_common(parser: argparse.ArgumentParser, *, reads: Sequence[str] = ("data
     add_shared(group, "--json")
 
 
+PRECISION = "evaluation.precision"  # a flag of commands that name it: one that trains has a training.precision too
 COMMON_FLAGS = {key: f"--{name.replace('_', '-')}" for name, key in COMMON_SETTINGS.items()}
 
 
@@ -123,6 +128,8 @@ def read_values(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str
     for name, key in COMMON_SETTINGS.items():
         if getattr(arguments, name, None) is not None:
             values[key] = getattr(arguments, name)
+    if getattr(arguments, "precision", None) is not None:
+        values[PRECISION] = arguments.precision
     if getattr(arguments, "no_header", False):
         values["data.header"] = False
     run_values |= {key.removeprefix("run."): values.pop(key) for key in list(values) if key.startswith("run.")}

@@ -44,6 +44,23 @@ def read_text(path: str) -> str:
         raise UserError(f"{path} cannot be read as UTF-8 text: {error}.", exit=Exit.NO_INPUT) from None
 
 
+def check_place(arguments: argparse.Namespace) -> None:
+    """Refuse to write over what stands there, over what is read, or in an unknown format, before the model is loaded;
+    raises UserError (2, 73, 74).
+    """
+    from headstart.data.outputs.layout import check_name
+    from headstart.prediction.predict_file import check_prediction_output
+    from headstart.prediction.predict_folder import is_text_folder
+
+    texts = [value.partition("=")[2].strip() for value in arguments.value]
+    inputs = [text[1:] for text in texts if text.startswith("@")] + [arguments.settings or ""]
+    source = arguments.input or ""
+    # A folder of texts is written as a folder, which is looked at file by file.
+    if not source or not is_text_folder(source):
+        check_prediction_output(arguments.to, source, overwrite=arguments.overwrite, inputs=inputs)
+        check_name(arguments.to, source)
+
+
 def is_row_text(text: str) -> bool:
     """Whether the argument in the place of a file is a text: no such file, and it does not look like a path."""
     from headstart.data.readers.installed import endings
@@ -96,6 +113,7 @@ def shortened(text: str) -> str:
 def predict_row(model: Model, row: Row, arguments: argparse.Namespace, reporter: Reporter) -> None:
     """Predict one row; it is printed as JSON, or with --to written, the row's texts beside it. Raises UserError."""
     from headstart.data.writers import open_writer
+    from headstart.prediction.every_row import prediction_columns
 
     names = [field.name for field in model.task.fields]
     for name in row:
@@ -107,7 +125,9 @@ def predict_row(model: Model, row: Row, arguments: argparse.Namespace, reporter:
         if arguments.to == "-":
             print(json.dumps(prediction, ensure_ascii=False))
             continue
-        written_row = row | {f"{name}_predicted" if name in row else name: value for name, value in prediction.items()}
-        with open_writer(arguments.to, list(written_row), "jsonl") as writer:
+        columns = prediction_columns(list(row), list(prediction))
+        written_row = row | {columns[name]: value for name, value in prediction.items()}
+        with open_writer(arguments.to, list(written_row), overwrite=arguments.overwrite,
+                         tell=reporter.warning) as writer:
             writer.write(written_row)
         reporter.info(f"wrote 1 row to {arguments.to}")

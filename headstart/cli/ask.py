@@ -31,29 +31,33 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--passages-only", action="store_true", help="show passages, generate no answer")
     parser.add_argument("--known", metavar="FILE", help="questions with answers: the most similar one is shown, too")
     parser.add_argument("--serve", action="store_true", help="serve a web page on this machine (127.0.0.1) instead")
-    parser.add_argument("--port", type=int, default=8777, metavar="N",
-                        help="port of the page; 0: any free one (default 8777)")
+    _flags.add_shared(parser, "--port", "of the page; 0: any free one (default 8777)", default=8777)
     _flags.add_shared(parser, "--seed", "of sampling (with generation.do_sample=true)", default=0)
-    _flags.add_common(parser, reads=("generation.",))
+    _flags.add_common(parser, reads=("generation.", "evaluation.precision"))
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Answer; answers go to standard output, messages to standard error."""
     from headstart.models.loading.device import choose_device
+    from headstart.models.precision import choose_evaluation_precision
     from headstart.retrieval.answering.pipeline import QAPipeline, load_faq
     from headstart.retrieval.index.index import Index
 
     run_values, _, values = _flags.read_values(arguments)
     reporter = _flags.make_reporter(arguments)
-    settings = _flags.build_groups(values)["generation"] if values else None  # else the generator's own
+    groups = _flags.build_groups(values)
+    has_settings = any(key.startswith("generation.") for key in values)
+    settings = groups["generation"] if has_settings else None  # else the generator's own
     if not 1 <= arguments.top <= 50:
         raise UserError(f"--top takes a whole number from 1 to 50, but it is {arguments.top}.")
     if not arguments.questions and not arguments.serve:
         raise UserError("There is no question.", fix='For example: headstart ask INDEX "why do leaves turn red?"')
-    index = Index.open(Path(arguments.index), device=arguments.device or run_values.get("device", "auto"))
+    device = choose_device(arguments.device or run_values.get("device", "auto"))
+    choice = choose_evaluation_precision(groups["evaluation"].precision, device)
+    index = Index.open(Path(arguments.index), device=device, precision=choice.name)
     pipeline = QAPipeline.load(index, writer=arguments.writer, reranker=arguments.rerank,
-                               faq=load_faq(arguments.known, index, {}),
-                               device=choose_device(arguments.device or run_values.get("device", "auto")))
+                               faq=load_faq(arguments.known, index, {}), device=device, precision=choice.name)
+    choice.tell(reporter)
     index_summary = index.summary()
     reporter.info(f"index: {arguments.index}, {index_summary['documents']:,} documents, {index_summary['passages']:,} "
                   f"passages; search by {arguments.retrieval or pipeline.sources[0]}; "

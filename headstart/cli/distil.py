@@ -29,7 +29,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     _flags.add_shared(parser, "--strict")
     _flags.add_shared(parser, "--overwrite")
     _flags.add_columns(parser)
-    _flags.add_common(parser, reads=("data.", "training.", "evaluation.", "generation.", "distil.", "task."))
+    _flags.add_common(parser, reads=("data.", "training.", "evaluation.", "generation.", "model.", "distil.",
+                                     "task."))
 
 
 def run(arguments: argparse.Namespace) -> int:

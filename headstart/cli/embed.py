@@ -19,24 +19,33 @@ def add(parser: argparse.ArgumentParser) -> None:
                         help="how a text's token states become one vector")
     parser.add_argument("--normalise", action="store_true",
                         help="normalise vectors to length 1 (the default of a retrieval run)")
+    _flags.add_shared(parser, "--overwrite", "never the input itself")
     _flags.add_columns(parser, _flags.TEXT_TASK)
-    _flags.add_common(parser, reads=("data.", "evaluation.batch_tokens"))
+    _flags.add_common(parser, reads=("data.", "evaluation.batch_tokens", "evaluation.precision", "model.dtype"))
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Embed; vectors go to --to, messages to standard error."""
+    from headstart.data.outputs.layout import check_name
+    from headstart.data.outputs.place import check_output
     from headstart.models.loading.device import choose_device
+    from headstart.models.precision import choose_evaluation_precision
     from headstart.prediction.embed_file import embed_file, expects_unit_vectors, load_headless
 
     run_values, columns, values = _flags.read_values(arguments)
     groups, reporter = _flags.build_groups(values), _flags.make_reporter(arguments)
+    check_output(arguments.to, overwrite=arguments.overwrite, inputs=(arguments.input, arguments.settings or ""))
+    check_name(arguments.to, arguments.input, ("npy", "npz", "pt", "safetensors"))  # the others are named when refused
     device = choose_device(arguments.device or run_values.get("device", "auto"))
-    model = load_headless(arguments.model, device=device, allow_pickle=bool(arguments.allow_pickle))
+    choice = choose_evaluation_precision(groups["evaluation"].precision, device)
+    choice.tell(reporter)
+    model = load_headless(arguments.model, device=device, allow_pickle=bool(arguments.allow_pickle),
+                          precision=choice.name, dtype=groups["model"].dtype)
     arguments.normalise = arguments.normalise or expects_unit_vectors(arguments.model)
     rows, width = embed_file(model, arguments.input, arguments.to, settings=groups["data"], columns=columns,
                              pool=arguments.pool,
                              normalise=arguments.normalise, batch_tokens=groups["evaluation"].batch_tokens,
-                             reporter=reporter)
+                             reporter=reporter, overwrite=arguments.overwrite)
     if arguments.to != "-":
         reporter.info(f"wrote {rows:,} vectors of width {width} to {arguments.to}")
         if arguments.json:

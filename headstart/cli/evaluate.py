@@ -33,7 +33,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     _flags.add_columns(parser)
     _evaluate_index.add(parser)
     _flags.add_common(parser, reads=("data.", "evaluation.batch_tokens", "evaluation.resamples",
-                                     "evaluation.extra_metrics",
+                                     "evaluation.extra_metrics", "evaluation.precision", "model.dtype",
                                      "generation.", "early_exit.", "task.", "mining.answer_score"))
 
 
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     groups = _flags.build_groups(values)
     model = api.load(arguments.model, arguments.task, device=arguments.device or run_values.get("device", "auto"),
                      allow_pickle=bool(arguments.allow_pickle), language=groups["data"].language,
-                     target_language=groups["data"].target_language)
+                     target_language=groups["data"].target_language, dtype=groups["model"].dtype)
     model.set({key: value for key, value in values.items() if key.startswith(("task.", "generation.", "early_exit."))})
     reporter.info(model.summary())
     if arguments.all_checkpoints:
@@ -83,8 +83,10 @@ def search_generation(arguments: argparse.Namespace, model: Any, groups: Mapping
     from headstart.tuning import generation_search
 
     grid = generation_search.combinations(arguments.search)
-    rows = generation_search.search_grid(model.task, model.transformer, arguments.model, arguments.data, grid,
-                                         generation=model.generation, settings=groups["data"],
+    choice = model.choose_precision(groups["evaluation"].precision, scores=True)
+    choice.tell(reporter)
+    rows = generation_search.search_grid(model.task, model.in_precision(choice.name), arguments.model, arguments.data,
+                                         grid, generation=model.generation, settings=groups["data"],
                                          columns=columns, evaluation=groups["evaluation"], seed=arguments.seed,
                                          to=Path(arguments.to or f"{arguments.model.rstrip('/')}-search"),
                                          reporter=reporter)

@@ -31,8 +31,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     _flags.add_shared(parser, "--strict")
     _flags.add_shared(parser, "--overwrite")
     _flags.add_columns(parser)
-    _flags.add_common(parser, reads=("data.", "training.", "adapter.", "early_exit.", "evaluation.", "generation.",
-                                     "mining.", "task."))
+    _flags.add_common(parser, reads=("data.", "training.", "adapter.", "early_exit.", "evaluation.", "model.",
+                                     "generation.", "mining.", "task."))
 
 
 def run(arguments: argparse.Namespace) -> int:

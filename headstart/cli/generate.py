@@ -39,7 +39,8 @@ def add(parser: argparse.ArgumentParser) -> None:
                              "of an attribute head (headstart steering-head); several may be given; also shows the "
                              "unsteered text")
     _flags.add_shared(parser, "--seed", "of sampling", default=0)
-    _flags.add_common(parser, reads=("generation.", "steering.", "data.language", "data.target_language"))
+    _flags.add_common(parser, reads=("generation.", "steering.", "data.language", "data.target_language",
+                                     "evaluation.precision", "model.dtype"))
 
 
 def flag_settings() -> list[Setting]:
@@ -61,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     prompts = read_prompts(arguments)
     model = api.load_generator(arguments.model, device=arguments.device or run_values.get("device", "auto"),
                                allow_pickle=bool(arguments.allow_pickle), prompts=prompts, generation=settings,
-                               data=groups["data"])
+                               data=groups["data"], dtype=groups["model"].dtype)
     seq2seq = model.transformer.generates_from_source
     layout_words = ""
     if not seq2seq:
@@ -74,7 +75,9 @@ def run(arguments: argparse.Namespace) -> int:
     if (hint := sampling_hint(model.transformer.info, settings)) is not None:
         reporter.info(hint)
     if arguments.steer:
+        reporter.info("precision fp32: steering follows gradients, which need it")
         return print_steered(arguments, model, prompts, groups, reporter)
+    model.settle_precision(groups["evaluation"].precision, reporter)
     print_texts(arguments, model, prompts, settings, reporter)
     return 0
 

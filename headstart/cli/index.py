@@ -25,11 +25,13 @@ def add(parser: argparse.ArgumentParser) -> None:
     for name, help_text in (("text", "the text"), ("title", "its title"), ("id", "its name, by which it is cited")):
         _flags.add_column(group, name, help_text)
     _flags.add_common(parser, reads=("index.", "data.bad_rows", "data.delimiter", "data.encoding", "data.header",
-                                     "evaluation.batch_tokens"))
+                                     "evaluation.batch_tokens", "evaluation.precision"))
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Build; prints how many documents and passages were read, left out and indexed."""
+    from headstart.models.loading.device import choose_device
+    from headstart.models.precision import choose_evaluation_precision
     from headstart.retrieval.index.build import DEFAULT_MODEL, build
     from headstart.retrieval.index.folder import is_index
     from headstart.retrieval.index.index import previous_settings
@@ -48,9 +50,13 @@ def run(arguments: argparse.Namespace) -> int:
     reporter.info(f"model of the vectors: {model}" + ("" if arguments.model else " (the default; --model names "
                                                                                  "another, or none)"))
     groups = _flags.build_groups(values)
+    device = choose_device(arguments.device or run_values.get("device", "auto"))
+    choice = choose_evaluation_precision(groups["evaluation"].precision, device)
+    if model != "none":
+        choice.tell(reporter)
     index = build(arguments.source, to, settings=groups["index"], model=None if model == "none" else model,
                   reporter=reporter,
-                  device=arguments.device or run_values.get("device", "auto"), data=groups["data"], columns=columns,
+                  device=device, data=groups["data"], columns=columns, precision=choice.name,
                   overwrite=arguments.overwrite, batch_tokens=groups["evaluation"].batch_tokens,
                   allow_pickle=bool(arguments.allow_pickle))
     if arguments.json:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.cli import _flags, _help
+from headstart.cli._inspection_places import check_places, numbered_path
 from headstart.errors import UserError
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--attribute-label", metavar="LABEL", help="for this label (default: the one predicted)")
     group.add_argument("--attribute-baseline", metavar="pad|mask",
                        help="token of the neutral baseline text; default pad, for occlusion mask")
+    _flags.add_shared(group, "--overwrite", "the files of --to and --page")
     group = parser.add_argument_group("probing the layers for a label")
     group.add_argument("--probe", metavar="FILE", help="a file whose labels each layer is probed for; by a logistic "
                                                        "regression on its mean state")
@@ -234,6 +236,7 @@ def check_arguments(arguments: argparse.Namespace, columns: dict[str, str]) -> N
         raise UserError(f"{arguments.page} should end in .html.", fix="Name the page so.")
     if arguments.page and arguments.no_attentions:
         raise UserError("--page shows attentions, and --no-attentions leaves them out.", fix="Use one of them.")
+    check_places(arguments)
 
 
 def check_answer_arguments(arguments: argparse.Namespace) -> None:
@@ -304,6 +307,7 @@ def inspection_facts(inspection: Inspection, model: Model) -> str:
                          for token in inspection.tokens)
     unknown_text = f", {unknown_tokens} unknown to the tokenizer" if unknown_tokens else ""
     lines = [f"{len(inspection.tokens)} tokens of at most {model.tokenizer.max_length:,}{unknown_text}",
+             "computed in fp32, as inspection always is",
              f"hidden states {shape_text(inspection.hidden_states.shape)} (layers x tokens x width)"]
     if inspection.attentions.size:
         lines.append(f"attentions {shape_text(inspection.attentions.shape)} (layers x heads x tokens x tokens)")
@@ -336,9 +340,3 @@ def write_files(inspection: Inspection, attribution: Attribution | None, argumen
     if arguments.page:
         path = numbered_path(arguments.page, text_number, len(arguments.texts))
         reporter.info(f"wrote {html_page.write_page(inspection, path, attribution)}")
-
-
-def numbered_path(path: str, number: int, count: int) -> Path:
-    """The file of one text: the path as it is, or with -1, -2 … where there are several texts."""
-    file = Path(path)
-    return file if count == 1 else file.with_name(f"{file.stem}-{number}{file.suffix}")

@@ -24,9 +24,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--as-training-data", action="store_true",
                         help="write the inputs with the predictions as targets: training data for finetune "
                              "(pseudo-labels)")
-    _flags.add_shared(parser, "--overwrite", "for a folder of .txt files")
+    _flags.add_shared(parser, "--overwrite", "never the input itself")
     _flags.add_columns(parser)
-    _flags.add_common(parser, reads=("data.", "evaluation.batch_tokens", "generation.", "early_exit.", "task."))
+    _flags.add_common(parser, reads=("data.", "evaluation.batch_tokens", "evaluation.precision", "model.dtype",
+                                     "generation.", "early_exit.", "task."))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -45,11 +46,13 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.as_training_data and (row or is_text):
         raise UserError("--as-training-data makes a file of rows from a file of rows, not from one row.",
                         fix="For example: headstart predict MODEL texts.csv --as-training-data --to pairs.jsonl")
+    _one_row.check_place(arguments)
     model = api.load(arguments.model, arguments.task, device=arguments.device or run_values.get("device", "auto"),
                      allow_pickle=bool(arguments.allow_pickle), language=groups["data"].language,
-                     target_language=groups["data"].target_language)
+                     target_language=groups["data"].target_language, dtype=groups["model"].dtype)
     model.set({key: value for key, value in values.items() if key.startswith(("task.", "generation.", "early_exit."))})
     reporter.info(model.summary())
+    model.settle_precision(groups["evaluation"].precision, reporter)
     if row or is_text:
         row = row or _one_row.text_row(model.task, arguments.input, reporter)
         _one_row.predict_row(model, row, arguments, reporter)

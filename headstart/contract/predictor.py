@@ -23,6 +23,10 @@ class Runtime(Protocol):
     def tokenizer(self) -> Tokenizer:
         """The model's tokenizer."""
 
+    @property
+    def precision(self) -> str:
+        """What it computes in: fp32, bf16, fp16 …; it stands in the signature of scores."""
+
     def outputs(self, features: Sequence[Feature]) -> Iterator[tuple[int, Mapping[str, Any]]]:
         """The index of each feature with its outputs, as they come, in any order.
 
@@ -41,6 +45,10 @@ class Predictor(Protocol):
     def task(self) -> Task[Any]:
         """The task, with what it learned."""
 
+    @property
+    def precision(self) -> str:
+        """What its model computes in: fp32, bf16, fp16 …"""
+
     def compose(self, examples: Sequence[Example], *, seed: int) -> Sequence[Example]:
         """The examples that the model is evaluated on: as they are, or composed, the same each time."""
 
@@ -52,6 +60,9 @@ class Predictor(Protocol):
 
     def decode(self, examples: Sequence[Example], outputs: Sequence[Sequence[Any]]) -> list[Prediction]:
         """The outputs of each example as its prediction."""
+
+    def predict_encoded(self, examples: Sequence[Example], features: Sequence[Sequence[Feature]]) -> list[Prediction]:
+        """The predictions of examples that are encoded already."""
 
     def predict(self, examples: Iterable[Example], *, seed: int | None = None) -> Iterator[Prediction]:
         """One prediction for each example, in order, as they come.

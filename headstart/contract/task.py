@@ -97,6 +97,28 @@ class Task(ABC, Generic[E]):
     def detect(cls, columns: Sequence[Column]) -> Detection | None:
         """Whether these columns look like this task's."""
 
+    def for_rows(self, rows: Iterable[Row]) -> tuple[Self, list[Finding]]:
+        """The task once it has seen all rows of a labelled file, and in words what it decided: how a column is to be
+        read is decided for all of it, never row by row.
+
+        What is decided is a setting of the task, so that it is kept with the model and further files are read the same
+        way; what a setting says already is not decided anew. Raises UserError (65) where two readings fit.
+        """
+        return self, []
+
+    def unlabelled_marks(self, cells: Sequence[Json]) -> frozenset[str]:
+        """What stands in the target column of a row that nobody labelled, beside nothing ("-1"); of the first rows'
+        cells. Such rows are left out and counted; they are predicted like any other.
+        """
+        return frozenset()
+
+    @property
+    def reads_the_same_after_learning(self) -> bool:
+        """Whether a training row is the same example before and after `learn`, which passes its examples once: a large
+        file is then read once.
+        """
+        return False
+
     @abstractmethod
     def read(self, row: Row) -> E:
         """The row as an example; raises RowFault."""

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, overload
 
-from headstart.contract import Field, Json, Piece, Row, Task
+from headstart.contract import Field, Json, Piece, Row
 from headstart.data.row_store import Record
 from headstart.data.table import Table
 from headstart.errors import Exit, UserError, nearest
@@ -25,7 +25,7 @@ def assign_columns(columns: Sequence[str], fields: Sequence[Field], user_columns
     for field in fields:
         if field.name in user_columns:
             column_names = split_names(user_columns[field.name], (*columns, *nested))
-            field_columns[field.name] = tuple(find_column(name.strip(), (*columns, *nested), field.name, path)
+            field_columns[field.name] = tuple(find_column(name, (*columns, *nested), field.name, path)
                                               for name in column_names)
     for field in fields:
         taken_names = {name for names in field_columns.values() for name in names}
@@ -33,6 +33,9 @@ def assign_columns(columns: Sequence[str], fields: Sequence[Field], user_columns
             continue
         aliases = [field.name, *(field.aliases if field.required else ())]
         guess = (detected or {}).get(field.name)
+        if guess is not None and guess in nested:
+            field_columns[field.name] = (guess,)
+            continue
         if guess is not None and guess not in columns and "," in guess:
             field_columns[field.name] = tuple(split_names(guess, columns))
             continue
@@ -45,6 +48,9 @@ def assign_columns(columns: Sequence[str], fields: Sequence[Field], user_columns
             field_columns[field.name] = (match,)
         elif field.required and (training or not field.target):
             raise missing_column_error(field, (*columns, *nested), path)
+    replaced_names = {name for field in fields if field.name in field_columns for name in field.instead_of}
+    for name in replaced_names - set(user_columns):
+        field_columns.pop(name, None)
     repeated = [name for name in columns if sum(name in names for names in field_columns.values()) > 1]
     if repeated:
         raise UserError(f'{path}: the column "{repeated[0]}" is named for two fields.', fix="Name each column once.")
@@ -61,13 +67,6 @@ def remembered_columns(trained: Mapping[str, Sequence[str]], columns: Sequence[s
             if field not in user_columns and set(names) <= set(columns) - named_columns}
 
 
-def with_trained_columns(task: Task[Any], row: Mapping[str, Json]) -> dict[str, Json]:
-    """A row from Python under the task's field names too, where it has the columns that the task was trained on."""
-    return dict(row) | {field: join_values([row[name] for name in names])
-                        for field, names in task.trained_columns.items()
-                        if field not in row and all(name in row for name in names)}
-
-
 def split_names(text: str, columns: Sequence[str]) -> list[str]:
     """`title,body` as two columns, unless the file has a column of that very name."""
     return [text] if text in columns else text.split(",")
@@ -77,6 +76,9 @@ def find_column(name: str, columns: Sequence[str], field: str, path: str) -> str
     """The column of this name; raises UserError (65) that names the nearest one."""
     if name in columns:
         return name
+    but_for_blanks = [column for column in columns if column.strip() == name.strip()]
+    if len(but_for_blanks) == 1:
+        return but_for_blanks[0]
     nearest_name = nearest(name, columns)
     guess = f"Did you mean --{field} {nearest_name}? " if nearest_name else ""
     raise UserError(f'{path}: there is no column "{name}"; there are {quoted_names(columns)}.',
@@ -88,7 +90,7 @@ def missing_column_error(field: Field, columns: Sequence[str], path: str) -> Use
     nearest_name = nearest(field.name, columns)
     guess = f" (did you mean {nearest_name}?)" if nearest_name else ""
     return UserError(f'{path}: [E204] no column for "{field.name}" ({field.help}); there are {quoted_names(columns)}.',
-                     fix=f"Name it: --{field.name} COLUMN{guess}.", exit=Exit.DATA)
+                     fix=f"Name it: --{field.name} COLUMN (in Python {field.name}=\"COLUMN\"){guess}.", exit=Exit.DATA)
 
 
 def quoted_names(columns: Sequence[str]) -> str:
@@ -103,6 +105,7 @@ class FieldRows(Sequence[Row]):
                  fields: Sequence[Field] = ()) -> None:
         self.table, self.field_columns = table, field_columns
         self.list_fields = {field.name for field in fields if field.type == "list"}
+        self.placed_fields = {field.name for field in fields if field.keeps_places}
         self.column_indices = {field_name: [root_column(name, table.columns)[0] for name in names]
                                for field_name, names in field_columns.items()}
         self.indicator_fields = {
@@ -111,7 +114,7 @@ class FieldRows(Sequence[Row]):
             and are_indicators(table, self.column_indices[field.name])}
         self.nested_names = {field_name: names for field_name, names in field_columns.items()
                              if any(name not in table.columns for name in names)}
-        self.path = table.path
+        self.path = table.row_file
         # Mostly a field is one column: then a row costs a third of what it costs else.
         self.single_columns = None if table.is_running_text or self.nested_names or any(
             len(indices) != 1 for indices in self.column_indices.values()) else [
@@ -144,9 +147,9 @@ class FieldRows(Sequence[Row]):
         values = {field: self.field_value(field, self.cells(field, record, column_indices))
                   for field, column_indices in self.column_indices.items()}
         if not self.table.is_running_text:
-            return Row(record.id, values, self.table.path, record.line)
+            return Row(record.id, values, self.path, record.line)
         _, document, ends = record.values
-        return Row(record.id, values, self.table.path, record.line, Piece(document, ends))
+        return Row(record.id, values, self.path, record.line, Piece(document, ends))
 
     def cells(self, field: str, record: Record, column_indices: Sequence[int]) -> list[Json]:
         """The cells of a field's columns; of ticket.body the body in the ticket, None where there is none."""
@@ -161,6 +164,8 @@ class FieldRows(Sequence[Row]):
         """
         if field in self.indicator_fields:
             return indicated_names(self.field_columns[field], values)
+        if field in self.placed_fields and len(values) > 1:
+            return without_blank_end(values)
         if field in self.list_fields and len(values) > 1:
             return [value for value in values if value not in (None, "")]
         return join_values(values)
@@ -207,6 +212,12 @@ def indicated_names(names: Sequence[str], values: Sequence[Json]) -> Json:
     if any(parse_indicator(value) is None for value in values):
         return dict(zip(names, values, strict=True))
     return [name for name, value in zip(names, values, strict=True) if parse_indicator(value)]
+
+
+def without_blank_end(values: Sequence[Json]) -> list[Json]:
+    """Values up to the last that is not empty; empty ones before it keep their place."""
+    count = max((place for place, value in enumerate(values, start=1) if value not in (None, "")), default=0)
+    return list(values[:count])
 
 
 def join_values(values: Sequence[Json]) -> Json:

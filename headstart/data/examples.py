@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
+from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from headstart.contract import Detection, Example, RowFault, Task
+from headstart.contract import Detection, Example, Row, RowFault, Task
 from headstart.data.columns import FieldRows, assign_columns, field_rows, remembered_columns, root_column
 from headstart.data.readers.table_builder import TextReading
 from headstart.data.table import Table, open_table
@@ -26,10 +27,13 @@ MAX_LISTED = 100  # findings of each code that are kept in full
 
 
 class Examples(Sequence[Example]):
-    """Some rows of a file as a task's examples; each is read when it is asked for, so memory stays flat."""
+    """Some rows of a file as a task's examples; each is read when it is asked for, so memory stays flat.
 
-    def __init__(self, task: Task[Any], rows: FieldRows, indices: Ints) -> None:
-        self.task, self.rows, self.indices = task, rows, indices
+    With `predicting`, a target that cannot be read counts as none.
+    """
+
+    def __init__(self, task: Task[Any], rows: FieldRows, indices: Ints, *, predicting: bool = False) -> None:
+        self.task, self.rows, self.indices, self.predicting = task, rows, indices, predicting
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -40,21 +44,32 @@ class Examples(Sequence[Example]):
     def __getitem__(self, index: slice) -> Examples: ...
     def __getitem__(self, index: int | slice) -> Example | Examples:
         if isinstance(index, slice):
-            return Examples(self.task, self.rows, self.indices[index])
-        example: Example = self.task.read(self.rows[int(self.indices[index])])
-        return example
+            return Examples(self.task, self.rows, self.indices[index], predicting=self.predicting)
+        return self.read(self.rows[int(self.indices[index])])
 
     def __iter__(self) -> Iterator[Example]:
-        return map(self.task.read, self.rows.rows_at(self.indices.tolist()))
+        return map(self.read, self.rows.rows_at(self.indices.tolist()))
+
+    def read(self, row: Row) -> Example:
+        """A row as an example; raises RowFault for one that the task cannot read."""
+        try:
+            example: Example = self.task.read(row)
+        except RowFault:
+            targets = [field.name for field in self.task.fields
+                       if field.target and row.values.get(field.name) is not None]
+            if not self.predicting or not targets:
+                raise
+            example = self.task.read(row._replace(values={**row.values, **dict.fromkeys(targets)}))
+        return example
 
     def part(self, positions: Ints) -> Examples:
         """The examples at these places."""
-        return Examples(self.task, self.rows, self.indices[positions])
+        return Examples(self.task, self.rows, self.indices[positions], predicting=self.predicting)
 
     def place(self, index: int) -> tuple[str, int | None]:
-        """File and line of an example."""
+        """File and line of an example; where a format has no lines, its row with the file."""
         row = self.rows[int(self.indices[index])]
-        return row.file, row.line
+        return (row.file if row.line is not None else f"{row.file}, row {row.id + 1:,}"), row.line
 
     @property
     def is_running_text(self) -> bool:
@@ -77,6 +92,14 @@ class Reading:
     counts: Counter[str] = field(default_factory=Counter)
     parts: tuple[Reading, ...] = ()  # the files that it was joined of
 
+    def row_counts(self) -> dict[str, int]:
+        """The rows of the file: those that are used, that are faulty, and that are left out as the file says so (not
+        labelled, cancelled, empty at the end); `read` is their sum.
+        """
+        read, used = self.table.builder.row_count, len(self.examples)
+        faulty = sum(count for code, count in self.counts.items() if code[0] == "E")
+        return {"read": read, "used": used, "faulty": faulty, "left_out": read - used - faulty}
+
     def json(self) -> dict[str, Any]:
         """Its file for data.json; of several, whose rows are counted on from file to file, each."""
         files = {"files": [part.table.path for part in self.parts]} if self.parts else {}
@@ -84,9 +107,11 @@ class Reading:
 
 
 def read_examples(task: Task[Any], path: str, settings: Data, *, columns: Mapping[str, str], training: bool,
-                  table: Table | None = None) -> Reading:
+                  table: Table | None = None,
+                  look: Callable[[Task[Any], Iterator[Example]], None] | None = None) -> Reading:
     """Read a file for a task: every row is tried once, faults are collected with file, line and column.
 
+    `look` may take the examples while they are read for the first time, each once.
     Columns are those that the user named, else those that the task was trained on, else those that it detects. With
     `training`, a row without its target is a fault too. Raises UserError for what makes the file unusable.
     """
@@ -100,12 +125,21 @@ def read_examples(task: Task[Any], path: str, settings: Data, *, columns: Mappin
         detection = detection.with_named(columns)
         require_choice(task, detection, table.path, training)
     detected = detection.columns if detection is not None else None
+    refuse_unused_columns(table, columns)
     field_columns = assign_columns(table.columns, task.fields, columns, detected, table.path, training,
                                    nested_names)
+    refuse_ambiguous_columns(table, field_columns, columns)
     view = field_rows(table, field_columns, task.fields)
-    reading = Reading(table, field_columns, Examples(task, view, no_rows()), list(table.findings),
-                      Counter(table.counts))
-    reading.examples = Examples(task, view, readable_rows(task, view, reading, training))
+    task, decisions = task.for_rows(view) if training else (task, [])
+    reading = Reading(table, field_columns, Examples(task, view, no_rows(), predicting=not training),
+                      [*table.findings, *decisions], Counter(table.counts))
+    places = array("i")
+    passing = readable_examples(task, view, reading, training, places)
+    if look is not None:
+        look(task, passing)
+    for _ in passing:
+        pass
+    reading.examples = Examples(task, view, places_of(places), predicting=not training)
     return reading
 
 
@@ -130,6 +164,24 @@ def refuse_unread_rows(task: Task[Any], table: Table, settings: Data) -> None:
         raise UserError(f"data.rows is {settings.rows!r}, but {reason}.", fix="Leave it out.", exit=Exit.SETTINGS)
 
 
+def refuse_unused_columns(table: Table, columns: Mapping[str, str]) -> None:
+    """Refuse a column that the user named and that holds nothing to be read (bytes); raises UserError (65)."""
+    for name, reason in table.builder.unused_columns.items():
+        if name in columns.values():
+            raise UserError(f'{table.path}: the column "{name}" {reason}.',
+                            fix="Write it as strings, or name another column.", exit=Exit.DATA)
+
+
+def refuse_ambiguous_columns(table: Table, field_columns: Mapping[str, tuple[str, ...]],
+                             columns: Mapping[str, str]) -> None:
+    """Refuse a column that was found and of whose name there are two; raises DataError (E107)."""
+    for field_name, names in field_columns.items():
+        for name in names:
+            if field_name not in columns and name in table.builder.ambiguous_columns:
+                raise table.builder.fatal_error("E107", f"{table.builder.ambiguous_columns[name]}.",
+                                                f'Choose one (--{field_name} {shlex.quote(name)}), or rename it.')
+
+
 def no_rows() -> Ints:
     """No rows."""
     import numpy as np
@@ -137,33 +189,60 @@ def no_rows() -> Ints:
     return np.zeros(0, dtype=np.int64)
 
 
-def readable_rows(task: Task[Any], view: FieldRows, reading: Reading, training: bool) -> Ints:
-    """Places of the rows that the task can read; the others become findings."""
-    import array
-
+def places_of(places: array[int]) -> Ints:
+    """Places of rows, without a copy."""
     import numpy as np
 
+    return np.frombuffer(places, dtype=np.int32) if len(places) else no_rows()
+
+
+def readable_examples(task: Task[Any], view: FieldRows, reading: Reading, training: bool,
+                      places: array[int]) -> Iterator[Example]:
+    """The rows that the task can read, one by one, with their places in `places`; the others become findings."""
     optional = [field.name for field in task.fields if field.target and not field.required
                 and field.name in reading.columns]
-    targets = [field for field in task.fields if field.target and not field.may_be_empty
+    targets = [field.name for field in task.fields if training and field.target and not field.may_be_empty
                and (field.required or optional == [field.name])]
-    indices = array.array("i")
+    marks = unlabelled_marks(task, view) if training else {}
+    unlabelled: Counter[str] = Counter()
     for index, row in enumerate(islice(view, len(view) - reading.table.builder.empty_rows_at_end)):
+        if marks and (mark := mark_of(row, marks)):
+            unlabelled[mark] += 1
+            continue
         try:
-            task.read(row)
-            missing = next((target for target in targets if training and is_blank(row.values.get(target.name))), None)
-            if missing is None:
-                indices.append(index)
-                continue
-            fault = RowFault("E202", f"the row has no value for {quoted_columns(reading, missing.name)}.",
-                             field=missing.name, fix="Fill it in, or leave such rows out (--bad-rows skip).")
-        except RowFault as error:
-            fault = error
-        reading.counts[fault.code] += 1
-        if reading.counts[fault.code] <= MAX_LISTED:
-            column = field_column(reading, fault.field)
-            reading.findings.append(Finding(fault.code, fault.message, fault.fix, row.file, row.line, column, row.id))
-    return np.frombuffer(indices, dtype=np.int32) if len(indices) else no_rows()
+            example = reading.examples.read(row)
+            for name in targets:
+                if is_blank(row.values.get(name)):
+                    raise RowFault("E202", f"the row has no value for {quoted_columns(reading, name)}.", field=name,
+                                   fix="Fill it in, or leave such rows out (--bad-rows skip).")
+        except RowFault as fault:
+            reading.counts[fault.code] += 1
+            if reading.counts[fault.code] <= MAX_LISTED:
+                reading.findings.append(Finding(fault.code, fault.message, fault.fix, row.file, row.line,
+                                                field_column(reading, fault.field), row.id))
+        else:
+            places.append(index)
+            yield example
+    if unlabelled:
+        words = ", ".join(f"{count:,} with {mark!r}" for mark, count in unlabelled.items())
+        reading.findings.append(Finding("N106", f"rows that are not labelled: {words}.", "They are left out; they can "
+                                        "be predicted.", file=reading.table.path))
+
+
+def unlabelled_marks(task: Task[Any], view: FieldRows) -> dict[str, frozenset[str]]:
+    """What marks a row that nobody labelled, for each target that has such marks; of the first 1,000 rows."""
+    names = [field.name for field in task.fields if field.target and field.name in view.field_columns]
+    marks = {name: task.unlabelled_marks([row.values.get(name) for row in view[:1000]]) for name in names}
+    return {name: found_marks for name, found_marks in marks.items() if found_marks}
+
+
+def mark_of(row: Row, marks: Mapping[str, frozenset[str]]) -> str:
+    """The mark of a row that nobody labelled; "" for one that has its label."""
+    for name, target_marks in marks.items():
+        cell = row.values.get(name)
+        if isinstance(cell, str | int) and str(cell).strip() in target_marks:
+            return str(cell).strip()
+    return ""
 
 
 def is_blank(value: Any) -> bool:
@@ -179,7 +258,7 @@ def quoted_columns(reading: Reading, name: str) -> str:
 def field_column(reading: Reading, name: str | None) -> int | None:
     """The number of the field's column in the file, from 1."""
     columns = reading.columns.get(name or "", ())
-    return root_column(columns[0], reading.table.columns)[0] + 1 if columns else None
+    return reading.table.column_number(root_column(columns[0], reading.table.columns)[0]) if columns else None
 
 
 def stop_on_faults(readings: Sequence[Reading], settings: Data, errors_file: Path | None) -> int:
@@ -198,7 +277,8 @@ def stop_on_faults(readings: Sequence[Reading], settings: Data, errors_file: Pat
             make_folder(errors_file.parent)
         write_text(errors_file, "\n".join(texts) + "\n")
     file_findings = [finding for finding in findings if finding.row is None and finding.line is None]
-    if settings.bad_rows == "skip" and not file_findings:
+    is_any_left = all(len(reading.examples) for reading in readings if any(code[0] == "E" for code in reading.counts))
+    if settings.bad_rows == "skip" and not file_findings and is_any_left:
         return faults
     raise DataError(findings, errors_file=str(errors_file) if errors_file is not None else "", counts=total)
 

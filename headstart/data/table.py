@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
@@ -13,17 +14,21 @@ from typing import Any, overload
 from headstart import files
 from headstart.contract import Column
 from headstart.data.readers import (
+    arrow_file,
     class_folders,
     conll,
+    dataset_folder,
     delimited,
+    excel,
     hub,
     installed,
     json_file,
     jsonl,
     parallel_lines,
-    parquet,
     plain_text,
+    shards,
 )
+from headstart.data.readers.dataset_folder import split_name
 from headstart.data.readers.source_file import SourceFile, check_path
 from headstart.data.readers.table_builder import TableBuilder, TextReading
 from headstart.data.row_store import MEMORY_LIMIT, Record
@@ -33,10 +38,9 @@ from headstart.settings import Data
 from headstart.text.running_text import RowsChoice
 
 READERS = {"csv": delimited.read, "tsv": delimited.read, "jsonl": jsonl.read, "json": json_file.read,
-           "parquet": parquet.read, "conll": conll.read, "text": plain_text.read, "source": parallel_lines.read}
+           "parquet": arrow_file.read_parquet, "arrow": arrow_file.read_arrow, "excel": excel.read,
+           "conll": conll.read, "text": plain_text.read, "source": parallel_lines.read}
 MAX_NESTED, MAX_NESTING = 200, 4  # names in the objects of columns that are offered, and objects in each other
-SPLIT_NAMES = {"train": "train", "training": "train", "dev": "dev", "valid": "dev", "validation": "dev", "val": "dev",
-               "eval": "dev", "test": "test", "testing": "test"}
 
 
 class Table(Sequence[Record]):
@@ -55,13 +59,24 @@ class Table(Sequence[Record]):
         return self.builder.rows_choice
 
     @property
+    def row_file(self) -> str:
+        """The file as its rows' places name it: a workbook with the sheet that was taken."""
+        return f'{self.path}, sheet "{self.builder.sheet}"' if self.builder.sheet else self.path
+
+    def column_number(self, index: int) -> int | None:
+        """The number of a column in the file, from 1; None where its columns are none of the file's."""
+        numbers = self.builder.column_numbers
+        return index + 1 if numbers is None else numbers[index] if numbers else None
+
+    @property
     def is_running_text(self) -> bool:
         """Whether the rows are pieces of documents, one after the other."""
         return self.columns[2:] == plain_text.PIECE_COLUMNS[2:] and self.rows_choice is not None
 
     def describe_rows(self) -> str:
         """How many rows of which format, in words; pieces of a running text are no rows."""
-        return self.format if self.is_running_text else f"{len(self):,} rows; {self.format}"
+        rows = "1 row" if len(self) == 1 else f"{len(self):,} rows"
+        return self.format if self.is_running_text else f"{rows}; {self.format}"
 
     @property
     def findings(self) -> list[Finding]:
@@ -102,14 +117,20 @@ class Table(Sequence[Record]):
 
 def open_table(path: str, settings: Data, *, memory_limit: int = MEMORY_LIMIT, every_row: bool = False,
                text_reading: TextReading | None = None) -> Table:
-    """Read one file, folder of labels or texts, hub split ("hub::NAME::SPLIT") or standard input ("-", JSON lines);
-    what another program exported gets plain columns (data/schemas).
+    """Read one file, folder of labels or texts, split of a dataset ("hub::NAME::SPLIT", "folder::PATH::SPLIT"; of a
+    folder that is named alone its test, dev or only rows) or standard input ("-", JSON lines); what another program
+    exported gets plain columns (data/schemas).
 
     Row faults are collected in the table. With `every_row` (to predict) rows that an export marks as not to be used
     stay; `text_reading` is how plain text is taken, a line a row when not given. Raises UserError (66, 69) or DataError
     (65) for what makes all of it unusable.
     """
-    table = read_table(path, settings, memory_limit, text_reading or TextReading())
+    return with_schema(read_table(path, settings, memory_limit, text_reading or TextReading()), settings,
+                       every_row=every_row)
+
+
+def with_schema(table: Table, settings: Data, *, every_row: bool) -> Table:
+    """A table with plain columns where it is what another program exported; raises UserError (2)."""
     schema = apply.recognise(table.sample(), settings.schema, table.path)
     if schema is None:
         return table
@@ -129,17 +150,57 @@ def read_table(path: str, settings: Data, memory_limit: int, text_reading: TextR
     builder = TableBuilder(display_path(path), memory_limit)
     builder.max_bytes = settings.max_bytes
     builder.text_reading = text_reading
+    if path.startswith("folder::"):
+        return read_split(path, builder, settings)
     folder = Path(path)
     if folder.is_dir():
         if class_folders.label_folders(folder):
             sha256, size = class_folders.read(folder, builder)
-        else:
-            if not plain_text.is_folder(folder):
-                check_path(path)
+        elif plain_text.is_folder(folder):
             sha256, size = plain_text.read_folder(folder, builder, settings)
+        else:
+            return read_measured_split(path, settings, memory_limit, text_reading)
         builder.finish()
         return Table(builder.name, builder, sha256, size)
+    if folder_and_config(path)[2]:
+        return read_measured_split(path, settings, memory_limit, text_reading)
     return read_file(path, builder, settings)
+
+
+def read_measured_split(path: str, settings: Data, memory_limit: int, text_reading: TextReading) -> Table:
+    """Of a dataset in a folder the test rows, else the dev rows, else those that there are."""
+    splits = splits_in_folder(Path(path))
+    split = next(name for name in ("test", "dev", *splits) if name in splits)
+    table = read_table(splits[split], settings, memory_limit, text_reading)
+    return with_words(table, f"the {split} rows of {display_path(path)}")
+
+
+def with_words(table: Table, words: str) -> Table:
+    """A table with something more told of how it was read."""
+    table.builder.format_parts.append(words)
+    return Table(table.path, table.builder, table.sha256, table.size_bytes)
+
+
+def read_split(path: str, builder: TableBuilder, settings: Data) -> Table:
+    """A split of a dataset in a folder ("folder::PATH::SPLIT"), from its file or files."""
+    folder, _, split = path.removeprefix("folder::").rpartition("::")
+    layout = dataset_folder.find_layout(*folder_and_config(folder))
+    assert layout is not None  # find_splits has found it
+    paths, builder.features = layout.splits[split], layout.features
+    if len(paths) == 1:
+        builder.name = display_path(str(paths[0]))
+        return with_words(read_file(str(paths[0]), builder, settings), layout.words())
+
+    def read_shard(shard_path: str, shard: TableBuilder) -> tuple[str, int]:
+        """Fill a table from one file; its hash and size."""
+        table = read_file(shard_path, shard, settings)
+        return table.sha256, table.size_bytes
+
+    builder.name = f"{display_path(folder)} ({split})"
+    sha256, size = shards.fill(builder, paths, read_shard)
+    builder.format_parts.append(layout.words())
+    builder.finish()
+    return Table(builder.name, builder, sha256, size)
 
 
 def read_file(path: str, builder: TableBuilder, settings: Data) -> Table:
@@ -155,6 +216,12 @@ def read_file(path: str, builder: TableBuilder, settings: Data) -> Table:
     if builder.text_reading.unit != "lines" and format_name == "csv" and not settings.delimiter and \
             plain_text.is_text(source_file.inner_name, start):
         format_name = "text"
+    if settings.sheet and format_name != "excel":
+        raise UserError(f"data.sheet is {settings.sheet!r}, but {builder.name} is no workbook ({format_name}).",
+                        fix="Leave it out.", exit=Exit.SETTINGS)
+    if (settings.word_column or settings.tag_column) and format_name != "conll":
+        raise UserError(f"data.word_column and data.tag_column are of CoNLL files; {builder.name} is none "
+                        f"({format_name}).", fix="Leave them out.", exit=Exit.SETTINGS)
     READERS[format_name](source_file, builder, settings, start, format_name)
     builder.format_parts = [format_name, *(word for word in builder.format_parts if word != format_name)]
     builder.finish()
@@ -196,29 +263,50 @@ def find_splits(path: str, settings: Data) -> dict[str, str]:
     local_path = Path(path)
     if path == "-":
         return {"train": "-"}
-    if local_path.is_dir():
-        return splits_in_folder(local_path)
+    if local_path.is_dir() or folder_and_config(path)[2]:
+        splits = splits_in_folder(local_path)
+        if "train" not in splits:
+            raise UserError(f"{path} holds no training rows; it has {', '.join(splits)}.",
+                            fix="Name the file to train on, or call one in the folder train.", exit=Exit.NO_INPUT)
+        return splits
     if local_path.exists():
         return {"train": path}
+    refuse_near_miss(local_path)
     if local_path.suffix.removeprefix(".") in (*installed.endings(), "gz", "zip") \
             or path.startswith((".", "/", "~")) or path.count("/") > 1:
         check_path(path)
-    if "/" not in path and local_path.parent.exists():
-        nearest_name = nearest(path, [entry.name for entry in Path(".").iterdir() if may_hold_rows(entry)])
-        if nearest_name is not None:
-            raise UserError(f"There is no file {path}.", fix=f"Did you mean {nearest_name}?", exit=Exit.NO_INPUT)
     return {split_name(name) or name: f"hub::{path}::{name}" for name in hub.load(path)}
+
+
+def refuse_near_miss(path: Path) -> None:
+    """Refuse a path that is not there beside one of nearly the same name; raises UserError (66)."""
+    is_listed = path.parent.is_dir() and os.access(path.parent, os.R_OK)
+    names = [entry.name for entry in path.parent.iterdir() if may_hold_rows(entry)] if is_listed else []
+    nearest_name = nearest(path.name, names)
+    if nearest_name is not None:
+        raise UserError(f"There is no file {path}.", fix=f"Did you mean {path.parent / nearest_name}?",
+                        exit=Exit.NO_INPUT)
 
 
 def may_hold_rows(path: Path) -> bool:
     """Whether a path is worth naming as what was meant: no hidden file, no run, no folder without anything in it."""
-    if path.name.startswith(".") or (path / "settings.toml").exists():
+    if path.name.startswith(".") or not os.access(path, os.R_OK) or (path / "settings.toml").exists():
         return False
     return not path.is_dir() or any(not entry.name.startswith(".") for entry in path.iterdir())
 
 
+def folder_and_config(path: str) -> tuple[Path, tuple[str, ...], str]:
+    """A folder, the endings of files of rows in it, and which of several data sets is meant (FOLDER:NAME, else "")."""
+    folder, _, config = path.rpartition(":")
+    is_named = bool(folder and config) and not Path(path).exists() and Path(folder).is_dir()
+    return (Path(folder) if is_named else Path(path)), installed.endings(), config if is_named else ""
+
+
 def splits_in_folder(folder: Path) -> dict[str, str]:
-    """The splits in a folder."""
+    """The splits in a folder; raises UserError (66) with what it holds where there are none."""
+    layout = dataset_folder.find_layout(*folder_and_config(str(folder)))
+    if layout is not None:
+        return {name: f"folder::{folder}::{name}" for name in layout.splits}
     entries = sorted(folder.iterdir())
     is_split = [split_name(entry.name.split(".")[0]) is not None for entry in entries]
     has_split_folder = any(entry.is_dir() for entry, is_named in zip(entries, is_split, strict=True) if is_named)
@@ -239,19 +327,10 @@ def splits_in_folder(folder: Path) -> dict[str, str]:
                 raise UserError(f"{folder} has two files for {name}: {Path(split_paths[name]).name} and {entry.name}.",
                                 fix="Keep one, or name the files one by one.", exit=Exit.NO_INPUT)
             split_paths[name] = str(entry)
-    if "train" not in split_paths:
+    if not split_paths:
+        names = [f"{entry.name}/" if entry.is_dir() else entry.name for entry in entries]
+        listing = f"; it holds {', '.join(names[:8])}{' …' if len(names) > 8 else ''}" if names else "; it is empty"
         raise UserError(f"{folder} is a folder without a train file (train.csv, train.jsonl …), and its files are no "
-                        "texts (*.txt) or folders of labels.",
+                        f"texts (*.txt), folders of labels, or saved dataset{listing}.",
                         fix="Name a file, or name the files in it train, dev and test.", exit=Exit.NO_INPUT)
     return split_paths
-
-
-def split_name(name: str) -> str | None:
-    """"validation" -> "dev", "test_mismatched" -> "test/mismatched"; None for what is no split."""
-    lowered = name.lower()
-    for prefix in sorted(SPLIT_NAMES, key=len, reverse=True):
-        if lowered == prefix:
-            return SPLIT_NAMES[prefix]
-        if lowered.startswith(prefix) and lowered[len(prefix)] in "_-":
-            return f"{SPLIT_NAMES[prefix]}/{name[len(prefix) + 1:]}"
-    return None

@@ -1,176 +1,75 @@
-"""Rows out in the user's format: csv, tsv, jsonl, json or parquet, also inside .gz; whole or not at all."""
+"""Rows out in the user's format, also compressed; whole or not at all."""
 
 from __future__ import annotations
 
 import contextlib
-import csv
-import gzip
 import io
-import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import IO, Any, Protocol, cast
+from collections.abc import Callable, Iterator, Sequence
+from typing import IO, Any, cast
 
-from headstart.errors import Exit, UserError
+from headstart.data.outputs.arrow_table import ArrowTableWriter
+from headstart.data.outputs.delimited import DelimitedWriter
+from headstart.data.outputs.json_rows import JsonArrayWriter, JsonLinesWriter
+from headstart.data.outputs.layout import DELIMITED, TABLES, Layout, named_layout
+from headstart.data.outputs.streams import as_text, packed
+from headstart.data.outputs.workbook import WorkbookWriter
+from headstart.data.outputs.writer import Writer
 from headstart.files import disk_errors, staged_file
 from headstart.progress.visible import VisibleStream
 
-FORMATS = ("csv", "tsv", "jsonl", "json", "parquet")
-BLOCK = 4096  # rows of one parquet row group
-
-
-class Writer(Protocol):
-    """Takes rows one by one."""
-
-    def write(self, row: Mapping[str, Any]) -> None:
-        """One more row; its keys are the columns."""
-
-    def close(self) -> None:
-        """The end of the rows."""
-
-
-def format_of(path: str, default: str = "jsonl") -> tuple[str, bool]:
-    """The format that a file name says, and whether it is gzipped; raises UserError for one we cannot write."""
-    name = Path(path).name.lower()
-    gzipped = name.endswith(".gz")
-    suffix = Path(name.removesuffix(".gz")).suffix.removeprefix(".")
-    suffix = {"ndjson": "jsonl", "": default, "zip": default}.get(suffix, suffix)
-    if suffix not in FORMATS:
-        raise UserError(f"{path} should end in {', '.join('.' + name for name in FORMATS)} (or one of them and .gz).",
-                        fix="Name the output so.")
-    return suffix, gzipped
-
 
 @contextlib.contextmanager
-def open_writer(path: str, columns: Sequence[str], default: str = "jsonl") -> Iterator[Writer]:
-    """A writer to a file that appears whole at the end, or to standard output ("-").
+def open_writer(path: str, columns: Sequence[str], layout: Layout | None = None, *, overwrite: bool,
+                tell: Callable[[str], object] | None = None) -> Iterator[Writer]:
+    """A writer to a file that appears whole at the end, or to standard output ("-"), where it is UTF-8.
 
-    Raises UserError: 74 when the disk is full or the place cannot be written. After an error nothing is left behind.
+    `layout` is how it is written, by default as its name says; `tell` gets in words what could not be written as it
+    was meant. Raises UserError: 74 when the disk is full or the place cannot be written, 73 where another file stands
+    there by then and `overwrite` is not set. After an error nothing is left behind.
     """
+    layout = layout or named_layout(path)
     if path == "-":
-        stdout = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="", write_through=True)
-        read_by_people = VisibleStream(stdout) if sys.stdout.isatty() else stdout
-        try:
-            yield make_writer(default if default != "parquet" else "jsonl", read_by_people, columns)
-            stdout.flush()
-        finally:
-            stdout.detach()
-        return
-    format_name, gzipped = format_of(path, default)
-    with disk_errors(path), contextlib.ExitStack() as stack:
-        byte_stream: IO[bytes] = stack.enter_context(staged_file(path, "wb"))
-        if gzipped:
-            byte_stream = cast(IO[bytes], stack.enter_context(gzip.GzipFile("", "wb", fileobj=byte_stream, mtime=0)))
-        stream = byte_stream if format_name == "parquet" else stack.enter_context(open_text(byte_stream))
-        writer = make_writer(format_name, stream, columns)
-        yield writer
-        writer.close()
+        with standard_output() as stdout:
+            writer = make_writer(layout, stdout, columns)
+            yield writer
+            notes = writer.close()
+    else:
+        notes = []
+        with disk_errors(path), staged_file(path, "wb", overwrite=overwrite) as file, \
+                packed(file, layout.compression, path, layout.format) as byte_stream, contextlib.ExitStack() as stack:
+            is_binary = layout.format in (*TABLES, "xlsx")
+            stream = byte_stream if is_binary else stack.enter_context(as_text(byte_stream, layout.encoding, notes))
+            writer = make_writer(layout, stream, columns)
+            try:
+                yield writer
+            except BaseException:
+                if isinstance(writer, WorkbookWriter):
+                    writer.discard()
+                raise
+            notes += writer.close()
+    if tell is not None:
+        for note in notes:
+            tell(note)
 
 
 @contextlib.contextmanager
-def open_text(byte_stream: IO[bytes]) -> Iterator[IO[str]]:
-    """A text file over a byte file that stays open."""
-    text = io.TextIOWrapper(byte_stream, encoding="utf-8", newline="")
-    yield text
-    text.flush()
-    text.detach()
+def standard_output() -> Iterator[IO[str]]:
+    """Standard output as UTF-8; control characters are spelled out where people read it."""
+    stdout = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="", write_through=True)
+    try:
+        yield cast(IO[str], VisibleStream(stdout)) if sys.stdout.isatty() else stdout
+        stdout.flush()
+    finally:
+        stdout.detach()
 
 
-def make_writer(format_name: str, stream: Any, columns: Sequence[str]) -> Writer:
+def make_writer(layout: Layout, stream: Any, columns: Sequence[str]) -> Writer:
     """The writer of a format."""
-    if format_name in ("csv", "tsv"):
-        return DelimitedWriter(stream, columns, "," if format_name == "csv" else "\t")
-    if format_name == "parquet":
-        return ParquetWriter(stream)
-    return JsonLinesWriter(stream) if format_name == "jsonl" else JsonArrayWriter(stream)
-
-
-class DelimitedWriter:
-    """csv or tsv with a header; lists and objects become JSON texts."""
-
-    def __init__(self, stream: IO[str], columns: Sequence[str], delimiter: str) -> None:
-        self.columns = list(columns)
-        self.writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n")
-        self.writer.writerow(self.columns)
-
-    def write(self, row: Mapping[str, Any]) -> None:
-        """One line."""
-        self.writer.writerow([csv_cell(row.get(name)) for name in self.columns])
-
-    def close(self) -> None:
-        """Nothing more."""
-
-
-def csv_cell(value: Any) -> Any:
-    """A value as a csv cell."""
-    if value is None:
-        return ""
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list | bool) else value
-
-
-class JsonLinesWriter:
-    """JSON lines."""
-
-    def __init__(self, stream: IO[str]) -> None:
-        self.stream = stream
-
-    def write(self, row: Mapping[str, Any]) -> None:
-        """One object on one line."""
-        self.stream.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
-
-    def close(self) -> None:
-        """Nothing more."""
-
-
-class JsonArrayWriter:
-    """One JSON list of objects."""
-
-    def __init__(self, stream: IO[str]) -> None:
-        self.stream, self.is_first = stream, True
-
-    def write(self, row: Mapping[str, Any]) -> None:
-        """One more object."""
-        self.stream.write(("[\n" if self.is_first else ",\n") + json.dumps(row, ensure_ascii=False, allow_nan=False))
-        self.is_first = False
-
-    def close(self) -> None:
-        """The closing bracket."""
-        self.stream.write("[]\n" if self.is_first else "\n]\n")
-
-
-class ParquetWriter:
-    """Parquet through pyarrow; lists keep their form, objects become JSON texts."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        try:
-            import pyarrow
-            import pyarrow.parquet
-        except ImportError:
-            raise UserError("Writing parquet needs pyarrow.", fix="pip install 'headstart[parquet]'",
-                            exit=Exit.UNAVAILABLE) from None
-        self.arrow, self.parquet, self.stream = pyarrow, pyarrow.parquet, stream
-        self.rows: list[dict[str, Any]] = []
-        self.writer: Any = None
-
-    def write(self, row: Mapping[str, Any]) -> None:
-        """One more row, written in blocks."""
-        self.rows.append({name: json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
-                          for name, value in row.items()})
-        if len(self.rows) >= BLOCK:
-            self.write_block()
-
-    def write_block(self) -> None:
-        """Write the buffered rows."""
-        schema = self.writer.schema if self.writer is not None else None
-        table = self.arrow.Table.from_pylist(self.rows, schema=schema)
-        if self.writer is None:
-            self.writer = self.parquet.ParquetWriter(self.stream, table.schema)
-        self.writer.write_table(table)
-        self.rows = []
-
-    def close(self) -> None:
-        """The rest, and the footer."""
-        if self.rows or self.writer is None:
-            self.write_block()
-        self.writer.close()
+    if layout.format in DELIMITED:
+        return DelimitedWriter(stream, columns, layout)
+    if layout.format in TABLES:
+        return ArrowTableWriter(stream, columns, layout)
+    if layout.format == "xlsx":
+        return WorkbookWriter(stream, columns, layout)
+    return JsonLinesWriter(stream) if layout.format == "jsonl" else JsonArrayWriter(stream, layout.around)

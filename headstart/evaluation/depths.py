@@ -27,7 +27,8 @@ def compare_depths(predictor: Predictor, evaluated: SplitEvaluation, *, split: s
     assert isinstance(predictor, TaskPredictor) and isinstance(predictor.runtime, TorchRuntime)
     task, examples, model = predictor.task, evaluated.examples, predictor.runtime.model
     reporter.info(f"the model predicts {split} at full depth ({len(examples):,} rows)")
-    full = evaluate(task, examples, full_predictor.predict(examples, seed=seed), resamples=resamples, seed=seed)
+    full = evaluate(task, examples, full_predictor.predict(examples, seed=seed), resamples=resamples, seed=seed,
+                    precision=full_predictor.precision)
     milliseconds = median_milliseconds([full_predictor, predictor], examples, seed=seed)
     rule = model.early_exit
     assert rule is not None

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from headstart.contract import Example, Predictor, Task
-from headstart.data.examples import open_named_file, read_examples, stop_on_faults
+from headstart.contract import Predictor, Task
+from headstart.data.examples import Reading, open_named_file, read_examples, stop_on_faults
 from headstart.data.readers.table_builder import TextReading
-from headstart.errors import Exit, UserError
+from headstart.data.table import Table
+from headstart.errors import Exit, UserError, findings_text
 from headstart.evaluation.depths import compare_depths
 from headstart.evaluation.evaluate import SplitEvaluation, evaluate
 from headstart.evaluation.slices import evaluate_slices
@@ -21,17 +22,6 @@ from headstart.progress import Reporter
 from headstart.settings import Data, Evaluation
 
 
-def evaluate_rows(predictor: Predictor, examples: Sequence[Example], *, evaluation: Evaluation,
-                  seed: int) -> dict[str, Any]:
-    """{"test": scores, "tables": {"test": …}} of labelled examples."""
-    task = with_extra_metrics(predictor.task, evaluation.extra_metrics)
-    examples = predictor.compose(examples, seed=seed)
-    predictions = predictor.predict(examples, seed=seed)
-    evaluated = evaluate(task, examples, predictions, resamples=evaluation.resamples, seed=seed)
-    return as_scores(task, {"test": evaluated}) | compare_depths(
-        predictor, evaluated, split="test", resamples=evaluation.resamples, seed=seed, reporter=Reporter())
-
-
 def as_scores(task: Task[Any], evaluations: Mapping[str, SplitEvaluation]) -> dict[str, Any]:
     """Evaluations in the form of scores.json."""
     return {**{split: {name: score.json() for name, score in evaluated.scores.items()}
@@ -41,8 +31,8 @@ def as_scores(task: Task[Any], evaluations: Mapping[str, SplitEvaluation]) -> di
 
 def evaluate_file(predictor: Predictor, path: str, *, settings: Data, columns: Mapping[str, str],
                   evaluation: Evaluation, seed: int, to: str | None, reporter: Reporter,
-                  compares_depths: bool = True) -> dict[str, Any]:
-    """Scores on a labelled file; with `to`, a folder gets scores.json and predictions.jsonl.
+                  compares_depths: bool = True, memory_table: Table | None = None) -> dict[str, Any]:
+    """Scores on a labelled file, or on a table in memory; with `to`, a folder gets scores.json and predictions.jsonl.
 
     Those of a model that answers texts early stand beside its scores at full depth, unless not `compares_depths`.
 
@@ -50,11 +40,12 @@ def evaluate_file(predictor: Predictor, path: str, *, settings: Data, columns: M
     """
     task = with_extra_metrics(predictor.task, evaluation.extra_metrics)
     refuse_scored_folder(to)
-    table = open_named_file(path, settings, TextReading(task.reads_text_as))
+    table = open_named_file(path, settings, TextReading(task.reads_text_as)) if memory_table is None else memory_table
     check_slice_columns(settings.slice_by, {"test": table})
     reading = read_examples(task, path, settings, columns=columns, training=True, table=table)
     skipped = stop_on_faults([reading], settings, None)
     reporter.info(f"{reading.table.path}: {reading.table.describe_rows()}")
+    tell_notes(reading, reporter)
     if table.rows_choice is not None:
         reporter.info(table.rows_choice.words(table.path))
     if skipped:
@@ -68,8 +59,8 @@ def evaluate_file(predictor: Predictor, path: str, *, settings: Data, columns: M
                       f"{', '.join(unknown_labels[:5])}")
     examples = predictor.compose(reading.examples, seed=seed)
     predictions = report_progress(predictor.predict(examples, seed=seed), len(examples), reporter)
-    evaluated = evaluate(task, examples, predictions,
-                         resamples=evaluation.resamples, seed=seed)
+    evaluated = evaluate(task, examples, predictions, resamples=evaluation.resamples, seed=seed,
+                         precision=predictor.precision)
     slice_evaluations = evaluate_slices(task, "test", reading.examples, evaluated, settings.slice_by,
                                         resamples=evaluation.resamples,
                                          seed=seed)
@@ -81,10 +72,22 @@ def evaluate_file(predictor: Predictor, path: str, *, settings: Data, columns: M
     return scores
 
 
+def tell_notes(reading: Reading, reporter: Reporter) -> None:
+    """How the file was read where there was a choice: its encoding, what separates labels, what answers are."""
+    if notes := [finding for finding in reading.findings if finding.level == "note"]:
+        reporter.info(findings_text(notes))
+
+
 def refuse_scored_folder(to: str | None) -> None:
     """Refuse to write scores over others; raises UserError (73)."""
-    if to is not None and (Path(to) / "scores.json").exists():
-        raise UserError(f"{to} already holds scores.json.", fix="Choose another folder with --to.", exit=Exit.EXISTS)
+    if to is None:
+        return
+    if Path(to).exists() and not Path(to).is_dir():
+        raise UserError(f"{to} is a file, and a folder gets the scores.", fix="Choose another place with --to.",
+                        exit=Exit.EXISTS)
+    name = next((name for name in ("scores.json", "predictions.jsonl") if (Path(to) / name).exists()), None)
+    if name is not None:
+        raise UserError(f"{to} already holds {name}.", fix="Choose another folder with --to.", exit=Exit.EXISTS)
 
 
 def write_scores(to: str | None, task: Task[Any], evaluated: SplitEvaluation, scores: Mapping[str, Any]) -> None:

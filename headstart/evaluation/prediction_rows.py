@@ -11,12 +11,12 @@ from headstart.contract import Json
 from headstart.data.examples import MAX_LISTED, Reading, open_named_file
 from headstart.data.table import Table
 from headstart.errors import DataError, Exit, Finding, UserError
+from headstart.prediction.every_row import REASON, SUFFIX
 from headstart.settings import Data
 from headstart.text.json_values import parse_json
 
 ID_COLUMNS = ("id", "row", "question_id", "qid", "guid", "example_id", "idx", "index")
 ROW_COLUMN = "row"  # of predictions.jsonl: the number of the row in the labelled file, from 0
-SUFFIX = "_predicted"  # of a column whose name the input had already
 Values = dict[str, Json]
 
 
@@ -68,11 +68,15 @@ def official_answers(path: str) -> dict[str, str] | None:
 
 
 def prediction_names(table: Table, column: str | None) -> dict[str, int]:
-    """Each column by the name that a prediction has for it, with its index: prediction_predicted is the prediction."""
+    """Each column by the name that a prediction has for it, with its index: prediction_predicted is the prediction, of
+    a file that was predicted several times the last.
+    """
     names = {name: index for index, name in enumerate(table.columns)}
-    for name, index in list(names.items()):
-        if name.endswith(SUFFIX) and name.removesuffix(SUFFIX) in names:
-            names[name.removesuffix(SUFFIX)] = index
+    for index, name in enumerate(table.columns):
+        root = name
+        while root.endswith(SUFFIX) and root.removesuffix(SUFFIX) in table.columns:
+            root = root.removesuffix(SUFFIX)
+        names[root] = index
     if column is not None:
         if column not in names:
             raise UserError(f'{table.path}: there is no column "{column}"; there are {", ".join(table.columns[:20])}.',
@@ -141,6 +145,8 @@ def by_key(predictions: PredictionRows, reading: Reading, key_of: Callable[[Valu
 
     for values in predictions.rows:
         key = key_of(values)
+        if key not in every_key and values.get(REASON):
+            continue  # a row that could not be read, nor could its key
         if key in row_of:
             add_fault("E335", f"there are two predictions of {key!r}.", "Keep one.")
         elif key not in every_key:
@@ -160,7 +166,9 @@ def by_order(predictions: PredictionRows, reading: Reading, input_columns: Seque
     """The predictions in the order of the rows; raises DataError where their numbers or texts differ."""
     table, examples = reading.table, reading.examples
     rows, indices = list(predictions.rows), [int(index) for index in examples.indices]
-    if len(rows) == len(table) != len(examples):
+    if len(rows) == table.builder.row_count != len(examples):  # a row for each of the file, as predict writes them
+        rows = [rows[table[index].id] for index in indices]
+    elif len(rows) == len(table) != len(examples):
         rows = [rows[index] for index in indices]
     if len(rows) != len(examples):
         code = "E335" if len(rows) < len(examples) else "E336"

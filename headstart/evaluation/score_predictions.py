@@ -11,7 +11,7 @@ from headstart.contract import Json, Prediction, RowFault, Task
 from headstart.data.examples import MAX_LISTED, Reading, open_named_file, read_examples, stop_on_faults
 from headstart.errors import DataError, Finding
 from headstart.evaluation.evaluate import SplitEvaluation, evaluate
-from headstart.evaluation.evaluate_file import as_scores, refuse_scored_folder, write_scores
+from headstart.evaluation.evaluate_file import as_scores, refuse_scored_folder, tell_notes, write_scores
 from headstart.evaluation.prediction_rows import match_rows, read_prediction_rows
 from headstart.evaluation.slices import evaluate_slices
 from headstart.metrics.installed import with_extra_metrics
@@ -39,6 +39,7 @@ def score_predictions(predictions: str, gold: str, *, task: str | None, task_set
                                evaluation.extra_metrics)
     reporter.info(f"task: {labelled_task.name}, because {reason}")
     reading = read_examples(labelled_task, gold, settings, columns=columns, training=True, table=table)
+    tell_notes(reading, reporter)
     if skipped := stop_on_faults([reading], settings, None):
         reporter.info(f"skipped {skipped:,} rows that cannot be used")
     rows = read_prediction_rows(predictions, settings, column, split)

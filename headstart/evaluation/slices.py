@@ -20,5 +20,6 @@ def evaluate_slices(task: Task[Any], split: str, rows: Examples, evaluated: Spli
         if indices:
             slices[f"{split}/{value}"] = evaluate(
                 task, [evaluated.examples[index] for index in indices],
-                [evaluated.predictions[index] for index in indices], resamples=resamples, seed=seed)
+                [evaluated.predictions[index] for index in indices], resamples=resamples, seed=seed,
+                precision=evaluated.precision)
     return slices

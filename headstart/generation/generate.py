@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.contract import Feature, Layout, Target
 from headstart.data.features.batches import collate
 from headstart.errors import Exit, UserError
-from headstart.generation import contrastive_search, diverse_beams, family_inputs
+from headstart.generation import contrastive_search, diverse_beams, family_inputs, prompt_lookup
 from headstart.generation.log_probabilities import LogProbabilityRecorder, StopStrings
 from headstart.generation.logits_processors import NewTextPenalties, without_penalties
 from headstart.generation.memory import check_memory
@@ -80,8 +80,9 @@ def continue_prompts(model: Model, prompts: Sequence[tuple[Sequence[int], int]],
     order = sorted(range(len(prompts)), key=lambda index: len(prompts[index][0]))
     generations: list[list[GeneratedText]] = [[] for _ in prompts]
     start = 0
+    batch_size = 1 if settings.prompt_lookup_num_tokens else settings.batch_size  # proposals are of one text
     while start < len(order):
-        indices = [index for index in order[start:start + settings.batch_size]
+        indices = [index for index in order[start:start + batch_size]
                    if model.info.family.left_pads or len(prompts[index][0]) == len(prompts[order[start]][0])]
         with seeded(settings.do_sample, seed * 1_000_003 + start), torch.inference_mode(), quiet():
             rows = generate_batch(model, [prompts[index][0] for index in indices], settings, stop, stream,
@@ -113,6 +114,7 @@ def check_decoding(info: ModelInfo, settings: Generation) -> None:
     """Refuse decoding settings that do not go together; raises UserError (78)."""
     diverse_beams.check(settings)
     contrastive_search.check(info, settings)
+    prompt_lookup.check(info, settings)
 
 
 def rows_per_prompt(model: Model, settings: Generation) -> int:
@@ -144,7 +146,7 @@ def generate_batch(model: Model, prompts: Sequence[Sequence[int]], settings: Gen
     library_settings = without_penalties(settings) if new_text_penalties else settings
     processors: list[Any] = [NewTextPenalties(settings, width)] if library_settings != settings else []
     processors += [] if diversity is None else [diversity.penalize]
-    is_incremental = settings.num_beams == 1 and not settings.penalty_alpha
+    is_incremental = settings.num_beams == 1 and not (settings.penalty_alpha or settings.prompt_lookup_num_tokens)
     with LogProbabilityRecorder(model.module) as recorder:
         output_ids: Tensor = model.module.generate(
             input_ids=ids.to(model.device), attention_mask=mask.to(model.device),
@@ -210,7 +212,8 @@ def generation_config(model: Model, settings: Generation, max_new_tokens: int) -
         do_sample=settings.do_sample,
         num_beams=contrastive_search.candidate_count(model, settings) if settings.penalty_alpha else settings.num_beams,
         num_return_sequences=settings.num_return_sequences, repetition_penalty=settings.repetition_penalty,
-        no_repeat_ngram_size=settings.no_repeat_ngram_size, pad_token_id=model.tokenizer.pad_id,
+        no_repeat_ngram_size=settings.no_repeat_ngram_size,
+        prompt_lookup_num_tokens=settings.prompt_lookup_num_tokens or None, pad_token_id=model.tokenizer.pad_id,
         eos_token_id=end_token_ids(model) or None,
         bos_token_id=model.tokenizer.start_id, use_cache=True, **sampling, **beams)
 

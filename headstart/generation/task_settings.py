@@ -30,12 +30,17 @@ LENGTH_MULTIPLE = 8
 
 def with_source_prefix(task: Task[Any], model: Model, reporter: Reporter) -> Task[Any]:
     """The task with the text that the model's config wants before each source."""
+    prefixed = with_config_prefix(task, model.info.config)
+    if prefixed is not task and prefixed.learned.values["prefix"]:
+        reporter.info(f"prefix of each source: {prefixed.learned.values['prefix']!r}, from the model's config")
+    return prefixed
+
+
+def with_config_prefix(task: Task[Any], config: Mapping[str, Json]) -> Task[Any]:
+    """The task with the text that a config wants before each source; the task itself where it takes none."""
     if not task.generative or getattr(task.settings, "prefix", None) != AUTO:
         return task
-    prefix = config_prefix(model.info.config, task.name)
-    if prefix:
-        reporter.info(f"prefix of each source: {prefix!r}, from the model's config")
-    return task.with_learned(task.learned.with_value("prefix", prefix))
+    return task.with_learned(task.learned.with_value("prefix", config_prefix(config, task.name)))
 
 
 def with_target_length(task: Task[Any], model: Model, features: Features, generation: Generation,

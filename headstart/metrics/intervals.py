@@ -83,8 +83,9 @@ def paired_bootstrap(first: Scorer, second: Scorer, rows: int, resamples: int, s
 
 
 def signature(name: str, definition: str, rows: int, resamples: int, seed: int,
-              groups: NDArray[np.int64] | None) -> str:
-    """How a score was computed, in one line, so that two can be compared."""
+              groups: NDArray[np.int64] | None, precision: str = "") -> str:
+    """How a score was computed, in one line, so that two can be compared; `precision` is what the model computed in."""
     grouping = "" if groups is None else f" over {int(groups.max()) + 1} groups"
     method = f"bootstrap {resamples} percentile 95%{grouping} seed {seed}" if resamples else "no interval"
-    return f"{name} | {definition} | rows {rows} | {method} | headstart.metrics 1"
+    computed = f" | precision {precision}" if precision else ""
+    return f"{name} | {definition} | rows {rows} | {method}{computed} | headstart.metrics 1"

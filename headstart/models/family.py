@@ -178,6 +178,8 @@ class Family:
     # the inputs of a step that generates after ids (B, S), in place of the library's: of the ids, the id of the mask
     # where the head fills masks, and the number of the language
     step_inputs: Callable[[Tensor, int | None, int | None], dict[str, Any]] | None = None
+    layers_get_fp32: bool = False  # whether a model in bf16 hands its layers something in fp32 (positions)
+    prompt_lookup: bool = False  # whether a decoder can take back tokens that it has read, so that some may be proposed
     contrastive_search: bool = False  # whether past states never change, so that contrastive search may compare them
     steering: bool = False  # whether cached keys and values can be moved, and were tried
     memory_name: str = ""  # the keyword under which its backbone takes, and returns, states of earlier segments

@@ -3,60 +3,88 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from headstart.contract import Json, Prediction, Predictor, Task
-from headstart.data.examples import Reading, read_examples, stop_on_faults
+from headstart.data.columns import inner_value, root_column
+from headstart.data.examples import Reading, read_examples
+from headstart.data.outputs.layout import Layout, output_layout
+from headstart.data.outputs.place import check_output
 from headstart.data.writers import open_writer
-from headstart.errors import UserError
+from headstart.errors import Exit, UserError
+from headstart.prediction.every_row import (
+    REASON,
+    input_rows,
+    prediction_columns,
+    row_count,
+    stop_on_broken_rows,
+    tell_reading,
+)
 from headstart.prediction.journal import PredictionJournal, journal_key, predict_with_journal
 from headstart.progress import Reporter
 from headstart.settings import Data
 
 
 def predict_file(predictor: Predictor, path: str, to: str, *, settings: Data, columns: Mapping[str, str],
-                 reporter: Reporter, as_training_data: bool = False) -> int:
-    """Predict every row of a file, in order; the output appears whole. Returns how many rows were predicted.
+                 reporter: Reporter, as_training_data: bool = False, overwrite: bool = False) -> int:
+    """Predict every row of a file into another, which appears whole: a row for each row of the input, in order.
 
-    Raises DataError (65) for rows that cannot be read, unless settings.bad_rows is "skip"; then they are left out
-    and counted. With `as_training_data` the predictions take the place of the target, in a file that `finetune` reads
-    (pseudo-labels); raises UserError (2) for a task whose target is more than one column.
+    A row without a text has an empty prediction and a reason; so has one that cannot be read, where settings.bad_rows
+    is "skip" (else DataError, 65). With `as_training_data` the predictions take the place of the target, in a file that
+    `finetune` reads (pseudo-labels), without such rows; raises UserError (2) for a task whose target is more than one
+    column. Returns how many rows were written; raises UserError (73) where a file stands there already, unless
+    `overwrite`, and always where that is the input.
     """
     task = predictor.task
+    check_prediction_output(to, path, overwrite=overwrite)
     target = pseudo_target(task) if as_training_data else ""
     reading = read_examples(task, path, settings, columns=columns, training=False)
-    skipped = stop_on_faults([reading], settings, None)
-    reporter.info(f"{reading.table.path}: {len(reading.examples):,} rows; {reading.table.format}")
-    if skipped:
-        reporter.info(f"skipped {skipped:,} rows that cannot be used")
+    stop_on_broken_rows(reading, settings)
+    layout = output_layout(to, reading.table, settings)
+    tell_reading(reading, reporter, "they are left out" if target else f"the column {REASON} says why")
+    if layout.note:
+        reporter.info(layout.note)
     generates = task.generates(list(reading.columns))
 
-    def write(predictions: Iterator[Prediction]) -> None:
+    def write(predictions: Iterator[Prediction]) -> int:
         predictions = report_truncated(task, predictions, reporter) if generates else predictions
-        write_rows(to, reading, pseudo_labelled_rows(reading, predictions, target, reporter) if target
-                   else predicted_rows(reading, predictions, reporter,
-                                       task.prediction_columns(list(reading.columns), reading.examples)))
+        rows = pseudo_labelled_rows(reading, predictions, target, reporter) if target else predicted_rows(
+            reading, predictions, reporter, task.prediction_columns(list(reading.columns), reading.examples), layout)
+        return write_rows(to, rows, replace(layout, source="") if target else layout, overwrite=overwrite,
+                          reporter=reporter)
 
     if not generates or "-" in (path, to) or not reading.table.sha256:
-        write(predictor.predict(reading.examples))
-        return len(reading.examples)
+        return write(predictor.predict(reading.examples))
     journal = PredictionJournal(to, journal_key(predictor, f"{reading.table.sha256} {reading.columns} {settings}"))
     with journal.locked():
-        write(predict_with_journal(journal, predictor, reading.examples, reporter=reporter))
+        if not journal.holds():
+            check_output(to, overwrite=overwrite, inputs=(path,))
+        count = write(predict_with_journal(journal, predictor, reading.examples, reporter=reporter))
         journal.remove()
-    return len(reading.examples)
+    return count
 
 
-def write_rows(to: str, reading: Reading, rows: Iterator[dict[str, Json]]) -> None:
-    """The rows in the format that the output's name says, else in the input's."""
-    first_row = next(rows, None)
-    input_format = reading.table.format.split(",")[0].strip()
-    output_format = input_format if input_format in ("csv", "tsv", "jsonl", "json", "parquet") else "jsonl"
-    with open_writer(to, output_columns(reading, first_row), output_format) as writer:
-        if first_row is not None:
-            writer.write(first_row)
-        for row in rows:
+def check_prediction_output(to: str, path: str, *, overwrite: bool, inputs: Sequence[str] = ()) -> None:
+    """Refuse an output before any work; beside a journal it may be the one that was finished just before the end, which
+    is looked at when that is read. Raises UserError (73, 74).
+    """
+    may_be_finished = to not in ("", "-") and PredictionJournal(to, "").path.exists()
+    check_output(to, overwrite=overwrite or may_be_finished, inputs=(path, *inputs))
+
+
+def write_rows(to: str, rows: Iterator[dict[str, Any]], layout: Layout, *, overwrite: bool, reporter: Reporter) -> int:
+    """The rows in their layout; how many they are. Raises UserError (65, 73, 74)."""
+    first_row = next(rows)
+    count = 0
+    with open_writer(to, list(first_row), layout, overwrite=overwrite, tell=reporter.warning) as writer:
+        for row in chain([first_row], rows):
             writer.write(row)
+            count += 1
+    if not layout.has_header:
+        reporter.info(f"as the input, the output has no header; its columns are {', '.join(first_row)}")
+    return count
 
 
 def report_truncated(task: Task[Any], predictions: Iterable[Prediction], reporter: Reporter) -> Iterator[Prediction]:
@@ -71,22 +99,26 @@ def report_truncated(task: Task[Any], predictions: Iterable[Prediction], reporte
                       else f"{truncated:,} prompts are longer than the model takes: they were truncated")
 
 
-def predicted_rows(reading: Reading, predictions: Iterable[Prediction], reporter: Reporter,
-                   all_columns: Sequence[str] = ()) -> Iterator[dict[str, Json]]:
-    """The input's columns with the prediction's (of `all_columns`, those that it has not are None); progress is
-    reported as rows pass.
+def predicted_rows(reading: Reading, predictions: Iterator[Prediction], reporter: Reporter,
+                   all_columns: Sequence[str], layout: Layout) -> Iterator[dict[str, Any]]:
+    """The input's columns with the prediction's (of `all_columns`, those that it has not are None), and why there is
+    none where a row has none; progress is reported as rows pass.
     """
-    blank: dict[str, Json] = dict.fromkeys(all_columns)
-    examples, table = reading.examples, reading.table
-    names: dict[str, str] | None = None
-    for count, (row_index, prediction) in enumerate(zip(examples.indices, predictions, strict=True), start=1):
-        if names is None:
-            names = prediction_columns(table.columns, blank | dict(prediction.values))
-        record = table[int(row_index)]
-        row = dict(zip(table.columns, record.values, strict=True))
-        yield row | {names[name]: value for name, value in (blank | dict(prediction.values)).items()}
-        if count % 1000 == 0 or count == len(examples):
-            reporter.progress(count, len(examples), "rows")
+    first_prediction = next(predictions, None)
+    predictions = chain([first_prediction] if first_prediction is not None else [], predictions)
+    first_values = first_prediction.values if first_prediction is not None else {"prediction": None}
+    blank: dict[str, Json] = dict.fromkeys((*all_columns, *first_values))
+    total = row_count(reading)
+    reason_column = [REASON] if total > len(reading.examples) else []
+    names = prediction_columns([*reading.table.columns, *reading.table.builder.unused_columns],
+                               [*blank, *reason_column])
+    for count, row in enumerate(input_rows(reading, layout), start=1):
+        values = blank | dict(next(predictions).values if not row.reason else {})
+        values |= {REASON: row.reason or None} if reason_column else {}
+        yield {**row.values, **{names[name]: value for name, value in values.items()}}
+        if count % 1000 == 0 or count == total:
+            reporter.progress(count, total, "rows")
+    assert next(predictions, None) is None, "a prediction is left over"
 
 
 def pseudo_target(task: Task[Any]) -> str:
@@ -103,20 +135,15 @@ def pseudo_labelled_rows(reading: Reading, predictions: Iterable[Prediction], ta
                          reporter: Reporter) -> Iterator[dict[str, Json]]:
     """What the task reads of each row, and the prediction as its target; other columns are left out."""
     examples, table = reading.examples, reading.table
+    if not len(examples):
+        raise UserError(f"{table.path} has no row with a text to predict.", fix="Is the right column named?",
+                        exit=Exit.DATA)
     name = next(iter(reading.columns.get(target, ())), target)
-    input_columns = [column for field, columns in reading.columns.items() if field != target for column in columns]
+    places = {column: root_column(column, table.columns) for field, columns in reading.columns.items()
+              if field != target for column in columns}
     for count, (row_index, prediction) in enumerate(zip(examples.indices, predictions, strict=True), start=1):
-        row = dict(zip(table.columns, table[int(row_index)].values, strict=True))
-        yield {column: row[column] for column in input_columns} | {name: prediction.values["prediction"]}
+        values = table[int(row_index)].values
+        inputs = {column: inner_value(values[index], rest) for column, (index, rest) in places.items()}
+        yield inputs | {name: prediction.values["prediction"]}
         if count % 1000 == 0 or count == len(examples):
             reporter.progress(count, len(examples), "rows")
-
-
-def prediction_columns(input_columns: Sequence[str], values: Mapping[str, Json]) -> dict[str, str]:
-    """A prediction's column names; one that the input has already gets the suffix _predicted."""
-    return {name: f"{name}_predicted" if name in input_columns else name for name in values}
-
-
-def output_columns(reading: Reading, first_row: Mapping[str, Json] | None) -> list[str]:
-    """The header of the output."""
-    return list(first_row) if first_row is not None else list(reading.table.columns)

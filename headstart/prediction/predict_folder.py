@@ -9,6 +9,7 @@ from pathlib import Path
 from headstart.contract import Predictor, Row
 from headstart.errors import DataError, Exit, Finding, UserError
 from headstart.files import disk_errors, make_folder, write_text
+from headstart.prediction.every_row import MAX_TOLD
 from headstart.prediction.journal import PredictionJournal, journal_key, predict_with_journal
 from headstart.progress import Reporter
 
@@ -21,9 +22,9 @@ def is_text_folder(path: str) -> bool:
 
 
 def predict_folder(predictor: Predictor, path: str, to: str, *, overwrite: bool, reporter: Reporter) -> int:
-    """Generate a text for each text of a folder; returns how many.
+    """Generate a text for each text of a folder, an empty one for one that is empty; returns how many.
 
-    Raises DataError (65) for texts that are empty or no UTF-8, UserError (2, 73) for a missing or existing output.
+    Raises DataError (65) for texts that are no UTF-8, UserError (2, 73) for a missing or existing output.
     """
     source, folder = Path(path), Path(to)
     if to == "-":
@@ -36,8 +37,13 @@ def predict_folder(predictor: Predictor, path: str, to: str, *, overwrite: bool,
         raise refusal(f"{to} is a file")
     texts = read_texts(source, names)
     field = predictor.task.fields[0].name
-    examples = [predictor.task.read(Row(index, {field: text})) for index, text in enumerate(texts.values())]
+    examples = [predictor.task.read(Row(index, {field: text})) for index, text in enumerate(texts.values())
+                if text.strip()]
     reporter.info(f"{path}: {len(texts):,} texts")
+    empty_names = [str(name) for name, text in texts.items() if not text.strip()]
+    if empty_names:
+        reporter.warning(f"{len(empty_names):,} texts are empty, and so is what is written for them: "
+                         f"{', '.join(empty_names[:MAX_TOLD])}{' …' if len(empty_names) > MAX_TOLD else ''}")
     digest = hashlib.sha256(repr(texts).encode("utf-8")).hexdigest()
     journal = PredictionJournal(str(folder).rstrip("/"), journal_key(predictor, digest))
     with disk_errors(folder):
@@ -46,13 +52,14 @@ def predict_folder(predictor: Predictor, path: str, to: str, *, overwrite: bool,
         existing = next((folder / name for name in names if (folder / name).exists()), None)
         if existing is not None and not overwrite and not journal.holds():  # an interrupted prediction wrote some
             raise refusal(f"{existing} exists already")
-        predictions = list(predict_with_journal(journal, predictor, examples, reporter=reporter))
-        for name, prediction in zip(texts, predictions, strict=True):
+        predictions = {prediction.row: f"{prediction.values['prediction']}\n" for prediction in predict_with_journal(
+            journal, predictor, examples, reporter=reporter)}
+        for index, name in enumerate(texts):
             with disk_errors(folder):
                 make_folder((folder / name).parent)
-            write_text(folder / name, f"{prediction.values['prediction']}\n")
+            write_text(folder / name, predictions.get(index, ""))
         journal.remove()
-    return len(predictions)
+    return len(texts)
 
 
 def refusal(reason: str) -> UserError:
@@ -62,7 +69,7 @@ def refusal(reason: str) -> UserError:
 
 
 def read_texts(source: Path, names: list[Path]) -> Mapping[Path, str]:
-    """Every text by its name; raises DataError with all that cannot be used."""
+    """Every text by its name; raises DataError with all that cannot be read."""
     texts, faults = {}, []
     for index, name in enumerate(names):
         try:
@@ -70,10 +77,6 @@ def read_texts(source: Path, names: list[Path]) -> Mapping[Path, str]:
         except (OSError, UnicodeDecodeError) as error:
             faults.append(Finding("E103", f"it is not UTF-8 text: {error}.", "Save it as UTF-8.", str(source / name),
                                   row=index))
-            continue
-        if not texts[name].strip():
-            faults.append(Finding("E201", "the text is empty.", "Fill it in, or remove the file.",
-                                  file=str(source / name), row=index))
     if faults:
         raise DataError(faults)
     return texts

@@ -24,7 +24,7 @@ def report_progress(predictions: Iterable[Prediction], total: int, reporter: Rep
 def write_predictions(path: Path, task: Task[Any],
                       splits: Mapping[str, tuple[Sequence[Example], Sequence[Prediction]]]) -> None:
     """predictions.jsonl: every row's id, gold, and prediction, split by split."""
-    with open_writer(str(path), (), "jsonl") as writer:
+    with open_writer(str(path), (), overwrite=True) as writer:
         for split, (examples, predictions) in splits.items():
             for example, prediction in zip(examples, predictions, strict=True):
                 writer.write({"split": split, **prediction_record(example, prediction, task.gold(example))})

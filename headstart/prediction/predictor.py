@@ -28,6 +28,11 @@ class TaskPredictor:
     task: Task[Any]
     runtime: Runtime
 
+    @property
+    def precision(self) -> str:
+        """What its model computes in."""
+        return self.runtime.precision
+
     def compose(self, examples: Sequence[Example], *, seed: int) -> Sequence[Example]:
         """The examples that the model is evaluated on: as they are, or composed, the same each time."""
         return compose(self.task, self.runtime.tokenizer, examples, seed)
@@ -75,16 +80,22 @@ class TaskPredictor:
             yield from self.predict_chunk(chunk, random)
 
     def predict_chunk(self, chunk: Sequence[Example], random: ExampleRandom | None = None) -> list[Prediction]:
-        """Predictions for some examples; a text generated in parts may get a second pass, as the task says."""
+        """Predictions for some examples."""
         rngs = None if random is None else map(random.for_example, chunk)
-        outputs, layers = self.outputs_and_layers(self.encode(chunk, rngs))
-        second_examples = {index: second_example for index, example in enumerate(chunk)
+        return self.predict_encoded(chunk, self.encode(chunk, rngs))
+
+    def predict_encoded(self, examples: Sequence[Example], features: Sequence[Sequence[Feature]]) -> list[Prediction]:
+        """The predictions of examples that are encoded already; a text generated in parts may get a second pass, as the
+        task says.
+        """
+        outputs, layers = self.outputs_and_layers(features)
+        second_examples = {index: second_example for index, example in enumerate(examples)
                            if (second_example := self.task.second_pass(example, outputs[index])) is not None}
         second_outputs = self.outputs(self.encode(list(second_examples.values())))
         for index, example_outputs in zip(second_examples, second_outputs, strict=True):
             outputs[index] = example_outputs
         return [with_layers_used(prediction, example_layers)
-                for prediction, example_layers in zip(self.decode(chunk, outputs), layers, strict=True)]
+                for prediction, example_layers in zip(self.decode(examples, outputs), layers, strict=True)]
 
     def fingerprint(self) -> str:
         """A hash of all that the predictions depend on: the task, its settings, what it learned, the runtime's own."""

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from headstart import tasks
-from headstart.contract import Detection, Task
+from headstart.contract import Column, Detection, Task
 from headstart.data.table import Table
 from headstart.errors import UserError
+from headstart.tasks.shared.column_detection import filled_values, holds_written_numbers
+
+LANGUAGES = frozenset((  # names that columns of translations have
+    "ar", "bg", "ca", "cs", "da", "de", "el", "en", "es", "et", "eu", "fa", "fi", "fr", "ga", "gl", "he", "hi", "hr",
+    "hu", "it", "ja", "ko", "lt", "lv", "nb", "nl", "pl", "pt", "ro", "ru", "sk", "sl", "sr", "sv", "sw", "th",
+    "tr", "uk", "vi", "zh", "arabic", "chinese", "czech", "dutch", "english", "french", "german", "hindi", "italian",
+    "japanese", "korean", "polish", "portuguese", "russian", "spanish", "swedish", "turkish", "ukrainian"))
 
 
 def find_task(table: Table, name: str | None, columns: Mapping[str, str]) -> tuple[type[Task[Any]], Detection | None,
@@ -24,8 +32,52 @@ def find_task(table: Table, name: str | None, columns: Mapping[str, str]) -> tup
         if len(fitting) == 1:
             task = tasks.find(fitting[0].name)
             return task, task.detect(sample), f"it is the task with {', '.join('--' + name for name in columns)}"
-    task, detection = tasks.detect(sample, table.path, columns)
+    try:
+        task, detection = tasks.detect(sample, table.path, columns)
+    except UserError as error:
+        raise with_remarks(preference_error(error, sample, table.path), table) from None
     return task, detection, detection.reason
+
+
+def with_remarks(error: UserError, table: Table) -> UserError:
+    """The error with what is particular to the table's columns: objects whose parts may be named, columns of one name,
+    columns of bytes.
+    """
+    nested_names = table.nested_names()
+    remarks = [f"Objects hold further columns: {', '.join(nested_names[:10])}{' …' if len(nested_names) > 10 else ''}."
+               ] if nested_names else []
+    remarks += [f'The column "{column.name}" holds numbers as {filled_values(column)[0]!r}; to learn them, write '
+                "digits and a point alone, and pass --task regression --target "
+                f"{shlex.quote(column.name)}." for column in table.sample() if holds_written_numbers(column)]
+    remarks += language_remark(table.sample(), table.path)
+    reasons = dict.fromkeys(table.builder.ambiguous_columns.values())
+    remarks += [f"{reason[0].upper()}{reason[1:]}." for reason in reasons]
+    remarks += [f'The column "{name}" {reason}.' for name, reason in table.builder.unused_columns.items()]
+    return UserError(" ".join([error.message, *remarks]), fix=error.fix, exit=error.exit) if remarks else error
+
+
+def preference_error(error: UserError, columns: Sequence[Column], path: str) -> UserError:
+    """The error; of rows with a preferred answer and a rejected one, what they are and what can be learned of them."""
+    names = {column.name.lower(): column.name for column in columns}
+    if not {"chosen", "rejected"} <= set(names):
+        return error
+    prompt = next((names[name] for name in ("prompt", "question", "instruction") if name in names), None)
+    command = f"headstart finetune {shlex.quote(path)} --task language-model " + (
+        f"--prompt {shlex.quote(prompt)} --response {shlex.quote(names['chosen'])}" if prompt is not None and all(
+            isinstance(value, str) for column in columns if column.name == names["chosen"] for value in column.values)
+        else f"--messages {shlex.quote(names['chosen'])}" if any(
+            isinstance(value, list) for column in columns if column.name == names["chosen"] for value in column.values)
+        else f"--text {shlex.quote(names['chosen'])}")
+    return UserError(f"{path} holds preferences: of two answers one is chosen and one rejected. No task here learns "
+                     "from both.", fix=f"To learn the chosen answers alone:\n  {command}", exit=error.exit)
+
+
+def language_remark(columns: Sequence[Column], path: str) -> list[str]:
+    """How texts in two languages are translated, where two columns are called by languages."""
+    names = [column.name for column in columns if column.name.lower() in LANGUAGES]
+    return [] if len(names) != 2 else [
+        f"To translate: headstart finetune {shlex.quote(path)} --task translation --source {names[0]} "
+        f"--target {names[1]}."]
 
 
 def check_columns(task: type[Task[Any]], columns: Mapping[str, str]) -> None:

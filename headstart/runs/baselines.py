@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from headstart.contract import Task
+import numpy as np
+
+from headstart.contract import Example, Task
 from headstart.evaluation.compare import BaselineComparison, compare_baseline
 from headstart.evaluation.evaluate import SplitEvaluation
 from headstart.models.loading.load import load
@@ -26,17 +28,29 @@ def fit_baselines(fit: Fit, evaluated: SplitEvaluation, split: str, parts: Parts
                  if prepared.variant.pretrained or not baseline.needs_states]
     if baselines:
         fit.reporter.info(f"fitting the baselines, which are scored on the same {split} rows")
-    states, train = pretrained_states(fit), prepared.dataset.splits["train"]
-    if baselines and train.is_running_text and len(train) > TEXT_PIECES:
-        train = train[:TEXT_PIECES]
-        fit.reporter.info(f"the baselines count the first {TEXT_PIECES:,} pieces of the training text (of "
-                          f"{len(prepared.dataset.splits['train']):,}), so that memory stays flat")
+    states, train = pretrained_states(fit), fitted_rows(fit) if baselines else ()
     compared = [parts.attempt(f"the baseline {baseline.name}", partial(
         compare_baseline, task, baseline, train, evaluated, split=split, states=states,
         resamples=settings.evaluation.resamples, seed=settings.seed,
         features=lambda examples: random_features(task, prepared.model.tokenizer, examples, settings.seed)))
         for baseline in baselines]
     return [comparison for comparison in compared if comparison is not None]
+
+
+def fitted_rows(fit: Fit) -> Sequence[Example]:
+    """The training rows that baselines are fitted on: all, or as many as evaluation.baseline_rows, in their order."""
+    train, settings = fit.prepared.dataset.splits["train"], fit.prepared.settings
+    row_count, most = len(train), settings.evaluation.baseline_rows
+    if train.is_running_text and row_count > TEXT_PIECES:
+        fit.reporter.info(f"the baselines count the first {TEXT_PIECES:,} pieces of the training text (of "
+                          f"{row_count:,}), so that memory stays flat")
+        return train[:TEXT_PIECES]
+    if row_count <= most:
+        return train
+    fit.reporter.info(f"the baselines are fitted on {most:,} of the {row_count:,} training rows, drawn by the seed "
+                      "(evaluation.baseline_rows)")
+    positions = np.random.default_rng(settings.seed).choice(row_count, most, replace=False)
+    return train.part(np.sort(positions))
 
 
 def pretrained_states(fit: Fit) -> Callable[[Any], Any]:

@@ -12,6 +12,7 @@ from headstart.evaluation.evaluate_file import evaluate_file
 from headstart.models import lora
 from headstart.models.loading.load import load
 from headstart.models.model import Model
+from headstart.models.precision import choose_evaluation_precision
 from headstart.prediction.torch_runtime import torch_predictor
 from headstart.progress import Reporter
 from headstart.settings import Data, Evaluation
@@ -29,6 +30,8 @@ def evaluate_checkpoints(run: Path, task: Task[Any], model: Model, path: str, *,
     """
     rows = []
     model = with_checkpoint_layout(run, task, model)
+    choice = choose_evaluation_precision(evaluation.precision, model.device.type, scores=True)
+    choice.tell(reporter)
     for folder in checkpoint.list_checkpoints(run / "checkpoints"):
         reason = checkpoint.verify(folder)
         if reason is not None:
@@ -37,7 +40,8 @@ def evaluate_checkpoints(run: Path, task: Task[Any], model: Model, path: str, *,
         load_weights(model, folder)
         learned = checkpoint.read_progress(folder).get("learned")
         checkpoint_task = task.with_learned(Learned.from_json(learned)) if learned is not None else task
-        predictor = torch_predictor(checkpoint_task, model, batch_tokens=evaluation.batch_tokens)
+        predictor = torch_predictor(checkpoint_task, model, batch_tokens=evaluation.batch_tokens,
+                                    precision=choice.name)
         scores = evaluate_file(predictor, path, settings=settings, columns=columns, evaluation=evaluation,
                                seed=seed, to=None, reporter=reporter, compares_depths=False)
         rows.append({"step": int(folder.name.rpartition("-")[2]), "scores": scores["test"]})

@@ -17,6 +17,7 @@ from headstart.data.examples import read_examples, stop_on_faults
 from headstart.evaluation.evaluate import SplitEvaluation, evaluate
 from headstart.evaluation.slices import evaluate_slices
 from headstart.files import remove
+from headstart.models.precision import round_weights
 from headstart.prediction.predictions_file import golden_predictions, report_progress, write_predictions
 from headstart.preparation import benchmarks
 from headstart.progress import RunFinished
@@ -50,9 +51,10 @@ def finalize(fit: Fit, command: str) -> None:
     prepared, parts = fit.prepared, Parts(fit.folder, fit.reporter)
     remove(fit.folder / FAILURES_FILE)  # of an earlier try
     prepared.variant.merge(prepared.task, prepared.model, fit.folder.path, fit.reporter)
+    dtype = round_for_saving(fit)
     results = evaluate_splits(fit, parts)
     scores = scores_json(fit, results, parts)
-    save_model(fit, results, scores, parts)
+    save_model(fit, results, scores, parts, dtype)
     fit.folder.write_json("scores.json", scores)
     write_predictions(fit.folder / "predictions.jsonl", prepared.task,
                       {split: (evaluated.examples, evaluated.predictions)
@@ -66,15 +68,25 @@ def finalize(fit: Fit, command: str) -> None:
                                   fit.folder / "report.html"))
 
 
-def save_model(fit: Fit, results: Results, scores: Mapping[str, Any], parts: Parts) -> None:
+def round_for_saving(fit: Fit) -> str:
+    """Round the weights to the type that they are saved in, so that scores are those of the saved model; the type."""
+    dtype = fit.prepared.settings.weights.save_dtype
+    if dtype == "fp32" or round_weights(fit.prepared.model.module, dtype):
+        return dtype
+    fit.reporter.warning(f"a weight does not fit into {dtype}: the model is saved in fp32, and scored as it is")
+    return "fp32"
+
+
+def save_model(fit: Fit, results: Results, scores: Mapping[str, Any], parts: Parts, dtype: str) -> None:
     """The artifact, with a card that does not know the baselines yet."""
     prepared, dev = fit.prepared, results.splits["dev"]
     metadata: dict[str, Json] = {"scores": {split: scores[split] for split in results.splits},
                                  "golden": golden_predictions(prepared.task, dev.examples, dev.predictions),
-                                 "model": prepared.settings.model}
+                                 "model": prepared.settings.model, "precision": {
+                                     "scores": prepared.score_precision.name, "weights": dtype}}
     card = parts.attempt("the model card", lambda: card_text(fit, scores)) or ""
     task = dataclasses.replace(prepared.task, trained_columns=prepared.dataset.readings["train"].columns)
-    artifact.save(fit.folder / "model", prepared.model, task, card, metadata)
+    artifact.save(fit.folder / "model", prepared.model, task, card, metadata, dtype=dtype)
 
 
 def complete(fit: Fit, results: Results, scores: dict[str, Any],
@@ -137,7 +149,7 @@ def evaluate_split(fit: Fit, split: str, examples: Sequence[Example], prediction
     """The scores of a split; a metric of another package that fails goes, the task's own scores stay."""
     prepared, settings = fit.prepared, fit.prepared.settings
     score = partial(evaluate, examples=examples, predictions=predictions, resamples=settings.evaluation.resamples,
-                    seed=settings.seed)
+                    seed=settings.seed, precision=prepared.score_precision.name)
     if prepared.task.extra_metrics:
         evaluated = parts.attempt(f"evaluation.extra_metrics on {split}", lambda: score(prepared.task))
         if evaluated is not None:

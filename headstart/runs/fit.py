@@ -146,7 +146,9 @@ def begin(folder: RunFolder, prepared: Prepared, log: RunLog, reporter: Reporter
                                              packed=batcher == "packed")))
         state.micro_batch_size = settings.training.micro_batch_size or largest
         reporter.info(f"steps of at most {max_tokens:,} tokens, padding included: up to {largest:,} examples")
-    sparse_embeddings.restrict_embeddings(state.optimizer, model.module, prepared.features.token_ids())
+    if not prepared.task.random_encoding:  # else a later epoch may show other tokens
+        sparse_embeddings.restrict_embeddings(state.optimizer, model.module, shown_tokens(
+            prepared, packed=batcher == "packed"))
     score, higher_is_better = selection_score(prepared)
     fit = Fit(folder, prepared, log, reporter, interrupts, state, EarlyStopping(score, higher_is_better),
               precision_name, batcher == "packed", record)
@@ -163,6 +165,12 @@ def begin(folder: RunFolder, prepared: Prepared, log: RunLog, reporter: Reporter
     reporter.emit(RunStarted(folder.path, prepared.task.name, str(settings.model), state.step, prepared.total_steps,
                              read_settings(prepared)))
     return fit
+
+
+def shown_tokens(prepared: Prepared, *, packed: bool) -> Ints:
+    """Every token id that training shows: those of the features, and what pads them."""
+    token_ids = prepared.features.token_ids()
+    return token_ids if packed else np.union1d(token_ids, [prepared.model.layout(packed=False).pad_id])
 
 
 def restore(fit: Fit, folder: Path) -> None:

@@ -27,13 +27,14 @@ RUN_FILES = (
     "settings.toml", "scores.json", "report.html", "report.md", "log.jsonl", "data.json", "predictions.jsonl",
     "checkpoints", "official", "first_batch.json", "environment.json", "adapter", "model", "data_errors.jsonl", ".lock",
     "failed_parts.txt", "mined.jsonl", "mined-dev.jsonl", "mined-test.jsonl", "mined.json", "log_damaged.txt",
-    ".replacing", ".replaced", ".discarded",
+    "rows.jsonl", "rows-dev.jsonl", "rows-test.jsonl", ".replacing", ".replaced", ".discarded",
 )
 # A run that is to be replaced is moved aside file by file; waits until the new one has begun; is removed. A process may
 # be killed anywhere, so each stage has a name of its own, and one rename leads from each to the next.
 REPLACING, REPLACED, DISCARDED = ".replacing", ".replaced", ".discarded"
-MINED_FILES = ("mined.jsonl", "mined-dev.jsonl", "mined-test.jsonl", "mined.json")
-LEFTOVER_FILES = ("data_errors.jsonl", ".lock", *MINED_FILES)  # what a run that never began may leave
+INPUT_FILES = ("mined.jsonl", "mined-dev.jsonl", "mined-test.jsonl", "mined.json",  # made from an index
+               "rows.jsonl", "rows-dev.jsonl", "rows-test.jsonl")  # of rows that were passed in memory
+LEFTOVER_FILES = ("data_errors.jsonl", ".lock", *INPUT_FILES)  # what a run that never began may leave
 RESUME = "Free some space, then run headstart resume."
 
 
@@ -97,10 +98,10 @@ class RunFolder:
         """Whether a run ended here: the report is written last."""
         return (self.path / "report.html").exists()
 
-    def claim(self, *, overwrite: bool, mines: bool = False) -> None:
+    def claim(self, *, overwrite: bool, makes_inputs: bool = False) -> None:
         """Make the folder ready for a new run; what it holds is put aside only when it is a run and `overwrite` is set.
 
-        `recover` brings it back unless the new run begins. With `mines` the new run makes its own mined rows.
+        `recover` brings it back unless the new run begins. With `makes_inputs` the new run makes its own files of rows.
         """
         self.recover()
         names = {entry.name for entry in self.path.iterdir()} - set(LEFTOVER_FILES)
@@ -116,7 +117,7 @@ class RunFolder:
         with disk_errors(self.path):
             make_folder(self / REPLACING)
             # The report goes first: a half-moved run must not look finished.
-            for name in ("report.html", *sorted(names - {"report.html"}), *(MINED_FILES if mines else ())):
+            for name in ("report.html", *sorted(names - {"report.html"}), *(INPUT_FILES if makes_inputs else ())):
                 if (self.path / name).exists():
                     replace(self / name, self / REPLACING / name)
             replace(self / REPLACING, self / REPLACED)
@@ -153,7 +154,7 @@ class RunFolder:
         for name in RUN_FILES:
             if name in (".lock", REPLACING, REPLACED, DISCARDED, "data_errors.jsonl"):
                 continue
-            if name not in MINED_FILES or (self / REPLACED / name).exists():
+            if name not in INPUT_FILES or (self / REPLACED / name).exists():
                 yield name
 
     def write(self, name: str, text: str) -> None:

@@ -18,9 +18,11 @@ from headstart.generation.task_settings import with_prompt_layout, with_source_p
 from headstart.models.loading.default_model import default_model
 from headstart.models.loading.device import choose_device
 from headstart.models.model import Model
+from headstart.models.precision import PrecisionChoice, choose_evaluation_precision
 from headstart.prediction.predictor import TaskPredictor, compose
 from headstart.prediction.torch_runtime import torch_predictor
 from headstart.preparation.dataset import Dataset, read_dataset
+from headstart.preparation.first_row import first_row
 from headstart.preparation.tokenization import check_tokenization
 from headstart.progress import Reporter
 from headstart.runs import defaults
@@ -56,7 +58,13 @@ class Prepared:
 
     def predictor(self) -> TaskPredictor:
         """What predicts with the model as it is now; it leaves the model in evaluation mode."""
-        return torch_predictor(self.task, self.model, batch_tokens=self.settings.evaluation.batch_tokens)
+        return torch_predictor(self.task, self.model, batch_tokens=self.settings.evaluation.batch_tokens,
+                               precision=self.score_precision.name)
+
+    @property
+    def score_precision(self) -> PrecisionChoice:
+        """What the model is scored in."""
+        return choose_evaluation_precision(self.settings.evaluation.precision, self.settings.device, scores=True)
 
 
 def prepare(settings: RunSettings, reporter: Reporter, errors_file: Path | None) -> Prepared:
@@ -72,10 +80,13 @@ def prepare(settings: RunSettings, reporter: Reporter, errors_file: Path | None)
     length_choice = choose_max_length(task, train_rows, model, settings)
     reporter.info(length_choice.reason)
     model.tokenizer = model.tokenizer.with_max_length(length_choice.max_length)
+    dataset.first_row = first_row(task, train_rows, model.tokenizer, model.info.reference, settings.seed)
     features = cache.encode(task, train_rows, model.tokenizer, seed=settings.seed, workers=settings.data.workers,
                             folder=settings.data.cache, warn=reporter.warning)
     if train_rows.is_running_text:
         reporter.info(describe_first_block(features, model))
+    else:
+        reporter.info(dataset.first_row.line_words())
     task = with_target_length(task, model, features, settings.generation, reporter)
     settings, total_steps = choose_schedule(settings, task, model, features, variant, reporter)
     resolved = dataclasses.replace(
@@ -83,7 +94,10 @@ def prepare(settings: RunSettings, reporter: Reporter, errors_file: Path | None)
         model=settings.model if settings.from_scratch is not None else settings.model or default_model(task).reference,
         columns={name: ",".join(columns) for name, columns in dataset.readings["train"].columns.items()},
         data=resolved_data(settings, dataset, length_choice.max_length), task_settings=vars(task.settings))
-    return Prepared(resolved, dataset, task, model, features, length_choice, total_steps, variant)
+    prepared = Prepared(resolved, dataset, task, model, features, length_choice, total_steps, variant)
+    if settings.evaluation.precision != "auto":
+        prepared.score_precision.tell(reporter, "scores: ")
+    return prepared
 
 
 def resolved_data(settings: RunSettings, dataset: Dataset, max_length: int) -> Data:

@@ -48,7 +48,7 @@ def finetune(settings: RunSettings, to: str | None, *, overwrite: bool, reporter
     if not is_unicode(str(path)):
         raise UserError(f"The run folder {str(path)!r} is no UTF-8.", fix="Choose another name with --to.")
     with RunFolder(path) as folder, Interrupts(path) as interrupts:
-        folder.claim(overwrite=overwrite, mines=make_inputs is not None)
+        folder.claim(overwrite=overwrite, makes_inputs=make_inputs is not None)
         try:
             if make_inputs is not None:
                 settings = make_inputs(folder.path, settings)

@@ -59,6 +59,7 @@ def unread_groups(settings: RunSettings) -> Unread:
         yield "adapter.", "training.adapter is none"
     if not settings.training.early_exit:
         yield "early_exit.", "training.early_exit is false"
+    yield "model.dtype", "training keeps its weights in fp32 (training.precision says how it multiplies)"
     if settings.teacher is None:
         yield "distil.", "only headstart distil reads it"
     if settings.index is None:
@@ -169,3 +170,7 @@ def unread_evaluation(settings: RunSettings, task: Task[Any], model: Model) -> U
         yield "evaluation.generated_samples", f"{task.name} has no prompts to continue"
     if type(task).errors_to_explain is Task.errors_to_explain:
         yield "evaluation.explained_errors", f"predictions of {task.name} do not rest on single words"
+    if not settings.evaluation.baselines:
+        yield "evaluation.baseline_rows", "evaluation.baselines is false"
+    elif not task.baselines():
+        yield "evaluation.baseline_rows", f"{task.name} has no baselines"

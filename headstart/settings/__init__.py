@@ -15,6 +15,7 @@ from headstart.settings.groups import (
     Mining,
     Steering,
     Training,
+    Weights,
 )
 from headstart.settings.note import Count, Note, Part
 from headstart.settings.values import (
@@ -51,6 +52,7 @@ __all__ = [
     "Setting",
     "Steering",
     "Training",
+    "Weights",
     "as_type",
     "build",
     "build_generation",

@@ -23,6 +23,9 @@ class Data:
     escape: Annotated[str, Note("what stands before a quote inside quotes in a csv or tsv file: backslash, none (the quote is doubled); detected when empty")] = ""
     encoding: Annotated[str, Note("encoding of the file; detected when empty")] = ""
     records: Annotated[str, Note("key of a JSON file under which its rows stand (a.b: b below a); found when empty")] = ""
+    sheet: Annotated[str, Note("sheet of a workbook, by name or by number from 1; found when empty")] = ""
+    word_column: Annotated[Count, Note("column of the words in a CoNLL file, from 1; found by what it holds when not given", low=1)] = None
+    tag_column: Annotated[Count, Note("column of its tags, from 1; found by what it holds when not given", low=1)] = None
     max_bytes: Annotated[int, Note("bytes that may come out of a compressed file; more is refused", low=1)] = 2**33
     schema: Annotated[str, Note("export that the file is: doccano, label-studio …; recognised when empty, none: its columns are taken as they stand")] = ""
     slice_by: Annotated[str, Note("a column of the dev and test rows (a language, a source): scores are also given for each of its values; a,b two such columns, a+b their pairs")] = ""
@@ -94,12 +97,25 @@ class Evaluation:
     """
 
     baselines: Annotated[bool, Note("fit cheap baselines on the same split")] = True
+    baseline_rows: Annotated[int, Note("training rows that baselines are fitted on at most, drawn by the seed, so that they never cost more than the training", low=100)] = 50_000
     extra_metrics: Annotated[str, Note("further scores that installed packages add, by name, joined by commas; none when empty")] = ""
     metric: Annotated[str, Note("score that chooses the checkpoint and stops early: any of the task's, or loss; the task's first when empty")] = ""
     resamples: Annotated[int, Note("bootstrap resamples of each interval; none when 0", low=0, high=100_000)] = 1000
     explained_errors: Annotated[int, Note("errors that the report explains by word attributions; none when 0", low=0, high=100)] = 5
     generated_samples: Annotated[int, Note("texts that a language model generates for the report; none when 0", low=0, high=1000)] = 12
     batch_tokens: Annotated[int, Note("tokens of one forward pass", low=16)] = 4096
+    precision: Annotated[Literal["auto", "fp32", "bf16", "fp16"], Note("what a trained model computes in; auto: predictions in bf16 where the machine multiplies it, scores in fp32")] = "auto"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How a model's weights are loaded and saved.
+
+    >>> model = headstart.load("reviews-run", dtype="bf16")
+    """
+
+    dtype: Annotated[Literal["fp32", "bf16", "fp16", "auto"], Note("type that the weights are loaded in; auto: the one that they are stored in; what is computed in is evaluation.precision's")] = "fp32"
+    save_dtype: Annotated[Literal["fp32", "bf16", "fp16"], Note("type that the weights of a run's model are saved in; bf16 and fp16 take half the space, and the run's scores are those of the rounded weights")] = "fp32"
 
 
 @dataclass(frozen=True)
@@ -123,6 +139,7 @@ class Generation:
     num_beam_groups: Annotated[int, Note("groups of diverse beam search; returned texts are the best of each group in turn", low=1)] = 1
     diversity_penalty: Annotated[float, Note("subtracted from a token's score for each beam of an earlier group that chose it at the same step", low=0)] = 0.5
     penalty_alpha: Annotated[float, Note("contrastive search: weight of the degeneration penalty, among the top_k most probable tokens (4 when 0); 0.6 is usual", low=0, high=1)] = 0.0
+    prompt_lookup_num_tokens: Annotated[int, Note("greedy decoding proposes this many tokens at once, those that followed the last words earlier in the text, and checks them in one pass (10 is usual); off when 0", low=0, high=100)] = 0
     repetition_penalty: Annotated[float, Note("scores of tokens that occurred already are divided by this", above=0)] = 1.0
     no_repeat_ngram_size: Annotated[int, Note("no n-gram of this size occurs twice; off when 0", low=0)] = 0
     num_return_sequences: Annotated[int, Note("texts per prompt", low=1)] = 1
@@ -218,7 +235,7 @@ class Mining:
     answer_score: Annotated[float, Note("further answers with this score or more count as correct, too")] = 3.0
 
 
-PROMPT_SETTINGS = ("layout", "prefix", "language", "control_code")  # of generation, where a text is continued after a prompt
-GROUPS: dict[str, type] = {"data": Data, "training": Training, "adapter": Adapter, "early_exit": EarlyExit, "evaluation": Evaluation, "generation": Generation,
+PROMPT_SETTINGS = ("layout", "prefix", "language", "control_code", "prompt_lookup_num_tokens")  # of generation, where a text is continued after a prompt
+GROUPS: dict[str, type] = {"data": Data, "training": Training, "adapter": Adapter, "early_exit": EarlyExit, "evaluation": Evaluation, "model": Weights, "generation": Generation,
                            "steering": Steering, "distil": Distil, "mining": Mining, "index": Index}
 RUN_GROUPS = {name: group for name, group in GROUPS.items() if name not in ("index", "steering")}  # what a run is set by

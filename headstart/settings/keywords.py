@@ -15,6 +15,7 @@ COMMON_SETTINGS: Mapping[str, str] = {  # what most people set: a bare keyword, 
     "learning_rate": "training.learning_rate",
     "adapter": "training.adapter",
     "bad_rows": "data.bad_rows",
+    "sheet": "data.sheet",
 }
 READ_WHEN: Mapping[str, str] = {  # when a run reads a group that it does not always read
     "adapter": 'with adapter="lora"',
@@ -24,6 +25,7 @@ READ_WHEN: Mapping[str, str] = {  # when a run reads a group that it does not al
     "distil": "by headstart.distil",
     "index": "by headstart.index",
     "steering": "by Model.generate",
+    "model": "by a run or headstart.load",
     "task": "for another task",
 }
 
@@ -84,6 +86,9 @@ def unknown_name(name: str, keys: Iterable[str], task_names: Collection[str]) ->
     if idle:
         reasons = "; ".join(f"{key} is read only {READ_WHEN[key.split('.')[0]]}" for key in idle)
         return UserError(f"This run has no setting {name!r}: {reasons}.", fix="Leave it out.", exit=Exit.SETTINGS)
+    if name in GROUPS or name == "task":
+        return UserError(f"{name} is a group of settings; a dict of them was expected.", exit=Exit.SETTINGS,
+                         fix=f'For example {name}={{"SETTING": VALUE}}.')
     suggestion = nearest(name, [*COMMON_SETTINGS, *(key.split(".")[1] for key in [*keys, *elsewhere])])
     return UserError(f"There is no setting {name!r}.", exit=Exit.SETTINGS,
                      fix=f"Did you mean {suggestion}?" if suggestion else "docs/reference.md lists every setting.")

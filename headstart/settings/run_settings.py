@@ -18,6 +18,7 @@ from headstart.settings.groups import (
     Generation,
     Mining,
     Training,
+    Weights,
 )
 from headstart.settings.values import build, is_unicode, list_settings, load, nested, parse, value_text
 
@@ -47,6 +48,7 @@ class RunSettings:
     adapter: Adapter = field(default_factory=Adapter)
     early_exit: EarlyExit = field(default_factory=EarlyExit)
     evaluation: Evaluation = field(default_factory=Evaluation)
+    weights: Weights = field(default_factory=Weights)  # the group model.*
     generation: Generation = field(default_factory=Generation)
     mining: Mining = field(default_factory=Mining)
     distil: Distil = field(default_factory=Distil)
@@ -56,7 +58,7 @@ class RunSettings:
     def groups(self) -> dict[str, dict[str, Any]]:
         """Every setting by group, as settings.toml has them: {"run": {"seed": 0}, "training": {"epochs": 3.0}}."""
         run_values = {name: getattr(self, name) for name in RUN_NAMES}
-        groups = {name: dict(vars(getattr(self, name))) for name in RUN_GROUPS}
+        groups = {name: dict(vars(getattr(self, ATTRIBUTES.get(name, name)))) for name in RUN_GROUPS}
         return {"run": run_values, "columns": dict(self.columns), **groups, "task": dict(self.task_settings)}
 
     def by_key(self) -> dict[str, Any]:
@@ -79,6 +81,7 @@ def toml_text(settings: Mapping[str, Any]) -> str:
     return tomli_w.dumps(nested(settings))
 
 
+ATTRIBUTES = {"model": "weights"}  # groups whose attribute has another name: run.model is the model itself
 MAX_SEED = 2**32 - 1
 RUN_NAMES = ("train", "further_train", "dev", "test", "task", "model", "from_scratch", "preset", "index", "teacher",
              "teacher_sum", "seed", "device", "strict", "allow_pickle")
@@ -100,6 +103,7 @@ def run_settings(run_values: Mapping[str, Any], columns: Mapping[str, str], valu
             fields[name] = full_path(str(fields[name]))
     if "further_train" in fields:
         fields["further_train"] = tuple(full_path(str(path)) for path in fields["further_train"]) or None
+    groups = {ATTRIBUTES.get(name, name): group for name, group in groups.items()}
     return RunSettings(**fields, columns=dict(columns), task_settings=task_settings, **groups)
 
 

@@ -105,8 +105,8 @@ class LanguageModel(Task[PromptedText]):
                                else "raw"})
 
     def check(self, splits: Mapping[str, Sequence[PromptedText]]) -> list[Finding]:
-        """Faults: rows that ask and are not answered."""
-        return prompted_text.unanswered_prompts(splits)
+        """Faults: rows that ask and are not answered; a note of the conversations."""
+        return [*prompted_text.unanswered_prompts(splits), *prompted_text.describe_conversations(splits)]
 
     def generates(self, columns: Collection[str]) -> bool:
         """Responses, for a file that has prompts alone, or conversations that end with a question."""

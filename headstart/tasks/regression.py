@@ -45,8 +45,10 @@ from headstart.tasks.shared.column_detection import (
     first_by_name,
     first_named,
     has_recurring_labels,
+    is_identifier,
     is_number,
     is_row_counter,
+    is_written_number,
     name_strength,
     plain_name,
     text_columns,
@@ -72,7 +74,7 @@ COLLAPSE_SPREAD = 1e-3  # a smaller standard deviation of predictions, relative 
 THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+([.][0-9]+)?")  # 1,000 and 12,345.67
 MAX_TARGET = 1e30  # the weights are float32, and errors are squared
 MAX_DIGITS = 300  # of a number as text
-TARGET_NAMES = ("target", "score", "rating", "similarity", "value", "price", "label", "stars", "gold")
+TARGET_NAMES = ("target", "score", "rating", "similarity", "value", "price", "label", "stars", "overall", "gold")
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ class Regression(Task[ScoredText]):
         strength = name_strength(targets[0], TARGET_NAMES, LABEL_WORDS)
         return column_choices([{"text": text.name, **pairs, "target": target.name}
                                for text in texts for target in targets],
-                              {EXACT: 0.9, PARTIAL: 0.85, BY_VALUE: 0.6}[strength],
+                              {EXACT: 0.9, PARTIAL: 0.85, BY_VALUE: 0.5}[strength],
                               f"{' and '.join(repr(name) for name in (texts[0].name, *pairs.values()))} hold texts "
                               f"and {targets[0].name!r} numbers; --task text-classification would take them as labels")
 
@@ -121,6 +123,11 @@ class Regression(Task[ScoredText]):
         """Texts and number of a row; raises RowFault."""
         text, pair = texts_of(row)
         return ScoredText(row.id, text, pair, parse_number(row.values.get("target")))
+
+    @property
+    def reads_the_same_after_learning(self) -> bool:
+        """Always: rows are read by themselves."""
+        return True
 
     def dedup_key(self, example: ScoredText) -> str:
         """The text, with its pair."""
@@ -282,8 +289,8 @@ def holds_numbers(column: Column) -> bool:
     A column with a target's name may hold some other values among them, which are faults.
     """
     distinct = distinct_labels(column)
-    numbers = [value for value in distinct if is_number(value)]
     is_named = plain_name(column.name) in TARGET_NAMES
+    numbers = [value for value in distinct if is_number(value) or (is_named and is_written_number(value))]
     enough = 2 * len(numbers) >= len(distinct) if is_named else len(numbers) == len(distinct)
     return len(distinct) > 2 and enough and not has_recurring_labels(Column(column.name, numbers))
 
@@ -298,7 +305,7 @@ def target_columns(columns: Sequence[Column]) -> list[Column]:
                       for strength in (EXACT, PARTIAL))
     if exact:
         return [first_by_name(exact, TARGET_NAMES)]
-    return partial or [column for column in numbers if not is_row_counter(column)]
+    return partial or [column for column in numbers if not is_row_counter(column) and not is_identifier(column)]
 
 
 def parse_number(value: Json) -> float | None:
@@ -324,4 +331,7 @@ def number_advice(text: str) -> str:
         return f"Write {digits} if the comma separates thousands{readings}."
     if "," in text and is_number(point):
         return f"Write it with a point: {point}."
+    amount = re.sub(r"[^0-9.,+-]", "", text)
+    if is_written_number(text) and is_number(amount.replace(",", ".")):
+        return f"Write the number alone: {amount.replace(',', '.')}."
     return "Fix it, or leave the row out (--bad-rows skip)."

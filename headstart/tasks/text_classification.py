@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from random import Random
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -38,24 +38,10 @@ from headstart.errors import Exit, UserError
 from headstart.settings import Note
 from headstart.tasks.shared import file_predictions
 from headstart.tasks.shared.classification import baselines, label_indices, softmax_prediction
-from headstart.tasks.shared.column_detection import (
-    BY_VALUE,
-    EXACT,
-    LABEL_WORDS,
-    PARTIAL,
-    column_choices,
-    first_named,
-    label_columns,
-    name_strength,
-    text_columns,
-    text_strength,
-)
-from headstart.tasks.shared.label_lists import parse_labels, rarest_label
+from headstart.tasks.shared.label_detection import labelled_texts
+from headstart.tasks.shared.label_lists import parse_labels, rarest_label, unlabelled_marks
 from headstart.tasks.shared.text_pairs import (
-    FIRST_NAMES,
-    PAIR_NAMES,
     TEXT_FIELDS,
-    TEXT_NAMES,
     LongTexts,
     TextPair,
     cell_text,
@@ -70,7 +56,7 @@ if TYPE_CHECKING:
     from headstart.contract import Floats
 
 LABEL_NAMES = ("label", "gold_label", "labels", "category", "class", "intent", "sentiment", "target", "topic", "stars",
-               "rating")
+               "rating", "overall")
 
 
 @dataclass(frozen=True)
@@ -83,12 +69,17 @@ class Settings(LongTexts):
     merge: Annotated[str, Note("labels that count as one: 'neutral+contradiction=other; Sports=sports'")] = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class LabelledText(TextPair):
     """A text (and its pair), and its label as the user wrote it; None when predicting."""
 
     label: str | None = None
     candidate_labels: tuple[str, ...] | None = None  # those that `label` was chosen from
+
+    def __init__(self, row: int, text: str, pair: str | None = None, label: str | None = None,
+                 candidate_labels: tuple[str, ...] | None = None) -> None:
+        # A third of the time of reading a row, of which there may be ten million, went into setting fields one by one.
+        self.__dict__.update(row=row, text=text, pair=pair, label=label, candidate_labels=candidate_labels)
 
 
 @dataclass(frozen=True)
@@ -113,25 +104,7 @@ class TextClassification(Task[LabelledText]):
     @classmethod
     def detect(cls, columns: Sequence[Column]) -> Detection | None:
         """A text column (or a pair) and a label column, by names, else by values."""
-        labels = label_columns(columns, LABEL_NAMES)
-        if not labels:
-            return None
-        further_columns = [column for column in columns if column not in labels]
-        first, pair = first_named(further_columns, FIRST_NAMES), first_named(further_columns, PAIR_NAMES)
-        if first is not None and pair is not None:
-            strength = name_strength(labels[0], LABEL_NAMES, LABEL_WORDS)
-            return column_choices([{"text": first.name, "pair": pair.name, "label": label.name} for label in labels],
-                                  {EXACT: 0.95, PARTIAL: 0.85, BY_VALUE: 0.75}[strength],
-                                  f"{first.name!r} and {pair.name!r} hold pairs of texts, and {labels[0].name!r} "
-                                  "labels that recur")
-        texts = text_columns(further_columns, TEXT_NAMES)
-        if not texts:
-            return None
-        named_count = (text_strength(texts[0], TEXT_NAMES) == EXACT) + (
-            name_strength(labels[0], LABEL_NAMES, LABEL_WORDS) == EXACT)
-        return column_choices([{"text": text.name, "label": label.name} for text in texts for label in labels],
-                              (0.5, 0.8, 0.95)[named_count],
-                              f"{texts[0].name!r} holds texts and {labels[0].name!r} labels that recur")
+        return labelled_texts(columns, LABEL_NAMES)
 
     def read(self, row: Row) -> LabelledText:
         """The text and the label of a row; raises RowFault for an empty text."""
@@ -143,10 +116,24 @@ class TextClassification(Task[LabelledText]):
         return LabelledText(row.id, text, pair, self.merged_label(label) if label is not None and label.strip()
                             else None)
 
+    def unlabelled_marks(self, cells: Sequence[Json]) -> frozenset[str]:
+        """-1 beside the numbers 0, 1, 2 …, and - beside words, where annotators did not agree (SNLI)."""
+        return unlabelled_marks(cells)
+
+    @property
+    def reads_the_same_after_learning(self) -> bool:
+        """Unless the rarest of several labels counts, which only all rows tell."""
+        return bool(self.settings.reduce != "rarest")
+
+    @cached_property
+    def known_labels(self) -> frozenset[str]:
+        """The learned labels without their order: whether one is among thousands is then quick."""
+        return frozenset(self.learned.labels)
+
     def merged_label(self, label: str) -> str:
         """The label that this one counts as; a number n is the label LABEL_n of a model whose labels have no names."""
         label = parse_merges(self.settings.merge).get(label, label)
-        if self.state is not None and label not in self.state.labels and f"LABEL_{label}" in self.state.labels:
+        if self.state is not None and label not in self.known_labels and f"LABEL_{label}" in self.known_labels:
             return f"LABEL_{label}"
         return label
 

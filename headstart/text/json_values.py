@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import ast
+import io
 import json
 import math
 import re
+import tokenize
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeGuard
 
 MAX_DEPTH = 100  # lists and objects in each other; a row of a data set has a handful
 SUSPECT = re.compile(r"\d{300}|[eE]\+?\d{3}")  # what a number that is too large must have
+# numpy's lists of several values, as pandas writes them in a csv: array(['a', 'b'], dtype=object)
+ARRAY = re.compile(r"\barray\((\[[^\[\]]*\])(?:,\s*dtype=\w+)?\)")
 HALF_CHARACTER = re.compile(  # an escaped surrogate without its partner; escaped backslashes are passed over
     r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.", re.DOTALL)
 
@@ -33,6 +38,51 @@ def parse_json(text: str, repeated_keys: list[str] | None = None) -> Any:
     if is_too_deep:
         raise ValueError(f"its values are nested more than {MAX_DEPTH} deep")
     return value
+
+
+def parse_list_text(text: str) -> Any:
+    """A list or object that a cell holds as text: JSON, or as Python writes it (what pandas makes of lists in a csv).
+
+    Raises ValueError for text that is neither, such as numpy's lists, which have no commas.
+    """
+    try:
+        return parse_json(text)
+    except ValueError:
+        return parse_python(ARRAY.sub(r"\1", text))
+
+
+def parse_python(text: str) -> Any:
+    """Lists, tuples, objects, texts, numbers, True, False and None as Python writes them; raises ValueError."""
+    try:
+        value = ast.literal_eval(text.strip())
+        text_tokens = sum(token.type == tokenize.STRING for token in tokenize.generate_tokens(
+            io.StringIO(text.strip()).readline))
+    except (SyntaxError, RecursionError, MemoryError, tokenize.TokenError):
+        raise ValueError("it is no value of Python") from None
+    plain, texts = plain_value(value)
+    if texts != text_tokens:  # ['a' 'b'] is one text to Python, and two to numpy, which writes so
+        raise ValueError("two texts stand without a comma between them")
+    if nests_deeper(plain, MAX_DEPTH):
+        raise ValueError(f"its values are nested more than {MAX_DEPTH} deep")
+    return plain
+
+
+def plain_value(value: Any) -> tuple[Any, int]:
+    """A value of Python as JSON has it, and how many texts are in it; raises ValueError for what JSON has not."""
+    if isinstance(value, dict):
+        keys, values = [plain_value(key) for key in value], [plain_value(part) for part in value.values()]
+        if not all(isinstance(key, str) for key, _ in keys):
+            raise ValueError("a name in it is no text")
+        return ({key: part for (key, _), (part, _) in zip(keys, values, strict=True)},
+                sum(count for _, count in (*keys, *values)))
+    if isinstance(value, list | tuple):
+        parts = [plain_value(part) for part in value]
+        return [part for part, _ in parts], sum(count for _, count in parts)
+    if isinstance(value, str):
+        return value, 1
+    if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value, 0
+    raise ValueError(f"it holds {value!r:.40}")
 
 
 def object_of(repeated_keys: list[str]) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:

@@ -10,6 +10,8 @@ from functools import lru_cache
 SHORT = 1000  # characters, whose accents are put in order in no time however many there are
 MAX_ACCENTS = 30  # on one letter, before a joiner stands in the stream-safe format (Unicode Standard Annex 15)
 JOINER = "\u034f"
+LOWER_CASE = bytes(range(128)).lower() + bytes(range(128, 256))
+NO_WORD_CHARACTERS = bytes(code for code in range(128) if not chr(code).isalnum())
 
 
 def compose(text: str) -> str:
@@ -40,6 +42,13 @@ def normalise_text(text: str) -> str:
     return " ".join(folded.translate(WORD_CHARACTERS).split())
 
 
+def letters_of(text: str) -> bytes:
+    """What `normalise_text` keeps but for its spaces, in UTF-8: texts of the same normal form have the same letters."""
+    if text.isascii():
+        return text.encode().translate(LOWER_CASE, NO_WORD_CHARACTERS)
+    return normalise_text(text).replace(" ", "").encode("utf-8", "surrogatepass")
+
+
 def normalise_label(label: str) -> str:
     """The label without what cannot be seen or does not matter: case, space, accent forms, invisible characters, how a
     whole number is written: "1.0" -> "1", "Caf\u00e9 " -> "caf\u00e9".
@@ -49,6 +58,13 @@ def normalise_label(label: str) -> str:
     if re.fullmatch(r"[+-]?\d+\.0+", visible):
         return str(int(visible.split(".")[0]))
     return visible
+
+
+def visible_label(label: str) -> str:
+    """A label in quotes, in which what cannot be seen is escaped."""
+    is_composed = unicodedata.is_normalized("NFC", label)
+    return repr(label) if is_composed and not any(unicodedata.category(character) == "Cf" for character in label) \
+        else ascii(label)
 
 
 def is_word_character(character: str) -> bool:

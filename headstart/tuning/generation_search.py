@@ -13,7 +13,7 @@ from headstart import settings as groups
 from headstart.contract import Json, Task
 from headstart.errors import Exit, UserError, nearest
 from headstart.evaluation.evaluate_file import evaluate_file
-from headstart.files import write_text
+from headstart.files import hash_json, sha256, write_text
 from headstart.generation.encoder_decoder import generation_settings
 from headstart.models.loading import manifest
 from headstart.models.loading.manifest import METADATA_FILE
@@ -65,11 +65,12 @@ def parse_value(value: str) -> Any:
 def search_grid(task: Task[Any], model: Model, reference: str, path: str, grid: Sequence[dict[str, Any]], *,
                 generation: Generation | None, settings: Data,
                 columns: Mapping[str, str], evaluation: Evaluation, seed: int, to: Path,
-                reporter: Reporter) -> list[dict[str, Any]]:
-    """Every combination's scores, best first: [{"settings": …, "scores": …}]; what `to` holds already is not evaluated
-    again. What a combination does not name is as in `generation`, else as in the model's own settings.
+                reporter: Reporter, precision: str | None = None) -> list[dict[str, Any]]:
+    """Every combination's scores, best first: [{"settings": …, "scores": …}]; what `to` holds already of this search is
+    not evaluated again. What a combination does not name is as in `generation`, else as in the model's own settings.
 
     Writes search.json and search.md there, and the best settings into the model folder's headstart.json, if it has one.
+    Raises UserError (73) where another model, file, seed or precision was searched there.
     """
     if not task.generative:
         raise UserError(f"--search tries generation settings, and {task.name} does not generate text.",
@@ -77,19 +78,23 @@ def search_grid(task: Task[Any], model: Model, reference: str, path: str, grid: 
     base = generation or generation_settings(model, task.learned.values.get("generation") or {})
     to.mkdir(parents=True, exist_ok=True)
     file = to / "search.json"
-    cached_rows: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))["rows"] if file.exists() else []
+    subject = search_subject(reference, path, {"columns": dict(columns), "data": dataclasses.asdict(settings),
+                                               "evaluation": dataclasses.asdict(evaluation), "precision": precision,
+                                               "seed": seed})
+    cached_rows = rows_of_search(to, subject)
     rows = []
     for number, combination in enumerate(grid, 1):
         row = next((row for row in cached_rows if row["settings"] == combination), None)
         if row is None:
             reporter.info(f"{number} of {len(grid)}: {settings_text(combination)}")
             predictor = torch_predictor(task, model, batch_tokens=evaluation.batch_tokens,
-                                        generation=dataclasses.replace(base, **combination))
+                                        generation=dataclasses.replace(base, **combination),
+                                        precision=precision)
             scores = evaluate_file(predictor, path, settings=settings, columns=columns, evaluation=evaluation,
                                    seed=seed, to=None, reporter=reporter)
             row = {"settings": combination, "scores": scores["test"]}
             cached_rows.append(row)
-            write_text(file, json.dumps({"rows": cached_rows}, ensure_ascii=False, indent=1) + "\n")
+            write_text(file, json.dumps({"of": subject, "rows": cached_rows}, ensure_ascii=False, indent=1) + "\n")
         rows.append(row)
     score_name, higher_is_better = task.selection_score
     sign = -1 if higher_is_better else 1
@@ -97,6 +102,33 @@ def search_grid(task: Task[Any], model: Model, reference: str, path: str, grid: 
                                sign * (row["scores"][score_name]["value"] or 0.0)))
     write_text(to / "search.md", results_table(rows, "| {} |") + "\n")
     save_best(reference, rows[0]["settings"], base, reporter)
+    return rows
+
+
+def search_subject(reference: str, path: str, settings: Mapping[str, Any]) -> dict[str, Json]:
+    """What a search is of: the model, the file by its content, and a hash of the settings that scores depend on."""
+    return {"model": reference, "data": path, "sha256": sha256(path) if Path(path).is_file() else None,
+            "settings": hash_json(json.loads(json.dumps(settings, default=str)))}
+
+
+def rows_of_search(to: Path, subject: Mapping[str, Json]) -> list[dict[str, Any]]:
+    """The rows that an earlier search of the same subject left; raises UserError (73) for those of another, and for a
+    search.md that is none of a search.
+    """
+    file = to / "search.json"
+    if not file.exists():
+        if (to / "search.md").exists():
+            raise UserError(f"{to / 'search.md'} exists already; nothing was overwritten.",
+                            fix="Name another folder with --to.", exit=Exit.EXISTS)
+        return []
+    try:
+        search = json.loads(file.read_text(encoding="utf-8"))
+        is_same, rows = search.get("of") == subject, list(search["rows"])
+    except (ValueError, AttributeError, KeyError, TypeError):
+        is_same, rows = False, []
+    if not is_same:
+        raise UserError(f"{file} is a search of another model, file or settings; nothing was overwritten.",
+                        fix="Name another folder with --to, or remove that file.", exit=Exit.EXISTS)
     return rows
 
 

@@ -88,8 +88,8 @@ def test_settings_by_own_name_and_by_group_are_the_same(data, run, tmp_path):
 
 
 def test_faults_are_raised_not_printed(run, tmp_path, capsys):
-    with pytest.raises(UserError, match="has no 'text'"):
-        run.model.predict([{"body": "x"}])
+    with pytest.raises(UserError, match='no column for "text"'):
+        run.model.predict([{"weight": 3}])
     with pytest.raises(DataError):
         run.model.predict([{"text": " "}])
     with pytest.raises(UserError) as error:

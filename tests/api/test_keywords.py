@@ -35,12 +35,13 @@ def refusal(values, **run_values):
 @pytest.mark.parametrize(("adapter", "index"), [("none", None), ("lora", "an-index")])
 def test_every_name_is_the_only_setting_that_the_run_reads_or_is_refused_with_all_of_them(name, adapter, index):
     task = tasks.find(name)
-    keys = [key for group in ("data", "training", "evaluation") for key in group_keys(group, settings.GROUPS[group])]
+    keys = [key for group in ("data", "training", "evaluation", "model") for key in group_keys(group, settings.GROUPS[group])]
     keys += group_keys("adapter", settings.Adapter) if adapter == "lora" else []
     keys += group_keys("mining", settings.Mining) if index else []
     keys += group_keys("task", task.Settings)
     if task.generative or name == "language-model":
-        skipped = ("layout", "prefix", "language", "control_code") if task.kinds == ("encoder-decoder",) else ("layout",)
+        skipped = ("layout",) if task.kinds != ("encoder-decoder",) else (
+            "layout", "prefix", "language", "control_code", "prompt_lookup_num_tokens")
         keys += [key for key in group_keys("generation", settings.Generation) if key.split(".")[1] not in skipped]
     every_setting = [setting for group, group_class in settings.GROUPS.items()
                      for setting in list_settings(group, group_class)]

@@ -61,14 +61,19 @@ def test_one_row_without_a_file(trained_run, headstart, tmp_path):
     assert headstart("predict", trained_run[0], "--value", "text=@/no/such")[0] == 66
 
 
-def test_bad_rows_stop_with_nothing_written_or_are_left_out(trained_run, headstart, tmp_path):
+def test_broken_rows_stop_with_nothing_written_or_keep_their_place(trained_run, headstart, tmp_path):
     path = tmp_path / "new.csv"
     path.write_text("text,n\nthe roses,1\nbroken\n,3\napples,4\n")
     code, _, stderr = headstart("predict", trained_run[0], path, "--to", tmp_path / "out.csv")
-    assert code == 65 and "new.csv:3:7 [E104]" in stderr and "E201" in stderr
+    assert code == 65 and "new.csv:3:7 [E104]" in stderr and "E201" not in stderr
     assert not list(tmp_path.glob("*out*"))
-    assert headstart("predict", trained_run[0], path, "--to", tmp_path / "out.csv", "--bad-rows", "skip")[0] == 0
-    assert [row["n"] for row in read_csv(tmp_path / "out.csv")] == ["1", "4"]
+    code, _, stderr = headstart("predict", trained_run[0], path, "--to", tmp_path / "out.csv", "--bad-rows", "skip")
+    assert code == 0 and "2 rows have no prediction (line 3, line 4)" in stderr
+    rows = read_csv(tmp_path / "out.csv")
+    assert [(row["text"], row["n"], row["prediction"] != "") for row in rows] == [
+        ("the roses", "1", True), ("", "", False), ("", "3", False), ("apples", "4", True)]
+    assert [row["prediction_reason"] for row in rows] == [
+        "", 'line 3: the row has 1 field, the header has 2 (no value for "n")', "the text is empty", ""]
 
 
 def test_predictions_equal_plain_transformers(trained_run, headstart, tmp_path):

@@ -167,4 +167,5 @@ def test_what_is_compressed_twice_is_said_to_be(tmp_path):
 def test_how_the_file_was_written_is_recorded(tmp_path):
     table = open_bytes(tmp_path, codecs.BOM_UTF8 + "text;label\r\n\"a;é\";x\r\n".encode())
     assert table.builder.encoding == "utf-8-sig"
-    assert table.builder.layout == {"delimiter": ";", "quote": '"', "escape": "", "line_end": "\r\n"}
+    assert table.builder.layout == {"delimiter": ";", "quote": '"', "escape": "", "line_end": "\r\n",
+                                     "quotes": "minimal"}

@@ -87,7 +87,7 @@ FAULTS = [  # task, the row that is added, column and code of its finding ("": n
     ("multiple-choice", row(context="h", choices="b", answer=0), "2 [E330]"),
     ("multiple-choice", row(context="h", choices=["b", ""], answer=0), "2 [E332]"),
     ("multiple-choice", row(context="h", choices=["b", "c"], answer=5), "3 [E333]"),
-    ("multiple-choice", row(context="h", choices=["b", "c"], answer=-1), "3 [E333]"),
+    ("multiple-choice", row(context="h", choices=["b", "c"], answer=-2), "3 [E333]"),
     ("multiple-choice", row(context="h", choices=["b", "c"], answer="q"), "3 [E333]"),
     ("multiple-choice", row(context="", choices=["b", "c"], answer=0), "1 [E201]"),
     ("multiple-choice", row(context="h", choices=["b", "c", "d", "e"], answer=3), ""),
@@ -182,7 +182,7 @@ def test_faults_of_squad_files_are_told(changes, expected, tmp_path, headstart):
 
 
 @pytest.mark.parametrize("value, expected", [
-    ({"data": [{"paragraphs": [{"qas": [QUESTION]}]}]}, "no question with a context"),
+    ({"data": [{"paragraphs": [{"qas": [QUESTION]}]}]}, "no context with a list of questions"),
     ([1, 2, 3], "an object was expected"),
     (7, "a list of objects was expected"),
 ])

@@ -83,3 +83,15 @@ def test_what_stands_in_objects_is_named_with_points_and_offered(tmp_path, heads
     assert code == 0 and "'loud' 20" in stdout
     code, _, _ = headstart("check", path, "--text", "ticket.body,ticket.meta.a.b", "--label", "kind")
     assert code == 0
+
+
+def test_an_object_is_no_text_and_its_parts_are_offered(tmp_path, capsys):
+    from headstart.cli.main import run_guarded
+
+    rows = [{"ticket": {"body": f"a text about {word} number {index}", "lang": "en"}, "label": word}
+            for index, word in enumerate(["roses", "apples"] * 10)]
+    path = tmp_path / "tickets.json"
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    assert run_guarded(["check", str(path)]) == 2
+    assert "Objects hold further columns: ticket.body, ticket.lang." in capsys.readouterr().err
+    assert run_guarded(["check", str(path), "--text", "ticket.body", "--label", "label"]) == 0

@@ -211,7 +211,7 @@ def test_damaged_archives_are_reported(tmp_path):
     assert faults(str(tmp_path / "two.zip"))[0][0] == "E114"
     with zipfile.ZipFile(tmp_path / "sheet.csv", "w") as archive:
         archive.writestr("xl/workbook.xml", "<x/>")
-    assert faults(str(tmp_path / "sheet.csv"))[0][0] == "E112"
+    assert faults(str(tmp_path / "sheet.csv"))[0][0] == "E113"
 
 
 @pytest.mark.parametrize("start", [b"%PDF-1.7", b"\x80\x04\x95", b"<!DOCTYPE html><html>", b"\x89PNG\r\n", b"\x7fELF"])

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from headstart.contract import Column, RowFault
+from headstart.contract import Column, Row, RowFault
 from headstart.data.readers.table_builder import TableBuilder
 from headstart.data.schemas import apply
 from headstart.data.schemas.schema import LeftOutRow, Schema, row_by_row
@@ -82,3 +82,23 @@ def test_an_export_of_which_no_row_is_accepted_is_refused_with_the_reason():
     with pytest.raises(UserError, match="no row is left: 1 rejected"):
         apply.convert(builder, schema, every_row=False)
     assert len(apply.convert(builder, schema, every_row=True).store) == 1
+
+
+def test_conversations_are_told_by_their_roles_and_turns(tmp_path):
+    from headstart.tasks.language_model import LanguageModel
+
+    messages = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hi"},
+                {"role": "assistant", "content": "Hello"}, {"role": "user", "content": "More"},
+                {"role": "assistant", "content": "Yes"}]
+    examples = [LanguageModel().read(Row(0, {"messages": turns})) for turns in (messages, messages[1:3])]
+    (finding,) = LanguageModel().check({"train": examples})
+    assert finding.code == "N214" and finding.message == (
+        "train holds 2 conversations of up to 5 turns (system in 1, user in 2, assistant in 2); of 7 turns the assistant's "
+        "3 are learned.")
+
+
+def test_zeros_and_ones_as_numpy_writes_them_are_read_too(tmp_path):
+    (tmp_path / "a.csv").write_text("text,labels\na b,[0 1 1]\nc d,[1. 0. 0.]\ne f,\n")
+    table = open_table(str(tmp_path / "a.csv"), Data())
+    assert [record.values[0] for record in table] == [["label_2", "label_3"], ["label_1"]]
+    assert "1 not labelled" in table.findings[-1].message

@@ -181,7 +181,7 @@ def test_a_run_trains_writes_scores_and_is_asked(task, family, first_score, fold
     model = product.load(tmp_path / "run")
     reference = getattr(transformers, tiny_writers.MODEL_CLASSES[family]).from_pretrained(tmp_path / "run"
                                                                                           / "model").eval()
-    feature, = model.task.encode(model.example(0, rows(1)[0]), model.transformer.tokenizer)
+    feature, = model.task.encode(model.task.read(Row(0, rows(1)[0])), model.transformer.tokenizer)
     max_new_tokens = model.task.learned.values["generation"]["max_new_tokens"]
     reference_ids = reference.generate(torch.tensor([list(feature.ids)]), max_new_tokens=max_new_tokens,
                                        do_sample=False, num_beams=1, **with_cache(new_cache()))[0, 1:]
@@ -304,6 +304,25 @@ def test_a_grid_is_measured_resumed_sorted_and_its_best_is_kept(run, tmp_path, h
                                                                                           1.0) == best["length_penalty"]
     monkeypatch.setattr(generation_search, "evaluate_file", lambda *_, **__: pytest.fail("it was measured again"))
     assert headstart(*command)[0] == 0
+
+
+def test_a_search_is_not_written_over_nor_mixed_with_another(run, tmp_path, headstart):
+    import shutil
+
+    folder, file = shutil.copytree(run[0], tmp_path / "run"), run[1]
+    other_file = jsonl(tmp_path / "other.jsonl", rows(4))
+    command = ["--search", "num_beams=1", "--set", "evaluation.resamples=0", "--to", tmp_path / "grid"]
+    (tmp_path / "grid").mkdir()
+    (tmp_path / "grid" / "search.md").write_text("mine")
+    code, _, stderr = headstart("evaluate", folder, other_file, *command)
+    assert code == 73 and "search.md exists already" in stderr
+    assert (tmp_path / "grid" / "search.md").read_text() == "mine"
+    (tmp_path / "grid" / "search.md").unlink()
+    assert headstart("evaluate", folder, other_file, *command)[0] == 0
+    before = (tmp_path / "grid" / "search.json").read_bytes()
+    code, _, stderr = headstart("evaluate", folder, file, *command)
+    assert code == 73 and "another model, file or settings" in stderr
+    assert (tmp_path / "grid" / "search.json").read_bytes() == before
 
 
 @pytest.mark.parametrize(("search", "message", "exit_code"), [

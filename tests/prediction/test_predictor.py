@@ -170,7 +170,7 @@ class ReplayedRuntime:
     """Another runtime: outputs from a table by token ids, in another order than the features'."""
 
     def __init__(self, runtime, features):
-        self.tokenizer = runtime.tokenizer
+        self.tokenizer, self.precision = runtime.tokenizer, runtime.precision
         self.table = {tuple(features[index].ids): output for index, output in runtime.outputs(features)}
 
     def outputs(self, features):

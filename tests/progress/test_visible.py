@@ -68,7 +68,7 @@ def test_a_predictions_row_on_a_terminal_is_harmless_and_in_a_file_exact(monkeyp
         monkeypatch.setattr(stdout, "isatty", lambda is_terminal=is_terminal: is_terminal, raising=False) \
             if hasattr(stdout, "__dict__") else None
         monkeypatch.setattr(sys, "stdout", stdout)
-        with open_writer("-", list(row)) as writer:
+        with open_writer("-", list(row), overwrite=False) as writer:
             writer.write(row)
         written = stdout.buffer.getvalue().decode()
         if is_terminal:

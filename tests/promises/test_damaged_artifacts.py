@@ -58,7 +58,7 @@ def saved(published, tmp_path_factory):
 def answers(folder):
     """What the model says of two texts."""
     model = package.load(folder, device="cpu")
-    if model.task.name == "text-to-text":
+    if model.task.generative:
         return [row["prediction"] for row in model.generate(TEXTS, max_new_tokens=4)]
     return [row["probabilities"] for row in model.predict([{"text": text} for text in TEXTS])]
 

@@ -81,6 +81,8 @@ RULES = [  # key, a changed value, (task, settings) that never read it, (task, s
      ("summarization", {"generation.num_beams": 2, "generation.num_beam_groups": 2})),
     ("evaluation.generated_samples", 3, ("text-classification", {}), (LANGUAGE, {})),
     ("evaluation.explained_errors", 3, (LANGUAGE, {}), ("text-classification", {})),
+    ("evaluation.baseline_rows", 500, ("text-classification", {"evaluation.baselines": False}),
+     ("text-classification", {})),
 ]
 
 

@@ -97,7 +97,7 @@ def test_the_threshold_is_the_best_one_and_near_a_half():
 
 @pytest.mark.parametrize(("value", "labels"), [
     ("a;b", ("a", "b")), ("a, b,a", ("a", "b")), ("a|b", ("a", "b")), ('["x", "y"]', ("x", "y")),
-    (["x", 3], ("x", "3")), ("", ()), (None, ()), ([], ()), ("alone", ("alone",))])
+    (["x", 3], ("x", "3")), ("", ()), ("['it\\'s', \"b\"]", ("it's", "b")), ("[1, 2]", ("1", "2")), (None, ()), ([], ()), ("alone", ("alone",))])
 def test_labels_are_read_in_every_form(value, labels):
     assert MultilabelClassification().read(Row(0, {"text": "t", "labels": value})).labels == labels
 
@@ -116,7 +116,7 @@ FAULTS = [({"a": 1}, "the labels are {'a': 1}, a list of labels was expected.", 
           ([["a"]], "the labels are [['a']], a list", FORM),
           ([None], "the labels are [None], a list", FORM), ([{"a": 1}], "the labels are [{'a': 1}], a list", FORM),
           ("[broken", "the labels '[broken' begin like a list but are not one.", 'Write ["a", "b"], or a;b.'),
-          ("['a', 'b']", "begin like a list but are not one.", 'Write ["a", "b"], or a;b.'),
+          ("['a' 'b']", "begin like a list but are not one.", 'Write ["a", "b"], or a;b.'),
           ({"toxic": "1", "threat": "2"}, "the column 'threat' holds '2', 0 or 1 was expected.", MEND),
           ({"toxic": "-1", "threat": "-1"}, "the column 'toxic' holds '-1', 0 or 1 was expected.", MEND),
           ({"toxic": "1.0", "threat": ""}, "the column 'threat' holds '', 0 or 1 was expected.", MEND)]
@@ -237,7 +237,9 @@ def test_the_check_tells_what_labels_cannot_be_learned():
     assert findings([*common, ("c",)]) == [("W206", "the label 'c' has 1 training row.")]
     assert findings([(*labels, "c") for labels in common]) == [("W206", "the label 'c' is on every training row.")]
     assert findings(common, [("z", "a")]) == [("W207", "the label 'z' occurs in dev but never in train.")]
-    assert findings([*common, *[("A ",)] * 6]) == [("W204", "the labels 'A ' and 'a' differ only by case or space.")]
+    assert findings([*common, *[("A ",)] * 6]) == [
+        ("W204", "the labels 'A ' and 'a' differ only by case, space, invisible characters, Unicode form, or as a number "
+                 "is written.")]
     rare_findings = findings([*common, tuple(f"rare {index}" for index in range(50))])
     assert len(rare_findings) == 21 and rare_findings[-1] == ("W206", "the same holds for 30 more labels.")
 

@@ -8,13 +8,13 @@ import tiny
 from conftest import write_csv
 
 from headstart.contract import Column, Row, RowFault
-from headstart.tasks.multiple_choice import MultipleChoice
+from headstart.tasks.multiple_choice.task import MultipleChoice
 
 FAULTS = [({"choices": "a"}, "E330"), ({"choices": {"a": 1}}, "E330"), ({"choices": None}, "E330"),
           ({"choices": []}, "E331"),
           ({"choices": ["one"]}, "E331"), ({"choices": ["one", " "]}, "E332"), ({"choices": ["one", None]}, "E332"),
           ({"answer": 5}, "E333"),
-          ({"answer": "Z"}, "E333"), ({"answer": "three"}, "E333"), ({"context": ""}, "E201"), ({"answer": -1}, "E333")]
+          ({"answer": "Z"}, "E333"), ({"answer": "three"}, "E333"), ({"context": ""}, "E201"), ({"answer": -2}, "E333")]
 
 
 @pytest.mark.parametrize(("values", "code"), FAULTS)
@@ -25,7 +25,7 @@ def test_faulty_rows_are_reported(values, code):
 
 
 @pytest.mark.parametrize(("answer", "index"), [(1, 1), ("1", 1), ("B", 1), ("two", 1), (0, 0), ("A", 0), (None, None),
-                                               ("", None)])
+                                               ("", None), (-1, None)])
 def test_answers_are_read_in_every_form(answer, index):
     assert MultipleChoice().read(Row(0, {"context": "Who?", "choices": ["one", "two"],
                                          "answer": answer})).answer == index

@@ -341,7 +341,7 @@ def test_rows_that_ask_and_rows_that_are_answered_may_be_mixed(taught, tmp_path,
 
 @pytest.mark.parametrize(("messages", "reason"), [
     ([], "empty"), ([{"role": "assistant", "content": "x"}], "begins with an answer"), ("[1]", "a role and a text"),
-    ([{"role": "user", "content": " "}], "is empty"), ([{"role": "tool", "content": "x"}], "has the role 'tool'"),
+    ([{"role": "user", "content": " "}], "is empty"), ([{"role": "tool", "content": "x"}], "is the call of a tool"),
     ([{"role": "user", "content": [{"type": "image_url"}]}], "a role and a text")])
 def test_what_is_no_conversation_is_a_fault(messages, reason):
     with pytest.raises(RowFault, match=reason):

@@ -232,6 +232,6 @@ def test_mixed_versions_and_broken_entries_are_reported(tmp_path, headstart):
     content["data"][1]["paragraphs"].append({"qas": [{"id": "x", "question": "No context?"}]})
     (tmp_path / "mixed.json").write_text(json.dumps(content), encoding="utf-8")
     code, _, stderr = headstart("check", tmp_path / "mixed.json")
-    assert code == 65 and "E110" in stderr and "holds something that is no question" in stderr
+    assert code == 65 and "E110" in stderr and "is no context with a list of questions (qas)" in stderr
     code, stdout, stderr = headstart("check", tmp_path / "mixed.json", "--bad-rows", "skip")
     assert code == 0 and "W224" in stdout + stderr

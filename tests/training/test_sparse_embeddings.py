@@ -98,3 +98,34 @@ def test_nothing_is_restricted_where_it_would_not_help(tmp_path):
     assert restrict_embeddings(frozen, model.module, all_ids[:9]) is None
     adafactor = optimizers.build_optimizer(model, Training(learning_rate=1e-3, optimizer="adafactor"))
     assert restrict_embeddings(adafactor, model.module, all_ids[:9]) is None
+
+
+def test_the_small_table_gives_the_bits_of_the_whole_one(tmp_path):
+    folder = tiny.model_folder("bert", tmp_path)
+    weights = []
+    for reads_whole in (True, False):
+        model = load_model(folder)
+        embedding = model.module.get_input_embeddings()
+        if reads_whole:  # a lookup of another class is left as it is; its large gradient is gathered
+            embedding.__class__ = type("OtherEmbedding", (torch.nn.Embedding,), {})
+        optimizer = optimizers.build_optimizer(model, SETTINGS)
+        restrict_embeddings(optimizer, model.module, token_ids_of(model, range(4), 2))
+        weights.append(train(model, optimizer, range(4), 2))
+        assert embedding.weight.grad is None and ("forward" in vars(embedding)) is not reads_whole
+    assert all(torch.equal(weight, weights[1][name]) for name, weight in weights[0].items())
+
+
+def test_evaluation_reads_the_moved_embeddings_and_unseen_tokens(tmp_path):
+    model = load_model(tiny.model_folder("bert", tmp_path))
+    token_ids = token_ids_of(model, range(4), 1)
+    optimizer = optimizers.build_optimizer(model, SETTINGS)
+    restrict_embeddings(optimizer, model.module, token_ids)
+    train(model, optimizer, range(4))
+    model.module.eval()
+    embedding = model.module.get_input_embeddings()
+    all_ids = torch.arange(len(embedding.weight))
+    assert torch.equal(embedding(all_ids), embedding.weight)
+    model.module.train()
+    unseen = torch.from_numpy(np.setdiff1d(all_ids.numpy(), token_ids)[:1])
+    with pytest.raises(IndexError):
+        embedding(unseen)

@@ -5,38 +5,23 @@ One pass over each split keeps 64-bit hashes, never texts; what is listed is rea
 
 from __future__ import annotations
 
-import unicodedata
-from array import array
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from headstart.contract import Example, Json, Task
+from headstart.data.checks.first_look import FirstLook
+from headstart.data.checks.label_in_text import find_labels_in_texts
 from headstart.data.checks.similar_classes import ClassProfiles
+from headstart.data.checks.text_hashes import TextHashes, count_repeats, repeat_pairs, scan_split, text_hashes
 from headstart.errors import Finding
-from headstart.text.normalise import hash_text, normalise_label, normalise_text
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from headstart.contract import Ints
+from headstart.text.normalise import normalise_label, visible_label
 
 RowLocation = Callable[[int], tuple[str, int | None]]
 MAX_LISTED = 20  # findings of one kind that are listed one by one
-BLOCK = 2**20
 RARE = 5  # a class with fewer training rows is rare
-
-
-@dataclass
-class TextHashes:
-    """Of each row of a split: hashes of the exact and of the normalised text, and the label's id."""
-
-    exact: Ints
-    normalised: Ints
-    labels: NDArray[np.int32]
 
 
 @dataclass
@@ -67,45 +52,40 @@ class DataCheck:
                                  f"({least_rows:,})")
             else:
                 label_summary = ", ".join(f"{label!r} {count:,}" for label, count in ordered)
-            sentences.append(f"{split}: {rows:,} {self.unit}" + (f"; {label_summary}" if ordered else ""))
+            unit = self.unit if rows != 1 else self.unit.replace("rows", "row").replace("pieces", "piece")
+            sentences.append(f"{split}: {rows:,} {unit}" + (f"; {label_summary}" if ordered else ""))
         return sentences
 
 
 def check_splits(task: Task[Any], splits: Mapping[str, Sequence[Example]],
-                 locations: Mapping[str, RowLocation]) -> DataCheck:
-    """Look through every split; the task's own check is added at the end."""
+                 locations: Mapping[str, RowLocation], look: FirstLook | None = None) -> DataCheck:
+    """Look through every split; the task's own check is added at the end.
+
+    `look` has seen the training rows when they were read.
+    """
     data_check = DataCheck()
-    label_ids: dict[str | None, int] = {}
-    profiles = ClassProfiles()
-    hashes = {split: scan_split(task, split, examples, label_ids, data_check, profiles)
-              for split, examples in splits.items()}
+    label_ids: dict[str | None, int] = {} if look is None else look.label_ids
+    profiles = ClassProfiles() if look is None else look.profiles
+    scans = {split: look.scan if look is not None and look.scan is not None and split == "train" else
+             scan_split(task, examples, label_ids, profiles if split == "train" else None)
+             for split, examples in splits.items()}
+    names = {number: label for label, number in label_ids.items()}
+    for split, scan in scans.items():
+        data_check.rows[split] = len(splits[split])
+        counts = {names[number]: count for number, count in enumerate(scan.label_counts()) if count}
+        data_check.counts[split] = {label: counts[label] for label in sorted(
+            label for label in counts if label is not None)}
+        check_missing(task, split, splits[split], scan.missing, locations[split], data_check)
+    hashes = text_hashes(task, splits, scans)
     check_classes(data_check, splits)
     check_similar_classes(data_check, profiles)
+    if "train" in splits:
+        data_check.findings += find_labels_in_texts(task, splits["train"], list(data_check.counts["train"]))
     for split, split_hashes in hashes.items():
         check_duplicates(task, split, splits[split], split_hashes, locations[split], data_check)
     check_leaks(task, splits, hashes, locations, data_check)
     data_check.findings += task.check(splits)
     return data_check
-
-
-def scan_split(task: Task[Any], split: str, examples: Sequence[Example], label_ids: dict[str | None, int],
-               data_check: DataCheck, profiles: ClassProfiles) -> TextHashes:
-    """One pass over a split."""
-    exact, normalised, labels = array("q"), array("q"), array("i")
-    counts: Counter[str] = Counter()
-    for example in examples:
-        text, stratum = task.dedup_key(example), task.stratum(example)
-        exact.append(hash_text(text))
-        normalised.append(hash_text(normalise_text(text)))
-        labels.append(label_ids.setdefault(stratum, len(label_ids)))
-        if stratum is not None:
-            counts[stratum] += 1
-            if split == "train":
-                profiles.add(stratum, text)
-    data_check.rows[split] = len(examples)
-    data_check.counts[split] = dict(sorted(counts.items()))
-    return TextHashes(np.asarray(exact, dtype=np.int64), np.asarray(normalised, dtype=np.int64),
-                      np.asarray(labels, dtype=np.int32))
 
 
 def check_classes(data_check: DataCheck, splits: Mapping[str, Sequence[Example]]) -> None:
@@ -136,11 +116,14 @@ def check_classes(data_check: DataCheck, splits: Mapping[str, Sequence[Example]]
                                                "They count as different labels; spell them the same if they are one."))
 
 
-def visible_label(label: str) -> str:
-    """A label in quotes, in which what cannot be seen is escaped."""
-    is_composed = unicodedata.is_normalized("NFC", label)
-    return repr(label) if is_composed and not any(unicodedata.category(character) == "Cf" for character in label) \
-        else ascii(label)
+def check_missing(task: Task[Any], split: str, examples: Sequence[Example], rows: Sequence[int], location: RowLocation,
+                  data_check: DataCheck) -> None:
+    """Texts that programs write where there is none."""
+    for ordinal, row in enumerate(rows[:MAX_LISTED], start=1):
+        add_listed(data_check, "W212", ordinal, location(row),
+                   f"in {split}, the text is {task.dedup_key(examples[row])!r}, which programs write where there is "
+                   "none.", "Leave the row out, unless it is meant.")
+    add_remainder(data_check, "W212", len(rows), f"in {split}, texts that stand for a missing value")
 
 
 def add_label_findings(data_check: DataCheck, code: str, labels: list[str], problem: str, advice: str) -> None:
@@ -220,30 +203,6 @@ def check_leaks(task: Task[Any], splits: Mapping[str, Sequence[Example]], hashes
                     "W208", f"{near_duplicates:,} texts of {later} are in {earlier} too, but for case, space or "
                             "punctuation."))
             add_count(data_check, "leaks", count)
-
-
-def count_repeats(hashes: Ints) -> int:
-    """How many entries repeat an earlier one."""
-    ordered = np.sort(hashes)
-    return int((ordered[1:] == ordered[:-1]).sum())
-
-
-def repeat_pairs(hashes: Ints) -> tuple[Ints, Ints]:
-    """For every entry that repeats an earlier one: the row of the first, and its own row; in the order of the file."""
-    ordered = np.sort(hashes)
-    repeated = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
-    del ordered
-    row_blocks = [np.zeros(0, dtype=np.int64)]
-    # in blocks: the whole mask would double the memory
-    for start in range(0, len(hashes) if len(repeated) else 0, BLOCK):
-        block = hashes[start:start + BLOCK]
-        indices = np.minimum(np.searchsorted(repeated, block), len(repeated) - 1)
-        row_blocks.append(np.flatnonzero(repeated[indices] == block) + start)
-    rows = np.concatenate(row_blocks)
-    _, first_of_group, group = np.unique(hashes[rows], return_index=True, return_inverse=True)
-    first_rows = rows[first_of_group][group] if len(rows) else rows
-    is_repeat = first_rows != rows
-    return first_rows[is_repeat], rows[is_repeat]
 
 
 def add_remainder(data_check: DataCheck, code: str, count: int, description: str) -> None:

@@ -3,25 +3,43 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 from headstart.data.readers.table_builder import SKIP, TableBuilder
+
+NUMBERED = re.compile(r"[0-9]+[.]?")
+UNLABELLED = ("unsup", "unsupervised", "unlabeled", "unlabelled")  # IMDB's texts without a label
 
 
 def label_folders(path: Path) -> list[Path]:
     """The sub-folders that hold text files: one for each label; [] when this is no such folder."""
     folders = [entry for entry in sorted(path.iterdir()) if entry.is_dir()
-               and next(entry.glob("*.txt"), None) is not None]
+               and next(text_files(entry), None) is not None]
     return folders if len(folders) >= 2 else []
+
+
+def text_files(folder: Path) -> Iterator[Path]:
+    """The texts of a label in no order: *.txt, and files that are called by a number alone (20 Newsgroups)."""
+    return (entry for entry in folder.iterdir() if entry.suffix == ".txt" or NUMBERED.fullmatch(entry.name))
 
 
 def read(path: Path, builder: TableBuilder) -> tuple[str, int]:
     """Fill the table with columns text, label and file; returns the hash over all files, and their size."""
     builder.columns = ("text", "label", "file")
+    builder.made_columns = ("file",)
     builder.format_parts += ["a folder for each label", "txt"]
     digest, size = hashlib.sha256(), 0
+    unlabelled: Counter[str] = Counter()
     for label in label_folders(path):
-        for file in sorted(label.glob("*.txt")):
+        is_unlabelled = label.name.lower() in UNLABELLED and not builder.text_reading.keeps_whole
+        for file in sorted(text_files(label)):
+            if is_unlabelled:
+                unlabelled[label.name] += 1
+                builder.row_count += 1
+                continue
             content = file.read_bytes()
             size += len(content)
             name = f"{label.name}/{file.name}"
@@ -37,4 +55,8 @@ def read(path: Path, builder: TableBuilder) -> tuple[str, int]:
                                         f"Save it as UTF-8, or {SKIP}", row=True)
                     continue
             builder.add_row((text, label.name, name), None, len(text) + 200)
+    if unlabelled:
+        words = ", ".join(f"{count:,} in {name}/" for name, count in unlabelled.items())
+        builder.add_finding("N106", f"texts that nobody labelled: {words}.",
+                            "They are left out; they can be predicted.")
     return digest.hexdigest(), size

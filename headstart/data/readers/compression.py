@@ -97,7 +97,7 @@ def open_member(path: str, member: str, builder: TableBuilder) -> IO[bytes]:
 
 
 def zip_member(path: str, builder: TableBuilder) -> str:
-    """The one file in a zip; raises DataError for none, several, a link, or a spreadsheet."""
+    """The one file in a zip; raises DataError for none, several, a link, or an office document."""
     try:
         with zipfile.ZipFile(path) as archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
@@ -105,9 +105,6 @@ def zip_member(path: str, builder: TableBuilder) -> str:
         raise builder.fatal_error("E113", f"the zip is damaged or cut off ({error}).",
                                   "Copy or download it again.") from None
     names = [entry.filename for entry in entries]
-    if any(name.startswith("xl/") for name in names):
-        raise builder.fatal_error("E112", "the file is an Excel workbook, whatever its name says.",
-                                  "Save the sheet as csv (UTF-8) and use that.")
     if any(name.startswith(("word/", "ppt/", "META-INF/")) or name == "content.xml" for name in names):
         raise builder.fatal_error("E112", "the file is an office document.", "Save its table as csv (UTF-8).")
     names = [name for name in names if not name.startswith("__MACOSX/") and not Path(name).name.startswith("._")]

@@ -9,12 +9,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from headstart.data.readers.conll_columns import is_tag, is_tag_column
+
 SAMPLE_LINES = 200  # lines that the format is detected from
 MIN_FITTING = 0.8  # share of them that must look like words with tags
 EXTENSIONS = ("txt", "tsv", "")  # what such a file may be called; only its content tells it from others
 BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 SPACES = re.compile(" +")
-TAG = re.compile(r"O|[BIESLUM]-\S+")
 
 
 @dataclass(frozen=True)
@@ -49,33 +50,35 @@ def ends_sentence(line: str) -> bool:
 
 
 def detect_format(lines: Iterable[str]) -> ColumnFormat | None:
-    """The format of a file's first line with a word; None without one. Lines that begin with "# " count only where
-    there is no other.
+    """The format of a file's first line with a word; None without one. Lines that begin with # count only where there
+    is no other.
     """
     comment = None
     for line in lines:
         if not ends_sentence(line):
-            if not line.startswith("# "):
+            if not line.startswith("#"):
                 return line_format(line)
             comment = line if comment is None else comment
     return None if comment is None else line_format(comment)
 
 
 def looks_like(start: bytes, extension: str) -> bool:
-    """Whether a file begins with words and tags: two columns or more, the last one O, B-X, I-X …; or is called conll.
-    """
-    if extension == "conll":
+    """Whether a file begins with words and tags: two columns or more, one of O, B-X, I-X …; or is called conll."""
+    if extension in ("conll", "conllu", "conllx"):
         return True
     if extension not in EXTENSIONS:
         return False
-    lines = [line for line in first_lines(start) if not ends_sentence(line) and not line.startswith("# ")]
+    lines = [line for line in first_lines(start) if not ends_sentence(line) and not line.startswith("#")]
     column_format = detect_format(lines)
     if column_format is None or column_format.width < 2:
         return False
-    is_tagged = [len(fields) >= 2 and TAG.fullmatch(fields[-1].strip()) is not None
-                 for fields in map(column_format.fields, lines)]
-    tags = {column_format.fields(line)[-1].strip() for line, fits in zip(lines, is_tagged, strict=True) if fits}
-    return is_tagged[0] and sum(is_tagged) >= MIN_FITTING * len(is_tagged) and bool(tags - {"O"})
+    rows = [fields for fields in map(column_format.fields, lines) if len(fields) == column_format.width]
+    if len(rows) < MIN_FITTING * len(lines) or len(column_format.fields(lines[0])) != column_format.width:
+        return False
+    words = [cell for fields in rows for cell in fields]
+    columns = [[fields[index].strip() for fields in rows] for index in range(column_format.width)]
+    return not any(" " in cell.strip() for cell in words) and any(
+        is_tag_column(cells) and is_tag(cells[0]) for cells in columns)
 
 
 def first_lines(start: bytes) -> list[str]:

@@ -92,7 +92,8 @@ def tell_dialect(reading: Reading, sample: list[str], lines: RecordLines, builde
     words += " (its first line says so)" if has_separator_line else ""
     builder.format_parts += [suffix, words, lines.encoding]
     builder.layout |= {"delimiter": dialect.delimiter, "quote": dialect.quote, "escape": dialect.escape,
-                       "line_end": lines.line_end}
+                       "line_end": lines.line_end, "quotes": reading.quoting()} | (
+                           {"separator_line": "yes"} if has_separator_line else {})
     if not dialect.quote and any('"' in line for line in sample):
         builder.add_finding("N104", "quotes that enclose nothing stand in this file; they are read as ordinary "
                             "characters.", "If they enclose fields: --set data.quote=double")

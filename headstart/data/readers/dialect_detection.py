@@ -9,7 +9,14 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from headstart.data.readers.csv_dialect import DELIMITER_NAMES, DELIMITERS, RARE_DELIMITERS, Dialect, RawField
+from headstart.data.readers.csv_dialect import (
+    DELIMITER_NAMES,
+    DELIMITERS,
+    RARE_DELIMITERS,
+    Dialect,
+    RawField,
+    is_number,
+)
 
 SAMPLE_LINES, SAMPLE_SIZE = 5_000, 2**20  # lines and characters that the dialect is detected from
 MANY_FAULTS = 3  # quotes out of place from which on it is asked whether quotes enclose anything
@@ -65,6 +72,16 @@ class Reading:
         hidden = sum(raw_field.enclosed and any(sign in raw_field.text for sign in (self.dialect.delimiter, "\n", "\r"))
                      for fields in self.raw for raw_field in fields or ())
         return 0 < hidden < MANY_FAULTS
+
+    def quoting(self) -> str:
+        """Which fields stand in quotes: "all", all but numbers ("texts"), or those that must ("minimal")."""
+        fields = [raw_field for fields in self.raw[:SAMPLE_LINES] for raw_field in fields or () if raw_field.text]
+        bare = [raw_field.text for raw_field in fields if not raw_field.enclosed]
+        if not bare:
+            return "all" if fields else "minimal"
+        enclosed = [raw_field.text.strip(" ")[1:-1] for raw_field in fields if raw_field.enclosed]
+        are_numbers = all(is_number(text) or text == "NA" for text in bare)
+        return "texts" if enclosed and are_numbers and not any(map(is_number, enclosed)) else "minimal"
 
     def has_enclosed(self) -> bool:
         """Whether any field stands in quotes."""

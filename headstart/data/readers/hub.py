@@ -6,7 +6,7 @@ import contextlib
 import os
 from typing import Any
 
-from headstart.data.readers.parquet import json_value
+from headstart.data.readers.arrow_values import json_value
 from headstart.data.readers.table_builder import TableBuilder
 from headstart.errors import Exit, UserError
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
-from headstart.data.readers.json_layouts import find_rows
+from headstart.data.readers import dream, squad
+from headstart.data.readers.json_layouts import find_rows, text_around
 from headstart.data.readers.jsonl import add_object, finish_columns, tell_repeated_keys, type_words
 from headstart.data.readers.source_file import SourceFile, decompression_errors
-from headstart.data.readers.squad import is_squad, rows
 from headstart.data.readers.table_builder import SKIP, TableBuilder, holds_surrogate
 from headstart.data.readers.text_encoding import detect_encoding, error_handler
 from headstart.settings import Data
@@ -30,9 +31,7 @@ def read(source_file: SourceFile, builder: TableBuilder, settings: Data, start: 
                                   "Copy the file again, or fix it.", line=error.lineno, column=error.colno) from None
     except ValueError as error:
         raise builder.fatal_error("E110", f"the file is not JSON: {error}.", "Fix it.") from None
-    if is_squad(value):
-        builder.format_parts.append("SQuAD layout")
-        value = list(rows(value, builder))
+    value = known_layout(value, builder)
     tell_repeated_keys(builder, repeated_keys, None)
     if not isinstance(value, dict | list):
         raise builder.fatal_error("E110", f"the file is {type_words(value)}, a list of objects was expected.",
@@ -42,6 +41,7 @@ def read(source_file: SourceFile, builder: TableBuilder, settings: Data, start: 
         raise builder.fatal_error("E110", f"lists of rows stand under several keys: {', '.join(json_rows[:10])}.",
                                   f"Name one: --set data.records={json_rows[0]}")
     builder.format_parts += [json_rows.layout] if json_rows.layout else []
+    builder.layout |= text_around(value, json_rows)
     places = half_characters(text)
     columns: dict[str, int] = {}
     for index, entry in enumerate(json_rows.entries):
@@ -54,3 +54,14 @@ def read(source_file: SourceFile, builder: TableBuilder, settings: Data, start: 
             builder.add_finding("E110", f"entry {index} of the list is {type_words(entry)}, an object was expected.",
                                 f"Fix it, or {SKIP}", row=True)
     finish_columns(builder, columns)
+
+
+def known_layout(value: Any, builder: TableBuilder) -> Any:
+    """A value that is laid out as SQuAD or DREAM as a list of rows, its layout told; any other as it is."""
+    if squad.is_squad(value):
+        builder.format_parts.append(squad.layout_words(value))
+        return list(squad.rows(value, builder))
+    if dream.is_dream(value):
+        builder.format_parts.append("DREAM layout: a row a question")
+        return list(dream.rows(value))
+    return value

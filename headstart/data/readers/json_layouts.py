@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from headstart.data.readers.csv_dialect import looks_like_data
+from headstart.data.readers.table_builder import holds_surrogate
 from headstart.errors import Exit, UserError, nearest
 
+UNDER, ROWS = "rows under ", "\ufdd0rows\ufdd0"  # words, and what stands for the rows while the rest is written
 MAX_DEPTH = 5  # keys below each other under which rows are looked for
 
 
@@ -18,6 +21,7 @@ class JsonRows:
 
     entries: list[Any]
     layout: str = ""
+    path: str = ""  # of a list of objects below keys, these
 
 
 def find_rows(value: Any, records: str, *, has_header: bool) -> JsonRows | list[str]:
@@ -27,14 +31,14 @@ def find_rows(value: Any, records: str, *, has_header: bool) -> JsonRows | list[
     Raises UserError (78) for a key that is not there.
     """
     if records:
-        return with_columns(value_at(value, records), f"rows under {records}", has_header)
+        return with_columns(value_at(value, records), f"{UNDER}{records}", has_header)
     if isinstance(value, dict):
         layout = pandas_rows(value)
         if layout is not None:
             return layout
         paths = list(list_paths(value))
         if len(paths) == 1:
-            return with_columns(value_at(value, paths[0]), f"rows under {paths[0]}", has_header)
+            return with_columns(value_at(value, paths[0]), f"{UNDER}{paths[0]}", has_header)
         if paths:
             return paths
         columns = column_lists(value)
@@ -46,7 +50,7 @@ def with_columns(value: Any, layout: str, has_header: bool) -> JsonRows:
     """A list of rows; lists among them get the names of their first, where it holds names, else 0, 1, 2 …"""
     entries = value if isinstance(value, list) else [value]
     if not entries or not all(isinstance(entry, list) for entry in entries):
-        return JsonRows(entries, layout)
+        return JsonRows(entries, layout, layout.removeprefix(UNDER) if isinstance(value, list) else "")
     first, further_rows = entries[0], entries[1:]
     texts = [[str(cell) for cell in row] for row in further_rows]
     is_header = has_header and texts and all(isinstance(name, str) and name for name in first) and len(
@@ -116,3 +120,22 @@ def value_at(value: Any, path: str) -> Any:
                             exit=Exit.SETTINGS)
         inner, rest = inner[key], rest[len(key) + 1:]
     return inner
+
+
+def text_around(value: Any, rows: JsonRows) -> dict[str, str]:
+    """What stands "before" and "behind" the rows of a value under a key; nothing for rows that stand otherwise."""
+    if not rows.path:
+        return {}
+    parent, key = parent_of(value, rows.path)
+    entries, parent[key] = parent[key], ROWS
+    is_escaped = holds_surrogate([value])
+    text = json.dumps(value, ensure_ascii=is_escaped, indent=1)
+    parent[key] = entries
+    before, _, behind = text.partition(json.dumps(ROWS, ensure_ascii=is_escaped))
+    return {"before": before, "behind": behind}
+
+
+def parent_of(value: Any, path: str) -> tuple[dict[str, Any], str]:
+    """The object whose key is the last one of a path, and that key."""
+    key = max((key for key in value if path == key or path.startswith(f"{key}.")), key=len)
+    return (value, key) if path == key else parent_of(value[key], path[len(key) + 1:])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
+from functools import cached_property
+from itertools import pairwise
 
 from headstart.data.readers.csv_dialect import DELIMITER_NAMES, is_number, looks_like_data
 from headstart.data.readers.dialect_detection import Reading, is_blank
@@ -23,6 +25,7 @@ class RowReader:
         self.mixed_ends: list[int] = []  # lines that end with \r\n in a file whose lines end with \n
         self.has_bare_returns = False  # whether a \r stands in a field without quotes
         self.is_torn = False  # whether the record before had a quote out of place
+        self.header: list[str] = []
         # Rows are looked through for what only some files hold.
         self.is_careful = bool(reading.surplus or builder.has_nul or builder.bad_bytes or lines.keeps_returns)
 
@@ -48,7 +51,7 @@ class RowReader:
         lines, builder = self.lines, self.builder
         record, width, append = lines.record, len(builder.columns), builder.store.append
         for values in reader:
-            if len(values) != width or self.is_careful or self.is_torn:
+            if len(values) != width or self.is_careful or self.is_torn or values == self.header:
                 self.add_with_care(values)
                 continue
             self.empty_rows = 0 if any(values) else self.empty_rows + 1
@@ -74,6 +77,11 @@ class RowReader:
             self.is_torn = False
             if len(values) != width:
                 self.add_misfit(values)
+                return
+            if values == self.header and width > 1:
+                builder.add_finding("E132", "the row is the header once more; several files may have been joined.",
+                                    f"Take it out, or {SKIP}", line=line, row=True)
+                lines.end_record()
                 return
             if builder.has_nul and any("\0" in value for value in values):
                 row, column = place("".join(record), "".join(record).index("\0"))
@@ -120,9 +128,24 @@ class RowReader:
         column = next((name for name in self.builder.columns if name), "the text")
         if line_count > 1:
             return f"It goes over {line_count} lines, because a quote is open at their ends: close it, or {SKIP}"
+        if self.has_row_names:
+            return ("The first field of every row counts the rows and has no name in the header (R's write.table): put "
+                    f"one before \"{column}\" there (in R col.names=NA, or row.names=FALSE).")
+        if len(self.builder.columns) == 1 and len(self.reading.rows) > 1 and len(
+                {len(row) for row in self.reading.rows[2:]}) == 1:
+            return (f"If the names of the columns stand in a later line, take out the lines above it; else quote the "
+                    f"{delimiter} in \"{column}\", or {SKIP}")
         if not self.dialect.quote:
             return f"Quotes are characters in this file; take the {delimiter} out of \"{column}\", or {SKIP}"
         return f'Quote the {delimiter} in "{column}", or {SKIP}'
+
+    @cached_property
+    def has_row_names(self) -> bool:
+        """Whether each of the first rows has one field more than the header, a number that counts the rows."""
+        width = len(self.builder.columns)
+        firsts = [row[0].strip() for row in self.reading.rows[1:] if len(row) == width + 1]
+        return 1 < len(firsts) == len(self.reading.rows) - 1 and all(map(str.isdecimal, firsts)) and all(
+            int(following) == int(first) + 1 for first, following in pairwise(firsts))
 
     def are_rows(self, lines: Sequence[str]) -> bool:
         """Whether lines are rows of this table by themselves."""
@@ -190,6 +213,7 @@ class RowReader:
             raise builder.fatal_error("E108", f"the first line looks like data, not like the names of columns: "
                                       f"{reason}.", "If so, pass --no-header (columns are then called 0, 1, 2 …); else "
                                       "add a first line with names.", line=line)
+        self.header = values
         empty = [index for index, name in enumerate(names) if not name]
         builder.columns = tuple(f"column {index + 1}" if not name and len(empty) > 1 else name
                                 for index, name in enumerate(names))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import re
 import stat
 import zipfile
 import zlib
 from pathlib import Path
 from typing import IO
 
+from headstart.data.readers.binary_formats import binary_format, disguise_of, is_workbook, text_disguise
 from headstart.data.readers.byte_order import wide_encoding
 from headstart.data.readers.compression import (
     BUFFER,
@@ -25,15 +27,19 @@ from headstart.errors import DataError, Exit, UserError
 
 FOREIGN_SIGNATURES = (  # beginnings of files that are no tables
     (b"%PDF", "a PDF"), (b"\x89PNG", "a PNG image"), (b"\xff\xd8\xff", "a JPEG image"), (b"GIF8", "a GIF image"),
-    (b"\xd0\xcf\x11\xe0", "an old Excel or Word file"), (b"\x80\x02", "a Python pickle"),
+    (b"\x80\x02", "a Python pickle"),
     (b"\x80\x03", "a Python pickle"),
     (b"\x80\x04", "a Python pickle"), (b"\x80\x05", "a Python pickle"), (b"7z\xbc\xaf", "a 7z archive"),
     (b"\x7fELF", "a program"), (b"SQLite format 3", "an SQLite database"),
     (b"\x1f\x8b", "compressed twice"), (b"BZh", "compressed twice"), (b"\xfd7zXZ", "compressed twice"),
     (b"\x28\xb5\x2f\xfd", "compressed twice"), (b"PK\x03\x04", "a zip in a compressed file"),
 )
+MARKDOWN_TABLE = re.compile(rb"[^\n]*\|[^\n]*\n[ \t]*\|?[ \t]*:?-{2,}:?[ \t]*(?:\|[ \t]*:?-{2,}:?[ \t]*)+\|?[ \t]*"
+                            rb"\r?\n")
 SUFFIXES = {"csv": "csv", "tsv": "tsv", "tab": "tsv", "txt": "txt", "jsonl": "jsonl", "ndjson": "jsonl", "json": "json",
-            "parquet": "parquet", "conll": "conll", "bio": "conll", "iob": "conll", "iob2": "conll",
+            "parquet": "parquet", "arrow": "arrow", "feather": "arrow", "ipc": "arrow", "xlsx": "excel",
+            "xlsm": "excel", "xlsb": "excel", "xls": "excel", "ods": "excel", "conll": "conll", "bio": "conll",
+            "iob": "conll", "iob2": "conll", "conllu": "conll", "conllx": "conll", "bmes": "conll", "bioes": "conll",
             "annotated": "conll", "source": "source"}
 
 
@@ -69,7 +75,10 @@ class SourceFile:
                                       "Check that it was written, and that this is the right one.")
         with open(path, "rb") as file:
             self.compression = compression_of(file.read(8))
-        if self.compression == "zip":
+        self.is_workbook = self.compression == "zip" and is_workbook(path)
+        if self.is_workbook:
+            self.compression = ""
+        elif self.compression == "zip":
             self.inner_name = zip_member(path, builder)
         elif self.compression:
             self.inner_name = self.inner_name.removesuffix(ENDINGS[self.compression])
@@ -93,6 +102,8 @@ class SourceFile:
         """
         with decompression_errors(self.builder), self.open() as file:
             start = file.read(size)
+        if self.is_workbook or binary_format(start, self.extension):
+            return start
         self.wide_encoding = wide_encoding(start)
         if self.wide_encoding:
             start = start.decode(self.wide_encoding, errors="ignore").removeprefix("\ufeff").encode()
@@ -101,10 +112,20 @@ class SourceFile:
         for signature, kind in FOREIGN_SIGNATURES:
             if start.startswith(signature):
                 raise self.builder.fatal_error("E112", f"the file is {kind}, not a table of rows.",
-                                               "Give a csv, tsv, jsonl, json or parquet file.")
+                                               "Give a csv, tsv, jsonl, json, parquet, Arrow or Excel file.")
+        if self.extension == "excel" and (kind := disguise_of(start)):
+            raise self.builder.fatal_error("E112", f"the file is called a workbook and is {kind}.", "Open it in a "
+                                           "spreadsheet program, and save it as .xlsx or as csv (UTF-8).")
         if start[:200].lstrip().lower().startswith((b"<!doctype html", b"<html")):
             raise self.builder.fatal_error("E112", "the file is a web page (perhaps an error page from a download).",
                                            "Download the data again and look at it first.")
+        kind, fix = text_disguise(start) if self.extension != "txt" else ("", "")  # a text may be source code
+        if kind:
+            raise self.builder.fatal_error("E112", f"the file is {kind}, not a table of rows.", fix)
+        if MARKDOWN_TABLE.match(start):
+            raise self.builder.fatal_error("E112", "the file is a Markdown table, with a line of dashes below the "
+                                           "names of its columns.", "Save the table as csv, or take that line and the "
+                                           "outer bars out.", line=2)
         return start
 
     def empty_error(self, start: bytes) -> DataError:
@@ -117,16 +138,23 @@ class SourceFile:
         return self.builder.fatal_error("E106", f"{extent} NUL bytes, not text.", "An interrupted copy or a full disk "
                                         "leaves such a file: copy or write it again.", line=1, column=1)
 
+    @property
+    def extension(self) -> str:
+        """The format that the file's name says; "" for none that is known."""
+        return SUFFIXES.get(Path(self.inner_name).suffix.lower().removeprefix("."), "")
+
     def format(self, start: bytes) -> str:
-        """csv, tsv, jsonl, json, parquet, conll or text: by content where it is plain, else by name."""
-        extension = SUFFIXES.get(Path(self.inner_name).suffix.lower().removeprefix("."), "")
+        """csv, tsv, jsonl, json, parquet, arrow, excel, conll or text: by content where it is plain, else by name."""
+        extension = self.extension
         if extension == "source":
             return extension  # lines of any kind
-        if start.startswith(b"PAR1"):
-            actual = "parquet"
-        elif extension == "parquet":
-            raise self.builder.fatal_error("E112", "the file is called parquet but is not (no PAR1 at its start).",
-                                           "Give it the name of what it is.")
+        actual = "excel" if self.is_workbook else binary_format(start, extension)
+        if actual:
+            pass
+        elif extension in ("parquet", "arrow"):
+            mark = "PAR1" if extension == "parquet" else "ARROW1, and no stream's mark,"
+            raise self.builder.fatal_error("E112", f"the file is called {extension} but is not (no {mark} at its "
+                                           "start).", "Give it the name of what it is.")
         elif looks_like(start, extension):
             actual = "conll"
         elif extension in ("jsonl", "json"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from headstart.text.running_text import RowsChoice
 
 FINDINGS_PER_CODE = 100  # findings of each code that are kept in full; the others are counted
 SURROGATE = re.compile("[\ud800-\udfff]")
+VALUE_KINDS = {str: "texts", bool: "truth values", list: "lists", dict: "objects"}
 MAX_UNPACKED = 2**33  # bytes that may come out of a compressed file
 SKIP = "pass --bad-rows skip to leave such rows out (they are counted and listed)."
 
@@ -48,6 +49,13 @@ class TableBuilder:
         self.rows_choice: RowsChoice | None = None  # what a row of running text is, and why
         self.encoding = ""
         self.layout: dict[str, str] = {}  # of a delimited file: its signs and its line end
+        self.made_columns: tuple[str, ...] = ()  # of ours, which say where a row is from
+        self.dropped_columns: tuple[str, ...] = ()  # of the file, which its rows do not hold any more
+        self.features: Mapping[str, Any] = {}  # what a folder's description says of columns, as `datasets` writes it
+        self.sheet = ""  # of a workbook, the one that was taken
+        self.column_numbers: tuple[int, ...] | None = None  # of the columns in the file, from 1; all in order when None
+        self.ambiguous_columns: dict[str, str] = {}  # columns that only the user may choose, with the reason
+        self.unused_columns: dict[str, str] = {}  # columns of the file that hold nothing to be read, with the reason
         self.empty_rows_at_end = 0  # rows of empty fields, which are not used
         self.max_bytes = MAX_UNPACKED
         # What the pass over the bytes found: places of bytes that are not UTF-8 (line, column, byte), NUL characters,
@@ -69,7 +77,8 @@ class TableBuilder:
         """One more finding; with `row`, it is about the current row, which is left out."""
         self.counts[code] += 1
         if self.counts[code] <= FINDINGS_PER_CODE:
-            self.findings.append(Finding(code, message, fix, self.name, line, column, self.row_count if row else None))
+            file = f'{self.name}, sheet "{self.sheet}"' if self.sheet and line is not None else self.name
+            self.findings.append(Finding(code, message, fix, file, line, column, self.row_count if row else None))
         self.row_count += row
 
     def fatal_error(self, code: str, message: str, fix: str = "", *, line: int | None = None,
@@ -94,11 +103,11 @@ class TableBuilder:
                          f"{hint} the text again as UTF-8, or {SKIP}", line=bad_line, column=bad_column, row=True)
 
     def note_types(self, values: Sequence[Any]) -> None:
-        """Remember which columns hold numbers and which texts (JSON and parquet know)."""
+        """Remember which columns hold numbers, texts, lists and so on (JSON and parquet know)."""
         for column_index, value in enumerate(values):
             if value is not None:
                 kind = "numbers" if isinstance(value, int | float) and not isinstance(value, bool) else \
-                    "texts" if isinstance(value, str) else type(value).__name__
+                    VALUE_KINDS.get(type(value), type(value).__name__)
                 self.types.setdefault(column_index, set()).add(kind)
 
     def finish(self) -> None:
@@ -109,10 +118,12 @@ class TableBuilder:
                              column=self.bad_bytes[0][1])
         self.store.column_count = len(self.columns)
         for column_index, kinds in sorted(self.types.items()):
-            if {"numbers", "texts"} <= kinds:
-                self.add_finding("W101", f'column "{self.columns[column_index]}" holds numbers in some rows and texts '
-                                 'in others.',
-                                 "All of it is read as text; write it one way to be sure what is meant.")
+            if len(kinds) > 1:
+                first, *further_kinds = sorted(kinds)
+                reading = "All of it is read as text; write" if kinds == {"numbers", "texts"} else "Write"
+                self.add_finding("W101", f'column "{self.columns[column_index]}" holds {first} in some rows and '
+                                 f'{" and ".join(further_kinds)} in others.',
+                                 f"{reading} it one way to be sure what is meant.")
         if not self.row_count and not any(code[0] == "E" for code in self.counts):
             raise self.fatal_error("E102", "the file has a header and no rows.",
                                    "Check that the right file was written.")

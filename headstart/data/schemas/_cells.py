@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from headstart.contract import Column, Json, RowFault
-from headstart.text.json_values import parse_json
+from headstart.text.json_values import parse_list_text
 
 LEAVE_OUT = "leave the row out (--bad-rows skip)."
 UNLABELLED = "not labelled"
@@ -27,7 +27,7 @@ def parsed(value: Json) -> Json:
     if not isinstance(value, str) or value.strip()[:1] not in ("[", "{"):
         return value
     try:
-        return parse_json(value)
+        return parse_list_text(value)
     except ValueError:
         return value
 

@@ -29,7 +29,10 @@ def recognise(columns: Sequence[Column]) -> Schema | None:
                       questions_of(names.index(passage.name), names.index(questions.name)), keeps_others=False)
     answers = column_named(columns, ("answers",))
     cells = filled_cells(answers)
-    if question is None or answers is None or not cells or not all(map(holds_answers, cells)) or not any(cells):
+    if question is None or answers is None or not all(map(holds_answers, cells)):
+        return None
+    are_lists_as_text = any(isinstance(cell, str) and isinstance(parsed(cell), list) for cell in answers.values)
+    if not are_lists_as_text and not any(map(has_objects, cells)):
         return None
     question_name, passage_name, answers_name = question.name, passage.name, answers.name
 
@@ -42,11 +45,15 @@ def recognise(columns: Sequence[Column]) -> Schema | None:
 
 
 def holds_answers(cell: Json) -> bool:
-    """Whether it is {"text": […], …}, or a list of {"text": …}; a list of texts needs no schema."""
-    if isinstance(cell, Mapping):
-        return "text" in cell and "score" not in cell
-    return isinstance(cell, list) and all(isinstance(entry, Mapping) and "text" in entry and "score" not in entry
-                                          for entry in cell)
+    """Whether it is a text, {"text": […], …}, or a list of either."""
+    entries = cell if isinstance(cell, list) else [cell]
+    return all(isinstance(entry, str) or (isinstance(entry, Mapping) and "text" in entry and "score" not in entry)
+               for entry in entries)
+
+
+def has_objects(cell: Json) -> bool:
+    """Whether it is an object, or a list that holds one; texts alone need no schema."""
+    return isinstance(cell, Mapping) or (isinstance(cell, list) and any(isinstance(entry, Mapping) for entry in cell))
 
 
 def texts_and_starts(cell: Json) -> tuple[list[Json], list[Json]]:
@@ -55,12 +62,14 @@ def texts_and_starts(cell: Json) -> tuple[list[Json], list[Json]]:
     if answers in (None, ""):
         return [], []
     if isinstance(answers, Mapping):
-        texts, starts = answers.get("text"), answers.get("answer_start")
+        texts, starts = answers.get("text"), answers.get("answer_start", answers.get("start"))
         texts = texts if isinstance(texts, list) else [texts]
         starts = starts if isinstance(starts, list) else [starts] * len(texts)
-    elif isinstance(answers, list) and all(isinstance(entry, Mapping) for entry in answers):
-        texts = [entry.get("text") for entry in answers]
-        starts = [entry.get("answer_start") for entry in answers]
+    elif isinstance(answers, list | str):
+        entries = [entry if isinstance(entry, Mapping) else {"text": entry}
+                   for entry in (answers if isinstance(answers, list) else [answers])]
+        texts = [entry.get("text") for entry in entries]
+        starts = [entry.get("answer_start", entry.get("start")) for entry in entries]
     else:
         raise RowFault("E326", f"the answers are {answers!r:.60}; texts with their starts were expected.", fix=FIX)
     if not all(isinstance(text, str) for text in texts):

@@ -63,6 +63,12 @@ def convert(builder: TableBuilder, schema: Schema, *, every_row: bool) -> TableB
     converted.findings, converted.counts = list(builder.findings), Counter(builder.counts)
     converted.format_parts = [*builder.format_parts, schema.description]
     converted.encoding, converted.layout = builder.encoding, builder.layout
+    converted.sheet = builder.sheet
+    converted.column_numbers = () if builder.sheet else None  # the columns are no longer the sheet's
+    converted.unused_columns = builder.unused_columns
+    converted.made_columns = builder.made_columns
+    converted.dropped_columns = tuple(name for index, name in enumerate(source_names) if index not in further_columns
+                                      and name not in schema.source_columns) + schema.unread_parts
     reasons: Counter[str] = Counter()
     rows = schema.convert(iter(store))
     records: RowStore | tuple[Record, ...] = store if schema.keeps_others else ()

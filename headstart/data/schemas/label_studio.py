@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from headstart.contract import Column, Json, RowFault
+from headstart.data.row_store import Record
 from headstart.data.schemas._cells import (
     LEAVE_OUT,
     UNLABELLED,
@@ -16,9 +17,13 @@ from headstart.data.schemas._cells import (
     parsed,
     span_of,
 )
-from headstart.data.schemas.schema import LeftOutRow, Schema, row_by_row
+from headstart.data.schemas.schema import LeftOutRow, Schema, SchemaRow, row_by_row
+from headstart.errors import Exit, UserError
 
 SPAN_TYPES = ("labels", "hypertextlabels")
+# Kinds of annotations, those first that are taken where there are several, and what Label Studio calls them.
+PART_TYPES = {"spans": SPAN_TYPES, "choices": ("choices",), "taxonomy": ("taxonomy",), "rating": ("rating",),
+              "number": ("number",), "text": ("textarea",)}
 TEXT_KEYS = ("text", "content", "body", "review", "comment", "message", "sentence", "document")
 MINIMUM_MARKS = ("annotation_id", "annotator", "lead_time", "created_at", "updated_at")
 EXPORT_COLUMNS = frozenset(("data", "annotations", "completions", "predictions", "drafts", "meta", "created_at",
@@ -32,31 +37,37 @@ def recognise(columns: Sequence[Column]) -> Schema | None:
     """Objects in `data` beside lists of annotations with results; or the flat form, known by its last columns."""
     column_of = {column.name: column for column in columns}
     annotations = column_of.get("annotations") or column_of.get("completions")
-    if "data" in column_of and annotations is not None:
+    if "data" in column_of and annotations is not None and is_export(column_of["data"], annotations):
         return full_export(column_of["data"], annotations, [column.name for column in columns])
     if sum(name in column_of for name in MINIMUM_MARKS) >= 3 and "annotation_id" in column_of:
         return minimum_export(columns)
     return None
 
 
-def full_export(texts: Column, annotations: Column, names: Sequence[str]) -> Schema | None:
-    """The schema of tasks with annotations; None where no annotation is of spans or choices."""
-    first_results = [first_annotation(cell)[0] for cell in annotations.values]
-    results = [part for row_results in first_results if row_results for part in row_results]
-    spans = [part for part in results if part["type"] in SPAN_TYPES]
-    choices = [part for part in results if part["type"] == "choices"]
-    part_type, parts = ("spans", spans) if spans else ("choices", choices)
+def is_export(texts: Column, annotations: Column) -> bool:
+    """Whether columns hold objects, and lists of annotations with results; empty ones where nothing is annotated."""
+    entries = [entry for cell in annotations.values if isinstance(cell, list) for entry in cell]
+    return all(isinstance(cell, Mapping) for cell in texts.values) and all(
+        isinstance(cell, list) for cell in annotations.values if cell is not None) and all(
+        isinstance(entry, Mapping) and "result" in entry for entry in entries)
+
+
+def full_export(texts: Column, annotations: Column, names: Sequence[str]) -> Schema:
+    """The schema of tasks with annotations; raises UserError (65) where no annotation is of a kind that is read."""
+    annotated_rows = [row_results for cell in annotations.values if (row_results := first_annotation(cell)[0])]
+    results = [part for row_results in annotated_rows for part in row_results]
+    part_type = next((name for name in PART_TYPES if any(part["type"] in PART_TYPES[name] for part in results)), "")
+    if results and not part_type:
+        raise unread_kinds({part["type"] for part in results})
+    parts = [part for part in results if part["type"] in PART_TYPES.get(part_type, ())]
     text_key = key_of_text(texts, parts)
-    if not parts or text_key is None:
-        return None
-    control = parts[0].get("from_name")
-    unused = sorted({f"{part.get('from_name')} ({part['type']})" for part in results
-                     if part.get("from_name") != control})
-    is_multiple = any(isinstance(cell, list) and len(cell) > 1 for cell in annotations.values)
-    words = "".join((f", text is data.{text_key}", "; of several annotators the first is taken" if is_multiple else "",
-                     f"; {', '.join(unused)} not used" if unused else ""))
-    target = "spans" if spans else "labels" if has_several(
-        choices_in(row_results, control) for row_results in first_results if row_results is not None) else "label"
+    if text_key is None:
+        keys = ", ".join(dict.fromkeys(key for cell in texts.values if isinstance(cell, Mapping) for key in cell))
+        raise UserError(f"the Label Studio export has no text that is sure to be the one: data holds {keys}.",
+                        fix="Keep one text in data, or pass --set data.schema=none and name columns: --text data.KEY.",
+                        exit=Exit.DATA)
+    control = parts[0].get("from_name") if parts else None
+    target = target_name(part_type, [values_in(row_results, part_type, control) for row_results in annotated_rows])
 
     def read(values: Mapping[str, Json]) -> tuple[Json, ...] | LeftOutRow:
         text = text_at(values["data"], text_key)
@@ -66,10 +77,77 @@ def full_export(texts: Column, annotations: Column, names: Sequence[str]) -> Sch
         if target == "spans":
             return text, [read_span(part, text) for part in row_results
                           if part["type"] in SPAN_TYPES and part.get("from_name") == control]
-        return labelled(text, choices_in(row_results, control), target)
+        row_values = values_in(row_results, part_type, control)
+        if target in ("label", "labels"):
+            return labelled(text, row_values, target)
+        return (text, row_values[0]) if row_values else LeftOutRow(f"without a {part_type}", (text, None))
 
-    return Schema("label-studio", f"Label Studio export: {part_type} of {control}{words}", ("text", target),
-                  tuple(name for name in names if name in EXPORT_COLUMNS), row_by_row(names, read))
+    kind = f"{part_type} of {control}" if parts else "no annotation yet"
+    words = "".join((f", text is data.{text_key}", annotator_words(annotations), unused_words(results, control)))
+    return Schema("label-studio", f"Label Studio export: {kind}{words}",
+                  ("source" if target == "target_text" else "text", target.removesuffix("_text")),
+                  tuple(name for name in names if name in EXPORT_COLUMNS), row_by_row(names, read),
+                  unread_parts=tuple(dict.fromkeys(f"data.{key}" for cell in texts.values if isinstance(cell, Mapping)
+                                                   for key in cell if key != text_key)))
+
+
+def unread_kinds(types: Collection[str]) -> UserError:
+    """The refusal of annotations that no task learns from."""
+    return UserError(f"the Label Studio export holds annotations of the kind {' and '.join(sorted(types))}, which no "
+                     "task here learns from; spans, choices, taxonomies, ratings, numbers and written texts are read.",
+                     fix="Export a project of one of these kinds, or pass --set data.schema=none and name columns.",
+                     exit=Exit.DATA)
+
+
+def target_name(part_type: str, row_values: Sequence[Sequence[Json]]) -> str:
+    """The column that annotations of a kind become."""
+    if part_type in ("choices", "taxonomy"):
+        return "labels" if has_several(row_values) else "label"
+    return {"rating": "rating", "number": "target", "text": "target_text", "": "label"}.get(part_type, "spans")
+
+
+def values_in(results: Results, part_type: str, control: Json) -> list[Any]:
+    """What was annotated under one control: choices, paths of a taxonomy as "Food / Fruit", a number, or a text."""
+    values: list[Any] = []
+    for part in results:
+        if part["type"] not in PART_TYPES.get(part_type, ()) or part.get("from_name") != control:
+            continue
+        content = part["value"].get("text" if part_type == "text" else part["type"])
+        if part_type == "taxonomy":
+            values += paths_of(content)
+        elif part_type == "choices":
+            values += [str(choice) for choice in content or []]
+        elif part_type == "text":
+            values += ["\n".join(map(str, content)) if isinstance(content, list) else content]
+        else:
+            values += [content]
+    return [value for value in values if value not in (None, "")]
+
+
+def paths_of(cell: Json) -> list[str]:
+    """[["Food", "Fruit"], ["Toy"]] as "Food / Fruit" and "Toy"."""
+    return [" / ".join(map(str, path)) for path in cell if isinstance(path, list)] if isinstance(cell, list) else []
+
+
+def annotator_words(annotations: Column) -> str:
+    """How many of the first rows have several annotators, and in how many they differ; "" where none has."""
+    with_several = differing = 0
+    for cell in annotations.values:
+        entries = [entry for entry in (cell if isinstance(cell, list) else [])
+                   if isinstance(entry, Mapping) and not entry.get("was_cancelled")]
+        with_several += len(entries) > 1
+        differing += len({str([part.get("value") for part in entry.get("result") or [] if isinstance(part, Mapping)])
+                          for entry in entries}) > 1
+    rows = (f"of the first {len(annotations.values):,} rows {with_several:,} have several, and in {differing:,} they "
+            "differ")
+    return f"; of several annotators the first is taken ({rows})" if with_several else ""
+
+
+def unused_words(results: Results, control: Json) -> str:
+    """Which other annotations there are, in words; "" where there are none."""
+    unused = sorted({f"{part.get('from_name')} ({part['type']})" for part in results
+                     if part.get("from_name") != control})
+    return f"; {', '.join(unused)} not used" if unused else ""
 
 
 def first_annotation(cell: Json) -> tuple[Results | None, str]:
@@ -100,12 +178,6 @@ def text_at(cell: Json, key: str) -> str:
     if not isinstance(text, str):
         raise RowFault("E201", f"data.{key} holds no text.", fix=f"Fill it in, or {LEAVE_OUT}")
     return text
-
-
-def choices_in(results: Results, control: Json) -> list[str]:
-    """The choices of a row under one control."""
-    return [str(choice) for part in results if part["type"] == "choices" and part.get("from_name") == control
-            for choice in part["value"].get("choices") or []]
 
 
 def labelled(text: Json, labels: list[str], target: str) -> tuple[Json, ...] | LeftOutRow:
@@ -140,7 +212,6 @@ def placed_span(value: Mapping[str, Any], kinds: Json, text: str) -> dict[str, J
 
 def minimum_export(columns: Sequence[Column]) -> Schema | None:
     """The schema of a flat export (JSON-MIN, CSV): the text, and a column of spans, of choices, or of one choice."""
-    names = [column.name for column in columns]
     text = column_named(columns, TEXT_KEYS)
     further_columns = [column for column in columns if column is not text and column.name not in (*MINIMUM_MARKS, "id")]
     if text is None:
@@ -149,14 +220,20 @@ def minimum_export(columns: Sequence[Column]) -> Schema | None:
         cells = filled_cells(column)
         if cells and all(isinstance(cell, list) and all(isinstance(entry, Mapping) and {"start", "end"} <= set(entry)
                                                         for entry in cell) for cell in cells) and any(cells):
-            return flat_schema(text.name, column.name, "spans", names, spans_at)
+            return flat_schema(text.name, column.name, "spans", columns, spans_at)
+    for column in further_columns:
+        cells = filled_cells(column)
+        if cells and all(isinstance(cell, list) and cell and all(isinstance(path, list) for path in cell)
+                         for cell in cells):
+            target = "labels" if has_several(map(paths_of, cells)) else "label"
+            return flat_schema(text.name, column.name, target, columns, taxonomy_reader(target))
     for column in further_columns:
         label_lists = [choices_of(cell) for cell in filled_cells(column)]
         is_choice = column.name.lower() in ("choice", "choices", "label", "labels", "sentiment", "class", "category") \
             or any(isinstance(cell, Mapping) and "choices" in cell for cell in filled_cells(column))
         if label_lists and is_choice:
             target = "labels" if has_several(label_lists) else "label"
-            return flat_schema(text.name, column.name, target, names, choices_reader(target))
+            return flat_schema(text.name, column.name, target, columns, choices_reader(target))
     return None
 
 
@@ -165,14 +242,47 @@ def choices_reader(target: str) -> Callable[[Json, str], tuple[Json, ...] | Left
     return lambda cell, text: labelled(text, choices_of(cell), target)
 
 
-def flat_schema(text: str, column: str, target: str, names: Sequence[str],
-                read_cell: Callable[[Json, str], tuple[Json, ...] | LeftOutRow]) -> Schema:
-    """The schema of a flat export whose target stands in `column`."""
-    def read(values: Mapping[str, Json]) -> tuple[Json, ...] | LeftOutRow:
-        return read_cell(parsed(values[column]), text_at(values, text))
+def taxonomy_reader(target: str) -> Callable[[Json, str], tuple[Json, ...] | LeftOutRow]:
+    """What reads a cell with paths of a taxonomy as labels, or as the only label."""
+    return lambda cell, text: labelled(text, paths_of(cell), target)
 
-    return Schema("label-studio", f'Label Studio export (minimal): {target} are "{column}"', ("text", target),
-                  (text, column, *(name for name in names if name in MINIMUM_MARKS)), row_by_row(names, read))
+
+def flat_schema(text: str, column: str, target: str, columns: Sequence[Column],
+                read_cell: Callable[[Json, str], tuple[Json, ...] | LeftOutRow]) -> Schema:
+    """The schema of a flat export whose target stands in `column`; of several annotations of a task the first."""
+    names = [column.name for column in columns]
+    marks = tuple(name for name in names if name in MINIMUM_MARKS)
+
+    def convert(records: Iterable[Record]) -> Iterator[SchemaRow]:
+        annotated_tasks: set[Json] = set()
+
+        def read(values: Mapping[str, Json]) -> tuple[Json, ...] | LeftOutRow:
+            row = read_cell(parsed(values[column]), text_at(values, text))
+            task = values.get("id")
+            if task in annotated_tasks and not isinstance(row, LeftOutRow):
+                return LeftOutRow("annotated again (the first annotation is taken)", row)
+            if task not in (None, "") and not isinstance(row, LeftOutRow):
+                annotated_tasks.add(task)
+            return row
+
+        yield from row_by_row(names, read)(records)
+
+    words = flat_annotator_words(columns, column)
+    return Schema("label-studio", f'Label Studio export (minimal): {target} are "{column}"{words}', ("text", target),
+                  (text, column, *marks), convert, unread_parts=marks)
+
+
+def flat_annotator_words(columns: Sequence[Column], column: str) -> str:
+    """In how many of the first tasks several annotators differ; "" where each is annotated once."""
+    by_name = {column.name: column.values for column in columns}
+    answers: dict[str, list[str]] = {}
+    for task, cell in zip(by_name.get("id", ()), by_name[column], strict=False):
+        if task not in (None, "") and cell not in (None, ""):
+            answers.setdefault(str(task), []).append(str(cell))
+    repeated = [cells for cells in answers.values() if len(cells) > 1]
+    differing = sum(len(set(cells)) > 1 for cells in repeated)
+    return (f"; of several annotators the first is taken (of the first {len(answers):,} tasks {len(repeated):,} have "
+            f"several, and in {differing:,} they differ)") if repeated else ""
 
 
 def spans_at(cell: Json, text: str) -> tuple[Json, ...] | LeftOutRow:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -10,6 +11,7 @@ from headstart.data.schemas._cells import LEAVE_OUT, column_named, filled_cells,
 from headstart.data.schemas.schema import LeftOutRow, Schema, row_by_row
 
 NAMES = ("labels", "label", "targets", "target", "categories", "classes", "tags")
+NUMPY_VECTOR = re.compile(r"\[\s*[01]\.?(?:\s+[01]\.?)*\s*\]")
 NOT_BESIDE = ("tokens", "words", "input_ids")  # beside these such a list tags words
 
 
@@ -18,7 +20,7 @@ def recognise(columns: Sequence[Column]) -> Schema | None:
     number stands twice in a list, which no list of names has.
     """
     column = column_named(columns, NAMES)
-    cells = filled_cells(column)
+    cells = [vector(cell) for cell in filled_cells(column)]
     if column is None or not cells or column_named(columns, NOT_BESIDE) is not None:
         return None
     if not all(map(is_multi_hot, cells)) or len({number for cell in cells for number in cell}) < 2:
@@ -31,7 +33,7 @@ def recognise(columns: Sequence[Column]) -> Schema | None:
     name = column.name
 
     def read(values: Mapping[str, Json]) -> tuple[Json, ...] | LeftOutRow:
-        cell = parsed(values[name])
+        cell = vector(parsed(values[name]))
         if cell in (None, ""):
             return LeftOutRow("not labelled", (None,))
         if not is_multi_hot(cell) or len(cell) != length:
@@ -42,6 +44,13 @@ def recognise(columns: Sequence[Column]) -> Schema | None:
     return Schema("multi-hot", f'lists of {length} zeros and ones in "{name}": label_1 is there where the first is 1, '
                                f"… label_{length} where the last is", ("labels",), (name,),
                   row_by_row([column.name for column in columns], read))
+
+
+def vector(cell: Json) -> Json:
+    """A cell, read as a list of numbers where it is one as numpy writes it, without commas: "[0 1 0]"."""
+    if not isinstance(cell, str) or NUMPY_VECTOR.fullmatch(cell.strip()) is None:
+        return cell
+    return [int(digit) for digit in re.findall("[01]", cell)]
 
 
 def is_multi_hot(cell: Json) -> bool:

@@ -57,6 +57,7 @@ class Schema:
     convert: Callable[[Iterable[Record]], Iterator[SchemaRow]]
     confidence: float = 0.9
     keeps_others: bool = True
+    unread_parts: tuple[str, ...] = ()  # of the columns that it reads in part: data.author, where the text is data.text
 
 
 def row_by_row(column_names: Sequence[str], read: Callable[[Mapping[str, Json]], tuple[Json, ...] | LeftOutRow],

@@ -11,6 +11,7 @@ from headstart.data.schemas.schema import Schema, row_by_row
 NAMES = ("conversations", "conversation", "messages")
 ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "chatgpt": "assistant",
          "model": "assistant", "bot": "assistant", "bing": "assistant", "bard": "assistant", "system": "system"}
+TOOLS = ("function_call", "function", "function_response", "tool", "tool_call", "tool_response", "observation")
 FIX = f'Speakers are {", ".join(ROLES)}: rename the turn\'s "from", or {LEAVE_OUT}'
 
 
@@ -49,6 +50,9 @@ def message_of(turn: Json, index: int) -> dict[str, Json]:
         raise RowFault("E338", f'turn {index} is {turn!r:.60}; {{"from", "value"}} was expected.', fix=FIX)
     speaker = turn["from"]
     role = ROLES.get(speaker.lower()) if isinstance(speaker, str) else None
+    if isinstance(speaker, str) and speaker.lower() in TOOLS:
+        raise RowFault("E338", f"turn {index} ({speaker}) is the call of a tool or its answer, which no model here "
+                               "learns.", fix=f"Write it as a text of gpt or human, or {LEAVE_OUT}")
     if role is None:
         raise RowFault("E338", f"turn {index} is from {speaker!r:.40}, which is none of the known speakers.", fix=FIX)
     return {"role": role, "content": turn["value"]}

@@ -28,8 +28,8 @@ def recognise(columns: Sequence[Column]) -> Schema | None:
     further = f"; {', '.join(unused)} {'is' if len(unused) == 1 else 'are'} not used" if unused else ""
     return Schema("word-rows", f'a word a row: neighbouring rows of one "{sentence.name}" are a sentence, tokens are '
                                f'"{word.name}"{tags_words}{further}',
-                  ("tokens", "tags") if tag is not None else ("tokens",), tuple(names), sentences_of(places),
-                  keeps_others=False)
+                  ("tokens", "tags") if tag is not None else ("tokens",), tuple(names[place] for place in places),
+                  sentences_of(places), keeps_others=False)
 
 
 def is_blank(cell: Json) -> bool:

@@ -47,6 +47,7 @@ FAMILY = Family(
     forward_inputs={"use_cache": False},
     pooling=last_token_pooling,
     contrastive_search=True,
+    prompt_lookup=True,
     steering=True,
     layer_path="layers",
     packed_mask=placeholder_mask,

@@ -102,6 +102,7 @@ FAMILY = Family(
     forward_inputs={"use_mems": False},
     pooling=pooling,
     layer_path="layer",
+    layers_get_fp32=True,  # those of the second stream: the library gives them positions in fp32
     dropouts=("dropout", "summary_last_dropout"),
     attention_dropouts=(),
     size_keys={"width": "d_model", "layers": "n_layer"},

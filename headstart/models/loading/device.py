@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 
 from headstart.errors import Exit, UserError
+
+BF16_FLAGS = ("amx_bf16", "avx512_bf16")  # instruction sets that multiply bf16
 
 
 def choose_device(name: str) -> str:
@@ -21,10 +24,53 @@ def choose_device(name: str) -> str:
         if name.startswith("cuda") and not torch.cuda.is_available():
             raise UserError(f"--device {name} needs an NVIDIA GPU, and torch sees none.",
                             fix="Use --device cpu; headstart doctor says what this machine has.", exit=Exit.UNAVAILABLE)
+        check_device(name)
         return name
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def check_device(name: str) -> None:
+    """Refuse a name that is no device's (2), and a GPU beyond those that are there (69); raises UserError."""
+    import torch
+
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UserError(f"--device takes auto, cpu, cuda, cuda:1 or mps, but it is {name!r}.",
+                        fix="headstart doctor says what this machine has.") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(f"--device {name} is not there: this machine has {torch.cuda.device_count()} GPUs.",
+                        fix="They count from 0: cuda:0 is the first.", exit=Exit.UNAVAILABLE)
+    if device.type == "meta":
+        raise UserError("--device meta holds no weights.", fix="headstart doctor says what this machine has.")
+
+
+@cache
+def processor_flags() -> frozenset[str]:
+    """The processor's instruction sets, as Linux names them; empty elsewhere."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("flags"):
+                return frozenset(line.split())
+    except OSError:
+        pass
+    return frozenset()
+
+
+def multiplies_bf16(device: str) -> tuple[bool, str]:
+    """Whether a device multiplies bf16 by itself, and that in words; one that only emulates it is slower than in fp32.
+    """
+    import torch
+
+    if device.startswith("cuda"):
+        return ((True, "the GPU multiplies it natively") if torch.cuda.is_bf16_supported(including_emulation=False)
+                else (False, "the GPU has no bf16"))
+    if device.startswith("mps"):
+        return False, "which of the others Apple's GPU is quicker in was not measured"
+    flag = next((flag for flag in BF16_FLAGS if flag in processor_flags()), None)
+    return (True, f"the processor has {flag}") if flag is not None else (False, "the processor has no fast bf16")
 
 
 def free_memory(device: str) -> int:

@@ -78,8 +78,9 @@ def train_tokenizer(texts: Iterable[str], folder: Path, *, kind: Literal["wordpi
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
-    if folder.exists() and any(folder.iterdir()):
-        raise UserError(f"{folder} is not empty.", fix="Choose another folder with --to.", exit=Exit.EXISTS)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} is {'not empty' if folder.is_dir() else 'a file'}.",
+                        fix="Choose another folder with --to.", exit=Exit.EXISTS)
     special_tokens = list(SPECIAL_TOKENS.values())
     if kind == "wordpiece":
         tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))

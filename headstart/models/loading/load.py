@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 from typing import Any
 
 from headstart.contract import HeadSpec
 from headstart.errors import Exit, UserError
+from headstart.models import precision
 from headstart.models.encoder_decoder import EncoderDecoderModel
 from headstart.models.family import Family, submodule, unchanged_inputs
 from headstart.models.loading import catalogue, integrity, languages, weights
@@ -30,8 +32,8 @@ def load(reference: str, head: HeadSpec | None, *, seed: int, device: str = "cpu
          dropout: float | None = None, attention_dropout: float | None = None, max_length: int | None = None,
          add_end_token: bool = True,
          language: str | None = None, target_language: str | None = None, layer_drop: float | None = None,
-         info: ModelInfo | None = None) -> Model:
-    """A model ready to train or predict.
+         info: ModelInfo | None = None, dtype: str = "fp32") -> Model:
+    """A model ready to train or predict; to train, with weights in fp32 (`dtype`).
 
     With `head`, a fresh head is initialised from the seed before anything else is random; without, the folder's own
     head stays, and a model that has none is refused. For a fresh head texts get an end token where the tokenizer adds
@@ -54,7 +56,8 @@ def load(reference: str, head: HeadSpec | None, *, seed: int, device: str = "cpu
     with weights.preserve_generator():
         weights.check_shapes(info, cls, config, fresh_head=fresh_head)
         integrity.check_checksums(info.files, info.checksums, repair=info.repair)
-        module, missing = weights.read_weights(info, cls, config)
+        module, missing = weights.read_weights(info, cls, config, precision.stored_dtype(info) if dtype == "auto"
+                                               else dtype)
         weights.check_loaded(info, module, missing, fresh_head=fresh_head)
     fresh_weights = weights.init_head(module, missing, info.family.heads[kind].pretrained_prefixes,
                                       seed) if fresh_head else []
@@ -68,6 +71,8 @@ def load(reference: str, head: HeadSpec | None, *, seed: int, device: str = "cpu
                                            add_end_token=add_end_token and not info.family.heads[kind].causal)
     model = assemble_model(module, tokenizer, info, config, kind, tuple(fresh_weights), device, max_length)
     model.random_order = head is not None and head.permutation_order
+    if precision.precision_of(model) != "fp32":
+        precision.prepare_to_compute(model, module)
     return model
 
 
@@ -76,6 +81,18 @@ def load_text_tokenizer(info: ModelInfo) -> FamilyTokenizer:
     (69).
     """
     return load_family_tokenizer(info, max_length=UNLIMITED)
+
+
+def load_head_tokenizer(info: ModelInfo, kind: str) -> FamilyTokenizer:
+    """A model's tokenizer as a fresh head of this kind has its texts laid out, before any weight is read. Raises
+    UserError (69).
+    """
+    head = info.family.heads[kind]
+    tokenizer = load_text_tokenizer(info).with_token_types(info.family.has_token_types).with_causal(head.causal)
+    tokenizer = tokenizer.for_training(SimpleNamespace(pad_token_id=info.config.get("pad_token_id")),
+                                       add_end_token=not head.causal)
+    return tokenizer.with_max_length(min(info.positions, tokenizer.hf_tokenizer.model_max_length or UNLIMITED,
+                                         UNLIMITED))
 
 
 def check_fit(info: ModelInfo, kind: str, head: HeadSpec | None) -> None:

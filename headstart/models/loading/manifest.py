@@ -51,7 +51,7 @@ TOKEN_IDS = Kind("token ids with blanks between them", lambda value: isinstance(
 FIELDS = {"headstart": TEXT, "task": TEXT, "task_settings": OBJECT, "learned": OBJECT,
           "max_length": whole_number(1, MAX_LENGTH), "sha256": object_of(SHA256), "tokenizer": OBJECT, SEAL: SHA256,
           "columns": object_of(list_of(TEXT)), "early_exit": OBJECT, "scores": OBJECT, "golden": LIST,
-          "model": TEXT | NULL}
+          "model": TEXT | NULL, "precision": object_of(TEXT)}
 LEARNED_FIELDS = {"labels": list_of(TEXT), "counts": list_of(whole_number(0, 2**53)), "values": OBJECT}
 POOLING = Kind("mean or first", lambda value: value in ("mean", "first"))
 EXIT_FIELDS = {"patience": whole_number(1, 2**31), "threshold": number(0) | NULL, "pooling": POOLING}

@@ -10,12 +10,14 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from headstart.errors import out_of_memory
+from headstart.errors import Exit, UserError, out_of_memory
 from headstart.models.loading import integrity
 from headstart.models.loading.json_files import damaged
 from headstart.models.loading.model_info import ModelInfo
 from headstart.models.packing import attention
 from headstart.models.tokenizers.tokenizer import first_line
+
+DTYPE_NAMES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
 
 def check_shapes(info: ModelInfo, cls: Any, config: Any, *, fresh_head: bool) -> None:
@@ -78,9 +80,11 @@ def check_types(info: ModelInfo, module: Any) -> None:
 
 def checksum(weights: Iterable[Any]) -> str:
     """CRC-32 of all values of these weights, in hexadecimal."""
+    import torch
+
     crc = 0
     for weight in weights:
-        crc = zlib.crc32(weight.detach().cpu().contiguous().view(-1).numpy().data, crc)
+        crc = zlib.crc32(weight.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data, crc)
     return f"{crc:08x}"
 
 
@@ -110,16 +114,17 @@ def current_name(name: str) -> str:
     return re.sub(r"\.gamma$", ".weight", re.sub(r"\.beta$", ".bias", name))
 
 
-def read_weights(info: ModelInfo, cls: Any, config: Any) -> tuple[Any, set[str]]:
-    """The library's class with the folder's weights in fp32, and the names of weights that the folder lacks."""
+def read_weights(info: ModelInfo, cls: Any, config: Any, dtype: str) -> tuple[Any, set[str]]:
+    """The library's class with the folder's weights in fp32, bf16 or fp16, and the names of weights that it lacks."""
     import torch
 
     renamed = {f"^{re.escape(alias)}$": name for alias, name in embeddings_under_another_name(info, cls).items()}
     try:
         with quiet():
             module, loading_info = cls.from_pretrained(
-                str(info.folder), config=config, local_files_only=True, trust_remote_code=False, dtype=torch.float32,
-                use_safetensors=info.weights == "safetensors", weights_only=True, ignore_mismatched_sizes=True,
+                str(info.folder), config=config, local_files_only=True, trust_remote_code=False,
+                dtype=getattr(torch, DTYPE_NAMES[dtype]), use_safetensors=info.weights == "safetensors",
+                weights_only=True, ignore_mismatched_sizes=True,
                 attn_implementation=attention.implementation(info.family.packs), output_loading_info=True,
                 **{"key_mapping": renamed} if renamed else {})
     except Exception as error:  # damaged files raise many kinds
@@ -145,6 +150,9 @@ def check_loaded(info: ModelInfo, module: Any, missing: set[str], *, fresh_head:
     for name, weight in module.named_parameters():
         # The sum first: 0.1 s instead of 5 s for 135 million weights; it is not finite when one of them is not.
         if not bool(torch.isfinite(weight.detach().sum())) and not bool(torch.isfinite(weight).all()):
+            if weight.dtype == torch.float16:
+                raise UserError(f"The weight {name} of {info.reference} does not fit into fp16, which ends at 65,504.",
+                                fix="Load it with model.dtype=bf16 or fp32.", exit=Exit.SETTINGS)
             raise damaged(f"The weight {name} of {info.reference} holds values that are no numbers (NaN or infinity).",
                           "The file is damaged; copy or download it again.")
 

@@ -33,8 +33,10 @@ def packed_attention(query: Tensor, key: Tensor, value: Tensor, packing: Packing
     assert not (causal and (first_tokens_only
                             or packing.query_index is not None)), "the first token of a causal row sees itself alone"
     _, heads, query_count, width = query.shape
+    needs_gradient = torch.is_grad_enabled() and any(states.requires_grad for states in (query, key, value))
+    if packing.is_one_text and not (needs_gradient or dropout or (first_tokens_only and window)):
+        return one_text_attention(query, key, value, packing, scaling, window, causal, bias)
     flat_states = [states.transpose(1, 2).reshape(-1, width) for states in (query, key, value)]
-    needs_gradient = torch.is_grad_enabled() and any(states.requires_grad for states in flat_states)
     if query.device.type == "cpu" and (dropout or packing.max_length
                                        <= (MAX_SMALL_TRAINING if needs_gradient else MAX_SMALL_INFERENCE)):
         segment_attention: Any = SegmentAttention.apply
@@ -56,6 +58,17 @@ def packed_attention(query: Tensor, key: Tensor, value: Tensor, packing: Packing
             scale=scaling)
         outputs.append(output.reshape(-1, width))
     return torch.cat(outputs).index_select(0, scatter_queries).view(1, query_count, heads, width)
+
+
+def one_text_attention(query: Tensor, key: Tensor, value: Tensor, packing: Packing, scaling: float, window: int | None,
+                       causal: bool, bias: Tensor | None) -> Tensor:
+    """Attention in a row of one text, where nothing is gathered: a third of the calls for a text that comes alone."""
+    is_plain_causal = causal and window is None and bias is None
+    visible = None if is_plain_causal or not (window or causal) else packing.masks(window, causal)[0]
+    output = torch.nn.functional.scaled_dot_product_attention(
+        query, key, value, attn_mask=group_attention_mask(bias, visible, query, key), is_causal=is_plain_causal,
+        scale=scaling)
+    return output.transpose(1, 2)
 
 
 def group_attention_mask(bias: Tensor | None, visible: Tensor | None, query: Tensor, key: Tensor) -> Tensor | None:

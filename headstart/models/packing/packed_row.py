@@ -56,6 +56,11 @@ class Packing:
         """Tokens of the longest segment."""
         return max(group.max_length for group in self.groups)
 
+    @property
+    def is_one_text(self) -> bool:
+        """Whether the whole row is one text, so that there is nothing to take apart."""
+        return self.query_index is None and len(self.segment_order) == 1 and self.groups[0].is_token is None
+
     def index_by_head(self, heads: int) -> tuple[Tensor, Tensor]:
         """`gather` and `scatter` for rows of one head each: tokens as (T·H), padded positions as (n·H·L) of each group.
         """
@@ -143,6 +148,9 @@ def pack_segments(segments: Ints, device: torch.device, *, first_tokens_only: bo
     With `first_tokens_only` the last layer gives the states of the segments' first tokens alone, (1, N, W).
     """
     lengths = (segments[:, 2] - segments[:, 1]).tolist()
+    if len(lengths) == 1:
+        tokens, first = torch.arange(lengths[0], device=device), torch.zeros(1, dtype=torch.long, device=device)
+        return Packing((Group(1, lengths[0], None),), tokens, tokens, first, first, first_tokens_only)
     segment_order = sorted(range(len(lengths)), key=lengths.__getitem__)
     segment_groups = group_by_length(segment_order, lengths)
     gather, scatter, masks = padded_index(segment_groups, segments)

@@ -18,6 +18,7 @@ from headstart.generation.family_inputs import check_model
 from headstart.metrics import grounding
 from headstart.models.loading.load import load as load_model
 from headstart.models.loading.model_info import model_info
+from headstart.models.precision import in_precision
 from headstart.retrieval.answering.nli import load_support_scorer
 from headstart.retrieval.documents.passage import ScoredPassage
 from headstart.settings import Generation
@@ -61,7 +62,7 @@ class AnswerGenerator:
 
     @classmethod
     def load(cls, reference: str, *, device: str = "cpu", allow_pickle: bool = False,
-             entailment: str | None = None) -> Self:
+             entailment: str | None = None, precision: str = "fp32") -> Self:
         """A run, folder, hub name or pip:PACKAGE; one that was not trained for long-answer follows an instruction in
         its prompt.
 
@@ -78,7 +79,7 @@ class AnswerGenerator:
             model = load_model(folder, None, seed=0, device=device, allow_pickle=allow_pickle)
             task = LongAnswer(Settings(layout="instruct" if model.tokenizer.causal else "plain"), Learned())
         assert isinstance(task, LongAnswer)
-        return cls(task, model, grounding.word_supports if entailment is None
+        return cls(task, in_precision(model, precision), grounding.word_supports if entailment is None
                    else load_support_scorer(entailment, device=device))
 
     @property

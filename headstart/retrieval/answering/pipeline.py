@@ -40,10 +40,10 @@ class QAPipeline:
 
     @classmethod
     def load(cls, index: Index, *, writer: str | None = None, reranker: str | None = None, faq: FAQ | None = None,
-             device: str = "cpu") -> QAPipeline:
+             device: str = "cpu", precision: str = "fp32") -> QAPipeline:
         """The pipeline with models loaded by their names; raises UserError (2, 66, 69)."""
-        return cls(index, None if writer is None else AnswerGenerator.load(writer, device=device),
-                   None if reranker is None else Reranker.load(reranker, device=device), faq,
+        return cls(index, None if writer is None else AnswerGenerator.load(writer, device=device, precision=precision),
+                   None if reranker is None else Reranker.load(reranker, device=device, precision=precision), faq,
                    read_threshold(index.path, index.version))
 
     @property

@@ -26,7 +26,7 @@ class Reranker:
     label: str
 
     @classmethod
-    def load(cls, reference: str, *, device: str = "cpu") -> Reranker:
+    def load(cls, reference: str, *, device: str = "cpu", precision: str = "fp32") -> Reranker:
         """A run on pairs of question and passage; raises UserError (2) for a model of another kind."""
         task, model = artifact.load(reference, task_name=None, device=device)
         labels = {label.lower(): label for label in reversed(task.learned.labels)}
@@ -36,7 +36,7 @@ class Reranker:
                             f" with the labels {', '.join(task.learned.labels) or '(none)'}.", exit=Exit.USAGE,
                             fix="Train one: headstart finetune questions.jsonl --task "
                                 "text-classification --index INDEX")
-        return cls(torch_predictor(task, model, batch_tokens=Evaluation().batch_tokens), label)
+        return cls(torch_predictor(task, model, batch_tokens=Evaluation().batch_tokens, precision=precision), label)
 
     def rerank(self, questions: Sequence[str], hits: Sequence[Sequence[ScoredPassage]], *,
                depth: int = RERANK_DEPTH) -> list[list[ScoredPassage]]:

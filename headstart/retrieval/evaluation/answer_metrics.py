@@ -64,13 +64,13 @@ class AnswerMetrics:
         return "\n".join(lines)
 
 
-def load_generator(reference: str, *, device: str, batch_tokens: int) -> Predictor:
+def load_generator(reference: str, *, device: str, batch_tokens: int, precision: str = "fp32") -> Predictor:
     """A long-answer run that answers questions; raises UserError (2) for another."""
     task, model = artifact.load(reference, task_name=None, device=device)
     if task.name != "long-answer":
         raise UserError(f"{reference} is a {task.name} model, not a long-answer model.",
                         fix="Train one: headstart finetune questions.jsonl --task long-answer --index INDEX")
-    return torch_predictor(task, model, batch_tokens=batch_tokens)
+    return torch_predictor(task, model, batch_tokens=batch_tokens, precision=precision)
 
 
 def measure_answers(index: Index, generator: Predictor, questions: Sequence[Question],
@@ -84,7 +84,8 @@ def measure_answers(index: Index, generator: Predictor, questions: Sequence[Ques
         examples = read_examples(task, questions, passages)
         reporter.info(f"generating {len(examples):,} answers from {name} passages")
         answers = generator.predict(examples, seed=seed)
-        evaluated[name] = evaluate(task, examples, answers, resamples=evaluation.resamples, seed=seed)
+        evaluated[name] = evaluate(task, examples, answers, resamples=evaluation.resamples, seed=seed,
+                                   precision=generator.precision)
     baselines = {}
     for baseline in task.baselines():
         predictions: list[Prediction] = baseline.fit(evaluated["found"].examples, None,

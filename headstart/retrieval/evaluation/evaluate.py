@@ -38,8 +38,9 @@ def evaluate_index(index: Index, path: str, options: EvaluateOptions, *, data: D
                    evaluation: Evaluation, seed: int, device: str, reporter: Reporter) -> dict[str, Any]:
     """{"scores": JSON, "words": text} of the questions in a file; raises UserError, DataError."""
     generator = None if options.writer is None else answer_metrics.load_generator(
-        options.writer, device=device, batch_tokens=evaluation.batch_tokens)
-    reranker = None if options.reranker is None else Reranker.load(options.reranker, device=device)
+        options.writer, device=device, batch_tokens=evaluation.batch_tokens, precision=index.precision)
+    reranker = None if options.reranker is None else Reranker.load(options.reranker, device=device,
+                                                                   precision=index.precision)
     if options.source is not None and options.source != "sparse" and not index.has_vectors:
         raise UserError(f"This index cannot be searched by {options.source}: it has no vectors.",
                         fix="Leave --retrieval out.")
@@ -98,7 +99,8 @@ def measure_searches(index: Index, judged: JudgedQuestions, reranker: Reranker |
     for name, search in searches.items():
         reporter.info(f"searching by {name}")
         measured.append(search_metrics.measure_search(name, search, judged, frequencies, count,
-                                                      resamples=evaluation.resamples, seed=seed))
+                                                      resamples=evaluation.resamples, seed=seed,
+                                                      precision="" if name == "sparse" else index.precision))
     return measured
 
 

@@ -92,8 +92,8 @@ def judge_questions(index: Index, questions: Sequence[Question], *, answer_score
 
 
 def measure_search(name: str, search: Search, judged: JudgedQuestions, frequencies: Mapping[str, int], passages: int, *,
-                   resamples: int, seed: int) -> SearchMetrics:
-    """The metrics of one search on questions with known answers."""
+                   resamples: int, seed: int, precision: str = "") -> SearchMetrics:
+    """The metrics of one search on questions with known answers; `precision` is what its models compute in."""
     texts = [question.text for question in judged.questions]
     search(texts[:1], RANKING_DEPTH)  # warm
     started = time.perf_counter()
@@ -110,7 +110,8 @@ def measure_search(name: str, search: Search, judged: JudgedQuestions, frequenci
                                   for ranked_rows, relevant in zip(rows, judged.relevant, strict=True)])
     measures["idf_recall"] = np.array([idf_recall(question, question_hits[:10], frequencies, passages)
                                        for question, question_hits in zip(judged.questions, hits, strict=True)])
-    return SearchMetrics(name, hits, measures, scores(measures, judged, resamples=resamples, seed=seed), milliseconds)
+    search_scores = scores(measures, judged, resamples=resamples, seed=seed, precision=precision)
+    return SearchMetrics(name, hits, measures, search_scores, milliseconds)
 
 
 def means(measures: Mapping[str, FloatArray]) -> intervals.Scorer:
@@ -118,13 +119,14 @@ def means(measures: Mapping[str, FloatArray]) -> intervals.Scorer:
     return lambda weights: {name: weighted_nanmean(values, weights) for name, values in measures.items()}
 
 
-def scores(measures: Mapping[str, FloatArray], judged: JudgedQuestions, *, resamples: int,
-           seed: int) -> dict[str, Score]:
+def scores(measures: Mapping[str, FloatArray], judged: JudgedQuestions, *, resamples: int, seed: int,
+           precision: str = "") -> dict[str, Score]:
     """Means with intervals, documents resampled whole."""
     count = len(judged.questions)
     bootstrapped = intervals.bootstrap(means(measures), count, resamples, seed, judged.groups)
     return {name: Score(interval.value, interval.low, interval.high, count,
-                        intervals.signature(name, DEFINITIONS[name], count, resamples, seed, judged.groups), True,
+                        intervals.signature(name, DEFINITIONS[name], count, resamples, seed, judged.groups, precision),
+                        True,
                         interval.reason if interval.value is None or interval.low is None else None)
             for name, interval in bootstrapped.items()}
 

@@ -50,6 +50,7 @@ class BuildJob:
     device: str
     batch_tokens: int
     allow_pickle: bool
+    precision: str
     previous: dict[str, Any] | None  # index.json of the index in the target folder
     report: ReadReport = field(default_factory=ReadReport)
     tokens: int = 0
@@ -68,7 +69,8 @@ class BuildJob:
 def build(source: str, to: Path, *, settings: Settings | None = None, model: str | None = DEFAULT_MODEL,
           reporter: Reporter | None = None,
           device: str = "auto", data: Data | None = None, columns: Mapping[str, str] | None = None,
-          overwrite: bool = False, batch_tokens: int = 4096, allow_pickle: bool = False) -> Index:
+          overwrite: bool = False, batch_tokens: int = 4096, allow_pickle: bool = False,
+          precision: str = "fp32") -> Index:
     """Build an index, bring one up to date, or (where `source` is an index) make its vectors with another model.
 
     `model` is any reference, None for an index of words alone. Raises UserError: 66 and 65 for the source, 69 for the
@@ -84,7 +86,7 @@ def build(source: str, to: Path, *, settings: Settings | None = None, model: str
         raise UserError(f"There is no file or folder {source}.", fix="Check the path.", exit=Exit.NO_INPUT)
     fingerprint = vectors.fingerprint(model, allow_pickle=allow_pickle) if model is not None else None
     with folder.locked(to), disk_errors(to):
-        job = BuildJob(source, to, settings, fingerprint, reporter, device, batch_tokens, allow_pickle,
+        job = BuildJob(source, to, settings, fingerprint, reporter, device, batch_tokens, allow_pickle, precision,
                        read_previous(to, reporter))
         shutil.rmtree(job.staging, ignore_errors=True)
         job.staging.mkdir()
@@ -97,7 +99,7 @@ def build(source: str, to: Path, *, settings: Settings | None = None, model: str
         if fingerprint is not None:
             build_vectors(job, manifest["settings"])
         changed = folder.publish(to, manifest | {"model": fingerprint})
-    index = Index.open(to, device=device, check=False)
+    index = Index.open(to, device=device, check=False, precision=precision)
     summary = index.summary()
     reporter.info(f"{to}: {summary['documents']:,} documents, {summary['passages']:,} passages, "
                   f"{summary['bytes'] / 1e6:,.1f} MB"
@@ -224,7 +226,8 @@ def build_vectors(job: BuildJob, settings: Mapping[str, Any]) -> None:
 
     def load_model() -> Model:
         assert job.model is not None
-        model = load_headless(job.model["reference"], device=choose_device(job.device), allow_pickle=job.allow_pickle)
+        model = load_headless(job.model["reference"], device=choose_device(job.device), allow_pickle=job.allow_pickle,
+                              precision=job.precision)
         start[0] = time.monotonic()
         return model
 

@@ -23,6 +23,7 @@ MANIFEST, FORMAT = "index.json", 1
 VERSION = re.compile(r"[0-9a-f]{16}")
 BUILDING, JOURNAL, LOCK = "building", "journal", ".lock"
 CALIBRATION = "abstention.json"  # what was calibrated on it
+ROWS = "documents.jsonl"  # of documents that were passed in memory
 
 
 def is_index(path: Path) -> bool:
@@ -44,14 +45,14 @@ def locked(path: Path) -> Iterator[None]:
                         exit=Exit.EXISTS)
     with locked_folder(path, in_use="is being built already", fix="Wait for it, or choose another folder with --to.",
                        name=LOCK):
-        clear_leftovers(path, (MANIFEST, CALIBRATION))
+        clear_leftovers(path, (MANIFEST, CALIBRATION, ROWS))
         yield
 
 
 def is_index_file(name: str) -> bool:
     """Whether a file of this name in an index's folder belongs to the index."""
-    is_known = name in (MANIFEST, BUILDING, JOURNAL, LOCK,
-                        CALIBRATION) or name.startswith((f".{MANIFEST}", f".{CALIBRATION}"))
+    is_known = name in (MANIFEST, BUILDING, JOURNAL, LOCK, CALIBRATION, ROWS) or name.startswith(
+        (f".{MANIFEST}", f".{CALIBRATION}", f".{ROWS}"))
     return is_known or VERSION.fullmatch(name) is not None
 
 

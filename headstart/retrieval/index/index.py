@@ -63,9 +63,10 @@ class Index:
     >>> texts = [hit.passage.text for hit in hits]
     """
 
-    def __init__(self, path: Path, manifest: Mapping[str, Any], *, model: str | None, device: str) -> None:
+    def __init__(self, path: Path, manifest: Mapping[str, Any], *, model: str | None, device: str,
+                 precision: str = "fp32") -> None:
         version_folder = path / manifest["version"]
-        self.path, self.manifest, self.device = path, manifest, device
+        self.path, self.manifest, self.device, self.precision = path, manifest, device, precision
         self.passages: Sequence[Passage] = StoredPassages(JsonlReader(version_folder / storage.PASSAGES))
         self.documents, self.folded = JsonlReader(version_folder
                                                   / storage.DOCUMENTS), JsonlReader(version_folder / storage.FOLDED)
@@ -81,8 +82,10 @@ class Index:
         self.dense_weight: float | None = None  # of dense search in a mixed one; the calibrated weight until it is set
 
     @classmethod
-    def open(cls, path: Path, *, model: str | None = None, device: str = "auto", check: bool = True) -> Self:
+    def open(cls, path: Path, *, model: str | None = None, device: str = "auto", check: bool = True,
+             precision: str = "fp32") -> Self:
         """An index, whole and as it was written; `model` says where its model lies now, `check` reads all of it once.
+        Vectors of questions are computed in `precision`.
 
         Raises UserError: 66 where there is none, 65 for one that is half written, damaged, or made with another model.
         """
@@ -91,7 +94,7 @@ class Index:
             manifest = folder.read_manifest(path)
             try:
                 folder.check_parts(path, manifest, hashes=check)
-                index = cls(path, manifest, model=model, device=device)
+                index = cls(path, manifest, model=model, device=device, precision=precision)
             except (UserError, OSError, ValueError, EOFError) as error:
                 if attempt < OPEN_ATTEMPTS - 1 and folder.read_manifest(path)["version"] != manifest["version"]:
                     continue  # it was replaced in this moment
@@ -226,7 +229,8 @@ class Index:
             reference = self.model_reference
             assert reference is not None
             self.check_model(reference)
-            self.loaded_model = load_headless(reference, device=choose_device(self.device), allow_pickle=True)
+            self.loaded_model = load_headless(reference, device=choose_device(self.device), allow_pickle=True,
+                                              precision=self.precision)
         return self.loaded_model
 
     def check_model(self, reference: str) -> None:

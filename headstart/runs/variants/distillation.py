@@ -128,12 +128,14 @@ class DistillationVariant(Variant):
         teacher.model.tokenizer = teacher.model.tokenizer.with_max_length(
             min(teacher.model.tokenizer.max_length, model.tokenizer.max_length))
         reporter.info(f"the teacher predicts {split} ({len(examples):,} rows)")
-        predictor = torch_predictor(teacher.task, teacher.model, batch_tokens=evaluation.batch_tokens)
+        predictor = torch_predictor(teacher.task, teacher.model, batch_tokens=evaluation.batch_tokens,
+                                    precision=evaluated.precision)
         predictions = predictor.predict(examples, seed=settings.seed)
         teacher_task = dataclasses.replace(teacher.task, extra_metrics=task.extra_metrics)
         teacher_evaluated = evaluate(teacher_task, examples, predictions, resamples=evaluation.resamples,
-                                     seed=settings.seed)
-        predictors = [torch_predictor(task, timed_model, batch_tokens=evaluation.batch_tokens)
+                                     seed=settings.seed, precision=predictor.precision)
+        predictors = [torch_predictor(task, timed_model, batch_tokens=evaluation.batch_tokens,
+                                      precision=evaluated.precision)
                       for timed_model in (teacher.model, model)]
         milliseconds = median_milliseconds(predictors, examples, seed=settings.seed)
         models = {name: {"parameters": sum(weight.numel() for weight in transformer.module.parameters()),

@@ -53,7 +53,8 @@ class EarlyExitVariant(Variant):
     def scores(self, task: Task[Any], model: Model, evaluated: SplitEvaluation, split: str, settings: RunSettings,
                reporter: Reporter) -> Mapping[str, Json]:
         """{"early_exit": layers used, speed-up, and the scores beside those of full depth}."""
-        predictor = torch_predictor(task, model, batch_tokens=settings.evaluation.batch_tokens)
+        predictor = torch_predictor(task, model, batch_tokens=settings.evaluation.batch_tokens,
+                                    precision=evaluated.precision)
         return compare_depths(predictor, evaluated, split=split, resamples=settings.evaluation.resamples,
                               seed=settings.seed, reporter=reporter)
 

@@ -5,11 +5,12 @@ C labels, M examples, R resamples.
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from headstart.contract import (
     Baseline,
@@ -33,6 +34,7 @@ from headstart.contract import (
 from headstart.contract.losses import BinaryCrossEntropy
 from headstart.errors import Finding
 from headstart.settings import Note
+from headstart.tasks.multilabel_classification.delimiters import column_delimiter
 from headstart.tasks.multilabel_classification.predictions import as_prediction, baselines, chosen_thresholds, figures
 from headstart.tasks.shared import file_predictions, label_lists
 from headstart.tasks.shared.column_detection import can_be_target, column_choices, first_named, text_columns
@@ -55,7 +57,8 @@ class Settings(LongTexts):
     """Settings of multilabel classification."""
 
     label_delimiter: Annotated[str,
-                               Note("separates the labels of a text; when empty the first of ; | , that it holds")] = ""
+                               Note("separates the labels of a text; none: a text is one label; found for the whole "
+                                    "column when empty")] = ""
     tune_thresholds: Annotated[bool, Note("tune a threshold for each label on dev; 0.5 otherwise")] = True
     threshold: Annotated[float | str, Note("probability from which a label is predicted, in the place of the tuned "
                                            "ones: 0.3, or of some labels toxic=0.3,insult=0.6", low=0, high=1)] = ""
@@ -113,12 +116,25 @@ class MultilabelClassification(Task[LabelledText]):
         return column_choices([{"text": text.name, "labels": labels} for text in texts],
                               0.7 if has_single_labels else 0.97, reason)
 
+    def for_rows(self, rows: Iterable[Row]) -> tuple[Self, list[Finding]]:
+        """One delimiter for all labels; raises UserError (65) where two fit."""
+        if self.settings.label_delimiter:
+            return self, []
+        delimiter, findings = column_delimiter(rows)
+        settings = dataclasses.replace(self.settings, label_delimiter=delimiter)
+        return dataclasses.replace(self, settings=settings), findings
+
     def read(self, row: Row) -> LabelledText:
         """Texts and labels of a row; raises RowFault."""
         text, pair = texts_of(row)
         labels = None if "labels" not in row.values else parse_labels(row.values["labels"],
                                                                       self.settings.label_delimiter)
         return LabelledText(row.id, text, pair, labels)
+
+    @property
+    def reads_the_same_after_learning(self) -> bool:
+        """Always: rows are read by themselves."""
+        return True
 
     def dedup_key(self, example: LabelledText) -> str:
         """The text, with its pair."""
@@ -176,19 +192,23 @@ class MultilabelClassification(Task[LabelledText]):
 
     def learn_from_predictions(self, examples: Sequence[LabelledText], rows: Sequence[Mapping[str, Json]]) -> Learned:
         """The labels that have a probability, else those of both files."""
-        labels = file_predictions.known_labels(rows)
+        labels, delimiter = file_predictions.known_labels(rows), self.settings.label_delimiter
+        if not delimiter or not any(delimiter in str(values.get("prediction")) for values in rows):
+            delimiter, _ = column_delimiter((Row(index, values, "the file of predictions")
+                                             for index, values in enumerate(rows)), "prediction")
         if labels is None:
-            predicted = {label for values in rows for label in self.predicted_labels(values)}
+            predicted = {label for values in rows for label in self.predicted_labels(values, delimiter)}
             labels = tuple(sorted(predicted | set(self.learn(examples).labels)))
-        return Learned(labels, values={"thresholds": [0.5] * len(labels)})
+        return Learned(labels, values={"thresholds": [0.5] * len(labels), "prediction_delimiter": delimiter})
 
-    def predicted_labels(self, values: Mapping[str, Json]) -> tuple[str, ...]:
+    def predicted_labels(self, values: Mapping[str, Json], delimiter: str) -> tuple[str, ...]:
         """The predicted labels of a row of a file; raises RowFault."""
-        return parse_labels(values.get("prediction"), self.settings.label_delimiter, "prediction")
+        return parse_labels(values.get("prediction"), delimiter, "prediction")
 
     def read_prediction(self, example: LabelledText, values: Mapping[str, Json]) -> Prediction:
         """The predicted labels, and probabilities where there are any; raises RowFault."""
-        labels, predicted = self.learned.labels, self.predicted_labels(values)
+        labels = self.learned.labels
+        predicted = self.predicted_labels(values, self.learned.values["prediction_delimiter"])
         if unknown := sorted(set(predicted) - set(labels)):
             raise RowFault("E305", f"the predicted label {unknown[0]!r:.60} is none of those with a probability.",
                            field="prediction", fix=file_predictions.FIX)

@@ -40,7 +40,7 @@ from headstart.tasks.question_answering import reading
 from headstart.tasks.question_answering.decoding import answer_prediction, beam_spans, best_spans
 from headstart.tasks.question_answering.reading import Question
 from headstart.tasks.shared import file_predictions
-from headstart.tasks.shared.column_detection import first_named
+from headstart.tasks.shared.column_detection import PASSAGE_NAMES, QUESTION_NAMES, first_named, yes_or_no_column
 from headstart.text.windows import windows
 
 if TYPE_CHECKING:
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
 
     from headstart.contract import Floats
 
-QUESTION_NAMES, PASSAGE_NAMES = ("question", "query"), ("passage", "context", "document", "paragraph", "article")
 ANSWER_NAMES, START_NAMES = ("answer", "answers", "answer_text"), ("start", "answer_start")
 BEAM_ARCHITECTURES = ("XLNetForQuestionAnswering", "XLMForQuestionAnswering")  # published with beam-search span heads
 DEFAULT_THRESHOLD = 0.5  # of the no-answer probability, before any is tuned
@@ -102,7 +101,7 @@ class QuestionAnswering(Task[Question]):
     def detect(cls, columns: Sequence[Column]) -> Detection | None:
         """A question, a passage and an answer, by their names."""
         field_columns = {field.name: first_named(columns, field.aliases) for field in cls.fields}
-        if field_columns["question"] is None or field_columns["passage"] is None:
+        if field_columns["question"] is None or field_columns["passage"] is None or yes_or_no_column(columns):
             return None
         column_names = {name: column.name for name, column in field_columns.items() if column is not None}
         return Detection(column_names, 0.98 if "answer" in column_names else 0.9,
@@ -111,6 +110,11 @@ class QuestionAnswering(Task[Question]):
     def read(self, row: Row) -> Question:
         """The question, and the span of its first answer; raises RowFault."""
         return reading.read(row)
+
+    @property
+    def reads_the_same_after_learning(self) -> bool:
+        """Always: rows are read by themselves."""
+        return True
 
     def dedup_key(self, example: Question) -> str:
         """The question on its passage."""

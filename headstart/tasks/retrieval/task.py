@@ -79,6 +79,8 @@ class Retrieval(Task[QuestionPassages]):
     @classmethod
     def detect(cls, columns: Sequence[Column]) -> Detection | None:
         """A column of negatives is proof enough; questions and passages alone point here where no other task fits."""
+        columns = [column for column in columns if not any(isinstance(value, Mapping) for value in column.values)
+                   or column.name.lower() in ("answers", "negatives")]
         field_columns = {field.name: first_named(columns, field.aliases) for field in cls.fields}
         column_names = {name: column.name for name, column in field_columns.items() if column is not None}
         if "question" not in column_names or not {"passage", "answers"} & set(column_names):

@@ -10,6 +10,7 @@ from itertools import pairwise
 from headstart.contract import Column, Detection
 
 MAX_INTEGER_CLASSES = 20  # integer targets with more values are numbers, not classes
+MIN_IDENTIFIER_DIGITS = 7
 MAX_EMPTY_SHARE = 0.5  # a column that is emptier is no target
 EXACT, PARTIAL, BY_VALUE = 3, 2, 1  # how a column is known: by its name, by a word of its name, by what it holds
 
@@ -38,8 +39,20 @@ NEVER_TARGET_WORDS = frozenset((
     "certainty", "agreement", "trusted", "annotator", "annotators", "worker", "hit", "assignment", "split", "fold",
     "subset", "prediction", "predicted", "logit", "logits", "document", "datum", "uhrzeit", "kundennr", "unnamed",
     "stderr", "error"))
+# Of a row in a survey; "weight in kg" is another thing.
+ROW_WEIGHTS = ("weight", "weights", "gewicht", "sample_weight", "survey_weight")
 TARGET_NAME_EXCEPTIONS = frozenset(("class_index", "y"))  # AG News and a Kaggle habit: a target in spite of its name
 GENERIC_TARGET_NAMES = ("label", "gold_label", "labels", "class", "target", "class_index", "y")
+
+
+QUESTION_NAMES, PASSAGE_NAMES = ("question", "query"), ("passage", "context", "document", "paragraph", "article",
+                                                        "sentence")
+PROMPT_NAMES, RESPONSE_NAMES = ("prompt", "instruction"), ("response", "completion", "output")
+WITH_PROMPTS = 0.9  # confidence of a label beside prompts with responses, which are for a language model as likely
+# 1,5 and 1.234,50; $3.99, 12 €, EUR 3,50; 50 %.
+AMOUNT, CURRENCY = r"[0-9]+([.,][0-9]+)*", "[$€£¥]|EUR|USD|GBP|CHF"
+WRITTEN_NUMBER = re.compile(rf"[+-]?([0-9.]*[0-9],[0-9]+|({CURRENCY}) ?{AMOUNT}|{AMOUNT} ?({CURRENCY}|%))")
+YES_OR_NO = {"yes", "no", "true", "false"}
 
 
 def first_named(columns: Sequence[Column], names: Sequence[str]) -> Column | None:
@@ -72,10 +85,24 @@ def distinct_labels(column: Column) -> set[str]:
 def has_recurring_labels(column: Column) -> bool:
     """Whether the values recur like labels: recurring strings, or at most 20 different integers."""
     distinct = distinct_labels(column)
+    if holds_written_numbers(column):
+        return False
     if all(is_number(value) for value in distinct):
         return len(distinct) <= MAX_INTEGER_CLASSES and not any("." in value or "e" in value.lower()
                                                                 for value in distinct)
     return len(distinct) <= max(20, len(column.values) / 2)
+
+
+def is_written_number(text: str) -> bool:
+    """Whether a text is a number as people write it, which is not read as one: 1,5 or $3.99 or 12 %."""
+    return WRITTEN_NUMBER.fullmatch(text.strip()) is not None
+
+
+def holds_written_numbers(column: Column) -> bool:
+    """Whether all values are numbers, and some are written with a decimal comma, a currency or a percent sign."""
+    distinct = distinct_labels(column)
+    return any(map(is_written_number, distinct)) and all(is_number(value) or is_written_number(value)
+                                                         for value in distinct)
 
 
 def is_number(text: str) -> bool:
@@ -92,6 +119,13 @@ def is_row_counter(column: Column) -> bool:
     return all(value % 1 == 0 for value in values) and all(first < second for first, second in pairwise(values))
 
 
+def is_identifier(column: Column) -> bool:
+    """Whether a column holds a different whole number of seven digits or more in every row."""
+    values = filled_values(column)
+    return len(values) > 2 and len(set(values)) == len(values) and all(
+        value.isdecimal() and len(value) >= MIN_IDENTIFIER_DIGITS for value in values)
+
+
 def can_be_target(column: Column, target_names: Sequence[str]) -> bool:
     """Whether a column may be a target: its name says so, or does at least not say that it identifies, dates, counts or
     judges a row.
@@ -99,7 +133,7 @@ def can_be_target(column: Column, target_names: Sequence[str]) -> bool:
     plain = plain_name(column.name)
     if plain in target_names or plain in TARGET_NAME_EXCEPTIONS:
         return True
-    if not column.name.strip() or NEVER_TARGET_WORDS & set(name_words(column.name)):
+    if not column.name.strip() or plain in ROW_WEIGHTS or NEVER_TARGET_WORDS & set(name_words(column.name)):
         return False
     return len(filled_values(column)) > MAX_EMPTY_SHARE * len(column.values)
 
@@ -144,6 +178,8 @@ def holds_texts(column: Column) -> bool:
     """Whether a column may be a text: it holds letters, and its name does not say that it identifies a row."""
     values = filled_values(column)[:100]
     is_identifier = {"id", "ids", "uuid", "guid", "hash", "url", "key"} & set(name_words(column.name)[-1:])
+    if any(isinstance(value, dict) for value in column.values[:100]):
+        return False  # an object: one of its parts may be a text, and only the user says which
     return bool(values) and not is_identifier and not all(is_number(value) for value in values)
 
 
@@ -175,6 +211,26 @@ def text_columns(columns: Sequence[Column], names: Sequence[str]) -> list[Column
     if longest_column is not None and mean_words(longest_column) >= 2:
         return [longest_column]
     return strengths[PARTIAL][:1]
+
+
+def question_pair(columns: Sequence[Column]) -> tuple[Column, Column] | None:
+    """A question and the text that it is asked about, where such columns are there: both are read for a label."""
+    texts = [column for column in columns if holds_texts(column)]
+    question, passage = first_named(texts, QUESTION_NAMES), first_named(texts, PASSAGE_NAMES)
+    return None if question is None or passage is None else (question, passage)
+
+
+def yes_or_no_column(columns: Sequence[Column]) -> Column | None:
+    """A column of answers that are nothing but yes and no, or true and false: classes, no texts."""
+    column = first_named(columns, ("answer", "answers"))
+    values = {value.strip().lower() for value in filled_values(column)} if column is not None else set()
+    return column if values and values <= YES_OR_NO else None
+
+
+def is_answered_prompt(columns: Sequence[Column], text: Column) -> bool:
+    """Whether a text is a prompt or its response, both of which are there: a label of one leaves the other unread."""
+    pair = first_named(columns, PROMPT_NAMES), first_named(columns, RESPONSE_NAMES)
+    return None not in pair and text in pair
 
 
 def column_choices(choices: Sequence[Mapping[str, str]], confidence: float, reason: str) -> Detection:

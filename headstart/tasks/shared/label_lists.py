@@ -9,25 +9,30 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from headstart.contract import Json, RowFault
 from headstart.data.columns import parse_indicator as yes_or_no
 from headstart.errors import Finding
-from headstart.text.json_values import parse_json
+from headstart.text.json_values import parse_list_text
+from headstart.text.normalise import normalise_label, visible_label
 
+NO_DELIMITER = "none"  # a text is one label, whatever signs it holds
 MIN_TRAIN_ROWS = 5  # a label with fewer training rows is rare
 MAX_NAMED = 20  # findings of one kind that are listed one by one
 
 
 def parse_labels(value: Json, delimiter: str = "", field: str = "labels") -> tuple[str, ...]:
-    """Labels from a list, a JSON list as text, or a delimited text; empty for none. Raises RowFault."""
+    """Labels from a list, a list as text, or a delimited text; empty for none. Raises RowFault.
+
+    Without a delimiter the first of ; | , that the text holds is taken: how a row reads whose column nobody has seen.
+    """
     if value is None:
         return ()
     if isinstance(value, str) and value.strip()[:1] == "[":
         try:
-            value = parse_json(value)
+            value = parse_list_text(value)
         except ValueError:
             raise RowFault("E306", f"the labels {value!r:.60} begin like a list but are not one.", field=field,
                            fix='Write ["a", "b"], or a;b.') from None
     if isinstance(value, str):
-        separator = delimiter or next((character for character in ";|," if character in value), "")
-        value = value.split(separator) if separator else [value]
+        separator = delimiter or next((character for character in ";|," if character in value), NO_DELIMITER)
+        value = value.split(separator) if separator != NO_DELIMITER else [value]
     if isinstance(value, Mapping):
         bad_names = [name for name, cell in value.items() if yes_or_no(cell) is None]
         if bad_names:
@@ -60,7 +65,11 @@ def check(splits: Mapping[str, Sequence[tuple[str, ...]]]) -> list[Finding]:
     if row_count and set(train_counts.values()) == {row_count}:
         return [Finding("E203", f"every training row has the same labels: {', '.join(sorted(train_counts))}.",
                         "There is nothing to classify; is this the right column?")]
-    findings = list(limited_findings("W206", (f"the label {label!r} has {count} training row{'s' * (count > 1)}."
+    empty_count = sum(not labels for labels in splits["train"])
+    findings = [] if not empty_count else [Finding(
+        "N215", f"{empty_count:,} of {row_count:,} training rows have no label; they are learned as texts that no "
+                "label fits.", "Leave out those that nobody labelled.")]
+    findings += list(limited_findings("W206", (f"the label {label!r} has {count} training row{'s' * (count > 1)}."
                                               for label, count in sorted(train_counts.items())
                                               if count < MIN_TRAIN_ROWS),
                                      "Its scores will be unreliable; add rows if you can."))
@@ -74,11 +83,12 @@ def check(splits: Mapping[str, Sequence[tuple[str, ...]]]) -> list[Finding]:
                                      "The model cannot predict it, and every such row counts as wrong.")
     spellings: dict[str, list[str]] = {}
     for label in sorted(set().union(*counts.values())):
-        spellings.setdefault(" ".join(label.casefold().split()), []).append(label)
-    return findings + list(limited_findings("W204", (f"the labels {' and '.join(map(repr, variants))} differ only by "
-                                                     "case or space."
-                                                     for variants in spellings.values() if len(variants) > 1),
-                                            "They count as different labels; spell them the same if they are one."))
+        spellings.setdefault(normalise_label(label), []).append(label)
+    return findings + list(limited_findings(
+        "W204", (f"the labels {' and '.join(map(visible_label, variants))} differ only by case, space, invisible "
+                 "characters, Unicode form, or as a number is written."
+                 for variants in spellings.values() if len(variants) > 1),
+        "They count as different labels; spell them the same if they are one."))
 
 
 def limited_findings(code: str, messages: Iterable[str], advice: str) -> Iterator[Finding]:
@@ -88,3 +98,15 @@ def limited_findings(code: str, messages: Iterable[str], advice: str) -> Iterato
     if len(message_list) > MAX_NAMED:
         yield Finding(code, f"the same holds for {len(message_list) - MAX_NAMED} more labels.",
                       count=len(message_list) - MAX_NAMED)
+
+
+def unlabelled_marks(cells: Sequence[Json]) -> frozenset[str]:
+    """What marks a row without a label among these labels: -1 beside 0, 1, 2 … (with 0 and 1 alone it may be a label:
+    negative, neutral, positive), and - beside words of three letters or more.
+    """
+    labels = {str(cell).strip() for cell in cells if isinstance(cell, str | int) and str(cell).strip()}
+    if labels - {"-1"} and all(label.isdecimal() for label in labels - {"-1"}) and max(
+            map(int, labels - {"-1"})) > 1:
+        return frozenset(("-1",))
+    words = labels - {"-"}
+    return frozenset(("-",) if words and all(len(label) > 2 and label[0].isalpha() for label in words) else ())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headstart.contract import Json, Row, RowFault
-from headstart.text.json_values import is_number, parse_json
+from headstart.text.json_values import is_number, parse_list_text
 
 ANSWERS_FIX = 'Write answers as [{"text": "…", "score": 5}] or ["…"].'
 
@@ -13,7 +13,7 @@ def parse_list(row: Row, field: str, fix: str) -> list[Json]:
     value = row.values.get(field)
     if isinstance(value, str) and value.strip()[:1] == "[":
         try:
-            value = parse_json(value)
+            value = parse_list_text(value)
         except ValueError:
             raise RowFault("E330", f"{field} is {value!r:.60}, a list was expected.", field=field, fix=fix) from None
     if value is None or value == "":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,12 +17,14 @@ from headstart.tasks.shared.text_pairs import TEXT_NAMES, cell_text
 PROMPT_NAMES, RESPONSE_NAMES = ("prompt", "instruction", "input"), ("response", "completion", "output", "answer")
 MESSAGE_NAMES = ("messages", "conversation", "conversations")
 ROLES = ("system", "developer", "user", ANSWERS)
+TOOL_ROLES, TOOL_CALLS = ("tool", "function"), ("tool_calls", "function_call")
 MESSAGES_FIX = 'Write [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}].'
 FIELDS = (
     Field("text", "the text", required=False, aliases=TEXT_NAMES),
-    Field("prompt", "what precedes the response; no loss is computed on it", required=False, aliases=PROMPT_NAMES),
+    Field("prompt", "what precedes the response; no loss is computed on it", required=False, aliases=PROMPT_NAMES,
+          instead_of=("text",)),
     Field("messages", 'a conversation: [{"role": "user", "content": "…"}, …]; every turn of the assistant is learned',
-          type="list", required=False, aliases=MESSAGE_NAMES),
+          type="list", required=False, aliases=MESSAGE_NAMES, instead_of=("text", "prompt", "response")),
     Field("response", "the response to the prompt", required=False, target=True, aliases=RESPONSE_NAMES),
 )
 
@@ -80,6 +83,23 @@ def unanswered_prompts(splits: Mapping[str, Sequence[PromptedText]]) -> list[Fin
             for split, rows in rows_by_split.items() if rows]
 
 
+def describe_conversations(splits: Mapping[str, Sequence[PromptedText]]) -> list[Finding]:
+    """A note of the training conversations: how many, of how many turns, whose turns they are, and what is learned."""
+    conversations = turn_count = answer_count = 0
+    longest, roles = 0, Counter[str]()
+    for example in splits["train"]:
+        turns = example.turns
+        conversations, turn_count = conversations + bool(turns), turn_count + len(turns)
+        longest = max(longest, len(turns))
+        roles.update({turn.role for turn in turns})
+        answer_count += sum(turn.is_answer for turn in turns)
+    if not conversations:
+        return []
+    shares = ", ".join(f"{role} in {roles[role]:,}" for role in ROLES if roles[role])
+    return [Finding("N214", f"train holds {conversations:,} conversations of up to {longest} turns ({shares}); of "
+                            f"{turn_count:,} turns the assistant's {answer_count:,} are learned.")]
+
+
 def mixed_columns(examples: Iterable[PromptedText]) -> tuple[str, ...]:
     """The columns of predictions for rows some of which ask and others are scored; none where all are alike."""
     kinds: set[bool] = set()
@@ -128,6 +148,10 @@ def read_turn(message: Json, index: int) -> Turn:
     if isinstance(content, list) and all(isinstance(part, dict) and part.get("type") == "text"
                                          and isinstance(part.get("text"), str) for part in content):
         content = "".join(part["text"] for part in content)  # a text in parts, as some services write it
+    if role in TOOL_ROLES or (isinstance(message, dict) and any(message.get(name) for name in TOOL_CALLS)):
+        raise RowFault("E338", f"message {index} ({role}) is the call of a tool or its answer, which no model here "
+                               "learns.", field="messages", fix="Leave such conversations out (--bad-rows skip), or "
+                               "write calls and answers as texts of the assistant and the user.")
     if role not in ROLES or not isinstance(content, str):
         reason = (f"has the role {role!r}; there are {', '.join(ROLES)}" if isinstance(content, str)
                   else f"is {message!r:.80}: a role and a text were expected")

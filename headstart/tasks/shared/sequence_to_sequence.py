@@ -36,7 +36,7 @@ from headstart.settings import Count, Note
 from headstart.tasks.shared.column_detection import first_named
 from headstart.tasks.shared.file_predictions import predicted_text
 from headstart.text.chunks import chunks
-from headstart.text.json_values import parse_json
+from headstart.text.json_values import parse_list_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -104,6 +104,11 @@ class SequenceToSequenceTask(Task[SourceTargetExample]):
             raise RowFault("E201", "the target is empty.", fix="Fill it in, or leave the row out (--bad-rows skip).",
                            field="target")
         return SourceTargetExample(row.id, source, texts)
+
+    @property
+    def reads_the_same_after_learning(self) -> bool:
+        """Always: rows are read by themselves."""
+        return True
 
     def dedup_key(self, example: SourceTargetExample) -> str:
         """The source."""
@@ -263,7 +268,7 @@ def parse_list(value: Json) -> Json:
         return list(value)
     if isinstance(value, str) and value.lstrip()[:1] == "[" and value.rstrip()[-1:] == "]":
         try:
-            parsed = parse_json(value)
+            parsed = parse_list_text(value)
         except ValueError:
             return value
         return parsed if isinstance(parsed, list) and all(isinstance(item, str) for item in parsed) else value

@@ -13,8 +13,8 @@ from headstart.text.windows import head_tail, windows
 
 TEXT_NAMES = ("text", "sentence", "review", "content", "comment", "comment_text", "tweet", "message", "body",
               "document", "query", "utterance", "question", "title", "description")
-FIRST_NAMES = ("sentence1", "premise", "text1", "question1", "first")
-PAIR_NAMES = ("pair", "sentence2", "hypothesis", "hypo", "text2", "question2", "second")
+FIRST_NAMES = ("sentence1", "premise", "text1", "question1", "first", "#1 string")
+PAIR_NAMES = ("pair", "sentence2", "hypothesis", "hypo", "text2", "question2", "second", "#2 string")
 TEXT_FIELDS = (
     Field("text", "the text", aliases=TEXT_NAMES),
     Field("pair", "a second text that belongs to it", required=False, aliases=("pair",)),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from headstart.contract import Example, Json, Row, RowFault
 from headstart.errors import Finding
 from headstart.text.alignment import join_words, word_spans, words_in_span
-from headstart.text.json_values import parse_json
+from headstart.text.json_values import parse_list_text
 from headstart.text.tags import (
     SCHEME_PREFIXES,
     Entity,
@@ -22,7 +23,9 @@ from headstart.text.tags import (
     split_tag,
 )
 
-SCHEME_NAMES = {"iob1": "IOB1", "bioes": "BIOES", "plain": "tags without prefixes: each word is an entity of its own"}
+SCHEME_NAMES = {"iob1": "IOB1", "bioes": "BIOES", "plain": "tags without prefixes: each word is an entity of its own "
+                "(neighbours of one type are one entity with task.scheme=io)"}
+UNTYPED_TAGS = frozenset("BIESLUMO")
 
 
 @dataclass(frozen=True)
@@ -42,10 +45,13 @@ class TaggedText(Example):
         return [self.text[begin:end] for begin, end in self.word_spans]
 
 
-def read(row: Row, scheme: str) -> TaggedText:
-    """Tokens with tags of this scheme (auto: any), or a text with spans; raises RowFault."""
+def read(row: Row, scheme: str, only_type: str = "") -> TaggedText:
+    """Tokens with tags of this scheme (auto: any), or a text with spans; raises RowFault.
+
+    `only_type` is the type of tags that name none: with "entity" B is B-entity.
+    """
     if row.values.get("tokens") is not None:
-        return from_tokens(row, scheme)
+        return from_tokens(row, scheme, only_type)
     text = row.values.get("text")
     if not isinstance(text, str) or not text.strip():
         raise RowFault("E201", "the text is empty.", fix="Fill it in, or leave the row out (--bad-rows skip).",
@@ -57,7 +63,20 @@ def read(row: Row, scheme: str) -> TaggedText:
     return TaggedText(row.id, text, tuple(spans), tuple(entities), None, False, widened)
 
 
-def from_tokens(row: Row, scheme: str) -> TaggedText:
+def has_untyped_tags(rows: Iterable[Row]) -> bool:
+    """Whether all tags of all rows are B, I, O and the like without a type."""
+    tags: set[str] = set()
+    for row in rows:
+        if "tags" not in row.values:
+            return False
+        with contextlib.suppress(RowFault):  # told row by row
+            tags.update(parse_list(row.values.get("tags") or [], "tags"))
+        if not tags <= UNTYPED_TAGS:
+            return False
+    return bool(tags & {"B", "I", "S", "U"})
+
+
+def from_tokens(row: Row, scheme: str, only_type: str) -> TaggedText:
     """A list of tokens, and of tags where there are any."""
     tokens = parse_list(row.values["tokens"], "tokens")
     if not tokens or any(not token.strip() for token in tokens):
@@ -71,7 +90,11 @@ def from_tokens(row: Row, scheme: str) -> TaggedText:
     if len(tags) != len(tokens):
         raise RowFault("E301", f"there are {len(tokens)} tokens and {len(tags)} tags.", field="tags",
                        fix="Give each token one tag.")
-    check_tags(tokens, tags, scheme)
+    if only_type:
+        tags = [f"{tag}-{only_type}" if tag in UNTYPED_TAGS and tag != "O" else tag for tag in tags]
+    if scheme == "io":
+        tags = [tag if tag == "O" or has_prefix(tag) else f"I-{tag}" for tag in tags]
+    check_tags(tokens, tags, "iob1" if scheme == "io" else scheme)
     return TaggedText(row.id, text, tuple(spans), tuple(entities(tags)), tuple(tags))
 
 
@@ -99,7 +122,7 @@ def parse_list(value: Json, field: str) -> list[str]:
         if not value.lstrip().startswith("["):
             return value.split()
         try:
-            value = parse_json(value)
+            value = parse_list_text(value)
         except ValueError:
             raise RowFault("E305", f"the {field} {value!r:.60} begin like a list but are not one.", field=field,
                            fix='Write ["a", "b"], or words separated by spaces.') from None
@@ -113,7 +136,7 @@ def parse_spans(value: Json, text: str, word_spans: Sequence[tuple[int, int]]) -
     """Entities from [{"start", "end", "type"}], and how many were widened to whole words."""
     if isinstance(value, str):
         try:
-            value = parse_json(value or "[]")
+            value = parse_list_text(value or "[]")
         except ValueError:
             value = None
     if not isinstance(value, list):

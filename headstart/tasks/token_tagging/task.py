@@ -6,11 +6,12 @@ L tokens of a feature, W words, C tags, M examples, R resamples.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from headstart.contract import (
     Baseline,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
 TOKEN_NAMES, TAG_NAMES = ("tokens", "words"), ("tags", "ner_tags", "ner", "labels", "pos_tags")
 SPAN_NAMES = ("spans", "entities", "annotations")
+ONLY_TYPE = "entity"
 # words, log-probabilities (W, C), words covered by others' tokens
 WindowTags = tuple[Sequence[int], "NDArray[Any]", Mapping[int, int]]
 
@@ -58,8 +60,11 @@ class Settings:
 
     label_subwords: Annotated[Literal["first", "all"], Note("which tokens of a word get its tag")] = "first"
     overlap: Annotated[int, Note("tokens that neighbouring windows of a long text share", low=0)] = 32
-    scheme: Annotated[Literal["auto", "bio", "iob1", "bioes"],
-                      Note("tagging scheme of the file; detected when auto")] = "auto"
+    scheme: Annotated[Literal["auto", "bio", "iob1", "bioes", "io"],
+                      Note("tagging scheme of the file, detected when auto; io: neighbours of one type are one entity"
+                           )] = "auto"
+    only_type: Annotated[str, Note("type of tags that name none (B, I, O); entity where all tags of the file are such "
+                                   "ones")] = ""
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,21 @@ class TokenTagging(Task[TaggedText]):
 
     def read(self, row: Row) -> TaggedText:
         """Words with their entities; raises RowFault."""
-        return reading.read(row, self.settings.scheme)
+        return reading.read(row, self.settings.scheme, self.settings.only_type)
+
+    def for_rows(self, rows: Iterable[Row]) -> tuple[Self, list[Finding]]:
+        """The type of tags that name none, where no tag of the file names one."""
+        if self.settings.only_type or not reading.has_untyped_tags(rows):
+            return self, []
+        finding = Finding("N211", f"the tags name no type (B, I, O): their only type is called {ONLY_TYPE!r}, and B is "
+                                  f"B-{ONLY_TYPE}. task.only_type calls it otherwise.")
+        settings = dataclasses.replace(self.settings, only_type=ONLY_TYPE)
+        return dataclasses.replace(self, settings=settings), [finding]
+
+    @property
+    def reads_the_same_after_learning(self) -> bool:
+        """Always: rows are read by themselves."""
+        return True
 
     def dedup_key(self, example: TaggedText) -> str:
         """The text."""
@@ -177,7 +196,8 @@ class TokenTagging(Task[TaggedText]):
             cells = {"tokens": example.words, "tags": values.get("prediction")}
         if example.from_tokens and not cells["tags"]:
             raise RowFault("E202", "there are no predicted tags.", field="prediction", fix=FIX)
-        return reading.read(Row(example.row, cells), "auto")
+        return reading.read(Row(example.row, cells), "io" if self.settings.scheme == "io" else "auto",
+                            self.settings.only_type)
 
     def read_prediction(self, example: TaggedText, values: Mapping[str, Json]) -> Prediction:
         """A tag for each word, or spans; raises RowFault."""

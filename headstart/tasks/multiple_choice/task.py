@@ -5,11 +5,13 @@ M examples, R resamples.
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from headstart.contract import (
     Baseline,
@@ -32,20 +34,24 @@ from headstart.contract import (
     Tokenizer,
 )
 from headstart.contract.losses import ChoiceCrossEntropy, ChoiceWithLanguageModel
+from headstart.errors import Finding
 from headstart.settings import Note
+from headstart.tasks.multiple_choice import columns as choice_columns
+from headstart.tasks.multiple_choice.answers import (
+    FORMS,
+    UNLABELLED,
+    ChoiceList,
+    answer_index,
+    column_form,
+    parse_choices,
+)
 from headstart.tasks.shared import file_predictions
-from headstart.tasks.shared.column_detection import first_named
 from headstart.tasks.shared.text_pairs import cell_text, truncated_lengths
-from headstart.text.json_values import parse_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headstart.contract import Floats
-
-CONTEXT_NAMES = ("context", "sent1", "ctx", "passage", "question", "premise")
-ANSWER_NAMES = ("answer", "label", "correct", "gold")
-MAX_LETTERS = 26  # choices can be named by A to Z
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,9 @@ class Settings:
 
     lm_loss_weight: Annotated[float, Note("weight of the language-modelling loss on the right choice (GPT and GPT-2); "
                                           "0.5 in the paper", low=0.0, high=10.0)] = 0.0
+    answer_form: Annotated[Literal["auto", "from_0", "from_1", "letter", "label", "text"], Note(
+        "how answers name a choice: by number from 0 or from 1, letter, the label that the choice has, or text; one "
+        "form for the whole column, found when auto")] = "auto"
 
 
 @dataclass(frozen=True)
@@ -74,12 +83,13 @@ class MultipleChoice(Task[Choices]):
     summary: ClassVar[str] = "which of several choices fits a context (SWAG)"
     pipeline_tag: ClassVar[str] = "multiple-choice"
     fields: ClassVar[tuple[Field, ...]] = (
-        Field("context", "what comes before, or the question", aliases=CONTEXT_NAMES),
-        Field("start", "a beginning that every choice continues", required=False, aliases=("sent2", "startphrase")),
+        Field("context", "what comes before, or the question", aliases=choice_columns.CONTEXT_NAMES),
+        Field("start", "a beginning that every choice continues", required=False,
+              aliases=choice_columns.START_NAMES),
         Field("choices", "the choices: a list, or several columns joined by a comma", type="list",
-              aliases=("choices", "options", "endings")),
-        Field("answer", "which one: its number from 0, its letter, or its text", type="label", target=True,
-              aliases=ANSWER_NAMES),
+              aliases=choice_columns.CHOICES_NAMES, keeps_places=True),
+        Field("answer", "which one: its number, its letter, or its text", type="label", target=True,
+              aliases=choice_columns.ANSWER_NAMES),
     )
     kinds: ClassVar[tuple[Kind, ...]] = ("encoder",)
     selection_score: ClassVar[tuple[str, bool]] = ("accuracy", True)
@@ -90,19 +100,24 @@ class MultipleChoice(Task[Choices]):
 
     @classmethod
     def detect(cls, columns: Sequence[Column]) -> Detection | None:
-        """A column of lists called choices, or columns called ending0, ending1 …"""
-        field_columns = {field.name: first_named(columns, field.aliases) for field in cls.fields}
-        column_names = {name: column.name for name, column in field_columns.items() if column is not None}
-        if "choices" not in column_names:
-            for stem in ("ending", "choice", "option"):
-                choice_columns = sorted(column.name for column in columns
-                                        if column.name.lower().removeprefix(stem).strip("_").isdigit()
-                                        and column.name.lower().startswith(stem))
-                if len(choice_columns) > 1:
-                    column_names["choices"] = ",".join(choice_columns)
-        if "context" not in column_names or "choices" not in column_names:
-            return None
-        return Detection(column_names, 0.99, f"there are choices ({column_names['choices']})")
+        """A list of choices, or a column for each, beside a context, a question or both."""
+        return choice_columns.detect(columns)
+
+    def for_rows(self, rows: Iterable[Row]) -> tuple[Self, list[Finding]]:
+        """One form for all answers; raises UserError (65) where two fit."""
+        if self.settings.answer_form != "auto":
+            return self, []
+        form, evidence = column_form(labelled_choices(rows))
+        if form == "auto":
+            return self, []
+        fitting = "all" if evidence.fits[form] == evidence.rows else f"{evidence.fits[form]:,}"
+        finding = Finding("N212", f"the answers are read as {FORMS[form]}: {fitting} of {evidence.rows:,} fit. "
+                                  "task.answer_form says otherwise.")
+        return dataclasses.replace(self, settings=dataclasses.replace(self.settings, answer_form=form)), [finding]
+
+    def unlabelled_marks(self, cells: Sequence[Json]) -> frozenset[str]:
+        """-1, as the test rows of published sets have it."""
+        return UNLABELLED
 
     def read(self, row: Row) -> Choices:
         """Context, choices, answer; raises RowFault."""
@@ -110,11 +125,8 @@ class MultipleChoice(Task[Choices]):
         if context is None or not context.strip():
             raise RowFault("E201", "the context is empty.", fix="Fill it in, or leave the row out (--bad-rows skip).",
                            field="context")
-        items = parse_list(row.values.get("choices"))
-        if not isinstance(items, list):
-            raise RowFault("E330", f"the choices are {items!r:.60}, a list of texts was expected.", field="choices",
-                           fix='Write them as ["…", "…"], or name several columns: --choices first,second,third.')
-        choices = tuple(item if isinstance(item, str) else "" if item is None else str(item) for item in items)
+        choice_list = parse_choices(row.values.get("choices"))
+        choices = choice_list.texts
         if len(choices) < 2:
             raise RowFault("E331", f"there is {'one choice' if choices else 'no choice'}, two or more were expected.",
                            field="choices", fix="Add choices, or leave the row out (--bad-rows skip).")
@@ -122,7 +134,8 @@ class MultipleChoice(Task[Choices]):
             empty = next(index for index, choice in enumerate(choices) if not choice.strip())
             raise RowFault("E332", f"choice {empty} is empty.", field="choices",
                            fix="Fill it in, or leave it out of the list.")
-        return Choices(row.id, context, choices, start or "", answer_index(row.values.get("answer"), choices))
+        return Choices(row.id, context, choices, start or "",
+                       answer_index(row.values.get("answer"), choice_list, self.settings.answer_form))
 
     def dedup_key(self, example: Choices) -> str:
         """Context, start and choices."""
@@ -180,10 +193,19 @@ class MultipleChoice(Task[Choices]):
         powers = [math.exp(score - highest) for score in outputs]
         return choice_prediction(example, [power / sum(powers) for power in powers])
 
+    def learn_from_predictions(self, examples: Sequence[Choices], rows: Sequence[Mapping[str, Json]]) -> Learned:
+        """How the predictions name a choice, one form for all; texts, as headstart writes them, where they fit."""
+        form, _ = column_form(((Row(example.row, {}), values.get("prediction"), ChoiceList(example.choices))
+                                      for example, values in zip(examples, rows, strict=True)), preferred="text")
+        return Learned(values={"prediction_form": form})
+
     def read_prediction(self, example: Choices, values: Mapping[str, Json]) -> Prediction:
-        """The choice by its text, number or letter, and probabilities where there are any; raises RowFault."""
-        choice = values["choice"] if values.get("choice") not in (None, "") else values.get("prediction")
-        index = answer_index(choice, example.choices)
+        """The choice by its number from 0, or as all predictions name it, and probabilities where there are any; raises
+        RowFault.
+        """
+        choices = ChoiceList(example.choices)
+        index = (answer_index(values["choice"], choices, "from_0") if values.get("choice") not in (None, "")
+                 else answer_index(values.get("prediction"), choices, self.learned.values["prediction_form"]))
         if index is None:
             raise RowFault("E202", "there is no predicted choice.", field="prediction", fix=file_predictions.FIX)
         cell, count = file_predictions.cell_value(values, "probabilities"), len(example.choices)
@@ -265,28 +287,8 @@ def choice_prediction(example: Choices, probabilities: list[float]) -> Predictio
     return Prediction(example.row, values)
 
 
-def parse_list(value: Json) -> Json:
-    """A JSON list in a text (a cell of a csv), or a tuple, as a list; anything else unchanged."""
-    if isinstance(value, tuple):
-        return list(value)
-    if not isinstance(value, str) or value.strip()[:1] != "[":
-        return value
-    try:
-        return parse_json(value)
-    except ValueError:
-        return value
-
-
-def answer_index(value: Json, choices: Sequence[str]) -> int | None:
-    """The index of the right choice, from its text, its number from 0, or its letter; raises RowFault."""
-    if value is None or value == "":
-        return None
-    text = str(value).strip()
-    if list(choices).count(text) == 1:
-        return choices.index(text)
-    if text.isdecimal() and int(text) < len(choices):
-        return int(text)
-    if len(text) == 1 and text.isascii() and text.isupper() and ord(text) - ord("A") < min(MAX_LETTERS, len(choices)):
-        return ord(text) - ord("A")
-    raise RowFault("E333", f"the answer is {text!r:.60}, none of the {len(choices)} choices.", field="answer",
-                   fix=f"Give its number from 0 to {len(choices) - 1}, its letter, or its text.")
+def labelled_choices(rows: Iterable[Row]) -> Iterator[tuple[Row, Json, ChoiceList]]:
+    """The answers of rows with their choices; rows whose choices cannot be read are faults later."""
+    for row in rows:
+        with contextlib.suppress(RowFault):
+            yield row, row.values.get("answer"), parse_choices(row.values.get("choices"))

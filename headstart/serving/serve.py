@@ -36,15 +36,20 @@ def serve(backend: QABackend, *, port: int = PORT, ready: Callable[[str], None] 
         server.run(sockets=[listener])
 
 
-def bind_socket(port: int) -> socket.socket:
-    """A socket bound to this machine alone; raises UserError (69)."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+def bind_socket(port: int, host: str = HOST) -> socket.socket:
+    """A socket bound to a host, this machine alone by default; raises UserError (2, 69)."""
+    if not 0 <= port <= 65535:
+        raise UserError(f"A port is a number from 0 to 65535, but it is {port}.", fix="Choose another with --port.")
+    # The protocol is named, as asyncio sends small answers at once only where it is: 40 ms sooner.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((HOST, port))
+        listener.bind((host, port))
+        listener.listen(128)
     except OSError as error:
         listener.close()
-        raise UserError(f"Port {port} of {HOST} cannot be opened ({error.strerror}).", exit=Exit.UNAVAILABLE,
+        raise UserError(f"Port {port} of {host} cannot be opened ({error.strerror}).", exit=Exit.UNAVAILABLE,
                         fix="Choose another with --port, or 0 for any free one.") from None
     return listener
 

@@ -1,0 +1,136 @@
+"""The app over served models: predictions of rows, what there is, and whether it answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from headstart.serving.answers import json_response, wait_for
+from headstart.serving.body import read_json
+from headstart.serving.completions import chat, complete
+from headstart.serving.engine import DeadlineExceeded
+from headstart.serving.gate import refusal_response
+from headstart.serving.openapi import document, model_card
+from headstart.serving.refusal import Refusal, of_error
+from headstart.serving.rows import rows_of_body
+from headstart.serving.service import Service
+from headstart.serving.vectors import embeddings, rerank
+
+Handler = Callable[[Request], Awaitable[Response]]
+PAGE_FILES = {"/": ("try_page/index.html", "text/html"), "/try.css": ("try_page/try.css", "text/css"),
+              "/try.js": ("try_page/try.js", "text/javascript"), "/icon.svg": ("page/icon.svg", "image/svg+xml")}
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def answering(handler: Handler, seconds: float, report_bug: Callable[[Exception], object]) -> Handler:
+    """The handler with every error as an answer in words, within so many seconds."""
+    async def answer(request: Request) -> Response:
+        try:
+            async with asyncio.timeout(seconds):
+                return await handler(request)
+        except Exception as error:
+            refusal = of_error(DeadlineExceeded() if isinstance(error, TimeoutError) else error)
+            if refusal is None:
+                report_bug(error)
+                refusal = Refusal(500, "This is a fault of headstart, not of your request.",
+                                  "The server's log says where the details are; please report them.")
+            request.state.code = refusal.code or refusal.json()["error"]["type"]
+            return refusal_response(refusal)
+    return answer
+
+
+class Endpoints:
+    """The handlers of one service."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+
+    async def predict(self, request: Request) -> Response:
+        """Predictions of rows, as Model.predict has them."""
+        body = await read_json(request, self.service.bounds)
+        served = self.service.find(body.get("model"))
+        request.state.model = served.name
+        rows = rows_of_body(served.model.task, body, self.service.bounds)
+        request.state.rows = len(rows)
+        prepared = await self.service.read(served.prepare, rows)
+        request.state.tokens = sum(prepared.tokens)
+        predictions = await wait_for(request, served.predict(prepared), self.service.limits.deadline)
+        values = await self.service.read(served.values, prepared, predictions)
+        return json_response({"model": served.name, "version": served.version, "task": served.model.task.name,
+                              "predictions": values, "usage": {"tokens": sum(prepared.tokens)}})
+
+    async def models(self, request: Request) -> Response:
+        """What is served."""
+        return json_response({"object": "list",
+                              "data": [model_card(served) for served in self.service.models.values()]})
+
+    async def health(self, request: Request) -> Response:
+        """That the process lives."""
+        return json_response({"status": "ok", "phase": self.service.phase})
+
+    async def ready(self, request: Request) -> Response:
+        """That every model still says of its golden rows what it said when it was loaded."""
+        for name in self.service.models:
+            predictions = await wait_for(request, self.service.replay(name), self.service.limits.deadline)
+            if not self.service.same_as_golden(name, predictions):
+                raise Refusal(503, f"{name} predicts its golden rows otherwise than when it was loaded.",
+                              "Restart the server.", code="golden_rows_differ")
+        return json_response({"status": "ready", "models": list(self.service.models)})
+
+    async def metrics(self, request: Request) -> Response:
+        """What was counted."""
+        return Response(self.service.metrics.text(), headers={"content-type": METRICS_TYPE})
+
+    async def openapi(self, request: Request) -> Response:
+        """The OpenAPI document."""
+        return json_response(document(list(self.service.models.values()), self.service.bounds))
+
+    def page_routes(self) -> Sequence[tuple[str, str, Handler]]:
+        """The files of the page to try a model by hand."""
+        return [("GET", path, file_handler(Path(__file__).parent / name, media_type))
+                for path, (name, media_type) in PAGE_FILES.items()]
+
+    def openai_routes(self) -> Sequence[tuple[str, str, Handler]]:
+        """Those that take OpenAI's form."""
+        handlers = {"/v1/embeddings": embeddings, "/v1/rerank": rerank, "/v1/completions": complete,
+                    "/v1/chat/completions": chat}
+        return [("POST", path, partial(handler, self.service)) for path, handler in handlers.items()]
+
+    def routes(self) -> Sequence[tuple[str, str, Handler]]:
+        """Method, path and handler of each."""
+        return (("POST", "/v1/predict", self.predict), ("GET", "/v1/models", self.models),
+                ("GET", "/health", self.health), ("GET", "/ready", self.ready), ("GET", "/metrics", self.metrics),
+                ("GET", "/openapi.json", self.openapi), *self.openai_routes(), *self.page_routes())
+
+
+def file_handler(path: Path, media_type: str) -> Handler:
+    """What answers with one of the page's files."""
+    content = path.read_bytes()
+
+    async def file(request: Request) -> Response:
+        return Response(content, media_type=f"{media_type}; charset=utf-8")
+    return file
+
+
+def create_app(service: Service, *, report_bug: Callable[[Exception], object]) -> Starlette:
+    """The app; `report_bug` writes down a fault of our own. Whoever serves it puts a Gate before it."""
+    routes = [Route(path, answering(handler, service.limits.deadline, report_bug), methods=[method])
+              for method, path, handler in Endpoints(service).routes()]
+
+    async def http_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        paths = ", ".join(route.path for route in routes)
+        refusal = (Refusal(404, "There is no such page.", f"There is {paths}.") if error.status_code == 404 else
+                   Refusal(405, f"{request.url.path:.80} does not take {request.method:.20}.",
+                           "See /openapi.json."))
+        return refusal_response(refusal)
+
+    return Starlette(routes=routes, exception_handlers={HTTPException: http_error})

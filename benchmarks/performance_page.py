@@ -1,0 +1,93 @@
+"""Writes docs/performance.md from the JSON in benchmarks/results: python benchmarks/performance_page.py
+
+Each benchmark keeps what it measured, with the machine, the day and its command; this page repeats them in words, so
+that no figure of it is written by hand.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+PAGE = HERE.parent / "docs" / "performance.md"
+ORDER = ("training", "prediction", "one-text", "embedding", "writing", "start", "rows", "lengths")
+RULES = (
+    ("batches",
+     "rows of a batch stand end to end, without padding, where the family allows it",
+     "`training.batcher`"),
+    ("precision of training",
+     "bf16 products where the processor has `avx512_bf16` or `amx_bf16`, or on a GPU; weights, norms "
+     "and the optimizer in fp32",
+     "`training.precision`"),
+    ("precision of predictions",
+     "bf16 on the same machines for `predict`, `embed`, `ask` and `generate`; fp32 for a run's scores"
+     " and `evaluate`",
+     "`--precision`, `evaluation.precision`"),
+    ("embeddings in training",
+     "where at most half of the vocabulary occurs in the training rows, a small table of those rows "
+     "is looked up and moved (AdamW, untied embeddings); the rest stays as it is",
+     "–"),
+    ("examples at once",
+     "as many as the memory takes, halved where it does not; the step stays the same",
+     "`training.micro_batch_size`"),
+    ("baselines",
+     "fitted on at most 50,000 training rows, drawn by the seed",
+     "`evaluation.baseline_rows`"),
+)
+INTRODUCTION = """# Performance
+
+<!-- written by benchmarks/performance_page.py from benchmarks/results; `make bench` measures anew -->
+
+Every figure is the median of several turns beside its peer in one run: each turn is a process of its own, forwards in
+one turn, backwards in the next. `make bench` repeats them on your machine and writes this page anew.
+
+## What is chosen by which rule
+
+@RULES@
+
+On a GPU: `python benchmarks/gpu.py` runs the tests that need one and measures training and prediction beside the
+Trainer in at most eight minutes.
+"""
+
+
+def about(content: dict[str, Any]) -> str:
+    machine = content["machine"]
+    formats = f" ({', '.join(machine['formats'])})" if machine["formats"] else ""
+    day = f", {content['date']}" if "date" in content else ""
+    return (f"`{content['command']}`{day}: {machine['processor']}{formats}, {machine['threads']} threads, torch "
+            f"{machine['torch']}, transformers {machine['transformers']}.")
+
+
+def system_table(content: dict[str, Any]) -> list[str]:
+    """A row for each system: median, range, how many times the first is as fast, memory, share of the peak."""
+    systems = content["systems"]
+    has_peak = all("bf16_peak" in system for system in systems.values())
+    names = ["system", content["unit"], "lowest to highest", "headstart is as fast, times", "MB",
+             *(["of the bf16 peak"] if has_peak else [])]
+    lines = [f"| {' | '.join(names)} |", "|" + "---|" * len(names)]
+    for name, system in systems.items():
+        cells = [name, f"{system['median']:,.0f}", f"{system['lowest']:,.0f} to {system['highest']:,.0f}",
+                 f"{1 / system['times_the_first']:.2f}", f"{system['memory_mb']:,.0f}",
+                 *([f"{system['gflops'] / system['bf16_peak']:.0%}"] if has_peak else [])]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def section(content: dict[str, Any]) -> str:
+    table = system_table(content) if "systems" in content else [
+        f"| {' | '.join(content['columns'])} |", "|" + "---|" * len(content["columns"]),
+        *(f"| {' | '.join(row)} |" for row in content["rows"])]
+    return "\n".join([f"## {content['title']}", "", *table, "", about(content), ""])
+
+
+def main() -> None:
+    names = [path.stem for path in sorted((HERE / "results").glob("*.json"))]
+    ordered = sorted(names, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
+    sections = [section(json.loads((HERE / "results" / f"{name}.json").read_text(encoding="utf-8")))
+                for name in ordered]
+    rules = "\n".join(["| what | rule | your choice |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in RULES)])
+    PAGE.write_text("\n".join([INTRODUCTION.replace("@RULES@", rules), *sections]), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

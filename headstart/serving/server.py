@@ -24,6 +24,7 @@ from headstart.serving.service import Service
 
 MAX_CONNECTIONS = 1024  # further ones get 503
 KEEP_ALIVE = 5  # seconds that an idle connection is held
+LAST_REFUSALS = 0.5  # seconds that a drained server still says 503: who has just connected would find the line cut
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class RunningServer:
     def stop(self, *, drain: bool = True) -> None:
         """Answer what is there (for the deadline of a request at most), take nothing more, and end."""
         self.service.close(drain=drain)
+        if drain and self.thread.is_alive():
+            time.sleep(LAST_REFUSALS)
         self.server.should_exit = True
         self.thread.join(self.service.limits.deadline)
         if self.thread.is_alive():

@@ -61,19 +61,20 @@ def test_many_threads_are_answered_exactly_and_none_is_lost_when_it_goes_down():
     pairs = folder_of("pairs")
     texts, token = tiny.texts(40), "the-token-of-this-test"
     expected = [dict(row) for row in load(folder, device="cpu", precision="fp32").predict(texts)]
-    answers, ends = {}, []
+    answers, ends, received = {}, [], []
 
     def ask(start):
         for turn in range(6):
             indices = [(start + turn + step) % len(texts) for step in range(1 + start % 3)]
             try:
                 status, answer = predict(port, [texts[index] for index in indices], token, model="classes")
-            except ConnectionRefusedError:
+            except (ConnectionRefusedError, ConnectionResetError):  # the log shows that nobody's answer was lost
                 return ends.append("it listens no more")
             if status == 503:
                 return ends.append("it is going down")
             assert status == 200, answer
             answers.update(zip(indices, answer["predictions"], strict=True))
+            received.append(len(indices))
         return ends.append("all answered")
 
     with process(folder, f"second={pairs}", HEADSTART_TOKEN=token) as (child, port):
@@ -90,7 +91,7 @@ def test_many_threads_are_answered_exactly_and_none_is_lost_when_it_goes_down():
             thread.join(60)
         assert child.wait(60) == 0
         events = [json.loads(line) for line in child.stdout]
-        assert sum(event["rows"] for event in events if event["status"] == 200) >= len(answers)
+        assert sum(event["rows"] for event in events if event.get("status") == 200) == sum(received)
     assert len(ends) == 24 and len(answers) > 3
     for index, answer in answers.items():
         assert answer["prediction"] == expected[index]["prediction"]

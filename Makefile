@@ -45,14 +45,14 @@ verify: $(VENV)/tools
 	test ! -d $(DATA)/medquad || $(BIN)/python benchmarks/long_answers.py --data $(DATA) $(if $(WRITER),--writer-model $(WRITER),--only search)
 
 # Side by side with the peer in one run.
-bench: $(VENV)/bench
+bench: $(VENV)/bench quickstart
 	$(BIN)/python benchmarks/speed.py --data $(DATA)
 	$(BIN)/python benchmarks/quality.py --data $(DATA)
 	$(BIN)/python benchmarks/distillation.py --data $(DATA)
 	$(BIN)/python benchmarks/index.py
 	test -z "$(MODEL)" || $(BIN)/python benchmarks/tagging.py --data $(DATA) --model $(MODEL)
 	test -z "$(WRITER)" || $(BIN)/python benchmarks/summarization.py --data $(DATA) --model $(WRITER)
-	$(BIN)/python benchmarks/prediction_speed.py --data $(DATA)
+	$(BIN)/python benchmarks/prediction_speed.py runs/quickstart --data $(DATA)
 	$(BIN)/python benchmarks/start.py
 	$(BIN)/python benchmarks/scaling.py
 	test -z "$(DECODER)" || $(BIN)/python benchmarks/writing.py --model $(DECODER)

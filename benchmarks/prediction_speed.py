@@ -110,6 +110,9 @@ def measure_embedding(name: str, precision: str, dtype: Any, backbone: str, text
     return timed(lambda: plain.encode(texts, batch_size=BATCH, normalize_embeddings=True), len(texts))
 
 
+TITLES = {"predict": "Predicting 4,000 short texts", "single": "One text at a time", "embed": "Embedding passages"}
+
+
 def main() -> None:
     """All works and systems in turn."""
     parser = argparse.ArgumentParser()
@@ -137,8 +140,8 @@ def main() -> None:
         measured = measure_in_turns(__file__, list(SYSTEMS[work]), [*options, "--work", work], arguments.turns)
         for system, results in measured.items():
             print(f"  {system:<28} {rate(results):9.1f}/s   {rate(results) / rate(measured[SYSTEMS[work][0]]):5.2f} x")
-        record(f"prediction_{work}_{arguments.threads}", f"{work}, {arguments.threads} threads", "/s of processor time",
-               measured)
+        record(f"prediction_{work}_{arguments.threads}", f"{TITLES[work]}, {arguments.threads} threads",
+               "a second of processor time", measured)
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def rate(results: list[dict[str, Any]]) -> float:
     return statistics.median(result["amount"] / result["seconds"] for result in results)
 
 
-def record(name: str, title: str, unit: str, measured: dict[str, list[dict[str, Any]]], **more: Any) -> None:
+def record(name: str, title: str, unit: str, measured: dict[str, list[dict[str, Any]]]) -> None:
     """Write results/NAME.json: medians and ranges of every system, ratios to the first one, machine, day, command."""
     first = next(iter(measured))
     systems = {}
@@ -88,7 +88,7 @@ def record(name: str, title: str, unit: str, measured: dict[str, list[dict[str, 
                if key not in {"amount", "seconds", "memory_mb", "cpu_seconds"}}}
     command = "python benchmarks/" + " ".join([Path(sys.argv[0]).name, *hidden_paths(sys.argv[1:])])
     write(name, {"title": title, "unit": unit, "systems": systems, "machine": machine(), "command": command,
-                 "date": datetime.date.today().isoformat(), **more})
+                 "date": datetime.date.today().isoformat()})
 
 
 def hidden_paths(arguments: list[str]) -> list[str]:

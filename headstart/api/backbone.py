@@ -83,7 +83,7 @@ def load_backbone(reference: str | Path, *, device: str = "auto", allow_pickle: 
     """
     from headstart.models.loading.device import choose_device
     from headstart.prediction.embed_file import load_headless
-    from headstart.settings import build
+    from headstart.settings import build_value
 
     return Backbone(load_headless(str(reference), device=choose_device(device), allow_pickle=allow_pickle),
-                    str(reference), build({"evaluation.precision": precision})["evaluation"].precision)
+                    str(reference), build_value("evaluation.precision", precision))

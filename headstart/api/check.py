@@ -94,7 +94,7 @@ def check(train: Rows, dev: Rows | None = None, test: Rows | None = None, *, tas
         config = run_settings(run_values | {"strict": False}, named_columns, values)
         report = finetune.check_settings(config, inputs)
     except DataError as error:
-        task_name, field_columns = (None, {}) if config is None else recognised(config, inputs)
+        task_name, field_columns = (None, {}) if config is None else task_and_columns(config, inputs)
         return Check(task_name, field_columns, (), error.findings, tuple(inputs.lines()), strict, error.counts or {})
     except UserError as error:
         code = COLUMN_FAULT.search(error.message)
@@ -109,15 +109,13 @@ def check(train: Rows, dev: Rows | None = None, test: Rows | None = None, *, tas
                  (*inputs.lines(), *words), strict)
 
 
-def recognised(config: RunSettings, inputs: Inputs) -> tuple[str | None, Mapping[str, Sequence[str]]]:
+def task_and_columns(config: RunSettings, inputs: Inputs) -> tuple[str | None, Mapping[str, Sequence[str]]]:
     """The task and the columns of data with faults, where they can be told; else None and {}."""
     from headstart.data.examples import read_examples
-    from headstart.data.table import find_splits, open_table
     from headstart.preparation.choose_task import find_task
 
     try:
-        table = inputs.tables(config.data)["train"] if "train" in inputs.rows else open_table(
-            find_splits(config.train, config.data)["train"], config.data)
+        table = inputs.train_table(config.train, config.data)
         task = find_task(table, config.task, config.columns)[0]
         task_settings = parse_task_settings(task.Settings, config.task_settings)
         return task.name, read_examples(task(task_settings), table.path, config.data, columns=config.columns,

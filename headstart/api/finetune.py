@@ -146,7 +146,7 @@ def run_finetuning(run_values: Mapping[str, Any], columns: Mapping[str, str], va
 def memory_step(inputs: Inputs, reporter: Reporter) -> Callable[[Path, RunSettings], RunSettings]:
     """What writes rows in memory into the run's folder before it starts, and then mines where the run has an index."""
     def make_inputs(folder: Path, config: RunSettings) -> RunSettings:
-        config = inputs.row_writer(reporter)(folder, config)
+        config = inputs.write_rows(folder, config, reporter)
         mine_into = mining_step(config, reporter)
         return config if mine_into is None else mine_into(folder, config)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from headstart.data.object_table import object_table
 from headstart.data.objects import ObjectRows, read_rows
 from headstart.data.readers import installed
 from headstart.data.readers.dataset_folder import split_name
-from headstart.data.table import Table
+from headstart.data.table import Table, find_splits, open_table
 from headstart.errors import Exit, UserError
 from headstart.progress import Reporter
 from headstart.settings import Data
@@ -51,22 +51,28 @@ class Inputs:
         """The tables of the splits in memory; raises UserError (65) and DataError."""
         return {split: object_table(rows, settings) for split, rows in self.rows.items()}
 
-    def row_writer(self, reporter: Reporter) -> Callable[[Path, RunSettings], RunSettings]:
-        """What writes the rows in memory into a run's folder, and gives the settings to run on these files.
+    def train_table(self, path: str, settings: Data) -> Table:
+        """The table of the training rows: of those in memory, else of the file, folder or dataset at `path`.
+
+        Raises UserError (65, 66, 69) and DataError.
+        """
+        if "train" in self.rows:
+            return self.tables(settings)["train"]
+        return open_table(find_splits(path, settings)["train"], settings)
+
+    def write_rows(self, folder: Path, settings: RunSettings, reporter: Reporter) -> RunSettings:
+        """Write the rows in memory into a run's folder; the settings to run on these files.
 
         Raises UserError (65, also where there are none; 74).
         """
-        def write_into(folder: Path, settings: RunSettings) -> RunSettings:
-            for split, rows in self.rows.items():
-                if not rows.count:
-                    raise UserError(f"{split}: {describe(rows)} came.", fix="Check what was passed.", exit=Exit.DATA)
-                rows.write(folder / ROW_FILES[split])
-            for line in self.lines(folder):
-                reporter.info(line)
-            paths: dict[str, Any] = {split: str((folder / ROW_FILES[split]).resolve()) for split in self.rows}
-            return dataclasses.replace(settings, **paths)
-
-        return write_into
+        for split, rows in self.rows.items():
+            if not rows.count:
+                raise UserError(f"{split}: {describe(rows)} came.", fix="Check what was passed.", exit=Exit.DATA)
+            rows.write(folder / ROW_FILES[split])
+        for line in self.lines(folder):
+            reporter.info(line)
+        paths: dict[str, Any] = {split: str((folder / ROW_FILES[split]).resolve()) for split in self.rows}
+        return dataclasses.replace(settings, **paths)
 
 
 def describe(rows: ObjectRows) -> str:

@@ -7,15 +7,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 from headstart import settings, tasks
+from headstart.api.inputs import Inputs
 from headstart.contract import Task
 from headstart.errors import Exit, UserError
 from headstart.settings import keywords
-
-if TYPE_CHECKING:
-    from headstart.api.inputs import Inputs
 
 ALWAYS_READ = ("data", "training", "evaluation", "model")
 
@@ -63,7 +61,7 @@ def column_fields() -> set[str]:
     return {field.name for task in tasks.usable()[0] for field in task.fields}
 
 
-def refuse_unnamed(columns: Any) -> None:
+def require_column_mapping(columns: Any) -> None:
     """Refuse columns that are no dict; raises UserError (2)."""
     if columns is not None and not isinstance(columns, Mapping):
         raise UserError(f"columns is {columns!r}; a dict was expected, the column of each field.",
@@ -72,7 +70,7 @@ def refuse_unnamed(columns: Any) -> None:
 
 def name_columns(columns: Mapping[str, Any] | None, keyword_columns: Mapping[str, Any]) -> dict[str, str]:
     """The column of each field; raises UserError (2) for one that is named twice, or by what is no text."""
-    refuse_unnamed(columns)
+    require_column_mapping(columns)
     named_columns = {name: column_text(name, column) for name, column in (columns or {}).items()}
     for name, column in keyword_columns.items():
         if name in named_columns:
@@ -142,16 +140,13 @@ def find_task_class(run_values: Mapping[str, Any], columns: Mapping[str, str], v
         return teacher_task(str(run_values["teacher"]))
     if run_values.get("task"):
         return tasks.find(str(run_values["task"]))
-    from headstart.data.table import find_splits, open_table
     from headstart.preparation.choose_task import find_task
 
     if run_values["train"] == "-":
         raise UserError("Standard input is read only once, so the task of its rows cannot be detected for a setting.",
                         fix="Name the task: task=…", exit=Exit.USAGE)
     data = settings.build({key: value for key, value in values.items() if key.startswith("data.")})["data"]
-    table = inputs.tables(data)["train"] if inputs is not None and "train" in inputs.rows else open_table(
-        find_splits(run_values["train"], data)["train"], data)
-    return find_task(table, None, columns)[0]
+    return find_task((inputs or Inputs({})).train_table(run_values["train"], data), None, columns)[0]
 
 
 def teacher_task(reference: str) -> type[Task[Any]]:

@@ -297,7 +297,7 @@ class Model:
             raise UserError(f"{path} is not empty.", fix="Choose another folder.", exit=Exit.EXISTS)
         card = model_card.render(model_card.card_of(self.task, self.transformer, self.reference))
         artifact.save(path, self.transformer, self.task, card, {},
-                      dtype=settings.build({"model.save_dtype": dtype})["model"].save_dtype)
+                      dtype=settings.build_value("model.save_dtype", dtype))
         return path
 
 
@@ -316,9 +316,8 @@ def load(reference: str | Path, task: str | None = None, *, device: str = "auto"
     loaded_task, transformer = artifact.load(str(reference), task_name=task, device=choose_device(device),
                                              allow_pickle=allow_pickle, language=language,
                                              target_language=target_language,
-                                             dtype=settings.build({"model.dtype": dtype})["model"].dtype)
-    precision = settings.build({"evaluation.precision": precision})["evaluation"].precision
-    return Model(loaded_task, transformer, str(reference), precision)
+                                             dtype=settings.build_value("model.dtype", dtype))
+    return Model(loaded_task, transformer, str(reference), settings.build_value("evaluation.precision", precision))
 
 
 def load_generator(reference: str | Path, *, device: str = "auto", allow_pickle: bool = False,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart import tasks
 from headstart.api.inputs import find_paths, names_file
-from headstart.api.keywords import name_columns, refuse_unnamed
+from headstart.api.keywords import name_columns, require_column_mapping
 from headstart.contract import Json, Task
 from headstart.data.columns import remembered_columns
 from headstart.data.examples import Reading, read_examples, stop_on_faults
@@ -46,7 +46,7 @@ def task_columns(task: Task[Any], columns: Mapping[str, Any] | None, keywords: M
                  parameters: Sequence[str]) -> dict[str, str]:
     """The columns of a task's fields as they were named; raises UserError (2) for a name that is no field of it."""
     fields = [field.name for field in task.fields]
-    refuse_unnamed(columns)
+    require_column_mapping(columns)
     for name in (*(columns or {}), *keywords):
         if name not in fields:
             suggestion = nearest(name, [*fields, *parameters])
@@ -79,11 +79,11 @@ def text_fields(task: Task[Any]) -> list[str]:
     return [*fields, *optional[:1]]
 
 
-def file_of(source: Any, argument: str = "rows") -> str | None:
+def file_of(source: Any) -> str | None:
     """The path that rows are named by; None for rows in memory. Raises UserError (2) for several, and for one text."""
     if isinstance(source, str) and not names_file(source):
         return None  # whoever reads it as rows says why it is none
-    paths = find_paths(source, argument)
+    paths = find_paths(source, "rows")
     return None if paths is None else paths[0]
 
 

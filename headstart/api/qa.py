@@ -50,11 +50,10 @@ def index(source: Rows, to: str | Path, *, model: str | None = None, device: str
     index_values, reference = previous_settings(Path(path), Path(to))
     index_settings = settings.build(index_values | {f"index.{name}": value for name, value in overrides.items()
                                                     if name not in DOCUMENT_FIELDS})["index"]
-    model = model or reference or DEFAULT_MODEL
+    model, device = model or reference or DEFAULT_MODEL, choose_device(device)
     return build(path, Path(to), columns=named_columns, settings=index_settings,
                  model=None if model == "none" else model,
-                 reporter=reporter, device=(chosen_device := choose_device(device)),
-                 precision=choose_evaluation_precision("auto", chosen_device).name)
+                 reporter=reporter, device=device, precision=choose_evaluation_precision("auto", device).name)
 
 
 def keep_documents(source: Any, to: Path, reporter: Reporter) -> str:

@@ -138,6 +138,11 @@ def read_values(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str
     return run_values, columns, values
 
 
+def model_settings(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that a loaded model takes."""
+    return {key: value for key, value in values.items() if key.startswith(("task.", "generation.", "early_exit."))}
+
+
 def refuse_unread(assignments: Mapping[str, Any], reads: tuple[str, ...]) -> None:
     """Refuse known settings that the command never reads; raises UserError (78). Unknown ones are refused by name."""
     known_keys = {setting.key for setting in all_settings(with_tasks=False)}

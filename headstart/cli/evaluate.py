@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     model = api.load(arguments.model, arguments.task, device=arguments.device or run_values.get("device", "auto"),
                      allow_pickle=bool(arguments.allow_pickle), language=groups["data"].language,
                      target_language=groups["data"].target_language, dtype=groups["model"].dtype)
-    model.set({key: value for key, value in values.items() if key.startswith(("task.", "generation.", "early_exit."))})
+    model.set(_flags.model_settings(values))
     reporter.info(model.summary())
     if arguments.all_checkpoints:
         rows = model.evaluate_checkpoints(arguments.data, columns=columns, data=groups["data"],

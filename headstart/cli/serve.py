@@ -138,6 +138,7 @@ def named_references(runs: list[str]) -> dict[str, str]:
 
     Raises UserError: 2 for two of one name, or an index.
     """
+    from headstart.retrieval.index.folder import is_index
     from headstart.serving.names import model_name
 
     references: dict[str, str] = {}
@@ -174,12 +175,7 @@ def load(reference: str, task: str | None, options: Mapping[str, Any], values: M
     from headstart.api import model as api
 
     model = api.load(reference, task, **options)
-    model.set({key: value for key, value in values.items() if key.startswith(("task.", "generation.", "early_exit."))})
+    model.set(_flags.model_settings(values))
     reporter.info(model.summary())
     model.settle_precision(precision, reporter)
     return model
-
-
-def is_index(folder: Path) -> bool:
-    """Whether a folder is one that headstart index made."""
-    return (folder / "index.json").is_file()

@@ -22,19 +22,19 @@ def unused_columns(table: Table, field_columns: Mapping[str, Sequence[str]],
     nested_names = table.nested_names()
     unused_names: list[str] = []
     for column in table.columns:
-        if column in used_names or column in table.builder.made_columns:
+        if column in used_names or column in table.builder.origin_columns:
             continue
         if not any(name.startswith(f"{column}.") for name in used_names):
             unused_names.append(column)
             continue
         unused_names += [name for name in nested_names if name.startswith(f"{column}.")
-                         and not related(name, used_names) and not is_parent(name, nested_names)]
+                         and not is_used(name, used_names) and not is_parent(name, nested_names)]
     further_names = (*table.builder.dropped_columns, *table.builder.unused_columns)
     return [*unused_names, *(name for name in dict.fromkeys(further_names)
                              if name not in used_names and name not in unused_names)]
 
 
-def related(name: str, used_names: Collection[str]) -> bool:
+def is_used(name: str, used_names: Collection[str]) -> bool:
     """Whether a name of a part is used, or stands in an object that is."""
     return any(name == used or name.startswith(f"{used}.") for used in used_names)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 from headstart.contract import Json
-from headstart.data.frames import READERS, Frame, is_kind
+from headstart.data.frames import READERS, Frame, arrow_frame, is_kind
 from headstart.data.object_cells import cell_value, is_missing
 from headstart.errors import Exit, UserError
 from headstart.files import disk_errors, staged_file
@@ -77,8 +77,7 @@ def read_rows(source: Any, text_fields: Sequence[str] = ("text",)) -> ObjectRows
     refuse_other_kinds(source)
     is_column = hasattr(source, "to_pylist") and not hasattr(source, "schema")  # of pyarrow
     if not is_column and (hasattr(source, "__arrow_c_stream__") or hasattr(source, "__arrow_c_array__")):
-        from_arrow = next(read for library, _, read in READERS if library == "pyarrow")
-        return frame_rows(from_arrow(source))
+        return frame_rows(arrow_frame(source))
     try:
         rows = source.to_pylist() if is_column else source.tolist() if hasattr(source, "ndim") else list(source)
     except TypeError:

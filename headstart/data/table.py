@@ -162,7 +162,7 @@ def read_table(path: str, settings: Data, memory_limit: int, text_reading: TextR
             return read_measured_split(path, settings, memory_limit, text_reading)
         builder.finish()
         return Table(builder.name, builder, sha256, size)
-    if folder_and_config(path)[2]:
+    if folder_and_config(path)[1]:
         return read_measured_split(path, settings, memory_limit, text_reading)
     return read_file(path, builder, settings)
 
@@ -184,7 +184,7 @@ def with_words(table: Table, words: str) -> Table:
 def read_split(path: str, builder: TableBuilder, settings: Data) -> Table:
     """A split of a dataset in a folder ("folder::PATH::SPLIT"), from its file or files."""
     folder, _, split = path.removeprefix("folder::").rpartition("::")
-    layout = dataset_folder.find_layout(*folder_and_config(folder))
+    layout = dataset_layout(folder)
     assert layout is not None  # find_splits has found it
     paths, builder.features = layout.splits[split], layout.features
     if len(paths) == 1:
@@ -263,7 +263,7 @@ def find_splits(path: str, settings: Data) -> dict[str, str]:
     local_path = Path(path)
     if path == "-":
         return {"train": "-"}
-    if local_path.is_dir() or folder_and_config(path)[2]:
+    if local_path.is_dir() or folder_and_config(path)[1]:
         splits = splits_in_folder(local_path)
         if "train" not in splits:
             raise UserError(f"{path} holds no training rows; it has {', '.join(splits)}.",
@@ -295,16 +295,23 @@ def may_hold_rows(path: Path) -> bool:
     return not path.is_dir() or any(not entry.name.startswith(".") for entry in path.iterdir())
 
 
-def folder_and_config(path: str) -> tuple[Path, tuple[str, ...], str]:
-    """A folder, the endings of files of rows in it, and which of several data sets is meant (FOLDER:NAME, else "")."""
+def folder_and_config(path: str) -> tuple[Path, str]:
+    """A folder, and which of several data sets in it is meant (FOLDER:NAME, else "")."""
     folder, _, config = path.rpartition(":")
     is_named = bool(folder and config) and not Path(path).exists() and Path(folder).is_dir()
-    return (Path(folder) if is_named else Path(path)), installed.endings(), config if is_named else ""
+    return (Path(folder), config) if is_named else (Path(path), "")
+
+
+def dataset_layout(path: str) -> dataset_folder.DatasetFolder | None:
+    """The dataset in a folder (FOLDER, or FOLDER:NAME for one of several); None where it is laid out in no known way.
+    """
+    folder, config = folder_and_config(path)
+    return dataset_folder.find_layout(folder, installed.endings(), config)
 
 
 def splits_in_folder(folder: Path) -> dict[str, str]:
     """The splits in a folder; raises UserError (66) with what it holds where there are none."""
-    layout = dataset_folder.find_layout(*folder_and_config(str(folder)))
+    layout = dataset_layout(str(folder))
     if layout is not None:
         return {name: f"folder::{folder}::{name}" for name in layout.splits}
     entries = sorted(folder.iterdir())

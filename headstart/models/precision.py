@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 Precision = Literal["fp32", "bf16", "fp16"]
 DTYPES: dict[str, torch.dtype] = {name: getattr(torch, dtype) for name, dtype in DTYPE_NAMES.items()}
+PRECISIONS: dict[str, Any] = {dtype: name for name, dtype in DTYPE_NAMES.items()}  # by torch's name of the type
 SCORES_IN_FP32 = "scores are compared with others'"
 
 
@@ -74,26 +75,28 @@ def choose_evaluation_precision(setting: str, device: str, *, scores: bool = Fal
     return PrecisionChoice(name, "you chose it")
 
 
+def torch_name(dtype: object) -> str:
+    """A type of numbers by torch's name, "bfloat16", whether it came as torch's own type or as a text."""
+    return str(dtype).removeprefix("torch.")
+
+
 def precision_of(model: Model) -> Precision:
     """What a model computes in: the type of its backbone's weights."""
     dtype = next(weight.dtype for weight in model.module.base_model.parameters() if weight.is_floating_point())
-    names: dict[torch.dtype, Any] = {dtype: name for name, dtype in DTYPES.items()}
-    name: Precision = names[dtype]
+    name: Precision = PRECISIONS[torch_name(dtype)]
     return name
 
 
 def precision_text(model: Model) -> str:
     """The same, and the type that its weights were rounded to before, where that is another."""
-    name, dtype = precision_of(model), getattr(model.module.config, "dtype", None)
-    loaded = next((key for key, value in DTYPES.items() if dtype in (value, str(value).removeprefix("torch."))), "fp32")
+    name = precision_of(model)
+    loaded = PRECISIONS.get(torch_name(getattr(model.module.config, "dtype", None)), "fp32")
     return name if loaded in ("fp32", name) else f"{name}, weights {loaded}"
 
 
 def stored_dtype(info: ModelInfo) -> Precision:
     """The type that a folder's config says its weights are stored in; fp32 where it says none of the three."""
-    stored = str(info.config.get("dtype") or info.config.get("torch_dtype") or "").removeprefix("torch.")
-    names: dict[str, Any] = {str(dtype).removeprefix("torch."): name for name, dtype in DTYPES.items()}
-    name: Precision = names.get(stored, "fp32")
+    name: Precision = PRECISIONS.get(torch_name(info.config.get("dtype") or info.config.get("torch_dtype")), "fp32")
     return name
 
 

@@ -10,7 +10,7 @@ from headstart import tasks
 from headstart.contract import Column, Detection, Task
 from headstart.data.table import Table
 from headstart.errors import UserError
-from headstart.tasks.shared.column_detection import filled_values, holds_written_numbers
+from headstart.tasks.shared.column_detection import filled_values, first_named, holds_written_numbers
 
 LANGUAGES = frozenset((  # names that columns of translations have
     "ar", "bg", "ca", "cs", "da", "de", "el", "en", "es", "et", "eu", "fa", "fi", "fr", "ga", "gl", "he", "hi", "hr",
@@ -35,11 +35,11 @@ def find_task(table: Table, name: str | None, columns: Mapping[str, str]) -> tup
     try:
         task, detection = tasks.detect(sample, table.path, columns)
     except UserError as error:
-        raise with_remarks(preference_error(error, sample, table.path), table) from None
+        raise with_remarks(preference_error(error, sample, table.path), table, sample) from None
     return task, detection, detection.reason
 
 
-def with_remarks(error: UserError, table: Table) -> UserError:
+def with_remarks(error: UserError, table: Table, columns: Sequence[Column]) -> UserError:
     """The error with what is particular to the table's columns: objects whose parts may be named, columns of one name,
     columns of bytes.
     """
@@ -48,8 +48,8 @@ def with_remarks(error: UserError, table: Table) -> UserError:
                ] if nested_names else []
     remarks += [f'The column "{column.name}" holds numbers as {filled_values(column)[0]!r}; to learn them, write '
                 "digits and a point alone, and pass --task regression --target "
-                f"{shlex.quote(column.name)}." for column in table.sample() if holds_written_numbers(column)]
-    remarks += language_remark(table.sample(), table.path)
+                f"{shlex.quote(column.name)}." for column in columns if holds_written_numbers(column)]
+    remarks += language_remark(columns, table.path)
     reasons = dict.fromkeys(table.builder.ambiguous_columns.values())
     remarks += [f"{reason[0].upper()}{reason[1:]}." for reason in reasons]
     remarks += [f'The column "{name}" {reason}.' for name, reason in table.builder.unused_columns.items()]
@@ -58,16 +58,18 @@ def with_remarks(error: UserError, table: Table) -> UserError:
 
 def preference_error(error: UserError, columns: Sequence[Column], path: str) -> UserError:
     """The error; of rows with a preferred answer and a rejected one, what they are and what can be learned of them."""
-    names = {column.name.lower(): column.name for column in columns}
-    if not {"chosen", "rejected"} <= set(names):
+    preferred_answers = first_named(columns, ("chosen",))
+    prompt = first_named(columns, ("prompt", "question", "instruction"))
+    if preferred_answers is None or first_named(columns, ("rejected",)) is None:
         return error
-    prompt = next((names[name] for name in ("prompt", "question", "instruction") if name in names), None)
-    command = f"headstart finetune {shlex.quote(path)} --task language-model " + (
-        f"--prompt {shlex.quote(prompt)} --response {shlex.quote(names['chosen'])}" if prompt is not None and all(
-            isinstance(value, str) for column in columns if column.name == names["chosen"] for value in column.values)
-        else f"--messages {shlex.quote(names['chosen'])}" if any(
-            isinstance(value, list) for column in columns if column.name == names["chosen"] for value in column.values)
-        else f"--text {shlex.quote(names['chosen'])}")
+    preferred_name = shlex.quote(preferred_answers.name)
+    if prompt is not None and all(isinstance(value, str) for value in preferred_answers.values):
+        flags = f"--prompt {shlex.quote(prompt.name)} --response {preferred_name}"
+    elif any(isinstance(value, list) for value in preferred_answers.values):
+        flags = f"--messages {preferred_name}"
+    else:
+        flags = f"--text {preferred_name}"
+    command = f"headstart finetune {shlex.quote(path)} --task language-model {flags}"
     return UserError(f"{path} holds preferences: of two answers one is chosen and one rejected. No task here learns "
                      "from both.", fix=f"To learn the chosen answers alone:\n  {command}", exit=error.exit)
 

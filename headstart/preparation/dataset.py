@@ -57,20 +57,14 @@ class Dataset:
                  for reading in distinct(self.readings)]
         choices = [reading.table.rows_choice.words(reading.table.path) for reading in distinct(self.readings)
                    if reading.table.rows_choice is not None]
-        return [*files, *choices, f"task: {self.task.name}, because {self.task_reason}", *self.column_lines(),
-                *self.check.words()]
+        return [*files, *choices, f"task: {self.task.name}, because {self.task_reason}",
+                *column_lines(self.readings, self.slice_columns), *self.check.words()]
 
     def all_clear(self) -> str:
         """What is said where nothing was found: no more than what was looked at."""
         if not self.check.tokenization:
             return "No problems found in the rows; how a model reads them was not looked at."
         return "No problems found."
-
-    def column_lines(self) -> list[str]:
-        """Which columns are used, for what, and which are not; of several files, of each."""
-        readings = distinct(self.readings)
-        return [f"columns{f' of {reading.table.path}' if len(readings) > 1 else ''}: "
-                f"{describe_columns(reading, self.slice_columns)}" for reading in readings]
 
     def json(self) -> dict[str, Json]:
         """data.json."""
@@ -88,6 +82,13 @@ class Dataset:
             "check": self.check.json(),
             **({} if self.first_row is None else {"first_row": self.first_row.json()}),
         }
+
+
+def column_lines(readings: Mapping[str, Reading], slice_names: Sequence[str]) -> list[str]:
+    """Which columns are used, for what, and which are not; of several files, of each."""
+    files = distinct(readings)
+    return [f"columns{f' of {reading.table.path}' if len(files) > 1 else ''}: {describe_columns(reading, slice_names)}"
+            for reading in files]
 
 
 def describe_columns(reading: Reading, slice_names: Sequence[str]) -> str:
@@ -134,7 +135,7 @@ def read_dataset(settings: RunSettings, reporter: Reporter, errors_file: Path | 
         readings["train"] = join_further_files(task, readings["train"], settings, reporter)
     reporter.info(f"task: {task.name}, because {reason}")
     slice_names = tuple(name for names in slice_columns(settings.data.slice_by) for name in names)
-    tell_columns(readings["train"], slice_names, reporter)
+    report_columns(readings["train"], slice_names, reporter)
     try:
         skipped = skip_faulty_rows(readings, settings.data, errors_file, reporter)
     except DataError as error:
@@ -151,11 +152,10 @@ def read_dataset(settings: RunSettings, reporter: Reporter, errors_file: Path | 
     return dataset
 
 
-def tell_columns(train: Reading, slice_names: Sequence[str], reporter: Reporter) -> None:
-    """Say which columns of the training rows are used, and which are not; of several files, of each."""
-    for part in train.parts or (train,):
-        reporter.info(f"columns{f' of {part.table.path}' if train.parts else ''}: "
-                      f"{describe_columns(part, slice_names)}")
+def report_columns(train: Reading, slice_names: Sequence[str], reporter: Reporter) -> None:
+    """Say which columns of the training rows are used, and which are not."""
+    for line in column_lines({"train": train}, slice_names):
+        reporter.info(line)
 
 
 def skip_faulty_rows(readings: Mapping[str, Reading], settings: Data, errors_file: Path | None,

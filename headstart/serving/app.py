@@ -19,7 +19,7 @@ from headstart.serving.completions import chat, complete
 from headstart.serving.engine import DeadlineExceeded
 from headstart.serving.gate import refusal_response
 from headstart.serving.openapi import document, model_card
-from headstart.serving.refusal import Refusal, of_error
+from headstart.serving.refusal import Refusal, of_error, own_fault
 from headstart.serving.rows import rows_of_body
 from headstart.serving.service import Service
 from headstart.serving.vectors import embeddings, rerank
@@ -40,9 +40,8 @@ def answering(handler: Handler, seconds: float, report_bug: Callable[[Exception]
             refusal = of_error(DeadlineExceeded() if isinstance(error, TimeoutError) else error)
             if refusal is None:
                 report_bug(error)
-                refusal = Refusal(500, "This is a fault of headstart, not of your request.",
-                                  "The server's log says where the details are; please report them.")
-            request.state.code = refusal.code or refusal.json()["error"]["type"]
+                refusal = own_fault()
+            request.state.code = refusal.reason
             return refusal_response(refusal)
     return answer
 

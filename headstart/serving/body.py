@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from headstart.contract import Json
 from headstart.serving.refusal import Refusal
+from headstart.settings.values import is_unicode
 
 LARGE_BODY = 2**16  # bytes that are parsed in a thread of their own
 
@@ -129,18 +130,9 @@ def check_scalar(place: str, value: Any) -> None:
     """Refuse a number beyond a float's range and a text with half a surrogate pair; raises Refusal (400)."""
     if isinstance(value, float) and not math.isfinite(value):
         raise Refusal(400, f"{place:.80} is a number beyond what a float holds.", "Send a smaller number.", place[:80])
-    if isinstance(value, str) and has_half_characters(value):
+    if isinstance(value, str) and not is_unicode(value):
         raise Refusal(400, f"{ascii(place)[1:-1]:.80} holds half a character (a lone surrogate).",
                       "Encode the text as UTF-8 before it becomes JSON.", ascii(place)[1:-1][:80])
-
-
-def has_half_characters(text: str) -> bool:
-    """Whether a text holds lone surrogates, which no UTF-8 has."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return True
-    return False
 
 
 def too_deep(nesting: int) -> Refusal:

@@ -139,7 +139,7 @@ async def answer(service: Service, request: Request, order: Order) -> Response:
     """The texts of an order, whole or while they are written."""
     request.state.rows, request.state.tokens = len(order.prompts), sum(map(len, order.prompts))
     if order.streams:
-        return StreamingResponse(await begun_stream(service, order), media_type="text/event-stream")
+        return StreamingResponse(start_stream(service, order), media_type="text/event-stream")
     future = order.served.submit(order.work, order.prompts, order.tokens)
     texts = [text for texts in await wait_for(request, future, service.limits.deadline) for text in texts]
     choices = [choice(order, index, text.text, finish_reason(text)) for index, text in enumerate(texts)]
@@ -174,7 +174,7 @@ def usage(order: Order, texts: Sequence[GeneratedText]) -> dict[str, Json]:
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
 
-async def begun_stream(service: Service, order: Order) -> AsyncIterator[bytes]:
+def start_stream(service: Service, order: Order) -> AsyncIterator[bytes]:
     """Events of a text while it is written; raises QueueFull before the first. A reader that goes away ends it.
 
     The deadline holds for each piece.

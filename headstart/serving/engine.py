@@ -123,7 +123,7 @@ class Engine(Generic[Unit, Answer]):
         with self.changed:
             if self.closed:
                 raise EngineClosed("the server is going down")
-            waiting = sum(request.waiting for request in self.queue)
+            waiting = self.queued_units
             if waiting + len(units) > self.limits.queue_units:
                 raise QueueFull(max(1.0, waiting * self.seconds_per_unit))
             self.queue.append(Request(units, tokens, key, now, now + (deadline or self.limits.deadline), future))

@@ -14,7 +14,7 @@ from typing import Any
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from headstart.serving.refusal import Refusal, of_error
+from headstart.serving.refusal import Refusal, of_error, own_fault
 
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 # A probe has no token, and neither has a browser that opens the page, which asks for one; they learn nothing by these.
@@ -110,7 +110,7 @@ class Gate:
         except Exception as error:
             refusal = of_error(error) or self.bug(error)
         if refusal is not None:
-            state["code"] = refusal.code or refusal.json()["error"]["type"]
+            state["code"] = refusal.reason
             if not statuses and refusal.status != 499:  # nobody listens any more
                 await refusal_response(refusal)(scope, receive, send_with_headers)
         status = statuses[0] if statuses else 499
@@ -122,8 +122,7 @@ class Gate:
     def bug(self, error: Exception) -> Refusal:
         """A fault of our own: written down here, and told without its details."""
         self.report_bug(error)
-        return Refusal(500, "This is a fault of headstart, not of your request.",
-                       "The server's log says where the details are; please report them.")
+        return own_fault()
 
 
 def refusal_response(refusal: Refusal) -> JSONResponse:

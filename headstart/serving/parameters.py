@@ -10,6 +10,7 @@ from headstart.contract import Json
 from headstart.errors import nearest
 from headstart.serving.body import json_kind
 from headstart.serving.refusal import Refusal
+from headstart.text.json_values import is_number
 
 # Parameters of OpenAI's that nothing here reads, with the values that ask for nothing.
 NEUTRAL: Mapping[str, tuple[Any, ...]] = {
@@ -51,7 +52,7 @@ class Parameters:
         value = self.values.get(name)
         if value is None:
             return None
-        if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
+        if not is_number(value) or not low <= value <= high:
             raise Refusal(422, f"{name}: a number from {low:g} to {high:g} was expected, but {in_words(value)} came.",
                           "Send one, or leave it out.", name)
         return float(value)
@@ -122,6 +123,6 @@ class Parameters:
 
 def in_words(value: Json) -> str:
     """A value in words: a number as it is, a text as its kind alone."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if is_number(value):
         return str(value)[:40]
     return "an empty text" if value == "" else "an empty list" if value == [] else json_kind(value)

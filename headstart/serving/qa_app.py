@@ -24,20 +24,14 @@ from starlette.concurrency import run_in_threadpool
 
 from headstart.contract import Json
 from headstart.errors import UserError
+from headstart.serving.gate import HEADERS, LOCAL_HOSTS
 from headstart.serving.qa_backend import SOURCES, Options, QABackend
 
 PAGE = Path(__file__).parent / "page"
 FILES = {"/": ("index.html", "text/html"), "/page.css": ("page.css", "text/css"),
          "/page.js": ("page.js", "text/javascript"), "/icon.svg": ("icon.svg", "image/svg+xml")}
-HOSTS = ("127.0.0.1", "localhost", "[::1]")
 MAX_QUESTION_LENGTH = 10_000  # characters of a question
 MAX_WAITING = 8  # questions that wait for their turn; further ones are turned away
-HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src "
-                               "'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin", "Cache-Control": "no-store"}
 
 
 class QuestionRequest(BaseModel):
@@ -125,7 +119,7 @@ def file_route(path: Path, media_type: str) -> Callable[[], Response]:
 def refusal_reason(headers: Mapping[str, str]) -> str | None:
     """Why a request is refused: a host name that is not this machine's (DNS rebinding), or another page's script."""
     host = headers.get("host", "")
-    if host.rpartition(":")[0] not in HOSTS and host not in HOSTS:
+    if host.rpartition(":")[0] not in LOCAL_HOSTS and host not in LOCAL_HOSTS:
         return f"This page is served as 127.0.0.1 or localhost, not as {host!r:.80}."
     origin = headers.get("origin")
     if origin is not None and origin != f"http://{host}":

@@ -13,7 +13,7 @@ KINDS = {400: "invalid_request_error", 401: "authentication_error", 403: "permis
          405: "invalid_request_error", 408: "timeout_error", 411: "invalid_request_error", 413: "too_large_error",
          415: "invalid_request_error", 422: "invalid_request_error", 429: "rate_limit_error",
          499: "client_closed_error", 500: "server_error", 503: "unavailable_error", 504: "timeout_error"}
-MAX_ROWS_TOLD = 100  # faults of rows that one answer lists
+MAX_LISTED_ROWS = 100  # faults of rows that one answer lists
 
 
 @dataclass
@@ -31,6 +31,11 @@ class Refusal(Exception):
     rows: Sequence[Mapping[str, Json]] = field(default_factory=tuple)
     retry_after: float | None = None
 
+    @property
+    def reason(self) -> str:
+        """What was wrong, in a word, for the log."""
+        return self.code or KINDS[self.status]
+
     def json(self) -> dict[str, Json]:
         """The body of the answer, in the form of OpenAI's errors with `fix` and `rows` beside."""
         text = f"{self.message} {self.fix}".strip()
@@ -38,9 +43,15 @@ class Refusal(Exception):
         if self.fix:
             error["fix"] = self.fix
         if self.rows:
-            error["rows"] = [dict(row) for row in self.rows[:MAX_ROWS_TOLD]]
+            error["rows"] = [dict(row) for row in self.rows[:MAX_LISTED_ROWS]]
             error["faulty_rows"] = len(self.rows)
         return {"error": error}
+
+
+def own_fault() -> Refusal:
+    """What a client learns of a fault of ours: none of its details."""
+    return Refusal(500, "This is a fault of headstart, not of your request.",
+                   "The server's log says where the details are; please report them.")
 
 
 def row_refusal(rows: Sequence[Mapping[str, Json]]) -> Refusal:

@@ -32,6 +32,11 @@ def needed_fields(task: Task[Any]) -> list[str]:
     return [field.name for field in input_fields(task) if field.required]
 
 
+def list_columns(task: Task[Any]) -> dict[str, Sequence[str]]:
+    """Fields that several columns of the training file were, with those columns."""
+    return {name: columns for name, columns in task.trained_columns.items() if len(columns) > 1}
+
+
 def rows_of_body(task: Task[Any], body: Mapping[str, Json], bounds: Bounds) -> list[dict[str, Json]]:
     """The rows of a request {"model", "rows"}, or the one row that its fields are; raises Refusal (413, 422)."""
     fields = {field.name for field in task.fields} | {name for names in task.trained_columns.values() for name in names}
@@ -81,10 +86,10 @@ def named_row(task: Task[Any], row: Json, number: int, faults: RowFaults) -> dic
         return {}
     fields = {field.name: field for field in task.fields}
     column_fields = {columns[0]: name for name, columns in task.trained_columns.items() if len(columns) == 1}
-    joined_columns = {column for columns in task.trained_columns.values() if len(columns) > 1 for column in columns}
+    columns_of_lists = {column for columns in list_columns(task).values() for column in columns}
     fields_of_row: dict[str, Json] = {}
     for column, value in row.items():
-        name = column if column in fields or column in joined_columns else column_fields.get(column)
+        name = column if column in fields or column in columns_of_lists else column_fields.get(column)
         if name is None:
             suggestion = nearest(column, [*fields, *column_fields])
             faults.append(fault(number, column[:80], f"there is no field {column!r:.80}; {task.name} has "
@@ -114,9 +119,9 @@ def check_presence(task: Task[Any], row: Mapping[str, Json], columns: Sequence[s
                    faults: RowFaults) -> None:
     """Add a fault where a field is missing that the task cannot do without; `columns` are the names that came."""
     came = f"it has {', '.join(f'{column!r:.80}' for column in columns[:10])}" if columns else "it is empty"
-    column_lists = {name: columns for name, columns in task.trained_columns.items() if len(columns) > 1}
+    columns_by_field = list_columns(task)
     for name in needed_fields(task):
-        if row.get(name) is None and not any(row.get(column) is not None for column in column_lists.get(name, ())):
+        if row.get(name) is None and not any(row.get(column) is not None for column in columns_by_field.get(name, ())):
             faults.append(fault(number, name, f"there is no {name!r}; {came}.", f'Send "{name}": ….'))
     names = [field.name for field in input_fields(task)]
     if not needed_fields(task) and all(row.get(name) is None for name in names):
@@ -131,8 +136,7 @@ def fault(number: int, field: str | None, message: str, fix: str) -> dict[str, J
 
 def read_request_rows(task: Task[Any], rows: Sequence[Mapping[str, Json]]) -> Reading:
     """Rows as examples, read as `Model.predict` reads them; raises Refusal (422)."""
-    column_lists = {name: columns for name, columns in task.trained_columns.items() if len(columns) > 1}
-    reader = dataclasses.replace(task, trained_columns=column_lists)
+    reader = dataclasses.replace(task, trained_columns=list_columns(task))
     columns: list[str] = []
     try:
         object_rows = read_rows(list(rows), text_fields(task))

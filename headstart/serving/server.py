@@ -58,13 +58,14 @@ class RunningServer:
         self.service.readers.shutdown(wait=False)
 
 
-Tell = Callable[[Mapping[str, Json]], None]  # gets what happens as JSON: {"event": "ready" or "request", …}
+ReceiveEvent = Callable[[Mapping[str, Json]], None]  # gets what happens as JSON: {"event": "ready" or "request", …}
 
 
 @contextlib.contextmanager
-def running(service: Service, place: Place, reporter: Reporter, tell: Tell | None = None) -> Iterator[RunningServer]:
-    """A server that listens, refusing all until the service is ready; each request goes to `tell`, else as a line to
-    the reporter. Raises UserError (69) for a port in use.
+def running(service: Service, place: Place, reporter: Reporter,
+            receive: ReceiveEvent | None = None) -> Iterator[RunningServer]:
+    """A server that listens, refusing all until the service is ready; each request goes to `receive`, else as a line
+    to the reporter. Raises UserError (69) for a port in use.
     """
     def report_bug(error: Exception) -> None:
         reporter.warning(f"a fault of headstart ({type(error).__name__}). {write_traceback(error)}")
@@ -73,10 +74,10 @@ def running(service: Service, place: Place, reporter: Reporter, tell: Tell | Non
         service.metrics.observe_request(record.path, record.status, record.seconds)
         moment = time.strftime("%Y-%m-%dT%H:%M:%S")
         with contextlib.suppress(OSError):  # a log that nobody reads any more stops no request
-            if tell is None:
+            if receive is None:
                 reporter.info(f"{moment} {record.line()}")
             else:
-                tell({"event": "request", "time": moment, **vars(record)})
+                receive({"event": "request", "time": moment, **vars(record)})
 
     app = create_app(service, report_bug=report_bug)
     paths = [route.path for route in app.routes if isinstance(route, Route)]
@@ -103,20 +104,20 @@ def address(host: str, port: int) -> str:
 
 
 def serve_models(load: Mapping[str, Callable[[], Model]], place: Place, limits: Limits, bounds: Bounds,
-                 reporter: Reporter, tell: Tell | None = None) -> int:
+                 reporter: Reporter, receive: ReceiveEvent | None = None) -> int:
     """Load models by name and answer until SIGTERM or Ctrl-C; the exit code. Raises UserError: 69 for a port in use,
     and what loading raises.
     """
     service = Service(limits, bounds)
-    with running(service, place, reporter, tell) as server:
+    with running(service, place, reporter, receive) as server:
         try:
             for name, load_model in load.items():
                 served = service.add(name, load_model())
                 reporter.info(f"serving {name}: {served.model.task.name}, version {served.version}")
             service.phase = "ready"
             reporter.info(f"ready at {server.url} (Ctrl-C or SIGTERM ends it)")
-            if tell is not None:
-                tell({"event": "ready", "url": server.url, "models": list(service.models)})
+            if receive is not None:
+                receive({"event": "ready", "url": server.url, "models": list(service.models)})
             while server.thread.is_alive():  # a join that Ctrl-C interrupts takes the thread for ended (Python 3.11)
                 time.sleep(0.5)
             raise UserError("The server ended by itself.", exit=Exit.UNAVAILABLE)

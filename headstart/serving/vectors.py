@@ -98,9 +98,9 @@ def relevant_label(served: ServedModel) -> str | None:
         return None
     if task.name == "regression":
         return ""
-    labels = {label.lower(): label for label in reversed(task.learned.labels)}
-    found_label = next((labels[name] for name in RELEVANT_LABELS if name in labels), None)
-    return found_label if task.name == "text-classification" else None
+    labels = {name.lower(): name for name in reversed(task.learned.labels)}
+    label = next((labels[name] for name in RELEVANT_LABELS if name in labels), None)
+    return label if task.name == "text-classification" else None
 
 
 async def rerank(service: Service, request: Request) -> Response:

@@ -151,6 +151,12 @@ def build(values: Mapping[str, Any], groups: Mapping[str, type] = GROUPS) -> dic
     return {group: group_class(**values_by_group[group]) for group, group_class in groups.items()}
 
 
+def build_value(key: str, value: Any) -> Any:
+    """The value of one setting, by its whole key ("model.dtype"), checked; raises UserError (78)."""
+    group, name = key.split(".")
+    return getattr(build({key: value})[group], name)
+
+
 def parse_assignments(texts: Iterable[str]) -> dict[str, Any]:
     """`--set training.epochs=3` as {"training.epochs": "3"}; raises UserError (exit 78)."""
     values = {}
@@ -213,4 +219,8 @@ def build_steering(settings: Steering | Mapping[str, Any] | None) -> Steering:
 
 def is_unicode(text: str) -> bool:
     """Whether a text can be written as UTF-8: a file name of other bytes cannot."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -51,6 +51,16 @@ def parse_list_text(text: str) -> Any:
         return parse_python(ARRAY.sub(r"\1", text))
 
 
+def parse_cell(value: Any) -> Any:
+    """A cell, read where it is a text that holds a list or an object; any other as it is."""
+    if not isinstance(value, str) or value.strip()[:1] not in ("[", "{"):
+        return value
+    try:
+        return parse_list_text(value)
+    except ValueError:
+        return value
+
+
 def parse_python(text: str) -> Any:
     """Lists, tuples, objects, texts, numbers, True, False and None as Python writes them; raises ValueError."""
     try:

@@ -17,6 +17,7 @@ from headstart.files import hash_json, sha256, write_text
 from headstart.generation.encoder_decoder import generation_settings
 from headstart.models.loading import manifest
 from headstart.models.loading.manifest import METADATA_FILE
+from headstart.models.precision import precision_text
 from headstart.prediction.torch_runtime import torch_predictor
 from headstart.progress import Reporter
 from headstart.settings import Data, Evaluation, Generation
@@ -65,7 +66,7 @@ def parse_value(value: str) -> Any:
 def search_grid(task: Task[Any], model: Model, reference: str, path: str, grid: Sequence[dict[str, Any]], *,
                 generation: Generation | None, settings: Data,
                 columns: Mapping[str, str], evaluation: Evaluation, seed: int, to: Path,
-                reporter: Reporter, precision: str | None = None) -> list[dict[str, Any]]:
+                reporter: Reporter) -> list[dict[str, Any]]:
     """Every combination's scores, best first: [{"settings": …, "scores": …}]; what `to` holds already of this search is
     not evaluated again. What a combination does not name is as in `generation`, else as in the model's own settings.
 
@@ -79,8 +80,8 @@ def search_grid(task: Task[Any], model: Model, reference: str, path: str, grid: 
     to.mkdir(parents=True, exist_ok=True)
     file = to / "search.json"
     subject = search_subject(reference, path, {"columns": dict(columns), "data": dataclasses.asdict(settings),
-                                               "evaluation": dataclasses.asdict(evaluation), "precision": precision,
-                                               "seed": seed})
+                                               "evaluation": dataclasses.asdict(evaluation),
+                                               "precision": precision_text(model), "seed": seed})
     cached_rows = rows_of_search(to, subject)
     rows = []
     for number, combination in enumerate(grid, 1):
@@ -88,8 +89,7 @@ def search_grid(task: Task[Any], model: Model, reference: str, path: str, grid: 
         if row is None:
             reporter.info(f"{number} of {len(grid)}: {settings_text(combination)}")
             predictor = torch_predictor(task, model, batch_tokens=evaluation.batch_tokens,
-                                        generation=dataclasses.replace(base, **combination),
-                                        precision=precision)
+                                        generation=dataclasses.replace(base, **combination))
             scores = evaluate_file(predictor, path, settings=settings, columns=columns, evaluation=evaluation,
                                    seed=seed, to=None, reporter=reporter)
             row = {"settings": combination, "scores": scores["test"]}

@@ -42,10 +42,10 @@ def engine():
         return engines[-1]
 
     yield make
-    for made in engines:
-        made.compute.gate.set()
-        made.close(timeout=10)
-        assert not made.thread.is_alive()
+    for running_engine in engines:
+        running_engine.compute.gate.set()
+        running_engine.close(timeout=10)
+        assert not running_engine.thread.is_alive()
 
 
 def test_many_clients_each_get_their_own_results_in_order(engine):

@@ -14,10 +14,10 @@ import numpy as np
 from headstart.contract import Example, Json, Task
 from headstart.data.checks.first_look import FirstLook
 from headstart.data.checks.label_in_text import find_labels_in_texts
+from headstart.data.checks.label_spellings import SPELLING_ADVICE, spelling_messages
 from headstart.data.checks.similar_classes import ClassProfiles
 from headstart.data.checks.text_hashes import TextHashes, count_repeats, repeat_pairs, scan_split, text_hashes
 from headstart.errors import Finding
-from headstart.text.normalise import normalise_label, visible_label
 
 RowLocation = Callable[[int], tuple[str, int | None]]
 MAX_LISTED = 20  # findings of one kind that are listed one by one
@@ -63,13 +63,11 @@ def check_splits(task: Task[Any], splits: Mapping[str, Sequence[Example]],
 
     `look` has seen the training rows when they were read.
     """
-    data_check = DataCheck()
-    label_ids: dict[str | None, int] = {} if look is None else look.label_ids
-    profiles = ClassProfiles() if look is None else look.profiles
-    scans = {split: look.scan if look is not None and look.scan is not None and split == "train" else
-             scan_split(task, examples, label_ids, profiles if split == "train" else None)
+    data_check, look = DataCheck(), look or FirstLook()
+    scans = {split: look.scan if look.scan is not None and split == "train" else
+             scan_split(task, examples, look.label_ids, look.profiles if split == "train" else None)
              for split, examples in splits.items()}
-    names = {number: label for label, number in label_ids.items()}
+    names = {number: label for label, number in look.label_ids.items()}
     for split, scan in scans.items():
         data_check.rows[split] = len(splits[split])
         counts = {names[number]: count for number, count in enumerate(scan.label_counts()) if count}
@@ -78,7 +76,7 @@ def check_splits(task: Task[Any], splits: Mapping[str, Sequence[Example]],
         check_missing(task, split, splits[split], scan.missing, locations[split], data_check)
     hashes = text_hashes(task, splits, scans)
     check_classes(data_check, splits)
-    check_similar_classes(data_check, profiles)
+    check_similar_classes(data_check, look.profiles)
     if "train" in splits:
         data_check.findings += find_labels_in_texts(task, splits["train"], list(data_check.counts["train"]))
     for split, split_hashes in hashes.items():
@@ -105,15 +103,8 @@ def check_classes(data_check: DataCheck, splits: Mapping[str, Sequence[Example]]
             unseen = [label for label in counts if label not in train]
             add_label_findings(data_check, "W207", unseen, f"occurs in {split} but never in train",
                                "the model cannot predict it, and every such row counts as wrong")
-    spellings: dict[str, list[str]] = {}
-    for label in sorted({label for counts in data_check.counts.values() for label in counts}):
-        spellings.setdefault(normalise_label(label), []).append(label)
-    for variants in spellings.values():
-        if len(variants) > 1:
-            labels = " and ".join(map(visible_label, variants))
-            data_check.findings.append(Finding("W204", f"the labels {labels} differ only by case, space, invisible "
-                                               "characters, Unicode form, or as a number is written.",
-                                               "They count as different labels; spell them the same if they are one."))
+    labels = {label for counts in data_check.counts.values() for label in counts}
+    data_check.findings += [Finding("W204", message, SPELLING_ADVICE) for message in spelling_messages(labels)]
 
 
 def check_missing(task: Task[Any], split: str, examples: Sequence[Example], rows: Sequence[int], location: RowLocation,

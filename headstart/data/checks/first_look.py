@@ -28,7 +28,8 @@ class FirstLook:
         if not task.reads_the_same_after_learning:
             return
         label_ids: dict[str | None, int] = {}
-        scan = SplitScan(label_ids, ClassProfiles())
+        profiles = ClassProfiles()
+        scan = SplitScan(label_ids, profiles)
         watched = scan.watched(task, examples)
         try:
             learned = task.learn(watched)
@@ -36,5 +37,4 @@ class FirstLook:
             return
         for _ in watched:
             pass
-        assert scan.profiles is not None
-        self.label_ids, self.profiles, self.scan, self.learned = label_ids, scan.profiles, scan, learned
+        self.label_ids, self.profiles, self.scan, self.learned = label_ids, profiles, scan, learned

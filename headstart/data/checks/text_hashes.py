@@ -85,9 +85,9 @@ def text_hashes(task: Task[Any], splits: Mapping[str, Sequence[Example]],
     letters = np.concatenate([np.asarray(scan.letters, dtype=np.int64) for scan in scans.values()])
     rows = rows_of_repeats(letters)
     unlike = rows[is_shared_by_several(letters[rows], exact[rows])]
-    sizes = np.cumsum([0, *(len(scan.exact) for scan in scans.values())])
+    bounds = np.cumsum([0, *(len(scan.exact) for scan in scans.values())]).tolist()
     hashes = {}
-    for (split, scan), start, end in zip(scans.items(), sizes[:-1].tolist(), sizes[1:].tolist(), strict=True):
+    for (split, scan), start, end in zip(scans.items(), bounds[:-1], bounds[1:], strict=True):
         normalised = letters[start:end]
         for row in (unlike[(unlike >= start) & (unlike < end)] - start).tolist():
             normalised[row] = hash(normalise_text(task.dedup_key(splits[split][row])))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headstart.data.outputs.arrow_source import arrow_source
+from headstart.data.readers.compression import ENDINGS
 from headstart.errors import Exit, UserError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ DELIMITED, TABLES = ("csv", "tsv"), ("parquet", "feather")
 SYNONYMS = {"ndjson": "jsonl", "tab": "tsv", "arrow": "feather", "ipc": "feather"}
 FORMAT_NAMES = {"excel": "xlsx", "arrow": "feather"}  # what readers call them
 SHEET_ROWS = 2**20  # of a workbook, the header counted
-COMPRESSIONS = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd", ".zip": "zip"}
+COMPRESSIONS = {ending: name for name, ending in ENDINGS.items()} | {".zip": "zip"}
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,6 @@ def refuse_large_sheet(count: int) -> None:
                         fix="Name another format: --to out.csv or out.jsonl", exit=Exit.DATA)
 
 
-def is_unicode(encoding: str) -> bool:
+def encodes_every_text(encoding: str) -> bool:
     """Whether an encoding can write every text."""
     return codecs.lookup(encoding).name.startswith(("utf-8", "utf-16", "utf-32", "gb18030"))

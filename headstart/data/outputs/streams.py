@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, cast
 
-from headstart.data.outputs.layout import is_unicode
+from headstart.data.outputs.layout import encodes_every_text
 from headstart.errors import Exit, UserError
 
 FIRST_DATE = (1980, 1, 1, 0, 0, 0)  # of a .zip: none is kept
@@ -105,7 +105,7 @@ class EncodedText:
 @contextlib.contextmanager
 def as_text(file: IO[bytes], encoding: str, notes: list[str]) -> Iterator[IO[str]]:
     """A text file over a byte file that stays open; what it could not keep is added to `notes`."""
-    if not is_unicode(encoding):
+    if not encodes_every_text(encoding):
         with tempfile.TemporaryFile("w+", encoding="utf-8", newline="", prefix="headstart-text-") as waiting:
             encoded = EncodedText(file, encoding, waiting)
             yield cast(IO[str], encoded)  # of which writers write alone

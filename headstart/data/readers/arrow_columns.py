@@ -7,10 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from headstart.contract import RowFault
 from headstart.data.readers.arrow_values import UnknownClass, holds_classes, json_value
 from headstart.data.readers.table_builder import SKIP, TableBuilder
-
-RowFault = tuple[str, str, str]  # code, message, fix
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,8 @@ class ArrowColumn:
         try:
             return json_value(entry, self.feature)
         except UnknownClass as error:
-            faults.setdefault(row, ("E130", f'column "{self.name}": {error}.', f"Correct the number, or {SKIP}"))
+            faults.setdefault(row, RowFault("E130", f'column "{self.name}": {error}.',
+                                            fix=f"Correct the number, or {SKIP}"))
             return None
 
     def texts(self, array: Any, faults: dict[int, RowFault]) -> list[Any]:
@@ -59,8 +59,9 @@ class ArrowColumn:
         if pyarrow.compute.any(pyarrow.compute.match_substring(array, "\0")).as_py():
             for row, text in enumerate(array.to_pylist()):
                 if text is not None and "\0" in text:
-                    faults.setdefault(row, ("E106", f'column "{self.name}" of the row contains a NUL character.',
-                                            f"Write the file again without it, or {SKIP}"))
+                    faults.setdefault(row, RowFault(
+                        "E106", f'column "{self.name}" of the row contains a NUL character.',
+                        fix=f"Write the file again without it, or {SKIP}"))
         return list(array.to_pylist())
 
     def decoded_texts(self, array: Any, faults: dict[int, RowFault]) -> list[Any]:
@@ -74,8 +75,9 @@ class ArrowColumn:
                 texts.append(content if content is None else content.decode("utf-8"))
             except UnicodeDecodeError as error:
                 texts.append(None)
-                faults.setdefault(row, ("E103", f'column "{self.name}": the byte 0x{content[error.start]:02X} is not '
-                                        "UTF-8, which Arrow's texts are.", f"Write the text again as UTF-8, or {SKIP}"))
+                faults.setdefault(row, RowFault(
+                    "E103", f'column "{self.name}": the byte 0x{content[error.start]:02X} is not UTF-8, which Arrow\'s '
+                    "texts are.", fix=f"Write the text again as UTF-8, or {SKIP}"))
         return texts
 
 
@@ -117,7 +119,6 @@ def find_columns(schema: Any, features: Mapping[str, Any], builder: TableBuilder
         full_name = f"{name} (column {index + 1})" if counts[name] > 1 else name
         if is_bytes(type_of) or is_media(type_of):
             builder.unused_columns[full_name] = "holds bytes (binary), which are no text"
-            builder.dropped_columns += (full_name,)
             builder.add_finding("N111", f'the column "{full_name}" holds bytes (binary), which are no text; it is left '
                                 "out.", "If they are texts, write them as strings.")
             continue

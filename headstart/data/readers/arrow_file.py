@@ -8,7 +8,8 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from headstart.data.readers.arrow_columns import ArrowColumn, RowFault, describe_classes, find_columns, is_utf8
+from headstart.contract import RowFault
+from headstart.data.readers.arrow_columns import ArrowColumn, describe_classes, find_columns, is_utf8
 from headstart.data.readers.arrow_values import schema_features
 from headstart.data.readers.source_file import SourceFile, decompression_errors
 from headstart.data.readers.table_builder import TableBuilder
@@ -126,8 +127,7 @@ def add_block(builder: TableBuilder, columns: list[ArrowColumn], arrays: list[tu
     append = builder.store.append
     for row, values in enumerate(zip(*column_values, strict=True)):
         if row in faults:
-            code, message, fix = faults[row]
-            builder.add_finding(code, message, fix, row=True)
+            builder.add_finding(faults[row].code, faults[row].message, faults[row].fix, row=True)
             continue
         append(builder.row_count, values, None, row_size)
         builder.row_count += 1

@@ -29,7 +29,7 @@ def text_files(folder: Path) -> Iterator[Path]:
 def read(path: Path, builder: TableBuilder) -> tuple[str, int]:
     """Fill the table with columns text, label and file; returns the hash over all files, and their size."""
     builder.columns = ("text", "label", "file")
-    builder.made_columns = ("file",)
+    builder.origin_columns = ("file",)
     builder.format_parts += ["a folder for each label", "txt"]
     digest, size = hashlib.sha256(), 0
     unlabelled: Counter[str] = Counter()

@@ -81,7 +81,7 @@ def choose_roles(sample: Iterator[Line], column_format: ColumnFormat, builder: T
             sentence_lines.append([])
         elif sentence_lines[-1] or not text.startswith("#"):  # mostly a remark
             sentence_lines[-1].append([cell.strip() for cell in column_format.fields(text)])
-    roles = find_roles([lines for lines in sentence_lines if lines], width, word, tag)
+    roles = find_roles([sentence for sentence in sentence_lines if sentence], width, word, tag)
     if roles.question is not None:
         raise UserError(f"{builder.name}: {roles.question[0]}.", fix=roles.question[1], exit=Exit.DATA)
     return roles

@@ -76,7 +76,7 @@ def find_roles(sentences: Sequence[Lines], width: int, word: int | None, tag: in
         word, word_question = word_column(sentences, columns, rest, width)
     if tag is None and word is not None:
         tag, tag_question = plain_tag_column(columns, [index for index in further if index != word])
-        if tag is not None and word is not None and width == 2 and not is_word_named and word_question is None:
+        if tag is not None and width == 2 and not is_word_named and word_question is None:
             word, tag, word_question = in_usual_order(columns, word, tag)
     has_prefixes = tag is not None and is_tag_column(columns[tag])
     return Roles(word if word is not None else 0, tag, number, has_prefixes, word_question or tag_question)

@@ -75,9 +75,8 @@ def looks_like(start: bytes, extension: str) -> bool:
     rows = [fields for fields in map(column_format.fields, lines) if len(fields) == column_format.width]
     if len(rows) < MIN_FITTING * len(lines) or len(column_format.fields(lines[0])) != column_format.width:
         return False
-    words = [cell for fields in rows for cell in fields]
     columns = [[fields[index].strip() for fields in rows] for index in range(column_format.width)]
-    return not any(" " in cell.strip() for cell in words) and any(
+    return not any(" " in cell for cells in columns for cell in cells) and any(
         is_tag_column(cells) and is_tag(cells[0]) for cells in columns)
 
 

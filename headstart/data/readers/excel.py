@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from functools import cache, partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from headstart.data.readers.excel_sheets import SheetChoice, choose_sheet
 from headstart.data.readers.sheet_layout import cell_value, column_names, is_empty
 from headstart.data.readers.source_file import SourceFile
 from headstart.data.readers.table_builder import SKIP, TableBuilder
-from headstart.data.readers.workbook_parts import check_cells, check_size
+from headstart.data.readers.workbook_parts import check_cells, check_size, read_marks
 from headstart.data.readers.workbook_probe import check_opening
 from headstart.errors import Exit, UserError, column_letters
 from headstart.settings import Data
@@ -31,14 +33,15 @@ def read(source_file: SourceFile, builder: TableBuilder, settings: Data, start: 
     calamine = import_calamine(builder.name)
     if source_file.is_workbook:
         check_size(source_file.path, builder)
-        check_cells(source_file.path, builder)
     elif start.startswith(OLE_MARK) and LOCKED in Path(source_file.path).read_bytes():
         raise locked_error(builder)
-    is_zip = source_file.is_workbook
-    with plain_file(source_file, builder) as path, workbook_errors(calamine, builder, is_zip):
+    with plain_file(source_file, builder) as path, workbook_errors(calamine, builder, source_file.is_workbook):
+        marks_of = cache(partial(read_marks, path, builder=builder))  # a sheet's XML is read once
+        if source_file.is_workbook:
+            check_cells(path, marks_of)
         check_opening(path, builder)
         with open(path, "rb") as file, calamine.CalamineWorkbook.from_filelike(file) as workbook:
-            fill(builder, choose_sheet(workbook, path, builder, settings), settings)
+            fill(builder, choose_sheet(workbook, marks_of, builder, settings), settings)
 
 
 def import_calamine(file_name: str) -> Any:
@@ -88,14 +91,14 @@ def fill(builder: TableBuilder, choice: SheetChoice, settings: Data) -> None:
                        "header_row": "" if layout.header is None else str(layout.header + 1)}
     first_column = choice.sheet.start[1]
     builder.column_numbers = tuple(first_column + place + 1 for place in layout.columns)
-    rows = list_head(choice.sheet.iter_rows(), layout.first + EXAMPLE_ROWS)
+    rows = list(islice(choice.sheet.iter_rows(), layout.first + EXAMPLE_ROWS))
     names, builder.ambiguous_columns = column_names(None if layout.header is None else rows[layout.header], layout,
                                                     first_column)
     builder.columns = tuple(names)
     if layout.header is not None:
         refuse_data_as_header(builder, layout.header, layout.columns, rows[layout.header:])
     merged = MergedCells(choice)
-    tell(builder, choice, merged.count, rows, settings)
+    add_remarks(builder, choice, merged.count, rows, settings)
     errors: dict[int, list[tuple[int, str]]] = {}
     for (row, column), text in choice.marks.errors.items():
         errors.setdefault(row, []).append((column, text))
@@ -124,11 +127,6 @@ def add_row(builder: TableBuilder, row: int, cells: Sequence[Any]) -> None:
     builder.add_row(values, row, sum(len(value) if isinstance(value, str) else 30 for value in values) + 60)
 
 
-def list_head(rows: Iterator[Sequence[Any]], count: int) -> list[Sequence[Any]]:
-    """The first rows."""
-    return [row for _, row in zip(range(count), rows, strict=False)]
-
-
 def refuse_data_as_header(builder: TableBuilder, header: int, columns: Sequence[int],
                           rows: Sequence[Sequence[Any]]) -> None:
     """Refuse a header that looks like a row; raises DataError (E108)."""
@@ -140,8 +138,8 @@ def refuse_data_as_header(builder: TableBuilder, header: int, columns: Sequence[
                                   line=header + 1)
 
 
-def tell(builder: TableBuilder, choice: SheetChoice, merged_count: int, rows: Sequence[Sequence[Any]],
-         settings: Data) -> None:
+def add_remarks(builder: TableBuilder, choice: SheetChoice, merged_count: int, rows: Sequence[Sequence[Any]],
+                settings: Data) -> None:
     """What stands in the workbook and is no row, and what its formulas lack."""
     layout = choice.layout
     remarks = list(choice.remarks)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from headstart.data.readers.sheet_layout import SheetLayout, find_layout
 from headstart.data.readers.table_builder import TableBuilder
-from headstart.data.readers.workbook_parts import SheetMarks, read_marks
+from headstart.data.readers.workbook_parts import SheetMarks
 from headstart.errors import Exit, UserError, nearest
 from headstart.settings import Data
 
@@ -28,7 +28,8 @@ class SheetChoice:
     remarks: tuple[str, ...] = ()
 
 
-def choose_sheet(workbook: Any, path: str, builder: TableBuilder, settings: Data) -> SheetChoice:
+def choose_sheet(workbook: Any, marks_of: Callable[[str], SheetMarks], builder: TableBuilder,
+                 settings: Data) -> SheetChoice:
     """The sheet to read; raises UserError (2) where several are as likely, (78) for one that is not there, and
     DataError (E101) where no sheet holds anything.
     """
@@ -36,18 +37,18 @@ def choose_sheet(workbook: Any, path: str, builder: TableBuilder, settings: Data
               if str(entry.typ) == "SheetTypeEnum.WorkSheet"]
     if settings.sheet:
         number = named_sheet(settings.sheet, sheets, builder.name)
-        choice = look(workbook, number, path, builder, settings)
+        choice = find_table(workbook, number, marks_of, settings)
         if choice is None:
             raise builder.fatal_error("E101", f'the sheet "{name_of(sheets, number)}" is empty.', "Name another one: "
                                       f"{listing(sheets)}.")
         return with_words(choice, f"of {len(sheets)}, you chose it" if len(sheets) > 1 else "", ())
     visible = [number for number, entry in sheets if is_visible(entry)]
     choices = {number: choice for number in visible
-               if (choice := look(workbook, number, path, builder, settings)) is not None}
+               if (choice := find_table(workbook, number, marks_of, settings)) is not None}
     hidden = [number for number, _ in sheets if number not in visible]
     if not choices:
         choices = {number: choice for number in hidden
-                   if (choice := look(workbook, number, path, builder, settings)) is not None}
+                   if (choice := find_table(workbook, number, marks_of, settings)) is not None}
     if not choices:
         raise builder.fatal_error("E101", "no sheet of the workbook holds anything.", "Check that it is the right one.")
     order = sorted(choices, key=lambda number: -cell_count(choices[number].layout))
@@ -68,9 +69,10 @@ def with_words(choice: SheetChoice, place: str, remarks: tuple[str, ...]) -> She
     return SheetChoice(choice.sheet, choice.layout, choice.marks, ", ".join(words), remarks)
 
 
-def look(workbook: Any, number: int, path: str, builder: TableBuilder, settings: Data) -> SheetChoice | None:
+def find_table(workbook: Any, number: int, marks_of: Callable[[str], SheetMarks],
+               settings: Data) -> SheetChoice | None:
     """A sheet with its table; None for an empty one."""
-    marks = read_marks(path, workbook.sheet_names[number - 1], builder)
+    marks = marks_of(workbook.sheet_names[number - 1])
     sheet = workbook.get_sheet_by_index(number - 1)
     layout = find_layout(sheet.iter_rows(), has_header=settings.header) if sheet.start is not None else None
     return None if layout is None else SheetChoice(sheet, layout, marks, "")

@@ -12,7 +12,7 @@ from xml.parsers import expat
 CHUNK = 2**20
 MAX_ERRORS = 100_000
 ERROR = re.compile(r"#(?:N/A|DIV/0!|VALUE!|REF!|NAME\?|NUM!|NULL!)|Err:\d{3}")
-SIGN = re.compile(rb'value-type="error"|>(?:#(?:N/A|DIV/0!|VALUE!|REF!|NAME\?|NUM!|NULL!)|Err:\d{3})<')
+SIGN = re.compile(b'value-type="error"|>(?:' + ERROR.pattern.encode() + b")<")
 
 
 class ErrorCells:

@@ -69,7 +69,7 @@ def describe(builder: TableBuilder, rows: RowsName, encoding: str) -> None:
 def add_lines(source_file: SourceFile, encoding: str, builder: TableBuilder, name: str) -> None:
     """A row for each line; the document's number grows at blank lines."""
     builder.columns = ("text", "document")
-    builder.made_columns = ("document",)
+    builder.origin_columns = ("document",)
     document, blank = 0, False
     for line_number, text, _ in lines(source_file, encoding):
         if not text.strip():
@@ -163,7 +163,7 @@ def add_whole_documents(source_file: SourceFile, encoding: str, builder: TableBu
                         f"{MAX_WHOLE_SIZE / 2**20:,.0f} MB are taken.",
                         fix="Pass --set data.rows=lines, or cut the file.", exit=Exit.DATA)
     builder.columns = ("text", "document")
-    builder.made_columns = ("document",)
+    builder.origin_columns = ("document",)
     texts: list[str] = []
     first_line, number = 1, 0
     for line_number, fragment in fragments(source_file, encoding, PIECE_SIZE):

@@ -49,7 +49,7 @@ class TableBuilder:
         self.rows_choice: RowsChoice | None = None  # what a row of running text is, and why
         self.encoding = ""
         self.layout: dict[str, str] = {}  # of a delimited file: its signs and its line end
-        self.made_columns: tuple[str, ...] = ()  # of ours, which say where a row is from
+        self.origin_columns: tuple[str, ...] = ()  # of ours, which say where a row is from
         self.dropped_columns: tuple[str, ...] = ()  # of the file, which its rows do not hold any more
         self.features: Mapping[str, Any] = {}  # what a folder's description says of columns, as `datasets` writes it
         self.sheet = ""  # of a workbook, the one that was taken

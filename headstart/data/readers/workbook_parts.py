@@ -9,7 +9,7 @@ import html
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from headstart.data.readers.compression import DAMAGE
@@ -94,12 +94,12 @@ def attributes_of(tag: str) -> dict[str, str]:
     return {name: html.unescape(text) for name, text in re.findall(r'([\w:]+)\s*=\s*"([^"]*)"', tag)}
 
 
-def check_cells(path: str, builder: TableBuilder) -> None:
+def check_cells(path: str, marks_of: Callable[[str], SheetMarks]) -> None:
     """Refuse a workbook one of whose sheets has too many cells (E121), before its reader takes memory for them."""
     with zipfile.ZipFile(path) as archive:
         names = list(sheet_parts(archive))
     for name in names:
-        read_marks(path, name, builder)
+        marks_of(name)
 
 
 def read_marks(path: str, sheet: str, builder: TableBuilder) -> SheetMarks:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from headstart.contract import Column, Json, RowFault
-from headstart.text.json_values import parse_list_text
+from headstart.text.json_values import parse_cell
 
 LEAVE_OUT = "leave the row out (--bad-rows skip)."
 UNLABELLED = "not labelled"
@@ -19,22 +19,12 @@ def column_named(columns: Sequence[Column], names: Sequence[str]) -> Column | No
 
 def filled_cells(column: Column | None) -> list[Json]:
     """The cells of a column that hold something, lists and objects that are written as text read."""
-    return [] if column is None else [parsed(value) for value in column.values if value not in (None, "")]
-
-
-def parsed(value: Json) -> Json:
-    """A cell, read as JSON where it is a text that holds a list or an object."""
-    if not isinstance(value, str) or value.strip()[:1] not in ("[", "{"):
-        return value
-    try:
-        return parse_list_text(value)
-    except ValueError:
-        return value
+    return [] if column is None else [parse_cell(value) for value in column.values if value not in (None, "")]
 
 
 def list_of_texts(value: Json, name: str) -> list[str]:
     """A cell that holds a list of texts, or one text; raises RowFault."""
-    value = parsed(value)
+    value = parse_cell(value)
     labels = [] if value in (None, "") else value if isinstance(value, list) else [value]
     if not all(isinstance(label, str | int) for label in labels):
         raise RowFault("E305", f'"{name}" is {value!r:.60}, a list of labels was expected.',

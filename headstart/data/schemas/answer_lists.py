@@ -7,8 +7,9 @@ from typing import Any
 
 from headstart.contract import Column, Json, RowFault
 from headstart.data.row_store import Record
-from headstart.data.schemas._cells import LEAVE_OUT, column_named, filled_cells, parsed
+from headstart.data.schemas._cells import LEAVE_OUT, column_named, filled_cells
 from headstart.data.schemas.schema import ConvertedRow, FaultyRow, Schema, SchemaRow, row_by_row
+from headstart.text.json_values import parse_cell
 
 QUESTIONS, PASSAGES = ("question",), ("context", "passage", "paragraph", "document")
 COLUMNS = ("question", "passage", "answer", "start")
@@ -31,7 +32,7 @@ def recognise(columns: Sequence[Column]) -> Schema | None:
     cells = filled_cells(answers)
     if question is None or answers is None or not all(map(holds_answers, cells)):
         return None
-    are_lists_as_text = any(isinstance(cell, str) and isinstance(parsed(cell), list) for cell in answers.values)
+    are_lists_as_text = any(isinstance(cell, str) and isinstance(parse_cell(cell), list) for cell in answers.values)
     if not are_lists_as_text and not any(map(has_objects, cells)):
         return None
     question_name, passage_name, answers_name = question.name, passage.name, answers.name
@@ -58,7 +59,7 @@ def has_objects(cell: Json) -> bool:
 
 def texts_and_starts(cell: Json) -> tuple[list[Json], list[Json]]:
     """Answers and their starts, no start where it is not given; raises RowFault."""
-    answers: Any = parsed(cell)
+    answers: Any = parse_cell(cell)
     if answers in (None, ""):
         return [], []
     if isinstance(answers, Mapping):
@@ -83,7 +84,7 @@ def questions_of(passage_place: int, questions_place: int) -> Any:
     """A `convert` that makes a row of each question of a context."""
     def convert(records: Iterable[Record]) -> Iterator[SchemaRow]:
         for record in records:
-            entries = parsed(record.values[questions_place])
+            entries = parse_cell(record.values[questions_place])
             for entry in entries if isinstance(entries, list) else [entries]:
                 try:
                     yield ConvertedRow(question_row(record.values[passage_place], entry), record.line)

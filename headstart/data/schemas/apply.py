@@ -66,7 +66,7 @@ def convert(builder: TableBuilder, schema: Schema, *, every_row: bool) -> TableB
     converted.sheet = builder.sheet
     converted.column_numbers = () if builder.sheet else None  # the columns are no longer the sheet's
     converted.unused_columns = builder.unused_columns
-    converted.made_columns = builder.made_columns
+    converted.origin_columns = builder.origin_columns
     converted.dropped_columns = tuple(name for index, name in enumerate(source_names) if index not in further_columns
                                       and name not in schema.source_columns) + schema.unread_parts
     reasons: Counter[str] = Counter()

@@ -12,10 +12,10 @@ from headstart.data.schemas._cells import (
     filled_cells,
     list_of_texts,
     one_label,
-    parsed,
     span_of,
 )
 from headstart.data.schemas.schema import LeftOutRow, Schema, row_by_row
+from headstart.text.json_values import parse_cell
 
 TEXTS, LABELS = ("text", "data"), ("label", "labels")
 
@@ -59,7 +59,7 @@ def classes(text: Column, label: Column | None, names: Sequence[str]) -> Schema 
 def spans_reader(text: str, spans: str) -> Callable[[Mapping[str, Json]], tuple[Json, ...] | LeftOutRow]:
     """What reads a row with spans."""
     def read(values: Mapping[str, Json]) -> tuple[Json, ...] | LeftOutRow:
-        cell = parsed(values[spans])
+        cell = parse_cell(values[spans])
         if cell is None:
             return LeftOutRow(UNLABELLED, (values[text], None))
         if not isinstance(cell, list):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from headstart.contract import Column, Json, RowFault
-from headstart.data.schemas._cells import LEAVE_OUT, column_named, filled_cells, parsed
+from headstart.data.schemas._cells import LEAVE_OUT, column_named, filled_cells
 from headstart.data.schemas.schema import Schema, row_by_row
+from headstart.text.json_values import parse_cell
 
 
 def recognise(columns: Sequence[Column]) -> Schema | None:
@@ -19,7 +20,7 @@ def recognise(columns: Sequence[Column]) -> Schema | None:
     name = answers.name
 
     def read(values: Mapping[str, Json]) -> tuple[Json, ...]:
-        cell = parsed(values[name])
+        cell = parse_cell(values[name])
         texts, scores = (cell.get("text"), cell.get("score")) if isinstance(cell, Mapping) else (None, None)
         if not isinstance(texts, list) or not isinstance(scores, list) or len(texts) != len(scores):
             raise RowFault("E332", f'"{name}" is {cell!r:.60}; as many scores as texts were expected.',

@@ -14,11 +14,11 @@ from headstart.data.schemas._cells import (
     filled_cells,
     has_several,
     one_label,
-    parsed,
     span_of,
 )
 from headstart.data.schemas.schema import LeftOutRow, Schema, SchemaRow, row_by_row
 from headstart.errors import Exit, UserError
+from headstart.text.json_values import parse_cell
 
 SPAN_TYPES = ("labels", "hypertextlabels")
 # Kinds of annotations, those first that are taken where there are several, and what Label Studio calls them.
@@ -152,7 +152,7 @@ def unused_words(results: Results, control: Json) -> str:
 
 def first_annotation(cell: Json) -> tuple[Results | None, str]:
     """The results of the first annotation that was not cancelled; without one, None and the reason."""
-    entries = parsed(cell)
+    entries = parse_cell(cell)
     annotations = [entry for entry in entries if isinstance(entry, Mapping)] if isinstance(entries, list) else []
     for annotation in annotations:
         results = annotation.get("result")
@@ -226,25 +226,21 @@ def minimum_export(columns: Sequence[Column]) -> Schema | None:
         if cells and all(isinstance(cell, list) and cell and all(isinstance(path, list) for path in cell)
                          for cell in cells):
             target = "labels" if has_several(map(paths_of, cells)) else "label"
-            return flat_schema(text.name, column.name, target, columns, taxonomy_reader(target))
+            return flat_schema(text.name, column.name, target, columns, labels_reader(paths_of, target))
     for column in further_columns:
         label_lists = [choices_of(cell) for cell in filled_cells(column)]
         is_choice = column.name.lower() in ("choice", "choices", "label", "labels", "sentiment", "class", "category") \
             or any(isinstance(cell, Mapping) and "choices" in cell for cell in filled_cells(column))
         if label_lists and is_choice:
             target = "labels" if has_several(label_lists) else "label"
-            return flat_schema(text.name, column.name, target, columns, choices_reader(target))
+            return flat_schema(text.name, column.name, target, columns, labels_reader(choices_of, target))
     return None
 
 
-def choices_reader(target: str) -> Callable[[Json, str], tuple[Json, ...] | LeftOutRow]:
-    """What reads a cell with choices as labels, or as the only label."""
-    return lambda cell, text: labelled(text, choices_of(cell), target)
-
-
-def taxonomy_reader(target: str) -> Callable[[Json, str], tuple[Json, ...] | LeftOutRow]:
-    """What reads a cell with paths of a taxonomy as labels, or as the only label."""
-    return lambda cell, text: labelled(text, paths_of(cell), target)
+def labels_reader(labels_of: Callable[[Json], list[str]],
+                  target: str) -> Callable[[Json, str], tuple[Json, ...] | LeftOutRow]:
+    """What reads a cell with choices, or paths of a taxonomy, as labels, or as the only label."""
+    return lambda cell, text: labelled(text, labels_of(cell), target)
 
 
 def flat_schema(text: str, column: str, target: str, columns: Sequence[Column],
@@ -257,7 +253,7 @@ def flat_schema(text: str, column: str, target: str, columns: Sequence[Column],
         annotated_tasks: set[Json] = set()
 
         def read(values: Mapping[str, Json]) -> tuple[Json, ...] | LeftOutRow:
-            row = read_cell(parsed(values[column]), text_at(values, text))
+            row = read_cell(parse_cell(values[column]), text_at(values, text))
             task = values.get("id")
             if task in annotated_tasks and not isinstance(row, LeftOutRow):
                 return LeftOutRow("annotated again (the first annotation is taken)", row)

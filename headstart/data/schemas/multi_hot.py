@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from headstart.contract import Column, Json, RowFault
-from headstart.data.schemas._cells import LEAVE_OUT, column_named, filled_cells, parsed
+from headstart.data.schemas._cells import LEAVE_OUT, column_named, filled_cells
 from headstart.data.schemas.schema import LeftOutRow, Schema, row_by_row
+from headstart.text.json_values import parse_cell
 
 NAMES = ("labels", "label", "targets", "target", "categories", "classes", "tags")
 NUMPY_VECTOR = re.compile(r"\[\s*[01]\.?(?:\s+[01]\.?)*\s*\]")
@@ -33,7 +34,7 @@ def recognise(columns: Sequence[Column]) -> Schema | None:
     name = column.name
 
     def read(values: Mapping[str, Json]) -> tuple[Json, ...] | LeftOutRow:
-        cell = vector(parsed(values[name]))
+        cell = vector(parse_cell(values[name]))
         if cell in (None, ""):
             return LeftOutRow("not labelled", (None,))
         if not is_multi_hot(cell) or len(cell) != length:

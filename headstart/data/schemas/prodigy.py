@@ -13,10 +13,10 @@ from headstart.data.schemas._cells import (
     has_several,
     list_of_texts,
     one_label,
-    parsed,
     span_of,
 )
 from headstart.data.schemas.schema import LeftOutRow, Schema, row_by_row
+from headstart.text.json_values import parse_cell
 
 ACCEPTED, LEFT_OUT = "accept", {"reject": "rejected", "ignore": "ignored"}
 HASHES = {"_input_hash", "_task_hash", "_session_id", "_view_id"}
@@ -76,7 +76,7 @@ def chosen_option(values: Mapping[str, Json]) -> Json:
 
 def read_spans(values: Mapping[str, Json]) -> list[Json]:
     """The spans of an accepted row; one without any holds no entity. Raises RowFault."""
-    cell = parsed(values["spans"])
+    cell = parse_cell(values["spans"])
     if cell in (None, ""):
         return []
     if not isinstance(cell, list) or not all(isinstance(entry, Mapping) for entry in cell):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from headstart.contract import Column, Json, RowFault
-from headstart.data.schemas._cells import LEAVE_OUT, column_named, filled_cells, parsed
+from headstart.data.schemas._cells import LEAVE_OUT, column_named, filled_cells
 from headstart.data.schemas.schema import Schema, row_by_row
+from headstart.text.json_values import parse_cell
 
 NAMES = ("conversations", "conversation", "messages")
 ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "chatgpt": "assistant",
@@ -25,7 +26,7 @@ def recognise(columns: Sequence[Column]) -> Schema | None:
     system = next((column.name for column in columns if column.name == "system"), None)
 
     def read(values: Mapping[str, Json]) -> tuple[Json, ...]:
-        turns = parsed(values[name])
+        turns = parse_cell(values[name])
         if not isinstance(turns, list) or not turns:
             raise RowFault("E338", f'"{name}" holds no conversation.', fix=f"Fill it in, or {LEAVE_OUT}")
         messages = [message_of(turn, index) for index, turn in enumerate(turns)]

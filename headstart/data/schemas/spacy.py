@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from headstart.contract import Column, Json, RowFault
-from headstart.data.schemas._cells import LEAVE_OUT, UNLABELLED, filled_cells, has_several, one_label, parsed, span_of
+from headstart.data.schemas._cells import LEAVE_OUT, UNLABELLED, filled_cells, has_several, one_label, span_of
 from headstart.data.schemas.schema import LeftOutRow, Schema, row_by_row
+from headstart.text.json_values import parse_cell
 
 
 def recognise(columns: Sequence[Column]) -> Schema | None:
@@ -63,7 +64,7 @@ def positive_cats(cell: Json) -> list[str]:
 
 def classified(text: Json, cell: Json, target: str) -> tuple[Json, ...] | LeftOutRow:
     """A text with its classes, or its only class; left out where there is none to read; raises RowFault."""
-    cats = parsed(cell)
+    cats = parse_cell(cell)
     if cats in (None, "", {}):
         return LeftOutRow(UNLABELLED, (text, None))
     if not is_cats(cats):

@@ -49,7 +49,6 @@ def survey(maker: str, columns: Sequence[Column], names: Sequence[str], further_
         for record in rows:
             yield ConvertedRow(tuple(record.values), record.line)
 
-    lines = "the second line" if further_lines == 1 else "the second and the third line"
-    return Schema("survey", f"{maker} export: {lines} belongs to the header" if further_lines == 1 else
-                  f"{maker} export: {lines} belong to the header", tuple(names),
+    lines = "the second line belongs" if further_lines == 1 else "the second and the third line belong"
+    return Schema("survey", f"{maker} export: {lines} to the header", tuple(names),
                   tuple(column.name for column in columns), convert)

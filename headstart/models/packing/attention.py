@@ -64,7 +64,7 @@ def one_text_attention(query: Tensor, key: Tensor, value: Tensor, packing: Packi
                        causal: bool, bias: Tensor | None) -> Tensor:
     """Attention in a row of one text, where nothing is gathered: a third of the calls for a text that comes alone."""
     is_plain_causal = causal and window is None and bias is None
-    visible = None if is_plain_causal or not (window or causal) else packing.masks(window, causal)[0]
+    visible = None if is_plain_causal else packing.masks(window, causal)[0]
     output = torch.nn.functional.scaled_dot_product_attention(
         query, key, value, attn_mask=group_attention_mask(bias, visible, query, key), is_causal=is_plain_causal,
         scale=scaling)

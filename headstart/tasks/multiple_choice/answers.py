@@ -6,7 +6,6 @@ can tell whether it is the first choice, the second or the third.
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +14,7 @@ from itertools import combinations
 
 from headstart.contract import Json, Row, RowFault
 from headstart.errors import Exit, UserError
-from headstart.text.json_values import parse_list_text
+from headstart.text.json_values import parse_cell
 
 FORMS = {"label": "the labels that the choices have", "from_0": "numbers from 0", "from_1": "numbers from 1",
          "letter": "letters (A is the first choice)", "text": "the texts of choices"}
@@ -37,11 +36,7 @@ class ChoiceList:
 def parse_choices(value: Json) -> ChoiceList:
     """Choices from a list of texts, of {"label", "text"}, an object of both lists or of texts by label; RowFault else.
     """
-    if isinstance(value, tuple):
-        value = list(value)
-    if isinstance(value, str) and value.strip()[:1] in ("[", "{"):
-        with contextlib.suppress(ValueError):  # told below, as any other text is
-            value = parse_list_text(value)
+    value = list(value) if isinstance(value, tuple) else parse_cell(value)
     labels: list[Json] = []
     if isinstance(value, Mapping):
         texts, labels = texts_and_labels(value)

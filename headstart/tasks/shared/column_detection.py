@@ -43,10 +43,8 @@ NEVER_TARGET_WORDS = frozenset((
 ROW_WEIGHTS = ("weight", "weights", "gewicht", "sample_weight", "survey_weight")
 TARGET_NAME_EXCEPTIONS = frozenset(("class_index", "y"))  # AG News and a Kaggle habit: a target in spite of its name
 GENERIC_TARGET_NAMES = ("label", "gold_label", "labels", "class", "target", "class_index", "y")
-
-
-QUESTION_NAMES, PASSAGE_NAMES = ("question", "query"), ("passage", "context", "document", "paragraph", "article",
-                                                        "sentence")
+QUESTION_NAMES = ("question", "query")
+PASSAGE_NAMES = ("passage", "context", "document", "paragraph", "article", "sentence")
 PROMPT_NAMES, RESPONSE_NAMES = ("prompt", "instruction"), ("response", "completion", "output")
 WITH_PROMPTS = 0.9  # confidence of a label beside prompts with responses, which are for a language model as likely
 # 1,5 and 1.234,50; $3.99, 12 €, EUR 3,50; 50 %.
@@ -177,10 +175,10 @@ def mean_words(column: Column) -> float:
 def holds_texts(column: Column) -> bool:
     """Whether a column may be a text: it holds letters, and its name does not say that it identifies a row."""
     values = filled_values(column)[:100]
-    is_identifier = {"id", "ids", "uuid", "guid", "hash", "url", "key"} & set(name_words(column.name)[-1:])
+    identifies_rows = {"id", "ids", "uuid", "guid", "hash", "url", "key"} & set(name_words(column.name)[-1:])
     if any(isinstance(value, dict) for value in column.values[:100]):
         return False  # an object: one of its parts may be a text, and only the user says which
-    return bool(values) and not is_identifier and not all(is_number(value) for value in values)
+    return bool(values) and not identifies_rows and not all(is_number(value) for value in values)
 
 
 def text_strength(column: Column, names: Sequence[str]) -> int:

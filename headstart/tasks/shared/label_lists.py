@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from headstart.contract import Json, RowFault
+from headstart.data.checks.label_spellings import SPELLING_ADVICE, spelling_messages
 from headstart.data.columns import parse_indicator as yes_or_no
 from headstart.errors import Finding
 from headstart.text.json_values import parse_list_text
-from headstart.text.normalise import normalise_label, visible_label
 
 NO_DELIMITER = "none"  # a text is one label, whatever signs it holds
 MIN_TRAIN_ROWS = 5  # a label with fewer training rows is rare
@@ -81,14 +81,8 @@ def check(splits: Mapping[str, Sequence[tuple[str, ...]]]) -> list[Finding]:
         findings += limited_findings("W207", (f"the label {label!r} occurs in {split} but never in train."
                                               for label in unseen),
                                      "The model cannot predict it, and every such row counts as wrong.")
-    spellings: dict[str, list[str]] = {}
-    for label in sorted(set().union(*counts.values())):
-        spellings.setdefault(normalise_label(label), []).append(label)
-    return findings + list(limited_findings(
-        "W204", (f"the labels {' and '.join(map(visible_label, variants))} differ only by case, space, invisible "
-                 "characters, Unicode form, or as a number is written."
-                 for variants in spellings.values() if len(variants) > 1),
-        "They count as different labels; spell them the same if they are one."))
+    messages = spelling_messages(set().union(*counts.values()))
+    return findings + list(limited_findings("W204", messages, SPELLING_ADVICE))
 
 
 def limited_findings(code: str, messages: Iterable[str], advice: str) -> Iterator[Finding]:
@@ -105,8 +99,7 @@ def unlabelled_marks(cells: Sequence[Json]) -> frozenset[str]:
     negative, neutral, positive), and - beside words of three letters or more.
     """
     labels = {str(cell).strip() for cell in cells if isinstance(cell, str | int) and str(cell).strip()}
-    if labels - {"-1"} and all(label.isdecimal() for label in labels - {"-1"}) and max(
-            map(int, labels - {"-1"})) > 1:
+    numbers, words = labels - {"-1"}, labels - {"-"}
+    if numbers and all(label.isdecimal() for label in numbers) and max(map(int, numbers)) > 1:
         return frozenset(("-1",))
-    words = labels - {"-"}
     return frozenset(("-",) if words and all(len(label) > 2 and label[0].isalpha() for label in words) else ())

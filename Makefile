@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 SOURCES := headstart tests examples benchmarks
 
-.PHONY: quickstart test check verify bench clean
+.PHONY: quickstart test check verify bench wheels clean
 
 $(VENV)/base: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -58,5 +58,10 @@ bench: $(VENV)/bench quickstart
 	test -z "$(DECODER)" || $(BIN)/python benchmarks/writing.py --model $(DECODER)
 	$(BIN)/python benchmarks/performance_page.py
 
+# Two wheels from this tree: headstart, and headstart-predict, which predicts with exported models without torch.
+wheels: $(VENV)/base
+	$(INSTALL) 'setuptools>=77' wheel
+	$(BIN)/python wheels/build.py --to dist
+
 clean:
-	rm -rf $(VENV) runs build *.egg-info
+	rm -rf $(VENV) runs build dist *.egg-info

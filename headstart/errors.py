@@ -51,7 +51,7 @@ class UserError(Exception):
 
 FLAG_VALUE = r'"[^"]+"|[A-Z_]+\b|[0-9][0-9.e-]*\b|skip\b|(?<=--task )[a-z-]+\b|[a-z_]+\.[a-z_]+=\S*\w'
 FLAG = re.compile(rf"--([a-z][a-z-]+)(?:[ =]({FLAG_VALUE}))?")
-SWITCHES = ("overwrite", "strict", "allow-pickle", "accept-changes")
+SWITCHES = ("overwrite", "strict", "allow-pickle", "accept-changes", "public", "with-examples")
 COMMAND_ONLY = ("help", "help-all", "json", "quiet", "search", "sample", "value", "force-reinstall", "extra-index-url",
                 "page", "preset", "settings", "find-links", "index-url")
 

@@ -38,8 +38,8 @@ from headstart.disk import (
 from headstart.errors import Exit, UserError
 
 __all__ = ["announce", "append_line", "clear_leftovers", "discard", "disk_errors", "exists_error", "first_link",
-           "hash_json", "link_error", "locked_file", "locked_folder", "make_folder", "remove", "replace", "reserve",
-           "settle", "sha256", "staged_file", "staged_folder", "staged_path", "write_text"]
+           "hash_json", "link_error", "locked_file", "locked_folder", "make_folder", "refuse_own_place", "remove",
+           "replace", "reserve", "settle", "sha256", "staged_file", "staged_folder", "staged_path", "write_text"]
 
 LOCK_OFFSET = 1 << 30  # Windows locks bytes: one far behind the holder's name, which others read
 LEFTOVER = re.compile(r"\.(?P<name>.+?)(\.\d+)?\.(?P<kind>part|old)")  # of a process that was killed while it wrote
@@ -119,13 +119,21 @@ def write_text(path: str | Path, text: str, fix: str = FREE_SPACE) -> None:
         file.write(text)
 
 
+def refuse_own_place(folder: Path) -> None:
+    """Refuse the folder that one is in, or one above it, where a whole folder is to be put in its place (73)."""
+    if Path.cwd().is_relative_to(folder.resolve()):
+        raise UserError(f"{str(folder)!r} is the folder that you are in, or one above it: none is put in its place.",
+                        fix="Name a new folder.", exit=Exit.EXISTS)
+
+
 @contextlib.contextmanager
 def staged_folder(path: Path) -> Iterator[Path]:
     """A folder to fill that stands in the place of `path`, whole, when the block ends; what stood there goes then.
 
     Every file in it is flushed and gets the mode of a new file. After an error nothing is left behind and the old
-    folder stays.
+    folder stays. Raises UserError (73) for the folder that one is in.
     """
+    refuse_own_place(path)
     staging, old = path.with_name(f".{path.name}.part"), path.with_name(f".{path.name}.old")
     remove(staging)
     try:

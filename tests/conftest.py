@@ -38,10 +38,33 @@ def no_part_of_a_run_fails(request, monkeypatch):
 @pytest.fixture(autouse=True, scope="session")
 def predictions_in_fp32():
     """Tests compare digits, so predictions are as on a processor without bf16; those of precision ask for it."""
-    from headstart.models import precision
+    from headstart.models import precision_choice
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(precision, "multiplies_bf16", lambda device: (False, "the processor has no fast bf16"))
+        patch.setattr(precision_choice, "multiplies_bf16", lambda device: (False, "the processor has no fast bf16"))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def few_rows_are_split():
+    """Most tests train on some 90 rows, which would be trained on six times; tests of folds ask for them, or for the
+    rule."""
+    from headstart.preparation import folding
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(folding, "FEW_ROWS", 0)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def few_steps_are_enough():
+    """Most tests train on some 90 rows, which would be passed over twenty times; tests of the recipe ask for its rule.
+    """
+    from headstart.runs import defaults
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(defaults, "FEWEST_STEPS", 20)
+        patch.setattr(defaults, "FEWEST_STEPS_OF_NEW_HEADS", 20)
         yield
 
 
@@ -104,6 +127,16 @@ def trained_run(tiny_bert, tmp_path_factory):
                         "--batch-size", "16", "--learning-rate", "2e-3", "--set", "evaluation.resamples=50"])
     assert code == 0
     return folder / "run", path
+
+
+@pytest.fixture(scope="session")
+def exported_run(trained_run, tmp_path_factory):
+    """An ONNX export of the trained run in fp32, and what its gate found."""
+    import headstart as product
+
+    to = tmp_path_factory.mktemp("exported") / "onnx"
+    found = product.Run(trained_run[0]).export(to, evaluation=product.Evaluation(resamples=20))
+    return to, found
 
 
 @pytest.fixture(scope="session")

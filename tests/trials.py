@@ -27,7 +27,8 @@ from faults import Outcome
 
 from headstart.training import checkpoint
 
-QUICK = ["--quiet", "--set", "evaluation.resamples=5", "--set", "evaluation.baselines=false", "--batch-size", "8"]
+QUICK = ["--quiet", "--set", "evaluation.resamples=5", "--set", "evaluation.baselines=false", "--batch-size", "8",
+         "--folds", "0"]
 LEFTOVER = re.compile(r"\..*\.(part|old)|\.replac.*|\.discarded")
 DISK_CODES = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS, errno.EACCES)
 REFUSALS = (65, 66, 69, 77, 78)  # exit codes of what is refused with words
@@ -223,15 +224,20 @@ class Workshop:
             Work("accumulation", ["finetune", self.reviews, "--model", self.bert, *epochs, "--set",
                                   "training.micro_batch_size=2", "--set", "training.save_every=1", "--set",
                                   "training.keep_last=2"]),
+            self.folds(),
         ]
 
     def classification(self) -> Work:
         return Work("text-classification", ["finetune", self.reviews, "--model", self.bert, "--epochs", "2", *QUICK])
 
+    def folds(self) -> Work:
+        """Three folds, then the model on all rows."""
+        return Work("folds", ["finetune", self.reviews, "--model", self.bert, "--epochs", "1", *QUICK, "--folds", "3"])
+
     def finishing(self) -> Work:
         """A run whose end takes longest: baselines, intervals, explained errors."""
         return Work("finishing", ["finetune", self.reviews, "--model", self.bert, "--epochs", "1", "--quiet",
-                                  "--batch-size", "16", "--set", "evaluation.resamples=100"])
+                                  "--batch-size", "16", "--set", "evaluation.resamples=100", "--folds", "0"])
 
     def distillation(self, teacher: Path) -> Work:
         return Work("distil", ["distil", teacher, self.reviews, "--epochs", "2", *QUICK])

@@ -65,7 +65,7 @@ class Backbone:
         """
         import numpy as np
 
-        from headstart.models.precision import choose_evaluation_precision
+        from headstart.models.precision_choice import choose_evaluation_precision
         from headstart.prediction.embed import embed
 
         choice = choose_evaluation_precision(self.precision, self.transformer.device.type)

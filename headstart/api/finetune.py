@@ -12,12 +12,11 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headstart.api.html import run_html
 from headstart.api.inputs import Inputs, read_inputs
 from headstart.api.keywords import name_settings, split_columns
-from headstart.api.model import Model, load
 from headstart.api.notebook import default_reporter
 from headstart.data.objects import Rows
 from headstart.errors import DataError, findings_text
@@ -27,6 +26,9 @@ from headstart.reports.distillation_table import distillation_table as distil_ta
 from headstart.reports.score_table import score_table
 from headstart.reports.summary import score_sentences
 from headstart.settings.run_settings import RunSettings, run_settings
+
+if TYPE_CHECKING:
+    from headstart.api.model import Model
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,33 @@ class Run:
     @property
     def model(self) -> Model:
         """The trained model."""
+        from headstart.api.model import load
+
         return load(str(self.path))
+
+    def push(self, name: str, *, public: bool = False, message: str | None = None, revision: str | None = None,
+             with_examples: bool = False, overwrite: bool = False, reporter: Reporter | None = None) -> str:
+        """Push the model to the hub as OWNER/NAME, private unless `public`; the address. As `headstart push`.
+
+        Card, weights and tokenizer go; rows, predictions and checkpoints stay, dev rows in headstart.json too unless
+        `with_examples`. Raises UserError.
+        """
+        from headstart.shipping.push import Destination, push
+
+        destination = Destination(name, revision, public, overwrite)
+        return push(str(self.path), destination, message=message, with_examples=with_examples,
+                    reporter=reporter or default_reporter())
+
+    def export(self, to: str | Path, *, precision: str = "fp32", **options: Any) -> dict[str, Any]:
+        """Write the model as an ONNX folder that predicts without torch, and give how it compares with the original on
+        the dev rows; `precision` is fp32, fp16 or int8, `options` are those of `Model.export`. Raises UserError (65)
+        for one that scores worse.
+
+        >>> comparison = run.export("reviews-onnx", overwrite=True)
+        """
+        from headstart.api.export import export
+
+        return export(self.path, to, precision=precision, **options)
 
     def _repr_html_(self) -> str:
         return run_html(self.scores, str(self.path), str(self.report))

@@ -151,11 +151,11 @@ def find_task_class(run_values: Mapping[str, Any], columns: Mapping[str, str], v
 
 def teacher_task(reference: str) -> type[Task[Any]]:
     """The task of a trained model, read without its weights; raises UserError."""
-    from headstart.artifacts import artifact
+    from headstart.artifacts.metadata import model_folder, read_metadata, task_from_config
     from headstart.models.loading.model_info import model_info
 
-    folder = artifact.model_folder(reference)
-    metadata = artifact.read_metadata(folder)
+    folder = model_folder(reference)
+    metadata = read_metadata(folder)
     if metadata is not None:
         return tasks.find(metadata["task"])
-    return type(artifact.task_from_config(folder, model_info(folder).config, None))
+    return type(task_from_config(folder, model_info(folder).config, None))

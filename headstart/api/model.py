@@ -24,7 +24,6 @@ from headstart.api.predictions import (
 from headstart.contract import Json, Task
 from headstart.errors import Exit, UserError
 from headstart.progress import Reporter
-from headstart.settings import build_generation, build_steering
 
 if TYPE_CHECKING:
     from headstart.api.inspect import SavableInspection
@@ -32,7 +31,10 @@ if TYPE_CHECKING:
     from headstart.data.objects import Rows
     from headstart.inspection.attribution import Attribution
     from headstart.models.model import Model as Transformer
-    from headstart.models.precision import PrecisionChoice
+    from headstart.models.precision import PrecisionCopies
+    from headstart.models.precision_choice import PrecisionChoice
+    from headstart.prediction.exported import ExportedModel
+    from headstart.prediction.zero_shot.load import ZeroShotLabels
 
 
 class Model:
@@ -43,19 +45,20 @@ class Model:
     ...     print(row["prediction"], row["probability"])
     """
 
-    def __init__(self, task: Task[Any], transformer: Transformer, reference: str, precision: str = "auto") -> None:
-        from headstart.models.precision import PrecisionCopies
-
-        self.task, self.transformer, self.reference = task, transformer, reference
+    def __init__(self, task: Task[Any], transformer: Transformer, reference: str, precision: str = "auto",
+                 zero_shot: ZeroShotLabels | None = None) -> None:
+        self.task, self.transformer, self.reference, self.zero_shot = task, transformer, reference, zero_shot
         self.precision = precision  # evaluation.precision: auto, fp32, bf16 or fp16
-        self._copies = PrecisionCopies()
+        self._copies: PrecisionCopies | None = None  # made when they are first needed
+        self.exported: ExportedModel | None = getattr(transformer, "exported", None)
         self.generation: settings.Generation | None = None  # what was set beside the settings of its run or folder
 
     def summary(self) -> str:
         """One line: the reference, the family, the task, the first labels."""
         labels = self.task.learned.labels
         label_text = ", ".join(labels[:8]) + (f" … ({len(labels)})" if len(labels) > 8 else "")
-        return (f"model: {self.reference} ({self.transformer.info.family_name}); task: {self.task.name}"
+        way = "" if self.zero_shot is None else ", zero-shot"
+        return (f"model: {self.reference} ({self.transformer.info.family_name}); task: {self.task.name}{way}"
                 + (f"; labels: {label_text}" if labels else ""))
 
     def __repr__(self) -> str:
@@ -66,24 +69,30 @@ class Model:
 
         return model_html(self.summary(), self.transformer.info, self.task.trained_columns)
 
+    def answer_always(self) -> None:
+        """Never abstain from here on, whatever risk the run promised (evaluation.risk); raises UserError (2)."""
+        self.task = self.task.answering_always()
+
     def set(self, values: Mapping[str, Json]) -> None:
         """Change settings of the task (`task.max_answer_length`), of generation (`generation.num_beams`) and of early
         exit (`early_exit.patience`); raises UserError (2, 78).
         """
-        from headstart.generation.task_settings import changed_settings, with_layout
-        from headstart.prediction.exit_settings import with_exit_settings
-        from headstart.settings.run_settings import parse_task_settings
-
         exit_values = {key: value for key, value in values.items() if key.startswith("early_exit.")}
         values = {key: value for key, value in values.items() if key not in exit_values}
         if exit_values:
+            from headstart.prediction.exit_settings import with_exit_settings
+
             self.transformer = with_exit_settings(self.task, self.transformer, exit_values)
         task_values = {key.removeprefix("task."): value for key, value in values.items()
                        if not key.startswith("generation.")}
         if task_values:
+            from headstart.settings.run_settings import parse_task_settings
+
             task_settings = parse_task_settings(type(self.task).Settings, vars(self.task.settings) | task_values)
             self.task = dataclasses.replace(self.task, settings=task_settings)
         if len(task_values) < len(values):
+            from headstart.generation.task_settings import changed_settings, with_layout
+
             generation_values = {key: value for key, value in values.items() if key.startswith("generation.")}
             if not self.task.generative and "generation.layout" in generation_values:
                 self.task = with_layout(self.task, self.transformer, str(generation_values["generation.layout"]))
@@ -91,28 +100,48 @@ class Model:
 
     def predictor(self, *, batch_tokens: int | None = None, precision: str | None = None) -> Predictor:
         """What predicts by the settings as they are now; threads may share it. A batch has at most so many tokens."""
-        from headstart.prediction.torch_runtime import torch_predictor
+        batch_tokens = batch_tokens or settings.Evaluation().batch_tokens
+        if self.exported is not None:
+            return self.exported.predictor(self.task, batch_tokens=batch_tokens)
+        if self.zero_shot is not None:
+            return self.zero_shot.predictor(self.task, self.in_precision(precision), batch_tokens=batch_tokens)
+        from headstart.prediction.torch_runtime import torch_predictor  # with it comes torch
 
         return torch_predictor(self.task, self.in_precision(precision), generation=self.generation,
-                               batch_tokens=batch_tokens or settings.Evaluation().batch_tokens)
+                               batch_tokens=batch_tokens)
+
+    def _require_head(self, purpose: str) -> None:
+        """Refuse what needs a head of the model's own labels; raises UserError (2)."""
+        from headstart.prediction.zero_shot.load import refuse_without_head
+
+        refuse_without_head(self.zero_shot, purpose)
 
     def choose_precision(self, setting: str = "auto", *, scores: bool = False) -> PrecisionChoice:
         """What it predicts in, or with `scores` is scored in, and why: by evaluation.precision, else as it was loaded.
         """
-        from headstart.models.precision import choose_evaluation_precision
+        from headstart.models.precision_choice import choose_evaluation_precision
 
+        if self.exported is not None:
+            return self.exported.precision_choice(setting)
         return choose_evaluation_precision(self.precision if setting == "auto" else setting,
                                            self.transformer.device.type, scores=scores)
 
     def in_precision(self, precision: str | None = None) -> Transformer:
-        """The model as it computes in a precision, in that of predictions when none is named."""
+        """The model as it computes in a precision, else in that of predictions; UserError (2) for an exported one."""
+        if self.exported is not None:
+            raise self.exported.refusal()
+        if self._copies is None:
+            from headstart.models.precision import PrecisionCopies
+
+            self._copies = PrecisionCopies()
         return self._copies.of(self.transformer, precision or self.choose_precision().name)
 
     def settle_precision(self, setting: str, reporter: Reporter) -> None:
         """Compute all from here on by evaluation.precision, which is told; the weights in another type are let go."""
         choice = self.choose_precision(setting)
         choice.tell(reporter)
-        self.transformer, self.precision = self.in_precision(choice.name), choice.name
+        if self.exported is None:
+            self.transformer, self.precision = self.in_precision(choice.name), choice.name
 
     def encode(self, texts: Rows, *, add_special_tokens: bool = False) -> list[Tokens]:
         """Token ids and character offsets of each text; special tokens, if added, have the offset (0, 0)."""
@@ -125,31 +154,22 @@ class Model:
         `target` or at what it writes. Raises UserError.
         """
         from headstart.api.inspect import inspect_transformer
+        from headstart.api.written import source_layout
 
-        prefix, generation = self._source_layout()
+        prefix, generation = source_layout(self.task, self.transformer, self.generation)
         return inspect_transformer(self.in_precision("fp32"), prefix + text, pair, layers=layers, heads=heads,
                                    attentions=attentions, target=target, generation=generation)
-
-    def _source_layout(self) -> tuple[str, settings.Generation | None]:
-        """What stands before each source, and the settings that targets are written by; "" and None where there are
-        none.
-        """
-        from headstart.generation.encoder_decoder import generation_settings
-
-        if not self.transformer.generates_from_source:
-            return "", None
-        learned = self.task.learned.values
-        return str(learned.get("prefix") or ""), self.generation or generation_settings(
-            self.transformer, learned.get("generation") or {})
 
     def attribute(self, text: str, pair: str | None = None, *, method: str = "integrated-gradients",
                   target: str | None = None, baseline: str | None = None) -> Attribution:
         """How much each word contributes to a label, to an answer in the passage `pair`, or to what is written (the
         model's own choice unless `target` names another); raises UserError.
         """
+        from headstart.api.written import source_layout
         from headstart.inspection.attribution import attribute
 
-        prefix, generation = self._source_layout()
+        self._require_head("attributed to words")
+        prefix, generation = source_layout(self.task, self.transformer, self.generation)
         return attribute(self.in_precision("fp32"), prefix + text, pair, method=method, target=target,
                          baseline=baseline, generation=generation)
 
@@ -168,14 +188,16 @@ class Model:
 
     def predict_file(self, path: str, to: str = "-", *, columns: Mapping[str, str] | None = None,
                      data: settings.Data | None = None, evaluation: settings.Evaluation | None = None,
-                     reporter: Reporter | None = None, as_training_data: bool = False, overwrite: bool = False) -> int:
+                     reporter: Reporter | None = None, as_training_data: bool = False,
+                     min_probability: float | None = None, overwrite: bool = False) -> int:
         """Predict a file's rows into another file, which appears whole, a row for each row; returns how many.
 
         A row without a text has an empty prediction and a reason. Nothing is written over a file that stands there,
         unless `overwrite`, and never over the input.
 
-        With `as_training_data` it is a file to train on: what the task reads, and the predictions as its target. A
-        generative task takes a folder of .txt files too, and writes one with the same names.
+        With `as_training_data` it is a file to train on: what the task reads, and the predictions as its target; with
+        `min_probability` too, of rows whose prediction has this probability. A generative task takes a folder of .txt
+        files too, and writes one with the same names.
         """
         from headstart.prediction.predict_file import predict_file
         from headstart.prediction.predict_folder import is_text_folder, predict_folder
@@ -185,13 +207,14 @@ class Model:
         predictor = self.predictor(batch_tokens=evaluation.batch_tokens,
                                    precision=self.choose_precision(evaluation.precision).name)
         folder_of_texts = self.task.generative and is_text_folder(path)
-        if folder_of_texts and as_training_data:
+        if folder_of_texts and (as_training_data or min_probability is not None):
             raise UserError(f"{path} is a folder of texts; training data is made from one file.",
                             fix="Give a csv or jsonl file of the texts.")
         if folder_of_texts:
             return predict_folder(predictor, path, to, overwrite=overwrite, reporter=reporter or Reporter())
         return predict_file(predictor, path, to, settings=data or settings.Data(), columns=columns or {},
-                            reporter=reporter or Reporter(), as_training_data=as_training_data, overwrite=overwrite)
+                            reporter=reporter or Reporter(), as_training_data=as_training_data,
+                            min_probability=min_probability, overwrite=overwrite)
 
     def evaluate(self, rows: Rows, *, to: str | None = None,
                  columns: Mapping[str, str] | None = None, data: settings.Data | Mapping[str, Any] | None = None,
@@ -241,31 +264,10 @@ class Model:
         (bags' names, files of words, FOLDER=LABEL) each row has the unsteered text too, and scores of both.
         Raises UserError for a model that cannot generate.
         """
-        from headstart.generation.generate import generate
-        from headstart.models.encoder_decoder import EncoderDecoderModel
+        from headstart.api.written import written_rows
 
-        prompts = texts_of(prompts)
-        transformer = self.in_precision("fp32" if steer else None)  # steering follows gradients
-        if isinstance(transformer, EncoderDecoderModel):
-            from headstart.generation.task_settings import target_rows
-
-            if steer:
-                raise UserError("Only a causal language model can be steered.", fix="Leave --steer out.")
-            return target_rows(self.task, transformer, prompts, settings, overrides, seed=seed, stop=stop,
-                               base=self.generation)
-        generation = self.prompt_settings(overrides, settings)
-        if steer:
-            from headstart.generation.steering import comparison
-
-            return comparison.generate(transformer, prompts, generation, build_steering(steering), steer,
-                                       seed=seed, stop=stop)
-        generations = generate(transformer, prompts, generation, seed=seed, stop=stop, stream=stream)
-        return [{"prompt": prompt, "prediction": candidate.text, "log_probability": sum(candidate.log_probabilities),
-                 "tokens": [{"token": token, "log_probability": log_probability} for token, log_probability in
-                            zip(self.transformer.tokenizer.pieces(candidate.ids), candidate.log_probabilities,
-                                strict=True)],
-                 "ended": candidate.finish_reason, "cut_tokens": candidate.cut_tokens}
-                for prompt, candidates in zip(prompts, generations, strict=True) for candidate in candidates]
+        return written_rows(self.task, self.in_precision("fp32" if steer else None), texts_of(prompts), self.generation,
+                            settings, overrides, seed=seed, stop=stop, stream=stream, steer=steer, steering=steering)
 
     def prompt_settings(self, values: Mapping[str, Any],
                         base: settings.Generation | None = None) -> settings.Generation:
@@ -285,6 +287,13 @@ class Model:
         return train_steering_head(self.transformer, require_path(path), Path(to), text=text, label=label,
                                    data=data or settings.Data(), reporter=reporter or Reporter())
 
+    def export(self, to: str | Path, **options: Any) -> dict[str, Any]:
+        """Write the saved model as an ONNX folder, as `headstart.api.export.export` with its options; raises UserError.
+        """
+        from headstart.api.export import export
+
+        return export(self.reference, to, **options)
+
     def save(self, folder: str | Path, *, dtype: str = "fp32") -> Path:
         """Write the model as an ordinary transformers folder with headstart.json beside; never over another folder.
 
@@ -292,6 +301,7 @@ class Model:
         """
         from headstart.artifacts import artifact, model_card
 
+        self._require_head("saved")
         path = Path(folder)
         if path.exists() and any(path.iterdir()):
             raise UserError(f"{path} is not empty.", fix="Choose another folder.", exit=Exit.EXISTS)
@@ -303,40 +313,35 @@ class Model:
 
 def load(reference: str | Path, task: str | None = None, *, device: str = "auto", allow_pickle: bool = False,
          language: str | None = None, target_language: str | None = None, precision: str = "auto",
-         dtype: str = "fp32") -> Model:
+         dtype: str = "fp32", labels: Sequence[str] | Mapping[str, str] | str | Path | None = None,
+         zero_shot: Mapping[str, Any] | None = None) -> Model:
     """A run folder, a model folder, a hub name or pip:PACKAGE, ready to predict; languages for a multilingual XLM or
     mBART. `precision` (evaluation.precision) is what it computes in, `dtype` (model.dtype) how weights are loaded.
+
+    With `labels` (names, {name: description}, or a file of them) a sentence encoder or a model of entailment gives
+    texts labels that it was never trained on; `zero_shot` are settings of that group.
 
     >>> model = headstart.load("reviews-run")
     >>> scores = model.evaluate("reviews.csv")["test"]
     """
-    from headstart.artifacts import artifact
     from headstart.models.loading.device import choose_device
+    from headstart.prediction import exported
+
+    precision, dtype = (settings.build_value(key, value) for key, value in
+                        (("evaluation.precision", precision), ("model.dtype", dtype)))
+    if labels is not None or zero_shot:
+        from headstart.prediction.zero_shot.load import load_zero_shot
+
+        own_task, transformer, zero_shot_labels = load_zero_shot(
+            str(reference), labels, zero_shot or {}, task_name=task, device=choose_device(device),
+            allow_pickle=allow_pickle, language=language, dtype=dtype)
+        return Model(own_task, transformer, str(reference), precision, zero_shot_labels)
+    if exported.is_exported(reference):
+        own_task, stand_in = exported.load(str(reference), task_name=task, device=device)
+        return Model(own_task, stand_in.transformer, str(reference), precision)
+    from headstart.artifacts import artifact  # with it comes torch, which an exported model does without
 
     loaded_task, transformer = artifact.load(str(reference), task_name=task, device=choose_device(device),
                                              allow_pickle=allow_pickle, language=language,
-                                             target_language=target_language,
-                                             dtype=settings.build_value("model.dtype", dtype))
-    return Model(loaded_task, transformer, str(reference), settings.build_value("evaluation.precision", precision))
-
-
-def load_generator(reference: str | Path, *, device: str = "auto", allow_pickle: bool = False,
-                   prompts: Sequence[str] | None = None,
-                   generation: settings.Generation | None = None, data: settings.Data | None = None,
-                   dtype: str = "fp32") -> Model:
-    """A generative model; one that cannot generate, or not from these prompts, is refused before its weights are read.
-
-    Raises UserError (2, 78).
-    """
-    from headstart.artifacts.artifact import model_folder
-    from headstart.generation.family_inputs import check_model, check_prompts
-    from headstart.models.loading.model_info import model_info
-
-    info = model_info(model_folder(str(reference)), allow_pickle=allow_pickle)
-    check_model(info)
-    if prompts is not None:
-        check_prompts(info, prompts, build_generation(generation, {}))
-    if data is None or not info.family.is_encoder_decoder:
-        return load(reference, device=device, allow_pickle=allow_pickle, dtype=dtype)
-    return load(reference, device=device, allow_pickle=allow_pickle, language=data.language,
-                target_language=data.target_language, dtype=dtype)
+                                             target_language=target_language, dtype=dtype)
+    return Model(loaded_task, transformer, str(reference), precision)

@@ -154,7 +154,7 @@ def row_predictions(predictor: Predictor, reading: Reading, data: Data, *,
 
 def values_of_rows(task: Task[Any], reading: Reading, predictions: Sequence[Prediction]) -> list[dict[str, Json]]:
     """The values of every row in order, all under the same names, from the predictions of those that are usable."""
-    values_of_usable = [dict(prediction.values) for prediction in predictions]
+    values_of_usable = [dict(prediction.values) for prediction in task.abstaining(predictions)]
     names = dict.fromkeys(task.prediction_columns(list(reading.columns), reading.examples))
     names |= dict.fromkeys(name for values in values_of_usable for name in values)
     blank: dict[str, Json] = dict.fromkeys(names or ["prediction"])

@@ -40,7 +40,7 @@ def index(source: Rows, to: str | Path, *, model: str | None = None, device: str
     >>> print(len(index), "passages")
     """
     from headstart.models.loading.device import choose_device
-    from headstart.models.precision import choose_evaluation_precision
+    from headstart.models.precision_choice import choose_evaluation_precision
     from headstart.retrieval.index.build import DEFAULT_MODEL, build
     from headstart.retrieval.index.index import previous_settings
 
@@ -80,7 +80,7 @@ def ask(folder: str | Path, question: str, *, writer: str | Path | None = None, 
     >>> print(answer["prediction"], answer["citations"])
     """
     from headstart.models.loading.device import choose_device
-    from headstart.models.precision import choose_evaluation_precision
+    from headstart.models.precision_choice import choose_evaluation_precision
     from headstart.retrieval.answering.pipeline import QAPipeline
     from headstart.retrieval.index.index import Index
 

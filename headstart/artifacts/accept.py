@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.artifacts import artifact
+from headstart.artifacts.metadata import model_folder, read_metadata
 from headstart.errors import Exit, UserError
 from headstart.files import disk_errors, sha256, write_text
 from headstart.models.loading import manifest
@@ -19,13 +20,16 @@ from headstart.models.tokenizers.token_record import difference
 def accept(reference: str, *, device: str = "cpu") -> list[str]:
     """Record the files and values of a model folder, or a run's, as they are now; what had changed, in sentences.
 
-    A folder that cannot be loaded so is left as it was. Raises UserError (66, 69, 77).
+    A folder that cannot be loaded so is left as it was. Raises UserError (2 for an exported one, 66, 69, 77).
     """
-    folder = Path(artifact.model_folder(reference))
-    metadata = artifact.read_metadata(str(folder), sealed=False)
+    folder = Path(model_folder(reference))
+    metadata = read_metadata(str(folder), sealed=False)
     if metadata is None:
         raise UserError(f"{reference} has no {manifest.METADATA_FILE}: it was not saved by headstart, and nothing is "
                         "recorded of its files.", fix="Use it as it is.", exit=Exit.NO_INPUT)
+    if "runtime" in metadata:
+        raise UserError(f"{reference} is an export, let out as it was measured: changes to it are not accepted.",
+                        fix="Change the run's model, and export it again.")
     file = folder / manifest.METADATA_FILE
     with disk_errors(file):
         changes = [f"{name} is {reason}" for name, reason in

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from headstart.artifacts.fold import folds
 from headstart.contract import Json, Task
 from headstart.models.model import Model
 from headstart.version import __version__
@@ -28,14 +29,18 @@ class Card:
     baselines: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)  # split -> its file: name, format and SHA-256
     rows: Mapping[str, int] = field(default_factory=dict)
+    score_note: str = ""  # whose scores they are, where they are not of this model
+    ship: str = ""  # which model this is and why, where several were compared
+    abstains: bool = False
     transformers_gaps: Sequence[str] = ()  # what plain transformers does not do with this model
 
 
-def card_of(task: Task[Any], model: Model, base_model: str, **details: Any) -> Card:
-    """A card with what task and model say of themselves; `details` are further fields of Card."""
+def card_of(task: Task[Any], model: Model, base_model: str, *, dtype: str = "fp32", **details: Any) -> Card:
+    """A card with what task and model, saved as `dtype`, say of themselves; `details` are further fields of Card."""
     return Card(task.name, base_model, task.pipeline_tag, model.info.licence,
                 transformers_class=transformers_class(model),
-                labels=task.learned.labels, transformers_gaps=transformers_gaps(task, model), **details)
+                labels=task.learned.labels, abstains=task.abstention is not None,
+                transformers_gaps=[*transformers_gaps(task, model), *confidence_gaps(task, model, dtype)], **details)
 
 
 def render(card: Card) -> str:
@@ -43,12 +48,12 @@ def render(card: Card) -> str:
     from huggingface_hub import ModelCard
 
     sections = [f"# A model for {card.task}\n", f"Made by headstart {__version__} from `{escaped(card.base_model)}`.\n",
-                "## Use\n", usage(card)]
+                *([f"{card.ship}\n"] if card.ship else []), "## Use\n", usage(card)]
     if card.labels:
         label_list = ", ".join(f"`{escaped(label)}`" for label in card.labels)
         sections.append(f"## Labels\n\n{label_list}\n")
     if card.scores:
-        sections += ["## Scores\n", score_table(card)]
+        sections += ["## Scores\n", *([f"{card.score_note}\n"] if card.score_note else []), score_table(card)]
     if card.rows:
         sections += ["## Data\n", data_section(card)]
     sections.append("## Limits\n\n" + "\n".join(f"- {line}" for line in limits(card)) + "\n")
@@ -126,7 +131,7 @@ def limits(card: Card) -> list[str]:
     lines = ["The scores hold for rows like those above; on other texts they may be far lower. Measure on your own: "
              "`headstart evaluate THIS_FOLDER labelled.csv`.",
              "What is unfair or wrong in the training rows, or in the pretrained model, is likely in this model too."]
-    if card.labels:
+    if card.labels and not card.abstains:
         lines.append("It always gives one of its labels, also for a text that fits none.")
     return [*lines, *card.transformers_gaps]
 
@@ -143,10 +148,26 @@ def transformers_gaps(task: Task[Any], model: Model) -> list[str]:
     if getattr(task.settings, "long_texts", "") == "windows":
         gaps.append("Long texts are read in windows whose logits are averaged; this happens through headstart only.")
     fold = task.export_state()[1]
-    if not model.can_fold and fold is not None:
+    if not model.can_fold and fold is not None and task.temperature == 1:
         scale, shift = fold
         gaps.append(f"Its last layer has no bias: plain transformers gives x, and the number meant is {scale:.6g} · x "
                     f"+ {shift:.6g}.")
+    return gaps
+
+
+def confidence_gaps(task: Task[Any], model: Model, dtype: str) -> list[str]:
+    """What plain transformers does not know of the model's confidence: a temperature beside the weights, abstention."""
+    gaps, abstention = [], task.abstention
+    if task.temperature != 1 and (task.export_state()[1] is None or not folds(model, task, dtype)):
+        gaps.append("Its probabilities are calibrated through headstart only: plain transformers gives outputs that "
+                    f"are not yet divided by the temperature of {task.temperature:.6g}.")
+    if abstention is not None and abstention.threshold is not None:
+        gaps.append(f"Below a confidence of {abstention.threshold:.4f} it abstains, so that at most "
+                    f"{100 * abstention.risk:g} % of its answers are wrong with {100 * abstention.certainty:g} % "
+                    "certainty on rows like those of dev; this happens through headstart only.")
+    elif abstention is not None:
+        gaps.append(f"It abstains on every row, as no confidence promised a risk of {100 * abstention.risk:g} % on "
+                    "dev; plain transformers answers.")
     return gaps
 
 

@@ -15,7 +15,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Evaluate; prints tables, or JSON."""
     from headstart.files import disk_errors, write_text
     from headstart.models.loading.device import choose_device
-    from headstart.models.precision import choose_evaluation_precision
+    from headstart.models.precision_choice import choose_evaluation_precision
     from headstart.retrieval.evaluation.evaluate import EvaluateOptions, evaluate_index
     from headstart.retrieval.index.index import Index
 

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args, get_origin
 from headstart import settings, tasks
 from headstart.errors import Exit, UserError
 from headstart.progress import Reporter, console_reporter
-from headstart.settings.keywords import COMMON_SETTINGS
+from headstart.settings.keywords import COMMON_SETTINGS, RUN_FLAGS
 
 ALL_TASKS = "all"  # the columns of every task are flags
 TEXT_TASK = "masked-language-model"  # reads rows of one text, as embed and tokenizer do
@@ -30,7 +30,7 @@ SHARED: Mapping[str, tuple[str, Mapping[str, Any]]] = {  # meaning, and what arg
     "--overwrite": ("replace what stands there already", {"action": "store_true"}),
     "--writer": ("a long-answer run or another generative model", {"metavar": "MODEL"}),
     "--rerank": ("a run that labels pairs and re-ranks passages", {"metavar": "RUN"}),
-    "--retrieval": ("search by words (sparse), by vectors (dense), or both (mixed)", {"metavar": "HOW"}),
+    "--retrieval": ("by words (sparse), by vectors (dense), or both (mixed)", {"metavar": "HOW"}),
     "--top": ("passages for each answer", {"metavar": "N", "type": int}),
     "--port": ("port of the server", {"metavar": "N", "type": int}),
     "--no-header": ("the first line is data; columns are called 0, 1, 2 …", {"action": "store_true"}),
@@ -67,18 +67,19 @@ def add_column_flags(parser: argparse.ArgumentParser) -> None:
     """A flag for each field of each task, where the command takes any task's columns."""
     if parser.get_default("columns_of") == ALL_TASKS:
         for name in dict.fromkeys(field.name for task in tasks.usable()[0] for field in task.fields):
-            add_column(parser, name, "a column of the task")
+            if f"--{name}" not in parser._option_string_actions:  # predict has more to say of --labels
+                add_column(parser, name, "a column of the task")
 
 
 def add_common(parser: argparse.ArgumentParser, *, reads: Sequence[str] = ("data.", "evaluation."),
                loads_model: bool = True) -> None:
     """Flags for settings, files, and how much is printed; `reads` are the groups or keys that the command reads."""
     parser.set_defaults(settings_read=tuple(reads))
-    group = parser.add_argument_group("settings")
+    group, trains = parser.add_argument_group("settings"), "training." in reads
     for setting in all_settings(with_tasks=False):
         flag = COMMON_FLAGS.get(setting.key)
-        if flag is not None and setting.key.startswith(tuple(reads)):
-            group.add_argument(flag, metavar=metavar(setting), help=setting.note.help.split(";")[0])
+        if flag is not None and setting.key.startswith(tuple(reads)) and (trains or setting.key not in RUN_FLAGS):
+            group.add_argument(flag, metavar=metavar(setting), help=flag_help(setting))
         if setting.key == PRECISION and PRECISION in reads:
             group.add_argument("--precision", choices=get_args(setting.type), metavar="NAME",
                                help=f"{setting.note.help} ({', '.join(get_args(setting.type))})")
@@ -92,13 +93,21 @@ def add_common(parser: argparse.ArgumentParser, *, reads: Sequence[str] = ("data
     add_shared(group, "--json")
 
 
+MAX_METAVAR = 11  # characters beside a flag: `--bad-rows stop|skip` is as wide as help's first column
 PRECISION = "evaluation.precision"  # a flag of commands that name it: one that trains has a training.precision too
 COMMON_FLAGS = {key: f"--{name.replace('_', '-')}" for name, key in COMMON_SETTINGS.items()}
 
 
+def flag_help(setting: settings.Setting) -> str:
+    """The first words of a setting's help, and its choices where they do not stand beside the flag."""
+    choices = f"; {', '.join(get_args(setting.type))}" if metavar(setting) == "NAME" else ""
+    return setting.note.help.split(";")[0].replace("%", "%%") + choices
+
+
 def metavar(setting: settings.Setting) -> str:
-    """What stands for a setting's value in help: none|lora, N."""
-    return "|".join(get_args(setting.type)) if get_origin(setting.type) is Literal else "N"
+    """What stands for a setting's value in help: none|lora, N; NAME for more choices than fit beside the flag."""
+    choices = "|".join(get_args(setting.type)) if get_origin(setting.type) is Literal else "N"
+    return choices if len(choices) <= MAX_METAVAR else "NAME"
 
 
 def all_settings(*, with_tasks: bool = True) -> list[settings.Setting]:

@@ -123,7 +123,8 @@ def predict_row(model: Model, row: Row, arguments: argparse.Namespace, reporter:
                             fix=f"Did you mean --value {suggestion}=…?" if suggestion else EXAMPLE, exit=Exit.DATA)
     for prediction in model.predict([row]):
         if arguments.to == "-":
-            print(json.dumps(prediction, ensure_ascii=False))
+            unmeasured = {"measured": False} if arguments.json and model.zero_shot is not None else {}
+            print(json.dumps(prediction | unmeasured, ensure_ascii=False))
             continue
         columns = prediction_columns(list(row), list(prediction))
         written_row = row | {columns[name]: value for name, value in prediction.items()}

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from headstart.progress import Reporter, print_tables
+from headstart.reports.confidence_words import confidence_sentences
 from headstart.reports.depth_table import depth_table
 from headstart.reports.distillation_table import distillation_table
 from headstart.reports.score_table import score_table, score_tables
@@ -28,7 +29,7 @@ def print_run(run: Run, reporter: Reporter, *, as_json: bool) -> None:
             print("\n".join(distillation_table(scores["distillation"])))
     sys.stdout.flush()  # the words come after the scores also where both go to one file
     reporter.info(f"report: {run.report}\nmodel:  {run.path / 'model'}")
-    reporter.info("\n".join(score_sentences(scores)))
+    reporter.info("\n".join([*score_sentences(scores), *confidence_sentences(scores)]))
 
 
 def print_scores(scores: Mapping[str, Any]) -> None:

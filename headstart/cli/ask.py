@@ -8,12 +8,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.cli import _flags
+from headstart.cli import _flags, _serving_flags
 from headstart.errors import UserError
 
 if TYPE_CHECKING:
     from headstart.progress import Reporter
     from headstart.retrieval.answering.pipeline import QAPipeline
+    from headstart.serving.server import Place
 
 SUMMARY = "an answer from your own documents, with the passages it is based on"
 
@@ -30,8 +31,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     _flags.add_shared(parser, "--top", "5 when not given", default=5)
     parser.add_argument("--passages-only", action="store_true", help="show passages, generate no answer")
     parser.add_argument("--known", metavar="FILE", help="questions with answers: the most similar one is shown, too")
-    parser.add_argument("--serve", action="store_true", help="serve a web page on this machine (127.0.0.1) instead")
-    _flags.add_shared(parser, "--port", "of the page; 0: any free one (default 8777)", default=8777)
+    parser.add_argument("--serve", action="store_true", help="serve a web page on this machine instead")
+    _serving_flags.add_place(parser, port=8777)
     _flags.add_shared(parser, "--seed", "of sampling (with generation.do_sample=true)", default=0)
     _flags.add_common(parser, reads=("generation.", "evaluation.precision"))
 
@@ -39,19 +40,19 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Answer; answers go to standard output, messages to standard error."""
     from headstart.models.loading.device import choose_device
-    from headstart.models.precision import choose_evaluation_precision
+    from headstart.models.precision_choice import choose_evaluation_precision
     from headstart.retrieval.answering.pipeline import QAPipeline, load_faq
     from headstart.retrieval.index.index import Index
 
+    check_usage(arguments)
     run_values, _, values = _flags.read_values(arguments)
     reporter = _flags.make_reporter(arguments)
+    place = None
+    if arguments.serve:
+        place = _serving_flags.place_of(arguments, _serving_flags.read_token(arguments), reporter)
     groups = _flags.build_groups(values)
     has_settings = any(key.startswith("generation.") for key in values)
     settings = groups["generation"] if has_settings else None  # else the generator's own
-    if not 1 <= arguments.top <= 50:
-        raise UserError(f"--top takes a whole number from 1 to 50, but it is {arguments.top}.")
-    if not arguments.questions and not arguments.serve:
-        raise UserError("There is no question.", fix='For example: headstart ask INDEX "why do leaves turn red?"')
     device = choose_device(arguments.device or run_values.get("device", "auto"))
     choice = choose_evaluation_precision(groups["evaluation"].precision, device)
     index = Index.open(Path(arguments.index), device=device, precision=choice.name)
@@ -65,8 +66,8 @@ def run(arguments: argparse.Namespace) -> int:
                      else "answers are quoted, as no --writer was named"))
     if pipeline.threshold is not None:
         reporter.info(f"no answer where no passage reaches {pipeline.threshold:.3f}, the calibrated threshold")
-    if arguments.serve:
-        return serve_page(arguments, pipeline, reporter)
+    if place is not None:
+        return serve_page(arguments, pipeline, place, reporter)
     questions = [line.strip() for line in sys.stdin
                  if line.strip()] if arguments.questions == ["-"] else arguments.questions
     for question in questions:
@@ -74,16 +75,28 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def serve_page(arguments: argparse.Namespace, pipeline: QAPipeline, reporter: Reporter) -> int:
-    """The question page until Ctrl-C."""
-    from headstart.serving.index_backend import IndexBackend
-    from headstart.serving.serve import serve
+def check_usage(arguments: argparse.Namespace) -> None:
+    """Refuse what cannot be asked, and flags that nothing would read; raises UserError (2)."""
+    is_open = arguments.token_file or arguments.no_auth or arguments.allowed_host
+    if not arguments.serve and (is_open or arguments.host not in _serving_flags.LOOPBACK):
+        raise UserError("--host, --token-file, --no-auth and --allowed-host say who may ask a page; none is served.",
+                        fix="Add --serve, or leave them out.")
+    if not 1 <= arguments.top <= 50:
+        raise UserError(f"--top takes a whole number from 1 to 50, but it is {arguments.top}.")
+    if not arguments.questions and not arguments.serve:
+        raise UserError("There is no question.", fix='For example: headstart ask INDEX "why do leaves turn red?"')
 
-    desk = IndexBackend(pipeline, Path(arguments.index).name, arguments.writer, measured_grounding(arguments.writer),
-                        arguments.seed)
-    serve(desk, port=arguments.port, ready=lambda address: reporter.info(f"ask at {address} (this machine only; Ctrl-C "
-                                                                         "ends it)"))
-    return 0
+
+def serve_page(arguments: argparse.Namespace, pipeline: QAPipeline, place: Place, reporter: Reporter) -> int:
+    """The question page until SIGTERM or Ctrl-C."""
+    from headstart.serving.index_backend import IndexBackend
+    from headstart.serving.qa_app import QuestionEndpoints, QuestionService
+    from headstart.serving.server import serve_endpoints
+
+    backend = IndexBackend(pipeline, Path(arguments.index).name, arguments.writer, measured_grounding(arguments.writer),
+                           arguments.seed)
+    return serve_endpoints(QuestionEndpoints(QuestionService(backend)), place, reporter,
+                           _serving_flags.event_printer(arguments), lambda: {"index": backend.name})
 
 
 def measured_grounding(writer: str | None) -> float | None:

@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     from headstart.data.outputs.layout import check_name
     from headstart.data.outputs.place import check_output
     from headstart.models.loading.device import choose_device
-    from headstart.models.precision import choose_evaluation_precision
+    from headstart.models.precision_choice import choose_evaluation_precision
     from headstart.prediction.embed_file import embed_file, expects_unit_vectors, load_headless
 
     run_values, columns, values = _flags.read_values(arguments)

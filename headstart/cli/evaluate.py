@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from headstart.cli import _evaluate_index, _flags, _results, _score_predictions
+from headstart.cli import _evaluate_index, _flags, _labels, _results, _score_predictions
 from headstart.errors import UserError
 from headstart.reports.score_table import checkpoint_table
 
@@ -30,11 +30,12 @@ def add(parser: argparse.ArgumentParser) -> None:
                         help='tune the decoding of a generative model; try all of '
                              '"num_beams=2,4;length_penalty=0.8,1.2" and keep the best')
     _flags.add_shared(parser, "--seed", "of the bootstrap", default=0)
+    _labels.add(parser)
     _flags.add_columns(parser)
     _evaluate_index.add(parser)
     _flags.add_common(parser, reads=("data.", "evaluation.batch_tokens", "evaluation.resamples",
                                      "evaluation.extra_metrics", "evaluation.precision", "model.dtype",
-                                     "generation.", "early_exit.", "task.", "mining.answer_score"))
+                                     "generation.", "early_exit.", "zero_shot.", "task.", "mining.answer_score"))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -58,9 +59,12 @@ def run(arguments: argparse.Namespace) -> int:
     groups = _flags.build_groups(values)
     model = api.load(arguments.model, arguments.task, device=arguments.device or run_values.get("device", "auto"),
                      allow_pickle=bool(arguments.allow_pickle), language=groups["data"].language,
-                     target_language=groups["data"].target_language, dtype=groups["model"].dtype)
+                     target_language=groups["data"].target_language, dtype=groups["model"].dtype,
+                     **_labels.load_values(arguments, columns, values))
     model.set(_flags.model_settings(values))
     reporter.info(model.summary())
+    _labels.tell(model, reporter, is_measured=True)
+    _labels.refuse_flags(model, {"--all-checkpoints": arguments.all_checkpoints, "--search": arguments.search})
     if arguments.all_checkpoints:
         rows = model.evaluate_checkpoints(arguments.data, columns=columns, data=groups["data"],
                                           evaluation=groups["evaluation"], seed=arguments.seed, reporter=reporter)
@@ -68,13 +72,28 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.search is not None:
         return search_generation(arguments, model, groups, columns, reporter)
+    warn_of_seen_rows(arguments, reporter)
     scores = model.evaluate(arguments.data, to=arguments.to, columns=columns, data=groups["data"],
                             evaluation=groups["evaluation"], seed=arguments.seed, reporter=reporter)
-    if arguments.json:
+    return print_result(scores, as_json=arguments.json)
+
+
+def print_result(scores: Mapping[str, Any], *, as_json: bool) -> int:
+    """The scores as lines or as JSON; the exit code."""
+    if as_json:
         print(json.dumps({"scores": scores}, ensure_ascii=False))
     else:
         _results.print_scores(scores)
     return 0
+
+
+def warn_of_seen_rows(arguments: argparse.Namespace, reporter: Any) -> None:
+    """Say that the model was trained on this very file, where its run tells so."""
+    from headstart.runs.record import was_trained_on
+
+    if arguments.data is not None and was_trained_on(Path(arguments.model), Path(arguments.data)):
+        reporter.warning(f"{arguments.data} is a file that this model was trained on: of rows that it has seen scores "
+                         "are far too good; those of rows that it has not seen are in the run's report")
 
 
 def search_generation(arguments: argparse.Namespace, model: Any, groups: Mapping[str, Any], columns: Mapping[str, str],

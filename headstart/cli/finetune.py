@@ -20,7 +20,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     _flags.add_shared(parser, "--test", "for the final scores (else from TRAIN)")
     _flags.add_shared(parser, "--task", "detected from the columns when clear")
     _flags.add_shared(parser, "--model", "hub name, folder or pip:PACKAGE")
-    parser.add_argument("--from-scratch", metavar="CONFIG",
+    parser.add_argument("--from-scratch", metavar="JSON",
                         help="train from scratch: a config.json, or its folder; --model may name the tokenizer's")
     _flags.add_shared(parser, "--preset", "TRAIN is its folder: glue/cola …")
     parser.add_argument("--index", metavar="INDEX",

@@ -51,7 +51,7 @@ def flag_settings() -> list[Setting]:
 
 def run(arguments: argparse.Namespace) -> int:
     """Generate; texts go to standard output, messages to standard error."""
-    from headstart.api import model as api
+    from headstart.api.generator import load_generator
     from headstart.generation.family_inputs import sampling_hint
     from headstart.generation.prompts import layout_text
 
@@ -60,9 +60,9 @@ def run(arguments: argparse.Namespace) -> int:
     groups = _flags.build_groups(values)
     settings = groups["generation"]
     prompts = read_prompts(arguments)
-    model = api.load_generator(arguments.model, device=arguments.device or run_values.get("device", "auto"),
-                               allow_pickle=bool(arguments.allow_pickle), prompts=prompts, generation=settings,
-                               data=groups["data"], dtype=groups["model"].dtype)
+    model = load_generator(arguments.model, device=arguments.device or run_values.get("device", "auto"),
+                           allow_pickle=bool(arguments.allow_pickle), prompts=prompts, generation=settings,
+                           data=groups["data"], dtype=groups["model"].dtype)
     seq2seq = model.transformer.generates_from_source
     layout_words = ""
     if not seq2seq:

@@ -31,7 +31,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Build; prints how many documents and passages were read, left out and indexed."""
     from headstart.models.loading.device import choose_device
-    from headstart.models.precision import choose_evaluation_precision
+    from headstart.models.precision_choice import choose_evaluation_precision
     from headstart.retrieval.index.build import DEFAULT_MODEL, build
     from headstart.retrieval.index.folder import is_index
     from headstart.retrieval.index.index import previous_settings

@@ -22,6 +22,9 @@ from headstart.progress.visible import for_reading, visible
 from headstart.settings.values import is_unicode
 from headstart.version import __version__
 
+# Modules of the packages that headstart needs and headstart-predict does without, by the package's name.
+LEFT_OUT = {name: name for name in ("torch", "transformers", "safetensors", "rich", "jinja2", "packaging")} | {
+    "sklearn": "scikit-learn", "scipy": "scikit-learn", "yaml": "PyYAML", "tomli_w": "tomli-w"}
 UNOPENED = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP)
 
 
@@ -104,14 +107,27 @@ def main(argv: Sequence[str]) -> int:
     if _help.is_asked_for(argv[1:]):
         print(_help.help_text(parser, argv[1:]).rstrip())
         return Exit.SUCCESS
-    _flags.add_column_flags(parser)
-    arguments, unknown = parser.parse_known_intermixed_args(argv[1:])  # flags may stand between MODEL and texts
+    arguments, unknown = parse(parser, argv[1:])
     if unknown:
         flags = [flag for action in parser._actions for flag in action.option_strings]
         suggestion = nearest(unknown[0].split("=")[0], flags)
         raise UserError(f"headstart {argv[0]} does not know {unknown[0]!r}.",
                         fix=f"Did you mean {suggestion}?" if suggestion else f"See headstart {argv[0]} --help")
     return command.run(arguments)
+
+
+def parse(parser: Parser, argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """The arguments, and those that are unknown; flags may stand between MODEL and texts. Raises UserError.
+
+    The flags of columns come from all tasks, which take longer to import than many a command takes to run: they are
+    added where there is something that may be one.
+    """
+    with contextlib.suppress(UserError):
+        arguments, unknown = parser.parse_known_intermixed_args(argv)
+        if not unknown:
+            return arguments, unknown
+    _flags.add_column_flags(parser)
+    return parser.parse_known_intermixed_args(argv)
 
 
 def entry() -> NoReturn:
@@ -141,11 +157,21 @@ def run_guarded(argv: Sequence[str]) -> int:
 
 def tell_error(error: Exception) -> int:
     """Say what went wrong: the user's to mend, memory or disk that ran out, or a bug of ours. Gives the exit code."""
-    user_error = error if isinstance(error, UserError) else shortage(error)
+    user_error = error if isinstance(error, UserError) else left_out(error) or shortage(error)
     if user_error is None:
         return report_bug(error)
     say(str(user_error) if isinstance(user_error, DataError) else f"headstart: {user_error}")
     return user_error.exit
+
+
+def left_out(error: Exception) -> UserError | None:
+    """The error of a package that headstart needs and headstart-predict does without (69); None for another."""
+    package = str(getattr(error, "name", None)).partition(".")[0]
+    if not isinstance(error, ModuleNotFoundError) or package not in LEFT_OUT:
+        return None
+    return UserError(f"This needs {LEFT_OUT[package]}, which is not installed here: headstart-predict alone predicts "
+                     "with exported models, and is not enough.",
+                     fix="pip uninstall headstart-predict, then pip install headstart", exit=Exit.UNAVAILABLE)
 
 
 def shortage(error: Exception) -> UserError | None:

@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 
-from headstart.cli import _flags, _one_row
+from headstart.cli import _flags, _labels, _one_row
 from headstart.errors import UserError
 
 SUMMARY = "file in, file out: the rows with predictions added"
@@ -24,10 +24,15 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--as-training-data", action="store_true",
                         help="write the inputs with the predictions as targets: training data for finetune "
                              "(pseudo-labels)")
+    parser.add_argument("--min-probability", type=float, metavar="P",
+                        help="as --as-training-data, but only rows whose prediction has this probability or more")
+    parser.add_argument("--no-abstain", action="store_true",
+                        help="answer every row, also where the model would abstain (evaluation.risk)")
+    _labels.add(parser)
     _flags.add_shared(parser, "--overwrite", "never the input itself")
     _flags.add_columns(parser)
     _flags.add_common(parser, reads=("data.", "evaluation.batch_tokens", "evaluation.precision", "model.dtype",
-                                     "generation.", "early_exit.", "task."))
+                                     "generation.", "early_exit.", "zero_shot.", "task."))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -43,15 +48,17 @@ def run(arguments: argparse.Namespace) -> int:
     groups = _flags.build_groups(values)
     row = _one_row.parse_values(arguments.value)
     is_text = not row and _one_row.is_row_text(arguments.input)
-    if arguments.as_training_data and (row or is_text):
-        raise UserError("--as-training-data makes a file of rows from a file of rows, not from one row.",
-                        fix="For example: headstart predict MODEL texts.csv --as-training-data --to pairs.jsonl")
+    check_training_data(arguments, is_one_row=bool(row) or is_text)
     _one_row.check_place(arguments)
     model = api.load(arguments.model, arguments.task, device=arguments.device or run_values.get("device", "auto"),
                      allow_pickle=bool(arguments.allow_pickle), language=groups["data"].language,
-                     target_language=groups["data"].target_language, dtype=groups["model"].dtype)
+                     target_language=groups["data"].target_language, dtype=groups["model"].dtype,
+                     **_labels.load_values(arguments, columns, values))
     model.set(_flags.model_settings(values))
+    if arguments.no_abstain:
+        model.answer_always()
     reporter.info(model.summary())
+    _labels.tell(model, reporter, is_measured=False)
     model.settle_precision(groups["evaluation"].precision, reporter)
     if row or is_text:
         row = row or _one_row.text_row(model.task, arguments.input, reporter)
@@ -59,9 +66,22 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     rows = model.predict_file(arguments.input, arguments.to, columns=columns, data=groups["data"],
                               evaluation=groups["evaluation"], reporter=reporter,
-                              as_training_data=arguments.as_training_data, overwrite=arguments.overwrite)
+                              as_training_data=arguments.as_training_data,
+                              min_probability=arguments.min_probability, overwrite=arguments.overwrite)
     if arguments.to != "-":
         reporter.info(f"wrote {rows:,} {'texts' if os.path.isdir(arguments.to) else 'rows'} to {arguments.to}")
         if arguments.json:
-            print(json.dumps({"rows": rows, "to": arguments.to}))
+            measured = {} if model.zero_shot is None else {"measured": False}
+            print(json.dumps({"rows": rows, "to": arguments.to, **measured}))
     return 0
+
+
+def check_training_data(arguments: argparse.Namespace, *, is_one_row: bool) -> None:
+    """Refuse training data of one row, and a least probability that is none; raises UserError (2)."""
+    from headstart.prediction.pseudo_labels import check_min_probability
+
+    if is_one_row and (arguments.as_training_data or arguments.min_probability is not None):
+        flag = "--as-training-data" if arguments.as_training_data else "--min-probability"
+        raise UserError(f"{flag} makes a file of rows from a file of rows, not from one row.",
+                        fix="For example: headstart predict MODEL texts.csv --as-training-data --to pairs.jsonl")
+    check_min_probability(arguments.min_probability)

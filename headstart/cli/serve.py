@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.cli import _flags
-from headstart.errors import Exit, UserError
+from headstart.cli import _flags, _serving_flags
+from headstart.errors import UserError
 
 if TYPE_CHECKING:
     from headstart.api.model import Model
     from headstart.progress import Reporter
-    from headstart.serving.gate import Admission
 
+MOST_WORKERS = 256
 SUMMARY = "trained models as a service over HTTP: REST for every task, OpenAI's form, a page to try them"
-TOKEN_VARIABLE = "HEADSTART_TOKEN"
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-MIN_TOKEN_LENGTH = 16  # characters; shorter ones can be guessed
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -29,17 +24,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runs", metavar="RUN", nargs="+",
                         help="run folder, model folder, hub name or pip:PACKAGE; NAME=RUN serves it under a name")
     _flags.add_shared(parser, "--task", "of a model that is no headstart run, when its config does not say")
-    group = parser.add_argument_group("where it listens, and to whom")
-    group.add_argument("--host", default="127.0.0.1", metavar="ADDRESS",
-                       help="address to listen on (default 127.0.0.1: this machine alone)")
-    _flags.add_shared(group, "--port", "0: any free one (default 8000)", default=8000)
-    group.add_argument("--token-file", metavar="FILE",
-                       help=f"file with the token that clients must send (else the environment's {TOKEN_VARIABLE})")
-    group.add_argument("--no-auth", action="store_true", help="another --host without a token: whoever reaches it may "
-                                                              "ask")
-    group.add_argument("--allowed-host", action="append", default=[], metavar="NAME",
-                       help="a further name that clients call the server by (Host header); * allows any")
+    _serving_flags.add_place(parser, port=8000)
     group = parser.add_argument_group("limits")
+    group.add_argument("--workers", type=int, default=1, metavar="N",
+                       help="processes; they share port and memory (default 1); other limits hold "
+                            "for each")
     group.add_argument("--batch-tokens", type=int, default=4096, metavar="N", help="tokens of a batch (default 4096)")
     group.add_argument("--queue-rows", type=int, default=4096, metavar="N",
                        help="rows that wait at most, further ones get 429 (default 4096)")
@@ -55,82 +44,35 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Serve until SIGTERM or Ctrl-C; messages and a line for each request go to standard error."""
     check_limits(arguments)
-    token = read_token(arguments)
+    token = _serving_flags.read_token(arguments)
     references = named_references(arguments.runs)
     reporter = _flags.make_reporter(arguments)
     try:
         from headstart.serving.body import Bounds
         from headstart.serving.engine import Limits
-        from headstart.serving.server import Place, serve_models
+        from headstart.serving.server import serve_models
     except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in ("starlette", "uvicorn", "prometheus_client"):
-            raise
-        raise UserError(f"headstart serve needs {error.name}.", fix="pip install 'headstart[serve]'",
-                        exit=Exit.UNAVAILABLE) from None
-    place = Place(arguments.host, arguments.port, admission(arguments, token))
+        raise _serving_flags.missing_library(error) from None
+    place = _serving_flags.place_of(arguments, token, reporter)
     limits = Limits(batch_tokens=arguments.batch_tokens, queue_units=arguments.queue_rows, deadline=arguments.deadline)
     bounds = Bounds(body_bytes=arguments.max_body * 2**20, rows=arguments.max_rows, tokens=arguments.max_request_tokens)
-    if token is None and arguments.host not in LOOPBACK:
-        reporter.warning(f"--no-auth: whoever reaches {arguments.host} may ask these models")
-    return serve_models(loaders(arguments, references, reporter), place, limits, bounds, reporter,
-                        print_event if arguments.json else None)
+    load, receive = loaders(arguments, references, reporter), _serving_flags.event_printer(arguments)
+    if arguments.workers > 1:
+        from headstart.serving.workers import serve_with_workers
 
-
-def print_event(event: Mapping[str, Any]) -> None:
-    """What happens as a line of JSON on standard output."""
-    print(json.dumps(event), flush=True)
+        return serve_with_workers(load, arguments.workers, place, limits, bounds, reporter, receive)
+    return serve_models(load, place, limits, bounds, reporter, receive)
 
 
 def check_limits(arguments: argparse.Namespace) -> None:
     """Refuse limits below 1; raises UserError (2)."""
-    for name in ("batch_tokens", "queue_rows", "deadline", "max_rows", "max_request_tokens", "max_body"):
+    for name in ("batch_tokens", "queue_rows", "deadline", "max_rows", "max_request_tokens", "max_body",
+                 "workers"):
         if not getattr(arguments, name) >= (0.001 if name == "deadline" else 1):
             raise UserError(f"--{name.replace('_', '-')} takes a number above 0, but it is {getattr(arguments, name)}.")
-
-
-def read_token(arguments: argparse.Namespace) -> str | None:
-    """The token of a file or of the environment, never of the command line; raises UserError (2, 66, 77)."""
-    if arguments.token_file is not None:
-        path = Path(arguments.token_file)
-        try:
-            token = path.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{path} cannot be read: {error}.", fix="Write one line with the token into it.",
-                            exit=Exit.NO_INPUT) from None
-        place = str(path)
-    else:
-        token, place = os.environ.get(TOKEN_VARIABLE, "").strip(), TOKEN_VARIABLE
-    if not token and arguments.token_file is None:
-        if arguments.host not in LOOPBACK and not arguments.no_auth:
-            raise UserError(f"--host {arguments.host} lets other machines in, and there is no token.",
-                            fix=f"Give one by --token-file FILE or the environment's {TOKEN_VARIABLE}, or say "
-                                "--no-auth.",
-                            exit=Exit.REFUSED)
-        return None
-    if len(token) < MIN_TOKEN_LENGTH or not token.isascii() or any(map(str.isspace, token)):
-        raise UserError(f"{place} holds no token: {MIN_TOKEN_LENGTH} ASCII characters without blanks at least were "
-                        "expected.",
-                        fix='For example: python -c "import secrets; print(secrets.token_urlsafe())" > token',
-                        exit=Exit.REFUSED)
-    if arguments.no_auth:
-        raise UserError(f"--no-auth was said, but {place} holds a token.", fix="Leave one of the two out.")
-    return token
-
-
-def admission(arguments: argparse.Namespace, token: str | None) -> Admission:
-    """Who may come in: by the names of this machine, the address that it listens on, and the names that are allowed."""
-    from headstart.serving.gate import LOCAL_HOSTS, Admission
-
-    if "*" in arguments.allowed_host:
-        return Admission(None, token)
-    host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
-    every_address = arguments.host in ("0.0.0.0", "::")
-    if every_address and not arguments.allowed_host and token is None:
-        raise UserError(f"--host {arguments.host} without a token needs the names that the server is called by.",
-                        fix="Give --allowed-host NAME, for each, or --allowed-host '*' for any.", exit=Exit.REFUSED)
-    if every_address and not arguments.allowed_host:
-        return Admission(None, token)  # a foreign page does not know the token
-    return Admission((*LOCAL_HOSTS, host, *arguments.allowed_host), token)
+    if arguments.workers > MOST_WORKERS:
+        raise UserError(f"--workers takes a number up to {MOST_WORKERS}, but it is {arguments.workers}.",
+                        fix="One for each core is the most that makes sense.")
 
 
 def named_references(runs: list[str]) -> dict[str, str]:
@@ -161,9 +103,15 @@ def named_references(runs: list[str]) -> dict[str, str]:
 def loaders(arguments: argparse.Namespace, references: Mapping[str, str],
             reporter: Reporter) -> dict[str, Callable[[], Model]]:
     """What loads each model, by name."""
+    from headstart.models.loading.device import choose_device
+
     run_values, _, values = _flags.read_values(arguments)
     groups = _flags.build_groups(values)
-    options = {"device": arguments.device or run_values.get("device", "auto"),
+    device = arguments.device or run_values.get("device", "auto")
+    if arguments.workers > 1 and choose_device(device).partition(":")[0] != "cpu":
+        raise UserError(f"--workers {arguments.workers} is for the processor: processes cannot share a GPU's memory.",
+                        fix="Pass --device cpu, or start one server for each GPU: --device cuda:1 --port 8001")
+    options = {"device": device,
                "allow_pickle": bool(arguments.allow_pickle), "dtype": groups["model"].dtype}
     return {name: partial(load, reference, arguments.task, options, values, groups["evaluation"].precision, reporter)
             for name, reference in references.items()}

@@ -24,12 +24,12 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train the head; prints its labels and its accuracy."""
-    from headstart.api import model as api
+    from headstart.api.generator import load_generator
 
     run_values, columns, values = _flags.read_values(arguments)
     reporter = _flags.make_reporter(arguments)
-    model = api.load_generator(arguments.model, device=arguments.device or run_values.get("device", "auto"),
-                               allow_pickle=bool(arguments.allow_pickle))
+    model = load_generator(arguments.model, device=arguments.device or run_values.get("device", "auto"),
+                           allow_pickle=bool(arguments.allow_pickle))
     facts = model.train_steering_head(arguments.texts, arguments.to,
                                       text=columns.get("text", "text"), label=columns.get("label", "label"),
                                       data=_flags.build_groups(values)["data"], reporter=reporter)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from headstart.contract.abstention import Abstention, Tempered
 from headstart.contract.losses import Loss
 from headstart.contract.metric import AnswerType, Metric
 from headstart.contract.predictor import Predictor, Runtime
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from headstart.contract.stages import Ints as Ints
 
 __all__ = [
+    "Abstention",
     "AnswerType",
     "Baseline",
     "Batch",
@@ -74,6 +76,7 @@ __all__ = [
     "Target",
     "TargetLevel",
     "Task",
+    "Tempered",
     "Tokenizer",
     "Tokens",
 ]

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self
 
+from headstart.contract.abstention import ABSTENTION, TEMPERATURE, Abstention, Tempered, abstaining
 from headstart.contract.metric import AnswerType
 from headstart.contract.results import ErrorToExplain, Figure, Json
 from headstart.contract.stages import (
@@ -65,6 +66,10 @@ class Task(ABC, Generic[E]):
     reads_text_as: ClassVar[Literal["lines", "blocks", "sentences"]] = "lines"
     # what `learned.values` must hold, by name: float, bool, or list (a number for each label); an artifact is checked
     learned_values: ClassVar[Mapping[str, type]] = {}
+    # why its rows cannot be scored in folds, each by a model trained without it; "" where they can
+    folds_refusal: ClassVar[str] = ""
+    # columns of a prediction that are empty where the model abstains, the answer first; none: it answers always
+    answer_columns: ClassVar[tuple[str, ...]] = ()
     random_encoding: ClassVar[bool] = False  # whether `encode` uses random numbers: then each epoch encodes anew
 
     settings: Any = None  # the task's own defaults when None
@@ -262,6 +267,42 @@ class Task(ABC, Generic[E]):
     def calibrate(self, examples: Sequence[E], predictions: Sequence[Prediction]) -> Learned:
         """What is tuned on dev after the best checkpoint is loaded: thresholds, temperature."""
         return self.learned
+
+    def is_right(self, example: E, prediction: Prediction) -> bool:
+        """Whether an answer counts as right, where the share of wrong ones is promised (evaluation.risk)."""
+        return bool(prediction.values["prediction"] == self.gold(example))
+
+    def tempered(self, examples: Sequence[E], predictions: Sequence[Prediction]) -> Callable[[float], Tempered] | None:
+        """What another temperature would make of predictions, given as a factor on the present one; None for a task
+        whose predictions have no confidence to calibrate.
+        """
+        return None
+
+    @property
+    def temperature(self) -> float:
+        """What outputs are divided by before they are probabilities, as it was learned on dev; 1 is no change."""
+        return float(self.learned.values.get(TEMPERATURE, 1.0))
+
+    @property
+    def abstention(self) -> Abstention | None:
+        """When the model abstains; None for one that answers always."""
+        learned = None if self.state is None else self.state.values.get(ABSTENTION)
+        return None if learned is None else Abstention.from_json(learned)
+
+    def answering_always(self) -> Self:
+        """The same task without abstention; raises UserError (2) for one that never abstains."""
+        if self.abstention is None:
+            raise UserError("This model always answers: its run promised no risk (evaluation.risk).",
+                            fix="Leave out what makes it answer always (--no-abstain).")
+        values = {name: value for name, value in self.learned.values.items() if name != ABSTENTION}
+        return self.with_learned(dataclasses.replace(self.learned, values=values))
+
+    def abstaining(self, predictions: Iterable[Prediction]) -> Iterator[Prediction]:
+        """Predictions as a user gets them: of a model that abstains, those that are not sure enough without an answer.
+        """
+        abstention = self.abstention
+        for prediction in predictions:
+            yield prediction if abstention is None else abstaining(prediction, abstention, self.answer_columns)
 
     def export_state(self) -> tuple[Learned, tuple[float, float] | None]:
         """What is saved with the model, and the (scale, shift) that is folded into its last layer on saving."""

@@ -1,4 +1,7 @@
-"""Train, dev and test splits of one file: seeded, stratified, equal texts in one split."""
+"""Train, dev and test splits of one file, or folds of it: seeded, stratified, equal texts in one split.
+
+M rows.
+"""
 
 from __future__ import annotations
 
@@ -56,6 +59,32 @@ def split_rows(dedup_hashes: Ints, strata: Ints, shares: tuple[float, ...], seed
         deficits = targets - sizes_so_far
     split_of_row = split_of_group[group_of] if count else split_of_group
     return [np.flatnonzero(split_of_row == index) for index in range(len(shares))]
+
+
+def fold_rows(keys: Ints, strata: Ints, folds: int, seed: int) -> Ints:
+    """The fold of each row, from 0: (M,).
+
+    Rows with equal keys go to one fold. Each key in turn (those of many rows first, then stratum by stratum in seeded
+    order) goes to the fold with the least share of its strata so far, of equals to the smallest: of rows that stand
+    alone, the folds' counts of a stratum and of all differ by one at most.
+    """
+    _, key_of = np.unique(keys, return_inverse=True)
+    _, stratum_of = np.unique(strata, return_inverse=True)
+    sizes, totals = np.bincount(key_of), np.bincount(stratum_of)
+    rows_of_key = np.split(np.argsort(key_of, kind="stable"), np.cumsum(sizes)[:-1])
+    first_stratum = np.asarray([stratum_of[rows[0]] for rows in rows_of_key])
+    order = np.random.default_rng([seed, 13]).permutation(len(sizes))
+    order = order[np.lexsort((first_stratum[order], -sizes[order]))]
+    counts, fold_sizes = np.zeros((len(totals), folds)), np.zeros(folds, dtype=np.int64)
+    fold_of_row = np.zeros(len(keys), dtype=np.int64)
+    for key in order.tolist():
+        rows = rows_of_key[key]
+        row_strata, row_counts = np.unique(stratum_of[rows], return_counts=True)
+        shares = (row_counts / totals[row_strata]) @ counts[row_strata]
+        fold = int(np.lexsort((fold_sizes, np.round(shares, 12)))[0])
+        fold_of_row[rows], fold_sizes[fold] = fold, fold_sizes[fold] + len(rows)
+        counts[row_strata, fold] += row_counts
+    return fold_of_row
 
 
 def cut_document(pieces: Ints, lengths: Ints, shares: tuple[float, ...]) -> list[Ints]:

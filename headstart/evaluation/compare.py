@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from headstart.contract import Baseline, Example, Feature, Json, Task
+from headstart.contract import Baseline, Example, Feature, Json, Prediction, Task
 from headstart.evaluation.evaluate import SplitEvaluation, differences, evaluate
 
 if TYPE_CHECKING:
@@ -54,7 +54,43 @@ def compare_baseline(task: Task[Any], baseline: Baseline, train: Sequence[Exampl
     start = time.perf_counter()
     fitted = baseline.fit(train, inputs_of(train), seed)
     predictions = fitted.predict(evaluation.examples, inputs_of(evaluation.examples))
-    seconds = time.perf_counter() - start
-    baseline_evaluation = evaluate(task, evaluation.examples, predictions, resamples=resamples, seed=seed)
+    return comparison_of(task, baseline.name, predictions, evaluation, split=split, resamples=resamples, seed=seed,
+                         seconds=time.perf_counter() - start, size_bytes=fitted.size_bytes)
+
+
+def compare_in_folds(task: Task[Any], baseline: Baseline, fold_rows: Sequence[tuple[Sequence[int], Sequence[int]]],
+                     evaluation: SplitEvaluation, *, split: str, states: Callable[[Sequence[Example]], Floats],
+                     resamples: int, seed: int,
+                     features: Callable[[Sequence[Example]], Sequence[Sequence[Feature]]]) -> BaselineComparison:
+    """Fit one baseline for each fold, on the rows that the fold's model was trained on, and score it as the model was.
+
+    `fold_rows` are the places of each fold's training rows and of those that it predicts; the inputs of all rows are
+    made once. The size is that of the largest.
+    """
+    start, examples = time.perf_counter(), evaluation.examples
+    inputs: Any = features(examples) if baseline.needs_features else states(examples) if baseline.needs_states else None
+
+    def inputs_at(places: Sequence[int]) -> Any:
+        if inputs is None:
+            return None
+        return [inputs[place] for place in places] if baseline.needs_features else inputs[[*places]]
+
+    predictions: dict[int, Prediction] = {}
+    sizes = []
+    for train_places, places in fold_rows:
+        fitted = baseline.fit([examples[place] for place in train_places], inputs_at(train_places), seed)
+        fold_predictions = fitted.predict([examples[place] for place in places], inputs_at(places))
+        predictions |= zip(places, fold_predictions, strict=True)
+        sizes.append(fitted.size_bytes)
+    return comparison_of(task, baseline.name, [predictions[place] for place in range(len(examples))], evaluation,
+                         split=split, resamples=resamples, seed=seed, seconds=time.perf_counter() - start,
+                         size_bytes=max(sizes))
+
+
+def comparison_of(task: Task[Any], name: str, predictions: Sequence[Prediction], evaluation: SplitEvaluation, *,
+                  split: str, resamples: int, seed: int, seconds: float, size_bytes: int) -> BaselineComparison:
+    """A baseline's predictions scored, and the model's difference from them."""
+    baseline_evaluation = evaluate(task, evaluation.examples, predictions, resamples=resamples, seed=seed,
+                                   folds=evaluation.folds)
     difference = differences(task, evaluation, baseline_evaluation, resamples=resamples, seed=seed)
-    return BaselineComparison(baseline.name, split, baseline_evaluation, difference, seconds, fitted.size_bytes)
+    return BaselineComparison(name, split, baseline_evaluation, difference, seconds, size_bytes)

@@ -27,20 +27,22 @@ class SplitEvaluation:
     groups: Ints | None
     scores: Mapping[str, Score]
     precision: str = ""  # what the model computed in; "" for no model
+    folds: int = 0  # models that predicted the rows, each those that it was not trained on; 0: one model, all rows
 
 
 def evaluate(task: Task[Any], examples: Sequence[Example], predictions: Iterable[Prediction], *, resamples: int,
-             seed: int, precision: str = "") -> SplitEvaluation:
+             seed: int, precision: str = "", folds: int = 0) -> SplitEvaluation:
     """Scores on the labelled examples, the task's first score first; 95 % intervals unless resamples is 0.
 
-    `precision` is what the model computed its predictions in, for the signatures; "" where no model did.
+    `precision` is what the model computed its predictions in, "" where no model did; `folds` how many models predicted
+    out of fold. Both stand in the signatures.
     """
     joined_predictions = list(task.join_predictions(examples, list(predictions)))
     measures = measure(task, examples, joined_predictions)
     groups = group_indices_of(task, examples)
     return SplitEvaluation(examples, joined_predictions, measures, groups,
-                           scores(task, measures, groups, resamples=resamples, seed=seed, precision=precision),
-                           precision)
+                           scores(task, measures, groups, resamples=resamples, seed=seed, precision=precision,
+                                  folds=folds), precision, folds)
 
 
 def measure(task: Task[Any], examples: Sequence[Example], predictions: Iterable[Prediction]) -> Measures:
@@ -68,14 +70,14 @@ def group_indices_of(task: Task[Any], examples: Iterable[Example]) -> Ints | Non
 
 
 def scores(task: Task[Any], measures: Measures, groups: Ints | None, *, resamples: int, seed: int,
-           precision: str = "") -> dict[str, Score]:
+           precision: str = "", folds: int = 0) -> dict[str, Score]:
     """Every score of the task with interval, number of rows and signature."""
     rows = len(next(iter(measures.values())))
     score_intervals = intervals.bootstrap(scorer(task, measures), rows, resamples, seed, groups)
     scores = {}
     for name, interval in score_intervals.items():
         definition, higher, reason = extra_metrics.describe(task, name, measures)
-        signature = intervals.signature(name, definition, rows, resamples, seed, groups, precision)
+        signature = intervals.signature(name, definition, rows, resamples, seed, groups, precision, folds)
         undefined_reason = (reason if interval.value is None else None) or interval.reason
         scores[name] = Score(interval.value, interval.low, interval.high, rows, signature, higher, undefined_reason)
     return scores

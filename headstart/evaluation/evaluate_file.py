@@ -11,12 +11,15 @@ from headstart.data.examples import Reading, open_named_file, read_examples, sto
 from headstart.data.readers.table_builder import TextReading
 from headstart.data.table import Table
 from headstart.errors import Exit, UserError, findings_text
+from headstart.evaluation.confidence import risk_coverage_table, with_selective_scores
 from headstart.evaluation.depths import compare_depths
 from headstart.evaluation.evaluate import SplitEvaluation, evaluate
 from headstart.evaluation.slices import evaluate_slices
+from headstart.evaluation.zero_shot import check_file_labels, majority_baseline
 from headstart.files import disk_errors, write_text
 from headstart.metrics.installed import with_extra_metrics
 from headstart.prediction.predictions_file import report_progress, write_predictions
+from headstart.prediction.zero_shot.predictor import ZeroShotPredictor
 from headstart.preparation.slices import check_slice_columns
 from headstart.progress import Reporter
 from headstart.settings import Data, Evaluation
@@ -50,26 +53,39 @@ def evaluate_file(predictor: Predictor, path: str, *, settings: Data, columns: M
         reporter.info(table.rows_choice.words(table.path))
     if skipped:
         reporter.info(f"skipped {skipped:,} rows that cannot be used")
+    tell_labels(predictor, task, reading, reporter)
+    examples = predictor.compose(reading.examples, seed=seed)
+    predictions = report_progress(predictor.predict(examples, seed=seed), len(examples), reporter)
+    evaluated = evaluate(task, examples, predictions, resamples=evaluation.resamples, seed=seed,
+                         precision=predictor.precision)
+    evaluated = with_selective_scores(task, evaluated, resamples=evaluation.resamples, seed=seed)
+    slice_evaluations = evaluate_slices(task, "test", reading.examples, evaluated, settings.slice_by,
+                                        resamples=evaluation.resamples,
+                                         seed=seed)
+    scores = as_scores(task, {"test": evaluated, **slice_evaluations})
+    if task.abstention is not None:
+        scores["tables"]["test"]["risk_coverage"] = risk_coverage_table(task, evaluated)
+    if compares_depths:
+        scores |= compare_depths(predictor, evaluated, split="test", resamples=evaluation.resamples, seed=seed,
+                                 reporter=reporter)
+    if isinstance(predictor, ZeroShotPredictor):
+        scores |= majority_baseline(task, evaluated, resamples=evaluation.resamples, seed=seed, reporter=reporter)
+    write_scores(to, task, evaluated, scores)
+    return scores
+
+
+def tell_labels(predictor: Predictor, task: Task[Any], reading: Reading, reporter: Reporter) -> None:
+    """How the file's labels fit those of the model; raises UserError (65) where none is among labels of one's own."""
     if any(label.startswith("LABEL_") for label in task.answer_labels):
         reporter.info("the model's labels have no names: 0 in the file is LABEL_0, 1 is LABEL_1 and so on")
+    if isinstance(predictor, ZeroShotPredictor):
+        check_file_labels(task, reading.examples, reading.table.path, reporter)
+        return
     file_labels = {task.stratum(example) for example in reading.examples}
     unknown_labels = sorted(label for label in file_labels if label is not None and label not in task.answer_labels)
     if task.learned.labels and unknown_labels:
         reporter.info(f"{len(unknown_labels)} labels of the file are unknown to the model and count as wrong: "
                       f"{', '.join(unknown_labels[:5])}")
-    examples = predictor.compose(reading.examples, seed=seed)
-    predictions = report_progress(predictor.predict(examples, seed=seed), len(examples), reporter)
-    evaluated = evaluate(task, examples, predictions, resamples=evaluation.resamples, seed=seed,
-                         precision=predictor.precision)
-    slice_evaluations = evaluate_slices(task, "test", reading.examples, evaluated, settings.slice_by,
-                                        resamples=evaluation.resamples,
-                                         seed=seed)
-    scores = as_scores(task, {"test": evaluated, **slice_evaluations})
-    if compares_depths:
-        scores |= compare_depths(predictor, evaluated, split="test", resamples=evaluation.resamples, seed=seed,
-                                 reporter=reporter)
-    write_scores(to, task, evaluated, scores)
-    return scores
 
 
 def tell_notes(reading: Reading, reporter: Reporter) -> None:

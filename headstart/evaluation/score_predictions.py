@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from headstart.contract import Json, Prediction, RowFault, Task
+from headstart.contract.abstention import with_withheld
 from headstart.data.examples import MAX_LISTED, Reading, open_named_file, read_examples, stop_on_faults
 from headstart.errors import DataError, Finding
 from headstart.evaluation.evaluate import SplitEvaluation, evaluate
@@ -47,8 +48,9 @@ def score_predictions(predictions: str, gold: str, *, task: str | None, task_set
               for name in reading.columns.get(field.name, ())]
     matching = match_rows(rows, reading, inputs)
     reporter.info(f"{gold}: {len(reading.examples):,} labelled rows; {rows.path}: their predictions, {matching.reason}")
-    scored_task = labelled_task.with_learned(labelled_task.learn_from_predictions(reading.examples, matching.rows))
-    read = read_predictions(scored_task, reading, matching.rows, rows.path)
+    prediction_rows = [with_withheld(values, labelled_task.answer_columns) for values in matching.rows]
+    scored_task = labelled_task.with_learned(labelled_task.learn_from_predictions(reading.examples, prediction_rows))
+    read = read_predictions(scored_task, reading, prediction_rows, rows.path)
     evaluated = evaluate(scored_task, reading.examples, read, resamples=evaluation.resamples, seed=seed)
     slices = evaluate_slices(scored_task, "test", reading.examples, evaluated, settings.slice_by,
                              resamples=evaluation.resamples, seed=seed)

@@ -21,5 +21,5 @@ def evaluate_slices(task: Task[Any], split: str, rows: Examples, evaluated: Spli
             slices[f"{split}/{value}"] = evaluate(
                 task, [evaluated.examples[index] for index in indices],
                 [evaluated.predictions[index] for index in indices], resamples=resamples, seed=seed,
-                precision=evaluated.precision)
+                precision=evaluated.precision, folds=evaluated.folds)
     return slices

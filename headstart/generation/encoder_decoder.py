@@ -24,8 +24,8 @@ from headstart.generation.memory import check_memory
 from headstart.generation.prompts import end_token_ids
 from headstart.generation.randomness import seeded
 from headstart.models.encoder_decoder import EncoderDecoderModel
+from headstart.models.loading.quiet import quiet
 from headstart.models.loading.transformers_compat import with_cache
-from headstart.models.loading.weights import quiet
 from headstart.settings import Generation
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from headstart.generation.prompts import (
     stopping_at_turn_end,
 )
 from headstart.generation.randomness import seeded
-from headstart.models.loading.weights import quiet
+from headstart.models.loading.quiet import quiet
 from headstart.settings import Generation
 
 if TYPE_CHECKING:

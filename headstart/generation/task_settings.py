@@ -22,7 +22,7 @@ from headstart.models.model import Model
 from headstart.progress import Reporter
 from headstart.settings import PROMPT_SETTINGS, Generation, build_generation
 from headstart.tasks.shared.prompt_layout import Turn, layout_of, learned_layout, learns_prompts, prompt_ids
-from headstart.tasks.shared.sequence_to_sequence import AUTO, config_prefix
+from headstart.tasks.shared.sequence_to_sequence import with_config_prefix
 
 TARGET_COVERAGE = 0.995  # share of the training targets that must fit whole
 LENGTH_MULTIPLE = 8
@@ -34,13 +34,6 @@ def with_source_prefix(task: Task[Any], model: Model, reporter: Reporter) -> Tas
     if prefixed is not task and prefixed.learned.values["prefix"]:
         reporter.info(f"prefix of each source: {prefixed.learned.values['prefix']!r}, from the model's config")
     return prefixed
-
-
-def with_config_prefix(task: Task[Any], config: Mapping[str, Json]) -> Task[Any]:
-    """The task with the text that a config wants before each source; the task itself where it takes none."""
-    if not task.generative or getattr(task.settings, "prefix", None) != AUTO:
-        return task
-    return task.with_learned(task.learned.with_value("prefix", config_prefix(config, task.name)))
 
 
 def with_target_length(task: Task[Any], model: Model, features: Features, generation: Generation,

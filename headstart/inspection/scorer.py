@@ -13,7 +13,7 @@ from headstart.contract import Feature
 from headstart.data.features.batches import collate
 from headstart.inspection.encode import Word
 from headstart.models.hidden_states import without_shortcuts
-from headstart.models.loading.weights import quiet
+from headstart.models.loading.quiet import quiet
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

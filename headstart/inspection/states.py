@@ -18,7 +18,7 @@ from headstart.data.features.batches import collate
 from headstart.models.family import submodule, unchanged_inputs
 from headstart.models.heads.pooling import attention_mask
 from headstart.models.hidden_states import without_shortcuts
-from headstart.models.loading.weights import quiet
+from headstart.models.loading.quiet import quiet
 
 if TYPE_CHECKING:
     from headstart.models.model import Model

@@ -83,9 +83,12 @@ def paired_bootstrap(first: Scorer, second: Scorer, rows: int, resamples: int, s
 
 
 def signature(name: str, definition: str, rows: int, resamples: int, seed: int,
-              groups: NDArray[np.int64] | None, precision: str = "") -> str:
-    """How a score was computed, in one line, so that two can be compared; `precision` is what the model computed in."""
+              groups: NDArray[np.int64] | None, precision: str = "", folds: int = 0) -> str:
+    """How a score was computed, in one line, so that two can be compared; `precision` is what the model computed in,
+    `folds` how many models predicted the rows, each those that it was not trained on.
+    """
     grouping = "" if groups is None else f" over {int(groups.max()) + 1} groups"
     method = f"bootstrap {resamples} percentile 95%{grouping} seed {seed}" if resamples else "no interval"
     computed = f" | precision {precision}" if precision else ""
-    return f"{name} | {definition} | rows {rows} | {method}{computed} | headstart.metrics 1"
+    held_out = f" | out of fold, {folds} folds" if folds else ""
+    return f"{name} | {definition} | rows {rows} | {method}{held_out}{computed} | headstart.metrics 1"

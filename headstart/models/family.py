@@ -191,6 +191,7 @@ class Family:
     embedding_projection: str = ""  # path of the layer between embeddings of another width and the first layer
     # a piece's characters, for a tokenizer in Python: it gives no offsets
     piece_text: Callable[[str], str] | None = None
+    float_mask: bool = False  # whether an exported graph's mask must be fp32: the backbone subtracts it from a float
     packed_mask: Callable[[], Any] = no_mask  # the attention mask that stands for "no mask"
     dropouts: tuple[str, ...] = ("hidden_dropout_prob",)
     attention_dropouts: tuple[str, ...] = ("attention_probs_dropout_prob",)

@@ -15,6 +15,7 @@ from headstart.errors import Exit, UserError
 from headstart.models.family import submodule
 from headstart.models.loading import weights
 from headstart.models.loading.load import assemble_model, check_layer_drop
+from headstart.models.loading.quiet import quiet
 from headstart.models.packing import attention
 from headstart.models.packing.fused_layers import fuse_layers
 
@@ -95,7 +96,7 @@ def prune(model: Model, kept_layers: KeptLayers, *, dropout: float | None = None
             path, _, key = name.rpartition(".")  # of a pair of models, a key of one's own config
             setattr(submodule(config, path) if path else config, key, share)
     config._attn_implementation = attention.implementation(family.packs)
-    with weights.preserve_generator(), weights.quiet():
+    with weights.preserve_generator(), quiet():
         module = type(model.module)(config)
     module.load_state_dict(pruned_weights(model, module, kept_layers))
     if getattr(model.module, "generation_config", None) is not None:

@@ -12,7 +12,8 @@ from typing import Any
 
 from headstart.errors import Exit, UserError, nearest
 from headstart.files import announce
-from headstart.models.loading.weights import checksum, quiet
+from headstart.models.loading.quiet import quiet
+from headstart.models.loading.weights import checksum
 from headstart.models.model import Model
 from headstart.settings import Adapter
 

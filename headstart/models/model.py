@@ -22,10 +22,11 @@ from headstart.models import batch_positions
 from headstart.models.exits import exit_heads
 from headstart.models.family import placeholder_mask, submodule
 from headstart.models.heads import beam_span
+from headstart.models.heads.mean_layer import can_have_mean_layer
 from headstart.models.heads.pooling import attention_mask, folded, last_linear, mean_states
-from headstart.models.loading import sentence_transformers_files
+from headstart.models.loading import sentence_transformers_files, weights
 from headstart.models.loading.model_info import ModelInfo
-from headstart.models.loading.weights import quiet, tied_weights
+from headstart.models.loading.quiet import quiet
 from headstart.models.packing.packed_row import Packing, pack_segments
 from headstart.models.tokenizers.tokenizer import FamilyTokenizer
 from headstart.settings import EarlyExit
@@ -54,6 +55,7 @@ class Model:
     memory: Any = None  # states of the batch before, for a model with memory
     adapter: Any = None  # peft's own wrapper, while one is trained
     base_checksum: str = ""  # the checksum of the frozen weights beside an adapter
+    sentence_vectors: bool = False  # whether its head reads a sentence's vector, so that its folder also embeds texts
 
     @property
     def kind(self) -> Kind:
@@ -220,10 +222,8 @@ class Model:
 
     def fixed_parameters(self) -> set[str]:
         """Names of the weights that stay frozen beside an adapter; none without one."""
-        if self.adapter is None:
-            return set()
-        return {name for name, _ in self.module.named_parameters() if ".lora_" not in name
-                and ".modules_to_save." not in name}
+        names = [] if self.adapter is None else [name for name, _ in self.module.named_parameters()]
+        return {name for name in names if ".lora_" not in name and ".modules_to_save." not in name}
 
     @property
     def transformers_gaps(self) -> list[str]:
@@ -232,17 +232,14 @@ class Model:
 
         sentences, class_name = [], type(self.module).__name__
         if self.head == "embedding":
-            sentences.append("sentence-transformers reads this folder as it is; AutoModel gives the states that it "
-                             "takes the mean of.")
+            sentences.append("sentence-transformers reads this folder; AutoModel gives the states before their mean.")
         elif not hasattr(transformers, class_name):
             sentences.append(f"transformers has no class {class_name}: headstart.load reads this folder; so does plain "
-                             "transformers after "
-                         "`import headstart.models.register`.")
+                             "transformers after `import headstart.models.register`.")
         if self.early_exit is not None:
             sentences.append(exit_heads.TRANSFORMERS_GAP)
         if self.tokenizer.adds_unsaved_token:
-            sentences.append("Two texts are separated by a token that the tokenizer's own files cannot add; headstart "
-                             "adds it.")
+            sentences.append("Two texts are separated by a token that only headstart adds, not the tokenizer's files.")
         return sentences
 
     @property
@@ -264,8 +261,10 @@ class Model:
             self.module.save_pretrained(folder)
             announce("write", folder / "tokenizer.json")
             self.tokenizer.hf_tokenizer.save_pretrained(folder)
-        if self.head == "embedding":
-            sentence_transformers_files.write(folder, width=self.info.width, max_length=self.tokenizer.max_length)
+        if self.head == "embedding" or self.sentence_vectors:
+            has_mean = self.head == "embedding" or can_have_mean_layer(self.info.family)
+            sentence_transformers_files.write(folder, self.info.width, self.tokenizer.max_length,
+                                              "mean_tokens" if has_mean else "cls_token")
 
     def checkpoint_gradients(self) -> None:
         """Recompute the states of layers in the backward pass instead of keeping them; raises UserError (2)."""
@@ -286,7 +285,7 @@ class Model:
         groups: dict[str, list[str]] = {"embeddings": [], **{f"layer {number}": [] for number in range(1, count + 1)},
                                         "head": []}
         for parameter_name, _ in self.module.named_parameters():
-            name = tied_weights(self.module).get(parameter_name, parameter_name)
+            name = weights.tied_weights(self.module).get(parameter_name, parameter_name)
             path = next((path for path in paths if name.startswith(f"{path}.")), None)
             if path is not None:
                 groups[f"layer {int(name[len(path) + 1:].split('.')[0]) + 1}"].append(parameter_name)

@@ -9,9 +9,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from headstart.contract import Feature
-from headstart.data.features.batches import collate
+from headstart.data.features.batches import collate, length_batches
 from headstart.prediction.predictor import PREDICTION_CHUNK
-from headstart.prediction.torch_runtime import length_batches
 
 if TYPE_CHECKING:
     from headstart.models.model import Model

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, overload
 
 from headstart import tasks
-from headstart.artifacts.artifact import model_folder, read_metadata
+from headstart.artifacts.metadata import model_folder, read_metadata
 from headstart.contract import HeadSpec
 from headstart.data.examples import Examples, Reading, read_examples
 from headstart.data.outputs.layout import Layout, output_layout, split_name

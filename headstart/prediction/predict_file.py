@@ -8,12 +8,11 @@ from itertools import chain
 from typing import Any
 
 from headstart.contract import Json, Prediction, Predictor, Task
-from headstart.data.columns import inner_value, root_column
 from headstart.data.examples import Reading, read_examples
 from headstart.data.outputs.layout import Layout, output_layout
 from headstart.data.outputs.place import check_output
 from headstart.data.writers import open_writer
-from headstart.errors import Exit, UserError
+from headstart.prediction.abstained import told_abstentions
 from headstart.prediction.every_row import (
     REASON,
     input_rows,
@@ -23,23 +22,27 @@ from headstart.prediction.every_row import (
     tell_reading,
 )
 from headstart.prediction.journal import PredictionJournal, journal_key, predict_with_journal
+from headstart.prediction.pseudo_labels import check_min_probability, pseudo_labelled_rows, pseudo_target
 from headstart.progress import Reporter
 from headstart.settings import Data
 
 
 def predict_file(predictor: Predictor, path: str, to: str, *, settings: Data, columns: Mapping[str, str],
-                 reporter: Reporter, as_training_data: bool = False, overwrite: bool = False) -> int:
+                 reporter: Reporter, as_training_data: bool = False, min_probability: float | None = None,
+                 overwrite: bool = False) -> int:
     """Predict every row of a file into another, which appears whole: a row for each row of the input, in order.
 
     A row without a text has an empty prediction and a reason; so has one that cannot be read, where settings.bad_rows
     is "skip" (else DataError, 65). With `as_training_data` the predictions take the place of the target, in a file that
-    `finetune` reads (pseudo-labels), without such rows; raises UserError (2) for a task whose target is more than one
-    column. Returns how many rows were written; raises UserError (73) where a file stands there already, unless
-    `overwrite`, and always where that is the input.
+    `finetune` reads (pseudo-labels), without such rows, and without those whose prediction has less than
+    `min_probability`; raises UserError (2) for a task whose target is more than one column. Returns how many rows were
+    written; raises UserError (73) where a file stands there already, unless `overwrite`, and always where that is the
+    input.
     """
     task = predictor.task
+    check_min_probability(min_probability)
     check_prediction_output(to, path, overwrite=overwrite)
-    target = pseudo_target(task) if as_training_data else ""
+    target = pseudo_target(task) if as_training_data or min_probability is not None else ""
     reading = read_examples(task, path, settings, columns=columns, training=False)
     stop_on_broken_rows(reading, settings)
     layout = output_layout(to, reading.table, settings)
@@ -49,9 +52,11 @@ def predict_file(predictor: Predictor, path: str, to: str, *, settings: Data, co
     generates = task.generates(list(reading.columns))
 
     def write(predictions: Iterator[Prediction]) -> int:
+        predictions = told_abstentions(task, predictions, reporter)
         predictions = report_truncated(task, predictions, reporter) if generates else predictions
-        rows = pseudo_labelled_rows(reading, predictions, target, reporter) if target else predicted_rows(
-            reading, predictions, reporter, task.prediction_columns(list(reading.columns), reading.examples), layout)
+        rows = pseudo_labelled_rows(reading, predictions, target, reporter, min_probability) if target else (
+            predicted_rows(reading, predictions, reporter,
+                           task.prediction_columns(list(reading.columns), reading.examples), layout))
         return write_rows(to, rows, replace(layout, source="") if target else layout, overwrite=overwrite,
                           reporter=reporter)
 
@@ -119,31 +124,3 @@ def predicted_rows(reading: Reading, predictions: Iterator[Prediction], reporter
         if count % 1000 == 0 or count == total:
             reporter.progress(count, total, "rows")
     assert next(predictions, None) is None, "a prediction is left over"
-
-
-def pseudo_target(task: Task[Any]) -> str:
-    """The one field that a prediction can take the place of; raises UserError (2)."""
-    targets = [field.name for field in task.fields if field.target]
-    if len(targets) != 1 or not next(field.required for field in task.fields if field.target):
-        raise UserError(f"Predictions of {task.name} are no training data: " + (
-            f"its target is {' and '.join(targets)}." if targets else "it learns from texts alone."),
-            fix="--as-training-data is for tasks with one target: a label, labels, a number, an answer or a text.")
-    return targets[0]
-
-
-def pseudo_labelled_rows(reading: Reading, predictions: Iterable[Prediction], target: str,
-                         reporter: Reporter) -> Iterator[dict[str, Json]]:
-    """What the task reads of each row, and the prediction as its target; other columns are left out."""
-    examples, table = reading.examples, reading.table
-    if not len(examples):
-        raise UserError(f"{table.path} has no row with a text to predict.", fix="Is the right column named?",
-                        exit=Exit.DATA)
-    name = next(iter(reading.columns.get(target, ())), target)
-    places = {column: root_column(column, table.columns) for field, columns in reading.columns.items()
-              if field != target for column in columns}
-    for count, (row_index, prediction) in enumerate(zip(examples.indices, predictions, strict=True), start=1):
-        values = table[int(row_index)].values
-        inputs = {column: inner_value(values[index], rest) for column, (index, rest) in places.items()}
-        yield inputs | {name: prediction.values["prediction"]}
-        if count % 1000 == 0 or count == len(examples):
-            reporter.progress(count, len(examples), "rows")

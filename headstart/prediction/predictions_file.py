@@ -11,6 +11,7 @@ from headstart.data.writers import open_writer
 from headstart.progress import Reporter
 
 ROWS_BETWEEN_REPORTS = 512
+GOLDEN_ROWS = 3  # that are kept with the model
 
 
 def report_progress(predictions: Iterable[Prediction], total: int, reporter: Reporter) -> Iterator[Prediction]:
@@ -22,12 +23,15 @@ def report_progress(predictions: Iterable[Prediction], total: int, reporter: Rep
 
 
 def write_predictions(path: Path, task: Task[Any],
-                      splits: Mapping[str, tuple[Sequence[Example], Sequence[Prediction]]]) -> None:
-    """predictions.jsonl: every row's id, gold, and prediction, split by split."""
+                      splits: Mapping[str, tuple[Sequence[Example], Sequence[Prediction]]], *,
+                      folds: Mapping[str, Sequence[int]] | None = None) -> None:
+    """predictions.jsonl: every row's id, gold, and prediction, split by split; in `folds`, also the fold of each row.
+    """
     with open_writer(str(path), (), overwrite=True) as writer:
         for split, (examples, predictions) in splits.items():
-            for example, prediction in zip(examples, predictions, strict=True):
-                writer.write({"split": split, **prediction_record(example, prediction, task.gold(example))})
+            marks = [{"fold": fold} for fold in (folds or {}).get(split, ())] or [{}] * len(examples)
+            for example, prediction, mark in zip(examples, predictions, marks, strict=True):
+                writer.write({"split": split, **mark, **prediction_record(example, prediction, task.gold(example))})
 
 
 def prediction_record(example: Example, prediction: Prediction, gold: Json) -> dict[str, Json]:
@@ -36,7 +40,7 @@ def prediction_record(example: Example, prediction: Prediction, gold: Json) -> d
 
 
 def golden_predictions(task: Task[Any], examples: Sequence[Example], predictions: Sequence[Prediction],
-                       count: int = 3) -> list[dict[str, Json]]:
+                       count: int = GOLDEN_ROWS) -> list[dict[str, Json]]:
     """The first predictions, kept in headstart.json so that a copy of the model can be checked."""
     pairs = list(zip(examples, predictions, strict=True))[:count]
     return [{"text": task.dedup_key(example), **prediction.values} for example, prediction in pairs]

@@ -74,19 +74,42 @@ class TaskPredictor:
 
         With a seed, a task that encodes at random (masked words) encodes the same each time.
         """
-        source = iter(examples)
-        random = ExampleRandom(f"{seed}:fixed") if seed is not None and self.task.random_encoding else None
-        while chunk := list(islice(source, GENERATION_CHUNK if self.task.generative else PREDICTION_CHUNK)):
+        for chunk, random in self.chunks(examples, seed):
             yield from self.predict_chunk(chunk, random)
 
     def predict_chunk(self, chunk: Sequence[Example], random: ExampleRandom | None = None) -> list[Prediction]:
         """Predictions for some examples."""
-        rngs = None if random is None else map(random.for_example, chunk)
-        return self.predict_encoded(chunk, self.encode(chunk, rngs))
+        return self.predict_encoded(chunk, self.encode_chunk(chunk, random))
+
+    def outputs_of(self, examples: Iterable[Example], *,
+                   seed: int | None = None) -> Iterator[tuple[list[Any], list[int]]]:
+        """What `predict` decodes, of each example in order: its outputs, and after how many layers, where it is known.
+        """
+        for chunk, random in self.chunks(examples, seed):
+            yield from zip(*self.final_outputs(chunk, self.encode_chunk(chunk, random)), strict=True)
+
+    def chunks(self, examples: Iterable[Example],
+               seed: int | None) -> Iterator[tuple[list[Example], ExampleRandom | None]]:
+        """The examples in parts that are predicted together, with the random numbers that they are encoded by."""
+        source = iter(examples)
+        random = ExampleRandom(f"{seed}:fixed") if seed is not None and self.task.random_encoding else None
+        while chunk := list(islice(source, GENERATION_CHUNK if self.task.generative else PREDICTION_CHUNK)):
+            yield chunk, random
+
+    def encode_chunk(self, chunk: Sequence[Example], random: ExampleRandom | None) -> list[list[Feature]]:
+        """The features of some examples."""
+        return self.encode(chunk, None if random is None else map(random.for_example, chunk))
 
     def predict_encoded(self, examples: Sequence[Example], features: Sequence[Sequence[Feature]]) -> list[Prediction]:
         """The predictions of examples that are encoded already; a text generated in parts may get a second pass, as the
         task says.
+        """
+        outputs, layers = self.final_outputs(examples, features)
+        return decode_outputs(self.task, examples, outputs, layers)
+
+    def final_outputs(self, examples: Sequence[Example],
+                      features: Sequence[Sequence[Feature]]) -> tuple[list[list[Any]], list[list[int]]]:
+        """What the predictions of examples are decoded from: outputs, of a second pass where there is one, and layers.
         """
         outputs, layers = self.outputs_and_layers(features)
         second_examples = {index: second_example for index, example in enumerate(examples)
@@ -94,14 +117,20 @@ class TaskPredictor:
         second_outputs = self.outputs(self.encode(list(second_examples.values())))
         for index, example_outputs in zip(second_examples, second_outputs, strict=True):
             outputs[index] = example_outputs
-        return [with_layers_used(prediction, example_layers)
-                for prediction, example_layers in zip(self.decode(examples, outputs), layers, strict=True)]
+        return outputs, layers
 
     def fingerprint(self) -> str:
         """A hash of all that the predictions depend on: the task, its settings, what it learned, the runtime's own."""
         task = self.task
         identity = (__version__, task.name, task.settings, task.learned.json(), self.runtime.fingerprint())
         return hashlib.sha256(repr(identity).encode()).hexdigest()
+
+
+def decode_outputs(task: Task[Any], examples: Sequence[Example], outputs: Sequence[Sequence[Any]],
+                   layers: Sequence[Sequence[int]]) -> list[Prediction]:
+    """The outputs of each example, and the layers that read it, as its prediction."""
+    return [with_layers_used(task.decode(example, example_outputs), example_layers)
+            for example, example_outputs, example_layers in zip(examples, outputs, layers, strict=True)]
 
 
 def with_layers_used(prediction: Prediction, layers: Sequence[int]) -> Prediction:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from headstart import tasks
-from headstart.artifacts.artifact import model_folder, read_metadata
+from headstart.artifacts.metadata import model_folder, read_metadata
 from headstart.contract import HeadSpec
 from headstart.data import splits
 from headstart.data.examples import read_examples, stop_on_faults

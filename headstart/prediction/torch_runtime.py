@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from headstart.contract import Example, Feature, Predictor, Task
-from headstart.data.features.batches import collate
+from headstart.data.features.batches import collate, length_batches
 from headstart.generation.dispatch import generate_for_features
 from headstart.generation.encoder_decoder import generation_settings
 from headstart.models.exits import early_exit
@@ -23,6 +23,7 @@ from headstart.prediction.predictor import TaskPredictor
 from headstart.tasks.shared.prompt_layout import GENERATED
 
 if TYPE_CHECKING:
+    from headstart.contract import Floats
     from headstart.models.model import Model
     from headstart.models.tokenizers.tokenizer import FamilyTokenizer
     from headstart.settings import Generation
@@ -154,19 +155,6 @@ def generated_outputs(model: Model, features: Sequence[Feature], settings: Gener
             for feature, (generated, *_) in zip(features, generations, strict=True)]
 
 
-def length_batches(features: Sequence[Feature], batch_tokens: int) -> Iterator[list[int]]:
-    """Positions of features in batches of similar length; a batch holds at most this many tokens, padding included."""
-    order = sorted(range(len(features)), key=lambda position: len(features[position]))
-    batch: list[int] = []
-    for position in order:
-        if batch and (len(batch) + 1) * len(features[position]) > batch_tokens:
-            yield batch
-            batch = []
-        batch.append(position)
-    if batch:
-        yield batch
-
-
 def split_streams(features: Sequence[Feature], positions: Sequence[int]) -> tuple[list[list[int]], list[int]]:
     """Of these positions, those of features that continue one another, stream by stream, longest first; and all others.
     """
@@ -182,19 +170,49 @@ def split_streams(features: Sequence[Feature], positions: Sequence[int]) -> tupl
 def pooled_states(task: Task[Any], model: Model, examples: Iterable[Example], *, batch_tokens: int) -> Any:
     """The mean token state of each example's first feature from the backbone as it is, (M, W).
 
-    Of a joint head the first two (question and passage), side by side: (M, 2W).
+    Of a joint head the first two (question and passage), side by side: (M, 2W). Where every example is a pair of texts,
+    what `pair_states` makes of the two, each read by itself: (M, 4W).
     """
+    examples = list(examples)
+    texts = [text for example in examples for text in (getattr(example, "text", None), getattr(example, "pair", None))
+             if isinstance(text, str)]
+    if texts and len(texts) == 2 * len(examples):
+        vectors = mean_states(model, [single_text(text, model.tokenizer) for text in texts], batch_tokens=batch_tokens)
+        return pair_states(vectors[::2], vectors[1::2])
+    per_example = 2 if task.head().loss.is_joint else 1
+    features = [feature for example in examples for feature in task.encode(example, model.tokenizer)[:per_example]]
+    return mean_states(model, features, batch_tokens=batch_tokens).reshape(len(features) // per_example, -1)
+
+
+def single_text(text: str, tokenizer: FamilyTokenizer) -> Feature:
+    """A text by itself as model input, cut where it is too long."""
+    return Feature(*tokenizer.with_special_tokens(tokenizer.tokenize(text).ids[:tokenizer.max_content_length(1)]))
+
+
+def pair_states(first: Floats, second: Floats) -> Floats:
+    """u, v, |u - v| and u · v of two texts' vectors, each of length 1: (M, W), (M, W) -> (M, 4W).
+
+    As sentence encoders are read for pairs (Conneau et al. 2017, section 3.1). The product is multiplied by √W, so that
+    its numbers are as large as the others', and is regularised no more than they are.
+    """
+    import numpy as np
+
+    first, second = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(min=1e-12)
+                     for vectors in (first, second))
+    return np.concatenate([first, second, abs(first - second), first * second * np.sqrt(first.shape[1])], axis=1)
+
+
+def mean_states(model: Model, features: Sequence[Feature], *, batch_tokens: int) -> Floats:
+    """The mean token state of each feature from the backbone, (N, W)."""
     import numpy as np
     import torch
 
     model.module.eval()
-    per_example = 2 if task.head().loss.is_joint else 1
-    features = [feature for example in examples for feature in task.encode(example, model.tokenizer)[:per_example]]
     states: list[Any] = [None] * len(features)
+    layout = model.layout(packed=model.can_pack)
     for batch in length_batches(features, batch_tokens):
         with torch.inference_mode():
-            layout = model.layout(packed=model.can_pack)
             vectors = model.pooled(collate([features[position] for position in batch], layout)).float().cpu().numpy()
         for position, vector in zip(batch, vectors, strict=True):
             states[position] = vector
-    return np.asarray(states, dtype=np.float32).reshape(len(features) // per_example, -1)
+    return np.asarray(states, dtype=np.float32)

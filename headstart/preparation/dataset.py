@@ -21,6 +21,7 @@ from headstart.errors import DataError, Exit, Finding, UserError, findings_text
 from headstart.metrics.installed import with_extra_metrics
 from headstart.preparation import benchmarks
 from headstart.preparation.choose_task import find_task
+from headstart.preparation.folding import Folds, fold_arrays, make_folds, wants_folds
 from headstart.preparation.slices import check_slice_columns, slice_columns
 from headstart.preparation.splitting import describe_split, in_order, make_splits
 from headstart.progress import Reporter
@@ -44,6 +45,7 @@ class Dataset:
     task_reason: str
     slice_columns: tuple[str, ...] = ()
     first_row: FirstRow | None = None  # as the model reads it, once a tokenizer has
+    folds: Folds | None = None  # of the training rows, where they are scored in folds and no dev rows are split off
 
     @property
     def findings(self) -> list[Finding]:
@@ -58,7 +60,8 @@ class Dataset:
         choices = [reading.table.rows_choice.words(reading.table.path) for reading in distinct(self.readings)
                    if reading.table.rows_choice is not None]
         return [*files, *choices, f"task: {self.task.name}, because {self.task_reason}",
-                *column_lines(self.readings, self.slice_columns), *self.check.words()]
+                *column_lines(self.readings, self.slice_columns), *self.check.words(),
+                *([] if self.folds is None else [self.folds.words()])]
 
     def all_clear(self) -> str:
         """What is said where nothing was found: no more than what was looked at."""
@@ -81,6 +84,7 @@ class Dataset:
             "findings": [finding_json(finding) for finding in self.findings],
             "check": self.check.json(),
             **({} if self.first_row is None else {"first_row": self.first_row.json()}),
+            **({} if self.folds is None else {"folds": self.folds.json()}),
         }
 
 
@@ -140,16 +144,30 @@ def read_dataset(settings: RunSettings, reporter: Reporter, errors_file: Path | 
         skipped = skip_faulty_rows(readings, settings.data, errors_file, reporter)
     except DataError as error:
         raise with_warnings(error, task, readings, look) from None
-    splits = make_splits(task, readings, settings.data, seed=settings.seed) if split else in_order(
-        {name: reading.examples for name, reading in readings.items()})
-    if split:
-        require_rows(splits)
-        if sentence := describe_split(readings, settings.data):
-            reporter.info(sentence)
+    splits, folds = split_or_fold(task, readings, settings, reporter) if split else (in_order(
+        {name: reading.examples for name, reading in readings.items()}), None)
     dataset = checked_dataset(task, readings, splits, skipped, reason, look)
-    dataset.slice_columns = slice_names
+    dataset.slice_columns, dataset.folds = slice_names, folds
     report_findings(dataset, reporter, strict=settings.strict)
     return dataset
+
+
+def split_or_fold(task: Task[Any], readings: Mapping[str, Reading], settings: RunSettings,
+                  reporter: Reporter) -> tuple[dict[str, Examples], Folds | None]:
+    """The splits; where the rows are scored in folds those too, and no dev rows. What was done is said."""
+    folds = None
+    if wants_folds(task, readings["train"].examples, settings, readings):
+        splits = make_splits(task, readings, settings.data, seed=settings.seed, in_folds=True)
+        if (folds := make_folds(task, splits["train"], settings)) is not None:
+            reporter.info(folds.words())
+            if warning := folds.warning():
+                reporter.warning(warning)
+            return splits, folds
+    splits = make_splits(task, readings, settings.data, seed=settings.seed)
+    require_rows(task, splits)
+    if sentence := describe_split(readings, settings.data):
+        reporter.info(sentence)
+    return splits, None
 
 
 def report_columns(train: Reading, slice_names: Sequence[str], reporter: Reporter) -> None:
@@ -255,10 +273,16 @@ def report_findings(dataset: Dataset, reporter: Reporter, *, strict: bool) -> No
         reporter.warning(findings_text(warnings))
 
 
-def require_rows(splits: Mapping[str, Examples]) -> None:
-    """Refuse to train without training or dev rows."""
+def require_rows(task: Task[Any], splits: Mapping[str, Examples]) -> None:
+    """Refuse to train without training or dev rows; raises UserError (65)."""
+    train = splits.get("train", ())
     for name in ("train", "dev"):
-        if not len(splits.get(name, ())):
-            raise UserError(f"There are no {name} rows.",
-                            fix="Give more rows, name a file with --dev, or set data.split "
-                            "so that dev gets a share.", exit=Exit.DATA)
+        if len(splits.get(name, ())):
+            continue
+        if len(train) > 1 and len(set(fold_arrays(task, splits["train"])[0].tolist())) == 1:
+            raise UserError(f"There are no {name} rows: all {len(train):,} rows have the same text, or one passage or "
+                            "group, and such rows are never split.",
+                            fix="Give rows with other texts, name a file with --dev, or check the column of the text.",
+                            exit=Exit.DATA)
+        raise UserError(f"There are no {name} rows.", fix="Give more rows, name a file with --dev, or set data.split "
+                        "so that dev gets a share.", exit=Exit.DATA)

@@ -18,12 +18,16 @@ if TYPE_CHECKING:
     from headstart.contract import Ints
 
 
-def make_splits(task: Task[Any], readings: Mapping[str, Reading], settings: Data, *, seed: int) -> dict[str, Examples]:
-    """train, dev and test (and further ones), in that order; parts of them where `data.train_rows` and so on say so."""
+def make_splits(task: Task[Any], readings: Mapping[str, Reading], settings: Data, *, seed: int,
+                in_folds: bool = False) -> dict[str, Examples]:
+    """train, dev and test (and further ones), in that order; parts of them where `data.train_rows` and so on say so.
+
+    With `in_folds` nothing is split off.
+    """
     examples = {name: reading.examples for name, reading in readings.items()}
     shares = splits.parse_shares(settings.split)
     missing = ["train", "dev", "test"]
-    if "dev" in examples:
+    if "dev" in examples or in_folds:
         missing = ["train"]  # with a dev file, what is not named is not cut out of train
     elif any(name.split("/")[0] == "test" for name in examples):
         missing.remove("test")

@@ -5,16 +5,16 @@ from __future__ import annotations
 from headstart.contract import Tokenizer
 from headstart.data.checks.tokenization import check_tokens
 from headstart.errors import DataError, UserError, findings_text
-from headstart.generation.task_settings import with_config_prefix
 from headstart.models.loading.catalogue import check_head
 from headstart.models.loading.default_model import default_model
-from headstart.models.loading.load import load_head_tokenizer
+from headstart.models.loading.family_tokenizer import load_head_tokenizer
 from headstart.models.loading.model_info import model_info
 from headstart.models.loading.sources import resolve
 from headstart.preparation.dataset import Dataset
 from headstart.preparation.first_row import first_row, unread_first_row
 from headstart.progress import Reporter
 from headstart.settings.run_settings import RunSettings
+from headstart.tasks.shared.sequence_to_sequence import with_config_prefix
 
 
 def check_tokenization(dataset: Dataset, tokenizer: Tokenizer, model: str, reporter: Reporter, *, strict: bool) -> None:

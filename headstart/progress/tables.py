@@ -26,8 +26,11 @@ class Table:
 
 def split_table(split: str, split_scores: Mapping[str, Any]) -> Table:
     """A split's scores with their intervals, as scores.json has them."""
-    row_count = f" ({next(iter(split_scores.values()))['n']:,} rows)" if split_scores else ""
-    return Table(split + row_count, ("score", "value", "95 % interval"),
+    first_score = next(iter(split_scores.values()), None)
+    title = split if first_score is None else f"{split} ({first_score['n']:,} rows)"
+    if first_score is not None and "out of fold" in first_score.get("signature", ""):
+        title = title.replace(split, f"{split}, out of fold", 1)
+    return Table(title, ("score", "value", "95 % interval"),
                  [[name, *value_cells(score)] for name, score in split_scores.items()])
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from headstart.contract import Figure, Json
 from headstart.errors import Finding, finding_groups
 from headstart.reports.figures import cell, escape, render, svg, table, ticks
+from headstart.reports.fold_words import fold_columns, fold_rows, split_title
 from headstart.reports.summary import evaluation_split, score_sentences, splits_by_weight, training_series
 
 MAX_SIMILAR = 20  # findings of one code that are listed after the first
@@ -82,9 +83,17 @@ def plain_html(title: str, sentences: Sequence[str]) -> str:
 def scores_part(report: Report) -> str:
     """The model and baselines as a plot, then every score of every split."""
     return comparison_plot(report.scores) + "".join(
-        f"<h3>{escape(split)}, {next(iter(report.scores[split].values()))['n']:,} rows</h3>"
+        f"<h3>{escape(split_title(split, report.scores))}, {next(iter(report.scores[split].values()))['n']:,} rows</h3>"
         + score_table(report.scores[split])
-        for split in splits_by_weight(report.scores) if report.scores[split]) + baseline_table(report.scores)
+        for split in splits_by_weight(report.scores) if report.scores[split]) + fold_table(
+            report.scores) + baseline_table(report.scores)
+
+
+def fold_table(scores: Mapping[str, Any]) -> str:
+    """The folds, each with its scores; "" where there are none."""
+    if not scores.get("folds"):
+        return ""
+    return "<h3>Fold by fold</h3>" + table({"columns": fold_columns(scores), "rows": fold_rows(scores)}, "folds")
 
 
 def score_table(split_scores: Mapping[str, Any]) -> str:
@@ -156,15 +165,18 @@ def training_part(report: Report) -> str:
     series = training_series(report.log)
     score = report.scores.get("best", {}).get("score", "score")
     figures = [Figure("loss", "Loss", "curve", {"x_title": "step", "y_title": "loss",
-                                                "series": {"training loss": series["loss"]}}),
-               Figure("dev", f"{score} on dev", "curve",
-                      {"x_title": "step", "y_title": score, "series": {score: series["dev"]}})]
+                                                "series": {"training loss": series["loss"]}})]
+    if not report.scores.get("folds"):  # else nothing is scored while the saved model is trained
+        figures.append(Figure("dev", f"{score} on dev", "curve",
+                              {"x_title": "step", "y_title": score, "series": {score: series["dev"]}}))
     facts = [[name.replace("_", " "), value] for name, value in (report.scores.get("training") or {}).items()]
     facts += [[f"{name.replace('_', ' ')}, seconds", float(value)]
               for name, value in (report.scores.get("seconds") or {}).items()]
     best = report.scores.get("best")
-    best_note = (f"<p>The checkpoint after step {best['step']:,} was the best on dev, and is the model.</p>" if best
-                 else "")
+    best_note = ""
+    if best:
+        origin = "was the best on dev" if best["split"] else "is the last (no dev rows were set aside to choose one)"
+        best_note = f"<p>The checkpoint after step {best['step']:,} {origin}, and is the model.</p>"
     return best_note + "".join(render(figure) for figure in figures) + table({"columns": ["training", ""],
                                                                               "rows": facts}, "training")
 
@@ -212,7 +224,7 @@ def render_markdown(report: Report) -> str:
     lines += [*[markdown_text(text) for text in score_sentences(report.scores)], *map(markdown_text, report.summary),
               ""]
     for split in splits_by_weight(report.scores):
-        lines += [f"## Scores on {markdown_text(split)}", "", "| score | value | 95 % interval |", "|---|---|---|"]
+        lines += [f"## Scores on {markdown_text(split_title(split, report.scores))}", "", "| score | value | 95 % interval |", "|---|---|---|"]
         lines += [f"| {name} | {cell(score['value'])} | "
                   f"{interval_text(score) or markdown_text(score.get('reason') or '')} |"
                   for name, score in report.scores[split].items()]

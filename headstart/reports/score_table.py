@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from headstart.progress import Table, split_table, value_cells
+from headstart.reports.fold_words import split_title
 from headstart.reports.summary import splits_by_weight
 
 
@@ -14,7 +15,8 @@ def score_table(scores: Mapping[str, Any]) -> str:
     lines = []
     for split in splits_by_weight(scores):
         split_scores = scores[split]
-        lines.append(f"{split} ({next(iter(split_scores.values()))['n']:,} rows)" if split_scores else split)
+        title = split_title(split, scores)
+        lines.append(f"{title} ({next(iter(split_scores.values()))['n']:,} rows)" if split_scores else title)
         for name, score in split_scores.items():
             lines.append(f"  {name:<18} {score_text(score)}")
     for name, comparison in (scores.get("baselines") or {}).items():

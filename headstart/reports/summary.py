@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from headstart.reports.fold_words import fold_sentences, spread_sentences
+
 # of scores.json
 NOT_SPLITS = ("baselines", "best", "tables", "learned", "seconds", "training", "official", "distillation",
-              "early_exit", "failed_parts")
+              "early_exit", "failed_parts", "folds", "ship")
+WORSE = "The model is worse than"  # how the verdict begins that is said first
 PERCENT_SCORES = {"accuracy", "macro_f1", "weighted_f1"}  # shown in per cent
 
 
@@ -30,14 +33,34 @@ def score_sentences(scores: Mapping[str, Any]) -> list[str]:
     score = split_scores[name]
     if score["value"] is None:
         return [f"On {score['n']:,} {split} rows {name} is undefined: {score.get('reason')}."]
-    subject = "the model is right in" if name == "accuracy" else f"{name.replace('_', ' ')} is"
-    summary = [f"On {score['n']:,} {split} rows {subject} "
-               f"{value_text(name, score['value'])}{interval_clause(name, score)}."]
-    if split == "dev":
+    out_of_fold = split == "dev" and scores.get("folds")
+    subject = f"the model{'s are' if out_of_fold else ' is'} right in" if name == "accuracy" else \
+        f"{name.replace('_', ' ')} is"
+    rows = f"Out of fold, on {score['n']:,} rows," if out_of_fold else f"On {score['n']:,} {split} rows"
+    score_sentence = f"{rows} {subject} {value_text(name, score['value'])}{interval_clause(name, score)}."
+    if out_of_fold:
+        spread = scores["folds"]["spread"].get(name)
+        ends = [value_text(name, spread[end]) for end in ("low", "high")] if spread else []
+        summary = [*fold_sentences(scores), score_sentence, *spread_sentences(scores, name, ends)]
+    else:
+        summary = [score_sentence, *fold_sentences(scores)]
+    if split == "dev" and not out_of_fold:
         summary.append("There were no test rows: these rows also chose the checkpoint, so the score is a little too "
                        "good.")
-    summary += baseline_sentences(scores, name)
-    return summary
+    verdict = baseline_sentences(scores, name)
+    is_worse = any(sentence.startswith(WORSE) for sentence in verdict)
+    return [*ship_sentences(scores), *verdict, *summary] if is_worse else [*ship_sentences(scores), *summary, *verdict]
+
+
+def ship_sentences(scores: Mapping[str, Any]) -> list[str]:
+    """Which model is saved, where that is not what was trained, or where something that is not saved is better."""
+    ship = scores.get("ship")
+    if ship is None or not ship["differences"]:
+        return []
+    if ship["model"] != "trained":
+        return [f"The saved model is a {ship['model']}, not the model that was trained: {ship['reason']} (--ship)."]
+    is_all = "better than it" not in ship["reason"]
+    return [] if is_all else [f"The saved model is the one that was trained: {ship['reason']}."]
 
 
 def baseline_sentences(scores: Mapping[str, Any], name: str) -> list[str]:
@@ -58,7 +81,7 @@ def baseline_sentences(scores: Mapping[str, Any], name: str) -> list[str]:
         return [f"The model is better than {baseline}, by {points_text(name, advantage)} "
                 f"({points_interval(name, worst, best)})."]
     if best < 0:
-        return [f"The model is worse than {baseline}, by {points_text(name, -advantage)} "
+        return [f"{WORSE} {baseline}, by {points_text(name, -advantage)} "
                 f"({points_interval(name, -best, -worst)}): use the baseline, or look at the data."]
     return [f"The model is not clearly better than {baseline}: the difference of {points_text(name, advantage)} "
             f"({points_interval(name, worst, best)}) may be chance, and the baseline, which is far smaller, may be all "

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from headstart.contract import Example, Task
-from headstart.evaluation.compare import BaselineComparison, compare_baseline
+from headstart.evaluation.compare import BaselineComparison, compare_baseline, compare_in_folds
 from headstart.evaluation.evaluate import SplitEvaluation
 from headstart.models.loading.load import load
 from headstart.models.model import Model
 from headstart.prediction.predictor import random_features
 from headstart.prediction.torch_runtime import pooled_states
+from headstart.preparation.dataset import Dataset
 from headstart.runs.fit import Fit
 from headstart.runs.parts import Parts
 
@@ -28,13 +29,31 @@ def fit_baselines(fit: Fit, evaluated: SplitEvaluation, split: str, parts: Parts
                  if prepared.variant.pretrained or not baseline.needs_states]
     if baselines:
         fit.reporter.info(f"fitting the baselines, which are scored on the same {split} rows")
-    states, train = pretrained_states(fit), fitted_rows(fit) if baselines else ()
+    compare: Callable[..., BaselineComparison] = compare_baseline
+    states = pretrained_states(fit)
+    rows: Sequence[Any] = ()
+    if evaluated.folds:
+        compare, rows = compare_in_folds, fold_rows(prepared.dataset, settings.evaluation.baseline_rows, settings.seed)
+    elif baselines:
+        rows = fitted_rows(fit)
     compared = [parts.attempt(f"the baseline {baseline.name}", partial(
-        compare_baseline, task, baseline, train, evaluated, split=split, states=states,
+        compare, task, baseline, rows, evaluated, split=split, states=states,
         resamples=settings.evaluation.resamples, seed=settings.seed,
         features=lambda examples: random_features(task, prepared.model.tokenizer, examples, settings.seed)))
         for baseline in baselines]
     return [comparison for comparison in compared if comparison is not None]
+
+
+def fold_rows(dataset: Dataset, most: int, seed: int) -> list[tuple[list[int], list[int]]]:
+    """For each fold the places of the rows that baselines are fitted on, at most so many, and of those they predict."""
+    folds, parts = dataset.folds, []
+    assert folds is not None, "there are no folds"
+    for fold in range(folds.count):
+        places = folds.train_places(fold)
+        if len(places) > most:
+            places = np.sort(np.random.default_rng(seed).choice(places, most, replace=False))
+        parts.append((places.tolist(), folds.held_out_places(fold).tolist()))
+    return parts
 
 
 def fitted_rows(fit: Fit) -> Sequence[Example]:

@@ -12,7 +12,7 @@ from headstart.evaluation.evaluate_file import evaluate_file
 from headstart.models import lora
 from headstart.models.loading.load import load
 from headstart.models.model import Model
-from headstart.models.precision import choose_evaluation_precision
+from headstart.models.precision_choice import choose_evaluation_precision
 from headstart.prediction.torch_runtime import torch_predictor
 from headstart.progress import Reporter
 from headstart.settings import Data, Evaluation

@@ -14,19 +14,37 @@ from typing import Any
 from headstart.artifacts import artifact, model_card
 from headstart.contract import Example, Figure, Json, Prediction, Task
 from headstart.data.examples import read_examples, stop_on_faults
+from headstart.evaluation.confidence import with_selective_scores
 from headstart.evaluation.evaluate import SplitEvaluation, evaluate
 from headstart.evaluation.slices import evaluate_slices
 from headstart.files import remove
+from headstart.metrics.calibration import TemperatureFit
 from headstart.models.precision import round_weights
-from headstart.prediction.predictions_file import golden_predictions, report_progress, write_predictions
+from headstart.prediction.predictions_file import (
+    GOLDEN_ROWS,
+    golden_predictions,
+    report_progress,
+    write_predictions,
+)
 from headstart.preparation import benchmarks
 from headstart.progress import RunFinished
-from headstart.reports import depth_table, distillation_table, error_words, generated_samples, report
+from headstart.reports import (
+    confidence_words,
+    depth_table,
+    distillation_table,
+    error_words,
+    fold_words,
+    generated_samples,
+    report,
+)
 from headstart.reports import figures as report_figures
 from headstart.runs.baselines import fit_baselines
+from headstart.runs.confidence import choose_threshold, confidence_tables, tune_confidence
 from headstart.runs.fit import Fit
+from headstart.runs.fold_results import fold_scores
 from headstart.runs.parts import FAILURES_FILE, Parts
 from headstart.runs.prepare import Prepared
+from headstart.runs.ship import choose_shipped, ship_words
 
 
 @dataclass
@@ -36,6 +54,7 @@ class Results:
     splits: dict[str, SplitEvaluation] = field(default_factory=dict)
     slices: dict[str, SplitEvaluation] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    temperature_fit: TemperatureFit | None = None
 
     @property
     def judged_split(self) -> str:
@@ -50,15 +69,19 @@ def finalize(fit: Fit, command: str) -> None:
     """
     prepared, parts = fit.prepared, Parts(fit.folder, fit.reporter)
     remove(fit.folder / FAILURES_FILE)  # of an earlier try
-    prepared.variant.merge(prepared.task, prepared.model, fit.folder.path, fit.reporter)
-    dtype = round_for_saving(fit)
+    task, dtype = prepared.task, finish_model(fit)
     results = evaluate_splits(fit, parts)
-    scores = scores_json(fit, results, parts)
+    shipped = None if prepared.settings.evaluation.ship != "best" else parts.attempt(
+        "the comparison that says which model is saved", lambda: choose_shipped(fit, results.splits["dev"], task))
+    if shipped is not None and shipped.replaces:
+        dtype, results = round_for_saving(fit), evaluate_splits(fit, parts)
+    scores = scores_json(fit, results, parts) | ({} if shipped is None else {"ship": shipped.json()})
     save_model(fit, results, scores, parts, dtype)
     fit.folder.write_json("scores.json", scores)
     write_predictions(fit.folder / "predictions.jsonl", prepared.task,
                       {split: (evaluated.examples, evaluated.predictions)
-                       for split, evaluated in results.splits.items()})
+                       for split, evaluated in results.splits.items()},
+                      folds={"dev": prepared.out_of_fold.of_row} if prepared.out_of_fold is not None else {})
     scores, figures = complete(fit, results, scores, parts)
     parts.attempt("the model card", lambda: fit.folder.write("model/README.md", card_text(fit, scores)))
     page = make_report(fit, command, scores, figures, parts)
@@ -66,6 +89,14 @@ def finalize(fit: Fit, command: str) -> None:
     fit.folder.write("report.html", page)
     fit.reporter.emit(RunFinished(fit.folder.path, {split: scores[split] for split in results.splits},
                                   fit.folder / "report.html"))
+
+
+def finish_model(fit: Fit) -> str:
+    """Make of what was trained the model that is scored and saved; the type of its weights."""
+    prepared = fit.prepared
+    prepared.variant.finish(prepared.task, prepared.model, prepared.features, prepared.settings)
+    prepared.variant.merge(prepared.task, prepared.model, fit.folder.path, fit.reporter)
+    return round_for_saving(fit)
 
 
 def round_for_saving(fit: Fit) -> str:
@@ -79,14 +110,22 @@ def round_for_saving(fit: Fit) -> str:
 
 def save_model(fit: Fit, results: Results, scores: Mapping[str, Any], parts: Parts, dtype: str) -> None:
     """The artifact, with a card that does not know the baselines yet."""
-    prepared, dev = fit.prepared, results.splits["dev"]
+    prepared = fit.prepared
     metadata: dict[str, Json] = {"scores": {split: scores[split] for split in results.splits},
-                                 "golden": golden_predictions(prepared.task, dev.examples, dev.predictions),
+                                 "golden": golden_rows(fit, results.splits["dev"]),
                                  "model": prepared.settings.model, "precision": {
                                      "scores": prepared.score_precision.name, "weights": dtype}}
     card = parts.attempt("the model card", lambda: card_text(fit, scores)) or ""
     task = dataclasses.replace(prepared.task, trained_columns=prepared.dataset.readings["train"].columns)
     artifact.save(fit.folder / "model", prepared.model, task, card, metadata, dtype=dtype)
+
+
+def golden_rows(fit: Fit, dev: SplitEvaluation) -> list[dict[str, Json]]:
+    """Some dev rows with the saved model's predictions."""
+    prepared, predictions = fit.prepared, dev.predictions
+    if prepared.out_of_fold is not None:  # those of dev are of other models
+        predictions = list(prepared.predictor().predict(dev.examples[:GOLDEN_ROWS], seed=prepared.settings.seed))
+    return golden_predictions(prepared.task, dev.examples[:GOLDEN_ROWS], predictions[:GOLDEN_ROWS])
 
 
 def complete(fit: Fit, results: Results, scores: dict[str, Any],
@@ -111,8 +150,10 @@ def complete(fit: Fit, results: Results, scores: dict[str, Any],
     figures = {split: parts.attempt(f"the figures of {split}", partial(
         task.figures, evaluated.examples, evaluated.predictions, evaluated.measures)) or []
         for split, evaluated in results.splits.items()}
+    figures = {split: [*split_figures, *confidence_words.confidence_figures(scores["tables"].get(split) or {})]
+               for split, split_figures in figures.items()}
     error_figures = parts.attempt("the explanation of wrong answers", lambda: error_words.error_figures(
-        task, model, judged_rows, settings.evaluation.explained_errors)) or []
+        task, model, judged_rows, 0 if judged_rows.folds else settings.evaluation.explained_errors)) or []
     figures[judged] = [*sample_figures, *figures[judged], *error_figures]
     return scores, figures
 
@@ -121,27 +162,41 @@ def evaluate_splits(fit: Fit, parts: Parts) -> Results:
     """Scores with intervals of every split but train; what is tuned on dev (thresholds) is tuned first."""
     prepared, settings = fit.prepared, fit.prepared.settings
     results = Results(seconds={"training": fit.seconds})
-    for split in [name for name, rows in prepared.dataset.splits.items() if name != "train" and len(rows)]:
+    for split, rows in prepared.measured_rows().items():
         start = time.perf_counter()
         predictions = predict_split(fit, split)
         if split == "dev":
-            tuned_task = parts.attempt("what is tuned on dev", partial(tune, prepared, predictions))
-            if tuned_task is not None and tuned_task != prepared.task:
-                prepared.task = tuned_task
-                predictions = predict_split(fit, split)
+            predictions = tune_on_dev(fit, predictions, results, parts)
         results.seconds[f"predict_{split}"] = time.perf_counter() - start
         examples = prepared.measured_examples(split)
-        results.splits[split] = evaluate_split(fit, split, examples, predictions, parts)
+        results.splits[split] = with_selective_scores(
+            prepared.task, evaluate_split(fit, split, examples, predictions, parts),
+            resamples=settings.evaluation.resamples, seed=settings.seed)
         results.slices |= parts.attempt(f"the slices of {split}", partial(
-            evaluate_slices, prepared.task, split, prepared.dataset.splits[split], results.splits[split],
+            evaluate_slices, prepared.task, split, rows, results.splits[split],
             settings.data.slice_by, resamples=settings.evaluation.resamples, seed=settings.seed)) or {}
         parts.attempt(f"the official files of {split}", partial(write_official, fit, split, examples, predictions))
     return results
 
 
-def tune(prepared: Prepared, predictions: list[Prediction]) -> Task[Any]:
-    """The task with what it learns from the predictions for dev (thresholds)."""
-    return prepared.task.with_learned(prepared.task.calibrate(prepared.measured_examples("dev"), predictions))
+def tune_on_dev(fit: Fit, predictions: list[Prediction], results: Results, parts: Parts) -> list[Prediction]:
+    """Learn from the predictions for dev thresholds, a temperature, and when to abstain; the predictions by these."""
+    prepared = fit.prepared
+    tuned = parts.attempt("what is tuned on dev", partial(tune, prepared, predictions))
+    if tuned is not None:
+        task, results.temperature_fit = tuned
+        if task != prepared.task:
+            prepared.task = task
+            predictions = predict_split(fit, "dev")
+    prepared.task = parts.attempt("the threshold of evaluation.risk", partial(
+        choose_threshold, prepared, predictions, fit.reporter)) or prepared.task
+    return predictions
+
+
+def tune(prepared: Prepared, predictions: list[Prediction]) -> tuple[Task[Any], TemperatureFit | None]:
+    """The task with what it learns from the predictions for dev (thresholds, a temperature)."""
+    task = prepared.task.with_learned(prepared.task.calibrate(prepared.measured_examples("dev"), predictions))
+    return tune_confidence(prepared, task, predictions)
 
 
 def evaluate_split(fit: Fit, split: str, examples: Sequence[Example], predictions: list[Prediction],
@@ -149,7 +204,8 @@ def evaluate_split(fit: Fit, split: str, examples: Sequence[Example], prediction
     """The scores of a split; a metric of another package that fails goes, the task's own scores stay."""
     prepared, settings = fit.prepared, fit.prepared.settings
     score = partial(evaluate, examples=examples, predictions=predictions, resamples=settings.evaluation.resamples,
-                    seed=settings.seed, precision=prepared.score_precision.name)
+                    seed=settings.seed, precision=prepared.score_precision.name,
+                    folds=len(prepared.out_of_fold.folds) if split == "dev" and prepared.out_of_fold else 0)
     if prepared.task.extra_metrics:
         evaluated = parts.attempt(f"evaluation.extra_metrics on {split}", lambda: score(prepared.task))
         if evaluated is not None:
@@ -166,9 +222,11 @@ def write_official(fit: Fit, split: str, examples: Sequence[Example], prediction
 
 
 def predict_split(fit: Fit, split: str) -> list[Prediction]:
-    """The model's predictions on a split."""
+    """The model's predictions on a split; of rows that it was trained on, those of the folds' models."""
     prepared, settings = fit.prepared, fit.prepared.settings
     examples = prepared.measured_examples(split)
+    if split == "dev" and prepared.out_of_fold is not None:
+        return prepared.out_of_fold.predictions(prepared.task, examples)
     fit.reporter.info(f"predicting {split} ({len(examples):,} rows)")
     predictions = prepared.predictor().predict(examples, seed=settings.seed)
     return list(report_progress(predictions, len(examples), fit.reporter))
@@ -193,13 +251,15 @@ def scores_json(fit: Fit, results: Results, parts: Parts) -> dict[str, Any]:
     task, evaluations = fit.prepared.task, {**results.splits, **results.slices}
     row_count = sum(len(evaluated.predictions) for evaluated in results.splits.values())
     predict_seconds = sum(value for name, value in results.seconds.items() if name.startswith("predict_"))
+    tables = confidence_tables(fit.prepared, results.temperature_fit, results.splits, parts)
     return {
         **{split: {name: score.json() for name, score in evaluated.scores.items()}
            for split, evaluated in evaluations.items()},
         "baselines": {},
-        "best": {"split": "dev", "score": fit.early_stopping.score, "step": fit.early_stopping.step},
-        "tables": {split: parts.attempt(f"the tables of {split}", partial(task.tables, evaluated.measures)) or {}
-                   for split, evaluated in evaluations.items()},
+        "best": best_json(fit),
+        **({"folds": fold_scores(fit.prepared, results.splits["dev"])} if fit.prepared.out_of_fold is not None else {}),
+        "tables": {split: (parts.attempt(f"the tables of {split}", partial(task.tables, evaluated.measures)) or {})
+                   | tables.get(split, {}) for split, evaluated in evaluations.items()},
         "learned": task.learned.json()["values"],
         "seconds": {**{name: round(value, 3) for name, value in results.seconds.items()},
                     "per_predicted_row": round(predict_seconds / max(1, row_count), 6)},
@@ -210,6 +270,13 @@ def scores_json(fit: Fit, results: Results, parts: Parts) -> dict[str, Any]:
     }
 
 
+def best_json(fit: Fit) -> dict[str, Any]:
+    """Which checkpoint is the model, and what chose it: in folds the last, which nothing chose."""
+    has_dev = fit.prepared.has_dev
+    return {"split": "dev" if has_dev else None, "score": fit.early_stopping.score if has_dev else None,
+            "step": fit.early_stopping.step}
+
+
 def card_text(fit: Fit, scores: Mapping[str, Any]) -> str:
     """The model card of this run."""
     prepared, dataset, data = fit.prepared, fit.prepared.dataset, fit.prepared.settings.data
@@ -217,11 +284,16 @@ def card_text(fit: Fit, scores: Mapping[str, Any]) -> str:
                                                     "format": reading.table.format.split(",")[0],
                                                     "sha256": reading.table.sha256}
                                             for split, reading in dataset.readings.items()}
+    if dataset.folds is not None:
+        files["dev"] = files["train"]
     return model_card.render(model_card.card_of(
         prepared.task, prepared.model, str(prepared.settings.model), files=files, baselines=scores["baselines"],
+        dtype=prepared.settings.weights.save_dtype,
         languages=[language for language in (data.language, data.target_language) if language is not None],
-        scores={split: scores[split] for split in dataset.splits if split in scores},
-        rows={split: len(examples) for split, examples in dataset.splits.items()}))
+        scores={split: scores[split] for split in prepared.measured_rows() if split in scores},
+        score_note=" ".join(fold_words.fold_sentences(scores)),
+        rows={split: len(examples) for split, examples in dataset.splits.items()},
+        ship=ship_words(scores.get("ship"))))
 
 
 def make_report(fit: Fit, command: str, scores: Mapping[str, Any], figures: Mapping[str, list[Figure]],
@@ -249,7 +321,7 @@ def report_of(fit: Fit, command: str, scores: Mapping[str, Any], figures: Mappin
         title=fit.folder.path.name, task=prepared.task.name, model=str(prepared.settings.model),
         created=datetime.datetime.now().astimezone().isoformat(timespec="minutes"), command=command,
         findings=[finding for finding in dataset.findings if finding.level != "note"],
-        summary=comparison,
+        summary=[*comparison, *confidence_words.confidence_sentences(scores)],
         splits=[{"name": split, "rows": len(examples), "file": dataset.readings[split].table.path,
                  "sha256": dataset.readings[split].table.sha256} for split, examples in dataset.splits.items()],
         data_notes=[*dataset.summary(), prepared.lengths.reason], log=fit.log.events(), scores=scores,

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from headstart.contract import Json, Measures, Score
+from headstart.contract import Json
 from headstart.data.features import cache
 from headstart.data.features.batches import (
     choose_batcher,
@@ -20,28 +18,37 @@ from headstart.data.features.batches import (
     example_costs,
     fitting_micro_batch_size,
     micro_batches,
-    split_target,
 )
 from headstart.data.features.features import Features
 from headstart.errors import Exit, UserError
-from headstart.evaluation.evaluate import measure, scores
 from headstart.files import disk_errors, make_folder
 from headstart.progress import (
     CheckpointSaved,
     EvaluationFinished,
     Reporter,
-    ResourcesEstimated,
     RunStarted,
     StepFinished,
     TrainingWarning,
 )
+from headstart.runs.attempts import (
+    MOST_ATTEMPTS,
+    Attempt,
+    attempts_from,
+    lower_rate,
+    newest_of_attempts,
+    read_attempts,
+)
+from headstart.runs.defaults import evaluation_interval
 from headstart.runs.folder import RESUME, RunFolder
+from headstart.runs.initial_state import initial_state, largest_batch
 from headstart.runs.log import DAMAGED_LINES, RunLog
 from headstart.runs.prepare import Prepared
-from headstart.runs.selection import LOSS, dev_loss, selection_score
+from headstart.runs.selection import LOSS, dev_loss, quick_scores, selection_score
 from headstart.runs.signals import Interrupts
 from headstart.runs.unread import unread_settings
-from headstart.training import checkpoint, estimate, precision, sparse_embeddings
+from headstart.settings import Training
+from headstart.training import checkpoint, estimate, precision
+from headstart.training.divergence import Diverged, LossWatch, prior_loss
 from headstart.training.early_stopping import EarlyStopping
 from headstart.training.loop import EpochPlan, Step, TrainingState, load_weights, train
 from headstart.training.losses import build_loss
@@ -66,6 +73,8 @@ class Fit:
     precision: str
     packed: bool
     record: Mapping[str, Json]  # settings and data, as every checkpoint holds them
+    attempts: list[Attempt] = field(default_factory=list)  # trainings that went wrong before this one
+    losses: LossWatch = field(default_factory=LossWatch)
     collapse_warned: bool = False
     padded_tokens: int = 0
     tokens: int = 0
@@ -76,6 +85,28 @@ class Fit:
     def features(self) -> Features:
         """The training rows."""
         return self.prepared.features
+
+    @property
+    def training(self) -> Training:
+        """The settings of training, with the learning rate of this attempt."""
+        training = self.prepared.settings.training
+        if not self.attempts or self.attempts[0].learning_rate != training.learning_rate:  # one was set since
+            return training
+        return replace(training, learning_rate=lower_rate(self.attempts[-1].learning_rate))
+
+    @property
+    def backs_off(self) -> bool:
+        """Whether training begins again at a lower rate where it goes wrong."""
+        return (self.prepared.settings.training.back_off == "on" and len(self.attempts) + 1 < MOST_ATTEMPTS
+                and not self.reporter.stop_requested)
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether one answer to all says that the rate is too high; of a model made from scratch it says nothing."""
+        prepared = self.prepared
+        has_prior = prepared.task.head().loss.problem_type == "single_label_classification"
+        return (self.backs_off and prepared.settings.from_scratch is None and self.losses.is_stuck(
+            prepared.total_steps, prior_loss=prior_loss(prepared.task.learned.counts) if has_prior else 0.0))
 
     @property
     def checkpoints(self) -> Path:
@@ -110,6 +141,9 @@ class Fit:
 
         def steps(epoch: int) -> list[Ints]:
             self.encode_epoch(epoch)
+            own_steps = self.prepared.variant.epoch_steps(self.features, settings, epoch)
+            if own_steps is not None:
+                return own_steps
             return epoch_batches(self.prepared.model.kind, self.features, settings.training, settings.seed, epoch,
                                  packed=self.packed,
                            in_order=self.prepared.task.in_file_order(epoch))
@@ -123,7 +157,8 @@ class Fit:
         if settings.training.micro_batch_size is None:
             max_tokens = estimate.micro_batch_tokens(model.module, layers=model.info.layers, width=model.info.width,
                                                      device=settings.device,
-                                                     encodes_twice=self.prepared.task.head().loss.is_joint)
+                                                     encodes_twice=self.prepared.variant.compares_texts
+                                                     or self.prepared.task.head().loss.is_joint)
             size = fitting_micro_batch_size(examples, example_costs(model.kind, self.features), size, max_tokens)
         parts = micro_batches(examples, self.features.example_lengths, size)
         return [collate(self.features.of_examples(part), layout) for part in parts]
@@ -138,39 +173,26 @@ def begin(folder: RunFolder, prepared: Prepared, log: RunLog, reporter: Reporter
     precision_name, precision_reason = precision.choose_precision(settings.training.precision, settings.device)
     reporter.info(f"batches: {batcher}, because {batcher_reason}; precision {precision_name}, because "
                   f"{precision_reason}")
-    if settings.training.gradient_checkpointing:
-        model.checkpoint_gradients()
-    state = TrainingState.initial(model, settings.training, precision=precision_name, device=settings.device)
+    state = initial_state(prepared, precision=precision_name, packed=batcher == "packed")
     if max_tokens := settings.training.batch_tokens:
-        largest = max(map(len, epoch_batches(model.kind, prepared.features, settings.training, settings.seed, 0,
-                                             packed=batcher == "packed")))
-        state.micro_batch_size = settings.training.micro_batch_size or largest
+        largest = largest_batch(prepared, packed=batcher == "packed")
         reporter.info(f"steps of at most {max_tokens:,} tokens, padding included: up to {largest:,} examples")
-    if not prepared.task.random_encoding:  # else a later epoch may show other tokens
-        sparse_embeddings.restrict_embeddings(state.optimizer, model.module, shown_tokens(
-            prepared, packed=batcher == "packed"))
     score, higher_is_better = selection_score(prepared)
     fit = Fit(folder, prepared, log, reporter, interrupts, state, EarlyStopping(score, higher_is_better),
-              precision_name, batcher == "packed", record)
+              precision_name, batcher == "packed", record, read_attempts(folder))
     with disk_errors(folder.path, RESUME):
         make_folder(fit.checkpoints)
-    newest, skipped = checkpoint.newest_valid(fit.checkpoints)
+        newest, skipped = newest_of_attempts(fit.checkpoints, fit.attempts)
     for reason in skipped:
         reporter.warning(reason)
     if newest is not None:
         restore(fit, newest)
-    if damaged_lines := log.rewind(fit.state.step):
+    if damaged_lines := log.rewind(fit.state.step, fit.attempts):
         reporter.warning(f"{damaged_lines:,} lines of {log.path.name} are damaged and were left out; they are in "
                          f"{DAMAGED_LINES}")
     reporter.emit(RunStarted(folder.path, prepared.task.name, str(settings.model), state.step, prepared.total_steps,
                              read_settings(prepared)))
     return fit
-
-
-def shown_tokens(prepared: Prepared, *, packed: bool) -> Ints:
-    """Every token id that training shows: those of the features, and what pads them."""
-    token_ids = prepared.features.token_ids()
-    return token_ids if packed else np.union1d(token_ids, [prepared.model.layout(packed=False).pad_id])
 
 
 def restore(fit: Fit, folder: Path) -> None:
@@ -179,6 +201,8 @@ def restore(fit: Fit, folder: Path) -> None:
     fit.early_stopping = EarlyStopping(**progress["best"])
     fit.collapse_warned, fit.padded_tokens, fit.tokens, fit.seconds = (
         progress[name] for name in ("warned", "slots", "tokens", "seconds"))
+    fit.attempts = attempts_from(progress.get("attempts", []))
+    fit.losses = LossWatch(**progress.get("losses", {}))
     if fit.state.step > fit.prepared.total_steps:
         raise UserError(f"The run has made {fit.state.step} steps, and its settings ask for "
                         f"{fit.prepared.total_steps} now.", fix="Set training.epochs or training.max_steps back.",
@@ -192,46 +216,15 @@ def read_settings(prepared: Prepared) -> dict[str, Any]:
     return {key: value for key, value in prepared.settings.by_key().items() if key not in unread}
 
 
-def estimate_resources(fit: Fit) -> None:
-    """Measure the longest batch and say what the run will take; raises UserError when it cannot fit."""
-    prepared, settings = fit.prepared, fit.prepared.settings
-    steps = fit.plan()(0)
-    costs = example_costs(prepared.model.kind, fit.features)
-    longest = (max(steps, key=lambda step: int(costs[step].max())) if settings.training.batch_tokens else
-               np.argsort(-costs, kind="stable")[:settings.training.batch_size])
-    resources = estimate.measure(
-        prepared.model, fit.make_batches(longest, fit.state.micro_batch_size), fit.objective(),
-        steps=prepared.total_steps,
-        mean_tokens=float(fit.features.example_lengths.sum()) / len(steps), precision=fit.precision,
-        device=settings.device, folder=fit.folder.path, checkpoints=settings.training.keep_last)
-    fit.reporter.info(resources.summary())
-    fit.reporter.emit(ResourcesEstimated(resources.json()))
-
-
-def first_batch(fit: Fit) -> dict[str, Json]:
-    """The first training batch, decoded, as the model saw it."""
-    batch = fit.make_batches(fit.plan()(0)[0], fit.state.micro_batch_size)[0]
-    tokenizer = fit.prepared.model.tokenizer
-    features: list[Json] = []
-    targets = {name: split_target(batch, name) for name in batch.targets}
-    for index, (row, start, end) in enumerate(batch.segments.tolist()):
-        token_ids = batch.ids[row, start:end].tolist()
-        features.append({"row": row, "begin": start, "end": end,
-                         "tokens": tokenizer.hf_tokenizer.convert_ids_to_tokens(token_ids),
-                         "ids": token_ids, "weight": float(batch.weights[index]),
-                         "targets": {name: values[index].tolist() for name, values in targets.items()}})
-    return {"packed": fit.packed, "shape": list(batch.ids.shape), "features": features}
-
-
 def fit_all(fit: Fit) -> None:
     """Every step to the end (or until patience is out or a listener asks to stop), then the best weights back in the
     model.
 
-    Raises UserError (75) after saving when a signal asked to stop.
+    Raises UserError (75) after saving when a signal asked to stop, Diverged where training went wrong.
     """
     prepared, settings = fit.prepared, fit.prepared.settings
-    training, total = settings.training, prepared.total_steps
-    evaluate_every = training.evaluate_every or len(fit.plan()(0))
+    training, total = fit.training, prepared.total_steps
+    evaluate_every = training.evaluate_every or evaluation_interval(total, len(fit.plan()(0)))
     fit.interrupts.waiting = True
     start = time.perf_counter()
     if not fit.early_stopping.exhausted(training.patience):
@@ -240,6 +233,7 @@ def fit_all(fit: Fit) -> None:
                           device=settings.device):
             fit.seconds += time.perf_counter() - start
             tell_step(fit, step, total)
+            watch_loss(fit, step)
             is_last = step.number == total or fit.reporter.stop_requested
             evaluation_due = is_last or step.number % evaluate_every == 0
             if evaluation_due:
@@ -252,6 +246,9 @@ def fit_all(fit: Fit) -> None:
             if (reason := stop_reason(fit, evaluation_due=evaluation_due)) is not None:
                 fit.reporter.info(f"stopped after step {step.number}: {reason}")
                 break
+    if not total and fit.early_stopping.step is None:  # a way of training without a step
+        evaluate_now(fit, Step(0, 0, 0.0, 0.0, 0.0, 0, 0))
+        save(fit)
     fit.interrupts.waiting = False
     load_best(fit)
 
@@ -283,36 +280,41 @@ def tell_step(fit: Fit, step: Step, total: int) -> None:
                                    fit.tokens, fit.seconds, step.padding))
 
 
+def watch_loss(fit: Fit, step: Step) -> None:
+    """Remember a step's loss; raises Diverged where losses have risen and training may begin again."""
+    fit.losses = fit.losses.after_step(step.loss)
+    if fit.backs_off and fit.losses.has_risen:
+        raise Diverged(f"the loss rose from {fit.losses.start:.3g} to {fit.losses.recent_mean:.3g}")
+
+
 def evaluate_now(fit: Fit, step: Step) -> None:
-    """Score dev, without intervals (they come at the end), and remember the best."""
+    """Score dev, without intervals (they come at the end), and remember the best; without dev rows, the last."""
     start = time.perf_counter()
-    dev_scores, measures = quick_scores(fit)
+    dev_scores, measures = quick_scores(fit.prepared)
     values = {name: score.value for name, score in dev_scores.items()}
     if fit.early_stopping.score == LOSS:
         values[LOSS] = dev_loss(fit.prepared, fit.objective(), fit.total_weight(), packed=fit.packed,
                                 precision=fit.precision)
-    fit.early_stopping = fit.early_stopping.after_evaluation(step.number, values[fit.early_stopping.score])
-    fit.reporter.emit(EvaluationFinished(step.number, "dev", values, time.perf_counter() - start))
+    if fit.prepared.has_dev:
+        fit.early_stopping = fit.early_stopping.after_evaluation(step.number, values[fit.early_stopping.score])
+        fit.reporter.emit(EvaluationFinished(step.number, "dev", values, time.perf_counter() - start))
+    else:
+        fit.early_stopping = fit.early_stopping.at_last_step(step.number)
     warning = fit.prepared.task.collapse_warning(measures)
+    if warning is not None and fit.is_stuck:
+        raise Diverged(warning.split(". ")[0])
+    fit.losses = fit.losses.after_evaluation(fit.prepared.total_steps, collapsed=warning is not None)
     if warning is not None and not fit.collapse_warned:
         fit.collapse_warned = True
         fit.reporter.emit(TrainingWarning(step.number, f"after step {step.number}: {warning}"))
-
-
-def quick_scores(fit: Fit) -> tuple[Mapping[str, Score], Measures]:
-    """Scores on dev without intervals, and the measures."""
-    prepared = fit.prepared
-    dev = prepared.measured_examples("dev")
-    predictions = prepared.predictor().predict(dev, seed=prepared.settings.seed)
-    measures = measure(prepared.task, dev, predictions)
-    return scores(prepared.task, measures, None, resamples=0, seed=0), measures
 
 
 def save(fit: Fit) -> None:
     """A checkpoint of this step; older ones but the best go."""
     progress = {"best": vars(fit.early_stopping), "warned": fit.collapse_warned, "slots": fit.padded_tokens,
                 "tokens": fit.tokens, "seconds": round(fit.seconds, 3), "learned": fit.prepared.task.learned.json(),
-                "record": dict(fit.record)}
+                "record": dict(fit.record), "losses": vars(fit.losses),
+                "attempts": [vars(attempt) for attempt in fit.attempts]}
     folder = checkpoint.save(fit.checkpoints, fit.state.step, lambda staging: fit.state.save(staging, progress))
     training = fit.prepared.settings.training
     best = [checkpoint.checkpoint_name(step) for step in fit.early_stopping.best_steps(training.keep_best)]
@@ -331,4 +333,8 @@ def load_best(fit: Fit) -> None:
         raise UserError(f"The best checkpoint {best} is damaged: {reason}.",
                         fix="Run headstart resume: it trains again from what is whole.", exit=Exit.UNAVAILABLE)
     load_weights(fit.prepared.model, best)
-    fit.reporter.info(f"best {fit.early_stopping.score} on dev after step {fit.early_stopping.step}")
+    if fit.prepared.has_dev:
+        fit.reporter.info(f"best {fit.early_stopping.score} on dev after step {fit.early_stopping.step}")
+    elif fit.prepared.total_steps:
+        fit.reporter.info(f"no dev rows choose a checkpoint: the model is that of step {fit.early_stopping.step}, the "
+                          "last")

@@ -25,7 +25,8 @@ from headstart.files import (
 
 RUN_FILES = (
     "settings.toml", "scores.json", "report.html", "report.md", "log.jsonl", "data.json", "predictions.jsonl",
-    "checkpoints", "official", "first_batch.json", "environment.json", "adapter", "model", "data_errors.jsonl", ".lock",
+    "checkpoints", "folds", "official", "first_batch.json", "environment.json", "adapter", "model",
+    "data_errors.jsonl", ".lock",
     "failed_parts.txt", "mined.jsonl", "mined-dev.jsonl", "mined-test.jsonl", "mined.json", "log_damaged.txt",
     "rows.jsonl", "rows-dev.jsonl", "rows-test.jsonl", ".replacing", ".replaced", ".discarded",
 )
@@ -62,8 +63,11 @@ class RunFolder:
                 self.refuse_links()
                 clear_leftovers(self.path, RUN_FILES)
                 if (self / "settings.toml").exists():  # else the folders may be another's
-                    for folder in (self / "checkpoints", self / "model", *(self / "official").glob("*")):
+                    for folder in (self / "checkpoints", self / "model", *(self / "official").glob("*"),
+                                   *(self / "folds").glob("*"), *(self / "folds").glob("*/checkpoints")):
                         clear_leftovers(folder)
+                    if self.is_finished:
+                        remove(self / "folds")  # killed after the report
         except BaseException:
             self.lock.close()
             raise

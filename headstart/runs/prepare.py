@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,20 +12,23 @@ from typing import Any
 
 from headstart.contract import Example, Task
 from headstart.data.examples import Examples
-from headstart.data.features import batches, cache, lengths
+from headstart.data.features import cache, lengths
 from headstart.data.features.features import Features
 from headstart.generation.task_settings import with_prompt_layout, with_source_prefix, with_target_length
 from headstart.models.loading.default_model import default_model
 from headstart.models.loading.device import choose_device
 from headstart.models.model import Model
-from headstart.models.precision import PrecisionChoice, choose_evaluation_precision
+from headstart.models.precision_choice import PrecisionChoice, choose_evaluation_precision
 from headstart.prediction.predictor import TaskPredictor, compose
 from headstart.prediction.torch_runtime import torch_predictor
 from headstart.preparation.dataset import Dataset, read_dataset
 from headstart.preparation.first_row import first_row
 from headstart.preparation.tokenization import check_tokenization
 from headstart.progress import Reporter
-from headstart.runs import defaults
+from headstart.runs.fold_outputs import OutOfFold
+from headstart.runs.methods import with_method
+from headstart.runs.promised_risk import refuse_few_rows
+from headstart.runs.schedule import choose_schedule
 from headstart.runs.unread import refuse_unread
 from headstart.runs.variants import choose_variant
 from headstart.runs.variants.variant import Variant
@@ -48,16 +51,31 @@ class Prepared:
     total_steps: int
     variant: Variant
     composed: dict[str, Sequence[Example]] = field(default_factory=dict)
+    out_of_fold: OutOfFold | None = None  # what the folds' models predicted, once all are trained
+
+    @property
+    def has_dev(self) -> bool:
+        """Whether dev rows choose the checkpoint; in folds there are none."""
+        return "dev" in self.dataset.splits
+
+    def measured_rows(self) -> dict[str, Examples]:
+        """The rows of each split that is scored; of folds, all training rows are dev."""
+        splits = dict(self.dataset.splits)
+        train = splits.pop("train")
+        if self.dataset.folds is not None:
+            splits = {"dev": train, **splits}
+        return {name: rows for name, rows in splits.items() if len(rows)}
 
     def measured_examples(self, split: str) -> Sequence[Example]:
         """What a split is measured on: its rows, or what the task composes of them."""
         if split not in self.composed:
-            self.composed[split] = compose(self.task, self.model.tokenizer, self.dataset.splits[split],
+            self.composed[split] = compose(self.task, self.model.tokenizer, self.measured_rows()[split],
                                            self.settings.seed)
         return self.composed[split]
 
     def predictor(self) -> TaskPredictor:
         """What predicts with the model as it is now; it leaves the model in evaluation mode."""
+        self.variant.before_predicting(self.task, self.model, self.features, self.settings)
         return torch_predictor(self.task, self.model, batch_tokens=self.settings.evaluation.batch_tokens,
                                precision=self.score_precision.name)
 
@@ -71,12 +89,47 @@ def prepare(settings: RunSettings, reporter: Reporter, errors_file: Path | None)
     """Everything before the first step; raises UserError and DataError."""
     device, variant = choose_device(settings.device), choose_variant(settings)
     settings = variant.resolve(settings, device, reporter)
-    dataset = variant.dataset(read_dataset(settings, reporter, errors_file), settings, reporter)
-    task, train_rows = dataset.task, dataset.splits["train"]
-    model, settings = variant.model(settings, task, device, reporter)
-    refuse_unread(settings, task, model)
+    dataset = read_dataset(settings, reporter, errors_file)
+    settings = with_method(with_folds(settings, dataset), dataset, device, reporter)
+    if type(method_variant := choose_variant(settings)) is not type(variant):  # else it has read its teacher
+        variant = method_variant
+    dataset = variant.dataset(dataset, settings, reporter)
+    model, settings = variant.model(settings, dataset.task, device, reporter)
+    refuse_unread(settings, dataset.task, model)
+    refuse_few_rows(settings, len(dataset.splits["train" if dataset.folds is not None else "dev"]))
     check_tokenization(dataset, model.tokenizer, model.info.reference, reporter, strict=settings.strict)
-    task = with_prompt_layout(with_source_prefix(task, model, reporter), model, reporter)
+    prepared = prepare_training(settings, dataset, model, variant, device, reporter)
+    if settings.evaluation.precision != "auto":
+        prepared.score_precision.tell(reporter, "scores: ")
+    return prepared
+
+
+def with_folds(settings: RunSettings, dataset: Dataset) -> RunSettings:
+    """The settings with the number of folds that the rows are scored in; 0 where they are split."""
+    count = 0 if dataset.folds is None else dataset.folds.count
+    return dataclasses.replace(settings, evaluation=dataclasses.replace(settings.evaluation, folds=count))
+
+
+def prepare_fold(run: Prepared, fold: int, reporter: Reporter) -> Prepared:
+    """A training like the run's own, of a new model on the rows of all other folds; it has no dev rows.
+
+    What was chosen by rule for the run (the rate, the epochs, the longest input) holds here too, and so does what the
+    task learned of all rows: labels and scales.
+    """
+    dataset, settings = run.dataset, run.settings
+    assert dataset.folds is not None, "there are no folds"
+    rows = dataset.splits["train"].part(dataset.folds.train_places(fold))
+    fold_dataset = dataclasses.replace(dataset, splits={"train": rows}, folds=None)
+    variant = copy.copy(run.variant)  # what one notes of its training is not for another
+    model, settings = variant.model(settings, dataset.task, settings.device, reporter)
+    return prepare_training(settings, fold_dataset, model, variant, settings.device, reporter)
+
+
+def prepare_training(settings: RunSettings, dataset: Dataset, model: Model, variant: Variant, device: str,
+                     reporter: Reporter) -> Prepared:
+    """The training rows as the model reads them, and the settings with what is chosen by their look."""
+    train_rows = dataset.splits["train"]
+    task = with_prompt_layout(with_source_prefix(dataset.task, model, reporter), model, reporter)
     length_choice = choose_max_length(task, train_rows, model, settings)
     reporter.info(length_choice.reason)
     model.tokenizer = model.tokenizer.with_max_length(length_choice.max_length)
@@ -88,16 +141,14 @@ def prepare(settings: RunSettings, reporter: Reporter, errors_file: Path | None)
     else:
         reporter.info(dataset.first_row.line_words())
     task = with_target_length(task, model, features, settings.generation, reporter)
-    settings, total_steps = choose_schedule(settings, task, model, features, variant, reporter)
+    settings, total_steps = choose_schedule(settings, task, model, features, variant, reporter,
+                                            is_pair="pair" in dataset.readings["train"].columns)
     resolved = dataclasses.replace(
         settings, task=task.name, device=device,
         model=settings.model if settings.from_scratch is not None else settings.model or default_model(task).reference,
         columns={name: ",".join(columns) for name, columns in dataset.readings["train"].columns.items()},
         data=resolved_data(settings, dataset, length_choice.max_length), task_settings=vars(task.settings))
-    prepared = Prepared(resolved, dataset, task, model, features, length_choice, total_steps, variant)
-    if settings.evaluation.precision != "auto":
-        prepared.score_precision.tell(reporter, "scores: ")
-    return prepared
+    return Prepared(resolved, dataset, task, model, features, length_choice, total_steps, variant)
 
 
 def resolved_data(settings: RunSettings, dataset: Dataset, max_length: int) -> Data:
@@ -112,40 +163,6 @@ def describe_first_block(features: Features, model: Model) -> str:
     text = " ".join(model.tokenizer.hf_tokenizer.decode(list(features[0].ids)).split())
     excerpt = text if len(text) <= BLOCK_TEXT else f"{text[:2 * BLOCK_TEXT // 3]} … {text[-BLOCK_TEXT // 3:]}"
     return f"the first of {features.examples:,} blocks ({len(features[0]):,} tokens): {excerpt}"
-
-
-def choose_schedule(settings: RunSettings, task: Task[Any], model: Model, features: Features, variant: Variant,
-                    reporter: Reporter) -> tuple[RunSettings, int]:
-    """The settings with learning rate and epochs, by rule where they were not set, and the number of steps."""
-    training = settings.training
-    learning_rate = defaults.learning_rate(training, model.info.width)
-    epochs = defaults.epochs(training, features.examples, len(task.learned.labels))
-    can_pack = variant.can_pack(model, settings)
-    only_steps = training.max_steps is not None and training.epochs is None
-    total_steps = training.max_steps or 0
-    if not only_steps:  # of both, the smaller number
-        epoch_steps = max(1, count_steps(task, model, features, settings, epochs.value, can_pack=can_pack))
-        total_steps = min(total_steps or epoch_steps, epoch_steps)
-    reporter.info(f"learning rate {learning_rate.value:g}: {learning_rate.reason}")
-    size = training.batch_size if training.batch_tokens is None else f"{training.batch_tokens:,} tokens"
-    reporter.info(f"{total_steps:,} steps of {size}" + ("" if only_steps else f", {epochs.value:g} epochs: "
-                                                                              f"{epochs.reason}"))
-    scheduled = dataclasses.replace(training, learning_rate=learning_rate.value,
-                                    epochs=None if only_steps else epochs.value)
-    return dataclasses.replace(settings, training=scheduled), total_steps
-
-
-def count_steps(task: Task[Any], model: Model, features: Features, settings: RunSettings, epochs: float, *,
-                can_pack: bool) -> int:
-    """How many steps so many epochs have; by a budget of tokens, each epoch has its own number."""
-    training = settings.training
-    if training.batch_tokens is None:
-        return round(epochs * -(-features.examples // training.batch_size))
-    packed = batches.choose_batcher(training.batcher, can_pack=can_pack)[0] == "packed"
-    counts = [len(batches.epoch_batches(model.kind, features, training, settings.seed, epoch, packed=packed,
-                                        in_order=task.in_file_order(epoch)))
-              for epoch in range(math.ceil(epochs))]
-    return round(sum(counts[:int(epochs)]) + (epochs - int(epochs)) * counts[-1])
 
 
 def choose_max_length(task: Task[Any], rows: Examples, model: Model, settings: RunSettings) -> lengths.LengthChoice:

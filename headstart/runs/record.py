@@ -14,7 +14,7 @@ from typing import Any
 
 from headstart.contract import Json
 from headstart.errors import Exit, UserError
-from headstart.files import hash_json
+from headstart.files import hash_json, sha256
 from headstart.progress import Reporter
 from headstart.runs.folder import RunFolder
 from headstart.settings.run_settings import RunSettings, run_settings, split_settings, toml_text
@@ -24,10 +24,11 @@ from headstart.training import checkpoint
 SETTINGS_FILE, DATA_FILE, CHECKPOINTS = "settings.toml", "data.json", "checkpoints"
 # What weights, the optimizer's state or the rows were made with: another value is another run.
 FIXED_SETTINGS = ("run.task", "run.model", "run.from_scratch", "run.teacher", "run.preset", "run.index", "run.seed",
-                  "columns.", "training.optimizer", "training.adapter", "training.freeze", "adapter.",
+                  "columns.", "training.method", "training.optimizer", "training.adapter", "training.freeze",
+                  "adapter.",
                   "distil.layers", "distil.encoder_layers", "distil.decoder_layers", "distil.freeze_encoder",
-                  "evaluation.metric", "training.batch_tokens", "data.max_length", "data.split", "data.train_rows",
-                  "data.dev_rows", "data.test_rows", "data.select_slice")
+                  "evaluation.folds", "evaluation.metric", "training.batch_tokens", "data.max_length", "data.split",
+                  "data.train_rows", "data.dev_rows", "data.test_rows", "data.select_slice")
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,18 @@ class Resumption:
     settings: RunSettings
     record: Record | None
     changes: Mapping[str, tuple[Any, Any]]  # {"training.epochs": (before, now)}
+
+
+def was_trained_on(model: Path, file: Path) -> bool:
+    """Whether a run (or its folder model/, beside data.json) was trained on rows of this very file."""
+    content = (RunFolder(model).read_object(DATA_FILE) or RunFolder(model.parent).read_object(DATA_FILE) or {})
+    try:
+        train = content["splits"]["train"]
+        names = set(train.get("files", [train["file"]]))
+        sums = {source["sha256"] for source in content["files"] if source["file"] in names}
+    except (KeyError, TypeError, AttributeError):  # data.json of something else
+        return False
+    return file.is_file() and sha256(file) in sums
 
 
 def hash_data(data: Mapping[str, Any]) -> str:
@@ -105,6 +118,10 @@ def prepare_to_resume(folder: RunFolder, reporter: Reporter, *, accept_changes: 
     if changes:
         refuse_changes(folder, changes, accept_changes=accept_changes)
         reporter.warning(f"going on with changed settings: {change_text(changes)}")
+    if record is not None and record.settings and "evaluation.folds" not in record.settings:
+        values["evaluation.folds"] = 0  # begun by an older headstart, which knew no folds
+    if record is not None and record.settings and "training.method" not in record.settings:
+        values["training.method"] = "plain"  # the one way of older ones
     return Resumption(run_settings(*split_settings(values)), record, changes)
 
 

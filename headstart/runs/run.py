@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from headstart.errors import Exit, UserError
-from headstart.files import remove
+from headstart.files import disk_errors, remove
 from headstart.progress import Reporter
+from headstart.runs.back_off import fit_with_back_off
 from headstart.runs.environment import environment
 from headstart.runs.finalize import finalize
-from headstart.runs.fit import Fit, begin, estimate_resources, first_batch, fit_all
+from headstart.runs.first_batch import first_batch
+from headstart.runs.fit import Fit, begin
 from headstart.runs.folder import RunFolder, default_folder
+from headstart.runs.folds import FOLDS, tell_cost, train_folds
 from headstart.runs.log import RunLog
 from headstart.runs.prepare import prepare
 from headstart.runs.record import (
@@ -28,6 +31,7 @@ from headstart.runs.record import (
     prepare_to_resume,
     with_checksum,
 )
+from headstart.runs.resources import estimate_resources
 from headstart.runs.signals import Interrupts
 from headstart.runs.unread import unread_settings
 from headstart.settings.run_settings import RunSettings, toml_text
@@ -102,15 +106,21 @@ def run_in_folder(folder: RunFolder, resumption: Resumption, interrupts: Interru
                 fit.state.micro_batch_size = prepared.settings.training.examples_per_pass
             if not fit.state.step:
                 estimate_resources(fit)
+                tell_cost(fit)
             if record is None:
                 folder.write(SETTINGS_FILE, prepared.settings.toml(unread))
             restore_files(fit, is_new=record is None)
+            if resumption.changes:
+                remove(folder / FOLDS)  # with other settings those folds' models are others
             record_data(fit, resumption, new_record)  # last: from here on the preparation is known to be done
             folder.recover()
             interrupts.resumable = True
-            fit_all(fit)
+            train_folds(fit)
+            fit_with_back_off(fit)
             restore_files(fit, is_new=False)
             finalize(fit, command_of(folder, prepared.settings))
+            with disk_errors(folder.path):
+                remove(folder / FOLDS)
     return folder.path
 
 

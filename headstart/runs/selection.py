@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headstart.contract import Batch
+from headstart.contract import Batch, Example, Measures, Score
 from headstart.data.features.batches import collate
 from headstart.data.features.features import Features
 from headstart.errors import Exit, UserError, nearest
@@ -19,14 +19,18 @@ if TYPE_CHECKING:
     from headstart.runs.prepare import Prepared
 
 LOSS = "loss"
+NO_SCORE = ("", True)  # where there are no dev rows
 # dev rows that are predicted before training, to learn which scores the task has and whether extra metrics can be used
 TRIAL_ROWS = 2
+WATCHED_ROWS = 32  # training rows that are predicted where there are no dev rows
 
 
 def selection_score(prepared: Prepared) -> tuple[str, bool]:
-    """The score that chooses and whether higher is better; raises UserError (78) for a name that the task does not
-    have.
+    """The score that chooses and whether higher is better, `NO_SCORE` without dev rows; raises UserError (78) for a
+    name that the task does not have.
     """
+    if not prepared.has_dev:
+        return NO_SCORE
     task, settings = prepared.task, prepared.settings
     name, higher_is_better = task.selection_score
     metric = settings.evaluation.metric
@@ -45,6 +49,22 @@ def selection_score(prepared: Prepared) -> tuple[str, bool]:
     if metric == LOSS:
         return LOSS, False
     return metric or name, trial_scores[metric or name].higher_is_better
+
+
+def quick_scores(prepared: Prepared) -> tuple[Mapping[str, Score], Measures]:
+    """Scores on dev without intervals, and the measures; without dev rows no scores, and measures of training rows,
+    which show a collapse as well.
+    """
+    task = prepared.task
+    examples = prepared.measured_examples("dev") if prepared.has_dev else watched_rows(prepared)
+    measures = measure(task, examples, prepared.predictor().predict(examples, seed=prepared.settings.seed))
+    return scores(task, measures, None, resamples=0, seed=0) if prepared.has_dev else {}, measures
+
+
+def watched_rows(prepared: Prepared) -> Sequence[Example]:
+    """Some training rows, evenly spread over the file, which may be sorted."""
+    train = prepared.dataset.splits["train"]
+    return [*train.part(np.unique(np.linspace(0, len(train) - 1, WATCHED_ROWS).astype(np.int64)))]
 
 
 def dev_loss(prepared: Prepared, objective: Objective, total_weight: Callable[[Sequence[Batch]], float], *,

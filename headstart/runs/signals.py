@@ -27,6 +27,7 @@ class Interrupts:
         self.requested = False
         self.waiting = False
         self.resumable = False
+        self.place = ""  # which of several trainings, " in fold 2 of 5"
         self.previous_handlers: dict[signal.Signals,
                                      Callable[[int, FrameType | None], Any] | int | signal.Handlers | None] = {}
 
@@ -61,4 +62,4 @@ class Interrupts:
         """The error that ends an interrupted run."""
         fix = (f"Resume it: headstart resume {self.folder}" if self.resumable
                else "Nothing was begun: give the command again.")
-        return UserError(f"The run was {reason}.", fix=fix, exit=Exit.INTERRUPTED)
+        return UserError(f"The run was {reason}{self.place}.", fix=fix, exit=Exit.INTERRUPTED)

@@ -26,7 +26,8 @@ def unread_settings(settings: RunSettings, task: Task[Any], model: Model) -> dic
     all_keys = [setting.key for group, group_class in GROUPS.items() for setting in list_settings(group, group_class)]
     unread: dict[str, str] = {}
     rules = (*unread_groups(settings), *unread_training(settings), *unread_early_exit(settings, task),
-             *unread_by_loss(task), *unread_data(settings, task, model), *unread_writing(settings, task, model),
+             *unread_in_folds(settings), *unread_by_loss(task), *unread_data(settings, task, model),
+             *unread_writing(settings, task, model),
              *unread_decoding(settings), *unread_rows(settings, task), *unread_distilling(settings, model),
              *unread_evaluation(settings, task, model))
     for pattern, reason in rules:
@@ -55,6 +56,7 @@ def unread_groups(settings: RunSettings) -> Unread:
     """Whole groups that belong to another way of training or another command."""
     yield "index.", "headstart index reads it"
     yield "steering.", "headstart generate reads it"
+    yield "zero_shot.", "predict and evaluate read it, with --labels"
     if settings.training.adapter == "none":
         yield "adapter.", "training.adapter is none"
     if not settings.training.early_exit:
@@ -69,6 +71,9 @@ def unread_groups(settings: RunSettings) -> Unread:
 def unread_training(settings: RunSettings) -> Unread:
     """What another choice in the same group makes idle."""
     training = settings.training
+    if training.method in ("contrastive", "frozen"):
+        for name in ("batch_tokens", "label_smoothing", "focal_gamma"):
+            yield f"training.{name}", f"training.method is {training.method}"
     if training.batch_tokens is not None:
         yield "training.batch_size", "training.batch_tokens replaces it"
     if training.warmup_steps is not None:
@@ -92,6 +97,16 @@ def unread_early_exit(settings: RunSettings, task: Task[Any]) -> Unread:
         yield "training.early_exit", reason
     if task.head().loss.exit_answer != "number":
         yield "early_exit.threshold", f"answers of {task.name} are no numbers"
+
+
+def unread_in_folds(settings: RunSettings) -> Unread:
+    """What only dev rows are there for, where rows are scored in folds."""
+    if not settings.evaluation.folds or settings.evaluation.folds < 2:
+        return
+    for key in ("data.split", "data.dev_rows", "data.select_slice"):
+        yield key, "with evaluation.folds every row is trained on and scored, and nothing is split off"
+    for key in ("training.patience", "training.keep_best", "evaluation.metric"):
+        yield key, "with evaluation.folds no dev rows choose a checkpoint: the model is that of the last step"
 
 
 def unread_by_loss(task: Task[Any]) -> Unread:
@@ -166,6 +181,9 @@ def unread_evaluation(settings: RunSettings, task: Task[Any], model: Model) -> U
     """Figures of the report that this task or model has not."""
     if task.answer_type is None:
         yield "evaluation.extra_metrics", f"answers of {task.name} are neither labels, numbers nor texts"
+    if not task.answer_columns:
+        yield "evaluation.risk", f"{task.name} always answers; classification, tagging and question answering abstain"
+        yield "evaluation.calibrate", f"{task.name} learns no temperature"
     if not task.draws_samples():
         yield "evaluation.generated_samples", f"{task.name} has no prompts to continue"
     if type(task).errors_to_explain is Task.errors_to_explain:

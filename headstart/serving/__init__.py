@@ -1,1 +1,1 @@
-"""Pages served on this machine alone: the question page of an index."""
+"""Trained models, and the question page of an index, over HTTP."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -18,16 +18,16 @@ from headstart.serving.body import read_json
 from headstart.serving.completions import chat, complete
 from headstart.serving.engine import DeadlineExceeded
 from headstart.serving.gate import refusal_response
+from headstart.serving.http_service import Handler, HttpEndpoints, file_routes
+from headstart.serving.metrics import METRICS_TYPE
 from headstart.serving.openapi import document, model_card
 from headstart.serving.refusal import Refusal, of_error, own_fault
 from headstart.serving.rows import rows_of_body
 from headstart.serving.service import Service
 from headstart.serving.vectors import embeddings, rerank
 
-Handler = Callable[[Request], Awaitable[Response]]
 PAGE_FILES = {"/": ("try_page/index.html", "text/html"), "/try.css": ("try_page/try.css", "text/css"),
               "/try.js": ("try_page/try.js", "text/javascript"), "/icon.svg": ("page/icon.svg", "image/svg+xml")}
-METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def answering(handler: Handler, seconds: float, report_bug: Callable[[Exception], object]) -> Handler:
@@ -77,6 +77,10 @@ class Endpoints:
 
     async def ready(self, request: Request) -> Response:
         """That every model still says of its golden rows what it said when it was loaded."""
+        seat = self.service.seat
+        if seat is not None and seat.board.ready < seat.board.workers:
+            raise Refusal(503, f"{seat.board.ready} of {seat.board.workers} workers are ready.",
+                          "Try again in a moment.", code="workers_starting", retry_after=1)
         for name in self.service.models:
             predictions = await wait_for(request, self.service.replay(name), self.service.limits.deadline)
             if not self.service.same_as_golden(name, predictions):
@@ -86,16 +90,11 @@ class Endpoints:
 
     async def metrics(self, request: Request) -> Response:
         """What was counted."""
-        return Response(self.service.metrics.text(), headers={"content-type": METRICS_TYPE})
+        return Response(self.service.metrics_text(), headers={"content-type": METRICS_TYPE})
 
     async def openapi(self, request: Request) -> Response:
         """The OpenAPI document."""
         return json_response(document(list(self.service.models.values()), self.service.bounds))
-
-    def page_routes(self) -> Sequence[tuple[str, str, Handler]]:
-        """The files of the page to try a model by hand."""
-        return [("GET", path, file_handler(Path(__file__).parent / name, media_type))
-                for path, (name, media_type) in PAGE_FILES.items()]
 
     def openai_routes(self) -> Sequence[tuple[str, str, Handler]]:
         """Those that take OpenAI's form."""
@@ -107,22 +106,14 @@ class Endpoints:
         """Method, path and handler of each."""
         return (("POST", "/v1/predict", self.predict), ("GET", "/v1/models", self.models),
                 ("GET", "/health", self.health), ("GET", "/ready", self.ready), ("GET", "/metrics", self.metrics),
-                ("GET", "/openapi.json", self.openapi), *self.openai_routes(), *self.page_routes())
+                ("GET", "/openapi.json", self.openapi), *self.openai_routes(),
+                *file_routes(Path(__file__).parent, PAGE_FILES))
 
 
-def file_handler(path: Path, media_type: str) -> Handler:
-    """What answers with one of the page's files."""
-    content = path.read_bytes()
-
-    async def file(request: Request) -> Response:
-        return Response(content, media_type=f"{media_type}; charset=utf-8")
-    return file
-
-
-def create_app(service: Service, *, report_bug: Callable[[Exception], object]) -> Starlette:
+def create_app(endpoints: HttpEndpoints, *, report_bug: Callable[[Exception], object]) -> Starlette:
     """The app; `report_bug` writes down a fault of our own. Whoever serves it puts a Gate before it."""
-    routes = [Route(path, answering(handler, service.limits.deadline, report_bug), methods=[method])
-              for method, path, handler in Endpoints(service).routes()]
+    routes = [Route(path, answering(handler, endpoints.service.limits.deadline, report_bug), methods=[method])
+              for method, path, handler in endpoints.routes()]
 
     async def http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)

@@ -19,7 +19,7 @@ from headstart.serving.answers import json_response, wait_for
 from headstart.serving.body import read_json
 from headstart.serving.engine import DeadlineExceeded
 from headstart.serving.parameters import Parameters, in_words
-from headstart.serving.refusal import Refusal, of_error
+from headstart.serving.refusal import Refusal, of_error, own_fault
 from headstart.serving.served_model import ServedModel
 from headstart.serving.service import Service
 from headstart.serving.writing import (
@@ -205,8 +205,8 @@ def start_stream(service: Service, order: Order) -> AsyncIterator[bytes]:
             late = DeadlineExceeded() if isinstance(error, TimeoutError) else error
             refusal = of_error(late)
             if refusal is None:
-                raise
-            yield event(refusal.json())
+                service.report_bug(error)
+            yield event((refusal or own_fault()).json())
         finally:
             is_wanted[0] = False
             future.cancel()

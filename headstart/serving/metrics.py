@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 
 from headstart.serving.engine import BatchRecord
 
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 TOKENS = (16, 64, 256, 1024, 4096, 16384, 65536)
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)

@@ -1,173 +1,184 @@
-"""The question page's app: its static files, what there is to ask, and answers as lines of JSON while they are
-generated.
+"""The question page's endpoints: its files, what there is to ask, and answers as lines of JSON while they are written.
 
-It serves one machine: other hosts' names and other pages' requests are refused, nothing is loaded from elsewhere, and
-text reaches the page as text alone.
+Text reaches the page as text alone, and nothing is loaded from elsewhere; who may come in is the Gate's to say.
 """
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
+import itertools
 import json
-import queue
-import threading
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
-from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
 
 from headstart.contract import Json
-from headstart.errors import UserError
-from headstart.serving.gate import HEADERS, LOCAL_HOSTS
+from headstart.serving.answers import json_response
+from headstart.serving.body import Bounds, read_json
+from headstart.serving.engine import DeadlineExceeded, Engine, Limits
+from headstart.serving.gate import RequestRecord
+from headstart.serving.http_service import Handler, HttpService, file_routes
+from headstart.serving.metrics import METRICS_TYPE, Metrics
+from headstart.serving.parameters import Parameters
 from headstart.serving.qa_backend import SOURCES, Options, QABackend
+from headstart.serving.refusal import Refusal, of_error, own_fault
 
 PAGE = Path(__file__).parent / "page"
 FILES = {"/": ("index.html", "text/html"), "/page.css": ("page.css", "text/css"),
          "/page.js": ("page.js", "text/javascript"), "/icon.svg": ("icon.svg", "image/svg+xml")}
 MAX_QUESTION_LENGTH = 10_000  # characters of a question
 MAX_WAITING = 8  # questions that wait for their turn; further ones are turned away
+QUESTION_LIMITS = Limits(batch_tokens=1, batch_wait=0.0, queue_units=MAX_WAITING, deadline=300.0)
+QUESTION_BOUNDS = Bounds(body_bytes=2**17, characters=2 * MAX_QUESTION_LENGTH)
+WHOLE_NUMBERS = {"passages": (1, 50), "min_new_tokens": (0, 512), "max_new_tokens": (1, 1024), "num_beams": (1, 8),
+                 "no_repeat_ngram_size": (0, 20)}
+NUMBERS = {"top_p": (0.01, 1.0), "temperature": (0.01, 10.0)}
+SERIAL_NUMBERS = itertools.count()
+PutEvent = Callable[[Mapping[str, Json]], None]
 
 
-class QuestionRequest(BaseModel):
-    """A question as the page sends it."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    question: str = Field(min_length=1, max_length=MAX_QUESTION_LENGTH)
-    source: str = Field("mixed", pattern=f"^({'|'.join(SOURCES)})$")
-    passages: int = Field(5, ge=1, le=50)
-    passages_only: bool = False
-    do_sample: bool = False
-    min_new_tokens: int = Field(0, ge=0, le=512)
-    max_new_tokens: int = Field(128, ge=1, le=1024)
-    num_beams: int = Field(1, ge=1, le=8)
-    top_p: float = Field(1.0, gt=0, le=1)
-    temperature: float = Field(1.0, gt=0, le=10)
-    no_repeat_ngram_size: int = Field(3, ge=0, le=20)
-
-    def options(self) -> Options:
-        """Everything but the question."""
-        return Options(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Options)})
+class ReaderGone(Exception):
+    """Nobody reads what is generated any more."""
 
 
-class RequestQueue:
-    """Answers one question at a time; a few may wait."""
+@dataclass(frozen=True, eq=False)
+class Question:
+    """A question with its options, and where its events go."""
 
-    def __init__(self) -> None:
-        self.lock, self.waiting, self.guard = threading.Lock(), 0, threading.Lock()
-
-    def enter(self) -> bool:
-        """Join the queue; False where too many wait."""
-        with self.guard:
-            if self.waiting >= MAX_WAITING:
-                return False
-            self.waiting += 1
-            return True
-
-    def leave(self) -> None:
-        """Leave the queue, answered or not."""
-        with self.guard:
-            self.waiting -= 1
+    text: str
+    options: Options
+    put: PutEvent
 
 
-def create_app(backend: QABackend, *, report_bug: Callable[[Exception], str] = repr) -> FastAPI:
-    """The app; `report_bug` writes down a fault of our own and says where."""
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    request_queue = RequestQueue()
+class QuestionService(HttpService):
+    """Answers one question at a time, as one index and its models can; a few may wait."""
 
-    @app.middleware("http")
-    async def check_request(request: Request, call_next: Any) -> Response:
-        reason = refusal_reason(request.headers)
-        response: Response = JSONResponse({"error": reason}, status_code=403) if reason else await call_next(request)
-        for name, value in HEADERS.items():
-            response.headers[name] = value
-        return response
+    def __init__(self, backend: QABackend, limits: Limits = QUESTION_LIMITS, bounds: Bounds = QUESTION_BOUNDS) -> None:
+        super().__init__(limits, bounds)
+        self.backend = backend
+        self.engine: Engine[Question, None] = Engine(self.answer, limits)
+        self.metrics = Metrics(lambda: {"questions": self.engine.queued_units})
 
-    @app.exception_handler(RequestValidationError)
-    async def invalid_request(request: Request, error: RequestValidationError) -> Response:
-        return JSONResponse({"error": validation_message(error.errors()[0])}, status_code=422)
+    def answer(self, key: Hashable, questions: Sequence[Question]) -> list[None]:
+        """What the engine's thread does: the events of each question."""
+        for question in questions:
+            answer_question(self.backend, question)
+        return [None] * len(questions)
 
-    for path, (name, media_type) in FILES.items():
-        app.get(path)(file_route(PAGE / name, media_type))
+    def observe(self, record: RequestRecord) -> None:
+        """Count a request."""
+        self.metrics.observe_request(record.path, record.status, record.seconds)
 
-    @app.get("/about")
-    def page_info() -> Mapping[str, Any]:
-        return backend.page_info()
-
-    @app.post("/ask")
-    async def ask(question: QuestionRequest) -> Response:
-        if not request_queue.enter():
-            return JSONResponse({"error": "Too many questions are waiting; ask again in a moment."}, status_code=503)
-        return StreamingResponse(event_lines(backend, question, request_queue, report_bug),
-                                 media_type="application/x-ndjson")
-
-    return app
+    def close(self, *, drain: bool = True) -> None:
+        """Take no further question."""
+        self.phase = "draining"
+        self.engine.close(drain=drain, timeout=self.limits.deadline)
 
 
-def file_route(path: Path, media_type: str) -> Callable[[], Response]:
-    """A route that serves one of the page's files."""
-    content = path.read_bytes()
-    return lambda: Response(content, media_type=f"{media_type}; charset=utf-8")
+class QuestionEndpoints:
+    """The handlers of the question page."""
+
+    def __init__(self, service: QuestionService) -> None:
+        self.service = service
+
+    async def page_info(self, request: Request) -> Response:
+        """What there is to ask."""
+        return json_response(dict(await self.service.read(self.service.backend.page_info)))
+
+    async def ask(self, request: Request) -> Response:
+        """Lines of JSON: {"passages": …}, {"nearest": …}, {"piece": …} as it is generated, {"answer": …}, or
+        {"error": …}.
+        """
+        text, options = read_question(await read_json(request, self.service.bounds))
+        return StreamingResponse(start_events(self.service, text, options), media_type="application/x-ndjson")
+
+    async def health(self, request: Request) -> Response:
+        """That the process lives."""
+        return json_response({"status": "ok", "phase": self.service.phase})
+
+    async def ready(self, request: Request) -> Response:
+        """That questions are answered."""
+        return json_response({"status": "ready"})
+
+    async def metrics(self, request: Request) -> Response:
+        """What was counted."""
+        return Response(self.service.metrics.text(), headers={"content-type": METRICS_TYPE})
+
+    def routes(self) -> Sequence[tuple[str, str, Handler]]:
+        """Method, path and handler of each."""
+        return (("GET", "/about", self.page_info), ("POST", "/ask", self.ask), ("GET", "/health", self.health),
+                ("GET", "/ready", self.ready), ("GET", "/metrics", self.metrics), *file_routes(PAGE, FILES))
 
 
-def refusal_reason(headers: Mapping[str, str]) -> str | None:
-    """Why a request is refused: a host name that is not this machine's (DNS rebinding), or another page's script."""
-    host = headers.get("host", "")
-    if host.rpartition(":")[0] not in LOCAL_HOSTS and host not in LOCAL_HOSTS:
-        return f"This page is served as 127.0.0.1 or localhost, not as {host!r:.80}."
-    origin = headers.get("origin")
-    if origin is not None and origin != f"http://{host}":
-        return "This request comes from another page."
-    return None
+def read_question(body: Mapping[str, Json]) -> tuple[str, Options]:
+    """A question as the page sends it; raises Refusal (400, 422)."""
+    options = Options()
+    parameters = Parameters(body, ("question", *(field.name for field in dataclasses.fields(Options))))
+    text = parameters.values.get("question")
+    if not isinstance(text, str) or len(text) > MAX_QUESTION_LENGTH:
+        raise Refusal(422, f"question: a text of at most {MAX_QUESTION_LENGTH:,} characters was expected.",
+                      'Send "question": "…".', "question")
+    if not text.strip():
+        raise Refusal(422, "The question has no words.", "Write a question.", "question")
+    source = parameters.values.get("source", options.source)
+    if source not in SOURCES:
+        raise Refusal(422, f"source: one of {', '.join(SOURCES)} was expected.", "Send one of them.", "source")
+    changes: dict[str, Json] = {"source": source}
+    changes |= {name: parameters.whole_number(name, low, high) for name, (low, high) in WHOLE_NUMBERS.items()}
+    changes |= {name: parameters.number(name, low, high) for name, (low, high) in NUMBERS.items()}
+    changes |= {name: parameters.flag(name) for name in ("passages_only", "do_sample")}
+    return text, dataclasses.replace(options, **{name: value for name, value in changes.items() if value is not None})
 
 
-def validation_message(error: Any) -> str:
-    """What is wrong with a request, in words."""
-    field = ".".join(str(part) for part in error["loc"][1:]) or "the request"
-    return f"{field}: {error['msg']}"
-
-
-async def event_lines(backend: QABackend, question: QuestionRequest, request_queue: RequestQueue,
-                      report_bug: Callable[[Exception], str]) -> AsyncIterator[bytes]:
-    """Lines of JSON: {"passages": …}, {"nearest": …}, {"piece": …} as it is generated, {"answer": …}, or {"error": …,
-    "fix": …}.
+def start_events(service: QuestionService, text: str, options: Options) -> AsyncIterator[bytes]:
+    """The events of a question as lines; raises QueueFull before the first. A reader that goes away ends it, and the
+    deadline holds for each event.
     """
-    events: queue.SimpleQueue[Mapping[str, Json] | None] = queue.SimpleQueue()
+    loop, lines = asyncio.get_running_loop(), asyncio.Queue[Mapping[str, Json] | None]()
+    is_wanted = [True]
 
-    def answer_question() -> None:
+    def put(event: Mapping[str, Json]) -> None:
+        if not is_wanted[0]:
+            raise ReaderGone
+        loop.call_soon_threadsafe(lines.put_nowait, event)
+
+    future = service.engine.submit([Question(text, options, put)], [1], key=next(SERIAL_NUMBERS))
+    future.add_done_callback(lambda _: loop.call_soon_threadsafe(lines.put_nowait, None))
+
+    async def events() -> AsyncIterator[bytes]:
         try:
-            with request_queue.lock:
-                for event in answer_events(backend, question, events.put):
-                    events.put(event)
-        except UserError as error:
-            events.put({"error": error.message, "fix": error.fix})
+            while (event := await asyncio.wait_for(lines.get(), service.limits.deadline)) is not None:
+                yield line_of(event)
+            future.result()
         except Exception as error:
-            events.put({"error": "This is a fault of headstart, not of your question.", "fix": report_bug(error)})
+            refusal = of_error(DeadlineExceeded() if isinstance(error, TimeoutError) else error)
+            if refusal is None:
+                service.report_bug(error)
+            yield line_of((refusal or own_fault()).json())
         finally:
-            request_queue.leave()
-            events.put(None)
+            is_wanted[0] = False
+            future.cancel()
 
-    worker = asyncio.get_running_loop().run_in_executor(None, answer_question)
-    while (line := await run_in_threadpool(events.get)) is not None:
-        yield (json.dumps(line, ensure_ascii=False) + "\n").encode()
-    await worker
+    return events()
 
 
-def answer_events(backend: QABackend, request: QuestionRequest, put_event: Callable[[Mapping[str, Json]], None]) -> Any:
-    """The passages, then the answer."""
-    if not request.question.strip():
-        raise UserError("The question has no words.", fix="Write a question.")
-    options = request.options()
-    passages = list(backend.passages(request.question, options)) if options.source != "none" else []
-    yield {"passages": [{**passage, "number": number} for number, passage in enumerate(passages, start=1)]}
-    nearest = backend.nearest(request.question)
+def answer_question(backend: QABackend, question: Question) -> None:
+    """The passages, the nearest known question, then the answer."""
+    options = question.options
+    passages = list(backend.passages(question.text, options)) if options.source != "none" else []
+    question.put({"passages": [{**passage, "number": number} for number, passage in enumerate(passages, start=1)]})
+    nearest = backend.nearest(question.text)
     if nearest is not None:
-        yield {"nearest": nearest}
+        question.put({"nearest": nearest})
     if not options.passages_only:
-        yield {"answer": backend.answer(request.question, passages, options, lambda piece: put_event({"piece": piece}))}
+        question.put({"answer": backend.answer(question.text, passages, options,
+                                               lambda piece: question.put({"piece": piece}))})
+
+
+def line_of(event: Mapping[str, Json]) -> bytes:
+    """An event as a line of JSON."""
+    return (json.dumps(event, ensure_ascii=False) + "\n").encode()

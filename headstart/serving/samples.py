@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from headstart.api.model import Model
-from headstart.artifacts.artifact import model_folder, read_metadata
+from headstart.artifacts.metadata import model_folder, read_metadata
 from headstart.contract import Json, Row, RowFault, Task
 from headstart.serving.rows import input_fields, needed_fields
 

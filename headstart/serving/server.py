@@ -1,8 +1,9 @@
-"""Serve models until SIGTERM or Ctrl-C, which lets the requests that are there be answered."""
+"""Serve until SIGTERM or Ctrl-C, which lets the requests that are there be answered."""
 
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,11 +16,12 @@ from headstart.api.model import Model
 from headstart.contract import Json
 from headstart.errors import Exit, UserError
 from headstart.progress import Reporter
-from headstart.serving.app import create_app
+from headstart.serving.app import Endpoints, create_app
 from headstart.serving.body import Bounds
 from headstart.serving.engine import Limits
 from headstart.serving.gate import Admission, Gate, RequestRecord
-from headstart.serving.serve import bind_socket, write_traceback
+from headstart.serving.http_service import HttpEndpoints, HttpService
+from headstart.serving.listener import WAITING, address, bind_socket, write_traceback
 from headstart.serving.service import Service
 
 MAX_CONNECTIONS = 1024  # further ones get 503
@@ -40,7 +42,7 @@ class Place:
 class RunningServer:
     """A server whose thread answers; `url` is its address."""
 
-    service: Service
+    service: HttpService
     server: uvicorn.Server
     thread: threading.Thread
     url: str
@@ -61,36 +63,59 @@ class RunningServer:
 ReceiveEvent = Callable[[Mapping[str, Json]], None]  # gets what happens as JSON: {"event": "ready" or "request", …}
 
 
+@dataclass(frozen=True)
+class Log:
+    """Where a line for each request goes: to `receive` as JSON, else to the reporter; `worker` stands in each."""
+
+    reporter: Reporter
+    receive: ReceiveEvent | None = None
+    worker: int | None = None
+
+    def write(self, record: RequestRecord) -> None:
+        """One line; a log that nobody reads any more stops no request."""
+        moment = time.strftime("%Y-%m-%dT%H:%M:%S")
+        facts = {} if self.worker is None else {"worker": self.worker}
+        with contextlib.suppress(OSError):
+            if self.receive is None:
+                self.reporter.info(" ".join([moment, record.line(), *(f"{name}={value}"
+                                                                      for name, value in facts.items())]))
+            else:
+                self.receive({"event": "request", "time": moment, **vars(record), **facts})
+
+    def report_bug(self, error: BaseException) -> None:
+        """A fault of our own, and where it is written down."""
+        self.reporter.warning(f"a fault of headstart ({type(error).__name__}). {write_traceback(error)}")
+
+
 @contextlib.contextmanager
-def running(service: Service, place: Place, reporter: Reporter,
-            receive: ReceiveEvent | None = None) -> Iterator[RunningServer]:
+def running(endpoints: HttpEndpoints, place: Place, reporter: Reporter, receive: ReceiveEvent | None = None, *,
+            listener: socket.socket | None = None, worker: int | None = None) -> Iterator[RunningServer]:
     """A server that listens, refusing all until the service is ready; each request goes to `receive`, else as a line
-    to the reporter. Raises UserError (69) for a port in use.
+    to the reporter. A `worker` shares its listener with others. Raises UserError (69) for a port in use.
     """
-    def report_bug(error: Exception) -> None:
-        reporter.warning(f"a fault of headstart ({type(error).__name__}). {write_traceback(error)}")
+    service, log = endpoints.service, Log(reporter, receive, worker)
+    service.report_bug = log.report_bug
 
     def observe(record: RequestRecord) -> None:
-        service.metrics.observe_request(record.path, record.status, record.seconds)
-        moment = time.strftime("%Y-%m-%dT%H:%M:%S")
-        with contextlib.suppress(OSError):  # a log that nobody reads any more stops no request
-            if receive is None:
-                reporter.info(f"{moment} {record.line()}")
-            else:
-                receive({"event": "request", "time": moment, **vars(record)})
+        service.observe(record)
+        log.write(record)
 
-    app = create_app(service, report_bug=report_bug)
+    app = create_app(endpoints, report_bug=log.report_bug)
     paths = [route.path for route in app.routes if isinstance(route, Route)]
-    gate = Gate(app, place.admission, paths, refuse=service.refusal, observe=observe, report_bug=report_bug)
-    with bind_socket(place.port, place.host) as listener:
+    gate = Gate(app, place.admission, paths, refuse=service.refusal, observe=observe, report_bug=log.report_bug)
+    with listener or bind_socket(place.port, place.host) as listener:
         server = uvicorn.Server(uvicorn.Config(
             gate, log_level="error", access_log=False, server_header=False, lifespan="off", http="h11",
             limit_concurrency=MAX_CONNECTIONS, timeout_keep_alive=KEEP_ALIVE,
+            # asyncio takes up so many connections at a time: of a burst each worker gets its part.
+            backlog=WAITING if worker is None else 1,
             timeout_graceful_shutdown=round(service.limits.deadline)))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="headstart-http", daemon=True)
         thread.start()
         while not server.started and thread.is_alive():
             time.sleep(0.005)
+        if worker is not None:
+            listener.listen(WAITING)  # asyncio made the system's queue as short
         running_server = RunningServer(service, server, thread, address(place.host, listener.getsockname()[1]))
         try:
             yield running_server
@@ -98,26 +123,19 @@ def running(service: Service, place: Place, reporter: Reporter,
             running_server.stop(drain=False)
 
 
-def address(host: str, port: int) -> str:
-    """The address that a browser takes."""
-    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+def serve_endpoints(endpoints: HttpEndpoints, place: Place, reporter: Reporter, receive: ReceiveEvent | None,
+                    load: Callable[[], Mapping[str, Json]]) -> int:
+    """Listen, load, and answer until SIGTERM or Ctrl-C; the exit code. `load` gives what the event `ready` tells.
 
-
-def serve_models(load: Mapping[str, Callable[[], Model]], place: Place, limits: Limits, bounds: Bounds,
-                 reporter: Reporter, receive: ReceiveEvent | None = None) -> int:
-    """Load models by name and answer until SIGTERM or Ctrl-C; the exit code. Raises UserError: 69 for a port in use,
-    and what loading raises.
+    Raises UserError: 69 for a port in use, and what loading raises.
     """
-    service = Service(limits, bounds)
-    with running(service, place, reporter, receive) as server:
+    with running(endpoints, place, reporter, receive) as server:
         try:
-            for name, load_model in load.items():
-                served = service.add(name, load_model())
-                reporter.info(f"serving {name}: {served.model.task.name}, version {served.version}")
-            service.phase = "ready"
+            facts = load()
+            endpoints.service.phase = "ready"
             reporter.info(f"ready at {server.url} (Ctrl-C or SIGTERM ends it)")
             if receive is not None:
-                receive({"event": "ready", "url": server.url, "models": list(service.models)})
+                receive({"event": "ready", "url": server.url, **facts})
             while server.thread.is_alive():  # a join that Ctrl-C interrupts takes the thread for ended (Python 3.11)
                 time.sleep(0.5)
             raise UserError("The server ended by itself.", exit=Exit.UNAVAILABLE)
@@ -126,3 +144,19 @@ def serve_models(load: Mapping[str, Callable[[], Model]], place: Place, limits: 
             server.stop()
             reporter.info("stopped")
     return 0
+
+
+def serve_models(load: Mapping[str, Callable[[], Model]], place: Place, limits: Limits, bounds: Bounds,
+                 reporter: Reporter, receive: ReceiveEvent | None = None) -> int:
+    """Load models by name and answer until SIGTERM or Ctrl-C; the exit code. Raises UserError: 69 for a port in use,
+    and what loading raises.
+    """
+    service = Service(limits, bounds)
+
+    def load_models() -> Mapping[str, Json]:
+        for name, load_model in load.items():
+            served = service.add(name, load_model())
+            reporter.info(f"serving {name}: {served.model.task.name}, version {served.version}")
+        return {"models": list(service.models)}
+
+    return serve_endpoints(Endpoints(service), place, reporter, receive, load_models)

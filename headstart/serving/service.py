@@ -1,29 +1,25 @@
-"""The models that are served, and whether they answer: loading, ready, or going down."""
+"""The models that are served, by name, and the rows that they must still answer as when they were loaded."""
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
-from typing import Any, Literal, TypeVar
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any
 
 from headstart.api.model import Model
 from headstart.contract import Json, Prediction
 from headstart.errors import Exit, UserError, nearest
+from headstart.serving.board import Seat
 from headstart.serving.body import Bounds
 from headstart.serving.engine import Limits
-from headstart.serving.gate import PAGE_PATHS
+from headstart.serving.gate import RequestRecord
+from headstart.serving.http_service import HttpService
 from headstart.serving.metrics import Metrics
 from headstart.serving.refusal import Refusal
 from headstart.serving.samples import golden_rows
 from headstart.serving.served_model import Predicting, PreparedRows, ServedModel
 
-Read = TypeVar("Read")
-Phase = Literal["loading", "ready", "draining"]
-ALWAYS_ANSWERED = ("/health", "/metrics", *PAGE_PATHS)  # while models load, and while the server goes down
-READERS = 4  # threads that read and tokenize requests
 TOLERANCE = 1e-3  # of a number when golden rows are replayed
 
 
@@ -36,16 +32,14 @@ class Golden:
     values: Sequence[Mapping[str, Json]]
 
 
-class Service:
-    """Models by name, their golden rows, and the phase of the server."""
+class Service(HttpService):
+    """Models by name and their golden rows; `seat` is the place of a worker among others, where there are others."""
 
-    def __init__(self, limits: Limits | None = None, bounds: Bounds | None = None) -> None:
-        self.limits, self.bounds = limits or Limits(), bounds or Bounds()
+    def __init__(self, limits: Limits | None = None, bounds: Bounds | None = None, seat: Seat | None = None) -> None:
+        super().__init__(limits, bounds)
+        self.seat = seat
         self.models: dict[str, ServedModel] = {}
         self.golden: dict[str, Golden] = {}
-        self.phase: Phase = "loading"
-        # Few, as they hold Python's lock for long: with forty of them, large requests would starve all others.
-        self.readers = ThreadPoolExecutor(READERS, thread_name_prefix="headstart-reader")
         self.metrics = Metrics(lambda: {name: served.engine.queued_units for name, served in self.models.items()})
 
     def add(self, name: str, model: Model) -> ServedModel:
@@ -60,13 +54,13 @@ class Service:
         self.golden[name] = replayable(served)
         return served
 
-    def refusal(self, path: str) -> Refusal | None:
-        """Why nothing is answered now."""
-        if self.phase == "ready" or path in ALWAYS_ANSWERED:
-            return None
-        words = ("The models are being loaded.", "Try again in a moment.") if self.phase == "loading" else (
-            "The server is going down.", "Ask another one, or try again in a moment.")
-        return Refusal(503, *words, code=self.phase, retry_after=1)
+    def observe(self, record: RequestRecord) -> None:
+        """Count a request."""
+        self.metrics.observe_request(record.path, record.status, record.seconds)
+
+    def metrics_text(self) -> bytes:
+        """What was counted, by all workers where there are several."""
+        return self.metrics.text() if self.seat is None else self.seat.metrics(self.metrics.text())
 
     def find(self, name: Json) -> ServedModel:
         """The model of a request; with one model no name is needed. Raises Refusal (404, 422)."""
@@ -85,10 +79,6 @@ class Service:
                           f"Did you mean {suggestion}?" if suggestion else "See /v1/models.", "model",
                           "model_not_found")
         return self.models[name]
-
-    async def read(self, function: Callable[..., Read], *arguments: Any) -> Read:
-        """Read or tokenize in one of the reading threads."""
-        return await asyncio.get_running_loop().run_in_executor(self.readers, partial(function, *arguments))
 
     def replay(self, name: str) -> Future[list[Prediction]]:
         """A future of the predictions of a model's golden rows."""

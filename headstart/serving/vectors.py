@@ -36,8 +36,8 @@ class Embedding(Work):
 
 
 def embeds(served: ServedModel) -> bool:
-    """Whether the model is an encoder, whose states are those of whole texts."""
-    return bool(served.model.transformer.info.family.kinds[0] == "encoder")
+    """Whether the model is an encoder, whose states are those of whole texts; an exported one gives no states."""
+    return served.model.exported is None and bool(served.model.transformer.info.family.kinds[0] == "encoder")
 
 
 async def embeddings(service: Service, request: Request) -> Response:
@@ -47,7 +47,8 @@ async def embeddings(service: Service, request: Request) -> Response:
     served = service.find(parameters.values.get("model"))
     request.state.model = served.name
     if not embeds(served):
-        raise Refusal(400, f"{served.name} ({served.model.transformer.info.family_name}) is no encoder; it gives no "
+        reason = "is no encoder" if served.model.exported is None else "is exported with its head alone"
+        raise Refusal(400, f"{served.name} ({served.model.transformer.info.family_name}) {reason}; it gives no "
                       "vectors of texts.", "Serve an encoder for them.", "model")
     texts = parameters.texts("input", service.bounds.rows)
     width = served.model.transformer.info.width

@@ -16,6 +16,7 @@ from headstart.settings.groups import (
     Steering,
     Training,
     Weights,
+    ZeroShot,
 )
 from headstart.settings.note import Count, Note, Part
 from headstart.settings.values import (
@@ -54,6 +55,7 @@ __all__ = [
     "Steering",
     "Training",
     "Weights",
+    "ZeroShot",
     "as_type",
     "build",
     "build_generation",

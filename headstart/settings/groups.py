@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from headstart.settings.note import Count, Note, Part
 
+BATCH_SIZE = 32  # examples of a step where nothing else was chosen
+
 
 @dataclass(frozen=True)
 class Data:
@@ -46,12 +48,14 @@ class Data:
 class Training:
     """How the model is trained."""
 
+    method: Annotated[Literal["auto", "plain", "contrastive", "frozen"], Note("how a text classifier learns; plain (the whole model from the labels), contrastive (a sentence encoder from comparing texts, then a linear classifier), frozen (the linear classifier alone); auto: contrastive where rows a label are few and the model is a sentence encoder")] = "auto"
     epochs: Annotated[float | None, Note("passes over the training rows; from the data's size when not given", above=0)] = None
     max_steps: Annotated[Count, Note("steps at most; without epochs, exactly so many", low=1)] = None
-    batch_size: Annotated[int, Note("examples of one step", low=1)] = 32
+    batch_size: Annotated[Count, Note("examples of one step; 32 when not given, 16 where rows are few, the rate is lowered for the task, and neither epochs nor steps are given", low=1)] = None
     batch_tokens: Annotated[Count, Note("tokens of one step, padding and targets included, instead of batch_size; off when not given", low=16)] = None
     micro_batch_size: Annotated[Count, Note("examples of one forward pass; when not given, 1,024 to 8,192 tokens by the model's size (65,536 on a GPU)", low=1)] = None
-    learning_rate: Annotated[float | None, Note("peak learning rate; from the model's width and the data's size when not given", above=0, below=1)] = None
+    learning_rate: Annotated[float | None, Note("peak learning rate; from the model's width, the task and the rows when not given", above=0, below=1)] = None
+    back_off: Annotated[Literal["auto", "on", "off"], Note("begin again from the seed at a third of the learning rate, twice at most, where the loss diverges or predictions collapse; auto: where the rate was not given")] = "auto"
     schedule: Annotated[Literal["linear", "cosine", "cosine-restarts", "polynomial", "constant"], Note("how the learning rate falls after the warm-up")] = "linear"
     warmup_ratio: Annotated[float, Note("share of all steps, 0 to 1", low=0, high=1)] = 0.1
     warmup_steps: Annotated[Count, Note("the same as a number of steps", low=0)] = None
@@ -76,7 +80,7 @@ class Training:
     gradient_checkpointing: Annotated[bool, Note("less memory, about a third slower")] = False
     precision: Annotated[Literal["auto", "fp32", "bf16", "fp16"], Note("of the matrix products; auto: bf16 where the machine has it")] = "auto"
     batcher: Annotated[Literal["auto", "bucketed", "packed"], Note("padded batches of similar length, or several examples in one row")] = "auto"
-    evaluate_every: Annotated[Count, Note("steps between evaluations on dev; once an epoch when not given", low=1)] = None
+    evaluate_every: Annotated[Count, Note("steps between evaluations on dev; when not given, once an epoch, and 20 times at most", low=1)] = None
     save_every: Annotated[Count, Note("steps between checkpoints; at each evaluation when not given", low=1)] = None
     keep_last: Annotated[int, Note("newest checkpoints that are kept, in addition to the best", low=1)] = 1
     keep_best: Annotated[int, Note("best checkpoints that are kept", low=1, high=100)] = 1
@@ -85,7 +89,12 @@ class Training:
     @property
     def examples_per_pass(self) -> int:
         """Examples of one forward pass at most."""
-        return self.micro_batch_size or self.batch_size
+        return self.micro_batch_size or self.examples_per_step
+
+    @property
+    def examples_per_step(self) -> int:
+        """Examples of one step, where no budget of tokens says it."""
+        return self.batch_size or BATCH_SIZE
 
 
 @dataclass(frozen=True)
@@ -100,7 +109,11 @@ class Evaluation:
     baseline_rows: Annotated[int, Note("training rows that baselines are fitted on at most, drawn by the seed, so that they never cost more than the training", low=100)] = 50_000
     extra_metrics: Annotated[str, Note("further scores that installed packages add, by name, joined by commas; none when empty")] = ""
     metric: Annotated[str, Note("score that chooses the checkpoint and stops early: any of the task's, or loss; the task's first when empty")] = ""
+    ship: Annotated[Literal["auto", "trained", "best"], Note("which model is saved; trained (what was trained), best (a frozen encoder with logistic regression instead, where that is better on dev beyond chance); auto: best for contrastive and frozen, else trained")] = "auto"
+    folds: Annotated[Count, Note("score each row by a model trained without it; so many models for that, beside the one that is saved, which is trained on all rows; 0: split dev and test off; when not given, 3 to 5 models below 200 rows", low=0, high=10_000)] = None
     resamples: Annotated[int, Note("bootstrap resamples of each interval; none when 0", low=0, high=100_000)] = 1000
+    calibrate: Annotated[bool, Note("learn a temperature on dev that makes probabilities as high as answers are often right; it is used where it lowers the loss beyond chance")] = True
+    risk: Annotated[float | None, Note("share of wrong answers to stay under; the model answers only from a confidence on that promises it with 95 % certainty, chosen on dev; it answers always when not given", above=0, below=1)] = None
     explained_errors: Annotated[int, Note("errors that the report explains by word attributions; none when 0", low=0, high=100)] = 5
     generated_samples: Annotated[int, Note("texts that a language model generates for the report; none when 0", low=0, high=1000)] = 12
     batch_tokens: Annotated[int, Note("tokens of one forward pass", low=16)] = 4096
@@ -173,6 +186,15 @@ class EarlyExit:
 
 
 @dataclass(frozen=True)
+class ZeroShot:
+    """How texts get labels that a model was never trained on (predict and evaluate with --labels)."""
+
+    hypothesis_template: Annotated[str, Note("by entailment: the sentence that a text may entail, {} stands for the label or its description")] = "This example is {}."
+    multi_label: Annotated[bool, Note("by entailment: any number of labels for a text, each entailed or contradicted, instead of one")] = False
+    temperature: Annotated[float, Note("by similarity: cosines are divided by it before the softmax; 0.05 is what most sentence encoders are trained with", low=0.001)] = 0.05
+
+
+@dataclass(frozen=True)
 class Steering:
     """How strongly a text is steered (Dathathri et al. 2020).
 
@@ -237,5 +259,5 @@ class Mining:
 
 PROMPT_SETTINGS = ("layout", "prefix", "language", "control_code", "prompt_lookup_num_tokens")  # of generation, where a text is continued after a prompt
 GROUPS: dict[str, type] = {"data": Data, "training": Training, "adapter": Adapter, "early_exit": EarlyExit, "evaluation": Evaluation, "model": Weights, "generation": Generation,
-                           "steering": Steering, "distil": Distil, "mining": Mining, "index": Index}
-RUN_GROUPS = {name: group for name, group in GROUPS.items() if name not in ("index", "steering")}  # what a run is set by
+                           "steering": Steering, "zero_shot": ZeroShot, "distil": Distil, "mining": Mining, "index": Index}
+RUN_GROUPS = {name: group for name, group in GROUPS.items() if name not in ("index", "steering", "zero_shot")}  # what a run is set by

@@ -14,9 +14,15 @@ COMMON_SETTINGS: Mapping[str, str] = {  # what most people set: a bare keyword, 
     "batch_size": "training.batch_size",
     "learning_rate": "training.learning_rate",
     "adapter": "training.adapter",
+    "method": "training.method",
+    "ship": "evaluation.ship",
+    "folds": "evaluation.folds",
     "bad_rows": "data.bad_rows",
+    "risk": "evaluation.risk",
     "sheet": "data.sheet",
 }
+# Flags of commands that train, though others read the rest of their group.
+RUN_FLAGS = ("evaluation.folds", "evaluation.risk", "evaluation.ship")
 READ_WHEN: Mapping[str, str] = {  # when a run reads a group that it does not always read
     "adapter": 'with adapter="lora"',
     "early_exit": "with early_exit=True",
@@ -25,6 +31,7 @@ READ_WHEN: Mapping[str, str] = {  # when a run reads a group that it does not al
     "distil": "by headstart.distil",
     "index": "by headstart.index",
     "steering": "by Model.generate",
+    "zero_shot": "by headstart.load with labels=…",
     "model": "by a run or headstart.load",
     "task": "for another task",
 }

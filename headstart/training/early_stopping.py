@@ -31,6 +31,10 @@ class EarlyStopping:
             return replace(self, value=value, step=step, waited=0, evaluated=step, top=top)
         return replace(self, waited=self.waited + 1, evaluated=step, top=top)
 
+    def at_last_step(self, step: int) -> EarlyStopping:
+        """The progress where no dev rows choose: the last step's weights are the model's."""
+        return replace(self, step=step, evaluated=step)
+
     def best_steps(self, count: int) -> list[int]:
         """The steps of the best checkpoints, best first."""
         return list(dict.fromkeys([*([self.step] if self.step is not None else []),

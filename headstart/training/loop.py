@@ -19,6 +19,7 @@ from headstart.errors import Exit, UserError, out_of_memory
 from headstart.files import announce
 from headstart.settings import Training
 from headstart.training import optimizer as optimizers
+from headstart.training.divergence import Diverged
 from headstart.training.objectives.gradient_cache import batch_objectives
 from headstart.training.objectives.objective import Objective
 from headstart.training.precision import autocast
@@ -132,7 +133,7 @@ def train(state: TrainingState, plan: EpochPlan, make_batches: MakeBatches, obje
 
     `plan(epoch)` names the examples of each step, `make_batches` lays them out in micro-batches, `total_weight` gives
     the number that a step's loss sum is divided by. Too little memory halves the micro-batch and repeats the step.
-    Raises UserError (65)
+    Raises Diverged (65)
     for a loss or gradient that is no number, before any weight changes.
     """
     steps = plan(0)
@@ -157,8 +158,8 @@ def train(state: TrainingState, plan: EpochPlan, make_batches: MakeBatches, obje
                     raise memory_error(error, state.micro_batch_size) from error
                 state.micro_batch_size = max(1, state.micro_batch_size // 2)
                 notes.append(f"memory was too small: {state.micro_batch_size} examples go through the model at once "
-                             "from here on; "
-                             f"steps stay {'as they are' if settings.batch_tokens else f'at {settings.batch_size}'}")
+                             "from here on; steps stay "
+                             f"{'as they are' if settings.batch_tokens else f'at {settings.examples_per_step}'}")
         step.epoch, step.notes = epoch, notes
         yield step
 
@@ -234,11 +235,11 @@ def optimizer_step(state: TrainingState, settings: Training, learning_rate: floa
     return norm, False
 
 
-def not_finite(quantity: str, value: float, state: TrainingState, settings: Training) -> UserError:
+def not_finite(quantity: str, value: float, state: TrainingState, settings: Training) -> Diverged:
     """The error for a loss or gradient that is NaN or infinite."""
-    return UserError(f"The {quantity} of step {state.step + 1} is {value}: training diverged, and was stopped before "
-                     "the weights were updated.",
-                     fix=f"Lower the learning rate (it is {settings.learning_rate:g}), or use training.precision=fp32; "
+    return Diverged(f"The {quantity} of step {state.step + 1} is {value}: training diverged, and was stopped before "
+                    "the weights were updated.",
+                    fix=f"Lower the learning rate (it is {settings.learning_rate:g}), or use training.precision=fp32; "
                          "the last checkpoint is good.", exit=Exit.DATA)
 
 

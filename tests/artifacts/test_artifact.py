@@ -9,6 +9,7 @@ import tiny
 
 import headstart as package
 from headstart.artifacts import artifact
+from headstart.artifacts.metadata import read_metadata, task_from_metadata
 from headstart.errors import Exit, UserError
 from headstart.models.loading import manifest
 from headstart.models.tokenizers import token_record
@@ -123,7 +124,7 @@ def test_a_wrong_value_is_refused_by_its_name_also_when_it_is_sealed(path, value
 def test_a_task_says_what_it_must_have_learned(task, values, name):
     metadata = {"task": task, "task_settings": {}, "learned": {"labels": ["a", "b"], "values": values}}
     with pytest.raises(UserError, match=name) as caught:
-        artifact.task_from_metadata(metadata)
+        task_from_metadata(metadata)
     assert caught.value.exit is Exit.UNAVAILABLE
 
 
@@ -207,7 +208,7 @@ def test_accept_records_another_tokenizer(folder, headstart):
 def test_the_golden_texts_cost_little(saved):
     folder, _ = saved
     _, model = artifact.load(str(folder))
-    record = artifact.read_metadata(str(folder))["tokenizer"]
+    record = read_metadata(str(folder))["tokenizer"]
     assert "The roses were red." in [entry["text"] for entry in record["texts"]]
     start = time.perf_counter()
     assert token_record.difference(model.tokenizer, record) == ""

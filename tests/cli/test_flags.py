@@ -27,6 +27,9 @@ FLAGS = every_flag()
 # The one flag of two meanings: `inspect --pair TEXT2` is a second text, and with --probe the column that --pair names
 # elsewhere.
 assert FLAGS["--pair"].pop("inspect").metavar == "TEXT2"
+# --labels names labels to a model that has none of the user's, and the column of labels to one of several for each text.
+for command in ("predict", "evaluate"):
+    assert FLAGS["--labels"].pop(command).metavar == "LABELS"
 # `inspect` reads no file but with --probe: these are the texts of one row themselves.
 for row_flag in ("--question", "--passage", "--target"):
     assert FLAGS[row_flag].pop("inspect").metavar == "TEXT"

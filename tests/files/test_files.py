@@ -136,6 +136,18 @@ def test_files_have_the_mode_of_the_umask_also_where_a_library_wrote_0600(mask, 
     assert stat.S_IMODE((tmp_path / "model").stat().st_mode) == 0o777 & ~mask
 
 
+def test_the_folder_that_one_is_in_is_not_replaced(tmp_path, monkeypatch):
+    here = tmp_path / "above" / "here"
+    here.mkdir(parents=True)
+    monkeypatch.chdir(here)
+    for place in (".", "..", "", "../../above", tmp_path):
+        with pytest.raises(UserError, match="the folder that you are in") as caught:
+            write_folder(files.Path(place), "new")
+        assert caught.value.exit == Exit.EXISTS
+    write_folder(files.Path("inside"), "new")
+    assert [path.name for path in here.iterdir()] == ["inside"]
+
+
 HOLDER = """
 import pathlib, sys
 from headstart.files import locked_folder

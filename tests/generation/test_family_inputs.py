@@ -194,7 +194,7 @@ def test_an_encoder_is_refused_although_its_family_can_be_fine_tuned(folder_of, 
 
 
 def load_masked(folder_of):
-    from headstart.api.model import load_generator
+    from headstart.api.generator import load_generator
 
     load_generator(tiny.model_folder("bert", folder_of("bert").parent / "masked", "masked-language-model"),
                    prompts=["x"])

@@ -13,7 +13,7 @@ from headstart.contract.losses import VocabularyCrossEntropy
 from headstart.errors import UserError
 from headstart.models import lora
 from headstart.models.loading.load import load
-from headstart.models.loading.weights import quiet
+from headstart.models.loading.quiet import quiet
 from headstart.settings import Adapter
 
 pytest.importorskip("peft", reason="peft is not installed (pip install 'headstart[lora]')")

@@ -15,19 +15,19 @@ import transformers
 
 from headstart.contract import Feature, Layout, Target
 from headstart.data.features.batches import collate
-from headstart.models import precision
+from headstart.models import precision, precision_choice
 from headstart.models.loading import device as devices
 from headstart.models.loading.catalogue import FAMILIES
 from headstart.models.loading.load import load
 from headstart.models.loading.weights import checksum
 from headstart.models.precision import (
     PrecisionCopies,
-    choose_evaluation_precision,
     in_precision,
     precision_of,
     precision_text,
     round_weights,
 )
+from headstart.models.precision_choice import choose_evaluation_precision
 from headstart.models.prepacked import PrepackedForward, unpack
 
 TOLERANCE = 2e-2
@@ -194,7 +194,7 @@ def test_a_weight_that_is_too_large_for_fp16_is_told(tmp_path):
     ("fp16", {"avx512_bf16"}, True, "bf16", True, "needs an NVIDIA GPU")])
 def test_what_is_chosen_and_why(setting, flags, scores, name, replaced, words, monkeypatch):
     monkeypatch.setattr(devices, "processor_flags", lambda: frozenset(flags))
-    monkeypatch.setattr(precision, "multiplies_bf16", devices.multiplies_bf16)
+    monkeypatch.setattr(precision_choice, "multiplies_bf16", devices.multiplies_bf16)
     choice = choose_evaluation_precision(setting, "cpu", scores=scores)
     assert (choice.name, choice.replaced) == (name, replaced) and words in choice.sentence
 

@@ -9,7 +9,7 @@ import transformers
 from conftest import QUICK_FLAGS, review_rows, write_csv
 
 import headstart as package
-from headstart.models import precision
+from headstart.models import precision_choice
 from headstart.models.precision import in_precision
 
 BF16 = "the processor has avx512_bf16"
@@ -18,7 +18,7 @@ BF16 = "the processor has avx512_bf16"
 @pytest.fixture
 def bf16(monkeypatch):
     """A processor that multiplies bf16."""
-    monkeypatch.setattr(precision, "multiplies_bf16", lambda device: (True, BF16))
+    monkeypatch.setattr(precision_choice, "multiplies_bf16", lambda device: (True, BF16))
 
 
 def predicted(headstart, run, path, to, *flags):

@@ -136,7 +136,7 @@ def test_a_run_says_both_in_one_line_each_and_keeps_them(tiny_bert, tmp_path, he
 
 
 def test_the_prefix_of_a_source_and_the_end_of_a_decoders_text_are_shown(tmp_path, headstart):
-    from headstart.models.loading.load import load_head_tokenizer
+    from headstart.models.loading.family_tokenizer import load_head_tokenizer
     from headstart.models.loading.model_info import model_info
 
     folder = tiny.model_folder("gpt2", tmp_path / "gpt2")

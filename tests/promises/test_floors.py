@@ -15,7 +15,7 @@ PACKAGE = ROOT / "headstart"
 FLOORS = [{"errors", "version"}, {"disk"}, {"files", "progress", "extensions"}, {"settings"}, {"contract"}, {"text"},
           {"data", "metrics", "search", "baselines"},
           {"tasks", "models"}, {"generation", "training"}, {"preparation", "inspection", "artifacts"}, {"prediction"},
-          {"evaluation"}, {"reports"}, {"runs", "tracking"}, {"tuning"}, {"retrieval"}, {"api"}, {"serving"}, {"cli"},
+          {"evaluation"}, {"reports"}, {"runs", "tracking"}, {"tuning", "export"}, {"retrieval", "shipping"}, {"api"}, {"serving"}, {"cli"},
           {"__main__"}]
 # (from, to, why): the only imports of our own that may stand inside a function.
 LAZY_IMPORTS: list[tuple[str, str, str]] = [
@@ -25,7 +25,6 @@ LAZY_IMPORTS: list[tuple[str, str, str]] = [
                    "what loading needs"),
     ("tasks\\.", "(metrics|baselines|search|tasks)\\.", "numpy, scikit-learn and scipy come with them; `--help` lists "
                                                         "every task's settings"),
-    ("serving\\.serve", "serving\\.qa_app", "fastapi is an extra; what is missing is said in words first"),
     ("models\\.", "models\\.(register|transfo_xl|heads\\.custom_heads)",
      "classes of our own import transformers' modelling code, 1 s; most models need none"),
 ]

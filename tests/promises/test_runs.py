@@ -103,7 +103,7 @@ def test_the_report_is_one_file_without_network_or_stray_markup(trained_run, hea
 def test_a_killed_run_resumes_to_the_same_weights(tiny_bert, headstart, tmp_path):
     path = write_csv(tmp_path / "reviews.csv", review_rows())
     flags = ["--model", str(tiny_bert), "--epochs", "8", "--batch-size", "8", "--set", "training.save_every=3", "--set",
-             "evaluation.resamples=0", "--set", "evaluation.baselines=false", "--quiet"]
+             "evaluation.resamples=0", "--set", "evaluation.baselines=false", "--quiet", "--folds", "0"]
     assert headstart("finetune", path, "--to", tmp_path / "whole", *flags)[0] == 0
     cut_run = tmp_path / "cut"
     command = [sys.executable, "-m", "headstart", "finetune", str(path), "--to", str(cut_run), *flags]
@@ -128,7 +128,7 @@ def wait_for(is_ready, process, seconds=60):
 def test_a_polite_signal_saves_and_exits_75(tiny_bert, headstart, tmp_path):
     path = write_csv(tmp_path / "reviews.csv", review_rows())
     flags = ["--model", str(tiny_bert), "--epochs", "15", "--batch-size", "8", "--set", "evaluation.resamples=0",
-             "--set", "evaluation.baselines=false"]
+             "--set", "evaluation.baselines=false", "--folds", "0"]
     command = [sys.executable, "-m", "headstart", "finetune", str(path), "--to", str(tmp_path / "cut"), *flags]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     wait_for(lambda: (tmp_path / "cut" / "log.jsonl").exists()

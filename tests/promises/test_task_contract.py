@@ -9,7 +9,7 @@ import tiny
 import tiny_writers
 
 from headstart import tasks
-from headstart.artifacts.artifact import task_from_metadata
+from headstart.artifacts.metadata import task_from_metadata
 from headstart.contract import Column, Feature, Layout, Learned, Row, RowFault
 from headstart.data.features import cache
 from headstart.data.features.batches import collate

@@ -28,7 +28,7 @@ def test_the_verdict_names_the_best_baseline_the_points_and_the_interval():
     assert score_sentences(scores)[-1] == ("The model is better than tf-idf + logistic regression, the best cheap "
                                            "baseline (81.6 %), by 12.2 points (95 % interval 4.4 to 21.9).")
     scores = scores_with("accuracy", 0.5, {"majority": (0.6, -0.1, -0.2, -0.05)})
-    assert score_sentences(scores)[-1] == (
+    assert score_sentences(scores)[0] == (
         "The model is worse than majority, the best cheap baseline (60.0 %), by 10.0 points (95 % interval 5.0 to 20.0): "
         "use the baseline, or look at the data.")
     scores = scores_with("accuracy", 0.5, {"majority": (0.49, 0.01, -0.02, 0.05)})

@@ -11,6 +11,7 @@ import tiny
 
 from headstart.api.model import load
 from headstart.progress import Reporter
+from headstart.serving.app import Endpoints
 from headstart.serving.server import Place, running
 from headstart.serving.service import Service
 
@@ -39,7 +40,7 @@ def loaded(kind):
 def serving(models, place=None, service=None, reporter=None):
     """A server of loaded models by name, ready."""
     service = service or Service()
-    with running(service, place or Place(port=0), reporter or Reporter()) as server:
+    with running(Endpoints(service), place or Place(port=0), reporter or Reporter()) as server:
         for name, model in models.items():
             service.add(name, model)
         service.phase = "ready"

@@ -24,11 +24,11 @@ ROOT = Path(__file__).parents[2]
 
 
 @contextlib.contextmanager
-def process(*arguments, **environment):
+def process(*arguments, cwd=None, **environment):
     """A server process and its port, once it is ready."""
     child = subprocess.Popen([sys.executable, "-m", "headstart", "serve", *map(str, arguments), "--port", "0", "--device",
                               "cpu", "--precision", "fp32", "--json"], stdout=subprocess.PIPE, text=True,
-                             stderr=subprocess.PIPE,
+                             stderr=subprocess.PIPE, cwd=cwd,
                              env=os.environ | {"PYTHONPATH": str(ROOT), "HEADSTART_TOKEN": ""} | environment)
     try:
         lines = []

@@ -4,7 +4,8 @@ import pytest
 from chromium import CHROMIUM, Browser
 from clients import loaded, serving
 
-from headstart.serving.gate import PAGE_PATHS, Admission
+from headstart.serving.app import PAGE_FILES
+from headstart.serving.gate import Admission
 from headstart.serving.server import Place
 
 TOKEN = "the-token-of-the-page"
@@ -17,7 +18,7 @@ def client():
         yield open_client
 
 
-@pytest.mark.parametrize("path", PAGE_PATHS)
+@pytest.mark.parametrize("path", PAGE_FILES)
 def test_the_page_loads_nothing_from_elsewhere_and_needs_no_token_itself(client, path):
     status, headers, content = client.get(path)
     assert status == 200 and headers["content-security-policy"].startswith("default-src 'none'")

@@ -218,7 +218,7 @@ def test_a_run_saves_a_model_that_plain_transformers_answers_in_the_users_number
 
 def test_the_regression_example_runs(tiny_bert, tmp_path):
     rows = [(first, second, (len(first) + len(second)) / 50)
-            for first, second in zip(tiny.texts(60, 1), tiny.texts(60, 2), strict=True)]
+            for first, second in zip(tiny.texts(210, 1), tiny.texts(210, 2), strict=True)]  # enough to split test off
     data = write_csv(tmp_path / "pairs.csv", rows, ("one", "two", "likeness"))
     script = Path(__file__).parents[2] / "examples" / "regression.py"
     process = subprocess.run([sys.executable, str(script), str(data), "--text", "one", "--pair", "two", "--target",

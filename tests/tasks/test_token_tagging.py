@@ -286,7 +286,7 @@ def test_a_text_without_any_token_is_answered():
 def test_a_word_inside_anothers_token_belongs_to_its_entity():
     labels, log_probabilities = ("O", "B-P", "I-P"), np.log(np.array([[0.1, 0.8, 0.1], [0.2, 0.1, 0.7],
                                                                       [0.9, 0.05, 0.05]]))
-    decoded = decoding.decode_entities([([0, 1, 3], log_probabilities, {2: 1})], labels)
+    decoded = decoding.decode_entities([([0, 1, 3], log_probabilities, {2: 1})], labels).entities
     assert [entity for entity, _ in decoded] == [Entity(0, 3, "P")] and decoded[0][1] == pytest.approx(0.75)
 
 

@@ -242,15 +242,3 @@ def test_early_stopping_remembers_the_best_and_when_to_stop():
     assert (progress.value, progress.step, progress.waited) == (0.7, 2, 2)
     assert progress.exhausted(2) and not progress.exhausted(3) and not progress.exhausted(None)
     assert EarlyStopping("loss", False).after_evaluation(1, 2.0).after_evaluation(2, 1.0).step == 2
-
-
-def test_defaults_follow_the_models_width_and_the_data():
-    from headstart.runs import defaults
-
-    assert defaults.learning_rate(Training(), 768).value == 5e-5
-    assert defaults.learning_rate(Training(), 384).value == 2e-4
-    assert defaults.learning_rate(Training(), 128).value == 3e-4
-    assert defaults.learning_rate(Training(learning_rate=1e-3), 768).value == 1e-3
-    assert [defaults.epochs(Training(), rows, labels).value
-            for rows, labels in ((9003, 77), (650, 8), (20000, 3), (90, 3))] == [5, 7, 3, 10]
-    assert defaults.epochs(Training(epochs=2.5), 100, 2).value == 2.5

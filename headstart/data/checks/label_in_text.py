@@ -21,7 +21,7 @@ def find_labels_in_texts(task: Task[Any], examples: Sequence[Example], labels: S
     words = {label: f" {normalise_text(label)} " for label in labels}
     if len(examples) < MIN_ROWS or not 2 <= len(labels) <= MAX_LABELS or any(len(word) < 4 for word in words.values()):
         return []
-    rows = np.unique(np.linspace(0, len(examples) - 1, SAMPLE_ROWS).astype(int)).tolist()
+    rows = sorted(set(np.linspace(0, len(examples) - 1, SAMPLE_ROWS).astype(int).tolist()))
     count = 0
     for row in rows:
         example = examples[row]

@@ -117,8 +117,9 @@ def count_repeats(hashes: Ints) -> int:
 def rows_of_repeats(hashes: Ints) -> Ints:
     """The rows whose hash another row has too, in the order of the file."""
     ordered = np.sort(hashes)
-    repeated = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
-    del ordered
+    repeats = ordered[1:][ordered[1:] == ordered[:-1]]
+    repeated = repeats[np.append(True, repeats[1:] != repeats[:-1])[:len(repeats)]]  # np.unique would import numpy.ma
+    del ordered, repeats
     row_blocks = [np.zeros(0, dtype=np.int64)]
     # in blocks: the whole mask would double the memory
     for start in range(0, len(hashes) if len(repeated) else 0, BLOCK):
@@ -131,7 +132,9 @@ def rows_of_repeats(hashes: Ints) -> Ints:
 def repeat_pairs(hashes: Ints) -> tuple[Ints, Ints]:
     """For every entry that repeats an earlier one: the row of the first, and its own row; in the order of the file."""
     rows = rows_of_repeats(hashes)
+    if not len(rows):
+        return rows, rows
     _, first_of_group, group = np.unique(hashes[rows], return_index=True, return_inverse=True)
-    first_rows = rows[first_of_group][group] if len(rows) else rows
+    first_rows = rows[first_of_group][group]
     is_repeat = first_rows != rows
     return first_rows[is_repeat], rows[is_repeat]

@@ -5,7 +5,7 @@ Shapes: N features, B rows, S tokens of a row.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -93,6 +93,19 @@ def gather_target(name: str, features: Sequence[Feature]) -> Any:
     return np.concatenate(values)
 
 
+def length_batches(features: Sequence[Feature], batch_tokens: int) -> Iterator[list[int]]:
+    """Positions of features in batches of similar length; a batch holds at most this many tokens, padding included."""
+    order = sorted(range(len(features)), key=lambda position: len(features[position]))
+    batch: list[int] = []
+    for position in order:
+        if batch and (len(batch) + 1) * len(features[position]) > batch_tokens:
+            yield batch
+            batch = []
+        batch.append(position)
+    if batch:
+        yield batch
+
+
 def plan_batches(lengths: Ints, *, batch_size: int, seed: int, epoch: int, bucketed: bool,
                  target_lengths: Ints | None = None,
                  batch_tokens: int | None = None, in_order: bool = False) -> list[Ints]:
@@ -130,7 +143,7 @@ def epoch_batches(kind: Kind, features: Features, training: Training, seed: int,
                   in_order: bool = False) -> list[Ints]:
     """The steps of an epoch of these features under the training settings."""
     target_lengths = features.label_counts if kind == "encoder-decoder" else None
-    return plan_batches(features.example_lengths, batch_size=training.batch_size, seed=seed, epoch=epoch,
+    return plan_batches(features.example_lengths, batch_size=training.examples_per_step, seed=seed, epoch=epoch,
                         bucketed=not packed,
                         target_lengths=target_lengths, batch_tokens=training.batch_tokens, in_order=in_order)
 

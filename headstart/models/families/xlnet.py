@@ -93,6 +93,7 @@ FAMILY = Family(
             scores_stepwise=True),
     },
     kinds=("encoder", "decoder"),
+    float_mask=True,
     packs=False,  # attention of its own, by distances between positions of the row
     position_ids=False,
     time_first=True,

@@ -8,12 +8,13 @@ from typing import Any, Literal
 
 from headstart.contract import HeadSpec
 from headstart.errors import Exit, UserError
-from headstart.models.loading import catalogue, integrity, weights
+from headstart.models.loading import catalogue, integrity
 from headstart.models.loading.family_tokenizer import load_family_tokenizer
 from headstart.models.loading.field_types import check_other_files
 from headstart.models.loading.links import check_links
 from headstart.models.loading.load import assemble_model, make_config
 from headstart.models.loading.model_info import ModelInfo, sizes_of
+from headstart.models.loading.quiet import quiet
 from headstart.models.model import Model
 from headstart.models.packing import attention
 from headstart.models.packing.fused_layers import fuse_layers
@@ -51,7 +52,7 @@ def load_from_config(info: ModelInfo, head: HeadSpec, *, seed: int, device: str 
     attention.register()
     config = make_config(info, head, dropout, attention_dropout, layer_drop,
                          is_decoder=info.family.heads[head.kind].causal)
-    with weights.quiet():
+    with quiet():
         tokenizer = load_family_tokenizer(info)
         config.vocab_size = len(tokenizer.hf_tokenizer)
         for name in ("pad", "bos", "eos", "cls", "sep"):

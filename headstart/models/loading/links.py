@@ -9,7 +9,8 @@ from pathlib import Path
 from headstart.errors import Exit, UserError
 from headstart.models.loading.json_files import damaged
 
-FOLDERS_READ = ("", "additional_chat_templates")  # what transformers and headstart read inside a model folder
+# what transformers and headstart read inside a model folder
+FOLDERS_READ = ("", "additional_chat_templates", "onnx")
 
 
 def check_links(folder: Path, reference: str) -> None:

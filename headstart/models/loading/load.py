@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from types import SimpleNamespace
 from typing import Any
 
 from headstart.contract import HeadSpec
@@ -11,16 +10,18 @@ from headstart.errors import Exit, UserError
 from headstart.models import precision
 from headstart.models.encoder_decoder import EncoderDecoderModel
 from headstart.models.family import Family, submodule, unchanged_inputs
+from headstart.models.heads.mean_layer import append_mean_layer
 from headstart.models.loading import catalogue, integrity, languages, weights
-from headstart.models.loading.family_tokenizer import embedding_rows, load_family_tokenizer
+from headstart.models.loading.family_tokenizer import UNLIMITED, embedding_rows, load_family_tokenizer
 from headstart.models.loading.json_files import damaged
+from headstart.models.loading.kernel_caches import limit_kernel_caches
 from headstart.models.loading.model_info import ModelInfo, model_info
+from headstart.models.loading.quiet import quiet
 from headstart.models.model import Model
 from headstart.models.packing import attention, first_token_layer
 from headstart.models.packing.fused_layers import fuse_layers
 from headstart.models.tokenizers.tokenizer import FamilyTokenizer, first_line
 
-UNLIMITED = 100_000  # tokenizers without a limit of their own say 10^30
 # Keys that a config may have in addition to the fields of its class: old names that the library still translates.
 LEGACY_FIELDS = ("num_labels", "global_attn_every_n_layers", "global_rope_theta", "local_rope_theta", "rope_scaling")
 # Fields that would change the output of a forward pass, or that are set here.
@@ -32,23 +33,24 @@ def load(reference: str, head: HeadSpec | None, *, seed: int, device: str = "cpu
          dropout: float | None = None, attention_dropout: float | None = None, max_length: int | None = None,
          add_end_token: bool = True,
          language: str | None = None, target_language: str | None = None, layer_drop: float | None = None,
-         info: ModelInfo | None = None, dtype: str = "fp32") -> Model:
+         info: ModelInfo | None = None, dtype: str = "fp32", mean_layer: bool = False) -> Model:
     """A model ready to train or predict; to train, with weights in fp32 (`dtype`).
 
     With `head`, a fresh head is initialised from the seed before anything else is random; without, the folder's own
     head stays, and a model that has none is refused. For a fresh head texts get an end token where the tokenizer adds
-    none, unless `add_end_token` is false. `info` is the reference's, where the caller has read it. Raises UserError (2,
-    66, 69, 77).
+    none, unless `add_end_token` is false. `info` is the reference's, where the caller has read it. With `mean_layer`
+    the mean of the token states is one more layer. Raises UserError (2, 66, 69, 77).
     """
     from headstart.models.heads.custom_heads import head_class
 
+    limit_kernel_caches()
     info = info or model_info(reference, allow_pickle=allow_pickle)
     kind = head.kind if head is not None else require_trained_head(info)
     check_fit(info, kind, head)
     attention.register()
     cls = head_class(info.family.heads[kind].cls)
     config = make_config(info, head, dropout, attention_dropout, layer_drop, is_decoder=info.family.heads[kind].causal)
-    with weights.quiet():
+    with quiet():
         language_tokens = languages.language_tokens(info, language, target_language)
     if language_tokens is None and (language_name := languages.resolve_language(info, language)) is not None:
         config.language, config.lang_id = language_name, languages.ids_by_language(info)[language_name]
@@ -65,7 +67,7 @@ def load(reference: str, head: HeadSpec | None, *, seed: int, device: str = "cpu
                                       hf_tokenizer=None if language_tokens is None else language_tokens.hf_tokenizer)
     if language_tokens is not None:
         language_tokens.configure(module)
-    fuse_layers(module)
+    finish_layers(module, info.family, mean_layer=mean_layer)
     if head is not None:
         tokenizer = tokenizer.for_training(module.config,
                                            add_end_token=add_end_token and not info.family.heads[kind].causal)
@@ -76,23 +78,11 @@ def load(reference: str, head: HeadSpec | None, *, seed: int, device: str = "cpu
     return model
 
 
-def load_text_tokenizer(info: ModelInfo) -> FamilyTokenizer:
-    """A model's tokenizer alone, without a limit: what its texts become, before any weight is read. Raises UserError
-    (69).
-    """
-    return load_family_tokenizer(info, max_length=UNLIMITED)
-
-
-def load_head_tokenizer(info: ModelInfo, kind: str) -> FamilyTokenizer:
-    """A model's tokenizer as a fresh head of this kind has its texts laid out, before any weight is read. Raises
-    UserError (69).
-    """
-    head = info.family.heads[kind]
-    tokenizer = load_text_tokenizer(info).with_token_types(info.family.has_token_types).with_causal(head.causal)
-    tokenizer = tokenizer.for_training(SimpleNamespace(pad_token_id=info.config.get("pad_token_id")),
-                                       add_end_token=not head.causal)
-    return tokenizer.with_max_length(min(info.positions, tokenizer.hf_tokenizer.model_max_length or UNLIMITED,
-                                         UNLIMITED))
+def finish_layers(module: Any, family: Family, *, mean_layer: bool) -> None:
+    """The layers as they compute here, with the mean of the token states above them where it is asked for."""
+    if mean_layer:
+        append_mean_layer(module, family)
+    fuse_layers(module)
 
 
 def check_fit(info: ModelInfo, kind: str, head: HeadSpec | None) -> None:

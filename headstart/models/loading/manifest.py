@@ -51,7 +51,7 @@ TOKEN_IDS = Kind("token ids with blanks between them", lambda value: isinstance(
 FIELDS = {"headstart": TEXT, "task": TEXT, "task_settings": OBJECT, "learned": OBJECT,
           "max_length": whole_number(1, MAX_LENGTH), "sha256": object_of(SHA256), "tokenizer": OBJECT, SEAL: SHA256,
           "columns": object_of(list_of(TEXT)), "early_exit": OBJECT, "scores": OBJECT, "golden": LIST,
-          "model": TEXT | NULL, "precision": object_of(TEXT)}
+          "model": TEXT | NULL, "precision": object_of(TEXT), "runtime": OBJECT}
 LEARNED_FIELDS = {"labels": list_of(TEXT), "counts": list_of(whole_number(0, 2**53)), "values": OBJECT}
 POOLING = Kind("mean or first", lambda value: value in ("mean", "first"))
 EXIT_FIELDS = {"patience": whole_number(1, 2**31), "threshold": number(0) | NULL, "pooling": POOLING}
@@ -60,8 +60,10 @@ TOKENIZER_FIELDS = {"versions": object_of(VERSION), "special_tokens": LIST, "tex
 TEXT_FIELDS = {"text": TEXT, "ids": TOKEN_IDS, "target_ids": TOKEN_IDS}
 
 
-def accept_hint(reference: str | Path) -> str:
-    """What to do about a change that was made on purpose, or was not."""
+def accept_hint(reference: str | Path, metadata: Mapping[str, Any]) -> str:
+    """What to do about a change that was made on purpose, or was not; an export was let out as it was measured."""
+    if "runtime" in metadata:
+        return f"{COPY_AGAIN} If you changed it on purpose: change the run's model, and export it again."
     return f"{COPY_AGAIN} If you changed it on purpose: headstart accept {reference}"
 
 
@@ -73,8 +75,13 @@ def seal_of(metadata: Mapping[str, Any]) -> str:
 
 def write(folder: Path, metadata: Mapping[str, Any]) -> None:
     """Write headstart.json with its seal, whole or not at all; raises UserError (74)."""
+    write_text(folder / METADATA_FILE, text_of(metadata))
+
+
+def text_of(metadata: Mapping[str, Any]) -> str:
+    """headstart.json with its seal, as its file has it."""
     sealed = dict(metadata) | {SEAL: seal_of(metadata)}
-    write_text(folder / METADATA_FILE, json.dumps(sealed, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+    return json.dumps(sealed, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
 
 
 def read(folder: Path, *, sealed: bool = True) -> dict[str, Any] | None:
@@ -101,7 +108,7 @@ def read(folder: Path, *, sealed: bool = True) -> dict[str, Any] | None:
     check_tokenizer_fields(metadata.get("tokenizer", {}), place, fix)
     if sealed and metadata[SEAL] != seal_of(metadata):
         raise damaged(f"{place} is not as it was saved: its values were changed since (its seal does not fit them).",
-                      accept_hint(folder))
+                      accept_hint(folder, metadata))
     return metadata
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.contract import Kind
+from headstart.errors import UserError
 from headstart.models.family import Family
 from headstart.models.loading import catalogue, integrity, manifest, sources
 from headstart.models.loading.field_types import check_other_files
@@ -70,6 +71,11 @@ def model_info(reference: str, *, allow_pickle: bool = False) -> ModelInfo:
     """The info of a model; raises UserError (66, 69, 77) for one that is not available, damaged, or not supported."""
     source = sources.resolve(reference, allow_pickle=allow_pickle)
     folder = source.folder
+    if source.metadata is not None and "runtime" in source.metadata:
+        integrity.check_small_files(folder, reference, source.checksums, source.repair)  # is the file gone?
+        raise UserError(f"{reference} is a model exported to ONNX: it predicts, and is evaluated and served; this "
+                        "needs the weights themselves.",
+                        fix="Use the run that it was exported from.")
     if not reference.startswith("pip:"):  # a package's files have hashes, and some installers link them
         check_links(folder, reference)
     integrity.check_small_files(folder, reference, source.checksums, source.repair)

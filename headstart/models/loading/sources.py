@@ -41,7 +41,7 @@ def folder_source(folder: Path, repair: str = "") -> Source:
     metadata = manifest.read(folder)
     if metadata is None:
         return Source(folder)
-    return Source(folder, metadata["sha256"], repair or manifest.accept_hint(folder), metadata)
+    return Source(folder, metadata["sha256"], repair or manifest.accept_hint(folder, metadata), metadata)
 
 
 def resolve(reference: str, *, allow_pickle: bool = False, network: bool = True) -> Source:

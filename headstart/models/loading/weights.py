@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-import threading
-import warnings
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from headstart.errors import Exit, UserError, out_of_memory
 from headstart.models.loading import integrity
 from headstart.models.loading.json_files import damaged
 from headstart.models.loading.model_info import ModelInfo
+from headstart.models.loading.quiet import quiet
 from headstart.models.packing import attention
 from headstart.models.tokenizers.tokenizer import first_line
 
@@ -185,49 +183,3 @@ def preserve_generator() -> Any:
     import torch
 
     return torch.random.fork_rng(devices=[])
-
-
-class SharedContext:
-    """A context of the whole process that threads share: the first to enter sets it up, the last to leave ends it."""
-
-    def __init__(self, context: Callable[[], contextlib.AbstractContextManager[None]]) -> None:
-        self.context, self.lock, self.users, self.stack = context, threading.Lock(), 0, contextlib.ExitStack()
-
-    def __enter__(self) -> None:
-        with self.lock:
-            if not self.users:
-                self.stack.enter_context(self.context())
-            self.users += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self.lock:
-            self.users -= 1
-            if not self.users:
-                self.stack.close()
-
-
-@contextlib.contextmanager
-def silence() -> Iterator[None]:
-    """Without the library's own messages and progress bars, as they were after."""
-    import transformers
-
-    logging: Any = transformers.utils.logging
-    verbosity, had_progress_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if had_progress_bars:
-            logging.enable_progress_bar()
-
-
-SILENCE = SharedContext(silence)
-
-
-def quiet() -> SharedContext:
-    """Without the library's own messages and progress bars: what matters is checked here, with messages of our own."""
-    return SILENCE

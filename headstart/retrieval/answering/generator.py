@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from headstart.artifacts import artifact
+from headstart.artifacts.metadata import model_folder, read_metadata
 from headstart.contract import Feature, Json, Learned, Row
 from headstart.errors import Exit, UserError
 from headstart.generation.dispatch import generate_for_features
@@ -69,8 +70,8 @@ class AnswerGenerator:
         With `entailment` (a model that labels pairs, one of its labels "entailment") sentences are scored by that model
         instead of by their words. Raises UserError (2, 66, 69) for what is not there or cannot generate.
         """
-        folder = artifact.model_folder(reference)
-        recorded = artifact.read_metadata(folder)
+        folder = model_folder(reference)
+        recorded = read_metadata(folder)
         if recorded is not None and recorded["task"] == LongAnswer.name:
             task, model = artifact.load(reference, device=device, allow_pickle=allow_pickle)
         else:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.artifacts.artifact import model_folder
+from headstart.artifacts.metadata import model_folder
 from headstart.errors import Exit, UserError
 from headstart.files import reserve, sha256, staged_file
 from headstart.models.loading.model_info import model_info

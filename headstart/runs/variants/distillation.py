@@ -13,6 +13,7 @@ from typing import Any
 
 from headstart.artifacts import artifact
 from headstart.contract import Json, Learned, Task
+from headstart.contract.abstention import ABSTENTION, TEMPERATURE
 from headstart.data.examples import Examples
 from headstart.errors import Exit, UserError
 from headstart.evaluation.evaluate import SplitEvaluation, differences, evaluate
@@ -166,7 +167,7 @@ def warn_of_rows_seen_by_teacher(settings: RunSettings, dataset: Dataset, report
         return
     hashes = {file["file"]: file["sha256"] for file in student_data["files"]}
     counts = {name: len(train_rows & set(split["rows"])) for name, split in student_data["splits"].items()
-              if name != "train" and hashes.get(split["file"]) == train_hash}
+              if (name != "train" or dataset.folds is not None) and hashes.get(split["file"]) == train_hash}
     seen_rows = ", ".join(f"{count:,} {name} rows" for name, count in counts.items() if count)
     if seen_rows:
         reporter.warning(f"the teacher was trained on {seen_rows} of the student's, which flatters the teacher: use "
@@ -218,7 +219,9 @@ def with_teacher_labels(teacher: Teacher, dataset: Dataset) -> Dataset:
                         fix=f"It knows {', '.join(labels[:8])}{' …' if len(labels) > 8 else ''}. Train it on those "
                             "first (headstart finetune).", exit=Exit.DATA)
     counts = dict(zip(row_state.labels, row_state.counts, strict=False))
-    values: dict[str, Json] = dict(row_state.values) | dict(teacher_state.values)
+    # the student's confidence is its own: its temperature, and when it abstains
+    values: dict[str, Json] = dict(row_state.values) | {name: value for name, value in teacher_state.values.items()
+                                                        if name not in (TEMPERATURE, ABSTENTION)}
     fold = task.with_learned(row_state).export_state()[1]
     if fold is not None and teacher.model.can_fold:
         unfold(teacher.model, fold)

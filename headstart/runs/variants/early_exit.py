@@ -53,6 +53,10 @@ class EarlyExitVariant(Variant):
     def scores(self, task: Task[Any], model: Model, evaluated: SplitEvaluation, split: str, settings: RunSettings,
                reporter: Reporter) -> Mapping[str, Json]:
         """{"early_exit": layers used, speed-up, and the scores beside those of full depth}."""
+        if evaluated.folds:
+            reporter.info("full depth is not compared: the saved model has seen every row (headstart evaluate RUN FILE "
+                          "compares on others)")
+            return {}
         predictor = torch_predictor(task, model, batch_tokens=settings.evaluation.batch_tokens,
                                     precision=evaluated.precision)
         return compare_depths(predictor, evaluated, split=split, resamples=settings.evaluation.resamples,

@@ -56,11 +56,16 @@ def beam_spans(output: Mapping[str, NDArray[Any]], passage_start: int, offsets: 
 
 
 def answer_prediction(example: Question, ranked_spans: Sequence[tuple[tuple[int, int], float]], no_answer_score: float,
-                      threshold: float | None, detail: Mapping[str, Any]) -> Prediction:
-    """Ranked spans ((start, end), score) and the no-answer score, in the user's terms."""
+                      threshold: float | None, detail: Mapping[str, Any], temperature: float) -> Prediction:
+    """Ranked spans ((start, end), score) and the no-answer score, in the user's terms.
+
+    The temperature makes the probabilities of spans, among each other; none is in the no-answer probability, whose
+    threshold is tuned. The confidence of an answer is its probability, times that of there being one where there may be
+    none.
+    """
     passage = example.passage
     best_score = ranked_spans[0][1] if ranked_spans else no_answer_score - 700.0
-    powers = [math.exp(score - best_score) for _, score in ranked_spans]
+    powers = [math.exp((score - best_score) / temperature) for _, score in ranked_spans]
     texts = [passage[start:end].strip() for (start, end), _ in ranked_spans]
     no_answer_probability = 1 / (1 + math.exp(min(700.0, best_score - no_answer_score)))
     n_best = [{"text": text, "probability": power / sum(powers), "score": score}
@@ -72,4 +77,7 @@ def answer_prediction(example: Question, ranked_spans: Sequence[tuple[tuple[int,
             passage[ranked_spans[0][0][0]:].lstrip())
         values |= {"prediction": texts[0], "start": begin, "end": begin + len(texts[0]),
                    "probability": n_best[0]["probability"]}
-    return Prediction(example.row, values, {"best": texts[0] if texts else "", "n_best": n_best, **detail})
+    is_answered = bool(values["prediction"])
+    confidence = values["probability"] * (1 - no_answer_probability if is_answered and threshold is not None else 1)
+    return Prediction(example.row, values, {"best": texts[0] if texts else "", "n_best": n_best,
+                                            "confidence": confidence, **detail})

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from headstart.contract import Example, Json, Row, RowFault
+from headstart.contract import Example, Json, Row, RowFault, Tokens
 from headstart.errors import Finding
 from headstart.text.answer_spans import AnswerSpan, find_answer
 
@@ -141,3 +141,12 @@ def repeated_id_finding(split: str, id_counts: Counter[str]) -> Iterable[Finding
         yield Finding("W223",
                       f"in {split}, {len(repeated_ids):,} question ids occur more than once (first: {first!r}).",
                       "The official files hold one answer for each id; give each question its own.")
+
+
+def answer_token_range(passage: Tokens, example: Question) -> tuple[int, int]:
+    """First and last token of the answer; -1, before all windows, where there is none."""
+    if example.answer_span is None:
+        return -1, -1
+    start, end = example.answer_span.begin, example.answer_span.end
+    answer_tokens = [index for index, (first, last) in enumerate(passage.offsets or ()) if first < end and last > start]
+    return (answer_tokens[0], answer_tokens[-1]) if answer_tokens else (-1, -1)

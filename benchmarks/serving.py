@@ -1,0 +1,308 @@
+"""`headstart serve` under load: capacity, latency from 10 % to 120 % of it, bad requests, and a worker that is killed.
+
+    python benchmarks/serving.py RUN --data examples/data/requests.csv [--workers 2] [--seconds 20] [--precision fp32]
+
+RUN is a text classifier, the file has a column `text`. Client and server share this machine: the client's processor
+seconds stand beside. Arrivals are open-loop (exponential gaps, whatever the answers take), and a latency begins when
+its request should have been sent, so that a queue is seen as its waiting clients see it. Exit code 1 where an answer
+was wrong, a good request failed below capacity, or a bad one was not refused in words.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import csv
+import datetime
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from turns import hidden_paths, machine, write
+
+SHARES = (0.1, 0.25, 0.5, 0.75, 0.9, 1.0, 1.2)
+CLIENTS = 8  # of the closed loop that measures capacity
+BAD_REQUESTS = 1000
+TOLERANCE = 0.02  # of a probability: in bf16 the batch changes its second digit
+
+
+@dataclass
+class Server:
+    """A server process and its port."""
+
+    process: subprocess.Popen[str]
+    port: int
+    workers: Sequence[int]  # processes; one server alone is its own
+
+    def used(self) -> dict[str, float]:
+        """Processor seconds so far, and memory in MB, shared pages counted once."""
+        pids = [self.process.pid, *(pid for pid in self.workers if pid != self.process.pid)]
+        seconds, kilobytes = 0.0, 0
+        for pid in pids:
+            with contextlib.suppress(FileNotFoundError):  # the one that was killed
+                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                seconds += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+                for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                    kilobytes += int(line.split()[1]) if line.startswith("Pss:") else 0
+        return {"seconds": seconds, "memory_mb": kilobytes / 1024}
+
+
+@contextlib.contextmanager
+def served(run: str, workers: int, precision: str) -> Iterator[Server]:
+    """A server of the run, ready."""
+    command = [sys.executable, "-m", "headstart", "serve", f"model={run}", "--workers", str(workers), "--port", "0",
+               "--device", "cpu", "--precision", precision, "--json", "--quiet"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line:
+            raise SystemExit(f"the server ended with {process.wait()}: {' '.join(command)}")
+        ready = json.loads(line)
+        port = int(ready["url"].rstrip("/").rpartition(":")[2])
+        with subprocess.Popen(["cat"], stdin=process.stdout, stdout=subprocess.DEVNULL):  # a line for each request
+            try:
+                yield Server(process, port, ready.get("workers", [process.pid]))
+            finally:
+                process.send_signal(signal.SIGTERM)
+                process.wait(60)
+
+
+@dataclass
+class Client:
+    """Requests over connections that are kept open; statuses and latencies are counted."""
+
+    port: int
+    idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = field(default_factory=list)
+
+    async def send(self, body: bytes, path: str = "/v1/predict", head: str = "") -> tuple[int, bytes]:
+        """Status and body of an answer; status 0 where the connection was cut."""
+        head = head or (f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+                        f"Content-Length: {len(body)}\r\n\r\n")
+        for is_fresh in (False, True):
+            if not is_fresh and not self.idle:
+                continue
+            try:
+                reader, writer = (await asyncio.open_connection("127.0.0.1", self.port)) if is_fresh else \
+                    self.idle.pop()
+                writer.write(head.encode("latin-1") + body)
+                answer = await read_answer(reader)
+            except (OSError, asyncio.IncompleteReadError):
+                if is_fresh:
+                    return 0, b""
+                continue  # the server had let the idle connection go
+            status, content, is_kept = answer
+            if is_kept:
+                self.idle.append((reader, writer))
+            else:
+                writer.close()
+            return status, content
+        return 0, b""
+
+
+async def read_answer(reader: asyncio.StreamReader) -> tuple[int, bytes, bool]:
+    """Status, body, and whether the connection stays open."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+    status = int(head.split(" ", 2)[1])
+    lengths = [line.split(":")[1] for line in head.split("\r\n") if line.startswith("content-length:")]
+    content = await reader.readexactly(int(lengths[0])) if lengths else await reader.read()
+    return status, content, bool(lengths) and "connection: close" not in head
+
+
+@dataclass
+class Load:
+    """What a stretch of load gave."""
+
+    statuses: Counter[int] = field(default_factory=Counter)
+    latencies: list[float] = field(default_factory=list)
+    rows: int = 0
+    wrong: int = 0
+
+    def row(self, seconds: float) -> dict[str, Any]:
+        """Figures for the table; milliseconds."""
+        ordered = sorted(self.latencies) or [float("nan")]
+        quantiles = {f"p{share}_ms": 1000 * ordered[min(len(ordered) - 1, len(ordered) * share // 100)]
+                     for share in (50, 95, 99)}
+        return {"rows_per_second": self.rows / seconds, **quantiles, "wrong": self.wrong,
+                "statuses": {str(status): count for status, count in sorted(self.statuses.items())}}
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Texts with the labels and probabilities that Python gives them, and who asks for them."""
+
+    client: Client
+    texts: Sequence[str]
+    expected: Sequence[dict[str, Any]]
+
+    async def ask(self, numbers: Sequence[int], load: Load, due: float) -> None:
+        """One request of some texts; its answer is compared."""
+        body = json.dumps({"rows": [{"text": self.texts[number]} for number in numbers]}).encode()
+        status, content = await self.client.send(body)
+        load.statuses[status] += 1
+        if status == 200:
+            load.latencies.append(time.perf_counter() - due)
+            load.rows += len(numbers)
+            for number, answer in zip(numbers, json.loads(content)["predictions"], strict=True):
+                expected = self.expected[number]
+                is_close = answer["probability"] >= expected["probability"] - TOLERANCE
+                load.wrong += not (answer["prediction"] == expected["prediction"] or is_close)
+
+    async def closed_loop(self, rows: int, seconds: float) -> tuple[Load, float]:
+        """As many requests as so many clients get answered; and the seconds that it took."""
+        load, start = Load(), time.perf_counter()
+
+        async def one_client(number: int) -> None:
+            rng = random.Random(number)
+            while time.perf_counter() - start < seconds:
+                await self.ask([rng.randrange(len(self.texts)) for _ in range(rows)], load, time.perf_counter())
+
+        await asyncio.gather(*map(one_client, range(CLIENTS)))
+        return load, time.perf_counter() - start
+
+    async def open_loop(self, rate: float, seconds: float, seed: int) -> Load:
+        """Requests of one row at random moments, `rate` of them a second."""
+        rng, load, start = random.Random(seed), Load(), time.perf_counter()
+        due, tasks = start, set[asyncio.Task[None]]()
+        while (due := due + rng.expovariate(rate)) < start + seconds:
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            task = asyncio.create_task(self.ask([rng.randrange(len(self.texts))], load, due))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+        await asyncio.gather(*tasks)
+        return load
+
+
+def bad_request(rng: random.Random) -> tuple[bytes, str, str]:
+    """(body, path, head) that must be refused with a status of 400 to 499."""
+    body: bytes = rng.choice([
+        b"", b"{", b"[]", b"\xff\xfe", b'{"rows": []}', b'{"rows": 7}', b'{"rows": [{"txt": "a"}]}', b'{"rows": [{}]}',
+        b'{"rows": [{"text": null}]}', b'{"rows": [{"text": NaN}]}', b'{"rows": [{"text": "a", "text": "b"}]}',
+        b'{"rows": [{"text": "\\ud800"}]}', b'{"rows": [{"text": ""}]}', b'{"model": "other", "rows": ["a"]}',
+        b"[" * 100_000, json.dumps({"rows": ["a"] * 2000}).encode(), b'{"rows": [{"text": 1e999}]}',
+        json.dumps({"rows": ["word " * 300_000]}).encode(), rng.randbytes(rng.randint(1, 200))])
+    path = rng.choice(["/v1/predict"] * 6 + ["/v1/completions", "/nothing", "/v1/../etc/passwd"])
+    heads = ["", "", "", f"POST {path} HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 0\r\n\r\n",
+             f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain\r\nContent-Length: 0\r\n\r\n",
+             "BREW / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n",
+             "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: nine\r\n\r\n"]
+    head = rng.choice(heads)
+    return (b"" if head else body), path, head
+
+
+async def bad_beside_good(bench: Bench, rate: float) -> tuple[Counter[int], Load]:
+    """Statuses of bad requests, and what good ones got meanwhile."""
+    statuses, client, rng = Counter[int](), Client(bench.client.port), random.Random(0)
+    done = asyncio.Event()
+
+    async def be_bad() -> None:
+        for _ in range(BAD_REQUESTS):
+            body, path, head = bad_request(rng)
+            statuses[(await client.send(body, path, head))[0]] += 1
+        done.set()
+
+    async def pieces() -> AsyncIterator[Load]:
+        seed = 0
+        while not done.is_set():
+            seed += 1
+            yield await bench.open_loop(rate, 2.0, seed)
+
+    bad, good = asyncio.create_task(be_bad()), Load()
+    async for load in pieces():
+        good.statuses += load.statuses
+        good.latencies += load.latencies
+        good.rows, good.wrong = good.rows + load.rows, good.wrong + load.wrong
+    await bad
+    return statuses, good
+
+
+async def kill_under_load(bench: Bench, server: Server, rate: float, seconds: float) -> Load:
+    """Load during which one worker is killed, after a third of it."""
+    async def kill() -> None:
+        await asyncio.sleep(seconds / 3)
+        os.kill(server.workers[0], signal.SIGKILL)
+
+    killer = asyncio.create_task(kill())
+    load = await bench.open_loop(rate, seconds, seed=7)
+    await killer
+    return load
+
+
+async def measure(bench: Bench, server: Server, seconds: float) -> dict[str, Any]:
+    """Every part, one after the other."""
+    await bench.closed_loop(1, min(3.0, seconds))  # warm
+    result: dict[str, Any] = {"capacity": {}, "load": {}, "memory_mb": {"begin": server.used()["memory_mb"]}}
+    for rows in (1, 32):
+        load, duration = await bench.closed_loop(rows, seconds)
+        result["capacity"][str(rows)] = load.row(duration)
+    capacity = result["capacity"]["1"]["rows_per_second"]
+    for share in SHARES:
+        client_start, server_start = time.process_time(), server.used()["seconds"]
+        load = await bench.open_loop(share * capacity, seconds, seed=round(100 * share))
+        result["load"][f"{share:.0%}"] = load.row(seconds) | {
+            "client_seconds": time.process_time() - client_start,
+            "server_seconds": server.used()["seconds"] - server_start}
+        print(f"{share:>5.0%}", result["load"][f"{share:.0%}"], flush=True)
+    statuses, good = await bad_beside_good(bench, 0.3 * capacity)
+    result["bad"] = {"statuses": {str(status): count for status, count in sorted(statuses.items())},
+                     "good": good.row(1.0)["statuses"], "wrong": good.wrong}
+    if len(server.workers) > 1:
+        killed = await kill_under_load(bench, server, 0.5 * capacity, seconds)
+        result["killed"] = killed.row(seconds)
+    result["memory_mb"]["end"] = server.used()["memory_mb"]
+    return result
+
+
+def faults(result: dict[str, Any]) -> list[str]:
+    """What must not be."""
+    lines = [f"{name}: {row['wrong']} wrong answers" for name, row in {
+        **result["load"], "bad": result["bad"], "killed": result.get("killed", {"wrong": 0})}.items() if row["wrong"]]
+    lines += [f"{name}: {row['statuses']}" for name, row in result["load"].items()
+              if float(name.rstrip("%")) < 100 and set(row["statuses"]) != {"200"}]
+    lines += [f"a bad request got {status}" for status in result["bad"]["statuses"] if not status.startswith("4")]
+    lines += [f"beside bad requests: {result['bad']['good']}"] if set(result["bad"]["good"]) != {"200"} else []
+    return lines + ([f"killed: {result['killed']['statuses']}"]
+                    if "killed" in result and set(result["killed"]["statuses"]) - {"200", "0"} else [])
+
+
+def main() -> None:
+    """Measure, write results/serving.json, and say what must not be."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run")
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--precision", default="fp32")
+    parser.add_argument("--keep", action="store_true", help="write benchmarks/results/serving_WORKERS.json")
+    arguments = parser.parse_args()
+
+    import headstart
+
+    with Path(arguments.data).open(encoding="utf-8", newline="") as file:
+        texts = [row["text"] for row in csv.DictReader(file)][:500]
+    model = headstart.load(arguments.run, device="cpu", precision=arguments.precision)
+    start = time.perf_counter()
+    expected = [dict(row) for row in model.predict(texts)]
+    offline = len(texts) / (time.perf_counter() - start)
+    with served(arguments.run, arguments.workers, arguments.precision) as server:
+        bench = Bench(Client(server.port), texts, expected)
+        result = asyncio.run(measure(bench, server, arguments.seconds))
+    result |= {"offline_rows_per_second": offline, "workers": arguments.workers, "machine": machine(),
+               "command": "python benchmarks/serving.py " + " ".join(hidden_paths(sys.argv[1:])),
+               "date": datetime.date.today().isoformat()}
+    print(json.dumps(result, indent=1))
+    if arguments.keep:
+        write(f"serving_{arguments.workers}", result)
+    if lines := faults(result):
+        raise SystemExit("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

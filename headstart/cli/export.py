@@ -1,0 +1,49 @@
+"""`headstart export RUN --to FOLDER`: a trained model for another runtime, let out only when it scores as before."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from headstart.cli import _flags
+from headstart.errors import UserError
+
+SUMMARY = "a trained model as an ONNX folder, let out only when it scores as the original"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Arguments."""
+    parser.add_argument("run", metavar="RUN", help="run folder, or model folder with --data")
+    _flags.add_shared(parser, "--to", "a new folder, that predict, evaluate and serve take like any model",
+                      required=True)
+    parser.add_argument("--format", choices=("onnx",), default="onnx", help="the runtime's format (default onnx)")
+    parser.add_argument("--precision", choices=("fp32", "fp16", "int8"), default="fp32", dest="export_precision",
+                        metavar="NAME", help="what a trained model computes in; here its file: fp32 (default), fp16 or "
+                                             "int8 (a quarter of it)")
+    parser.add_argument("--max-drop", type=float, default=0.5, metavar="POINTS",
+                        help="how much worse it may score, in hundredths of the task's first score (default 0.5)")
+    parser.add_argument("--data", metavar="FILE", dest="rows",
+                        help="labelled rows that it is judged on (default: the run's dev rows)")
+    _flags.add_shared(parser, "--overwrite", "only another export")
+    _flags.add_columns(parser)
+    _flags.add_common(parser, reads=("data.", "evaluation.batch_tokens", "evaluation.resamples"), loads_model=False)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Export; the table of the gate is printed, messages go to standard error."""
+    from headstart.api import export as api
+
+    if not arguments.max_drop >= 0:
+        raise UserError(f"--max-drop takes a number from 0, but it is {arguments.max_drop}.")
+    _, columns, values = _flags.read_values(arguments)
+    groups = _flags.build_groups(values)
+    reporter = _flags.make_reporter(arguments)
+    comparison, table = api.export_with_table(
+        arguments.run, arguments.to, format=arguments.format, precision=arguments.export_precision,
+        max_drop=arguments.max_drop, rows=arguments.rows, columns=columns, data=groups["data"],
+        evaluation=groups["evaluation"], overwrite=arguments.overwrite, reporter=reporter)
+    if arguments.json:
+        print(json.dumps({"export": comparison, "to": arguments.to}, ensure_ascii=False))
+    else:
+        print(table)
+    return 0

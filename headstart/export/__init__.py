@@ -1,0 +1,1 @@
+"""Trained models for other runtimes, each scored beside the original before it is let out."""

@@ -1,0 +1,41 @@
+"""Training at step 0: the optimizer and what it moves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from headstart.data.features.batches import epoch_batches
+from headstart.runs.prepare import Prepared
+from headstart.training import sparse_embeddings
+from headstart.training.loop import TrainingState
+
+if TYPE_CHECKING:
+    from headstart.contract import Ints
+
+
+def initial_state(prepared: Prepared, *, precision: str, packed: bool) -> TrainingState:
+    """Training of the model at step 0."""
+    settings, model = prepared.settings, prepared.model
+    if settings.training.gradient_checkpointing:
+        model.checkpoint_gradients()
+    state = TrainingState.initial(model, settings.training, precision=precision, device=settings.device)
+    if settings.training.batch_tokens:
+        state.micro_batch_size = settings.training.micro_batch_size or largest_batch(prepared, packed=packed)
+    if not prepared.task.random_encoding:  # else a later epoch may show other tokens
+        sparse_embeddings.restrict_embeddings(state.optimizer, model.module, shown_tokens(prepared, packed=packed))
+    return state
+
+
+def largest_batch(prepared: Prepared, *, packed: bool) -> int:
+    """Most examples of a step of the first epoch."""
+    settings = prepared.settings
+    return max(map(len, epoch_batches(prepared.model.kind, prepared.features, settings.training, settings.seed, 0,
+                                      packed=packed)))
+
+
+def shown_tokens(prepared: Prepared, *, packed: bool) -> Ints:
+    """Every token id that training shows: those of the features, and what pads them."""
+    token_ids = prepared.features.token_ids()
+    return token_ids if packed else np.union1d(token_ids, [prepared.model.layout(packed=False).pad_id])

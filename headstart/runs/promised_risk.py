@@ -1,0 +1,19 @@
+"""Whether dev has rows enough for the risk that is to be promised: known before training, and told then."""
+
+from __future__ import annotations
+
+from headstart.errors import Exit, UserError
+from headstart.metrics.risk import CERTAINTY, fewest_answers
+from headstart.settings.run_settings import RunSettings
+
+
+def refuse_few_rows(settings: RunSettings, rows: int) -> None:
+    """Refuse a risk that dev is too small to promise, even if every answer were right; raises UserError (65)."""
+    risk = settings.evaluation.risk
+    if risk is None or rows >= (fewest := fewest_answers(risk)):
+        return
+    promised = 1 - (1 - CERTAINTY) ** (1 / rows) if rows else 1.0
+    raise UserError(f"A risk of {risk:g} takes at least {fewest:,} dev rows to be promised with {CERTAINTY:.0%} "
+                    f"certainty, and there are {rows:,}: all of them right would promise {promised:.3f}.",
+                    fix="Give more dev rows (--dev FILE, --set data.dev_rows=…, --folds), a higher --risk, or leave it "
+                        "out.", exit=Exit.DATA)

@@ -71,7 +71,9 @@ def test_orders_and_markup_in_a_document_are_text_that_is_cited_as_itself(page):
 def test_the_command_serves_until_it_is_interrupted(page):
     process = subprocess.Popen([sys.executable, "-m", "headstart", "ask", str(page[0]), "--serve", "--port", "0"],
                                stderr=subprocess.PIPE, text=True,
-                            env=os.environ | {"PYTHONPATH": str(DATA.parents[1])})
+                               env=os.environ | {"PYTHONPATH": str(DATA.parents[1])},
+                               # a job in the background of a shell inherits that Ctrl-C is ignored
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     try:
         address, end = "", time.monotonic() + 120
         while "http://127.0.0.1:" not in address:
@@ -84,6 +86,7 @@ def test_the_command_serves_until_it_is_interrupted(page):
         assert process.returncode == 0
     finally:
         process.kill()
+        process.wait()
         process.stderr.close()
 
 

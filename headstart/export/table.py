@@ -99,7 +99,7 @@ def card(task: Task[Any], model: Model, facts: ExportFacts, base_model: str, com
 
     details = model_card.card_of(task, model, base_model)
     front_matter = model_card.front_matter(details)
-    front_matter.library_name, front_matter.tags = "onnx", [*front_matter.tags, "onnx"]
+    front_matter["library_name"], front_matter.tags = "onnx", [*front_matter.tags, "onnx"]
     sections = [f"# A model for {task.name}, exported to ONNX\n",
                 f"Made by headstart {__version__} from `{model_card.escaped(base_model)}`; its file `{facts.file}` "
                 f"computes in {facts.precision}.\n", "## Use\n", usage(facts)]

@@ -19,6 +19,7 @@ from headstart.data.objects import EXPECTED, ObjectRows, read_rows
 from headstart.data.table import Table
 from headstart.errors import Exit, UserError, nearest
 from headstart.prediction.every_row import REASON, input_rows, prediction_columns, row_count, stop_on_broken_rows
+from headstart.prediction.predictor import TRUNCATED
 from headstart.settings import Data, build
 
 if TYPE_CHECKING:
@@ -30,11 +31,14 @@ SECOND_FIELDS = ("pair", "passage")  # optional ones that the second text of a t
 
 
 class Predictions(list[dict[str, Json]]):
-    """A list of predictions, one dict a row; a notebook shows it as a table.
+    """A list of predictions, one dict a row; a notebook shows it as a table. `truncated` is how many texts were longer
+    than the model reads, so that their end was left out.
 
     >>> predictions = headstart.load("reviews-run").predict(["a fine day", "rain again"])
     >>> labels = [prediction["prediction"] for prediction in predictions]
     """
+
+    truncated = 0
 
     def _repr_html_(self) -> str:
         from headstart.api.html import predictions_html
@@ -104,7 +108,7 @@ def predict(predictor: Predictor, source: Any, columns: Mapping[str, str], data:
     path, task = file_of(source), predictor.task
     if path is not None:
         reading = read_examples(task, path, data, columns=columns, training=False)
-        return Predictions(row_predictions(predictor, reading, data, keeps_empty=True))
+        return row_predictions(predictor, reading, data, keeps_empty=True)
     rows = read_rows(source, text_fields(task))
     if not rows.count:
         return Predictions() if rows.frame is None else as_table(rows.frame, [], ["prediction"])
@@ -114,7 +118,7 @@ def predict(predictor: Predictor, source: Any, columns: Mapping[str, str], data:
                         f"{row_count(reading):,}.",
                         fix="Pass rows of plain columns, or predict a file of them: model.predict_file.")
     predictions = row_predictions(predictor, reading, data, keeps_empty=rows.frame is not None)
-    return Predictions(predictions) if rows.frame is None else as_table(rows.frame, predictions, list(predictions[0]))
+    return predictions if rows.frame is None else as_table(rows.frame, predictions, list(predictions[0]))
 
 
 def read_memory(task: Task[Any], rows: ObjectRows, columns: Mapping[str, str], data: Data) -> Reading:
@@ -143,13 +147,16 @@ def memory_table(task: Task[Any], source: Any, data: Data) -> tuple[str, Table |
 
 
 def row_predictions(predictor: Predictor, reading: Reading, data: Data, *,
-                    keeps_empty: bool) -> list[dict[str, Json]]:
+                    keeps_empty: bool) -> Predictions:
     """The values of every row in order, all under the same names; raises DataError for rows that cannot be used."""
     if keeps_empty:
         stop_on_broken_rows(reading, data)
     else:
         stop_on_faults([reading], data, None)
-    return values_of_rows(predictor.task, reading, list(predictor.predict(reading.examples)))
+    predictions = list(predictor.predict(reading.examples))
+    rows = Predictions(values_of_rows(predictor.task, reading, predictions))
+    rows.truncated = sum(bool(prediction.detail.get(TRUNCATED)) for prediction in predictions)
+    return rows
 
 
 def values_of_rows(task: Task[Any], reading: Reading, predictions: Sequence[Prediction]) -> list[dict[str, Json]]:

@@ -114,6 +114,7 @@ def predict_row(model: Model, row: Row, arguments: argparse.Namespace, reporter:
     """Predict one row; it is printed as JSON, or with --to written, the row's texts beside it. Raises UserError."""
     from headstart.data.writers import open_writer
     from headstart.prediction.every_row import prediction_columns
+    from headstart.prediction.predict_file import truncation_words
 
     names = [field.name for field in model.task.fields]
     for name in row:
@@ -121,7 +122,10 @@ def predict_row(model: Model, row: Row, arguments: argparse.Namespace, reporter:
             suggestion = nearest(name, names)
             raise UserError(f"{model.task.name} has no field {name!r}; it has {', '.join(names)}.",
                             fix=f"Did you mean --value {suggestion}=…?" if suggestion else EXAMPLE, exit=Exit.DATA)
-    for prediction in model.predict([row]):
+    predictions = model.predict([row])
+    if predictions.truncated:
+        reporter.warning(truncation_words(predictions.truncated))
+    for prediction in predictions:
         if arguments.to == "-":
             unmeasured = {"measured": False} if arguments.json and model.zero_shot is not None else {}
             print(json.dumps(prediction | unmeasured, ensure_ascii=False))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,4 +109,5 @@ def event_printer(arguments: argparse.Namespace) -> Callable[[Mapping[str, Any]]
 
 def print_event(event: Mapping[str, Any]) -> None:
     """One line of JSON."""
-    print(json.dumps(event), flush=True)
+    sys.stdout.write(json.dumps(event) + "\n")  # one write: several threads and processes have this output
+    sys.stdout.flush()

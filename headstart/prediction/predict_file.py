@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any
 
-from headstart.contract import Json, Prediction, Predictor, Task
+from headstart.contract import Json, Prediction, Predictor
 from headstart.data.examples import Reading, read_examples
 from headstart.data.outputs.layout import Layout, output_layout
 from headstart.data.outputs.place import check_output
@@ -22,6 +22,7 @@ from headstart.prediction.every_row import (
     tell_reading,
 )
 from headstart.prediction.journal import PredictionJournal, journal_key, predict_with_journal
+from headstart.prediction.predictor import TRUNCATED
 from headstart.prediction.pseudo_labels import check_min_probability, pseudo_labelled_rows, pseudo_target
 from headstart.progress import Reporter
 from headstart.settings import Data
@@ -53,7 +54,7 @@ def predict_file(predictor: Predictor, path: str, to: str, *, settings: Data, co
 
     def write(predictions: Iterator[Prediction]) -> int:
         predictions = told_abstentions(task, predictions, reporter)
-        predictions = report_truncated(task, predictions, reporter) if generates else predictions
+        predictions = report_truncated(predictor, predictions, reporter, generates=generates)
         rows = pseudo_labelled_rows(reading, predictions, target, reporter, min_probability) if target else (
             predicted_rows(reading, predictions, reporter,
                            task.prediction_columns(list(reading.columns), reading.examples), layout))
@@ -92,16 +93,27 @@ def write_rows(to: str, rows: Iterator[dict[str, Any]], layout: Layout, *, overw
     return count
 
 
-def report_truncated(task: Task[Any], predictions: Iterable[Prediction], reporter: Reporter) -> Iterator[Prediction]:
-    """The predictions, and at their end how many sources did not fit."""
-    truncated = 0
+def report_truncated(predictor: Predictor, predictions: Iterable[Prediction], reporter: Reporter, *,
+                     generates: bool) -> Iterator[Prediction]:
+    """The predictions, and at their end how many texts did not fit."""
+    truncated, task = 0, predictor.task
     for prediction in predictions:
-        truncated += bool(prediction.detail.get("cut"))
+        truncated += bool(prediction.detail.get("cut" if generates else TRUNCATED))
         yield prediction
-    if truncated:
+    if truncated and not generates:
+        reporter.warning(truncation_words(truncated))
+    elif truncated:
         reporter.info(f"{truncated:,} sources are longer than the model takes: they were truncated "
                       "(--set task.long_source=chunks reads them in parts)" if hasattr(task.settings, "long_source")
                       else f"{truncated:,} prompts are longer than the model takes: they were truncated")
+
+
+def truncation_words(count: int) -> str:
+    """That texts were longer than what the model reads of one."""
+    subject = "1 text is longer than the model reads: its" if count == 1 else (
+        f"{count:,} texts are longer than the model reads: their")
+    return (f"{subject} end was left out (train with a larger data.max_length, or with task.long_texts=windows where "
+            "the task has it)")
 
 
 def predicted_rows(reading: Reading, predictions: Iterator[Prediction], reporter: Reporter,

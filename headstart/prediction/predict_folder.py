@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,7 +19,7 @@ TEXT_PATTERN = "*.txt"
 
 def is_text_folder(path: str) -> bool:
     """Whether a path is a folder of texts."""
-    return path != "-" and Path(path).is_dir() and next(Path(path).rglob(TEXT_PATTERN), None) is not None
+    return path != "-" and os.path.isdir(path) and next(Path(path).rglob(TEXT_PATTERN), None) is not None
 
 
 def predict_folder(predictor: Predictor, path: str, to: str, *, overwrite: bool, reporter: Reporter) -> int:

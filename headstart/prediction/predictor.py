@@ -19,6 +19,7 @@ from headstart.version import __version__
 GENERATION_CHUNK = 256  # rows that are generated together: what an interrupted prediction may have to generate again
 # rows whose features are sorted by length together: padding and attention fall, memory stays flat
 PREDICTION_CHUNK = 2048
+TRUNCATED = "truncated_tokens"  # of a prediction's detail
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,9 @@ class TaskPredictor:
         task says.
         """
         outputs, layers = self.final_outputs(examples, features)
-        return decode_outputs(self.task, examples, outputs, layers)
+        predictions = decode_outputs(self.task, examples, outputs, layers)
+        return [with_truncated_tokens(prediction, example_features)
+                for prediction, example_features in zip(predictions, features, strict=True)]
 
     def final_outputs(self, examples: Sequence[Example],
                       features: Sequence[Sequence[Feature]]) -> tuple[list[list[Any]], list[list[int]]]:
@@ -131,6 +134,14 @@ def decode_outputs(task: Task[Any], examples: Sequence[Example], outputs: Sequen
     """The outputs of each example, and the layers that read it, as its prediction."""
     return [with_layers_used(task.decode(example, example_outputs), example_layers)
             for example, example_outputs, example_layers in zip(examples, outputs, layers, strict=True)]
+
+
+def with_truncated_tokens(prediction: Prediction, features: Sequence[Feature]) -> Prediction:
+    """The prediction with how many tokens of its text the model did not read, where that is not all of them."""
+    truncated_tokens = max((feature.truncated_tokens for feature in features), default=0)
+    if not truncated_tokens:
+        return prediction
+    return dataclasses.replace(prediction, detail={**prediction.detail, TRUNCATED: truncated_tokens})
 
 
 def with_layers_used(prediction: Prediction, layers: Sequence[int]) -> Prediction:

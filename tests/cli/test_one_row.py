@@ -22,6 +22,17 @@ def test_a_text_in_the_place_of_a_file_is_one_row_and_is_told(trained_run, heads
     assert row["text"] == "roses" and row["prediction"] in ("good", "bad", "mixed")
 
 
+def test_a_text_that_is_longer_than_the_model_reads_is_predicted_and_told(trained_run, headstart, tmp_path):
+    text = "the roses near the river " * 400  # longer than a file's name may be, too
+    code, stdout, stderr = headstart("predict", trained_run[0], text)
+    assert code == 0 and json.loads(stdout)["prediction"] and "1 text is longer than the model reads" in stderr
+    rows = tmp_path / "rows.csv"
+    rows.write_text(f"text\n{text}\nroses\n{text}\n")
+    code, stdout, stderr = headstart("predict", trained_run[0], rows)
+    assert code == 0 and len(stdout.splitlines()) == 4 and "2 texts are longer than the model reads" in stderr
+    assert "longer than" not in headstart("predict", trained_run[0], "roses")[2]
+
+
 @pytest.mark.parametrize("path", ["new.csv", "data/new", "./new", "~/texts", "reviews", "many words.jsonl", " "])
 def test_what_looks_like_a_path_stays_a_file_that_is_missing(path, trained_run, headstart, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -119,14 +119,18 @@ def test_windows_leave_nothing_out_and_share_the_overlap():
 
 
 def test_the_longest_input_covers_nearly_all_rows_and_reports_its_cost():
-    lengths = np.array([10] * 990 + [100] * 10)
-    assert choose_max_length(lengths, limit=512, requested=None).max_length == 104
-    with_outlier = np.array([10] * 999 + [400])
+    lengths = np.array([100] * 990 + [190] * 10)
+    assert choose_max_length(lengths, limit=512, requested=None).max_length == 192
+    with_outlier = np.array([150] * 999 + [400])
     choice = choose_max_length(with_outlier, limit=512, requested=None)
-    assert choice.max_length == 16 and choice.cut_rows == 0.001 and "cut" in choice.reason
+    assert choice.max_length == 152 and choice.cut_rows == 0.001 and "cut" in choice.reason
     assert choose_max_length(lengths, limit=64, requested=None).max_length == 64
     assert choose_max_length(lengths, limit=64, requested=100).max_length == 64
     assert choose_max_length(lengths, limit=512, requested=32).max_length == 32
+    short = np.array([6] * 20)  # texts that come later may be longer
+    assert choose_max_length(short, limit=512, requested=None).max_length == 128
+    assert choose_max_length(short, limit=64, requested=None).max_length == 64
+    assert choose_max_length(short, limit=512, requested=None, truncates=False).max_length == 8
 
 
 def features():

@@ -157,7 +157,7 @@ def test_targets_are_cut_by_what_the_decoder_takes_not_by_the_sources(tmp_path, 
     file.write_text("".join(json.dumps({"source": f"{index} {index}", "target": f"{text} {index}"}) + "\n"
                             for index, text in enumerate(tiny.texts(20, seed=1))))
     code, _, stderr = headstart("finetune", file, "--task", "text-to-text", "--model", folder, "--to", tmp_path / "run",
-                                "--epochs", "1",
+                                "--epochs", "1", "--set", "data.max_length=8",
                                 "--set", "evaluation.resamples=0", "--set", "generation.max_new_tokens=4")
     assert code == 0, stderr
     first_batch = json.loads((tmp_path / "run" / "first_batch.json").read_text())

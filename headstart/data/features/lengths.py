@@ -19,6 +19,8 @@ SAMPLE_ROWS = 20_000  # rows whose lengths are measured when there are more than
 SAMPLING_THRESHOLD = 100_000
 COVERAGE = 0.995  # share of the rows that must fit whole
 MULTIPLE = 8
+# Texts that come later may be longer than those of a few training rows, and room for them costs nothing.
+LEAST = 128
 BLOCK_LENGTH = 1024  # tokens of a running text's block, unless it is set or the model takes fewer
 
 
@@ -140,7 +142,8 @@ def choose_max_length(lengths: Ints, *, limit: int, requested: int | None, trunc
                       sampled: int | None = None) -> LengthChoice:
     """As requested (at most the model's limit), else so that 99.5 % of the rows fit whole, in steps of 8.
 
-    `truncates` is whether what does not fit is lost (windows lose nothing).
+    `truncates` is whether what does not fit is lost (windows lose nothing): then it is 128 at least, for longer texts
+    that come later.
     """
     covering_length = int(np.quantile(lengths, COVERAGE, method="higher"))
     if requested is not None:
@@ -153,6 +156,8 @@ def choose_max_length(lengths: Ints, *, limit: int, requested: int | None, trunc
         max_length = round_up(covering_length, limit)
         reason = (f"{COVERAGE:.1%} of the training rows fit" if max_length >= covering_length
                   else "the most that the model takes")
+    if requested is None and truncates:
+        max_length = max(max_length, min(LEAST, limit))
     excess = np.maximum(0, lengths - max_length)
     truncated_rows, truncated_tokens = float((excess > 0).mean()), float(excess.sum() / max(1, lengths.sum()))
     cost = f"; {truncated_rows:.1%} of the rows are longer, {truncated_tokens:.1%} of all tokens are " + \

@@ -62,7 +62,8 @@ def main() -> None:
         if arguments.only != "headstart-predict":
             tree = Path(folder) / "whole"
             shutil.copytree(ROOT / "headstart", tree / "headstart", ignore=shutil.ignore_patterns("__pycache__"))
-            for name in ("pyproject.toml", "README.md", "LICENSE"):
+            shutil.copytree(ROOT / "examples" / "data", tree / "examples" / "data")  # of `headstart quickstart`
+            for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
                 shutil.copyfile(ROOT / name, tree / name)
             build(tree, arguments.to)
     print("\n".join(str(path) for path in sorted(arguments.to.glob("*.whl"))))

@@ -2,6 +2,8 @@
 
 import contextlib
 import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 from setuptools import Distribution
@@ -31,3 +33,12 @@ def test_a_wheel_holds_every_file_of_the_package_and_says_that_it_has_types():
         missing = {name for name in tracked.stdout.split() if (ROOT / name).exists()} - files
         assert not missing, f"no wheel would hold {sorted(missing)}"
     assert not [path for path in files if path.startswith(("tests/", "benchmarks/", "examples/"))]
+
+
+def test_a_built_wheel_carries_the_example_of_the_quickstart(tmp_path):
+    subprocess.run([sys.executable, ROOT / "wheels" / "build.py", "--to", tmp_path, "--only", "headstart"], check=True,
+                   capture_output=True)
+    (wheel,) = tmp_path.glob("headstart-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        for name in ("requests.csv", "new_requests.jsonl"):
+            assert archive.read(f"headstart/example_data/{name}") == (ROOT / "examples" / "data" / name).read_bytes()

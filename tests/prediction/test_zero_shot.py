@@ -6,6 +6,8 @@ import json
 import numpy as np
 import pytest
 import tiny
+from conftest import write_csv
+from scipy.special import softmax
 
 import headstart as package
 from headstart.errors import UserError
@@ -36,11 +38,6 @@ def sentence_encoder(folder, family="bert", **config):
     return folder
 
 
-def softmax(logits):
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
-
-
 def entailment_logits(folder, texts, hypotheses):
     """(texts, labels, classes) by plain transformers: each pair alone, the text truncated, never the hypothesis."""
     import torch
@@ -65,7 +62,7 @@ def test_entailment_is_what_plain_transformers_computes(family, names, multi_lab
     logits = entailment_logits(folder, texts, [f"The gardener {label} now." for label in LABELS])
     entailed = names.index("entailment")
     against = names.index("contradiction" if "contradiction" in names else "not_entailment")
-    expected = (softmax(logits[..., [against, entailed]])[..., 1] if multi_label else softmax(logits[..., entailed]))
+    expected = (softmax(logits[..., [against, entailed]], axis=-1)[..., 1] if multi_label else softmax(logits[..., entailed], axis=-1))
     assert np.abs(probabilities(predictions) - expected).max() < 1e-5
     for prediction, row in zip(predictions, expected, strict=True):
         assert prediction["prediction"] == ([label for label, share in zip(LABELS, row, strict=True) if share >= 0.5]
@@ -104,7 +101,7 @@ def test_similarity_is_what_plain_transformers_computes(config, pool, max_length
     predictions = package.load(folder, labels=LABELS, zero_shot={"temperature": 0.1}).predict(texts)
     vectors, label_vectors = (unit_vectors(folder, [prompt + text for text in some], pool, max_length)
                               for some in (texts, LABELS))
-    expected = softmax(vectors @ label_vectors.T / 0.1)
+    expected = softmax(vectors @ label_vectors.T / 0.1, axis=-1)
     assert np.abs(probabilities(predictions) - expected).max() < 1e-5
     assert [prediction["prediction"] for prediction in predictions] == [LABELS[row.argmax()] for row in expected]
 
@@ -133,9 +130,9 @@ def test_texts_alone_and_together_get_the_same_answers(kind, request, monkeypatc
 
 
 def test_descriptions_are_read_in_the_place_of_names(encoder, headstart, tmp_path):
-    texts = write(tmp_path / "texts.csv", [["text"], *([text] for text in tiny.texts(4))])
-    with_file = write(tmp_path / "labels.csv", [["label", "description"], ["a", "seven green apples, or two"],
-                                                ["b", "an unpaid bill"]])
+    texts = write_csv(tmp_path / "texts.csv", [(text,) for text in tiny.texts(4)], ["text"])
+    with_file = write_csv(tmp_path / "labels.csv", [("a", "seven green apples, or two"), ("b", "an unpaid bill")],
+                          ["label", "description"])
     rows = {}
     for name, labels in (("text", "a=seven green apples, or two; b = an unpaid bill"), ("file", with_file),
                          ("bare", "a,b")):
@@ -150,14 +147,8 @@ def test_descriptions_are_read_in_the_place_of_names(encoder, headstart, tmp_pat
                                                                                for row in rows["text"]]
 
 
-def write(path, rows):
-    with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows(rows)
-    return path
-
-
 def test_json_and_one_text_say_that_nothing_measured_it(nli, headstart, tmp_path):
-    texts = write(tmp_path / "texts.csv", [["text"], ["roses"], ["apples"]])
+    texts = write_csv(tmp_path / "texts.csv", [("roses",), ("apples",)], ["text"])
     code, stdout, _ = headstart("predict", nli, texts, "--labels", "roses,apples", "--to", tmp_path / "out.csv",
                                 "--json")
     assert code == 0 and json.loads(stdout) == {"rows": 2, "to": str(tmp_path / "out.csv"), "measured": False}
@@ -168,9 +159,16 @@ def test_json_and_one_text_say_that_nothing_measured_it(nli, headstart, tmp_path
     assert json.loads(stdout)["measured"] is False
 
 
+@pytest.mark.parametrize("kind", ["encoder", "nli"])
+def test_a_text_that_is_longer_than_the_model_reads_is_told(kind, request, headstart):
+    folder = request.getfixturevalue(kind)
+    code, stdout, stderr = headstart("predict", folder, "roses " * 200, "--labels", "roses,apples")
+    assert code == 0 and json.loads(stdout)["prediction"] and "1 text is longer than the model reads" in stderr
+    assert "longer than" not in headstart("predict", folder, "roses", "--labels", "roses,apples")[2]
+
+
 def test_confident_answers_are_training_data(encoder, headstart, tmp_path):
-    texts = write(tmp_path / "texts.csv", [["id", "body"], *([index, text] for index, text in
-                                                             enumerate(tiny.texts(60, seed=1)))])
+    texts = write_csv(tmp_path / "texts.csv", enumerate(tiny.texts(60, seed=1)), ["id", "body"])
     model = package.load(encoder, labels=["roses", "apples"])
     predicted = model.predict(texts, text="body")
     limit = sorted(row["probability"] for row in predicted)[20]
@@ -194,7 +192,7 @@ def test_confident_answers_are_training_data(encoder, headstart, tmp_path):
 
 def test_labelled_rows_measure_it_beside_the_majority(encoder, headstart, tmp_path):
     gold = ["roses", "apples", "roses", "Bill"]
-    rows = write(tmp_path / "few.csv", [["text", "label"], *map(list, zip(tiny.texts(4), gold, strict=True))])
+    rows = write_csv(tmp_path / "few.csv", zip(tiny.texts(4), gold, strict=True))
     code, stdout, stderr = headstart("evaluate", encoder, rows, "--labels", "roses,apples,bill,cards", "--json",
                                      "--to", tmp_path / "scores")
     scores = json.loads(stdout)["scores"]
@@ -212,8 +210,8 @@ def test_labelled_rows_measure_it_beside_the_majority(encoder, headstart, tmp_pa
 
 
 def test_several_labels_a_text_are_measured_too(nli, headstart, tmp_path):
-    rows = write(tmp_path / "few.csv", [["text", "tags"], *([text, tags] for text, tags in zip(
-        tiny.texts(6), ["roses;apples", "roses", "apples", "roses;bill", "bill", "roses;apples"], strict=True))])
+    rows = write_csv(tmp_path / "few.csv", zip(tiny.texts(6), [
+        "roses;apples", "roses", "apples", "roses;bill", "bill", "roses;apples"], strict=True), ["text", "tags"])
     code, stdout, stderr = headstart("evaluate", nli, rows, "--labels", "roses,apples,bill", "--label", "tags",
                                      "--set", "zero_shot.multi_label=true", "--json")
     assert code == 0, stderr
@@ -307,13 +305,13 @@ def test_labels_stays_a_column_of_models_of_several_labels(headstart, tmp_path):
     with torch.no_grad():
         model.save_pretrained(tmp_path / "multi")
     AutoTokenizer.from_pretrained(source).save_pretrained(tmp_path / "multi")
-    rows = write(tmp_path / "rows.csv", [["text", "tags"], ["roses", "a;b"], ["apples", "b"], ["cards", "a;b"]])
+    rows = write_csv(tmp_path / "rows.csv", [("roses", "a;b"), ("apples", "b"), ("cards", "a;b")], ["text", "tags"])
     code, stdout, stderr = headstart("evaluate", tmp_path / "multi", rows, "--labels", "tags", "--json")
     assert code == 0 and "subset_accuracy" in json.loads(stdout)["scores"]["test"], stderr
 
 
 def test_a_pair_of_texts_is_refused(encoder, headstart, tmp_path):
-    rows = write(tmp_path / "rows.csv", [["text", "pair"], ["roses", "apples"]])
+    rows = write_csv(tmp_path / "rows.csv", [("roses", "apples")], ["text", "pair"])
     code, _, stderr = headstart("predict", encoder, rows, "--labels", "a,b")
     assert code == 2 and "two texts" in stderr
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from headstart.contract import Example, Feature, Prediction, Runtime, Task
 from headstart.errors import UserError
-from headstart.prediction.predictor import PREDICTION_CHUNK
+from headstart.prediction.predictor import PREDICTION_CHUNK, with_truncated_tokens
 from headstart.prediction.zero_shot.scorers import Scorer
 from headstart.tasks.shared.text_pairs import TextPair
 from headstart.version import __version__
@@ -64,7 +64,9 @@ class ZeroShotPredictor:
 
     def predict_encoded(self, examples: Sequence[Example], features: Sequence[Sequence[Feature]]) -> list[Prediction]:
         """The predictions of texts that are encoded already."""
-        return self.decode(examples, self.outputs(features))
+        predictions = self.decode(examples, self.outputs(features))
+        return [with_truncated_tokens(prediction, text_features)
+                for prediction, text_features in zip(predictions, features, strict=True)]
 
     def predict(self, examples: Iterable[Example], *, seed: int | None = None) -> Iterator[Prediction]:
         """One prediction for each text, in order, chunk by chunk."""

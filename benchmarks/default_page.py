@@ -1,7 +1,4 @@
-"""Writes the section of docs/defaults.md on the recipe from results/defaults.jsonl; what stands around it stays.
-
-Every script of that page writes between its own two comments: <!-- NAME: begin --> and <!-- NAME: end -->.
-"""
+"""Writes the section of docs/defaults.md on the recipe from results/defaults.jsonl; what stands around it stays."""
 
 import statistics
 from pathlib import Path
@@ -9,9 +6,9 @@ from typing import Any
 
 from default_scores import difference
 from default_sets import SETS
+from growing_results import write_section
 
 PAGE = Path(__file__).parent.parent / "docs" / "defaults.md"
-TITLE = "# Defaults\n\nWhat is chosen where you set nothing, and what that choice is worth.\n"
 RULES = (
     ("learning rate",
      "5e-5 for a model 768 wide, times (768 / width)², 3e-4 at most; half of it for 2 to 5 labels and for numbers, a "
@@ -38,9 +35,12 @@ INTRODUCTION = """## The recipe
 **Back-off.** Where the rate was chosen by rule and training goes wrong, it begins again from the seed at a third of it,
 twice at most (`training.back_off`). It has gone wrong where the loss is no number; where the last 20 losses are above
 1.5 times the first ten and 0.5 more; where, after half of the steps, dev gets one answer for all and the loss fell by
-less than 3 % in the last fifth of all steps; and where 100 steps or more end without ever two answers. A line says so,
-`log.jsonl` has an event `back_off`, `data.json` the attempts; a run that is killed in any attempt and resumed ends with
-the same weights, and so does `finetune --settings RUN/settings.toml`.
+less than 3 % in the last fifth of all steps; and where 100 steps or more end without ever two answers. One answer for
+all is not taken for a rate that is too high where the last losses are below 0.9 times the entropy of the labels (the
+model has learned from the texts, and answers the frequent label) or still falling towards 1.1 times it, nor for a model
+made from scratch, which has merely begun. A line says so, `log.jsonl` has an event
+`back_off`, `data.json` the attempts; a run that is killed in any attempt and resumed ends with the same weights, and so
+does `finetune --settings RUN/settings.toml`.
 
 ### What it is worth
 
@@ -50,16 +50,6 @@ weight decay 0.01, dev scored after every epoch and the best epoch kept, at 5e-5
 is chosen after the fact, by its score on test, which no user could do. Differences are in points, with the paired 95 %
 interval over the test rows. Both train on one thread, in bf16 where the processor has it.
 """
-
-
-def write_section(name: str, text: str) -> None:
-    """Put a section into the page: where its comments stand, else at the end."""
-    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-    page = PAGE.read_text(encoding="utf-8") if PAGE.exists() else TITLE
-    section = f"{begin}\n{text.strip()}\n{end}"
-    before, found, rest = page.partition(begin)
-    page = before + section + rest.partition(end)[2] if found else f"{page.rstrip()}\n\n{section}\n"
-    PAGE.write_text(page, encoding="utf-8")
 
 
 def comparison(results: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
@@ -108,4 +98,4 @@ def write_recipe(results: list[dict[str, Any]]) -> None:
     parts = {row["part"].name: row["part"] for row, _ in rows}
     lines += ["", "Rows to train, rows of dev, epochs of the Trainer: " + "; ".join(
         f"{part.name} {part.train_rows:,}, {part.dev_rows}, {part.epochs}" for part in parts.values()) + "."]
-    write_section("recipe", "\n".join(lines))
+    write_section(PAGE, "recipe", "\n".join(lines))

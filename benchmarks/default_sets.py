@@ -52,7 +52,7 @@ class Set:
 
     def path(self, folders: Sequence[Path]) -> Path | None:
         """The first folder that holds it."""
-        return next((folder / self.folder for folder in folders if (folder / self.folder).is_dir()), None)
+        return first_folder(folders, self.folder)
 
     def splits(self, folder: Path, draw: int = 0) -> Splits:
         """Its rows; draws above 0 test on rows that draw 0 never shows, for trying settings out."""
@@ -66,6 +66,11 @@ class Set:
             has_other_train = len(rest) >= size + self.dev_rows
             pool, test = (rest[:size], rest[size:]) if has_other_train else (pool[:size], rest)
         return Splits(pool[:self.train_rows], pool[self.train_rows:size], test[:TEST_ROWS])
+
+
+def first_folder(folders: Sequence[Path], name: str) -> Path | None:
+    """The first of the folders' folders of this name."""
+    return next((folder / name for folder in folders if (folder / name).is_dir()), None)
 
 
 def csv_rows(path: Path, text: str, label: str) -> list[Row]:

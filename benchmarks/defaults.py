@@ -13,7 +13,6 @@ of headstart first: they belong to the recipe of their day. `--page` writes the 
 import argparse
 import itertools
 import json
-import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from typing import Any
 
 from default_scores import measures, value
 from default_sets import SETS, Set, Splits, write
+from growing_results import append_line, json_line, read_lines
 
 import headstart
 
@@ -36,33 +36,14 @@ def key(result: dict[str, Any]) -> Key:
 
 
 def read_results() -> dict[Key, dict[str, Any]]:
-    """Every row that was finished; a line that a kill cut off is left out."""
-    results = {}
-    for line in RESULTS.read_text(encoding="utf-8").splitlines() if RESULTS.exists() else []:
-        try:
-            result = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        results[key(result)] = result
-    return results
-
-
-def append(result: dict[str, Any]) -> None:
-    """One line, written at once and flushed to the disk; a line that a kill cut off is ended first."""
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("ab+") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
-        start = b"" if file.read(1) in (b"", b"\n") else b"\n"
-        file.write(start + json.dumps(result, separators=(",", ":")).encode() + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
+    """Every row that was finished, the last of each key."""
+    return {key(result): result for result in read_lines(RESULTS)}
 
 
 def forget(system: str) -> None:
     remaining = [result for result in read_results().values() if not result["system"].startswith(system)]
     staging = RESULTS.with_suffix(".new")
-    lines = [json.dumps(result, separators=(",", ":")) + "\n" for result in remaining]
-    staging.write_text("".join(lines), encoding="utf-8")
+    staging.write_text("".join(map(json_line, remaining)), encoding="utf-8")
     staging.replace(RESULTS)
 
 
@@ -135,7 +116,7 @@ def main() -> None:
     for part, row in table_rows(list(models), args.seeds, systems, args.only) if models else ():
         if row not in read_results() and part.path(args.data) is not None and time.monotonic() < end:
             result = measure(part, row, args.data, models[row[1]])
-            append(result)
+            append_line(RESULTS, result)
             print(f"{' '.join(map(str, row)):<40} {result['score']:.4f}  {result['cpu_seconds']} s of processor time",
                   flush=True)
     if args.page:

@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import Any
 
 import few_rows_page
-from default_sets import Row, banking77, hatespeech, trec
+from default_sets import Row, banking77, first_folder, hatespeech, trec
+from growing_results import append_line, read_lines
 
 import headstart
 
@@ -89,7 +90,7 @@ def run_setfit(python: str, files: dict[str, str], seed: int) -> tuple[list[str]
 def measure(cell: tuple[str, int, int, str], folders: Sequence[Path], setfit: str | None) -> dict[str, Any] | None:
     name, rows, seed, method = cell
     folder_name, pools = SETS[name]
-    folder = next((folder / folder_name for folder in folders if (folder / folder_name).is_dir()), None)
+    folder = first_folder(folders, folder_name)
     if folder is None or (method == "setfit" and setfit is None):
         return None
     pool, test = pools(folder)
@@ -120,7 +121,7 @@ def main() -> None:
     parser.add_argument("--setfit", help="a Python that has setfit")
     parser.add_argument("--write", type=Path, help="the page whose table is written")
     arguments = parser.parse_args()
-    start, runs = time.monotonic(), few_rows_page.read_runs(RESULTS)
+    start, runs = time.monotonic(), read_lines(RESULTS)
     done = {(run["set"], run["rows"], run["draw"], run["method"]) for run in runs}
     cells = [(name, rows, seed, method) for seed in range(arguments.draws) for rows in arguments.rows
              for name in arguments.sets for method in arguments.methods]
@@ -128,9 +129,7 @@ def main() -> None:
         if cell in done or time.monotonic() - start > arguments.seconds:
             continue
         if (run := measure(cell, arguments.data, arguments.setfit)) is not None:
-            RESULTS.parent.mkdir(exist_ok=True)
-            with RESULTS.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(run) + "\n")
+            append_line(RESULTS, run)
             runs.append(run)
             print(*cell, f"{few_rows_page.macro_f1(run):.3f}", f"{run['seconds']:.0f} s", file=sys.stderr, flush=True)
     print(few_rows_page.table(runs))

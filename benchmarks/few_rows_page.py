@@ -1,22 +1,16 @@
 """The table and the picture of few_rows.py, from its runs."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from growing_results import write_section
 
-BEGIN, END = "<!-- begin: few rows, by benchmarks/few_rows.py -->", "<!-- end: few rows -->"
 RESAMPLES = 1000
 NAMES = {"trec": "TREC", "banking": "BANKING77", "tweets": "tweets"}
 COLOURS = {"contrastive": "#1b6ca8", "frozen": "#7a9e3f", "plain": "#c0562f", "setfit": "#8a6fb0"}
 Run = Mapping[str, Any]
-
-
-def read_runs(path: Path) -> list[dict[str, Any]]:
-    """Every run that was kept."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
 
 
 def macro_f1(run: Run, weights: Any = None) -> float:
@@ -117,7 +111,4 @@ def write(page: Path, runs: Sequence[Run]) -> None:
     """Put the table between the marks of a page, and the picture beside it."""
     (page.parent / "images").mkdir(exist_ok=True)
     (page.parent / "images" / "few-rows.svg").write_text(picture(runs), encoding="utf-8")
-    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    after = rest.partition(END)[2]
-    page.write_text(f"{before}{BEGIN}\n\n![Macro F1 by rows a label](images/few-rows.svg)\n\n{table(runs)}\n\n{END}"
-                    f"{after}", encoding="utf-8")
+    write_section(page, "few rows", f"![Macro F1 by rows a label](images/few-rows.svg)\n\n{table(runs)}")

@@ -21,19 +21,9 @@ def export(reference: str | Path, to: str | Path, *, format: str = "onnx", preci
     `precision` is fp32, fp16 or int8. An export that scores more than `max_drop` points worse than the original is not
     written. Raises UserError (2, 65, 66, 69, 73, 74).
     """
-    return export_with_table(reference, to, format=format, precision=precision, max_drop=max_drop, rows=rows,
-                             columns=columns, data=data, evaluation=evaluation, overwrite=overwrite,
-                             reporter=reporter)[0]
-
-
-def export_with_table(reference: str | Path, to: str | Path, *, format: str, precision: str, max_drop: float,
-                      rows: str | Path | None, columns: Mapping[str, str] | None, data: settings.Data | None,
-                      evaluation: settings.Evaluation | None, overwrite: bool,
-                      reporter: Reporter | None) -> tuple[dict[str, Any], str]:
-    """The same, and what was found as a table."""
     from headstart.export.export import Request
     from headstart.export.export import export as write_export
-    from headstart.export.table import result_json, table_text
+    from headstart.export.table import result_json
     from headstart.prediction.export_facts import FILES
 
     if format != "onnx":
@@ -43,5 +33,4 @@ def export_with_table(reference: str | Path, to: str | Path, *, format: str, pre
     known_precision: Any = precision
     request = Request(str(reference), Path(to), known_precision, max_drop, None if rows is None else str(rows),
                       columns or {}, data or settings.Data(), evaluation or settings.Evaluation(), overwrite)
-    comparison = write_export(request, reporter=reporter or Reporter())
-    return result_json(comparison), table_text(comparison)
+    return result_json(write_export(request, reporter=reporter or Reporter()))

@@ -7,8 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.artifacts.fold import folds
-from headstart.artifacts.metadata import model_folder, read_metadata, task_from_config, task_from_metadata
+from headstart.artifacts.fold import folds_scale
+from headstart.artifacts.metadata import (
+    LABEL_HEADS,
+    model_folder,
+    read_metadata,
+    task_from_config,
+    task_from_metadata,
+)
 from headstart.contract import Json, Task
 from headstart.errors import UserError
 from headstart.files import disk_errors, staged_folder
@@ -28,14 +34,13 @@ if TYPE_CHECKING:
     from headstart.models.model import Model
 
 MAX_GOLDEN_TEXT = 300  # characters of a dev text whose token ids are kept
-LABEL_HEADS = ("sequence-classification", "token-classification")
 
 
 def save(folder: Path, model: Model, task: Task[Any], card: str, facts: Mapping[str, Json], *,
          dtype: str = "fp32") -> None:
     """Write the artifact, its weights as `dtype`, so that it is there whole or not at all; raises UserError (74)."""
     with disk_errors(folder), staged_folder(folder) as staging:
-        learned, fold = task.export_state() if folds(model, task, dtype) else (task.learned, None)
+        learned, fold = task.export_state() if folds_scale(model, task, dtype) else (task.learned, None)
         if all(weight.dtype == DTYPES[dtype] for weight in model.module.parameters()):
             model.save(staging, fold)
         else:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from headstart.models.model import Model
 
 
-def folds(model: Model, task: Task[Any], dtype: str) -> bool:
+def folds_scale(model: Model, task: Task[Any], dtype: str) -> bool:
     """Whether the scale of outputs goes into the last layer. A temperature stays out of rounded weights: rounded anew,
     they might give other answers.
     """

@@ -29,6 +29,7 @@ from headstart.settings import build
 from headstart.settings.run_settings import parse_task_settings
 from headstart.settings.values import value_text
 
+LABEL_HEADS = ("sequence-classification", "token-classification")  # an output for each label, one for a number
 VALUE_KINDS = {bool: BOOLEAN, float: number(), list: list_of(number())}
 COMMON_VALUES = {"generation": OBJECT | NULL, "prefix": TEXT | NULL, "answer_words": number(0), "layout": TEXT,
                  "rows": object_of(whole_number(0, 2**53)), TEMPERATURE: number(1e-6, 1e6),

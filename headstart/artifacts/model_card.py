@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from headstart.artifacts.fold import folds
+from headstart.artifacts.fold import folds_scale
 from headstart.contract import Json, Task
 from headstart.models.model import Model
 from headstart.version import __version__
@@ -158,7 +158,7 @@ def transformers_gaps(task: Task[Any], model: Model) -> list[str]:
 def confidence_gaps(task: Task[Any], model: Model, dtype: str) -> list[str]:
     """What plain transformers does not know of the model's confidence: a temperature beside the weights, abstention."""
     gaps, abstention = [], task.abstention
-    if task.temperature != 1 and (task.export_state()[1] is None or not folds(model, task, dtype)):
+    if task.temperature != 1 and (task.export_state()[1] is None or not folds_scale(model, task, dtype)):
         gaps.append("Its probabilities are calibrated through headstart only: plain transformers gives outputs that "
                     f"are not yet divided by the temperature of {task.temperature:.6g}.")
     if abstention is not None and abstention.threshold is not None:

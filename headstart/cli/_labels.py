@@ -43,11 +43,10 @@ def load_values(arguments: argparse.Namespace, columns: dict[str, str], values: 
         refuse_settings(settings.parse_assignments(arguments.set))
         return {}
     columns.pop("labels", None)
-    zero_shot = {key.removeprefix(PREFIX): value for key, value in values.items() if key.startswith(PREFIX)}
-    if settings.build({f"{PREFIX}{name}": value for name, value in zero_shot.items()})["zero_shot"].multi_label \
-            and "label" in columns:
+    zero_shot = {key: value for key, value in values.items() if key.startswith(PREFIX)}
+    if settings.build(zero_shot)["zero_shot"].multi_label and "label" in columns:
         columns["labels"] = columns.pop("label")
-    return {"labels": source, "zero_shot": zero_shot}
+    return {"labels": source, "zero_shot": {key.removeprefix(PREFIX): value for key, value in zero_shot.items()}}
 
 
 def refuse_settings(assignments: Mapping[str, Any]) -> None:
@@ -69,6 +68,11 @@ def tell(model: Model, reporter: Reporter, *, is_measured: bool) -> None:
         reporter.info(line)
     if not is_measured:
         reporter.info(NOT_MEASURED)
+
+
+def json_note(model: Model) -> dict[str, bool]:
+    """What JSON says beside predictions of labels that --labels names: that nothing measured them; {} for others."""
+    return {} if model.zero_shot is None else {"measured": False}
 
 
 def refuse_flags(model: Model, flags: Mapping[str, Any]) -> None:

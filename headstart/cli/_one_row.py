@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headstart.cli import _labels
 from headstart.contract import Task
 from headstart.errors import Exit, UserError, nearest
 from headstart.progress import Reporter
@@ -127,8 +128,8 @@ def predict_row(model: Model, row: Row, arguments: argparse.Namespace, reporter:
         reporter.warning(truncation_words(predictions.truncated))
     for prediction in predictions:
         if arguments.to == "-":
-            unmeasured = {"measured": False} if arguments.json and model.zero_shot is not None else {}
-            print(json.dumps(prediction | unmeasured, ensure_ascii=False))
+            note = _labels.json_note(model) if arguments.json else {}
+            print(json.dumps(prediction | note, ensure_ascii=False))
             continue
         columns = prediction_columns(list(row), list(prediction))
         written_row = row | {columns[name]: value for name, value in prediction.items()}

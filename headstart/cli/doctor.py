@@ -95,22 +95,24 @@ def requirement_facts() -> dict[str, str]:
         return {"requirements": f"not known: {DISTRIBUTION} is run from its source, and is not installed"}
     required: list[str] = []
     extras: dict[str, list[str]] = {}
-    for text in importlib.metadata.requires(DISTRIBUTION) or ():
-        requirement = Requirement(text)
-        state = requirement_state(requirement.name, requirement)
+    extra_names = [extra for extra in importlib.metadata.metadata(DISTRIBUTION).get_all("Provides-Extra") or ()
+                   if extra not in OWN_EXTRAS]
+    for requirement in map(Requirement, importlib.metadata.requires(DISTRIBUTION) or ()):
+        state = requirement_state(requirement)
         if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-            required.append("" if state.startswith(requirement.name) else state)
+            required.append(state)
             continue
-        for extra in importlib.metadata.metadata(DISTRIBUTION).get_all("Provides-Extra") or ():
-            if extra not in OWN_EXTRAS and requirement.marker.evaluate({"extra": extra}):
+        for extra in extra_names:
+            if requirement.marker.evaluate({"extra": extra}):
                 extras.setdefault(extra, []).append(state)
-    faults = [state for state in required if state]
+    faults = [state for state in required if is_fault(state)]
     return {"requirements": "; ".join(faults) if faults else f"all {len(required)} are there"} | {
         extra: extra_words(extra, states) for extra, states in extras.items()}
 
 
-def requirement_state(name: str, requirement: Any) -> str:
+def requirement_state(requirement: Any) -> str:
     """`pyarrow 26.0.1` where a fitting version is installed; else what is wrong, in words."""
+    name = requirement.name
     installed = version(name)
     if installed is None:
         return f"missing: {name}"
@@ -119,9 +121,14 @@ def requirement_state(name: str, requirement: Any) -> str:
     return f"{name} {installed}"
 
 
+def is_fault(state: str) -> bool:
+    """Whether a requirement's state says what is wrong: "missing: peft"."""
+    return ": " in state
+
+
 def extra_words(extra: str, states: list[str]) -> str:
     """What an extra's packages are, and the command that mends it."""
-    faults = [state for state in states if ": " in state]
+    faults = [state for state in states if is_fault(state)]
     if not faults:
         return ", ".join(states)
     return f"{'; '.join(faults)}; pip install --upgrade 'headstart[{extra}]'"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 
 from headstart.cli import _flags
 from headstart.errors import UserError
@@ -31,19 +32,20 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Export; the table of the gate is printed, messages go to standard error."""
-    from headstart.api import export as api
-
     if not arguments.max_drop >= 0:
         raise UserError(f"--max-drop takes a number from 0, but it is {arguments.max_drop}.")
     _, columns, values = _flags.read_values(arguments)
     groups = _flags.build_groups(values)
     reporter = _flags.make_reporter(arguments)
-    comparison, table = api.export_with_table(
-        arguments.run, arguments.to, format=arguments.format, precision=arguments.export_precision,
-        max_drop=arguments.max_drop, rows=arguments.rows, columns=columns, data=groups["data"],
-        evaluation=groups["evaluation"], overwrite=arguments.overwrite, reporter=reporter)
+
+    from headstart.export.export import Request, export
+    from headstart.export.table import result_json, table_text
+
+    request = Request(arguments.run, Path(arguments.to), arguments.export_precision, arguments.max_drop, arguments.rows,
+                      columns, groups["data"], groups["evaluation"], arguments.overwrite)
+    comparison = export(request, reporter=reporter)
     if arguments.json:
-        print(json.dumps({"export": comparison, "to": arguments.to}, ensure_ascii=False))
+        print(json.dumps({"export": result_json(comparison), "to": arguments.to}, ensure_ascii=False))
     else:
-        print(table)
+        print(table_text(comparison))
     return 0

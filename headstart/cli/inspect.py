@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.cli import _flags, _help
 from headstart.cli._inspection_places import check_places, numbered_path
 from headstart.errors import UserError
+from headstart.progress.tables import aligned
 
 if TYPE_CHECKING:
     from headstart.inspection.attribution import Attribution
@@ -291,14 +291,6 @@ def target_table(target: TargetInspection) -> str:
     rows += [(str(index), str(token.id), token.piece, token.next_piece, f"{token.log_probability:.4f}")
              for index, token in enumerate(target.tokens)]
     return aligned(rows, (True, True, False, False, True))
-
-
-def aligned(rows: Sequence[tuple[str, ...]], right_aligned: tuple[bool, ...]) -> str:
-    """Rows of cells as lines of columns."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(cell.rjust(width) if right else cell.ljust(width)
-                               for cell, width, right in zip(row, widths, right_aligned, strict=True)).rstrip()
-                     for row in rows)
 
 
 def inspection_facts(inspection: Inspection, model: Model) -> str:

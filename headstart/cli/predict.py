@@ -71,8 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.to != "-":
         reporter.info(f"wrote {rows:,} {'texts' if os.path.isdir(arguments.to) else 'rows'} to {arguments.to}")
         if arguments.json:
-            measured = {} if model.zero_shot is None else {"measured": False}
-            print(json.dumps({"rows": rows, "to": arguments.to, **measured}))
+            print(json.dumps({"rows": rows, "to": arguments.to} | _labels.json_note(model)))
     return 0
 
 

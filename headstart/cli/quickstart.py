@@ -66,11 +66,12 @@ def example_text(name: str) -> str:
 
 def write_example(path: Path, *, overwrite: bool) -> None:
     """Write a file of the example; raises UserError (73) where another of its name stands there, 74 for the disk."""
+    text = example_text(path.name)
     with disk_errors(path):
-        if path.is_file() and path.read_bytes() == example_text(path.name).encode():
+        if path.is_file() and path.read_bytes() == text.encode():
             return  # of a quickstart that ended early
-    with disk_errors(path), staged_file(path, overwrite=overwrite) as file:
-        file.write(example_text(path.name))
+        with staged_file(path, overwrite=overwrite) as file:
+            file.write(text)
 
 
 def finetune_command(folder: Path, model: str | None, seed: int | None) -> str:

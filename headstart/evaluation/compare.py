@@ -45,15 +45,10 @@ def compare_baseline(task: Task[Any], baseline: Baseline, train: Sequence[Exampl
     `states` gives the untrained backbone's pooled states of examples, `features` their features; called only for
     baselines that need them.
     """
-    def inputs_of(examples: Sequence[Example]) -> Any:
-        if baseline.needs_features:
-            assert features is not None, f"{baseline.name} needs features"
-            return features(examples)
-        return states(examples) if baseline.needs_states else None
-
     start = time.perf_counter()
-    fitted = baseline.fit(train, inputs_of(train), seed)
-    predictions = fitted.predict(evaluation.examples, inputs_of(evaluation.examples))
+    fitted = baseline.fit(train, baseline_inputs(baseline, train, states, features), seed)
+    predictions = fitted.predict(evaluation.examples,
+                                 baseline_inputs(baseline, evaluation.examples, states, features))
     return comparison_of(task, baseline.name, predictions, evaluation, split=split, resamples=resamples, seed=seed,
                          seconds=time.perf_counter() - start, size_bytes=fitted.size_bytes)
 
@@ -68,7 +63,7 @@ def compare_in_folds(task: Task[Any], baseline: Baseline, fold_rows: Sequence[tu
     made once. The size is that of the largest.
     """
     start, examples = time.perf_counter(), evaluation.examples
-    inputs: Any = features(examples) if baseline.needs_features else states(examples) if baseline.needs_states else None
+    inputs = baseline_inputs(baseline, examples, states, features)
 
     def inputs_at(places: Sequence[int]) -> Any:
         if inputs is None:
@@ -85,6 +80,15 @@ def compare_in_folds(task: Task[Any], baseline: Baseline, fold_rows: Sequence[tu
     return comparison_of(task, baseline.name, [predictions[place] for place in range(len(examples))], evaluation,
                          split=split, resamples=resamples, seed=seed, seconds=time.perf_counter() - start,
                          size_bytes=max(sizes))
+
+
+def baseline_inputs(baseline: Baseline, examples: Sequence[Example], states: Callable[[Sequence[Example]], Floats],
+                    features: Callable[[Sequence[Example]], Sequence[Sequence[Feature]]] | None) -> Any:
+    """What the baseline reads beside the examples: their features, the pooled states of the backbone, or None."""
+    if baseline.needs_features:
+        assert features is not None, f"{baseline.name} needs features"
+        return features(examples)
+    return states(examples) if baseline.needs_states else None
 
 
 def comparison_of(task: Task[Any], name: str, predictions: Sequence[Prediction], evaluation: SplitEvaluation, *,

@@ -14,7 +14,7 @@ from headstart.contract import Abstention, Example, Json, Prediction, Score, Tas
 from headstart.contract.abstention import ABSTENTION, TEMPERATURE, confidence
 from headstart.evaluation.evaluate import SplitEvaluation, group_indices_of
 from headstart.metrics import calibration, intervals, risk
-from headstart.metrics.abstention import risk_coverage_curve
+from headstart.metrics.abstention import operating_point, risk_coverage_curve
 
 if TYPE_CHECKING:
     import numpy as np
@@ -166,10 +166,10 @@ def risk_coverage_table(task: Task[Any], evaluated: SplitEvaluation) -> dict[str
     points = []
     for number in range(1, COVERAGES + 1):
         index = int((curve.coverage >= number / COVERAGES - 1e-12).argmax())
-        count = round(curve.coverage[index] * curve.count)
-        low, high = risk.exact_interval(round(curve.risk[index] * count), count)
-        points.append({"coverage": float(curve.coverage[index]), "threshold": float(curve.thresholds[index]),
-                       "risk": float(curve.risk[index]), "low": low, "high": high})
+        point = operating_point(curve, index)
+        low, high = risk.exact_interval(round(point.risk * point.count), point.count)
+        points.append({"coverage": point.coverage, "threshold": point.threshold, "risk": point.risk, "low": low,
+                       "high": high})
     table: dict[str, Json] = {"risk": abstention.risk, "threshold": abstention.threshold, "area": curve.area,
-                              "points": list({point["coverage"]: point for point in points}.values())}
+                              "points": list({fields["coverage"]: fields for fields in points}.values())}
     return table

@@ -10,7 +10,7 @@ from headstart.contract import Example, Task
 from headstart.errors import Exit, UserError
 from headstart.evaluation.compare import compare_baseline
 from headstart.evaluation.evaluate import SplitEvaluation
-from headstart.prediction.zero_shot.labels import nearest_label
+from headstart.prediction.zero_shot.labels import joined_labels, nearest_label
 from headstart.progress import Reporter
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ def check_file_labels(task: Task[Any], examples: Sequence[Example], path: str, r
     unknown, absent = [label for label in counts if label not in labels], [label for label in labels
                                                                            if label not in counts]
     if counts and len(unknown) == len(counts):
-        raise UserError(f"{path} has none of the labels {joined_labels(labels)}; it has {joined_labels(list(counts))}.",
+        raise UserError(f"{path} has none of the labels {joined_labels(labels, MAX_NAMED)}; it has "
+                        f"{joined_labels(list(counts), MAX_NAMED)}.",
                         fix="Name the labels as the file spells them, with their descriptions: --labels "
                             '"LABEL=description; …"', exit=Exit.DATA)
     for label in unknown[:MAX_NAMED]:
@@ -40,18 +41,13 @@ def check_file_labels(task: Task[Any], examples: Sequence[Example], path: str, r
         reporter.warning(f"+ {len(unknown) - MAX_NAMED} more such labels")
     if absent:
         reporter.info(f"{len(absent)} of {len(labels)} labels have no row in the file, so nothing measures them: "
-                      f"{joined_labels(absent)}")
+                      f"{joined_labels(absent, MAX_NAMED)}")
 
 
 def gold_labels(task: Task[Any], example: Example) -> tuple[str, ...]:
     """The labels that a row has in the file."""
     gold = task.gold(example)
     return () if gold is None else (gold,) if isinstance(gold, str) else tuple(map(str, gold))
-
-
-def joined_labels(labels: Sequence[str]) -> str:
-    """Labels with commas between them, the first of many."""
-    return ", ".join(labels[:MAX_NAMED]) + (f" … ({len(labels)})" if len(labels) > MAX_NAMED else "")
 
 
 def majority_baseline(task: Task[Any], evaluated: SplitEvaluation, *, resamples: int, seed: int,

@@ -65,7 +65,9 @@ def export(request: Request, *, reporter: Reporter) -> GateResult:
         base = base_model(request.reference)
         saved_facts: dict[str, Json] = {"runtime": facts.json(), "model": base,
                                         "precision": {"scores": facts.precision, "weights": facts.precision}}
-        write_folder(staging, task, model, saved_facts, card(task, model, facts, base, None))
+        write_config_and_tokenizer(staging, model)
+        hashes = manifest.file_hashes(staging)
+        write_metadata(staging, task, model, saved_facts, hashes, card(task, model, facts, base, None))
         comparison, predictor = judge(request, staging, task, model, rows, reporter)
         if not comparison.passed:
             raise UserError(f"The export is not good enough: {verdict(comparison)}. {request.to} was not written.\n"
@@ -76,7 +78,7 @@ def export(request: Request, *, reporter: Reporter) -> GateResult:
         scores = {name: score.json() for name, score in comparison.exported.scores.items()}
         saved_facts |= {"scores": {comparison.rows_from: scores},
                         "golden": golden_predictions(task, golden_examples, golden)}
-        write_folder(staging, task, model, saved_facts, card(task, model, facts, base, comparison))
+        write_metadata(staging, task, model, saved_facts, hashes, card(task, model, facts, base, comparison))
     reporter.info(f"{verdict(comparison)}: {request.to} is ready")
     return comparison
 
@@ -116,8 +118,8 @@ def write_file(model: Model, folder: Path, precision: Precision, reporter: Repor
                        graph.family.has_token_types, (folder / FILES[precision]).stat().st_size)
 
 
-def write_folder(folder: Path, task: Task[Any], model: Model, facts: Mapping[str, Json], readme: str) -> None:
-    """Config, tokenizer, headstart.json and card beside the file."""
+def write_config_and_tokenizer(folder: Path, model: Model) -> None:
+    """Config and tokenizer beside the file; raises UserError (2) for a tokenizer that transformers alone can build."""
     config = model.module.config
     with quiet():
         config.architectures = [type(model.module).__name__]
@@ -128,9 +130,14 @@ def write_folder(folder: Path, task: Task[Any], model: Model, facts: Mapping[str
         raise UserError(f"The tokenizer of {model.info.reference} cannot be exported: read without transformers, its "
                         "files give another.", fix=SERVE)
     manifest.mark_config(folder, __version__)
+
+
+def write_metadata(folder: Path, task: Task[Any], model: Model, facts: Mapping[str, Json], hashes: Mapping[str, str],
+                   readme: str) -> None:
+    """headstart.json with the hashes of the other files, and the card."""
     content: Mapping[str, Any] = artifact.metadata_of(model, task, facts)
     texts = [str(golden.get("text", ""))[:artifact.MAX_GOLDEN_TEXT] for golden in content.get("golden", ())]
-    artifact.record_files(folder, content, model.info, texts, manifest.file_hashes(folder))
+    artifact.record_files(folder, content, model.info, texts, hashes)
     write_text(folder / "README.md", readme)
 
 

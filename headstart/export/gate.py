@@ -7,22 +7,22 @@ from __future__ import annotations
 
 import math
 import statistics
-import time
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from headstart.contract import Example, Feature, Json, Prediction
 from headstart.evaluation.evaluate import SplitEvaluation, differences, evaluate
+from headstart.prediction.latency import measure_in_turns, seconds
 from headstart.prediction.predictions_file import report_progress
 from headstart.prediction.predictor import TaskPredictor
 from headstart.progress import Reporter
 
 COMPARED_ROWS = 512  # whose outputs are compared number by number
-TIMED_ROWS, ROUNDS = 64, 5
+TIMED_ROWS = 64
 BATCH_ROWS = 32
 
 
@@ -122,22 +122,17 @@ def speeds(predictors: Sequence[TaskPredictor], features: Sequence[Feature]) -> 
     """Median times of each, in turns, so that other load on the machine meets all of them."""
     singles = [[feature] for feature in features[:TIMED_ROWS]]
     batch = list(features[:BATCH_ROWS])
-    alone: list[list[float]] = [[] for _ in predictors]
-    together: list[list[float]] = [[] for _ in predictors]
-    for round_number in range(ROUNDS + 1):
-        for index, predictor in enumerate(predictors):
-            times = [seconds(predictor, single) for single in singles]
-            batch_time = seconds(predictor, batch)
-            if round_number:  # the first warms up
-                alone[index] += times
-                together[index].append(batch_time)
-    return [Speed(1000 * statistics.median(times), 1 / statistics.fmean(times),
-                  len(batch) / statistics.median(batch_times))
-            for times, batch_times in zip(alone, together, strict=True)]
+
+    def times(predictor: TaskPredictor) -> tuple[list[float], float]:
+        outputs = predictor.runtime.outputs
+        return [seconds(partial(outputs, single)) for single in singles], seconds(partial(outputs, batch))
+
+    return [speed_of([time for single_times, _ in rounds for time in single_times],
+                     [batch_time for _, batch_time in rounds], len(batch))
+            for rounds in measure_in_turns(predictors, times)]
 
 
-def seconds(predictor: TaskPredictor, features: Sequence[Feature]) -> float:
-    """The time of the outputs of some features."""
-    start = time.perf_counter()
-    deque(predictor.runtime.outputs(features), maxlen=0)
-    return time.perf_counter() - start
+def speed_of(single_times: Sequence[float], batch_times: Sequence[float], batch_rows: int) -> Speed:
+    """The speed by times in seconds: of rows alone, and of batches of so many rows."""
+    return Speed(1000 * statistics.median(single_times), 1 / statistics.fmean(single_times),
+                 batch_rows / statistics.median(batch_times))

@@ -12,6 +12,7 @@ from headstart.evaluation.evaluate import SplitEvaluation
 from headstart.export.gate import GateResult
 from headstart.models.model import Model
 from headstart.prediction.export_facts import ExportFacts
+from headstart.progress.tables import aligned
 from headstart.version import __version__
 
 SHOWN_SCORES = 3  # of the task, its first ones
@@ -60,10 +61,7 @@ def difference_words(difference: Any) -> str:
 
 def table_text(comparison: GateResult) -> str:
     """The table for a terminal."""
-    rows = table_rows(comparison)
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    return "\n".join("  ".join(cell.ljust(width) if column == 0 else cell.rjust(width) for column, (cell, width) in
-                               enumerate(zip(row, widths, strict=True))).rstrip() for row in rows)
+    return aligned(table_rows(comparison), (False, True, True, True))
 
 
 def verdict(comparison: GateResult) -> str:

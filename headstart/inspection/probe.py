@@ -5,7 +5,7 @@ After Alain and Bengio 2016. Shapes: N layers with the embeddings, M rows, W wid
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from headstart.baselines.linear import fit_logistic
 from headstart.contract import Feature
-from headstart.data.features.batches import collate
+from headstart.data.features.batches import collate, length_batches
 from headstart.data.splits import split_rows
 from headstart.errors import Exit, UserError
 from headstart.inspection.states import source_states
@@ -105,18 +105,6 @@ def layer_states(model: Model, features: Sequence[Feature], *, batch_tokens: int
         if on_progress is not None:
             on_progress(finished_features, len(features))
     return means
-
-
-def length_batches(features: Sequence[Feature], batch_tokens: int) -> Iterator[list[int]]:
-    """Indices of features in batches of similar length, each of at most this many tokens, padding included."""
-    order = sorted(range(len(features)), key=lambda index: len(features[index]))
-    start = 0
-    while start < len(order):
-        end = start + 1
-        while end < len(order) and (end + 1 - start) * len(features[order[end]]) <= batch_tokens:
-            end += 1
-        yield order[start:end]
-        start = end
 
 
 def probe(states: NDArray[np.float32], labels: Sequence[str], subjects: Ints, *, seed: int, resamples: int) -> Probe:

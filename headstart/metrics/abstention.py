@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.contract import Figure, Json
+from headstart.metrics.intervals import Z_95
 
 Floats = NDArray[np.float64]
-Z_95 = 1.96  # standard deviations of a two-sided 95 % interval
 CURVE_POINTS = 400  # points of the curve in a figure
 
 
@@ -59,11 +59,16 @@ def risk_coverage_curve(confidences: Sequence[float], correct: Sequence[bool | f
                          "all numbers, at least one")
     order = np.argsort(-scores, kind="stable")
     scores, wrong = scores[order], np.cumsum(1 - correctness[order])
-    tie_ends = np.flatnonzero(np.append(scores[1:] != scores[:-1], True))  # the last of each run of equals
-    answer_counts = (tie_ends + 1).astype(np.float64)
-    risk = wrong[tie_ends] / answer_counts
-    area = area_under_risk(answer_counts, wrong[tie_ends])
-    return RiskCoverageCurve(scores[tie_ends], answer_counts / len(scores), risk, area, len(scores))
+    last_of_ties = tie_ends(scores)
+    answer_counts = (last_of_ties + 1).astype(np.float64)
+    risk = wrong[last_of_ties] / answer_counts
+    area = area_under_risk(answer_counts, wrong[last_of_ties])
+    return RiskCoverageCurve(scores[last_of_ties], answer_counts / len(scores), risk, area, len(scores))
+
+
+def tie_ends(ordered: Floats) -> NDArray[np.int64]:
+    """The last position of each run of equals among ordered numbers, (M,) -> (K,)."""
+    return np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
 
 
 def area_under_risk(answer_counts: Floats, wrong_counts: Floats) -> float:

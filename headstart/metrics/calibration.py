@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.metrics.classification import BINS, bin_indices, weighted_sum
+from headstart.metrics.intervals import Z_95
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -28,7 +29,6 @@ FOLDS = 5
 MIN_GROUPS = 20  # fewer tell nothing of chance
 MAX_ROWS = 10_000  # for one number they are plenty
 GOLDEN = (math.sqrt(5) - 1) / 2
-Z_95 = 1.96  # standard deviations of a two-sided 95 % interval
 
 
 @dataclass(frozen=True)

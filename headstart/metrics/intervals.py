@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Scorer = Callable[[Floats], Mapping[str, NDArray[Any]]]
+Z_95 = 1.96  # standard deviations of a two-sided 95 % interval
 BLOCK = 64
 MAX_UNDEFINED = 0.05  # the largest share of undefined resamples with which an interval is given
 

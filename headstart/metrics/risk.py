@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.metrics.abstention import tie_ends
+
 Floats = NDArray[np.float64]
 CERTAINTY = 0.95
 STEP = 1.25  # how many times more answers a threshold gives than the one before, of those with a chance of their own
@@ -87,13 +89,13 @@ def tested_counts(ordered: Floats, fewest: int) -> dict[int, bool]:
 
     Which these are does not depend on what is right. Confidences (M,) descend.
     """
-    tie_ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True)) + 1  # counts that part no equals
+    whole_counts = tie_ends(ordered) + 1  # those that part no equals
     counts: dict[int, bool] = {}
     step = 0
     while (most := len(ordered) / STEP**(step / SUBSTEPS)) >= fewest:
-        position = int(np.searchsorted(tie_ends, math.floor(most + 1e-9), side="right")) - 1
-        if position >= 0 and tie_ends[position] >= fewest:
-            count = int(tie_ends[position])
+        position = int(np.searchsorted(whole_counts, math.floor(most + 1e-9), side="right")) - 1
+        if position >= 0 and whole_counts[position] >= fewest:
+            count = int(whole_counts[position])
             counts[count] = counts.get(count, False) or step % SUBSTEPS == 0
         step += 1
     return dict(sorted(counts.items()))

@@ -15,7 +15,8 @@ def is_withheld(prediction: Prediction) -> bool:
     return bool(prediction.values.get(ABSTAINED))
 
 
-def told_abstentions(task: Task[Any], predictions: Iterable[Prediction], reporter: Reporter) -> Iterator[Prediction]:
+def report_abstentions(task: Task[Any], predictions: Iterable[Prediction],
+                       reporter: Reporter) -> Iterator[Prediction]:
     """The predictions, those that are not sure enough without an answer; when that is, and at the end how many."""
     abstention = task.abstention
     if abstention is None:

@@ -17,20 +17,13 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, cast
 
 from headstart.contract import Json
-from headstart.models.loading.json_files import BOOLEAN, TEXT, Kind, check_fields, list_of, whole_number
+from headstart.models.loading.json_files import BOOLEAN, TEXT, Kind, check_fields, list_of, one_of, whole_number
 
 Precision = Literal["fp32", "fp16", "int8"]
 # The names that transformers.js and optimum look for.
 FILES: Mapping[str, str] = {"fp32": "onnx/model.onnx", "fp16": "onnx/model_fp16.onnx",
                             "int8": "onnx/model_quantized.onnx"}
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
-
-
-def one_of(*words: str) -> Kind:
-    """One of some words."""
-    return Kind(" or ".join(words), lambda value: value in words)
-
-
 READS = one_of("pooled", "mean", "tokens")
 TENSOR = Kind("the name of a tensor", lambda value: isinstance(value, str)
               and re.fullmatch(r"\w{1,60}", value) is not None)

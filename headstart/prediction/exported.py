@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headstart.artifacts.metadata import task_from_metadata
+from headstart.artifacts.metadata import LABEL_HEADS, task_from_metadata
 from headstart.contract import Task
 from headstart.errors import Exit, UserError
 from headstart.models.loading import catalogue, integrity, manifest
@@ -19,11 +19,9 @@ from headstart.models.loading.json_files import COPY_AGAIN, damaged
 from headstart.models.loading.model_info import ModelInfo, licence, sizes_of
 from headstart.models.precision_choice import PrecisionChoice
 from headstart.models.tokenizers.tokenizer import FamilyTokenizer
-from headstart.prediction.export_facts import ExportFacts, facts_from_json
+from headstart.prediction.export_facts import FILES, ExportFacts, facts_from_json
 from headstart.prediction.onnx_runtime import OnnxRuntime, open_session
 from headstart.prediction.predictor import TaskPredictor
-
-LABEL_HEADS = ("sequence-classification", "token-classification")  # an output for each label, one for a number
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,8 +72,7 @@ class ExportedModel:
 def is_exported(reference: str | Path) -> bool:
     """Whether a folder is an exported model; nothing of it is checked."""
     folder = Path(reference)
-    return (folder / manifest.METADATA_FILE).is_file() and any(
-        (folder / file).is_file() for file in ("onnx/model.onnx", "onnx/model_fp16.onnx", "onnx/model_quantized.onnx"))
+    return (folder / manifest.METADATA_FILE).is_file() and any((folder / file).is_file() for file in FILES.values())
 
 
 def load(reference: str, *, task_name: str | None = None, device: str = "auto",

@@ -7,16 +7,20 @@ from __future__ import annotations
 import statistics
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import TypeVar
 
 from headstart.contract import Example
 from headstart.prediction.predictor import TaskPredictor, random_features
 
 MAX_ROWS, GENERATED_ROWS = 512, 16  # of a split, at most; generating texts takes longer
+ROUNDS = 5
+Measure = TypeVar("Measure")
 
 
-def median_milliseconds(predictors: Sequence[TaskPredictor], examples: Sequence[Example], *, seed: int,
-                        rounds: int = 5) -> list[float]:
+def median_milliseconds(predictors: Sequence[TaskPredictor], examples: Sequence[Example], *,
+                        seed: int) -> list[float]:
     """The median milliseconds an example of each predictor, all of one task and on the same rows.
 
     Packed where the family packs, as predictions are. Making features is left out, but where texts are generated.
@@ -27,14 +31,29 @@ def median_milliseconds(predictors: Sequence[TaskPredictor], examples: Sequence[
     features = [] if task.generative else [
         feature for example_features in random_features(task, tokenizer, timed_examples, seed)
         for feature in example_features]
-    timings_by_predictor: list[list[float]] = [[] for _ in predictors]
-    for round_number in range(rounds + 1):
-        for timings, predictor in zip(timings_by_predictor, predictors, strict=True):
-            start = time.perf_counter()
-            if task.generative:
-                deque(predictor.predict(timed_examples), maxlen=0)
-            else:
-                deque(predictor.runtime.outputs(features), maxlen=0)
-            if round_number:  # the first round warms up
-                timings.append(1000 * (time.perf_counter() - start) / len(timed_examples))
-    return [statistics.median(timings) for timings in timings_by_predictor]
+
+    def milliseconds(predictor: TaskPredictor) -> float:
+        computation = (partial(predictor.predict, timed_examples) if task.generative else
+                       partial(predictor.runtime.outputs, features))
+        return 1000 * seconds(computation) / len(timed_examples)
+
+    return [statistics.median(timings) for timings in measure_in_turns(predictors, milliseconds)]
+
+
+def measure_in_turns(predictors: Sequence[TaskPredictor],
+                     measure: Callable[[TaskPredictor], Measure]) -> list[list[Measure]]:
+    """What is measured of each predictor, once a round; a round before the first warms up."""
+    measures_by_predictor: list[list[Measure]] = [[] for _ in predictors]
+    for round_number in range(ROUNDS + 1):
+        for measures, predictor in zip(measures_by_predictor, predictors, strict=True):
+            value = measure(predictor)
+            if round_number:
+                measures.append(value)
+    return measures_by_predictor
+
+
+def seconds(computation: Callable[[], Iterable[object]]) -> float:
+    """The time of a computation with all that it yields."""
+    start = time.perf_counter()
+    deque(computation(), maxlen=0)
+    return time.perf_counter() - start

@@ -7,12 +7,12 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any
 
-from headstart.contract import Json, Prediction, Predictor
+from headstart.contract import Json, Prediction, Predictor, Task
 from headstart.data.examples import Reading, read_examples
 from headstart.data.outputs.layout import Layout, output_layout
 from headstart.data.outputs.place import check_output
 from headstart.data.writers import open_writer
-from headstart.prediction.abstained import told_abstentions
+from headstart.prediction.abstained import report_abstentions
 from headstart.prediction.every_row import (
     REASON,
     input_rows,
@@ -53,8 +53,8 @@ def predict_file(predictor: Predictor, path: str, to: str, *, settings: Data, co
     generates = task.generates(list(reading.columns))
 
     def write(predictions: Iterator[Prediction]) -> int:
-        predictions = told_abstentions(task, predictions, reporter)
-        predictions = report_truncated(predictor, predictions, reporter, generates=generates)
+        predictions = report_abstentions(task, predictions, reporter)
+        predictions = report_truncated(task, predictions, reporter, generates=generates)
         rows = pseudo_labelled_rows(reading, predictions, target, reporter, min_probability) if target else (
             predicted_rows(reading, predictions, reporter,
                            task.prediction_columns(list(reading.columns), reading.examples), layout))
@@ -93,10 +93,10 @@ def write_rows(to: str, rows: Iterator[dict[str, Any]], layout: Layout, *, overw
     return count
 
 
-def report_truncated(predictor: Predictor, predictions: Iterable[Prediction], reporter: Reporter, *,
+def report_truncated(task: Task[Any], predictions: Iterable[Prediction], reporter: Reporter, *,
                      generates: bool) -> Iterator[Prediction]:
     """The predictions, and at their end how many texts did not fit."""
-    truncated, task = 0, predictor.task
+    truncated = 0
     for prediction in predictions:
         truncated += bool(prediction.detail.get("cut" if generates else TRUNCATED))
         yield prediction
@@ -112,8 +112,8 @@ def truncation_words(count: int) -> str:
     """That texts were longer than what the model reads of one."""
     subject = "1 text is longer than the model reads: its" if count == 1 else (
         f"{count:,} texts are longer than the model reads: their")
-    return (f"{subject} end was left out (train with a larger data.max_length, or with task.long_texts=windows where "
-            "the task has it)")
+    return (f"{subject} end was left out (a model that is trained with a larger data.max_length, or with "
+            "task.long_texts=windows, reads more)")
 
 
 def predicted_rows(reading: Reading, predictions: Iterator[Prediction], reporter: Reporter,

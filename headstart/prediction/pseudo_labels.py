@@ -47,15 +47,15 @@ def pseudo_labelled_rows(reading: Reading, predictions: Iterable[Prediction], ta
     name = next(iter(reading.columns.get(target, ())), target)
     places = {column: root_column(column, table.columns) for field, columns in reading.columns.items()
               if field != target for column in columns}
-    sure = SureRows(min_probability)
+    sure_rows = SureRows(min_probability)
     for count, (row_index, prediction) in enumerate(zip(examples.indices, predictions, strict=True), start=1):
-        if sure.takes(prediction):
+        if sure_rows.takes(prediction):
             values = table[int(row_index)].values
             inputs = {column: inner_value(values[index], rest) for column, (index, rest) in places.items()}
             yield inputs | {name: prediction.values["prediction"]}
         if count % 1000 == 0 or count == len(examples):
             reporter.progress(count, len(examples), "rows")
-    sure.tell(len(examples), reporter)
+    sure_rows.report(len(examples), reporter)
 
 
 class SureRows:
@@ -88,7 +88,7 @@ class SureRows:
         self.highest = max(self.highest, probability)
         return probability >= self.min_probability
 
-    def tell(self, rows: int, reporter: Reporter) -> None:
+    def report(self, rows: int, reporter: Reporter) -> None:
         """How many rows were taken, label by label; raises UserError (65) where none was."""
         if self.min_probability is None:
             if not self.count:

@@ -38,7 +38,11 @@ class Folds:
 
     def json(self) -> dict[str, Json]:
         """For data.json: folds count from 1 there."""
-        return {"count": self.count, "of_row": (self.of_row + 1).tolist()}
+        return {"count": self.count, "of_row": self.numbers()}
+
+    def numbers(self) -> list[int]:
+        """The number of each row's fold, from 1."""
+        return [int(fold) + 1 for fold in self.of_row]
 
     def words(self) -> str:
         """What is said of them before anything is trained."""

@@ -24,12 +24,21 @@ class Table:
                 f"<tbody>{body}</tbody></table>")
 
 
+def aligned(rows: Sequence[Sequence[str]], right_aligned: Sequence[bool]) -> str:
+    """Rows of cells as lines of columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(cell.rjust(width) if right else cell.ljust(width)
+                               for cell, width, right in zip(row, widths, right_aligned, strict=True)).rstrip()
+                     for row in rows)
+
+
 def split_table(split: str, split_scores: Mapping[str, Any]) -> Table:
     """A split's scores with their intervals, as scores.json has them."""
-    first_score = next(iter(split_scores.values()), None)
-    title = split if first_score is None else f"{split} ({first_score['n']:,} rows)"
-    if first_score is not None and "out of fold" in first_score.get("signature", ""):
-        title = title.replace(split, f"{split}, out of fold", 1)
+    title = split
+    if split_scores:
+        first_score = next(iter(split_scores.values()))
+        title += ", out of fold" if "out of fold" in first_score.get("signature", "") else ""
+        title += f" ({first_score['n']:,} rows)"
     return Table(title, ("score", "value", "95 % interval"),
                  [[name, *value_cells(score)] for name, score in split_scores.items()])
 

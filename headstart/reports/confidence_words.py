@@ -7,6 +7,7 @@ from typing import Any
 
 from headstart.contract import Abstention, Figure, Json
 from headstart.contract.abstention import ABSTENTION
+from headstart.reports.score_table import interval_text
 from headstart.reports.summary import evaluation_split
 
 NAMES = {"log_loss": "log loss", "calibration_error": "calibration error"}
@@ -31,21 +32,13 @@ def confidence_figures(tables: Mapping[str, Json]) -> list[Figure]:
 def calibration_figure(table: Mapping[str, Any]) -> Figure:
     """Log loss and calibration error before and after the temperature."""
     stages = [name for name in ("before", "after", "difference") if name in table["log_loss"]]
-    rows = [[label, *(interval_words(table[score][stage], sign="+" if stage == "difference" else "")
+    rows = [[label, *(interval_text(table[score][stage], sign="+" if stage == "difference" else "")
                       for stage in stages)] for score, label in NAMES.items()]
     caption = (f"The outputs are divided by {table['temperature']:.4g}, a temperature that was learned on dev; no "
                "answer changes by it. Lower is better." if table["used"] else
                f"No temperature is used: {table['reason']}. Lower is better.")
     return Figure("calibration", "Calibration, before and after the temperature", "table",
                   {"columns": ["score", *stages], "rows": rows}, caption)
-
-
-def interval_words(score: Mapping[str, Any], sign: str = "") -> str:
-    """0.3124 (0.2900 to 0.3350)."""
-    if score["value"] is None:
-        return "undefined"
-    value = f"{score['value']:{sign}.4f}"
-    return value if score["low"] is None else f"{value} ({score['low']:{sign}.4f} to {score['high']:{sign}.4f})"
 
 
 def risk_coverage_figure(table: Mapping[str, Any]) -> Figure:

@@ -224,7 +224,8 @@ def render_markdown(report: Report) -> str:
     lines += [*[markdown_text(text) for text in score_sentences(report.scores)], *map(markdown_text, report.summary),
               ""]
     for split in splits_by_weight(report.scores):
-        lines += [f"## Scores on {markdown_text(split_title(split, report.scores))}", "", "| score | value | 95 % interval |", "|---|---|---|"]
+        lines += [f"## Scores on {markdown_text(split_title(split, report.scores))}", "",
+                  "| score | value | 95 % interval |", "|---|---|---|"]
         lines += [f"| {name} | {cell(score['value'])} | "
                   f"{interval_text(score) or markdown_text(score.get('reason') or '')} |"
                   for name, score in report.scores[split].items()]

@@ -59,8 +59,8 @@ def ship_sentences(scores: Mapping[str, Any]) -> list[str]:
         return []
     if ship["model"] != "trained":
         return [f"The saved model is a {ship['model']}, not the model that was trained: {ship['reason']} (--ship)."]
-    is_all = "better than it" not in ship["reason"]
-    return [] if is_all else [f"The saved model is the one that was trained: {ship['reason']}."]
+    something_is_better = "better than it" in ship["reason"]
+    return [] if not something_is_better else [f"The saved model is the one that was trained: {ship['reason']}."]
 
 
 def baseline_sentences(scores: Mapping[str, Any], name: str) -> list[str]:

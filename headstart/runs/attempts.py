@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.files import discard
+from headstart.runs.defaults import rounded
 from headstart.runs.folder import RunFolder
 from headstart.runs.record import DATA_FILE, with_checksum
 from headstart.training import checkpoint
@@ -28,7 +29,7 @@ class Attempt:
 
 def lower_rate(learning_rate: float) -> float:
     """The learning rate after one that was too high: a third, to two digits."""
-    return float(f"{SHARE * learning_rate:.2g}")
+    return rounded(SHARE * learning_rate)
 
 
 def read_attempts(folder: RunFolder) -> list[Attempt]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.contract import Example, Task
+from headstart.contract import Baseline, Example, Task
 from headstart.evaluation.compare import BaselineComparison, compare_baseline, compare_in_folds
 from headstart.evaluation.evaluate import SplitEvaluation
 from headstart.models.loading.load import load
@@ -24,24 +24,31 @@ TEXT_PIECES = 1_000  # of a running text that baselines are fitted on: about 8 M
 
 def fit_baselines(fit: Fit, evaluated: SplitEvaluation, split: str, parts: Parts) -> list[BaselineComparison]:
     """Every baseline beside the model's scores; one that cannot be fitted is told, not hidden."""
-    prepared, task, settings = fit.prepared, fit.prepared.task, fit.prepared.settings
+    prepared, task = fit.prepared, fit.prepared.task
     baselines = [baseline for baseline in task.baselines()
                  if prepared.variant.pretrained or not baseline.needs_states]
     if baselines:
         fit.reporter.info(f"fitting the baselines, which are scored on the same {split} rows")
-    compare: Callable[..., BaselineComparison] = compare_baseline
+    compared = [parts.attempt(f"the baseline {baseline.name}", comparison) for baseline, comparison in
+                pending_comparisons(fit, baselines, evaluated, split, task)]
+    return [comparison for comparison in compared if comparison is not None]
+
+
+def pending_comparisons(fit: Fit, baselines: Sequence[Baseline], evaluated: SplitEvaluation, split: str,
+                        task: Task[Any]) -> list[tuple[Baseline, Callable[[], BaselineComparison]]]:
+    """Each baseline with what fits it, in folds where the model was scored in folds, and compares the model with it."""
+    if not baselines:
+        return []
+    prepared, settings = fit.prepared, fit.prepared.settings
+    compare: Callable[..., BaselineComparison] = compare_in_folds if evaluated.folds else compare_baseline
+    rows: Sequence[Any] = fold_rows(prepared.dataset, settings.evaluation.baseline_rows,
+                                    settings.seed) if evaluated.folds else fitted_rows(fit)
     states = pretrained_states(fit)
-    rows: Sequence[Any] = ()
-    if evaluated.folds:
-        compare, rows = compare_in_folds, fold_rows(prepared.dataset, settings.evaluation.baseline_rows, settings.seed)
-    elif baselines:
-        rows = fitted_rows(fit)
-    compared = [parts.attempt(f"the baseline {baseline.name}", partial(
+    return [(baseline, partial(
         compare, task, baseline, rows, evaluated, split=split, states=states,
         resamples=settings.evaluation.resamples, seed=settings.seed,
         features=lambda examples: random_features(task, prepared.model.tokenizer, examples, settings.seed)))
         for baseline in baselines]
-    return [comparison for comparison in compared if comparison is not None]
 
 
 def fold_rows(dataset: Dataset, most: int, seed: int) -> list[tuple[list[int], list[int]]]:

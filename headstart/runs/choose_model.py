@@ -102,7 +102,6 @@ def vector_words(info: ModelInfo) -> str:
         return "sentence vector: the mean of the token states, as a layer of its own above the last one"
     pooled = info.family.pooling(SimpleNamespace(**info.config))
     encoder = sentence_encoder(info)
-    trained_pooling = {"mean": "mean"}.get("" if encoder is None else encoder.pool, "")
-    reason = (f", because a layer of {info.family_name} cannot be the {trained_pooling} that it was trained with"
-              if trained_pooling and pooled != trained_pooling else "")
+    reason = (f", because a layer of {info.family_name} cannot be the mean that it was trained with"
+              if encoder is not None and encoder.pool == "mean" and pooled != "mean" else "")
     return f"sentence vector: what the head of {info.family_name} reads ({pooled} token){reason}"

@@ -81,7 +81,7 @@ def finalize(fit: Fit, command: str) -> None:
     write_predictions(fit.folder / "predictions.jsonl", prepared.task,
                       {split: (evaluated.examples, evaluated.predictions)
                        for split, evaluated in results.splits.items()},
-                      folds={"dev": prepared.out_of_fold.of_row} if prepared.out_of_fold is not None else {})
+                      folds={"dev": prepared.dataset.folds.numbers()} if prepared.dataset.folds is not None else {})
     scores, figures = complete(fit, results, scores, parts)
     parts.attempt("the model card", lambda: fit.folder.write("model/README.md", card_text(fit, scores)))
     page = make_report(fit, command, scores, figures, parts)

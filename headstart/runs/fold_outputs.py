@@ -18,9 +18,9 @@ import numpy as np
 
 from headstart.contract import Example, Json, Prediction, Task
 from headstart.errors import Exit, UserError
-from headstart.files import hash_json
 from headstart.prediction.predictor import decode_outputs
 from headstart.runs.folder import RunFolder
+from headstart.runs.record import with_checksum
 
 OUTPUTS_FILE = "outputs.json"
 ARRAY_KINDS = "biufSU"  # numbers and texts; objects would have to be unpickled
@@ -41,13 +41,13 @@ class FoldOutputs:
         content = {"places": list(self.places), "outputs": encoded(list(map(list, self.outputs))),
                    "layers": list(map(list, self.layers)), "steps": self.steps, "seconds": self.seconds}
         # escaped, so that a text with half a surrogate pair is written too; a score may be infinite
-        folder.write(OUTPUTS_FILE, json.dumps(content | {"checksum": hash_json(content)}))
+        folder.write(OUTPUTS_FILE, json.dumps(with_checksum(content)))
 
     @classmethod
     def load(cls, folder: RunFolder) -> FoldOutputs | None:
         """Read back what `save` wrote; None where it is missing or damaged."""
         content = folder.read_object(OUTPUTS_FILE)
-        if content is None or content.pop("checksum", None) != hash_json(content):
+        if content is None or content.get("checksum") != with_checksum(content)["checksum"]:
             return None
         return cls(content["places"], decoded(content["outputs"]), content["layers"], content["steps"],
                    content["seconds"])
@@ -58,12 +58,6 @@ class OutOfFold:
     """Every training row's outputs, each of the model that was trained without it."""
 
     folds: Sequence[FoldOutputs]
-
-    @property
-    def of_row(self) -> list[int]:
-        """The fold of each row, from 1."""
-        return [fold for _, fold in sorted((place, fold) for fold, part in enumerate(self.folds, start=1)
-                                           for place in part.places)]
 
     def predictions(self, task: Task[Any], examples: Sequence[Example]) -> list[Prediction]:
         """The prediction of each row, decoded with what the task has learned by now."""

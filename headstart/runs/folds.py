@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from headstart.contract import Example
-from headstart.evaluation.evaluate import measure, scores
+from headstart.evaluation.evaluate import evaluate
 from headstart.files import disk_errors, make_folder, remove
 from headstart.prediction.predictor import decode_outputs
 from headstart.progress import Event, Message, Reporter, StepFinished, TrainingWarning
@@ -112,8 +112,7 @@ def train_fold(fit: Fit, fold: int, folder: RunFolder, listener: FoldListener) -
 def describe(prepared: Prepared, part: FoldOutputs, held_out: Sequence[Example]) -> str:
     """A fold's first score, before anything is tuned."""
     predictions = decode_outputs(prepared.task, held_out, part.outputs, part.layers)
-    measures = measure(prepared.task, held_out, predictions)
-    name, score = next(iter(scores(prepared.task, measures, None, resamples=0, seed=0).items()))
+    name, score = next(iter(evaluate(prepared.task, held_out, predictions, resamples=0, seed=0).scores.items()))
     value = "undefined" if score.value is None else f"{score.value:.4f}"
     return (f"trained on {len(prepared.dataset.splits['train']):,} rows, {name} {value} on the {len(held_out):,} that "
             "it never saw")

@@ -12,13 +12,13 @@ from typing import Literal
 
 from headstart.data.features.features import Features
 from headstart.errors import Exit, UserError
-from headstart.models.heads.linear_head import HeadMisfit, pass_states_on
+from headstart.models.heads.linear_head import HeadMisfit
 from headstart.models.loading.default_model import default_model
 from headstart.models.loading.model_info import model_info
 from headstart.preparation.dataset import Dataset
 from headstart.progress import Reporter
-from headstart.runs.choose_model import choose_model, sentence_encoder, takes_mean
-from headstart.runs.variants.few_rows import unfit_task
+from headstart.runs.choose_model import sentence_encoder, takes_mean
+from headstart.runs.variants.few_rows import FewRows, unfit_task
 from headstart.runs.variants.sentence_head import head_inputs
 from headstart.settings.run_settings import RunSettings
 
@@ -106,8 +106,7 @@ def frozen_share(settings: RunSettings, dataset: Dataset, device: str) -> float:
     from sklearn.model_selection import StratifiedKFold
 
     task, rows = dataset.task, dataset.splits["train"]
-    model = choose_model(settings, task, device, Reporter(), sentence_vectors=True)
-    pass_states_on(model)
+    model, _ = FewRows("frozen").model(settings, task, device, Reporter())
     features = Features.encode(task, rows, model.tokenizer.with_max_length(
         min(PROBE_TOKENS, model.tokenizer.max_length)), seed=settings.seed)
     inputs = head_inputs(model, features, batch_tokens=settings.evaluation.batch_tokens)

@@ -30,6 +30,9 @@ FIXED_SETTINGS = ("run.task", "run.model", "run.from_scratch", "run.teacher", "r
                   "evaluation.folds", "evaluation.metric", "training.batch_tokens", "data.max_length", "data.split",
                   "data.train_rows", "data.dev_rows", "data.test_rows", "data.select_slice")
 
+# What runs did that were begun by an older headstart, which had no such setting.
+VALUES_BEFORE: Mapping[str, Any] = {"evaluation.folds": 0, "training.method": "plain"}
+
 
 @dataclass(frozen=True)
 class Record:
@@ -74,7 +77,7 @@ def hash_data(data: Mapping[str, Any]) -> str:
 
 
 def with_checksum(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of data.json, with a checksum of all the rest."""
+    """The content of a file of JSON, with a checksum of all the rest."""
     content = {name: value for name, value in data.items() if name != "checksum"}
     return content | {"checksum": hash_json(content)}
 
@@ -118,10 +121,8 @@ def prepare_to_resume(folder: RunFolder, reporter: Reporter, *, accept_changes: 
     if changes:
         refuse_changes(folder, changes, accept_changes=accept_changes)
         reporter.warning(f"going on with changed settings: {change_text(changes)}")
-    if record is not None and record.settings and "evaluation.folds" not in record.settings:
-        values["evaluation.folds"] = 0  # begun by an older headstart, which knew no folds
-    if record is not None and record.settings and "training.method" not in record.settings:
-        values["training.method"] = "plain"  # the one way of older ones
+    if record is not None and record.settings:
+        values |= {key: value for key, value in VALUES_BEFORE.items() if key not in record.settings}
     return Resumption(run_settings(*split_settings(values)), record, changes)
 
 

@@ -5,7 +5,7 @@ M dev rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from headstart.contract import Json, Task
-from headstart.evaluation.compare import BaselineComparison, compare_baseline, compare_in_folds, comparison_of
+from headstart.evaluation.compare import BaselineComparison, comparison_of
 from headstart.evaluation.evaluate import SplitEvaluation
 from headstart.prediction.torch_runtime import torch_predictor
 from headstart.progress import Reporter
-from headstart.runs.baselines import fitted_rows, fold_rows
+from headstart.runs.baselines import pending_comparisons
 from headstart.runs.fit import Fit
 from headstart.runs.fold_outputs import FoldOutputs, OutOfFold
 from headstart.runs.prepare import Prepared
@@ -86,13 +86,9 @@ def reason_text(better: list[str], score: str) -> str:
 
 def baseline_comparisons(fit: Fit, dev: SplitEvaluation, task: Task[Any]) -> dict[str, BaselineComparison]:
     """Each baseline that reads texts alone, on dev."""
-    settings = fit.prepared.settings
-    compare: Callable[..., BaselineComparison] = compare_in_folds if dev.folds else compare_baseline
-    rows: Any = (fold_rows(fit.prepared.dataset, settings.evaluation.baseline_rows, settings.seed) if dev.folds
-                 else fitted_rows(fit))
-    return {baseline.name: compare(task, baseline, rows, dev, split="dev", states=lambda _: None,
-                                   features=lambda _: (), resamples=settings.evaluation.resamples, seed=settings.seed)
-            for baseline in task.baselines() if not baseline.needs_states and not baseline.needs_features}
+    baselines = [baseline for baseline in task.baselines() if not baseline.needs_states and not baseline.needs_features]
+    pending = pending_comparisons(fit, baselines, dev, "dev", task)
+    return {baseline.name: comparison() for baseline, comparison in pending}
 
 
 @dataclass

@@ -12,6 +12,7 @@ from headstart.contract import Task
 from headstart.errors import Exit, UserError
 from headstart.models.loading.languages import ids_by_language
 from headstart.models.model import Model
+from headstart.preparation.folding import is_asked_for
 from headstart.runs.variants.early_exit import unfit_task
 from headstart.settings import GROUPS, PROMPT_SETTINGS, list_settings
 from headstart.settings.run_settings import RunSettings
@@ -101,7 +102,7 @@ def unread_early_exit(settings: RunSettings, task: Task[Any]) -> Unread:
 
 def unread_in_folds(settings: RunSettings) -> Unread:
     """What only dev rows are there for, where rows are scored in folds."""
-    if not settings.evaluation.folds or settings.evaluation.folds < 2:
+    if not is_asked_for(settings):
         return
     for key in ("data.split", "data.dev_rows", "data.select_slice"):
         yield key, "with evaluation.folds every row is trained on and scored, and nothing is split off"

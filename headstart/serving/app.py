@@ -21,7 +21,7 @@ from headstart.serving.gate import refusal_response
 from headstart.serving.http_service import Handler, HttpEndpoints, file_routes
 from headstart.serving.metrics import METRICS_TYPE
 from headstart.serving.openapi import document, model_card
-from headstart.serving.refusal import Refusal, of_error, own_fault
+from headstart.serving.refusal import Refusal, refusal_for
 from headstart.serving.rows import rows_of_body
 from headstart.serving.service import Service
 from headstart.serving.vectors import embeddings, rerank
@@ -37,10 +37,7 @@ def answering(handler: Handler, seconds: float, report_bug: Callable[[Exception]
             async with asyncio.timeout(seconds):
                 return await handler(request)
         except Exception as error:
-            refusal = of_error(DeadlineExceeded() if isinstance(error, TimeoutError) else error)
-            if refusal is None:
-                report_bug(error)
-                refusal = own_fault()
+            refusal = refusal_for(DeadlineExceeded() if isinstance(error, TimeoutError) else error, report_bug)
             request.state.code = refusal.reason
             return refusal_response(refusal)
     return answer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 import uuid
@@ -17,14 +16,13 @@ from headstart.contract import Json
 from headstart.generation.generate import GeneratedText
 from headstart.serving.answers import json_response, wait_for
 from headstart.serving.body import read_json
-from headstart.serving.engine import DeadlineExceeded
 from headstart.serving.parameters import Parameters, in_words
-from headstart.serving.refusal import Refusal, of_error, own_fault
+from headstart.serving.piece_stream import PieceStream
+from headstart.serving.refusal import Refusal, refusal_for
 from headstart.serving.served_model import ServedModel
 from headstart.serving.service import Service
 from headstart.serving.writing import (
     StopFilter,
-    Unwanted,
     Writing,
     chat_layout,
     encode_chat,
@@ -179,21 +177,14 @@ def start_stream(service: Service, order: Order) -> AsyncIterator[bytes]:
 
     The deadline holds for each piece.
     """
-    loop, pieces = asyncio.get_running_loop(), asyncio.Queue[str | None]()
-    is_wanted = [True]
-
-    def receive(piece: str) -> None:
-        if not is_wanted[0]:
-            raise Unwanted
-        loop.call_soon_threadsafe(pieces.put_nowait, piece)
-
-    future = order.served.submit(order.work.alone(stream=receive), order.prompts, order.tokens)
-    future.add_done_callback(lambda _: loop.call_soon_threadsafe(pieces.put_nowait, None))
+    stream = PieceStream[str]()
+    future = order.served.submit(order.work.alone(stream=stream.put), order.prompts, order.tokens)
+    stream.end_with(future)
 
     async def events() -> AsyncIterator[bytes]:
         stop_filter, start = StopFilter(order.work.stop), head(order)
         try:
-            while (piece := await asyncio.wait_for(pieces.get(), service.limits.deadline)) is not None:
+            while (piece := await stream.take(service.limits.deadline)) is not None:
                 if visible_piece := stop_filter.feed(piece):
                     yield event({**start, "choices": [choice(order, 0, visible_piece, None)]})
             text = future.result()[0][0]
@@ -202,14 +193,9 @@ def start_stream(service: Service, order: Order) -> AsyncIterator[bytes]:
                 yield event({**start, "choices": [], "usage": usage(order, [text])})
             yield b"data: [DONE]\n\n"
         except Exception as error:
-            late = DeadlineExceeded() if isinstance(error, TimeoutError) else error
-            refusal = of_error(late)
-            if refusal is None:
-                service.report_bug(error)
-            yield event((refusal or own_fault()).json())
+            yield event(refusal_for(error, service.report_bug).json())
         finally:
-            is_wanted[0] = False
-            future.cancel()
+            stream.close()
 
     return events()
 

@@ -14,7 +14,7 @@ from typing import Any
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from headstart.serving.refusal import Refusal, of_error, own_fault
+from headstart.serving.refusal import Refusal, refusal_for
 
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 # A probe has no token, and neither has a browser that opens the page, which asks for one; they learn nothing by these.
@@ -108,7 +108,7 @@ class Gate:
             if refusal is None:
                 await self.app(scope, receive, send_with_headers)
         except Exception as error:
-            refusal = of_error(error) or self.bug(error)
+            refusal = refusal_for(error, self.report_bug)
         if refusal is not None:
             state["code"] = refusal.reason
             if not statuses and refusal.status != 499:  # nobody listens any more
@@ -118,11 +118,6 @@ class Gate:
         method = scope["method"] if scope["method"] in ("GET", "POST", "HEAD", "OPTIONS", "PUT", "DELETE") else "?"
         self.observe(RequestRecord(method, known_path, status, time.monotonic() - start, state.get("rows"),
                                    state.get("tokens"), state.get("model"), state.get("code")))
-
-    def bug(self, error: Exception) -> Refusal:
-        """A fault of our own: written down here, and told without its details."""
-        self.report_bug(error)
-        return own_fault()
 
 
 def refusal_response(refusal: Refusal) -> JSONResponse:

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from headstart.serving.body import Bounds
 from headstart.serving.engine import Limits
 from headstart.serving.gate import PAGE_PATHS, RequestRecord
+from headstart.serving.metrics import Metrics
 from headstart.serving.refusal import Refusal
 
 Read = TypeVar("Read")
@@ -27,6 +28,8 @@ READERS = 4  # threads that read and tokenize requests
 
 class HttpService(ABC):
     """Whether requests are answered now, and within which limits."""
+
+    metrics: Metrics
 
     def __init__(self, limits: Limits | None = None, bounds: Bounds | None = None) -> None:
         self.limits, self.bounds = limits or Limits(), bounds or Bounds()
@@ -47,9 +50,9 @@ class HttpService(ABC):
         """Read or tokenize in one of the reading threads."""
         return await asyncio.get_running_loop().run_in_executor(self.readers, partial(function, *arguments))
 
-    @abstractmethod
     def observe(self, record: RequestRecord) -> None:
         """Count a request that was answered or refused."""
+        self.metrics.observe_request(record.path, record.status, record.seconds)
 
     @abstractmethod
     def close(self, *, drain: bool = True) -> None:

@@ -5,7 +5,6 @@ Text reaches the page as text alone, and nothing is loaded from elsewhere; who m
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import itertools
 import json
@@ -19,13 +18,13 @@ from starlette.responses import Response, StreamingResponse
 from headstart.contract import Json
 from headstart.serving.answers import json_response
 from headstart.serving.body import Bounds, read_json
-from headstart.serving.engine import DeadlineExceeded, Engine, Limits
-from headstart.serving.gate import RequestRecord
+from headstart.serving.engine import Engine, Limits
 from headstart.serving.http_service import Handler, HttpService, file_routes
 from headstart.serving.metrics import METRICS_TYPE, Metrics
 from headstart.serving.parameters import Parameters
+from headstart.serving.piece_stream import PieceStream
 from headstart.serving.qa_backend import SOURCES, Options, QABackend
-from headstart.serving.refusal import Refusal, of_error, own_fault
+from headstart.serving.refusal import Refusal, refusal_for
 
 PAGE = Path(__file__).parent / "page"
 FILES = {"/": ("index.html", "text/html"), "/page.css": ("page.css", "text/css"),
@@ -39,10 +38,6 @@ WHOLE_NUMBERS = {"passages": (1, 50), "min_new_tokens": (0, 512), "max_new_token
 NUMBERS = {"top_p": (0.01, 1.0), "temperature": (0.01, 10.0)}
 SERIAL_NUMBERS = itertools.count()
 PutEvent = Callable[[Mapping[str, Json]], None]
-
-
-class ReaderGone(Exception):
-    """Nobody reads what is generated any more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,10 +63,6 @@ class QuestionService(HttpService):
         for question in questions:
             answer_question(self.backend, question)
         return [None] * len(questions)
-
-    def observe(self, record: RequestRecord) -> None:
-        """Count a request."""
-        self.metrics.observe_request(record.path, record.status, record.seconds)
 
     def close(self, *, drain: bool = True) -> None:
         """Take no further question."""
@@ -138,30 +129,19 @@ def start_events(service: QuestionService, text: str, options: Options) -> Async
     """The events of a question as lines; raises QueueFull before the first. A reader that goes away ends it, and the
     deadline holds for each event.
     """
-    loop, lines = asyncio.get_running_loop(), asyncio.Queue[Mapping[str, Json] | None]()
-    is_wanted = [True]
-
-    def put(event: Mapping[str, Json]) -> None:
-        if not is_wanted[0]:
-            raise ReaderGone
-        loop.call_soon_threadsafe(lines.put_nowait, event)
-
-    future = service.engine.submit([Question(text, options, put)], [1], key=next(SERIAL_NUMBERS))
-    future.add_done_callback(lambda _: loop.call_soon_threadsafe(lines.put_nowait, None))
+    stream = PieceStream[Mapping[str, Json]]()
+    future = service.engine.submit([Question(text, options, stream.put)], [1], key=next(SERIAL_NUMBERS))
+    stream.end_with(future)
 
     async def events() -> AsyncIterator[bytes]:
         try:
-            while (event := await asyncio.wait_for(lines.get(), service.limits.deadline)) is not None:
+            while (event := await stream.take(service.limits.deadline)) is not None:
                 yield line_of(event)
             future.result()
         except Exception as error:
-            refusal = of_error(DeadlineExceeded() if isinstance(error, TimeoutError) else error)
-            if refusal is None:
-                service.report_bug(error)
-            yield line_of((refusal or own_fault()).json())
+            yield line_of(refusal_for(error, service.report_bug).json())
         finally:
-            is_wanted[0] = False
-            future.cancel()
+            stream.close()
 
     return events()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from headstart.contract import Json
@@ -84,6 +84,15 @@ def of_error(error: BaseException, columns: Sequence[str] = ()) -> Refusal | Non
     if isinstance(error, Exception) and out_of_memory(error):
         return Refusal(503, "There is not enough memory for this.", "Send fewer or shorter rows.", retry_after=1)
     return None
+
+
+def refusal_for(error: Exception, report_bug: Callable[[Exception], object]) -> Refusal:
+    """What the client is told of any error; a fault of ours goes to `report_bug`."""
+    refusal = of_error(error)
+    if refusal is None:
+        report_bug(error)
+        return own_fault()
+    return refusal
 
 
 def of_data_error(error: DataError, columns: Sequence[str]) -> Refusal:

@@ -21,7 +21,7 @@ from headstart.serving.body import Bounds
 from headstart.serving.engine import Limits
 from headstart.serving.gate import Admission, Gate, RequestRecord
 from headstart.serving.http_service import HttpEndpoints, HttpService
-from headstart.serving.listener import WAITING, address, bind_socket, write_traceback
+from headstart.serving.listener import HOST, WAITING, address, bind_socket, write_traceback
 from headstart.serving.service import Service
 
 MAX_CONNECTIONS = 1024  # further ones get 503
@@ -33,7 +33,7 @@ LAST_REFUSALS = 0.5  # seconds that a drained server still says 503: who has jus
 class Place:
     """Where it listens, and who may come in."""
 
-    host: str = "127.0.0.1"
+    host: str = HOST
     port: int = 8000
     admission: Admission = field(default_factory=Admission)
 
@@ -133,9 +133,7 @@ def serve_endpoints(endpoints: HttpEndpoints, place: Place, reporter: Reporter, 
         try:
             facts = load()
             endpoints.service.phase = "ready"
-            reporter.info(f"ready at {server.url} (Ctrl-C or SIGTERM ends it)")
-            if receive is not None:
-                receive({"event": "ready", "url": server.url, **facts})
+            report_ready(server.url, facts, reporter, receive)
             while server.thread.is_alive():  # a join that Ctrl-C interrupts takes the thread for ended (Python 3.11)
                 time.sleep(0.5)
             raise UserError("The server ended by itself.", exit=Exit.UNAVAILABLE)
@@ -144,6 +142,14 @@ def serve_endpoints(endpoints: HttpEndpoints, place: Place, reporter: Reporter, 
             server.stop()
             reporter.info("stopped")
     return 0
+
+
+def report_ready(url: str, facts: Mapping[str, Json], reporter: Reporter, receive: ReceiveEvent | None,
+                 details: str = "") -> None:
+    """Say that requests are answered: with `details` in words to the reporter, with `facts` as an event."""
+    reporter.info(f"ready at {url} (Ctrl-C or SIGTERM ends it){f': {details}' if details else ''}")
+    if receive is not None:
+        receive({"event": "ready", "url": url, **facts})
 
 
 def serve_models(load: Mapping[str, Callable[[], Model]], place: Place, limits: Limits, bounds: Bounds,

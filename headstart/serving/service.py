@@ -13,7 +13,6 @@ from headstart.errors import Exit, UserError, nearest
 from headstart.serving.board import Seat
 from headstart.serving.body import Bounds
 from headstart.serving.engine import Limits
-from headstart.serving.gate import RequestRecord
 from headstart.serving.http_service import HttpService
 from headstart.serving.metrics import Metrics
 from headstart.serving.refusal import Refusal
@@ -53,10 +52,6 @@ class Service(HttpService):
                                        served.predicting.predictor.precision).set(1)
         self.golden[name] = replayable(served)
         return served
-
-    def observe(self, record: RequestRecord) -> None:
-        """Count a request."""
-        self.metrics.observe_request(record.path, record.status, record.seconds)
 
     def metrics_text(self) -> bytes:
         """What was counted, by all workers where there are several."""

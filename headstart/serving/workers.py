@@ -31,7 +31,7 @@ from headstart.serving.board import DRAINING, READY, Board, Seat
 from headstart.serving.body import Bounds
 from headstart.serving.engine import Limits
 from headstart.serving.listener import WAITING, address, bind_socket
-from headstart.serving.server import Log, Place, ReceiveEvent, running
+from headstart.serving.server import Log, Place, ReceiveEvent, RunningServer, report_ready, running
 from headstart.serving.service import Service
 
 STOPS = (signal.SIGTERM, signal.SIGINT)
@@ -57,7 +57,7 @@ class Worker:
 
 @dataclass
 class Fleet:
-    """The workers of one server; `load` gives each its models."""
+    """The workers of one server, and what each of them does."""
 
     workers: list[Worker]
     board: Board
@@ -99,19 +99,20 @@ class Fleet:
         pause = min(LONGEST_PAUSE, 2.0 ** (worker.quick_deaths - 2)) if worker.quick_deaths > 1 else 0.0
         reason = f"by signal {-code} ({signal_name(-code)})" if code < 0 else f"with exit code {code}"
         self.board.count_restart(worker.number)
-        self.tell("ended", f"worker {worker.number} (process {worker.pid}) ended {reason}; what it was answering is "
-                  f"lost, and it is started again{f' in {pause:.1f} s' if pause else ''}", worker, code=code)
+        self.report_end(worker, code, f"worker {worker.number} (process {worker.pid}) ended {reason}; what it was "
+                        f"answering is lost, and it is started again{f' in {pause:.1f} s' if pause else ''}")
         worker.pid, worker.start_at = 0, time.monotonic() + pause
         if worker.failed_starts >= FAILED_STARTS:
             raise UserError(f"Worker {worker.number} ended {worker.failed_starts} times before it was ready, at last "
                             f"{reason}.", fix="Is the memory enough? Try fewer --workers.", exit=Exit.UNAVAILABLE)
 
-    def tell(self, state: str, words: str, worker: Worker, **facts: int) -> None:
-        """A line of the log about a worker."""
+    def report_end(self, worker: Worker, code: int, message: str) -> None:
+        """Lines of the log about a worker that ended; a log that nobody reads any more stops no worker."""
         with contextlib.suppress(OSError):
-            self.reporter.warning(words)
+            self.reporter.warning(message)
             if self.receive is not None:
-                self.receive({"event": "worker", "state": state, "worker": worker.number, "pid": worker.pid, **facts})
+                self.receive({"event": "worker", "state": "ended", "worker": worker.number, "pid": worker.pid,
+                              "code": code})
 
     def stop(self, seconds: float) -> None:
         """Let every worker answer what it has, and end it; those that take longer than `seconds` are killed."""
@@ -162,19 +163,20 @@ def serve_with_workers(load: Mapping[str, Callable[[], Model]], count: int, plac
 
         def work(number: int) -> int:
             set_threads(threads)
-            service = Service(limits, bounds, Seat(board, number))
+            seat = Seat(board, number)
+            service = Service(limits, bounds, seat)
             for name, model in models.items():
                 service.add(name, load[name]() if model is None else model)
             service.phase = "ready"
             with running(Endpoints(service), place, reporter, receive, listener=listener, worker=number) as server:
                 board.set_state(number, READY)
-                return serve_until_told(service, parent, server.thread.is_alive, server.stop)
+                return answer_until_stopped(server, seat, parent)
 
         fleet = Fleet([Worker(number) for number in range(count)], board, work, reporter, receive)
         url = address(place.host, listener.getsockname()[1])
         memory = "each with models of its own" if None in models.values() else "which share the memory of the models"
-        words = f"{count} workers of {threads} thread{'s' if threads > 1 else ''}, {memory}"
-        return tend_until_stopped(fleet, url, list(models), words, limits.deadline + AFTER_DEADLINE)
+        details = f"{count} workers of {threads} thread{'s' if threads > 1 else ''}, {memory}"
+        return tend_until_stopped(fleet, url, list(models), details, limits.deadline + AFTER_DEADLINE)
 
 
 def set_threads(count: int) -> None:
@@ -197,20 +199,18 @@ def loaded_models(load: Mapping[str, Callable[[], Model]], limits: Limits,
     return models
 
 
-def tend_until_stopped(fleet: Fleet, url: str, names: list[str], words: str, seconds: float) -> int:
-    """Keep the workers alive until SIGTERM or Ctrl-C, then let them answer what they have, for so many seconds; `words`
-    tell them.
+def tend_until_stopped(fleet: Fleet, url: str, models: list[str], details: str, seconds: float) -> int:
+    """Keep the workers alive until SIGTERM or Ctrl-C, then let them answer what they have, for so many seconds;
+    `details` say what they are, once all are ready.
     """
-    is_told = False
+    is_announced = False
     try:
         while True:
             fleet.tend()
-            if not is_told and fleet.board.ready == len(fleet.workers):
-                is_told = True
-                fleet.reporter.info(f"ready at {url} (Ctrl-C or SIGTERM ends it): {words}")
-                if fleet.receive is not None:
-                    fleet.receive({"event": "ready", "url": url, "models": names,
-                                   "workers": [worker.pid for worker in fleet.workers]})
+            if not is_announced and fleet.board.ready == len(fleet.workers):
+                is_announced = True
+                report_ready(url, {"models": models, "workers": [worker.pid for worker in fleet.workers]},
+                             fleet.reporter, fleet.receive, details)
             time.sleep(LOOK_EVERY)
     except KeyboardInterrupt:
         fleet.reporter.info("going down: what is there is answered first")
@@ -236,8 +236,7 @@ def run_worker(work: Callable[[int], int], number: int, log: Log) -> NoReturn:
         os._exit(code)
 
 
-def serve_until_told(service: Service, parent: int, is_answering: Callable[[], bool],
-                     stop: Callable[[], None]) -> int:
+def answer_until_stopped(server: RunningServer, seat: Seat, parent: int) -> int:
     """Answer until SIGTERM, or until the parent (its process) is gone; the exit code."""
     stop_requested = threading.Event()
 
@@ -247,16 +246,14 @@ def serve_until_told(service: Service, parent: int, is_answering: Callable[[], b
     signal.signal(signal.SIGTERM, request_stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent passes it on
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
-    seat = service.seat
-    assert seat is not None
     while not stop_requested.wait(PUBLISH_EVERY):
-        if not is_answering():
+        if not server.thread.is_alive():
             return int(Exit.UNAVAILABLE)
         if os.getppid() != parent:
             break
-        seat.board.publish(seat.worker, service.metrics.text())
+        seat.board.publish(seat.worker, server.service.metrics.text())
     seat.board.set_state(seat.worker, DRAINING)
-    stop()
+    server.stop()
     return 0
 
 

@@ -23,10 +23,6 @@ from headstart.tasks.shared.prompt_layout import Turn, learned_layout, prompt_id
 SERIAL_NUMBERS = itertools.count(1)
 
 
-class Unwanted(Exception):
-    """Nobody reads the text any more."""
-
-
 @dataclass(frozen=True)
 class Writing(Work):
     """Texts after encoded prompts. Greedy ones of equal settings share batches; a sampled or streamed one goes alone

@@ -104,7 +104,7 @@ class Hub:
             raise UserError(f"{destination.name} holds a model already ({place}).", exit=Exit.EXISTS,
                             fix="Push to another name or a new --revision, or pass --overwrite: its files are replaced "
                                 "by a new commit, and stay in its history.")
-        return [name for name in names if name not in shipment.sizes and "/" not in name
+        return [name for name in names if name not in shipment.names and "/" not in name
                 and (is_model_file(name) or name.endswith(".bin"))]
 
     def commit(self, shipment: Shipment, stale: Sequence[str], message: str, reporter: Reporter) -> str:
@@ -119,7 +119,7 @@ class Hub:
                  revision=destination.revision, parent_commit=self.parent)
         pushed = self.ask(self.api.model_info, destination.name, revision=destination.revision)
         names = {file.rfilename for file in pushed.siblings or ()}
-        if missing := sorted(set(shipment.sizes) - names):  # a .gitignore there leaves files out without a word
+        if missing := sorted(shipment.names - names):  # a .gitignore there leaves files out without a word
             raise UserError(f"{destination.name} lacks {missing[0]} after the commit.",
                             fix="Does a .gitignore of the repository leave it out?", exit=Exit.UNAVAILABLE)
         reporter.info(f"pushed to {destination.name}, {'private' if pushed.private else 'public'}, commit "

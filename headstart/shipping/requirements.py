@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib.metadata
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+
+from packaging.markers import default_environment
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from headstart.errors import Exit, UserError
 
@@ -28,7 +31,7 @@ def pins(extras: Iterable[str], roots: Iterable[str] = ()) -> dict[str, str]:
             continue
         visited.add((name, chosen_extras))
         for requirement in requirements_of(name, chosen_extras):
-            needed = canonical(requirement.name)
+            needed = canonicalize_name(requirement.name)
             if name == "torch" and OF_TORCH.match(needed):
                 continue
             version = installed_version(needed)
@@ -39,14 +42,12 @@ def pins(extras: Iterable[str], roots: Iterable[str] = ()) -> dict[str, str]:
             if version:
                 waiting.append((needed, frozenset(requirement.extras)))
     for root in roots:
-        lines[canonical(root)] = f"{canonical(root)}=={installed_version(root)}"
+        lines[canonicalize_name(root)] = f"{canonicalize_name(root)}=={installed_version(root)}"
     return dict(sorted(lines.items()))
 
 
-def requirements_of(name: str, extras: frozenset[str]) -> Iterator[Any]:
+def requirements_of(name: str, extras: frozenset[str]) -> Iterator[Requirement]:
     """What a package asks for on Linux, with some of its extras; raises UserError (69) where it is not installed."""
-    from packaging.requirements import Requirement
-
     try:
         texts = importlib.metadata.requires(name) or []
     except importlib.metadata.PackageNotFoundError:
@@ -60,8 +61,6 @@ def requirements_of(name: str, extras: frozenset[str]) -> Iterator[Any]:
 
 def environment() -> Mapping[str, str]:
     """This Python, on Linux, as markers of requirements ask for it."""
-    from packaging.markers import default_environment
-
     variables = {name: str(value) for name, value in default_environment().items()}
     return variables | {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"}
 
@@ -72,11 +71,6 @@ def installed_version(name: str) -> str | None:
         return importlib.metadata.version(name).partition("+")[0]
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-def canonical(name: str) -> str:
-    """A package's name as indexes compare it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def package_of(module: str) -> str | None:

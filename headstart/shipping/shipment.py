@@ -7,7 +7,7 @@ they are asked for.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from headstart.models.loading import manifest
 from headstart.models.loading.json_files import COPY_AGAIN
 from headstart.models.loading.sources import Source, folder_source, is_model_file, resolve
 from headstart.models.tokenizers.token_record import PROBE_TEXTS
+from headstart.runs.folder import RunFolder
 
 CARD = "README.md"
 WEIGHTS = (".safetensors", ".onnx")
@@ -37,14 +38,19 @@ class Shipment:
     golden_rows: int  # dev rows that headstart.json keeps here
 
     @property
-    def sizes(self) -> dict[str, int]:
-        """Bytes of each file."""
-        return {name: path.stat().st_size for name, path in self.paths.items()} | {
-            name: len(text.encode()) for name, text in self.texts.items()}
+    def names(self) -> frozenset[str]:
+        """The name that each file gets there."""
+        return frozenset((*self.paths, *self.texts))
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all files."""
+        return (sum(path.stat().st_size for path in self.paths.values())
+                + sum(len(text.encode()) for text in self.texts.values()))
 
     def summary(self, *, with_examples: bool = False) -> list[str]:
         """What goes and what stays, in sentences."""
-        lines = [f"{len(self.sizes)} files of {self.folder}, {sum(self.sizes.values()) / 1e6:,.1f} MB"]
+        lines = [f"{len(self.names)} files of {self.folder}, {self.size_bytes / 1e6:,.1f} MB"]
         if self.golden_rows and with_examples:
             lines.append(f"{self.golden_rows} dev rows of headstart.json go along")
         elif self.golden_rows:
@@ -57,9 +63,8 @@ class Shipment:
 
 def finished_model(reference: str) -> str:
     """The model folder of a finished run, or the reference as it is; raises UserError (66)."""
-    path = Path(reference)
     folder = model_folder(reference)
-    if folder != reference and not (path / "report.html").exists():
+    if folder != reference and not RunFolder(Path(reference)).is_finished:
         raise UserError(f"{reference} is a run that is not finished: its scores and report are still to be written.",
                         fix=f"Finish it: headstart resume {reference}", exit=Exit.NO_INPUT)
     return folder
@@ -94,7 +99,7 @@ def shipment_of(reference: str, *, with_examples: bool = False, only_own: bool =
     golden_rows = len(source.metadata.get("golden", ()))
     metadata = source.metadata if with_examples else without_rows(source.metadata)
     texts = {manifest.METADATA_FILE: manifest.text_of(metadata)}
-    return Shipment(folder, paths, texts, other_names(files, [*paths, *texts]), golden_rows)
+    return Shipment(folder, paths, texts, other_names(files, {*paths, *texts}), golden_rows)
 
 
 def source_of(folder: str, reference: str, *, only_own: bool) -> Source:
@@ -111,9 +116,9 @@ def source_of(folder: str, reference: str, *, only_own: bool) -> Source:
     return source
 
 
-def other_names(files: Mapping[str, Path], shipped: Any) -> tuple[str, ...]:
+def other_names(files: Mapping[str, Path], shipped: Collection[str]) -> tuple[str, ...]:
     """Names of the files that stay; what the system keeps beside is not worth a word."""
-    return tuple(name for name in files if name not in set(shipped) and not Path(name).name.startswith("."))
+    return tuple(name for name in files if name not in shipped and not Path(name).name.startswith("."))
 
 
 def refuse_rows(files: Mapping[str, Path], reference: str) -> None:

@@ -20,9 +20,7 @@ FEWEST_STEPS, ENOUGH_STEPS = 50, 100  # of a training whose answers, and whose l
 
 
 class Diverged(UserError):
-    """Training went wrong in a way that a lower learning rate may mend; `step` is the step that showed it."""
-
-    step = 0
+    """Training went wrong in a way that a lower learning rate may mend."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import functools
 import http.client
 import json
 import tempfile
+import time
 from pathlib import Path
 
 import tiny
@@ -47,6 +48,27 @@ def serving(models, place=None, service=None, reporter=None):
         yield Client(server)
 
 
+def send(port, method, path, body=None, headers=(), timeout=60):
+    """Status, headers and the body as bytes of one answer; a header of None is left out."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    try:
+        names = {"Content-Type": "application/json"} | dict(headers)
+        content = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        connection.request(method, path, content, {name: value for name, value in names.items() if value is not None})
+        response = connection.getresponse()
+        return response.status, dict(response.getheaders()), response.read()
+    finally:
+        connection.close()
+
+
+def until(holds, seconds=60):
+    """Wait for a condition; fails where it never holds."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
 class Client:
     """Calls to one server."""
 
@@ -55,16 +77,7 @@ class Client:
         self.port = int(server.url.rstrip("/").rpartition(":")[2])
 
     def send(self, method, path, body=None, headers=(), timeout=30):
-        """Status, headers and the body as bytes."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
-        try:
-            names = {"Content-Type": "application/json"} | dict(headers)
-            content = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-            connection.request(method, path, content, {name: value for name, value in names.items() if value is not None})
-            response = connection.getresponse()
-            return response.status, dict(response.getheaders()), response.read()
-        finally:
-            connection.close()
+        return send(self.port, method, path, body, headers, timeout)
 
     def get(self, path, **headers):
         return self.send("GET", path, headers=headers)

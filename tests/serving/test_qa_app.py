@@ -8,6 +8,7 @@ import time
 
 import pytest
 from chromium import CHROMIUM, Browser
+from clients import send
 
 from headstart.errors import Exit, UserError
 from headstart.progress import Reporter
@@ -86,13 +87,8 @@ def garden():
 
 
 def call(port, method, path, body=None, **headers):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    connection.request(method, path, None if body is None else json.dumps(body),
-                       {"Content-Type": "application/json"} | headers)
-    connection_response = connection.getresponse()
-    response = connection_response.status, dict(connection_response.getheaders()), connection_response.read().decode()
-    connection.close()
-    return response
+    status, response_headers, content = send(port, method, path, body, headers)
+    return status, response_headers, content.decode()
 
 
 def ask_page(port, **body):

@@ -3,7 +3,6 @@ request.
 """
 
 import contextlib
-import http.client
 import json
 import os
 import re
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import tiny
-from clients import folder_of
+from clients import folder_of, send
 
 from headstart.api.model import load
 
@@ -46,14 +45,8 @@ def process(*arguments, cwd=None, **environment):
 
 
 def predict(port, rows, token, **more):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    try:
-        connection.request("POST", "/v1/predict", json.dumps({"rows": rows, **more}),
-                           {"Content-Type": "application/json", "Authorization": f"Bearer {token}"})
-        response = connection.getresponse()
-        return response.status, json.loads(response.read())
-    finally:
-        connection.close()
+    status, _, content = send(port, "POST", "/v1/predict", {"rows": rows, **more}, {"Authorization": f"Bearer {token}"})
+    return status, json.loads(content)
 
 
 def test_many_threads_are_answered_exactly_and_none_is_lost_when_it_goes_down():

@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from clients import loaded, serving
+from clients import loaded, serving, until
 
 from headstart.progress import Message, Reporter
 from headstart.serving.body import Bounds
@@ -282,10 +282,3 @@ def test_a_client_that_goes_away_costs_no_computation(client, monkeypatch):
     held.go.set()
     first.join(10)
     assert client.post(PREDICT, GOOD)[0] == 200 and 7 not in held.batches
-
-
-def until(holds):
-    end = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.002)

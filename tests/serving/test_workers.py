@@ -5,13 +5,12 @@ import json
 import os
 import signal
 import threading
-import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
 import tiny
-from clients import folder_of
+from clients import folder_of, send, until
 from prometheus_client.parser import text_string_to_metric_families
 from test_serve_command import predict, process
 
@@ -23,29 +22,13 @@ from headstart.serving.metrics import Metrics
 from headstart.serving.workers import FAILED_STARTS, Fleet, Worker
 
 
-def get(port, path):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    try:
-        connection.request("GET", path)
-        response = connection.getresponse()
-        return response.status, response.read().decode()
-    finally:
-        connection.close()
-
-
 def counters(port):
-    return {family.name: family for family in text_string_to_metric_families(get(port, "/metrics")[1])}
+    text = send(port, "GET", "/metrics")[2].decode()
+    return {family.name: family for family in text_string_to_metric_families(text)}
 
 
 def workers_of(family):
     return {sample.labels["worker"] for sample in family.samples}
-
-
-def until(condition, seconds=60):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def children(pid):
@@ -89,7 +72,7 @@ def test_a_worker_is_killed_under_load_and_only_what_it_was_answering_is_lost():
         killed = max(before)
         os.kill(killed, signal.SIGKILL)
         until(lambda: len(children(child.pid)) == 2 and killed not in children(child.pid))
-        until(lambda: get(port, "/ready")[0] == 200)
+        until(lambda: send(port, "GET", "/ready")[0] == 200)
         answered = statuses[200]
         until(lambda: statuses[200] > answered + 30)
         until(lambda: workers_of(counters(port)["headstart_requests"]) == {"0", "1"})

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.errors import Exit, UserError
+from headstart.models.heads.mean_layer import set_linear
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,14 +48,21 @@ def recorded_inputs(module: Any) -> Iterator[list[tuple[nn.Linear, Tensor]]]:
             handle.remove()
 
 
-def head_layers(model: Model) -> list[nn.Linear]:
-    """The linear layers of the classification head, from the pooled state to the classes."""
+def head_calls(model: Model, states: Tensor) -> list[tuple[nn.Linear, Tensor]]:
+    """The linear layers of the classification head, from the pooled states (N, W) to the classes, each with what it
+    reads, without dropout.
+    """
     was_training = model.module.training
     model.module.eval()
     with torch.no_grad(), recorded_inputs(model.module) as calls:
-        model.apply_head(torch.zeros(1, model.info.width, device=model.device))
+        model.apply_head(states)
     model.module.train(was_training)
-    return [layer for layer, _ in calls]
+    return calls
+
+
+def head_layers(model: Model) -> list[nn.Linear]:
+    """The linear layers of the classification head, from the pooled state to the classes."""
+    return [layer for layer, _ in head_calls(model, torch.zeros(1, model.info.width, device=model.device))]
 
 
 def pass_states_on(model: Model) -> None:
@@ -67,11 +75,9 @@ def pass_states_on(model: Model) -> None:
                          "fits into it.", fix="Use --method plain, or another model.", exit=Exit.SETTINGS)
     for dense in dense_layers:
         with torch.no_grad():
-            dense.weight.copy_(torch.eye(width))
-            dense.bias.zero_()
-        is_odd = activation_is_odd(model)
-        with torch.no_grad():
-            dense.weight.mul_(SCALE if is_odd else 1.0)
+            set_linear(dense, 1.0)
+            is_odd = activation_is_odd(model)
+            set_linear(dense, SCALE if is_odd else 1.0)
             dense.bias.fill_(0.0 if is_odd else SHIFT)
 
 
@@ -84,12 +90,8 @@ def activation_is_odd(model: Model) -> bool:
 
 def head_inputs(model: Model, states: Tensor) -> Tensor:
     """What the head's last linear layer reads for pooled states: (N, W) -> (N, W)."""
-    was_training = model.module.training
-    model.module.eval()
-    with torch.no_grad(), recorded_inputs(model.module) as calls:
-        model.apply_head(states)
-    model.module.train(was_training)
-    return calls[-1][1].reshape(len(states), -1)
+    _, last_inputs = head_calls(model, states)[-1]
+    return last_inputs.reshape(len(states), -1)
 
 
 def set_classifier(model: Model, weight: NDArray[np.float64], bias: NDArray[np.float64]) -> None:

@@ -94,6 +94,11 @@ def number(low: float | None = None, high: float | None = None) -> Kind:
                 and (low is None or value >= low) and (high is None or value <= high))
 
 
+def one_of(*words: str) -> Kind:
+    """One of some words."""
+    return Kind(" or ".join(words), lambda value: value in words)
+
+
 def list_of(kind: Kind) -> Kind:
     """A list of such values."""
     return Kind(f"a list of {kind.words}", lambda value: isinstance(value, list) and all(map(kind.allows, value)))

@@ -32,6 +32,7 @@ from headstart.models.loading.json_files import (
     list_of,
     number,
     object_of,
+    one_of,
     read_json,
     whole_number,
 )
@@ -53,7 +54,7 @@ FIELDS = {"headstart": TEXT, "task": TEXT, "task_settings": OBJECT, "learned": O
           "columns": object_of(list_of(TEXT)), "early_exit": OBJECT, "scores": OBJECT, "golden": LIST,
           "model": TEXT | NULL, "precision": object_of(TEXT), "runtime": OBJECT}
 LEARNED_FIELDS = {"labels": list_of(TEXT), "counts": list_of(whole_number(0, 2**53)), "values": OBJECT}
-POOLING = Kind("mean or first", lambda value: value in ("mean", "first"))
+POOLING = one_of("mean", "first")
 EXIT_FIELDS = {"patience": whole_number(1, 2**31), "threshold": number(0) | NULL, "pooling": POOLING}
 VERSION = Kind("versions", lambda value: isinstance(value, str) and re.fullmatch(r"[\w.+-]{1,40}", value) is not None)
 TOKENIZER_FIELDS = {"versions": object_of(VERSION), "special_tokens": LIST, "texts": list_of(OBJECT)}

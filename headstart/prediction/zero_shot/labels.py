@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,11 @@ class Label:
 
     name: str
     description: str = ""
+
+    @classmethod
+    def of(cls, name: str, description: str) -> Label:
+        """A label as a user wrote it, without blanks around it."""
+        return cls(name.strip(), " ".join(description.split()))
 
     @property
     def text(self) -> str:
@@ -61,8 +66,9 @@ def read_labels(source: Any) -> LabelSet:
     if isinstance(source, str | os.PathLike):
         text = os.fspath(source)
         if is_file_name(text) or isinstance(source, os.PathLike):
-            return checked(file_labels(text), f"{text}: ", Exit.DATA)
-        return checked((list(text_labels(text)), ()), "", Exit.USAGE, text)
+            labels, notes = file_labels(text)
+            return label_set(labels, f"{text}: ", Exit.DATA, notes=notes)
+        return label_set(list(text_labels(text)), "", Exit.USAGE, text=text)
     if isinstance(source, Mapping):
         pairs = [(name, "" if description is None else description) for name, description in source.items()]
     elif isinstance(source, Iterable):
@@ -73,8 +79,7 @@ def read_labels(source: Any) -> LabelSet:
         if not all(isinstance(text, str) for text in pair):
             raise UserError(f"labels hold {pair!r:.60}; texts were expected.",
                             fix='For example labels=["good", "bad"], or labels={"good": "the writer is content"}.')
-    return checked(([Label(name.strip(), " ".join(description.split())) for name, description in pairs], ()), "",
-                   Exit.USAGE)
+    return label_set([Label.of(name, description) for name, description in pairs], "", Exit.USAGE)
 
 
 def is_file_name(text: str) -> bool:
@@ -94,7 +99,7 @@ def text_labels(text: str) -> Iterator[Label]:
     """The labels of a text: separated by semicolons where it has one, else by commas; NAME=DESCRIPTION says more."""
     for part in text.split(";" if ";" in text else ","):
         name, _, description = part.partition("=")
-        yield Label(name.strip(), " ".join(description.split()))
+        yield Label.of(name, description)
 
 
 def file_labels(path: str) -> tuple[list[Label], tuple[str, ...]]:
@@ -126,7 +131,7 @@ def rows_as_labels(table: Table, columns: Mapping[str, int]) -> Iterator[Label]:
     for record in table:
         name = cell_text(record.values[columns[LABEL_COLUMN]])
         description = cell_text(record.values[columns[DESCRIPTION_COLUMN]]) if DESCRIPTION_COLUMN in columns else ""
-        yield Label(name.strip(), " ".join(description.split()))
+        yield Label.of(name, description)
 
 
 def cell_text(value: Json) -> str:
@@ -136,9 +141,11 @@ def cell_text(value: Json) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def checked(read: tuple[list[Label], tuple[str, ...]], place: str, code: Exit, text: str = "") -> LabelSet:
-    """The labels, two or more, each with a name, no two alike but for case and blanks; raises UserError."""
-    labels, notes = read
+def label_set(labels: list[Label], place: str, code: Exit, *, notes: tuple[str, ...] = (), text: str = "") -> LabelSet:
+    """The labels, two or more, each with a name, no two alike but for case and blanks; raises UserError.
+
+    `text` is what the user wrote, where the labels stand in it.
+    """
     nameless = next((number for number, label in enumerate(labels, start=1) if not label.name), None)
     if nameless is not None and labels:
         raise UserError(f"{place}label {nameless} of {len(labels)} is empty.", fix=f"Name each: {EXAMPLE}.", exit=code)
@@ -168,6 +175,11 @@ def reading_notes(labels: list[Label]) -> Iterator[str]:
         yield f"{len(bare)} of {len(labels)} labels have no description, their names are read: {names}"
     if changed := next((label for label in bare if label.text != label.name), None):
         yield f"underscores of names are read as blanks: {changed.name} as {changed.text!r}"
+
+
+def joined_labels(labels: Sequence[str], most: int) -> str:
+    """Labels with commas between them, of many the first, and how many there are."""
+    return ", ".join(labels[:most]) + (f" … ({len(labels)})" if len(labels) > most else "")
 
 
 def nearest_label(name: str, labels: Iterable[str]) -> str | None:

@@ -122,10 +122,10 @@ def load_zero_shot(reference: str, labels: Any, values: Mapping[str, Json], *, t
         raise UserError(f"Labels of one's own are given to texts: the task is {task_class.name}, not {task_name}.",
                         fix="Leave --task out.")
     max_length = int(metadata["max_length"]) if metadata is not None else None
-    model = load_model(str(info.folder) if metadata is not None else model_folder(reference),
-                       None if isinstance(method, Entailment) else HeadSpec("sequence-classification", 2), seed=0,
-                       device=device, allow_pickle=allow_pickle, max_length=longest_text(method, max_length),
-                       add_end_token=False, language=language, info=info, dtype=dtype)
+    head = None if isinstance(method, Entailment) else HeadSpec("sequence-classification", 2)
+    model = load_model(info.reference, head, seed=0, device=device, allow_pickle=allow_pickle,
+                       max_length=longest_text(method, max_length), add_end_token=False, language=language, info=info,
+                       dtype=dtype)
     return zero_shot_task(task_class, label_set), model, ZeroShotLabels(label_set, method, settings)
 
 

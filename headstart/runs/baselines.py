@@ -69,7 +69,7 @@ def fitted_rows(fit: Fit) -> Sequence[Example]:
     row_count, most = len(train), settings.evaluation.baseline_rows
     if train.is_running_text and row_count > TEXT_PIECES:
         fit.reporter.info(f"the baselines count the first {TEXT_PIECES:,} pieces of the training text (of "
-                          f"{row_count:,}), so that memory stays flat")
+                          f"{row_count:,}), so that memory stays small")
         return train[:TEXT_PIECES]
     if row_count <= most:
         return train

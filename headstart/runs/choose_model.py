@@ -65,8 +65,8 @@ def choose_model(settings: RunSettings, task: Task[Any], device: str, reporter: 
     if sentence_vectors:
         reporter.info(vector_words(info))
     if model.fresh_weights and not sentence_vectors:
-        reporter.info(f"initialised from the seed, because the checkpoint has none: {len(model.fresh_weights)} weights "
-                      "of the head")
+        reporter.info(f"new weights, as the checkpoint has no trained head: {len(model.fresh_weights)} tensors, "
+                      "initialised from the seed")
     return model
 
 

@@ -48,7 +48,7 @@ def learning_rate(subject: Subject) -> Choice:
     what a high rate makes answer with one label.
     """
     base = rounded(min(HIGHEST_RATE, max(LOWEST_RATE, WIDTH_RATE * (WIDTH / subject.width) ** 2)))
-    words = f"{base:g} suits a model {subject.width} wide"
+    words = f"{base:g} suits a model of width {subject.width}"
     share, reason = rate_share(subject)
     return Choice(rounded(share * base), f"{words}; {reason}" if reason else words)
 
@@ -56,11 +56,11 @@ def learning_rate(subject: Subject) -> Choice:
 def rate_share(subject: Subject) -> tuple[float, str]:
     """Which share of the width's rate is used, and why; no words where it is all."""
     if subject.task in JUDGING and (subject.is_pair or subject.task == "multiple-choice"):
-        return 1 / 3, "a third of it, as pairs of texts are judged, where a high rate ends with one answer for all"
+        return 1 / 3, "a third of it, because on pairs of texts a high rate may end with one answer for all"
     if subject.task in JUDGING and subject.labels < MANY_LABELS:
-        return 1 / 2, f"half of it, as {subject.labels} labels are few, where a high rate may give one answer to all"
+        return 1 / 2, f"half of it, because with few labels ({subject.labels}) a high rate may give one answer to all"
     if subject.task == "regression":
-        return 1 / 2, "half of it, as numbers are predicted"
+        return 1 / 2, "half of it, because numbers are predicted"
     return 1.0, ""
 
 
@@ -110,8 +110,8 @@ def choose_rate(training: Training, subject: Subject) -> Choice:
         return Choice(training.learning_rate, "you chose it")
     choice = learning_rate(subject)
     if training.adapter != "none":
-        return Choice(rounded(LORA * choice.value), f"{LORA} times the rate of the whole model, {choice.value:g}, as "
-                                                    "it is an adapter")
+        return Choice(rounded(LORA * choice.value), f"{LORA} times the rate of the whole model, {choice.value:g}, "
+                                                    "because it is an adapter")
     return choice
 
 

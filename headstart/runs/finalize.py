@@ -14,7 +14,7 @@ from typing import Any
 from headstart.artifacts import artifact, model_card
 from headstart.contract import Example, Figure, Json, Prediction, Task
 from headstart.data.examples import read_examples, stop_on_faults
-from headstart.evaluation.confidence import with_selective_scores
+from headstart.evaluation.confidence import risk_by_threshold, with_selective_scores
 from headstart.evaluation.evaluate import SplitEvaluation, evaluate
 from headstart.evaluation.slices import evaluate_slices
 from headstart.files import remove
@@ -72,7 +72,7 @@ def finalize(fit: Fit, command: str) -> None:
     task, dtype = prepared.task, finish_model(fit)
     results = evaluate_splits(fit, parts)
     shipped = None if prepared.settings.evaluation.ship != "best" else parts.attempt(
-        "the comparison that says which model is saved", lambda: choose_shipped(fit, results.splits["dev"], task))
+        "the comparison that decides which model is saved", lambda: choose_shipped(fit, results.splits["dev"], task))
     if shipped is not None and shipped.replaces:
         dtype, results = round_for_saving(fit), evaluate_splits(fit, parts)
     scores = scores_json(fit, results, parts) | ({} if shipped is None else {"ship": shipped.json()})
@@ -150,12 +150,19 @@ def complete(fit: Fit, results: Results, scores: dict[str, Any],
     figures = {split: parts.attempt(f"the figures of {split}", partial(
         task.figures, evaluated.examples, evaluated.predictions, evaluated.measures)) or []
         for split, evaluated in results.splits.items()}
-    figures = {split: [*split_figures, *confidence_words.confidence_figures(scores["tables"].get(split) or {})]
-               for split, split_figures in figures.items()}
+    figures = {split: [*split_figures, *confidence_words.confidence_figures(scores["tables"].get(split) or {}),
+                       *threshold_figures(fit, split, results, parts)] for split, split_figures in figures.items()}
     error_figures = parts.attempt("the explanation of wrong answers", lambda: error_words.error_figures(
         task, model, judged_rows, 0 if judged_rows.folds else settings.evaluation.explained_errors)) or []
-    figures[judged] = [*sample_figures, *figures[judged], *error_figures]
+    figures[judged] = [*sample_figures, *error_words.with_words(figures[judged], error_figures)]
     return scores, figures
+
+
+def threshold_figures(fit: Fit, split: str, results: Results, parts: Parts) -> list[Figure]:
+    """What each threshold of the confidence would give on a split; [] for a task without a confidence."""
+    evaluated = results.splits[split]
+    return parts.attempt(f"the thresholds of {split}", lambda: confidence_words.threshold_figure(
+        risk_by_threshold(fit.prepared.task, evaluated), len(evaluated.predictions))) or []
 
 
 def evaluate_splits(fit: Fit, parts: Parts) -> Results:
@@ -326,4 +333,5 @@ def report_of(fit: Fit, command: str, scores: Mapping[str, Any], figures: Mappin
                  "sha256": dataset.readings[split].table.sha256} for split, examples in dataset.splits.items()],
         data_notes=[*dataset.summary(), prepared.lengths.reason], log=fit.log.events(), scores=scores,
         figures_by_split=drawn_figures, settings=(fit.folder / "settings.toml").read_text(encoding="utf-8"),
-        environment=fit.folder.read_json("environment.json"))
+        environment=fit.folder.read_json("environment.json"),
+        card=card.read_text(encoding="utf-8") if (card := fit.folder / "model" / "README.md").exists() else "")

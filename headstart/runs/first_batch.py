@@ -9,7 +9,7 @@ from headstart.runs.fit import Fit
 
 def first_batch(fit: Fit) -> dict[str, Json]:
     """The first training batch, decoded, as the model saw it."""
-    batch = fit.make_batches(fit.plan()(0)[0], fit.state.micro_batch_size)[0]
+    batch = fit.steps.make_batches(fit.steps.plan()(0)[0], fit.state.micro_batch_size)[0]
     tokenizer = fit.prepared.model.tokenizer
     features: list[Json] = []
     targets = {name: split_target(batch, name) for name in batch.targets}
@@ -19,4 +19,4 @@ def first_batch(fit: Fit) -> dict[str, Json]:
                          "tokens": tokenizer.hf_tokenizer.convert_ids_to_tokens(token_ids),
                          "ids": token_ids, "weight": float(batch.weights[index]),
                          "targets": {name: values[index].tolist() for name, values in targets.items()}})
-    return {"packed": fit.packed, "shape": list(batch.ids.shape), "features": features}
+    return {"packed": fit.steps.packed, "shape": list(batch.ids.shape), "features": features}

@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Generator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from headstart.contract import Json
-from headstart.data.features import cache
-from headstart.data.features.batches import (
-    choose_batcher,
-    collate,
-    epoch_batches,
-    example_costs,
-    fitting_micro_batch_size,
-    micro_batches,
-)
-from headstart.data.features.features import Features
+from headstart.data.features.batches import choose_batcher
 from headstart.errors import Exit, UserError
 from headstart.files import disk_errors, make_folder
 from headstart.progress import (
@@ -41,22 +32,19 @@ from headstart.runs.attempts import (
 from headstart.runs.defaults import evaluation_interval
 from headstart.runs.folder import RESUME, RunFolder
 from headstart.runs.initial_state import initial_state, largest_batch
+from headstart.runs.leading import Beginning, leading
 from headstart.runs.log import DAMAGED_LINES, RunLog
 from headstart.runs.prepare import Prepared
 from headstart.runs.selection import LOSS, dev_loss, quick_scores, selection_score
 from headstart.runs.signals import Interrupts
+from headstart.runs.training_steps import TrainingSteps
 from headstart.runs.unread import unread_settings
 from headstart.settings import Training
-from headstart.training import checkpoint, estimate, precision
+from headstart.training import checkpoint, precision
+from headstart.training.distributed import ALONE, LostProcess, World
 from headstart.training.divergence import Diverged, LossWatch, prior_loss
 from headstart.training.early_stopping import EarlyStopping
-from headstart.training.loop import EpochPlan, Step, TrainingState, load_weights, train
-from headstart.training.losses import build_loss
-from headstart.training.losses.cross_entropy import balanced_class_weights
-from headstart.training.objectives.objective import Objective, total_weight
-
-if TYPE_CHECKING:
-    from headstart.contract import Batch, Ints
+from headstart.training.loop import Step, TrainingState, load_weights, train
 
 
 @dataclass
@@ -71,7 +59,7 @@ class Fit:
     state: TrainingState
     early_stopping: EarlyStopping
     precision: str
-    packed: bool
+    steps: TrainingSteps
     record: Mapping[str, Json]  # settings and data, as every checkpoint holds them
     attempts: list[Attempt] = field(default_factory=list)  # trainings that went wrong before this one
     losses: LossWatch = field(default_factory=LossWatch)
@@ -79,12 +67,8 @@ class Fit:
     padded_tokens: int = 0
     tokens: int = 0
     seconds: float = 0.0
-    features_epoch: int = 0  # whose features are in memory; a task that encodes at random has others in each
-
-    @property
-    def features(self) -> Features:
-        """The training rows."""
-        return self.prepared.features
+    world: World = ALONE
+    fold: int | None = None  # which of the folds' trainings; None for that of the model that is saved
 
     @property
     def training(self) -> Training:
@@ -113,59 +97,9 @@ class Fit:
         """The folder of checkpoints."""
         return self.folder / "checkpoints"
 
-    def encode_epoch(self, epoch: int) -> None:
-        """Encode the rows anew for an epoch, where the task encodes at random."""
-        prepared = self.prepared
-        if prepared.task.random_encoding and epoch != self.features_epoch:
-            data = prepared.settings.data
-            prepared.features = cache.encode(prepared.task, prepared.dataset.splits["train"], prepared.model.tokenizer,
-                                             seed=prepared.settings.seed, epoch=epoch, workers=data.workers,
-                                             folder=data.cache, warn=self.reporter.warning)
-            self.features_epoch = epoch
-
-    def objective(self) -> Objective:
-        """What training minimises."""
-        prepared = self.prepared
-        task_loss = build_loss(prepared.task.head().loss, prepared.settings.training, prepared.task.learned.counts)
-        return prepared.variant.objective(task_loss, prepared.task, prepared.model, prepared.settings)
-
-    def total_weight(self) -> Callable[[Sequence[Batch]], float]:
-        """What gives the number that batches' loss sum is divided by; balanced classes weigh by 1 / their share."""
-        balanced = self.prepared.settings.training.class_weights == "balanced"
-        return partial(total_weight, class_weights=balanced_class_weights(self.prepared.task.learned.counts)
-                       if balanced else None)
-
-    def plan(self) -> EpochPlan:
-        """The steps of each epoch."""
-        settings = self.prepared.settings
-
-        def steps(epoch: int) -> list[Ints]:
-            self.encode_epoch(epoch)
-            own_steps = self.prepared.variant.epoch_steps(self.features, settings, epoch)
-            if own_steps is not None:
-                return own_steps
-            return epoch_batches(self.prepared.model.kind, self.features, settings.training, settings.seed, epoch,
-                                 packed=self.packed,
-                           in_order=self.prepared.task.in_file_order(epoch))
-
-        return steps
-
-    def make_batches(self, examples: Ints, size: int) -> list[Batch]:
-        """A step's examples as micro-batches of at most `size` examples."""
-        model, settings = self.prepared.model, self.prepared.settings
-        layout = model.layout(packed=self.packed)
-        if settings.training.micro_batch_size is None:
-            max_tokens = estimate.micro_batch_tokens(model.module, layers=model.info.layers, width=model.info.width,
-                                                     device=settings.device,
-                                                     encodes_twice=self.prepared.variant.compares_texts
-                                                     or self.prepared.task.head().loss.is_joint)
-            size = fitting_micro_batch_size(examples, example_costs(model.kind, self.features), size, max_tokens)
-        parts = micro_batches(examples, self.features.example_lengths, size)
-        return [collate(self.features.of_examples(part), layout) for part in parts]
-
 
 def begin(folder: RunFolder, prepared: Prepared, log: RunLog, reporter: Reporter, interrupts: Interrupts,
-          record: Mapping[str, Json]) -> Fit:
+          record: Mapping[str, Json], *, world: World = ALONE, fold: int | None = None) -> Fit:
     """Choose batcher and precision by rule, and take up the newest good checkpoint where there is one."""
     settings, model = prepared.settings, prepared.model
     batcher, batcher_reason = choose_batcher(settings.training.batcher,
@@ -179,7 +113,8 @@ def begin(folder: RunFolder, prepared: Prepared, log: RunLog, reporter: Reporter
         reporter.info(f"steps of at most {max_tokens:,} tokens, padding included: up to {largest:,} examples")
     score, higher_is_better = selection_score(prepared)
     fit = Fit(folder, prepared, log, reporter, interrupts, state, EarlyStopping(score, higher_is_better),
-              precision_name, batcher == "packed", record, read_attempts(folder))
+              precision_name, TrainingSteps(prepared, batcher == "packed", reporter), record, read_attempts(folder),
+              world=world, fold=fold)
     with disk_errors(folder.path, RESUME):
         make_folder(fit.checkpoints)
         newest, skipped = newest_of_attempts(fit.checkpoints, fit.attempts)
@@ -222,15 +157,28 @@ def fit_all(fit: Fit) -> None:
 
     Raises UserError (75) after saving when a signal asked to stop, Diverged where training went wrong.
     """
-    prepared, settings = fit.prepared, fit.prepared.settings
-    training, total = fit.training, prepared.total_steps
-    evaluate_every = training.evaluate_every or evaluation_interval(total, len(fit.plan()(0)))
+    training, total = fit.training, fit.prepared.total_steps
+    evaluate_every = training.evaluate_every or evaluation_interval(total, len(fit.steps.plan()(0)))
     fit.interrupts.waiting = True
-    start = time.perf_counter()
     if not fit.early_stopping.exhausted(training.patience):
-        for step in train(fit.state, fit.plan(), fit.make_batches, fit.objective(),
-                          fit.total_weight(), training, total_steps=total, seed=settings.seed, precision=fit.precision,
-                          device=settings.device):
+        try:
+            run_steps(fit, total, evaluate_every)
+        except LostProcess:  # the weights are those after the last whole step
+            if fit.state.step and not (fit.checkpoints / checkpoint.checkpoint_name(fit.state.step)).is_dir():
+                save(fit)
+            raise
+    if not total and fit.early_stopping.step is None:  # a way of training without a step
+        evaluate_now(fit, Step(0, 0, 0.0, 0.0, 0.0, 0, 0))
+        save(fit)
+    fit.interrupts.waiting = False
+    load_best(fit)
+
+
+def run_steps(fit: Fit, total: int, evaluate_every: int) -> None:
+    """Take steps, tell of them, evaluate and save; raises UserError (75) after saving when a signal asked to stop."""
+    start = time.perf_counter()
+    with closing(steps_of(fit)) as steps:
+        for step in steps:
             fit.seconds += time.perf_counter() - start
             tell_step(fit, step, total)
             watch_loss(fit, step)
@@ -246,11 +194,15 @@ def fit_all(fit: Fit) -> None:
             if (reason := stop_reason(fit, evaluation_due=evaluation_due)) is not None:
                 fit.reporter.info(f"stopped after step {step.number}: {reason}")
                 break
-    if not total and fit.early_stopping.step is None:  # a way of training without a step
-        evaluate_now(fit, Step(0, 0, 0.0, 0.0, 0.0, 0, 0))
-        save(fit)
-    fit.interrupts.waiting = False
-    load_best(fit)
+
+
+def steps_of(fit: Fit) -> Generator[Step, None, None]:
+    """The steps of a training, which the other processes of the world make along."""
+    settings, steps = fit.prepared.settings, fit.steps
+    with leading(fit.world, fit.state, Beginning(fit.fold, fit.training, fit.precision, packed=steps.packed)):
+        yield from train(fit.state, steps.plan(), steps.make_batches, steps.objective(), steps.total_weight(),
+                         fit.training, total_steps=fit.prepared.total_steps, seed=settings.seed,
+                         precision=fit.precision, device=settings.device, world=fit.world)
 
 
 def save_due(fit: Fit, step: Step, *, evaluation_due: bool) -> bool:
@@ -293,7 +245,7 @@ def evaluate_now(fit: Fit, step: Step) -> None:
     dev_scores, measures = quick_scores(fit.prepared)
     values = {name: score.value for name, score in dev_scores.items()}
     if fit.early_stopping.score == LOSS:
-        values[LOSS] = dev_loss(fit.prepared, fit.objective(), fit.total_weight(), packed=fit.packed,
+        values[LOSS] = dev_loss(fit.prepared, fit.steps.objective(), fit.steps.total_weight(), packed=fit.steps.packed,
                                 precision=fit.precision)
     if fit.prepared.has_dev:
         fit.early_stopping = fit.early_stopping.after_evaluation(step.number, values[fit.early_stopping.score])

@@ -83,7 +83,7 @@ def train_folds(fit: Fit) -> None:
         listener.steps = listener.steps or part.steps
         parts.append(part)
     fit.prepared.out_of_fold = OutOfFold(parts)
-    fit.reporter.info(f"all {folds.count} folds are predicted; the model that is saved is trained on all rows now")
+    fit.reporter.info(f"all {folds.count} folds are predicted; now the saved model is trained on all rows")
 
 
 def train_fold(fit: Fit, fold: int, folder: RunFolder, listener: FoldListener) -> FoldOutputs:
@@ -97,7 +97,8 @@ def train_fold(fit: Fit, fold: int, folder: RunFolder, listener: FoldListener) -
     reporter = Reporter(listener)
     prepared = prepare_fold(fit.prepared, fold, reporter)
     encoded([outputs for outputs, _ in prepared.predictor().outputs_of(held_out[:TRIAL_ROWS])])
-    fold_fit = begin(folder, prepared, RunLog(folder / "log.jsonl"), reporter, fit.interrupts, fit.record)
+    fold_fit = begin(folder, prepared, RunLog(folder / "log.jsonl"), reporter, fit.interrupts, fit.record,
+                     world=fit.world, fold=fold)
     fit_with_back_off(fold_fit)
     if fit.reporter.stop_requested:
         raise fit.interrupts.error(f"stopped by a listener and saved after step {fold_fit.state.step}")

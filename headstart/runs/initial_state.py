@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headstart.data.features.batches import epoch_batches
+from headstart.progress import Reporter
 from headstart.runs.prepare import Prepared
 from headstart.training import sparse_embeddings
 from headstart.training.loop import TrainingState
@@ -21,11 +22,26 @@ def initial_state(prepared: Prepared, *, precision: str, packed: bool) -> Traini
     if settings.training.gradient_checkpointing:
         model.checkpoint_gradients()
     state = TrainingState.initial(model, settings.training, precision=precision, device=settings.device)
-    if settings.training.batch_tokens:
-        state.micro_batch_size = settings.training.micro_batch_size or largest_batch(prepared, packed=packed)
+    state.micro_batch_size = examples_at_once(prepared, packed=packed)
     if not prepared.task.random_encoding:  # else a later epoch may show other tokens
         sparse_embeddings.restrict_embeddings(state.optimizer, model.module, shown_tokens(prepared, packed=packed))
     return state
+
+
+def examples_at_once(prepared: Prepared, *, packed: bool) -> int:
+    """Examples of one forward pass at most: the user's, else one share of a step."""
+    training = prepared.settings.training
+    if training.micro_batch_size is not None:
+        return training.micro_batch_size
+    size = largest_batch(prepared, packed=packed) if training.batch_tokens else training.examples_per_step
+    return -(-size // (training.shares or 1))
+
+
+def rebuild_model(prepared: Prepared) -> None:
+    """Put the model back to where training began."""
+    tokenizer = prepared.model.tokenizer  # as it cuts texts now
+    prepared.model, _ = prepared.variant.model(prepared.settings, prepared.task, prepared.settings.device, Reporter())
+    prepared.model.tokenizer = tokenizer
 
 
 def largest_batch(prepared: Prepared, *, packed: bool) -> int:

@@ -94,8 +94,8 @@ def choose_method(settings: RunSettings, dataset: Dataset, device: str) -> Metho
                                "sentence vectors")
     words = f"{rows_a_label:.3g} rows a label are few, and the encoder as it is tells {100 * share:.0f} % of them apart"
     if share >= SEPARABLE_ACCURACY:
-        return Method("frozen", f"{words} (cross-validated): a linear classifier of its vectors is enough")
-    return Method("contrastive", f"{words} (cross-validated): comparing texts with one another teaches it more")
+        return Method("frozen", f"{words} (cross-validated): a linear classifier on its vectors is enough")
+    return Method("contrastive", f"{words} (cross-validated): training on pairs of texts scores higher")
 
 
 def frozen_share(settings: RunSettings, dataset: Dataset, device: str) -> float:

@@ -120,7 +120,7 @@ def prepare_to_resume(folder: RunFolder, reporter: Reporter, *, accept_changes: 
     changes = changed_settings(record.settings if record is not None else {}, values)
     if changes:
         refuse_changes(folder, changes, accept_changes=accept_changes)
-        reporter.warning(f"going on with changed settings: {change_text(changes)}")
+        reporter.warning(f"continuing with changed settings: {change_text(changes)}")
     if record is not None and record.settings:
         values |= {key: value for key, value in VALUES_BEFORE.items() if key not in record.settings}
     return Resumption(run_settings(*split_settings(values)), record, changes)
@@ -149,7 +149,8 @@ def refuse_changes(folder: RunFolder, changes: Mapping[str, tuple[Any, Any]], *,
     """Refuse settings that were changed since the run began (78); some are refused also when changes are accepted."""
     fixed = {key: values for key, values in changes.items() if key.startswith(FIXED_SETTINGS)}
     if fixed and accept_changes:
-        raise UserError(f"A run that has begun cannot go on with other values of these: {change_text(fixed)}.",
+        raise UserError(f"A run that has begun cannot continue with other values of these settings: "
+                        f"{change_text(fixed)}.",
                         fix="Set them back, or start a new run: headstart finetune --settings "
                             f"{folder / SETTINGS_FILE} --to ANOTHER", exit=Exit.SETTINGS)
     if not accept_changes:

@@ -15,14 +15,45 @@ def estimate_resources(fit: Fit) -> None:
     prepared, settings = fit.prepared, fit.prepared.settings
     if not prepared.total_steps:
         return
-    steps = fit.plan()(0)
-    costs = example_costs(prepared.model.kind, fit.features)
+    steps = fit.steps.plan()(0)
+    costs = example_costs(prepared.model.kind, fit.steps.features)
     longest = (max(steps, key=lambda step: int(costs[step].max())) if settings.training.batch_tokens else
                np.argsort(-costs, kind="stable")[:settings.training.examples_per_step])
+    world = fit.world
+    batches = fit.steps.make_batches(longest, fit.state.micro_batch_size)[::world.size]  # as one process computes them
     resources = estimate.measure(
-        prepared.model, fit.make_batches(longest, fit.state.micro_batch_size), fit.objective(),
-        steps=prepared.total_steps,
-        mean_tokens=float(fit.features.example_lengths.sum()) / len(steps), precision=fit.precision,
-        device=settings.device, folder=fit.folder.path, checkpoints=settings.training.keep_last)
+        prepared.model, batches, fit.steps.objective(), steps=prepared.total_steps,
+        mean_tokens=float(fit.steps.features.example_lengths.sum()) / len(steps) / world.size, precision=fit.precision,
+        device=settings.device, folder=fit.folder.path, checkpoints=settings.training.keep_last,
+        processes=1 if settings.device.startswith("cuda") else world.local_size)
     fit.reporter.info(resources.summary())
     fit.reporter.emit(ResourcesEstimated(resources.json()))
+
+
+def tell_sharing(fit: Fit) -> None:
+    """Say how several processes share a step, and warn where some have nothing to do."""
+    world, training = fit.world, fit.prepared.settings.training
+    if training.deterministic:
+        warn_of_other_threads(fit)
+    if world.size == 1 or not fit.prepared.total_steps:
+        return
+    count = len(fit.steps.make_batches(fit.steps.plan()(0)[0], fit.state.micro_batch_size))
+    way = ("are added in one order (training.deterministic)" if training.deterministic else
+           "are added up; one process would end with the same bits" if count == world.size == 2 else
+           "are added up; training.deterministic adds them in one order, which any number of processes repeats")
+    fit.reporter.info(f"{world.size} processes share the {count} micro-batches of a step; their gradients {way}")
+    if count < world.size:
+        fit.reporter.warning(f"a step has {count} micro-batch{'' if count == 1 else 'es'}, so {world.size - count} of "
+                             f"{world.size} processes have nothing to do; training.shares deals it into more")
+
+
+def warn_of_other_threads(fit: Fit) -> None:
+    """Say where a run goes on with another number of threads than it began with: sums of theirs are rounded otherwise.
+    """
+    import torch
+
+    recorded, threads = (fit.folder.read_object("environment.json") or {}).get("threads"), torch.get_num_threads()
+    if recorded not in (None, threads):
+        fit.reporter.warning(f"training.deterministic: a process had {recorded} thread{'' if recorded == 1 else 's'} "
+                             f"when the run began, and has {threads} now, which rounds otherwise; "
+                             f"OMP_NUM_THREADS={recorded} repeats the run's bits")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 from collections.abc import Callable
 from functools import partial
@@ -18,6 +19,9 @@ from headstart.runs.first_batch import first_batch
 from headstart.runs.fit import Fit, begin
 from headstart.runs.folder import RunFolder, default_folder
 from headstart.runs.folds import FOLDS, tell_cost, train_folds
+from headstart.runs.follow import follow
+from headstart.runs.initial_state import examples_at_once
+from headstart.runs.leading import resumable_in
 from headstart.runs.log import RunLog
 from headstart.runs.prepare import prepare
 from headstart.runs.record import (
@@ -26,84 +30,107 @@ from headstart.runs.record import (
     Record,
     Resumption,
     check_same_data,
-    hash_data,
     holds_run,
     prepare_to_resume,
     with_checksum,
 )
-from headstart.runs.resources import estimate_resources
+from headstart.runs.resources import estimate_resources, tell_sharing
+from headstart.runs.same_start import Start, start_alike, start_of
 from headstart.runs.signals import Interrupts
 from headstart.runs.unread import unread_settings
 from headstart.settings.run_settings import RunSettings, toml_text
 from headstart.settings.values import is_unicode
+from headstart.training.distributed import ALONE, RUN_NOTE, LostProcess, Message, World
 from headstart.training.process_setup import set_up_process
 
 MakeInputs = Callable[[Path, RunSettings], RunSettings]
 
 
 def finetune(settings: RunSettings, to: str | None, *, overwrite: bool, reporter: Reporter,
-             make_inputs: MakeInputs | None = None) -> Path:
+             make_inputs: MakeInputs | None = None, world: World = ALONE) -> Path:
     """A new run; gives its folder.
 
-    `make_inputs` may make files in the folder and gives the settings to run on them. Raises UserError: 65 data, 66 and
+    `make_inputs` may make files in the folder and gives the settings to run on them. Of several processes the leader
+    runs it, the others follow. Raises UserError: 65 data, 66 and
     69 what cannot be had, 73 the folder, 74 disk, 75 interrupted, 77 links in the folder, 78 settings.
     """
+    command = {"command": "finetune", **settings.flat()}
+    if world.size > 1 and settings.train == "-":
+        raise UserError("Several processes cannot read their rows from standard input.",
+                        fix="Write them to a file first.", exit=Exit.USAGE)
+    if not world.leads:
+        return follow(world, command)
     path = Path(to) if to is not None else default_folder(settings.train)
     if not is_unicode(str(path)):
-        raise UserError(f"The run folder {str(path)!r} is no UTF-8.", fix="Choose another name with --to.")
-    with RunFolder(path) as folder, Interrupts(path) as interrupts:
+        raise UserError(f"The run folder {str(path)!r} is not UTF-8.", fix="Choose another name with --to.")
+    with resumable_in(path, world), RunFolder(path) as folder, Interrupts(path) as interrupts:
         folder.claim(overwrite=overwrite, makes_inputs=make_inputs is not None)
         try:
             if make_inputs is not None:
                 settings = make_inputs(folder.path, settings)
+            settings = with_shares(settings, world.size)
             folder.write(SETTINGS_FILE, settings.toml())  # from here on the run can be resumed
             interrupts.resumable = not folder.replaces
-            return run_in_folder(folder, Resumption(settings, None, {}), interrupts, reporter)
+            if interrupts.resumable:
+                world.tell_launcher(RUN_NOTE, str(path))
+            world.say(Message.PREPARE, (settings, command))
+            return run_in_folder(folder, Resumption(settings, None, {}), interrupts, reporter, world)
         finally:
             folder.recover()
 
 
-def resume(path: Path, *, reporter: Reporter, accept_changes: bool = False) -> Path:
+def with_shares(settings: RunSettings, processes: int) -> RunSettings:
+    """The settings with as many shares of a step as processes begin the run, so that any number may repeat it."""
+    training = settings.training
+    if processes == 1 or training.shares is not None or training.micro_batch_size is not None:
+        return settings
+    return dataclasses.replace(settings, training=dataclasses.replace(training, shares=processes))
+
+
+def resume(path: Path, *, reporter: Reporter, accept_changes: bool = False, world: World = ALONE) -> Path:
     """Go on with an interrupted run, bit for bit; a finished one is left as it is.
 
     Raises UserError: 65 for data and 78 for settings that changed since the run began (unless `accept_changes`), 66 for
     a folder that holds no run, and those of `finetune`.
     """
+    if not world.leads:
+        return follow(world, {"command": "resume"})
     if not holds_run(path):
         raise UserError(f"{path} holds no run (no settings.toml).", fix="Check the path.", exit=Exit.NO_INPUT)
-    with RunFolder(path) as folder, Interrupts(path) as interrupts:
+    with resumable_in(path, world), RunFolder(path) as folder, Interrupts(path) as interrupts:
         if folder.recover():
-            reporter.info(f"{path} was to be replaced by a run that had not begun: it is as it was before")
+            reporter.info(f"{path} was about to be replaced by a run that had not begun: it is unchanged")
         if folder.is_finished:
             reporter.info(f"{path} is finished already")
             return path
         interrupts.resumable = True
-        return run_in_folder(folder, prepare_to_resume(folder, reporter, accept_changes=accept_changes), interrupts,
-                             reporter)
+        world.tell_launcher(RUN_NOTE, str(path))
+        resumption = prepare_to_resume(folder, reporter, accept_changes=accept_changes)
+        world.say(Message.PREPARE, (resumption.settings, {"command": "resume"}))
+        return run_in_folder(folder, resumption, interrupts, reporter, world)
 
 
-def run_in_folder(folder: RunFolder, resumption: Resumption, interrupts: Interrupts, reporter: Reporter) -> Path:
+def run_in_folder(folder: RunFolder, resumption: Resumption, interrupts: Interrupts, reporter: Reporter,
+                  world: World = ALONE) -> Path:
     """Prepare, train, finalize."""
     record = resumption.record
     set_up_process()
     with reporter.listening(interrupts):
         try:
-            prepared = prepare(resumption.settings, reporter, folder / "data_errors.jsonl")
-            data = prepared.dataset.json() | {"lengths": prepared.lengths.json()}
-            data_hash = hash_data(data)
-            if record is not None:
-                check_same_data(record, data, data_hash)
+            start, world = start_alike(world, partial(prepare_in, folder, resumption, reporter))
         except UserError as error:
-            if error.exit != Exit.INTERRUPTED and record is None and not (folder / DATA_FILE).exists():
+            may_resume = error.exit == Exit.INTERRUPTED or isinstance(error, LostProcess)
+            if not may_resume and record is None and not (folder / DATA_FILE).exists():
                 remove(folder / SETTINGS_FILE)  # nothing was begun: the folder is free again
             raise
-        log = RunLog(folder / "log.jsonl")
+        prepared, log = start.prepared, RunLog(folder / "log.jsonl")
         with reporter.listening(log):
             unread = unread_settings(prepared.settings, prepared.task, prepared.model)
-            new_record = Record(prepared.settings.flat(unread), data_hash, data)
-            fit = begin(folder, prepared, log, reporter, interrupts, new_record.json())
-            if {"training.batch_size", "training.micro_batch_size"} & set(resumption.changes):
-                fit.state.micro_batch_size = prepared.settings.training.examples_per_pass
+            new_record = Record(prepared.settings.flat(unread), start.data_hash, start.data)
+            fit = begin(folder, prepared, log, reporter, interrupts, new_record.json(), world=world)
+            if {"training.batch_size", "training.micro_batch_size", "training.shares"} & set(resumption.changes):
+                fit.state.micro_batch_size = examples_at_once(prepared, packed=fit.steps.packed)
+            tell_sharing(fit)
             if not fit.state.step:
                 estimate_resources(fit)
                 tell_cost(fit)
@@ -115,6 +142,7 @@ def run_in_folder(folder: RunFolder, resumption: Resumption, interrupts: Interru
             record_data(fit, resumption, new_record)  # last: from here on the preparation is known to be done
             folder.recover()
             interrupts.resumable = True
+            world.tell_launcher(RUN_NOTE, str(folder.path))
             train_folds(fit)
             fit_with_back_off(fit)
             restore_files(fit, is_new=False)
@@ -122,6 +150,14 @@ def run_in_folder(folder: RunFolder, resumption: Resumption, interrupts: Interru
             with disk_errors(folder.path):
                 remove(folder / FOLDS)
     return folder.path
+
+
+def prepare_in(folder: RunFolder, resumption: Resumption, reporter: Reporter) -> Start:
+    """Everything before the first step; raises UserError (65) where the files have changed since the run began."""
+    start = start_of(prepare(resumption.settings, reporter, folder / "data_errors.jsonl"))
+    if resumption.record is not None:
+        check_same_data(resumption.record, start.data, start.data_hash)
+    return start
 
 
 def restore_files(fit: Fit, *, is_new: bool) -> None:

@@ -50,7 +50,7 @@ def choose_shipped(fit: Fit, dev: SplitEvaluation, task: Task[Any]) -> Shipped:
     """
     prepared, score = fit.prepared, task.selection_score[0]
     if isinstance(prepared.variant, FewRows) and prepared.variant.method == "frozen":
-        return Shipped(FROZEN, "it is what was asked for", score, {})
+        return Shipped(FROZEN, "you chose it", score, {})
     if len(dev.predictions) < FEWEST_ROWS:
         return Shipped(TRAINED, f"{len(dev.predictions):,} dev rows are too few to tell which is better", score, {})
     fit.reporter.info(f"comparing the model on dev ({len(dev.predictions):,} rows) with what is cheaper")
@@ -60,8 +60,8 @@ def choose_shipped(fit: Fit, dev: SplitEvaluation, task: Task[Any]) -> Shipped:
     sign = 1 if task.selection_score[1] else -1
     better = [name for name, difference in differences.items() if beats(difference, sign)]
     reason = reason_text(better, score)
-    fit.reporter.info(f"saved is the model that was trained: {reason}" if FROZEN not in better else
-                      f"saved is the {FROZEN}, not what was trained: {reason}")
+    fit.reporter.info(f"the saved model is the one that was trained: {reason}" if FROZEN not in better else
+                      f"the saved model is the {FROZEN}, not the one that was trained: {reason}")
     if FROZEN in better:
         frozen.take_place(prepared, task)
         return Shipped(FROZEN, reason, score, differences, replaces=True)
@@ -77,11 +77,11 @@ def beats(difference: Mapping[str, Any], sign: int) -> bool:
 def reason_text(better: list[str], score: str) -> str:
     """Why, in words, with what cannot be saved as a folder of transformers."""
     unsaveable = [name for name in better if name != FROZEN]
-    unsaved = (f"; {unsaveable[0]} is better than it, too, but is no transformer, and a folder of transformers cannot "
-               "hold it" if unsaveable else "")
+    unsaved = (f"; {unsaveable[0]} is better than it, too, but is not a transformer, and a folder of transformers "
+               "cannot hold it" if unsaveable else "")
     if FROZEN in better:
         return f"it has the better {score} on dev, beyond chance{unsaved}"
-    return f"no cheaper model of an encoder is better on dev beyond chance{unsaved}"
+    return f"no cheaper model is better on dev beyond chance{unsaved}"
 
 
 def baseline_comparisons(fit: Fit, dev: SplitEvaluation, task: Task[Any]) -> dict[str, BaselineComparison]:

@@ -97,7 +97,7 @@ def unread_early_exit(settings: RunSettings, task: Task[Any]) -> Unread:
     if reason := unfit_task(task):
         yield "training.early_exit", reason
     if task.head().loss.exit_answer != "number":
-        yield "early_exit.threshold", f"answers of {task.name} are no numbers"
+        yield "early_exit.threshold", f"answers of {task.name} are not numbers"
 
 
 def unread_in_folds(settings: RunSettings) -> Unread:

@@ -84,6 +84,9 @@ class Training:
     save_every: Annotated[Count, Note("steps between checkpoints; at each evaluation when not given", low=1)] = None
     keep_last: Annotated[int, Note("newest checkpoints that are kept, in addition to the best", low=1)] = 1
     keep_best: Annotated[int, Note("best checkpoints that are kept", low=1, high=100)] = 1
+    shares: Annotated[Count, Note("parts of about equal length that each step is dealt into, for processes side by side; each part in micro-batches of its own; when not given, as many as --processes that the run began with, 1 with micro_batch_size", low=1)] = None
+    deterministic: Annotated[bool, Note("add up the processes' gradients in one order, so that any number of processes ends with the same bits; slower")] = False
+    timeout: Annotated[int, Note("seconds that a process waits for the others within a step before the run ends, saved", low=10, high=86_400)] = 600
     patience: Annotated[Count, Note("evaluations without a better score before training stops; never when not given", low=1)] = None
 
     @property
@@ -163,7 +166,7 @@ class Generation:
     control_code: Annotated[str, Note("CTRL's control code before each prompt; none: generate without one")] = ""
     layout: Annotated[Literal["auto", "raw", "prompt", "chat"], Note(
         "how a prompt is laid out; raw: as it is, prompt: with a line end, chat: by the tokenizer's chat template (--chat); "
-        "auto: as the run was trained, raw for a model that is no run")] = "auto"
+        "auto: as the run was trained, raw for a model that is not a run")] = "auto"
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,7 @@ def check_run_values(values: Mapping[str, Any]) -> None:
         if not is_right:
             raise UserError(f"{key} takes {expected}, but it is {value_text(value)}.", exit=Exit.SETTINGS)
         if isinstance(value, str) and not is_unicode(value):
-            raise UserError(f"{key} is {value!r}, which is no UTF-8.", fix="Rename the file or folder.")
+            raise UserError(f"{key} is {value!r}, which is not UTF-8.", fix="Rename the file or folder.")
 
 
 def full_path(path: str) -> str:

@@ -53,9 +53,9 @@ def duration_text(seconds: float) -> str:
 
 
 def measure(model: Trainable, longest_batches: Sequence[Batch], objective: Objective, *, steps: int, mean_tokens: float,
-            precision: str, device: str, folder: Path, checkpoints: int) -> Estimate:
+            precision: str, device: str, folder: Path, checkpoints: int, processes: int = 1) -> Estimate:
     """Time gradients on the longest batch (no weight moves), and scale to the mean batch; raises UserError when the
-    disk or memory cannot hold the run."""
+    disk or memory, which so many processes share, cannot hold the run."""
     start = time.perf_counter()
     peak_before = peak_memory_bytes(device)
     seconds = best_seconds(lambda: gradients(model, longest_batches, objective, precision, device))
@@ -69,7 +69,7 @@ def measure(model: Trainable, longest_batches: Sequence[Batch], objective: Objec
     # The optimizer passes over all weights once a step, whatever the batch: about 28 bytes moved a weight.
     optimizer_seconds = trainable_bytes / 4 * 28 / 8e9
     estimate = Estimate(steps * (seconds * mean_tokens / tokens + optimizer_seconds),
-                        peak_memory + 2 * trainable_bytes, free_memory(device) + peak_memory,
+                        processes * (peak_memory + 2 * trainable_bytes), free_memory(device) + processes * peak_memory,
                         (checkpoint_weights + OPTIMIZER_MOMENTS * trainable_bytes) * (checkpoints + 1) + weight_bytes,
                         shutil.disk_usage(folder).free)
     if estimate.disk > estimate.disk_free:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial, reduce
+from operator import add
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +21,9 @@ from headstart.errors import Exit, UserError, out_of_memory
 from headstart.files import announce
 from headstart.settings import Training
 from headstart.training import optimizer as optimizers
+from headstart.training.distributed import ALONE, World
 from headstart.training.divergence import Diverged
+from headstart.training.gradients import step_gradients
 from headstart.training.objectives.gradient_cache import batch_objectives
 from headstart.training.objectives.objective import Objective
 from headstart.training.precision import autocast
@@ -30,6 +34,11 @@ if TYPE_CHECKING:
 
     from headstart.contract import Ints
     from headstart.training.optimizer import Trainable
+
+
+class TooLittleMemory(UserError):
+    """Memory is too small for training, however small its micro-batches."""
+
 
 EpochPlan = Callable[[int], Sequence["Ints"]]  # epoch -> the examples of each step
 MakeBatches = Callable[["Ints", int], list[Batch]]  # a step's examples, most examples of a micro-batch -> micro-batches
@@ -128,13 +137,13 @@ def load_weights(model: Trainable, folder: Path) -> None:
 
 def train(state: TrainingState, plan: EpochPlan, make_batches: MakeBatches, objective: Objective,
           total_weight: Callable[[Sequence[Batch]], float], settings: Training, *, total_steps: int, seed: int,
-          precision: str, device: str) -> Iterator[Step]:
-    """Steps from the state's to `total_steps`.
+          precision: str, device: str, world: World = ALONE) -> Iterator[Step]:
+    """Steps from the state's to `total_steps`; in a process that follows, as many of them as the leader makes.
 
     `plan(epoch)` names the examples of each step, `make_batches` lays them out in micro-batches, `total_weight` gives
-    the number that a step's loss sum is divided by. Too little memory halves the micro-batch and repeats the step.
-    Raises Diverged (65)
-    for a loss or gradient that is no number, before any weight changes.
+    the number that a step's loss sum is divided by. Too little memory, in any process, halves the micro-batch in all
+    and repeats the step. Raises Diverged (65) for a loss or gradient that is no number, before any weight changes, and
+    LostProcess (69).
     """
     steps = plan(0)
     steps_per_epoch = None if settings.batch_tokens else len(steps)  # epochs by a budget of tokens differ
@@ -142,63 +151,86 @@ def train(state: TrainingState, plan: EpochPlan, make_batches: MakeBatches, obje
     if steps_per_epoch is not None and state.step >= steps_per_epoch:
         epoch = state.step // steps_per_epoch
         epoch_start, steps = epoch * steps_per_epoch, plan(epoch)
-    while state.step < total_steps:
+    while state.step < total_steps and world.goes_on():
         while state.step - epoch_start >= (steps_per_epoch or len(steps)):
             epoch, epoch_start = epoch + 1, epoch_start + (steps_per_epoch or len(steps))
             steps = plan(epoch)
         examples = steps[state.step - epoch_start]
         notes: list[str] = []
-        while True:
-            try:
-                step = train_step(state, make_batches(examples, state.micro_batch_size), objective, total_weight,
-                                  settings, total_steps=total_steps, seed=seed, precision=precision, device=device)
-                break
-            except (RuntimeError, MemoryError) as error:
-                if not out_of_memory(error) or state.micro_batch_size == 1:
-                    raise memory_error(error, state.micro_batch_size) from error
-                state.micro_batch_size = max(1, state.micro_batch_size // 2)
-                notes.append(f"memory was too small: {state.micro_batch_size} examples go through the model at once "
-                             "from here on; steps stay "
-                             f"{'as they are' if settings.batch_tokens else f'at {settings.examples_per_step}'}")
+        with world.together(Diverged, TooLittleMemory):
+            step = repeated_step(state, partial(make_batches, examples), objective, total_weight, settings, notes,
+                                 total_steps=total_steps, seed=seed, precision=precision, device=device, world=world)
         step.epoch, step.notes = epoch, notes
         yield step
 
 
+def repeated_step(state: TrainingState, make_batches: Callable[[int], list[Batch]], objective: Objective,
+                  total_weight: Callable[[Sequence[Batch]], float], settings: Training, notes: list[str], *,
+                  total_steps: int, seed: int, precision: str, device: str, world: World) -> Step:
+    """A step, repeated with half the examples at once until memory suffices, which `notes` tell."""
+    while True:
+        try:
+            batches = world.on_all(partial(make_batches, state.micro_batch_size))
+            return train_step(state, batches, objective, total_weight, settings, total_steps=total_steps, seed=seed,
+                              precision=precision, device=device, world=world)
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error) or state.micro_batch_size == 1:
+                raise memory_error(error, state.micro_batch_size) from error
+            state.micro_batch_size = max(1, state.micro_batch_size // 2)
+            notes.append(f"memory was too small: {state.micro_batch_size} examples go through the model at once "
+                         "from here on; steps stay "
+                         f"{'as they are' if settings.batch_tokens else f'at {settings.examples_per_step}'}")
+
+
 def train_step(state: TrainingState, batches: Sequence[Batch], objective: Objective,
                total_weight: Callable[[Sequence[Batch]], float],
-               settings: Training, *, total_steps: int, seed: int, precision: str, device: str) -> Step:
-    """Gradients of every micro-batch, divided by the step's total weight; then one step of the optimizer."""
+               settings: Training, *, total_steps: int, seed: int, precision: str, device: str,
+               world: World = ALONE) -> Step:
+    """Gradients of every micro-batch, divided by the step's total weight; then one step of the optimizer, the same in
+    every process.
+    """
     import torch
 
     module = state.model.module
     module.train()
     state.optimizer.zero_grad(set_to_none=True)
     weight = total_weight(batches)
-    loss_sum = 0.0
     generator_state = torch.get_rng_state()
 
     def seeded(index: int) -> AbstractContextManager[Any]:
         torch.manual_seed((seed * 1_000_003 + state.step) * 1_009 + index)
         return autocast(precision, device)
 
-    for index, (batch, batch_objective) in enumerate(zip(batches, batch_objectives(objective, state.model, batches,
-                                                                                   seeded), strict=True)):
-        with seeded(index):
-            loss = batch_objective(state.model, batch) / weight
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            torch.set_rng_state(generator_state)
-            raise not_finite("loss", value, state, settings)
-        loss_sum += value
-        (state.scaler.scale(loss) if state.scaler is not None else loss).backward()
-    torch.set_rng_state(generator_state)
+    try:
+        objectives = batch_objectives(objective, state.model, batches, seeded, world)
+        losses = step_gradients(state.model, optimizers.trained_weights(state.optimizer), batches, objectives, weight,
+                                seeded, state.scaler.scale if state.scaler is not None else lambda loss: loss, world,
+                                in_order=settings.deterministic)
+    finally:
+        torch.set_rng_state(generator_state)
+    if not math.isfinite(losses[-1]):
+        raise not_finite("loss", losses[-1], state, settings)
     learning_rate = (settings.learning_rate or 0.0) * schedule(state.step, total_steps, settings)
-    norm, skipped = optimizer_step(state, settings, learning_rate)
+    with no_repetition(world):
+        norm, skipped = optimizer_step(state, settings, learning_rate)
     state.step += 1
     state.tokens += (tokens := sum(batch.tokens for batch in batches))
     state.skipped += skipped
-    return Step(state.step, 0, loss_sum, learning_rate, norm, tokens, sum(batch.ids.size for batch in batches), skipped,
+    loss = reduce(add, losses, 0.0)  # one after the other: Python's sum rounds otherwise
+    return Step(state.step, 0, loss, learning_rate, norm, tokens, sum(batch.ids.size for batch in batches), skipped,
                 padding=padding(batches) if getattr(module.config, "is_encoder_decoder", False) else {})
+
+
+@contextmanager
+def no_repetition(world: World) -> Iterator[None]:
+    """Where processes share a step, too little memory in the optimizer of one ends it: the others have moved on."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if world.size == 1 or not out_of_memory(error):
+            raise
+        raise TooLittleMemory(f"Memory is too small for the optimizer of process {world.rank} of {world.size}.",
+                              fix="Use fewer processes, or choose a smaller model.", exit=Exit.UNAVAILABLE) from error
 
 
 def padding(batches: Sequence[Batch]) -> dict[str, float]:
@@ -246,7 +278,7 @@ def not_finite(quantity: str, value: float, state: TrainingState, settings: Trai
 def memory_error(error: Exception, micro_batch_size: int) -> Exception:
     """What is raised when not even one example fits; other errors as they are."""
     if out_of_memory(error):
-        return UserError("Memory is too small for a single example.",
-                         fix="Set a smaller data.max_length, choose a smaller "
-                         "model, or set training.gradient_checkpointing=true.", exit=Exit.UNAVAILABLE)
+        return TooLittleMemory("Memory is too small for a single example.",
+                               fix="Set a smaller data.max_length, choose a smaller model, or set "
+                                   "training.gradient_checkpointing=true.", exit=Exit.UNAVAILABLE)
     return error

@@ -109,6 +109,11 @@ def build_optimizer(model: Trainable, settings: Training) -> torch.optim.Optimiz
                              fused=True)
 
 
+def trained_weights(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    """Every weight that the optimizer moves, in a fixed order."""
+    return [weight for group in optimizer.param_groups for weight in group["params"]]
+
+
 def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
     """This step's learning rate, each group by its scale."""
     for group in optimizer.param_groups:

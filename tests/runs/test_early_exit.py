@@ -169,13 +169,13 @@ def test_what_it_does_not_go_with_is_refused(run, rows, deep_bert, headstart, tm
     code, _, stderr = headstart(*train, "--set", "early_exit.patience=2")
     assert code == 78 and "training.early_exit is false" in stderr
     code, _, stderr = headstart(*train, *EXITING, "--set", "early_exit.threshold=2")
-    assert code == 78 and "no numbers" in stderr
+    assert code == 78 and "not numbers" in stderr
     code, _, stderr = headstart("distil", run, rows, "--to", tmp_path / "student", *EXITING)
     assert code == 78 and "training.early_exit" in stderr
     code, _, stderr = headstart("predict", plain_model, "--value", "text=roses", "--set", "early_exit.patience=2")
     assert code == 78 and "no heads after earlier layers" in stderr
     code, _, stderr = headstart("predict", run, "--value", "text=roses", "--set", "early_exit.threshold=2")
-    assert code == 78 and "no numbers" in stderr
+    assert code == 78 and "not numbers" in stderr
     code, _, stderr = headstart("predict", run, "--value", "text=roses", "--set", "early_exit.patience=0")
     assert code == 78 and "early_exit.patience" in stderr
 

@@ -220,7 +220,7 @@ def test_a_frozen_encoder_that_is_better_on_dev_is_what_is_saved(folder, encoder
     assert ship["model"] == "frozen sentence encoder with logistic regression" and ship["split"] == "dev"
     assert ship["differences"]["frozen sentence encoder with logistic regression"]["high"] < 0
     assert "The saved model is a frozen sentence encoder with logistic regression" in output + words
-    assert "not what was trained" in output + words
+    assert "not the one that was trained" in output + words
     texts = [text for text, _ in review_rows(6, seed=8)]
     assert np.allclose(plain_probabilities(folder / "worse" / "model", texts), probabilities(folder / "worse", texts),
                        atol=1e-5)

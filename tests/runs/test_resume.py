@@ -61,7 +61,7 @@ def test_changed_settings_are_refused_with_what_differs(run, headstart):
 def test_accepted_changes_are_used_and_recorded(run, headstart):
     change(run, "epochs = 3.0", "epochs = 4.0")
     code, _, stderr = headstart("resume", run, "--accept-changes")
-    assert code == 0 and "going on with changed settings" in stderr, stderr
+    assert code == 0 and "continuing with changed settings" in stderr, stderr
     events = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     changes = [event for event in events if event["event"] == "changed_settings"]
     assert changes == [{"event": "changed_settings", "step": 8, "changes": {"training.epochs": [3.0, 4.0]}}]
@@ -76,7 +76,7 @@ def test_accepted_changes_are_used_and_recorded(run, headstart):
 def test_what_a_run_began_with_cannot_be_changed_even_when_asked(before, after, run, headstart):
     change(run, before, after)
     code, _, stderr = headstart("resume", run, "--accept-changes")
-    assert code == 78 and "cannot go on with other values" in stderr
+    assert code == 78 and "cannot continue with other values" in stderr
 
 
 def test_fewer_steps_than_were_made_are_refused(run, headstart):

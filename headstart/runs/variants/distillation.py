@@ -170,8 +170,9 @@ def warn_of_rows_seen_by_teacher(settings: RunSettings, dataset: Dataset, report
               if (name != "train" or dataset.folds is not None) and hashes.get(split["file"]) == train_hash}
     seen_rows = ", ".join(f"{count:,} {name} rows" for name, count in counts.items() if count)
     if seen_rows:
-        reporter.warning(f"the teacher was trained on {seen_rows} of the student's, which flatters the teacher: use "
-                         f"the seed and data.split of its run ({settings.teacher}/settings.toml), or files of your own")
+        reporter.warning(f"the teacher was trained on {seen_rows} of the student's, which makes the teacher look "
+                         "better than it is: use the seed and data.split of its run "
+                         f"({settings.teacher}/settings.toml), or files of your own")
 
 
 def choose_student_layers(settings: RunSettings, teacher: Model) -> dict[str, tuple[int, ...]]:
@@ -182,7 +183,7 @@ def choose_student_layers(settings: RunSettings, teacher: Model) -> dict[str, tu
     values = {"layers": distil.layers, "encoder_layers": distil.encoder_layers, "decoder_layers": distil.decoder_layers}
     for name in [name for name, value in values.items() if value != ""]:
         if separate_student or two_stacks == (name == "layers"):
-            reason = "a student of its own has its own layers" if separate_student else \
+            reason = "another pretrained student has its own layers" if separate_student else \
                 "this teacher has an encoder and a decoder" if two_stacks else "this teacher has one stack of layers"
             raise UserError(f"distil.{name} does not go here: {reason}.", exit=Exit.SETTINGS,
                             fix="Leave it out." if separate_student

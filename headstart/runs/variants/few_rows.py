@@ -88,12 +88,12 @@ class FewRows(Variant):
                                        back_off="off")
         if self.method == "frozen":
             unread = [f"training.{name}" for name in STEP_SETTINGS if getattr(settings.training, name) is not None]
-            reporter.info("no training step: the encoder stays as it is, and a logistic regression reads its vectors"
+            reporter.info("no training step: the encoder is frozen, and a logistic regression is fitted on its vectors"
                           + (f"; not read: {', '.join(unread)}" if unread else ""))
             return Schedule(training, 0)
         total_steps = step_count(training, features.examples)
         reporter.info(f"{total_steps:,} steps of {training.examples_per_step} texts, which are compared with each "
-                      f"other, at a learning rate of {rate:g}; then a logistic regression reads their vectors")
+                      f"other, at a learning rate of {rate:g}; then a logistic regression is fitted on their vectors")
         # Dev of few rows says too little to choose a checkpoint by: it is scored once, at the end.
         return Schedule(dataclasses.replace(training, epochs=None, max_steps=total_steps,
                                             evaluate_every=training.evaluate_every or total_steps), total_steps)

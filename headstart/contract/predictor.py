@@ -70,5 +70,13 @@ class Predictor(Protocol):
         With a seed, a task that encodes at random (masked words) encodes the same each time.
         """
 
+    def chunks(self, examples: Iterable[Example], seed: int | None = None) -> Iterator[tuple[list[Example], Any]]:
+        """The examples in the parts that `predict` predicts one after another, with the random numbers of each part:
+        wherever the parts are predicted by the same predictor, the predictions are the same.
+        """
+
+    def predict_chunk(self, chunk: Sequence[Example], random: Any = None) -> list[Prediction]:
+        """The predictions of one part."""
+
     def fingerprint(self) -> str:
         """A hash of all that the predictions depend on, besides the examples."""

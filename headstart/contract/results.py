@@ -38,15 +38,21 @@ class Figure:
     matrix  {"rows": [str], "columns": [str], "values": [[number]], "row_title": str, "column_title": str}
     bars    {"labels": [str], "series": {name: [number or None]}, "unit": str}
     curve   {"x_title": str, "y_title": str, "series": {name: [[x, y]]}, "diagonal": bool}
+            may have "more": {name: {x: cell}}, columns of the table beside it that are not drawn
     scatter {"x_title": str, "y_title": str, "points": [[x, y]], "diagonal": bool}
     texts   {"items": [{"text": str, "title": str, "fields": {name: cell}}]}
+            an item may have a "group", a kind that the list can be narrowed to, and "words" as below
     words   {"items": [{"words": [[text before, word, number from -1 to 1]], "title": str, "fields": {name: cell}}]}
+    spans   {"items": [{"text": str, "title": str, "fields": {name: cell},
+                        "layers": {"in the file": [[start, end, type]], "prediction": …}}], "together": bool}
+    beside  {"items": [{"title": str, "fields": {name: cell}, "columns": [[heading, [[text, mark or ""]]]]}],
+             "marks": {mark: meaning}}
     token_bars {"tokens": [str], "series": {name: [share from 0 to 1]}, "marked": [first index, last index] or None}
     """
 
     name: str
     title: str
-    kind: Literal["table", "matrix", "bars", "curve", "scatter", "texts", "words", "token_bars"]
+    kind: Literal["table", "matrix", "bars", "curve", "scatter", "texts", "words", "token_bars", "spans", "beside"]
     data: Mapping[str, Json]
     caption: str = ""
 

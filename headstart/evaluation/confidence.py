@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 CALIBRATION_SCORES = ("log_loss", "calibration_error")
 COVERAGES = 20  # points of the table of risk by coverage
+THRESHOLDS = 100  # thresholds whose coverage and risk the report lets one read
 
 
 @dataclass(frozen=True)
@@ -173,3 +174,17 @@ def risk_coverage_table(task: Task[Any], evaluated: SplitEvaluation) -> dict[str
     table: dict[str, Json] = {"risk": abstention.risk, "threshold": abstention.threshold, "area": curve.area,
                               "points": list({fields["coverage"]: fields for fields in points}.values())}
     return table
+
+
+def risk_by_threshold(task: Task[Any], evaluated: SplitEvaluation) -> list[dict[str, Json]]:
+    """Thresholds of the confidence, ascending, each with the rows that the model would answer from it on and how many
+    of these wrongly; [] for a task without a confidence. The first is the lowest confidence: all rows are answered.
+    """
+    if type(task).tempered is Task.tempered or not len(evaluated.predictions):
+        return []
+    answers = answers_of(task, evaluated.examples, evaluated.predictions)
+    curve = risk_coverage_curve(answers.confidences.tolist(), answers.right.tolist())
+    step = -(-len(curve.thresholds) // THRESHOLDS)
+    points = [operating_point(curve, index) for index in range(len(curve.thresholds) - 1, -1, -step)]
+    return [{"threshold": point.threshold, "coverage": point.coverage, "risk": point.risk, "answered": point.count,
+             "wrong": round(point.risk * point.count)} for point in points]

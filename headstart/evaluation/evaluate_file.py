@@ -19,6 +19,7 @@ from headstart.evaluation.zero_shot import check_file_labels, majority_baseline
 from headstart.files import disk_errors, write_text
 from headstart.metrics.installed import with_extra_metrics
 from headstart.prediction.predictions_file import report_progress, write_predictions
+from headstart.prediction.processes import Sharing, predict_rows
 from headstart.prediction.zero_shot.predictor import ZeroShotPredictor
 from headstart.preparation.slices import check_slice_columns
 from headstart.progress import Reporter
@@ -34,7 +35,8 @@ def as_scores(task: Task[Any], evaluations: Mapping[str, SplitEvaluation]) -> di
 
 def evaluate_file(predictor: Predictor, path: str, *, settings: Data, columns: Mapping[str, str],
                   evaluation: Evaluation, seed: int, to: str | None, reporter: Reporter,
-                  compares_depths: bool = True, memory_table: Table | None = None) -> dict[str, Any]:
+                  compares_depths: bool = True, memory_table: Table | None = None,
+                  sharing: Sharing | None = None) -> dict[str, Any]:
     """Scores on a labelled file, or on a table in memory; with `to`, a folder gets scores.json and predictions.jsonl.
 
     Those of a model that answers texts early stand beside its scores at full depth, unless not `compares_depths`.
@@ -55,7 +57,8 @@ def evaluate_file(predictor: Predictor, path: str, *, settings: Data, columns: M
         reporter.info(f"skipped {skipped:,} rows that cannot be used")
     tell_labels(predictor, task, reading, reporter)
     examples = predictor.compose(reading.examples, seed=seed)
-    predictions = report_progress(predictor.predict(examples, seed=seed), len(examples), reporter)
+    predictions = report_progress(predict_rows(predictor, examples, seed=seed, sharing=sharing), len(examples),
+                                  reporter)
     evaluated = evaluate(task, examples, predictions, resamples=evaluation.resamples, seed=seed,
                          precision=predictor.precision)
     evaluated = with_selective_scores(task, evaluated, resamples=evaluation.resamples, seed=seed)

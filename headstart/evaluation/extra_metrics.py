@@ -74,7 +74,7 @@ def call(metric: Metric, gold: Any, predicted: Any) -> float:
     except Exception as error:
         raise UserError(f"The metric {metric.name!r} ({origin(metric.name)}) failed: {type(error).__name__}: {error}. "
                         f"The gold answer was {gold!r:.80}, the prediction {predicted!r:.80}.",
-                        fix="Leave it out of evaluation.extra_metrics, or tell its makers.",
+                        fix="Leave it out of evaluation.extra_metrics, or report it to its makers.",
                         exit=Exit.UNAVAILABLE) from error
 
 

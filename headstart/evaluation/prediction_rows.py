@@ -173,7 +173,7 @@ def by_order(predictions: PredictionRows, reading: Reading, input_columns: Seque
     if len(rows) != len(examples):
         code = "E335" if len(rows) < len(examples) else "E336"
         raise DataError([Finding(code, f"it holds {len(rows):,} predictions, and {table.path} {len(examples):,} "
-                                       "labelled rows; without an id their order alone says which is whose.",
+                                       "labelled rows; without an id only their order matches them.",
                                  "Give both files a column id, or predict exactly these rows.", predictions.path)])
     shared = [name for name in input_columns if name in predictions.columns]
     for values, index in zip(rows, indices, strict=True):

@@ -57,7 +57,7 @@ def score_predictions(predictions: str, gold: str, *, task: str | None, task_set
     missing = missing_scores(scored_task, rows.columns)
     evaluations = {name: without_scores(part, missing) for name, part in {"test": evaluated, **slices}.items()}
     if missing:
-        reporter.info(f"without a value, because the predictions have no column for them: {', '.join(missing)}")
+        reporter.info(f"not computed, because the predictions have no column for them: {', '.join(missing)}")
     scores = as_scores(scored_task, evaluations)
     if missing:
         scores["tables"] = {}  # they show what is missing, too

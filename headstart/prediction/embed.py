@@ -25,27 +25,37 @@ def embed(model: Model, texts: Sequence[str], *, pool: Pool = "mean", normalise:
     mean: over all tokens, special ones included, as sentence encoders are trained; first: the first token; max: the
     largest of each number over the tokens. `normalise` makes every vector 1 long.
     """
+    for chunk in text_chunks(texts):
+        yield embed_chunk(model, chunk, pool=pool, normalise=normalise, batch_tokens=batch_tokens)
+
+
+def text_chunks(texts: Sequence[str]) -> Iterator[list[str]]:
+    """The texts in the parts that are embedded together."""
+    for start in range(0, len(texts), PREDICTION_CHUNK):
+        yield [texts[index] for index in range(start, min(len(texts), start + PREDICTION_CHUNK))]
+
+
+def embed_chunk(model: Model, chunk: Sequence[str], *, pool: Pool, normalise: bool, batch_tokens: int) -> Any:
+    """The vectors of the texts of one part, (n, W) float32."""
     import numpy as np
 
-    for start in range(0, len(texts), PREDICTION_CHUNK):
-        chunk = [texts[index] for index in range(start, min(len(texts), start + PREDICTION_CHUNK))]
-        features, text_indices = text_windows(model, chunk)
-        table = np.zeros((len(chunk), model.info.width))
-        counts, has_vector = np.zeros(len(chunk)), np.zeros(len(chunk), dtype=bool)
-        for batch in length_batches(features, batch_tokens):
-            vectors_of_batch = pooled_vectors(model, [features[position] for position in batch], pool)
-            for position, (vector, size) in zip(batch, vectors_of_batch, strict=True):
-                row = text_indices[position]
-                if pool == "mean":
-                    table[row] += vector * size
-                    counts[row] += size
-                elif pool == "max" or position == text_indices.index(row):
-                    table[row] = np.maximum(table[row], vector) if pool == "max" and has_vector[row] else vector
-                has_vector[row] = True
-        vectors = table / counts[:, None] if pool == "mean" else table
-        if normalise:
-            vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-        yield vectors.astype(np.float32)
+    features, text_indices = text_windows(model, chunk)
+    table = np.zeros((len(chunk), model.info.width))
+    counts, has_vector = np.zeros(len(chunk)), np.zeros(len(chunk), dtype=bool)
+    for batch in length_batches(features, batch_tokens):
+        vectors_of_batch = pooled_vectors(model, [features[position] for position in batch], pool)
+        for position, (vector, size) in zip(batch, vectors_of_batch, strict=True):
+            row = text_indices[position]
+            if pool == "mean":
+                table[row] += vector * size
+                counts[row] += size
+            elif pool == "max" or position == text_indices.index(row):
+                table[row] = np.maximum(table[row], vector) if pool == "max" and has_vector[row] else vector
+            has_vector[row] = True
+    vectors = table / counts[:, None] if pool == "mean" else table
+    if normalise:
+        vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return vectors.astype(np.float32)
 
 
 def text_windows(model: Model, texts: Sequence[str]) -> tuple[list[Feature], list[int]]:

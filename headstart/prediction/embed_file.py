@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, overload
@@ -19,7 +21,7 @@ from headstart.files import disk_errors, staged_file
 from headstart.models.loading.load import load
 from headstart.models.model import Model
 from headstart.models.precision import in_precision
-from headstart.prediction.embed import Pool, embed
+from headstart.prediction.embed import Pool, embed_chunk, text_chunks
 from headstart.prediction.every_row import (
     REASON,
     input_rows,
@@ -28,6 +30,7 @@ from headstart.prediction.every_row import (
     stop_on_broken_rows,
     tell_reading,
 )
+from headstart.prediction.processes import Sharing, part_results, worker_device
 from headstart.progress import Reporter
 from headstart.settings import Data
 
@@ -60,6 +63,26 @@ def load_headless(reference: str, *, device: str, allow_pickle: bool = False, pr
                              allow_pickle=allow_pickle, add_end_token=False, dtype=dtype), precision)
 
 
+@dataclass(frozen=True)
+class EmbeddingWork:
+    """What another process embeds texts with: a headless model, loaded there, and how its states become vectors."""
+
+    reference: str
+    device: str
+    allow_pickle: bool
+    precision: str
+    dtype: str
+    pool: Pool
+    normalise: bool
+    batch_tokens: int
+
+    def open(self, number: int) -> Callable[[Sequence[str]], Any]:
+        """What gives the vectors of some texts, (n, W)."""
+        model = load_headless(self.reference, device=worker_device(self.device, number),
+                              allow_pickle=self.allow_pickle, precision=self.precision, dtype=self.dtype)
+        return partial(embed_chunk, model, pool=self.pool, normalise=self.normalise, batch_tokens=self.batch_tokens)
+
+
 def expects_unit_vectors(reference: str) -> bool:
     """Whether a model was trained to compare vectors of length 1: those of a retrieval run."""
     metadata = read_metadata(model_folder(reference))
@@ -67,7 +90,8 @@ def expects_unit_vectors(reference: str) -> bool:
 
 
 def embed_file(model: Model, path: str, to: str, *, settings: Data, columns: Mapping[str, str], pool: Pool,
-               normalise: bool, batch_tokens: int, reporter: Reporter, overwrite: bool = False) -> tuple[int, int]:
+               normalise: bool, batch_tokens: int, reporter: Reporter, overwrite: bool = False,
+               sharing: Sharing | None = None) -> tuple[int, int]:
     """Vectors of a file's texts as .npy (rows × width), or beside the rows; how many, and W.
 
     Every row of the input has one: in a .npy a row without a text is NaN, elsewhere its vector is null and the reason
@@ -83,7 +107,8 @@ def embed_file(model: Model, path: str, to: str, *, settings: Data, columns: Map
                  else f"the column {REASON} says why", "vector")
     if layout is not None and layout.note:
         reporter.info(layout.note)
-    vectors = embed(model, ExampleTexts(reading.examples), pool=pool, normalise=normalise, batch_tokens=batch_tokens)
+    vectors = part_results(text_chunks(ExampleTexts(reading.examples)), partial(
+        embed_chunk, model, pool=pool, normalise=normalise, batch_tokens=batch_tokens), sharing)
     chunks = report_progress(vectors, reading, reporter)
     shape = (row_count(reading), model.info.width)
     if is_array:

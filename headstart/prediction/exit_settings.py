@@ -22,7 +22,7 @@ def with_exit_settings(task: Task[Any], model: Model, values: Mapping[str, Json]
                         "every text by all of them.",
                         fix="Leave it out, or train with --set training.early_exit=true.", exit=Exit.SETTINGS)
     if "early_exit.threshold" in values and task.head().loss.exit_answer != "number":
-        raise UserError(f"early_exit.threshold was set, but answers of {task.name} are no numbers.",
+        raise UserError(f"early_exit.threshold was set, but answers of {task.name} are not numbers.",
                         fix="Leave it out.", exit=Exit.SETTINGS)
     if values.get("early_exit.pooling", model.early_exit.pooling) != model.early_exit.pooling:
         raise UserError(f"early_exit.pooling is {values['early_exit.pooling']!r}, but the heads of "

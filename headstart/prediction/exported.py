@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from headstart.models.loading.model_info import ModelInfo, licence, sizes_of
 from headstart.models.precision_choice import PrecisionChoice
 from headstart.models.tokenizers.tokenizer import FamilyTokenizer
 from headstart.prediction.export_facts import FILES, ExportFacts, facts_from_json
-from headstart.prediction.onnx_runtime import OnnxRuntime, open_session
+from headstart.prediction.onnx_runtime import OnnxRuntime, import_onnxruntime, open_session
 from headstart.prediction.predictor import TaskPredictor
 
 
@@ -90,14 +91,20 @@ def load(reference: str, *, task_name: str | None = None, device: str = "auto",
                         fix="Leave --device out, or use the run that it was exported from.", exit=Exit.USAGE)
     place = f"{manifest.METADATA_FILE} of {folder}"
     facts = facts_from_json(metadata["runtime"], f"{place}, in runtime,")
-    integrity.check_small_files(folder, reference, metadata["sha256"], manifest.accept_hint(reference, metadata))
-    if facts.file not in metadata["sha256"]:
+    checksums, repair = metadata["sha256"], manifest.accept_hint(reference, metadata)
+    integrity.check_small_files(folder, reference, {name: checksum for name, checksum in checksums.items()
+                                                    if name != facts.file}, repair)
+    if facts.file not in checksums:
         raise damaged(f"{place} has no checksum of {facts.file}.", COPY_AGAIN)
-    task = task_from_metadata(metadata, place)
-    info = info_of(reference, folder, metadata)
-    tokenizer = load_exported_tokenizer(info).with_token_types(facts.token_types).with_pooled_token(facts.pooled_token)
-    model = ExportedModel(info, tokenizer.with_max_length(int(metadata["max_length"])), facts,
-                          open_session(folder / facts.file, threads))
+    with ThreadPoolExecutor(1) as pool:  # the large file is hashed while the tokenizer is read: 60 ms of a cold start
+        check = pool.submit(integrity.check_weights_file, folder, facts.file, reference, checksums, repair)
+        task = task_from_metadata(metadata, place)
+        info = info_of(reference, folder, metadata)
+        tokenizer = load_exported_tokenizer(info).with_token_types(facts.token_types)
+        import_onnxruntime()
+        check.result()
+    tokenizer = tokenizer.with_pooled_token(facts.pooled_token).with_max_length(int(metadata["max_length"]))
+    model = ExportedModel(info, tokenizer, facts, open_session(folder / facts.file, threads))
     check_tensors(model, reference)
     check_head(model, task, reference)
     return task, model
@@ -140,4 +147,4 @@ def check_head(model: ExportedModel, task: Task[Any], reference: str) -> None:
     label_count = max(1, len(task.learned.labels))
     if facts.head in LABEL_HEADS and sizes[names[0]] != label_count:
         raise damaged(f"{reference} has {len(task.learned.labels)} labels in {manifest.METADATA_FILE}, and its file "
-                      f"{sizes[names[0]]} outputs.", "The files are of two models; copy the folder again.")
+                      f"{sizes[names[0]]} outputs.", "The files belong to two models; copy the folder again.")

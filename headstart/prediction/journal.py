@@ -17,6 +17,7 @@ from typing import Any
 from headstart.contract import Example, Prediction, Predictor
 from headstart.files import append_line, clear_leftovers, disk_errors, locked_file, remove, replace, write_text
 from headstart.prediction.predictor import GENERATION_CHUNK
+from headstart.prediction.processes import Sharing, predict_parts
 from headstart.progress import Reporter
 
 Chunk = list[Prediction]
@@ -119,7 +120,7 @@ def journal_key(predictor: Predictor, source: str) -> str:
 
 
 def predict_with_journal(journal: PredictionJournal, predictor: Predictor, examples: Sequence[Example], *,
-                         reporter: Reporter) -> Iterator[Prediction]:
+                         reporter: Reporter, sharing: Sharing | None = None) -> Iterator[Prediction]:
     """The predictions of a generative task, in order; those that the journal holds are not made again."""
     chunks = journal.read(examples, reporter)
     journal.start(chunks)
@@ -129,9 +130,9 @@ def predict_with_journal(journal: PredictionJournal, predictor: Predictor, examp
     for chunk in chunks:
         yield from chunk
     remaining = iter(islice(iter(examples), count, None))
+    batches = iter(lambda: list(islice(remaining, GENERATION_CHUNK)), [])
     try:
-        while batch := list(islice(remaining, GENERATION_CHUNK)):
-            predictions = list(predictor.predict(batch))
+        for predictions in predict_parts(predictor, ((batch, None) for batch in batches), sharing):
             journal.append(predictions)
             count += len(predictions)
             yield from predictions

@@ -142,7 +142,7 @@ def refuse_external_weights(file: Path) -> None:
     try:
         external = has_external_weights(file)
     except ValueError as error:
-        raise damaged(f"{file} is no ONNX file, or is damaged: {error}.", COPY_AGAIN) from None
+        raise damaged(f"{file} is not an ONNX file, or is damaged: {error}.", COPY_AGAIN) from None
     if external:
         raise UserError(f"{file} reads weights from other files, which no checksum covers.",
                         fix="Do not use this folder unless you made it: headstart export writes all weights into one "

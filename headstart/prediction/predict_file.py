@@ -23,6 +23,7 @@ from headstart.prediction.every_row import (
 )
 from headstart.prediction.journal import PredictionJournal, journal_key, predict_with_journal
 from headstart.prediction.predictor import TRUNCATED
+from headstart.prediction.processes import Sharing, predict_rows
 from headstart.prediction.pseudo_labels import check_min_probability, pseudo_labelled_rows, pseudo_target
 from headstart.progress import Reporter
 from headstart.settings import Data
@@ -30,7 +31,7 @@ from headstart.settings import Data
 
 def predict_file(predictor: Predictor, path: str, to: str, *, settings: Data, columns: Mapping[str, str],
                  reporter: Reporter, as_training_data: bool = False, min_probability: float | None = None,
-                 overwrite: bool = False) -> int:
+                 overwrite: bool = False, sharing: Sharing | None = None) -> int:
     """Predict every row of a file into another, which appears whole: a row for each row of the input, in order.
 
     A row without a text has an empty prediction and a reason; so has one that cannot be read, where settings.bad_rows
@@ -62,12 +63,12 @@ def predict_file(predictor: Predictor, path: str, to: str, *, settings: Data, co
                           reporter=reporter)
 
     if not generates or "-" in (path, to) or not reading.table.sha256:
-        return write(predictor.predict(reading.examples))
+        return write(predict_rows(predictor, reading.examples, sharing=sharing))
     journal = PredictionJournal(to, journal_key(predictor, f"{reading.table.sha256} {reading.columns} {settings}"))
     with journal.locked():
         if not journal.holds():
             check_output(to, overwrite=overwrite, inputs=(path,))
-        count = write(predict_with_journal(journal, predictor, reading.examples, reporter=reporter))
+        count = write(predict_with_journal(journal, predictor, reading.examples, reporter=reporter, sharing=sharing))
         journal.remove()
     return count
 

@@ -12,6 +12,7 @@ from headstart.errors import DataError, Exit, Finding, UserError
 from headstart.files import disk_errors, make_folder, write_text
 from headstart.prediction.every_row import MAX_TOLD
 from headstart.prediction.journal import PredictionJournal, journal_key, predict_with_journal
+from headstart.prediction.processes import Sharing
 from headstart.progress import Reporter
 
 TEXT_PATTERN = "*.txt"
@@ -22,7 +23,8 @@ def is_text_folder(path: str) -> bool:
     return path != "-" and os.path.isdir(path) and next(Path(path).rglob(TEXT_PATTERN), None) is not None
 
 
-def predict_folder(predictor: Predictor, path: str, to: str, *, overwrite: bool, reporter: Reporter) -> int:
+def predict_folder(predictor: Predictor, path: str, to: str, *, overwrite: bool, reporter: Reporter,
+                   sharing: Sharing | None = None) -> int:
     """Generate a text for each text of a folder, an empty one for one that is empty; returns how many.
 
     Raises DataError (65) for texts that are no UTF-8, UserError (2, 73) for a missing or existing output.
@@ -54,7 +56,7 @@ def predict_folder(predictor: Predictor, path: str, to: str, *, overwrite: bool,
         if existing is not None and not overwrite and not journal.holds():  # an interrupted prediction wrote some
             raise refusal(f"{existing} exists already")
         predictions = {prediction.row: f"{prediction.values['prediction']}\n" for prediction in predict_with_journal(
-            journal, predictor, examples, reporter=reporter)}
+            journal, predictor, examples, reporter=reporter, sharing=sharing)}
         for index, name in enumerate(texts):
             with disk_errors(folder):
                 make_folder((folder / name).parent)

@@ -46,7 +46,7 @@ class TaskPredictor:
                                         strict=True)]
 
     def outputs(self, features: Sequence[Sequence[Feature]]) -> list[list[Any]]:
-        """The outputs of each example's features, each reduced as it comes, so that memory stays flat."""
+        """The outputs of each example's features, each reduced as it comes, so that memory stays small."""
         return self.outputs_and_layers(features)[0]
 
     def outputs_and_layers(self, features: Sequence[Sequence[Feature]]) -> tuple[list[list[Any]], list[list[int]]]:
@@ -90,12 +90,12 @@ class TaskPredictor:
             yield from zip(*self.final_outputs(chunk, self.encode_chunk(chunk, random)), strict=True)
 
     def chunks(self, examples: Iterable[Example],
-               seed: int | None) -> Iterator[tuple[list[Example], ExampleRandom | None]]:
+               seed: int | None = None) -> Iterator[tuple[list[Example], ExampleRandom | None]]:
         """The examples in parts that are predicted together, with the random numbers that they are encoded by."""
         source = iter(examples)
         random = ExampleRandom(f"{seed}:fixed") if seed is not None and self.task.random_encoding else None
         while chunk := list(islice(source, GENERATION_CHUNK if self.task.generative else PREDICTION_CHUNK)):
-            yield chunk, random
+            yield chunk, None if random is None else random.for_examples(chunk)
 
     def encode_chunk(self, chunk: Sequence[Example], random: ExampleRandom | None) -> list[list[Feature]]:
         """The features of some examples."""

@@ -20,7 +20,7 @@ def pseudo_target(task: Task[Any]) -> str:
     """The one field that a prediction can take the place of; raises UserError (2)."""
     targets = [field.name for field in task.fields if field.target]
     if len(targets) != 1 or not next(field.required for field in task.fields if field.target):
-        raise UserError(f"Predictions of {task.name} are no training data: " + (
+        raise UserError(f"Predictions of {task.name} are not training data: " + (
             f"its target is {' and '.join(targets)}." if targets else "it learns from texts alone."),
             fix="--as-training-data is for tasks with one target: a label, labels, a number, an answer or a text.")
     return targets[0]

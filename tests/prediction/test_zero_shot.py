@@ -2,6 +2,7 @@
 
 import csv
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -107,7 +108,7 @@ def test_similarity_is_what_plain_transformers_computes(config, pool, max_length
 
 
 @pytest.mark.parametrize(("file", "content", "exit_code", "words"), [
-    ("modules.json", "[{", 69, "no JSON"), ("modules.json", '{"a": 1}', 69, "cannot be used"),
+    ("modules.json", "[{", 69, "not JSON"), ("modules.json", '{"a": 1}', 69, "cannot be used"),
     ("modules.json", '[{"type": "x.Transformer", "path": ""}, {"type": "x.Pooling", "path": "1_Pooling"}, '
                      '{"type": "x.Dense", "path": "2"}]', 2, "by Dense"),
     ("1_Pooling/config.json", '{"pooling_mode": "lasttoken"}', 2, "pools by lasttoken"),
@@ -290,7 +291,7 @@ def test_settings_that_nothing_reads_are_refused(kind, setting, words, request, 
 
 def test_settings_of_zero_shot_without_labels_are_refused(own_model, headstart):
     code, _, stderr = headstart("predict", own_model, "roses", "--set", "zero_shot.multi_label=true")
-    assert code == 78 and "--labels names none here" in stderr
+    assert code == 78 and "only together with --labels" in stderr
     with pytest.raises(UserError, match="without labels"):
         package.load(own_model, zero_shot={"temperature": 0.1})
 
@@ -329,6 +330,13 @@ def test_predictors_of_other_labels_have_other_fingerprints(encoder, nli):
         fingerprints = {package.load(folder, labels=labels).predictor().fingerprint()
                         for labels in (["a", "b"], {"a": "roses", "b": "apples"}, ["a", "b"])}
         assert len(fingerprints) == 2
+
+
+def test_another_process_makes_the_same_predictor(encoder, nli):
+    for folder in (encoder, nli):
+        model = package.load(folder, labels={"a": "roses", "b": "apples"})
+        work = pickle.loads(pickle.dumps(model.shared_work(4096, "fp32")))
+        assert work.predictor().fingerprint() == model.predictor().fingerprint()
 
 
 def test_a_model_with_labels_is_served_like_any_other(nli, encoder):

@@ -11,7 +11,7 @@ import tiny
 from test_runs import wait_for
 
 from headstart.errors import Exit, UserError
-from headstart.prediction.embed import embed
+from headstart.prediction.embed import embed, embed_chunk
 from headstart.prediction.embed_file import load_headless
 from headstart.retrieval.documents.chunking import searchable_text
 from headstart.retrieval.index import build as building
@@ -56,9 +56,9 @@ def record_encoded(monkeypatch):
 
     def spy(model, texts, **options):
         encoded.extend(texts)
-        return embed(model, texts, **options)
+        return embed_chunk(model, texts, **options)
 
-    monkeypatch.setattr(vectors, "embed", spy)
+    monkeypatch.setattr(vectors, "embed_chunk", spy)
     return encoded
 
 

@@ -160,7 +160,7 @@ def label_set(labels: list[Label], place: str, code: Exit, *, notes: tuple[str, 
     for label in labels:
         key = " ".join(label.name.split()).casefold()
         if key in names:
-            how = "twice" if names[key] == label.name else f"beside {names[key]!r}, which differs in case or blanks"
+            how = "twice" if names[key] == label.name else f"beside {names[key]!r}, which differs in case or spaces"
             raise UserError(f"{place}the label {label.name!r} is named {how}.", fix="Name each label once.",
                             exit=code)
         names[key] = label.name
@@ -174,7 +174,7 @@ def reading_notes(labels: list[Label]) -> Iterator[str]:
         names = ", ".join(label.name for label in bare[:MAX_NAMED]) + (" …" if len(bare) > MAX_NAMED else "")
         yield f"{len(bare)} of {len(labels)} labels have no description, their names are read: {names}"
     if changed := next((label for label in bare if label.text != label.name), None):
-        yield f"underscores of names are read as blanks: {changed.name} as {changed.text!r}"
+        yield f"underscores of names are read as spaces: {changed.name} as {changed.text!r}"
 
 
 def joined_labels(labels: Sequence[str], most: int) -> str:

@@ -70,10 +70,19 @@ class ZeroShotPredictor:
 
     def predict(self, examples: Iterable[Example], *, seed: int | None = None) -> Iterator[Prediction]:
         """One prediction for each text, in order, chunk by chunk."""
+        for chunk, _ in self.chunks(examples, seed):
+            yield from self.predict_chunk(chunk)
+
+    def chunks(self, examples: Iterable[Example], seed: int | None = None) -> Iterator[tuple[list[Example], None]]:
+        """The texts in parts that are predicted together; nothing is encoded at random."""
         source = iter(examples)
         size = min(PREDICTION_CHUNK, max(1, FEATURES_AT_ONCE // self.scorer.features_per_text))
         while chunk := list(islice(source, size)):
-            yield from self.predict_encoded(chunk, self.encode(chunk))
+            yield chunk, None
+
+    def predict_chunk(self, chunk: Sequence[Example], random: None = None) -> list[Prediction]:
+        """Predictions for some texts."""
+        return self.predict_encoded(chunk, self.encode(chunk))
 
     def fingerprint(self) -> str:
         """A hash of all that the predictions depend on: the labels, how they are read, the runtime's own."""

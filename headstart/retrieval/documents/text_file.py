@@ -55,7 +55,7 @@ def text_of(path: str, settings: Data, *, markup: bool = False) -> str:
     start = text[:10_000]
     if "\0" in text or sum(not character.isprintable() and character not in "\t\n\r\f\v"
                            for character in start) > 0.1 * len(start):
-        raise builder.fatal_error("E106", "the file holds bytes that are no text.",
+        raise builder.fatal_error("E106", "the file holds bytes that are not text.",
                                   "Give it the name of what it is, or write it as UTF-8.")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 

@@ -20,8 +20,7 @@ import numpy as np
 from headstart.errors import Exit, UserError
 from headstart.files import disk_errors
 from headstart.models.loading.device import choose_device
-from headstart.models.model import Model
-from headstart.prediction.embed_file import load_headless
+from headstart.prediction.processes import Sharing
 from headstart.progress import Reporter
 from headstart.retrieval.documents.chunking import searchable_text
 from headstart.retrieval.documents.document import ReadReport
@@ -52,6 +51,7 @@ class BuildJob:
     allow_pickle: bool
     precision: str
     previous: dict[str, Any] | None  # index.json of the index in the target folder
+    processes: int = 1  # that make vectors
     report: ReadReport = field(default_factory=ReadReport)
     tokens: int = 0
 
@@ -70,11 +70,12 @@ def build(source: str, to: Path, *, settings: Settings | None = None, model: str
           reporter: Reporter | None = None,
           device: str = "auto", data: Data | None = None, columns: Mapping[str, str] | None = None,
           overwrite: bool = False, batch_tokens: int = 4096, allow_pickle: bool = False,
-          precision: str = "fp32") -> Index:
+          precision: str = "fp32", processes: int = 1) -> Index:
     """Build an index, bring one up to date, or (where `source` is an index) make its vectors with another model.
 
-    `model` is any reference, None for an index of words alone. Raises UserError: 66 and 65 for the source, 69 for the
-    model, 73 when the folder is in use, is no index, or holds that of another source (unless `overwrite`).
+    `model` is any reference, None for an index of words alone; so many `processes` make the vectors. Raises UserError:
+    66 and 65 for the source, 69 for the model, 73 when the folder is in use, is no index, or holds that of another
+    source (unless `overwrite`).
     """
     settings, reporter, to = settings or Settings(), reporter or Reporter(), Path(to)
     if settings.overlap > settings.passage_words // 2:
@@ -87,7 +88,7 @@ def build(source: str, to: Path, *, settings: Settings | None = None, model: str
     fingerprint = vectors.fingerprint(model, allow_pickle=allow_pickle) if model is not None else None
     with folder.locked(to), disk_errors(to):
         job = BuildJob(source, to, settings, fingerprint, reporter, device, batch_tokens, allow_pickle, precision,
-                       read_previous(to, reporter))
+                       read_previous(to, reporter), processes)
         shutil.rmtree(job.staging, ignore_errors=True)
         job.staging.mkdir()
         try:
@@ -221,18 +222,17 @@ def build_vectors(job: BuildJob, settings: Mapping[str, Any]) -> None:
         token_count[0] += tokens
         job.reporter.progress(encoded, len(rows_to_encode), "passages")
 
+    def begin() -> None:
+        start[0] = time.monotonic()
+
     def text(row: int) -> str:
         return searchable_text(Passage(**passages[row]), titles=bool(settings["titles"]))
 
-    def load_model() -> Model:
-        assert job.model is not None
-        model = load_headless(job.model["reference"], device=choose_device(job.device), allow_pickle=job.allow_pickle,
-                              precision=job.precision)
-        start[0] = time.monotonic()
-        return model
-
-    encoded_count = vectors.encode_passages(load_model, hashes, rows_to_encode, text, journal,
-                                            batch_tokens=job.batch_tokens, on_progress=report_progress)
+    work = vectors.PassageWork(job.model["reference"], choose_device(job.device), job.allow_pickle, job.precision,
+                               job.batch_tokens)
+    encoded_count = vectors.encode_passages(
+        work.open_when_needed(begin), hashes, rows_to_encode, text, journal, on_progress=report_progress,
+        sharing=Sharing(work, job.processes, job.reporter) if job.processes > 1 else None)
     vectors.assemble_vectors(job.staging, hashes, job.model["width"], settings["vector_dtype"], journal, previous,
                              previous_rows)
     seconds = time.monotonic() - start[0]

@@ -8,7 +8,9 @@ that was not.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +21,10 @@ from headstart.artifacts.metadata import model_folder
 from headstart.errors import Exit, UserError
 from headstart.files import reserve, sha256, staged_file
 from headstart.models.loading.model_info import model_info
-from headstart.prediction.embed import embed
+from headstart.prediction.embed import embed_chunk
+from headstart.prediction.embed_file import load_headless
 from headstart.prediction.predictor import PREDICTION_CHUNK
+from headstart.prediction.processes import Sharing, part_results, worker_device
 from headstart.retrieval.index.storage import HashLookup
 from headstart.search.dense import quantize_int8
 
@@ -77,29 +81,62 @@ class VectorJournal:
         self.hashes.append(hashes)
 
 
-def encode_passages(load_model: Callable[[], Model], hashes: NDArray[np.int64], rows_to_encode: NDArray[np.int64],
-                    text: Callable[[int], str], journal: VectorJournal, *, batch_tokens: int,
-                    on_progress: Callable[[int, int], None]) -> int:
-    """Make the vectors of rows that the journal lacks, chunk by chunk; how many were made."""
+@dataclass(frozen=True)
+class PassageWork:
+    """What makes vectors of passages, here or in another process: a headless model that is loaded there."""
+
+    reference: str
+    device: str
+    allow_pickle: bool
+    precision: str
+    batch_tokens: int
+
+    def open(self, number: int) -> Callable[[Sequence[str]], tuple[Any, int]]:
+        """What gives the vectors of some texts, (n, W) float16, and about how many tokens they have."""
+        model = load_headless(self.reference, device=worker_device(self.device, number),
+                              allow_pickle=self.allow_pickle, precision=self.precision)
+        return partial(passage_vectors, model, self.batch_tokens)
+
+    def open_when_needed(self, begin: Callable[[], None]) -> Callable[[Sequence[str]], tuple[Any, int]]:
+        """The same in this process, where the model is loaded for the first texts; `begin` is called once it is."""
+        @cache
+        def opened_work() -> Callable[[Sequence[str]], tuple[Any, int]]:
+            embed_texts = self.open(0)
+            begin()
+            return embed_texts
+
+        return lambda texts: opened_work()(texts)
+
+
+def passage_vectors(model: Model, batch_tokens: int, texts: Sequence[str]) -> tuple[Any, int]:
+    """Vectors of some texts, (n, W) float16, and about how many tokens they have; raises UserError (65)."""
+    vectors = embed_chunk(model, texts, pool="mean", normalise=True, batch_tokens=batch_tokens)
+    if (non_finite := ~np.isfinite(vectors).all(axis=1)).any():
+        raise UserError(f"The model gives no number for a text: {texts[int(non_finite.argmax())][:80]!r}.",
+                        fix="Choose another model.", exit=Exit.DATA)
+    token_counts = [len(model.tokenizer.tokenize(sampled_text).ids) for sampled_text in texts[::16]]
+    return vectors.astype(np.float16), len(texts) * sum(token_counts) // len(token_counts)
+
+
+def encode_passages(embed_texts: Callable[[Sequence[str]], tuple[Any, int]], hashes: NDArray[np.int64],
+                    rows_to_encode: NDArray[np.int64], text: Callable[[int], str], journal: VectorJournal, *,
+                    on_progress: Callable[[int, int], None], sharing: Sharing | None = None) -> int:
+    """Make the vectors of rows that the journal lacks, chunk by chunk, as `passage_vectors` does; how many were made.
+    """
     journaled, encoded = journal.all_hashes(), 0
-    model: Model | None = None
-    for start in range(0, len(rows_to_encode), PREDICTION_CHUNK):
-        chunk = rows_to_encode[start:start + PREDICTION_CHUNK]
-        rows = chunk[~np.isin(hashes[chunk], journaled)]
+    chunks = [rows_to_encode[start:start + PREDICTION_CHUNK] for start in range(0, len(rows_to_encode),
+                                                                                PREDICTION_CHUNK)]
+    chunks = [chunk[~np.isin(hashes[chunk], journaled)] for chunk in chunks]
+    texts_of_chunks = ([text(row) for row in rows.tolist()] for rows in chunks if len(rows))
+    results = part_results(texts_of_chunks, embed_texts, sharing)
+    for number, rows in enumerate(chunks, start=1):
+        tokens = 0
         if len(rows):
-            model = model or load_model()
-            texts = [text(row) for row in rows.tolist()]
-            vectors = np.concatenate(list(embed(model, texts, pool="mean", normalise=True, batch_tokens=batch_tokens)))
-            if (non_finite := ~np.isfinite(vectors).all(axis=1)).any():
-                raise UserError(f"The model gives no number for a text: {texts[int(non_finite.argmax())][:80]!r}.",
-                                fix="Choose another model.", exit=Exit.DATA)
-            journal.write(hashes[rows], vectors.astype(np.float16))
+            vectors, tokens = next(results)
+            journal.write(hashes[rows], vectors)
             encoded += len(rows)
-            token_counts = [len(model.tokenizer.tokenize(sampled_text).ids) for sampled_text in texts[::16]]
-            on_progress(min(len(rows_to_encode), start + PREDICTION_CHUNK),
-                        len(texts) * sum(token_counts) // len(token_counts))
-        else:
-            on_progress(min(len(rows_to_encode), start + PREDICTION_CHUNK), 0)
+        on_progress(min(len(rows_to_encode), number * PREDICTION_CHUNK), tokens)
+    assert next(results, None) is None, "vectors are left over"
     return encoded
 
 

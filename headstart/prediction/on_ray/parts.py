@@ -1,0 +1,231 @@
+"""Many files in, as many files out: each part is read, predicted and written by one actor, as `headstart predict` does
+it for one file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fnmatch
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from headstart.contract import Predictor
+from headstart.data.examples import read_examples
+from headstart.data.outputs.layout import FORMATS, SYNONYMS, split_name
+from headstart.errors import DataError, Exit, UserError
+from headstart.files import clear_leftovers, disk_errors, hash_json, locked_file, make_folder
+from headstart.prediction.on_ray.manifest import FinishedPart, Manifest
+from headstart.prediction.on_ray.places import FoundFile, Place, is_remote
+from headstart.prediction.on_ray.pool import RayPool
+from headstart.prediction.predict_file import predict_file
+from headstart.prediction.processes import ModelWork
+from headstart.progress import Message, Reporter
+from headstart.progress.events import Event
+from headstart.settings import Data
+
+READ = (*FORMATS, *SYNONYMS)  # endings of parts
+PATTERN = frozenset("*?[")
+MAX_TOLD = 20  # remarks on parts that are told, of each the first time
+
+
+def is_parts(path: str, to: str) -> bool:
+    """Whether a command is about a folder of parts: what it reads is a pattern, or a folder elsewhere or one whose
+    files are tables, and what it writes is a folder.
+    """
+    if path == "-" or to in ("", "-") or (split_name(to)[0] in READ and not to.endswith("/")):
+        return False
+    if PATTERN & set(Place(path).name) and not Path(path).exists():
+        return True
+    place = Place(path)
+    return place.is_folder() and (is_remote(path) or bool(table_files(place.files())))
+
+
+def table_files(files: list[FoundFile]) -> list[FoundFile]:
+    """Those whose names say a format of rows that is read and written."""
+    return [file for file in files if split_name(file.name)[0] in READ]
+
+
+def find_parts(path: str) -> tuple[Place, list[FoundFile]]:
+    """The folder of the parts, and the parts in the order of their names; raises UserError (66)."""
+    place = Place(path)
+    pattern = place.name if PATTERN & set(place.name) and not (place.is_local and Path(path).exists()) else ""
+    folder = place.parent if pattern else place
+    if PATTERN & set(folder.text) and not folder.is_folder():
+        raise UserError(f"{path}: a pattern may stand in the last part of a path.", fix="Name one folder.")
+    if not folder.is_folder():
+        raise UserError(f"There is no folder {folder.text}.", fix="Check the path.", exit=Exit.NO_INPUT)
+    files = folder.files()
+    parts = table_files([file for file in files if not pattern or fnmatch.fnmatchcase(file.name, pattern)])
+    if not parts:
+        names = ", ".join(file.name for file in files[:8])
+        raise UserError(f"{path} holds no files of rows ({', '.join(READ)}); it holds {names or 'no files'}.",
+                        fix="Name a folder of parts, or a file.", exit=Exit.NO_INPUT)
+    return folder, parts
+
+
+@dataclass(frozen=True)
+class DonePart:
+    """What an actor did: the part, and what was said of it."""
+
+    part: FinishedPart
+    remarks: tuple[tuple[str, bool], ...]  # words, and whether they are a warning
+
+
+class Remarks:
+    """A listener that keeps what is said."""
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[str, bool]] = []
+
+    def receive(self, event: Event) -> None:
+        """Keep messages."""
+        if isinstance(event, Message):
+            self.messages.append((event.text, event.warning))
+
+
+@dataclass(frozen=True)
+class PartsWork:
+    """What every actor does with the parts of one folder."""
+
+    model: ModelWork
+    source: str
+    target: str
+    settings: Data
+    columns: Mapping[str, str]
+
+    def open(self, number: int) -> Callable[[FoundFile], DonePart]:
+        """What predicts a part; the model is loaded here. Raises UserError."""
+        predictor = self.model.predictor(number)
+        return lambda file: self.predict(predictor, file)
+
+    def predict(self, predictor: Predictor, file: FoundFile) -> DonePart:
+        """Read, predict and write one part; raises UserError."""
+        remarks = Remarks()
+        target = Place(self.target) / file.name
+        with local_copy(Place(self.source) / file.name) as source, tempfile.TemporaryDirectory(
+                prefix="headstart-part-") as folder:
+            output_path = Path(target.text) if target.is_local else Path(folder) / file.name
+            if target.is_local:
+                with disk_errors(output_path):
+                    make_folder(output_path.parent)
+            try:
+                rows = predict_file(predictor, str(source), str(output_path), settings=self.settings,
+                                    columns=self.columns, reporter=Reporter(remarks), overwrite=True)
+            except DataError as error:
+                raise UserError(str(error).replace(str(source.parent), self.source), exit=error.exit) from None
+            place = Place(str(output_path))
+            part = FinishedPart(file.name, rows, output_path.stat().st_size, place.sha256(), file.size, file.modified)
+            if not target.is_local:
+                target.put(output_path)
+        return DonePart(part, tuple((text.replace(f"{source.parent}/", ""), is_warning)
+                                    for text, is_warning in remarks.messages))
+
+
+@contextlib.contextmanager
+def local_copy(place: Place) -> Iterator[Path]:
+    """A file as a path of this machine, copied here for as long as the block runs where it is elsewhere.
+
+    Raises UserError (66) where it is not there.
+    """
+    if place.is_local:
+        if not Path(place.text).exists():
+            raise UserError(f"A machine of the cluster has no {place.text}.", exit=Exit.NO_INPUT,
+                            fix="Put the files where every machine sees them: a shared folder, or s3://, gs:// …")
+        yield Path(place.text)
+        return
+    with tempfile.TemporaryDirectory(prefix="headstart-part-") as folder:
+        path = Path(folder) / place.name
+        place.fetch(path)
+        yield path
+
+
+def settled_columns(predictor: Predictor, first_part: Place, settings: Data, columns: Mapping[str, str],
+                    reporter: Reporter) -> dict[str, str]:
+    """Which columns are what in every part, decided on the first one; raises UserError, DataError (65)."""
+    with local_copy(first_part) as path:
+        reading = read_examples(predictor.task, str(path), settings, columns=columns, training=False)
+    inputs = [task_field.name for task_field in predictor.task.fields if not task_field.target]
+    settled = {name: ",".join(reading.columns[name]) for name in inputs if name in reading.columns}
+    words = ", ".join(f'{name} is "{column}"' for name, column in settled.items())
+    reporter.info(f"columns of every part, as in {first_part.name}: {words}")
+    return {**columns, **settled}
+
+
+def predict_parts_on_ray(predictor: Predictor, work: ModelWork, path: str, to: str, *, settings: Data,
+                         columns: Mapping[str, str], reporter: Reporter, count: int = 0,
+                         overwrite: bool = False) -> int:
+    """Predict every file of a folder into a file of the same name in another folder; returns how many rows.
+
+    What an earlier command finished in it stays, as its manifest says. Raises UserError (2, 65, 66, 69, 73, 74) and
+    DataError; parts that were finished by then stay.
+    """
+    source, parts = find_parts(path)
+    target = Place(to.rstrip("/") or "/")
+    if target.split() == source.split() or (target.is_local and source.is_local and
+                                      Path(target.text).resolve() == Path(source.text).resolve()):
+        raise UserError(f"{to} is the folder that is read; nothing was written.", fix="Name another folder with --to.",
+                        exit=Exit.EXISTS)
+    with locked(target):
+        columns = settled_columns(predictor, source / parts[0].name, settings, columns, reporter)
+        manifest = Manifest(target, hash_json([predictor.fingerprint(), sorted(columns.items()), repr(settings)]))
+        manifest.load(overwrite=overwrite)
+        remaining = [part for part in parts if not manifest.holds(part)]
+        part_count = len(parts) - len(remaining)
+        if part_count:
+            reporter.info(f"{part_count:,} of {len(parts):,} parts are in {to} already: they are not predicted again")
+        parts_work = PartsWork(work, source.text, target.text, settings, columns)
+        with contextlib.ExitStack() as stack:
+            if remaining:
+                stack.callback(lambda: manifest.write(sorted(manifest.parts), is_complete=False))
+                pool = stack.enter_context(RayPool(parts_work, count, reporter, needs_gpu=needs_gpu(work)))
+                tell = PartTeller(reporter)
+                for number, finished in pool.numbered_results(remaining):
+                    manifest.add(remaining[number].name, finished.part)
+                    part_count += 1
+                    tell(remaining[number].name, finished)
+                    reporter.progress(part_count, len(parts), "parts")
+        return manifest.write([part.name for part in parts], is_complete=True)
+
+
+def needs_gpu(work: ModelWork) -> bool:
+    """Whether a GPU was asked for."""
+    return str((work.arguments or {}).get("device", "")).startswith("cuda")
+
+
+class PartTeller:
+    """Says what was said of parts; the same of several parts once, and no more than a few in all."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self.reporter = reporter
+        self.known_words: set[str] = set()
+
+    def __call__(self, name: str, finished: DonePart) -> None:
+        """Say what is new of a part."""
+        for text, is_warning in finished.remarks:
+            words = text.replace(name, "…")
+            if words in self.known_words or len(self.known_words) > MAX_TOLD or text.startswith(f"{name}: "):
+                continue
+            self.known_words.add(words)
+            (self.reporter.warning if is_warning else self.reporter.info)(f"{name}: {text}")
+            if len(self.known_words) > MAX_TOLD:
+                self.reporter.info("further remarks on parts are not shown")
+
+
+@contextlib.contextmanager
+def locked(folder: Place) -> Iterator[None]:
+    """Hold the output's folder where it is on this machine, so that one command at a time writes it; UserError (73)."""
+    if not folder.is_local:
+        yield
+        return
+    path = Path(folder.text)
+    if path.is_file():
+        raise UserError(f"{folder.text} is a file; a folder of parts gets a folder.", fix="Name one with --to.",
+                        exit=Exit.EXISTS)
+    with disk_errors(path):
+        make_folder(path)
+    with locked_file(path / ".lock", f"Another prediction writes {folder.text}",
+                     "Wait for it, or choose another place with --to.", temporary=True):
+        clear_leftovers(path)
+        yield

@@ -6,11 +6,14 @@ import os
 import shutil
 import subprocess
 import time
+from pathlib import Path
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+AXE = os.environ.get("HEADSTART_AXE", "")  # …/axe-core/axe.min.js, from `npm install axe-core` in a folder elsewhere
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
          "--remote-debugging-pipe", "--window-size=1000,1400", "--hide-scrollbars")
-KEYS = {"Enter": (13, "\r"), "Tab": (9, ""), "Escape": (27, ""), "Space": (32, " ")}
+KEYS = {"Enter": (13, "\r"), "Tab": (9, ""), "Escape": (27, ""), "Space": (32, " "), "ArrowLeft": (37, ""),
+        "ArrowRight": (39, "")}
 
 
 class Browser:
@@ -102,6 +105,13 @@ class Browser:
 
     def screenshot(self, path):
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
+
+    def violations(self):
+        """What axe-core finds on the page that is open: rule, the first element, and how to mend it."""
+        self.run(Path(AXE).read_text(encoding="utf-8") + ";0")
+        return json.loads(self.run(
+            "axe.run(document, {resultTypes: ['violations']}).then((report) => JSON.stringify(report.violations.map("
+            "(rule) => [rule.id, rule.nodes[0].html.slice(0, 200), rule.nodes[0].failureSummary])))"))
 
     def close(self):
         self.process.kill()

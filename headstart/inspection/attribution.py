@@ -9,12 +9,13 @@ and segments stay, and so does the text that is written.
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from headstart.errors import UserError, nearest
 from headstart.inspection.encode import EncodedText, Word, encode, split_words
-from headstart.inspection.scorer import Scorer, gradient_times_input, integrated_gradients, occlusion
+from headstart.inspection.scorer import Scorer, finished, gradient_times_input, integrated_gradients, occlusion
 from headstart.inspection.subjects import CLASSIFIER, EXPLAINED_HEADS, Kind, choose_subject
 from headstart.inspection.target import TargetText
 
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from headstart.models.model import Model
     from headstart.settings import Generation
 
-__all__ = ["BASELINES", "CLASSIFIER", "EXPLAINED_HEADS", "METHODS", "Attribution", "attribute", "attribute_encoded"]
+__all__ = ["BASELINES", "CLASSIFIER", "EXPLAINED_HEADS", "METHODS", "Attribution", "attribute", "attribute_encoded",
+           "attribution_steps"]
 
 Method = Literal["integrated-gradients", "gradient-x-input", "occlusion"]
 Baseline = Literal["pad", "mask"]
@@ -131,8 +133,18 @@ def attribute_encoded(model: Model, encoded: EncodedText, *, method: str = "inte
                       baseline: str | None = None, steps: int | None = None,
                       generation: Generation | None = None) -> Attribution:
     """The same for a text that is encoded; `answer_span` is where an answer begins and ends in its passage."""
+    return finished(attribution_steps(model, encoded, method=method, target=target, answer_span=answer_span,
+                                      baseline=baseline, steps=steps, generation=generation))
+
+
+def attribution_steps(model: Model, encoded: EncodedText, *, method: str = "integrated-gradients",
+                      target: str | TargetText | None = None, answer_span: tuple[int, int] | None = None,
+                      baseline: str | None = None, steps: int | None = None,
+                      generation: Generation | None = None) -> Generator[None, None, Attribution]:
+    """The same, pausing after each batch of the model, so that whoever asks for it decides what goes between."""
     checked_method, checked_baseline = check_method(model, method, baseline)
     subject = choose_subject(model, encoded, target, answer_span, generation)
+    yield
     encoded, tokenizer = subject.encoded, model.tokenizer
     lacks_padding = checked_baseline == "pad" and tokenizer.hf_tokenizer.pad_token_id is None
     baseline_id = tokenizer.mask_id if checked_baseline == "mask" else \
@@ -142,13 +154,14 @@ def attribute_encoded(model: Model, encoded: EncodedText, *, method: str = "inte
     replaced = [not token.special for token in encoded.tokens]
     replaced += [False] * (len(subject.feature) - len(replaced))
     scorer = Scorer(model, subject.feature, replaced, baseline_id, subject.output)
+    yield
     text_words, steps_used = split_words(encoded), 0
     if checked_method == "occlusion":
-        scores = occlusion(scorer, text_words)
+        scores = yield from occlusion(scorer, text_words)
     elif checked_method == "gradient-x-input":
         scores = gradient_times_input(scorer)
     else:
-        scores, steps_used = integrated_gradients(scorer, steps)
+        scores, steps_used = yield from integrated_gradients(scorer, steps)
     words = tuple((word, float(sum(scores[token] for token in word.token_indices))) for word in text_words)
     return Attribution(encoded, subject.label, subject.predicted, subject.probability, checked_method,
                        checked_baseline, scores[:len(encoded.tokens)], words, scorer.value, scorer.baseline_value,

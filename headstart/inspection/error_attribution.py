@@ -10,7 +10,7 @@ from headstart.contract import ErrorToExplain
 from headstart.errors import UserError
 from headstart.inspection.encode import EncodedText, Word, encode, split_words
 from headstart.inspection.explained_output import BeamSpanOutput, ColumnOutput, ExplainedOutput, TokenOutput
-from headstart.inspection.scorer import Scorer, integrated_gradients
+from headstart.inspection.scorer import Scorer, finished, integrated_gradients
 from headstart.inspection.subjects import BEAM_SPAN
 
 if TYPE_CHECKING:
@@ -43,9 +43,9 @@ def explain_error(model: Model, error: ErrorToExplain) -> ErrorAttribution | Non
     replaced = [not token.special for token in encoded.tokens]
     scorer = Scorer(model, encoded.feature, replaced, model.tokenizer.pad_id, output)
     difference = scorer.value - scorer.baseline_value
-    scores, _ = integrated_gradients(scorer, STEPS)
+    scores, _ = finished(integrated_gradients(scorer, STEPS))
     if abs(float(scores.sum()) - difference) > MAX_ERROR * abs(difference):
-        scores, _ = integrated_gradients(scorer, MAX_STEPS)
+        scores, _ = finished(integrated_gradients(scorer, MAX_STEPS))
     word_scores = tuple((word, float(sum(scores[token] for token in word.token_indices)))
                         for word in split_words(encoded))
     return ErrorAttribution(word_scores, difference, float(scores.sum()) - difference)

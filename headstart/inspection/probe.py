@@ -61,7 +61,7 @@ class Probe:
         reached = [layer for layer in self.layers if (self.share(layer) or 0.0) >= REACHED_SHARE]
         best = max(self.layers, key=lambda layer: layer.macro_f1.value or 0.0)
         if not reached:
-            return "The last layer's macro F1 is 0: it holds nothing about these labels."
+            return "The last layer's macro F1 is 0: it carries no information about these labels."
         share = 100 * (self.share(reached[0]) or 0.0)
         return (f"The first with {100 * REACHED_SHARE:.0f} % of the last layer's macro F1 or more: "
                 f"{layer_name(reached[0])} "

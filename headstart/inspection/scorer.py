@@ -6,8 +6,8 @@ Shapes: T tokens, W width of an embedding, K points of a path.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from headstart.contract import Feature
 from headstart.data.features.batches import collate
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from headstart.inspection.explained_output import ExplainedOutput
     from headstart.models.model import Model
 
+Scores = TypeVar("Scores")
 MIN_STEPS, MAX_STEPS = 32, 512  # points of the path; doubled until the error is small
 MAX_ERROR = 0.01  # of completeness, as a share of the difference that is explained
 BATCH_TOKENS = 512  # tokens that go through the model together: 0.7 GB of activations in a base-size model
@@ -121,8 +122,18 @@ def embeddings_replaced(model: Model, points: Tensor) -> Iterator[None]:
     assert was_read, "the model reads its embeddings"
 
 
-def integrated_gradients(scorer: Scorer, steps: int | None) -> tuple[NDArray[Any], int]:
-    """Equation 1 of the paper by Gauss-Legendre quadrature, (T,), and its number of points."""
+def finished(steps: Generator[None, None, Scores]) -> Scores:
+    """What a computation that pauses after each batch gives in the end, computed without a pause."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            scores: Scores = end.value
+            return scores
+
+
+def integrated_gradients(scorer: Scorer, steps: int | None) -> Generator[None, None, tuple[NDArray[Any], int]]:
+    """Equation 1 of the paper by Gauss-Legendre quadrature, (T,), and its number of points; pauses after each batch."""
     import numpy as np
     import torch
 
@@ -136,6 +147,7 @@ def integrated_gradients(scorer: Scorer, steps: int | None) -> tuple[NDArray[Any
             gradients = scorer.gradients(shares[start:start + scorer.batch_size]).cpu().double()
             batch_weights = torch.from_numpy(weights[start:start + scorer.batch_size] / 2)
             total += (gradients * batch_weights[:, None, None]).sum(dim=0)
+            yield
         scores: NDArray[Any] = (total * scorer.difference.cpu().double()).sum(dim=-1).numpy()
         error = abs(scores.sum() - difference)
         if steps is not None or step_count >= MAX_STEPS or error <= MAX_ERROR * abs(difference):
@@ -149,8 +161,9 @@ def gradient_times_input(scorer: Scorer) -> NDArray[Any]:
     return scores
 
 
-def occlusion(scorer: Scorer, words: Sequence[Word]) -> NDArray[Any]:
-    """How much the output falls when a word is hidden, divided evenly among its tokens, (T,)."""
+def occlusion(scorer: Scorer, words: Sequence[Word]) -> Generator[None, None, NDArray[Any]]:
+    """How much the output falls when a word is hidden, divided evenly among its tokens, (T,); pauses after each batch.
+    """
     import numpy as np
     import torch
 
@@ -159,6 +172,9 @@ def occlusion(scorer: Scorer, words: Sequence[Word]) -> NDArray[Any]:
         hidden[row, list(word.token_indices)] = True
     points = torch.where(hidden.to(scorer.embeddings.device), scorer.baseline_embeddings, scorer.embeddings)
     scores = np.zeros(scorer.token_count)
-    for word, value in zip(words, scorer.values(points) if words else (), strict=True):
-        scores[list(word.token_indices)] = (scorer.value - value) / len(word.token_indices)
+    for start in range(0, len(words), scorer.batch_size):
+        batch_words = words[start:start + scorer.batch_size]
+        for word, value in zip(batch_words, scorer.values(points[start:start + scorer.batch_size]), strict=True):
+            scores[list(word.token_indices)] = (scorer.value - value) / len(word.token_indices)
+        yield
     return scores

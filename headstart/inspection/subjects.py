@@ -89,14 +89,14 @@ def answer(model: Model, encoded: EncodedText, target: str | None, answer_span: 
     if target is not None and answer_span is None:
         begin = encoded.pair.find(target)
         if begin < 0 or not target:
-            raise UserError(f"The passage does not hold the answer {target!r}.",
-                            fix="An answer is a part of its passage, letter by letter.", exit=Exit.DATA)
+            raise UserError(f"The passage does not contain the answer {target!r}.",
+                            fix="An answer must stand in its passage, letter by letter.", exit=Exit.DATA)
         answer_span = begin, begin + len(target)
     if answer_span is not None:
         answer_indices = [index for index in passage if overlaps(tokens[index], answer_span)]
         if not answer_indices:
             raise UserError("The model's tokens do not show where that answer stands in the passage.",
-                            fix="Leave the answer out: the model's own is then explained.", exit=Exit.DATA)
+                            fix="Leave the answer out: the model's own answer is then explained.", exit=Exit.DATA)
         first, last = answer_indices[0], answer_indices[-1]
     output: ExplainedOutput = (BeamSpanOutput(first, last) if model.head == BEAM_SPAN
                                else TokenOutput(((first, 0), (last, 1))))

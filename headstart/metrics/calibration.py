@@ -62,7 +62,7 @@ def fit_temperature(losses: Losses, groups: Ints, seed: int) -> TemperatureFit:
     group_count = int(groups.max(initial=-1)) + 1
     if group_count < MIN_GROUPS:
         return TemperatureFit(temperature, 0.0, 0.0, 0.0, rows,
-                              f"{group_count} rows are too few to tell from chance ({MIN_GROUPS} were expected)")
+                              f"{group_count} rows are too few to tell a gain from chance ({MIN_GROUPS} were expected)")
     folds = (np.random.default_rng(seed).permutation(group_count) % FOLDS)[groups]
     gains = np.zeros(rows)
     before = losses(1.0)
@@ -75,9 +75,9 @@ def fit_temperature(losses: Losses, groups: Ints, seed: int) -> TemperatureFit:
     margin = Z_95 * float(group_gains.std(ddof=1)) / math.sqrt(group_count)
     reason = ""
     if not LOWEST * 1.01 < temperature < HIGHEST / 1.01:
-        reason = "the loss falls on and on: these rows have no best temperature"
+        reason = "the loss keeps falling: these rows have no best temperature"
     elif gain - margin <= 0:
-        reason = "on rows that it was not learned from it lowers the loss by no more than chance"
+        reason = "on held-out rows it lowers the loss by no more than chance"
     return TemperatureFit(temperature, gain, gain - margin, gain + margin, rows, reason)
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from headstart.contract import Figure, Json
 from headstart.files import write_text
-from headstart.reports.figures import escape, render
-from headstart.reports.report import resource
+from headstart.reports.cells import escape
+from headstart.reports.figures import render
+from headstart.reports.page_frame import whole_page
 from headstart.reports.word_gaps import text_gaps
 
 if TYPE_CHECKING:
@@ -45,15 +46,12 @@ def word_figure(attribution: Attribution) -> Figure:
 
 def write_answer_page(inspected: InspectedAnswer, path: Path, model: str) -> Path:
     """Write the page, whole or not at all; raises UserError (74)."""
-    policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
     chart = inspected.chart
-    figure_html = "".join(render(figure) for figure in answer_figures(inspected))
-    text = (f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" '
-            f'content="{policy}"><meta name="viewport" content="width=device-width, initial-scale=1">'
-            f'<title>{escape(chart.question)}</title><style>{resource("report.css")}</style></head><body><header>'
-            f'<h1>{escape(chart.question)}</h1><p class="meta">{escape(model)}</p><p class="lead">'
-            f'{escape(chart.answer or "No answer")}</p></header><main>{figure_html}</main><footer>Made by headstart. '
-            "Probabilities are a softmax over the tokens of the window; the answer's own is among the likeliest spans."
-            "</footer></body></html>\n")
+    header = (f'<h1><bdi>{escape(chart.question)}</bdi></h1><p class="meta">{escape(model)}</p>'
+              f'<div class="lead"><p class="verdict open" dir="auto">{escape(chart.answer or "No answer")}</p></div>')
+    figure_html = "".join(map(render, answer_figures(inspected)))
+    text = whole_page(chart.question, header, f"<section><h2>How it came about</h2>{figure_html}</section>",
+                      "Made by headstart. Probabilities are a softmax over the tokens of the window; the answer's own "
+                      "is among the likeliest spans.")
     write_text(path, text, "Choose another place.")
     return path

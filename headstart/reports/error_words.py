@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from headstart.contract import Figure, Json, Task
@@ -40,3 +42,30 @@ def error_figures(task: Task[Any], model: Model, evaluation: SplitEvaluation, co
                    "Integrated gradients of the wrong output, with a text of padding as baseline: words with a solid "
                    "underline raised it, words with a dotted underline lowered it; the strongest are listed, as shares "
                    f"of the strongest.{skipped_note}")]
+
+
+def with_words(figures: Sequence[Figure], reasons: Sequence[Figure]) -> list[Figure]:
+    """The figures with the scored words in the very lists of wrong answers where these rows stand; what stands in none
+    follows as a figure of its own.
+    """
+    if not reasons:
+        return list(figures)
+    (reason,) = reasons
+    explained = {item["title"]: item for item in reason.data["items"]}
+    row_titles, merged = set[str](), []
+    for figure in figures:
+        items = figure.data["items"] if figure.kind == "texts" else []
+        titles = [item["title"] for item in items if item["title"] in explained]
+        if not titles or row_titles:
+            merged.append(figure)
+            continue
+        row_titles.update(titles)
+        items = [item | {"words": explained[item["title"]]["words"],
+                         "fields": item["fields"] | explained[item["title"]]["fields"]}
+                 if item["title"] in row_titles else item for item in items]
+        merged.append(dataclasses.replace(
+            figure, data={**figure.data, "items": items},
+            caption=f"{figure.caption} In {len(row_titles)} of them the words that led there are underlined "
+                    f"(evaluation.explained_errors). {reason.caption}".strip()))
+    rest = [item for title, item in explained.items() if title not in row_titles]
+    return [*merged, dataclasses.replace(reason, data={"items": rest})] if rest or not explained else merged

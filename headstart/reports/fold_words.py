@@ -21,7 +21,7 @@ def fold_sentences(scores: Mapping[str, Any]) -> list[str]:
     row_count = sum(part["rows"] for part in folds["parts"])
     return [f"The dev scores are out of fold: each of {row_count:,} rows was predicted by one of {folds['count']} "
             "models, trained on the other folds. They are not scores of the saved model, which was trained on all "
-            f"{row_count:,} rows and has seen them; on new rows expect about as much of it."]
+            f"{row_count:,} rows; on new rows expect about the same."]
 
 
 def spread_sentences(scores: Mapping[str, Any], name: str, texts: Sequence[str]) -> list[str]:
@@ -31,7 +31,8 @@ def spread_sentences(scores: Mapping[str, Any], name: str, texts: Sequence[str])
         sentences.append(f"From fold to fold {name.replace('_', ' ')} lies between {texts[0]} and {texts[1]}.")
     if tuned := [value for value in TUNED if value in scores.get("learned", {})]:
         verb = "were" if "thresholds" in tuned else "was"
-        sentences.append(f"The {tuned[0]} {verb} tuned on these predictions, which makes the scores a little too good.")
+        sentences.append(f"The {tuned[0]} {verb} tuned on these predictions, which makes the scores "
+                         "slightly optimistic.")
     return sentences
 
 

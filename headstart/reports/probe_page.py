@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from headstart.contract import Figure
 from headstart.files import write_text
-from headstart.reports.figures import escape, render
-from headstart.reports.report import resource
+from headstart.reports.cells import escape
+from headstart.reports.figures import render
+from headstart.reports.page_frame import whole_page
 
 if TYPE_CHECKING:
     from headstart.inspection.probe import Probe
@@ -35,16 +36,12 @@ def probe_figures(probe: Probe) -> list[Figure]:
 
 def write_probe_page(probe: Probe, path: Path, model: str, data: str) -> Path:
     """Write the page, whole or not at all; raises UserError (74)."""
-    policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
     details = (f"{escape(model)} · {escape(data)} · {len(probe.labels)} labels · fitted on {probe.train_rows:,} rows, "
              f"evaluated on {probe.test_rows:,} others")
-    figure_html = "".join(render(figure) for figure in probe_figures(probe))
-    text = (f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" '
-            f'content="{policy}"><meta name="viewport" content="width=device-width, initial-scale=1">'
-            f'<title>Layers of {escape(model)}</title><style>{resource("report.css")}</style></head><body><header>'
-            f'<h1>Probing the layers</h1><p class="meta">{details}</p></header><main>{figure_html}</main><footer>Made '
-            'by headstart. '
-            "A logistic regression on each layer's mean state; every interval is a 95 % bootstrap "
-            "interval.</footer></body></html>\n")
+    figure_html = "".join(map(render, probe_figures(probe)))
+    text = whole_page(f"Layers of {model}", f'<h1>Probing the layers</h1><p class="meta">{details}</p>',
+                      f"<section><h2>Layer by layer</h2>{figure_html}</section>",
+                      "Made by headstart. A logistic regression on each layer's mean state; every interval is a 95 % "
+                      "bootstrap interval.")
     write_text(path, text, "Choose another place.")
     return path

@@ -10,7 +10,9 @@ from headstart.reports.fold_words import fold_sentences, spread_sentences
 # of scores.json
 NOT_SPLITS = ("baselines", "best", "tables", "learned", "seconds", "training", "official", "distillation",
               "early_exit", "failed_parts", "folds", "ship")
-WORSE = "The model is worse than"  # how the verdict begins that is said first
+# How the verdicts begin; the first is said before anything else.
+WORSE, BETTER, UNSURE = "The model is worse than", "The model is better than", "The model is not clearly better than"
+VERDICTS = (WORSE, BETTER, UNSURE)
 PERCENT_SCORES = {"accuracy", "macro_f1", "weighted_f1"}  # shown in per cent
 
 
@@ -29,7 +31,7 @@ def score_sentences(scores: Mapping[str, Any]) -> list[str]:
     """How good the model is, how sure that is, and whether a cheap baseline would have done."""
     split = evaluation_split(scores)
     split_scores = scores[split]
-    name = "accuracy" if "accuracy" in split_scores else next(iter(split_scores))
+    name = headline_score(scores)
     score = split_scores[name]
     if score["value"] is None:
         return [f"On {score['n']:,} {split} rows {name} is undefined: {score.get('reason')}."]
@@ -65,12 +67,11 @@ def ship_sentences(scores: Mapping[str, Any]) -> list[str]:
 
 def baseline_sentences(scores: Mapping[str, Any], name: str) -> list[str]:
     """Whether the model is better than the best cheap baseline, by how much, and how sure that is."""
-    baselines = [(baseline, comparison) for baseline, comparison in (scores.get("baselines") or {}).items()
-                 if comparison["scores"].get(name, {}).get("value") is not None]
-    if not baselines:
+    baseline_found = best_baseline(scores, name)
+    if baseline_found is None:
         return []
-    sign = 1 if scores[evaluation_split(scores)][name].get("higher_is_better", True) else -1
-    best_name, best_comparison = max(baselines, key=lambda pair: sign * pair[1]["scores"][name]["value"])
+    best_name, best_comparison = baseline_found
+    sign = sign_of(scores, name)
     difference = best_comparison["difference"][name]
     baseline = f"{best_name}, the best cheap baseline ({value_text(name, best_comparison['scores'][name]['value'])})"
     if difference["low"] is None:
@@ -78,14 +79,33 @@ def baseline_sentences(scores: Mapping[str, Any], name: str) -> list[str]:
     worst, best = sorted(sign * difference[end] for end in ("low", "high"))
     advantage = sign * difference["value"]
     if worst > 0:
-        return [f"The model is better than {baseline}, by {points_text(name, advantage)} "
+        return [f"{BETTER} {baseline}, by {points_text(name, advantage)} "
                 f"({points_interval(name, worst, best)})."]
     if best < 0:
         return [f"{WORSE} {baseline}, by {points_text(name, -advantage)} "
                 f"({points_interval(name, -best, -worst)}): use the baseline, or look at the data."]
-    return [f"The model is not clearly better than {baseline}: the difference of {points_text(name, advantage)} "
+    return [f"{UNSURE} {baseline}: the difference of {points_text(name, advantage)} "
             f"({points_interval(name, worst, best)}) may be chance, and the baseline, which is far smaller, may be all "
             "you need."]
+
+
+def sign_of(scores: Mapping[str, Any], name: str) -> int:
+    """1 where a higher score is better, else -1."""
+    return 1 if scores[evaluation_split(scores)][name].get("higher_is_better", True) else -1
+
+
+def best_baseline(scores: Mapping[str, Any], name: str) -> tuple[str, Mapping[str, Any]] | None:
+    """The cheap baseline with the best score of this name, and its comparison with the model; None without any."""
+    baselines = [(baseline, comparison) for baseline, comparison in (scores.get("baselines") or {}).items()
+                 if comparison["scores"].get(name, {}).get("value") is not None]
+    sign = sign_of(scores, name)
+    return max(baselines, key=lambda pair: sign * pair[1]["scores"][name]["value"]) if baselines else None
+
+
+def headline_score(scores: Mapping[str, Any]) -> str:
+    """The score that the verdict is about: accuracy where there is one, else the task's first."""
+    split_scores = scores[evaluation_split(scores)]
+    return "accuracy" if "accuracy" in split_scores else next(iter(split_scores))
 
 
 def value_text(name: str, value: float) -> str:

@@ -131,7 +131,7 @@ def detect(columns: Sequence[Column], path: str,
             f"No task fits the columns of {path}; they are: {column_names}{notes}.",
             fix="Name the columns, for example --task text-classification --text COLUMN --label COLUMN.")
     task, detection = matches[0]
-    rivals = [match for match in matches[1:] if detection.confidence - match[1].confidence < NEAR_CONFIDENCE]
-    if detection.alternatives or rivals:
-        raise undecided(path, [(task, detection), *rivals])
+    near_matches = [match for match in matches[1:] if detection.confidence - match[1].confidence < NEAR_CONFIDENCE]
+    if detection.alternatives or near_matches:
+        raise undecided(path, [(task, detection), *near_matches])
     return find(task.name), dataclasses.replace(detection, reason=detection.reason + notes)

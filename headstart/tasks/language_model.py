@@ -35,7 +35,8 @@ from headstart.contract import (
 from headstart.contract.losses import VocabularyCrossEntropy
 from headstart.errors import Finding
 from headstart.settings import Note
-from headstart.tasks.shared import prompted_text
+from headstart.tasks.shared import language_figures, prompted_text
+from headstart.tasks.shared.language_figures import position_sums
 from headstart.tasks.shared.prompt_layout import GENERATED, lay_out, layout_of, learns_prompts, prompt_ids, read_ahead
 from headstart.tasks.shared.prompted_text import PromptedText
 from headstart.tasks.shared.text_blocks import TextBlock, TextBlocks, is_running_text, join_to_blocks, piece_key
@@ -259,12 +260,12 @@ class LanguageModel(Task[PromptedText]):
         return HeadSpec("causal-language-model", 0, loss=VocabularyCrossEntropy(),
                         permutation_order=self.settings.order == "drawn")
 
-    def reduce(self, feature: Feature, output: Mapping[str, NDArray[Any]]) -> dict[str, float]:
+    def reduce(self, feature: Feature, output: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
         """The loss of the labels, and how many there are."""
         losses = output["surprise"].astype("float64")
         unknown = sum(token == feature.info["unknown"] for token in feature.targets["label"].value)
         return {"loss": float(losses.sum()), "hits": float(output["hit"].sum()), "count": len(losses),
-                "unknown": unknown}
+                "unknown": unknown, "positions": position_sums(losses, feature.label_positions or range(len(losses)))}
 
     def decode(self, example: PromptedText, outputs: Sequence[dict[str, Any]]) -> Prediction:
         """The log-probability of the whole text, or the response that was generated."""
@@ -272,7 +273,8 @@ class LanguageModel(Task[PromptedText]):
             (output,) = outputs
             return Prediction(example.row, {"prediction": output["text"], "log_probability": output["log_probability"]},
                               {"ended": output["ended"], "cut": output["cut"]})
-        sums = {name: sum(output[name] for output in outputs) for name in ("loss", "hits", "count", "unknown")}
+        sums = {name: sum(output[name] for output in outputs) for name in ("loss", "hits", "count", "unknown",
+                                                                                "positions")}
         mean = sums["loss"] / sums["count"] if sums["count"] else 0.0
         return Prediction(example.row, {"log_probability": -sums["loss"], "perplexity": math.exp(min(mean, 700.0))},
                           sums)
@@ -334,15 +336,8 @@ class LanguageModel(Task[PromptedText]):
 
     def figures(self, examples: Sequence[PromptedText], predictions: Sequence[Prediction],
                 measures: Measures) -> list[Figure]:
-        """The texts of the highest loss."""
-        import numpy as np
-
-        mean_losses = np.asarray([prediction.detail["loss"] / max(1, prediction.detail["count"])
-                                  for prediction in predictions])
-        order = np.argsort(-mean_losses, kind="stable")[:20].tolist()
-        items = [{"text": examples[index].full_text[:2000], "title": f"row {examples[index].row}",
-                  "fields": {"mean loss of a token": float(mean_losses[index])}} for index in order]
-        return [Figure("surprising", "Texts of the highest loss", "texts", {"items": items})]
+        """The loss by position, and the texts of the highest loss."""
+        return language_figures.figures([example.full_text for example in examples], predictions)
 
 
 def as_example(block: TextBlock) -> PromptedText:

@@ -166,7 +166,7 @@ def test_what_cannot_be_explained_is_told(tmp_path):
     reader = model_of("bert", "question-answering", tmp_path)
     with pytest.raises(UserError, match="there is no passage"):
         attribute(reader, TEXT)
-    with pytest.raises(UserError, match="does not hold the answer 'roses'") as error:
+    with pytest.raises(UserError, match="does not contain the answer 'roses'") as error:
         attribute(reader, TEXT, PASSAGE, target="roses")
     assert error.value.exit == Exit.DATA
     writer = model_of("gpt2", "causal-language-model", tmp_path)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import tiny
 import tiny_writers
+from chromium import AXE, Browser
 
 from headstart.errors import UserError
 from headstart.inspection.encode import EncodedText, Token
@@ -221,6 +222,20 @@ def test_the_page_is_drawn_light_and_dark(bert, scheme, tmp_path):
     browse(tmp_path / "a.html", tmp_path, f"--screenshot={tmp_path / 'a.png'}", "--window-size=1200,1600",
            f"--blink-settings=preferredColorScheme={scheme}")
     assert (tmp_path / "a.png").stat().st_size > 30_000
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not AXE, reason="needs axe-core (HEADSTART_AXE=…/axe.min.js)")
+@pytest.mark.parametrize("flags", [(), ("--blink-settings=preferredColorScheme=0", "--window-size=500,900")])
+def test_axe_finds_nothing_on_the_page(bert, flags, tmp_path):
+    (tmp_path / "a.html").write_text(render_page(inspect(bert, "The roses near the river.")), encoding="utf-8")
+    page = Browser(tmp_path / "profile", *flags)
+    try:
+        page.open(f"file://{tmp_path / 'a.html'}")
+        page.until("document.documentElement.outerHTML.includes('data-ready')")
+        assert page.violations() == [] and page.console_errors == []
+    finally:
+        page.close()
 
 
 def test_scored_words_stand_in_the_text_as_it_was_written(tmp_path):

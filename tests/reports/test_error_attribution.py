@@ -50,20 +50,24 @@ def test_the_report_shows_the_words_of_wrong_answers(task, tiny_bert, tmp_path, 
                              "--set", "evaluation.explained_errors=3")
     assert code == 0, stderr
     page = (run / "report.html").read_text(encoding="utf-8")
-    (figure,) = re.findall(r'<figure id="reasons">(.*?)</figure>', page, re.S)
-    items = re.findall(r"<li>(.*?)</li>", figure, re.S)
+    items = explained_items(page)
     file_rows = map(json.loads, file.read_text(encoding="utf-8").splitlines())
     file_texts = [" ".join(text) if isinstance(text, list) else text for row in file_rows for text in row.values()]
     assert 1 <= len(items) <= 3
     for item in items:
         shares = [float(share) for share in re.findall(r'title="([+-][\d.]+)"', item)]
         assert max(map(abs, shares)) == 1.0 and 'class="note"' in item
-        read = html.unescape(re.sub(r"<[^>]+>", "", re.search(r"<p>(.*?)</p>", item, re.S).group(1)))
+        read = html.unescape(re.sub(r"<[^>]+>", "", re.search(r'<p class="scored" dir="auto">(.*?)</p>', item, re.S).group(1)))
         assert all(any(part.strip() in text for text in file_texts) for part in read.split("\n")), read
-        output, missed = (float(re.search(rf"<b>{words}</b> (-?[\d.]+)", item).group(1))
+        output, missed = (float(re.search(rf"<b>{words}</b> <bdi>(-?[\d.]+)", item).group(1))
                           for words in ("output", "attribution error"))
         assert abs(missed) <= 0.05 * max(1, abs(output)), "the words do not add up"
-    assert "<b>the" not in figure and "<script" not in figure
+        assert "<b>the" not in item and "<script" not in item
+
+
+def explained_items(page: str) -> list[str]:
+    """The entries of the page's lists whose words are scored."""
+    return [item for item in re.findall(r"<li[^>]*>(.*?)</li>", page, re.S) if 'class="scored"' in item]
 
 
 def test_no_words_are_scored_when_none_are_asked_for(tiny_bert, tmp_path, headstart):
@@ -71,7 +75,7 @@ def test_no_words_are_scored_when_none_are_asked_for(tiny_bert, tmp_path, headst
     file.write_text(rows("text-classification"), encoding="utf-8")
     assert headstart("finetune", file, "--model", tiny_bert, "--to", run, *QUICK_FLAGS, "--set",
                      "evaluation.explained_errors=0")[0] == 0
-    assert 'id="reasons"' not in (run / "report.html").read_text(encoding="utf-8")
+    assert not explained_items((run / "report.html").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("family, task", [("gpt2", "text-classification"), ("xlnet", "token-tagging"),
@@ -85,8 +89,8 @@ def test_the_words_of_decoders_and_of_beam_heads_are_scored_too(family, task, tm
                                 tiny.model_folder(family, tmp_path / family), "--to", run, *QUICK_FLAGS, *beams)
     assert code == 0, stderr
     page = (run / "report.html").read_text(encoding="utf-8")
-    (figure,) = re.findall(r'<figure id="reasons">(.*?)</figure>', page, re.S)
-    errors = re.findall(r"<b>output</b> (-?[\d.]+)</span><span><b>attribution error</b> (-?[\d.]+)", figure)
+    errors = [re.search(r"<b>output</b> <bdi>(-?[\d.]+)</bdi></span><span><b>attribution error</b> <bdi>(-?[\d.]+)",
+                        item).groups() for item in explained_items(page)]
     assert errors and all(abs(float(missed)) <= 0.05 * max(1, abs(float(output))) for output, missed in errors)
 
 

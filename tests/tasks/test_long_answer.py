@@ -8,8 +8,10 @@ import tiny
 import tiny_writers
 
 from headstart.contract import Learned, Row, RowFault
+from headstart.data.examples import read_examples
 from headstart.generation.dispatch import prompt_ids
 from headstart.models.loading.load import load
+from headstart.settings import Data
 from headstart.tasks.long_answer import prompts
 from headstart.tasks.long_answer.task import LongAnswer, Settings
 
@@ -205,3 +207,12 @@ def test_a_run_trains_scores_and_predicts(family, folders, tmp_path, headstart):
                                           for text in TEXTS[:2]])
     assert writer.task.settings.layout == "plain" and answer.prediction == json.loads(stdout.strip().splitlines()[-1])[
         "prediction"]
+
+
+def test_answers_as_objects_stay_texts_where_a_row_names_its_document_too(tmp_path):
+    """A row of the kind that is mined from an index; one passage and no list of them would be SQuAD's."""
+    row = {"question": "When does it grind?", "answers": [{"text": "It grinds on Friday."}],
+           "passages": [{"text": "The mill grinds on Friday.", "document": "mill.md"}], "document": "mill.md"}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    reading = read_examples(LongAnswer(), str(tmp_path / "rows.jsonl"), Data(), columns={}, training=True)
+    assert reading.examples[0].answers == ("It grinds on Friday.",)

@@ -290,7 +290,7 @@ def test_next_sentences_of_one_document_are_neither_the_chunk_nor_what_follows_i
 
 def test_data_rows_is_refused_where_nothing_reads_it(tmp_path, headstart, reviews, folders):
     (tmp_path / "book.txt").write_text(book(40))
-    with pytest.raises(UserError, match="no plain text"):
+    with pytest.raises(UserError, match="not plain text"):
         pieces(MaskedLanguageModel(), reviews, rows="document")
     code, _, stderr = headstart("finetune", reviews, "--set", "data.rows=document", "--to", tmp_path / "run", "--model",
                                 folders["bert"])

@@ -285,7 +285,7 @@ function drawAttribution() {
   if (!data.attribution) return;
   const largest = Math.max(1e-9, ...data.attribution.words.map((word) => Math.abs(word.score)));
   for (const [index, element] of [...document.querySelectorAll(".words [data-word]")].entries()) {
-    const level = data.attribution.words[index].score / largest, share = Math.round(Math.abs(level) * 62);
+    const level = data.attribution.words[index].score / largest, share = Math.round(Math.abs(level) * 45);
     element.style.background = `color-mix(in srgb, var(${level > 0 ? "--accent" : "--bad"}) ${share}%, transparent)`;
   }
 }

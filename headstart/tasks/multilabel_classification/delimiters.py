@@ -93,9 +93,9 @@ def quoted(sign: str) -> str:
 def explanation(signs: Sequence[str], texts: CellTexts, example: str, field_name: str) -> str:
     """What was taken, with an example, and which other signs are parts of labels."""
     sign = signs[0]
-    unused = [rival for rival in signs[1:] if any(rival in part for cell in texts.counts
-                                                for part in parts_of(cell, sign))]
+    unused = [alternative for alternative in signs[1:] if any(alternative in part for cell in texts.counts
+                                                                   for part in parts_of(cell, sign))]
     note = f"; {' and '.join(map(repr, unused))} in a label is part of it" if unused else ""
     labels = " and ".join(map(repr, parts_of(example, sign)))
     return (f"the {field_name} of a text are separated by {sign!r} in all rows ({example!r:.60} is {labels:.80}){note}."
-            " task.label_delimiter says otherwise.")
+            " task.label_delimiter changes that.")

@@ -144,9 +144,9 @@ class AnswerEvidence:
             return preferred
         enough = best if best == self.rows else NEAR_SHARE * best
         forms = sorted((form for form in FORMS if self.fits[form] >= enough), key=lambda form: -self.fits[form])
-        rivals = [form for form in forms[1:] if self.conflicts[self.pair(forms[0], form)]]
-        if rivals:
-            raise self.question(forms, self.pair(forms[0], rivals[0]))
+        alternatives = [form for form in forms[1:] if self.conflicts[self.pair(forms[0], form)]]
+        if alternatives:
+            raise self.question(forms, self.pair(forms[0], alternatives[0]))
         return forms[0]
 
     def pair(self, first: str, second: str) -> tuple[str, str]:

@@ -112,7 +112,7 @@ class MultipleChoice(Task[Choices]):
             return self, []
         fitting = "all" if evidence.fits[form] == evidence.rows else f"{evidence.fits[form]:,}"
         finding = Finding("N212", f"the answers are read as {FORMS[form]}: {fitting} of {evidence.rows:,} fit. "
-                                  "task.answer_form says otherwise.")
+                                  "task.answer_form changes that.")
         return dataclasses.replace(self, settings=dataclasses.replace(self.settings, answer_form=form)), [finding]
 
     def unlabelled_marks(self, cells: Sequence[Json]) -> frozenset[str]:

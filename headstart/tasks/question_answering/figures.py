@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from headstart.contract import ErrorToExplain, Figure, Measures, Prediction
+from headstart.contract import ErrorToExplain, Figure, Json, Measures, Prediction
 from headstart.tasks.question_answering.reading import Question
 from headstart.tasks.question_answering.token_chart import token_chart
 
@@ -42,8 +43,10 @@ def probability_charts(examples: Sequence[Question], predictions: Sequence[Predi
         for number, index in enumerate(charted[:CHARTS_OF_A_KIND], start=1):
             chart = token_chart(examples[index], predictions[index], max_tokens=MAX_TOKENS)
             gold = " | ".join(dict.fromkeys(examples[index].answers or ())) or "(none)"
-            figure_list.append(chart.figure(f"probabilities_{kind}_{number}",
-                                            f"Start and end, row {examples[index].row}: {kind}; gold: {gold}"))
+            figure = chart.figure(f"probabilities_{kind}_{number}",
+                                  f"Start and end, row {examples[index].row}: {kind}; gold: {gold}")
+            passage = marked_passage(examples[index], predictions[index])
+            figure_list.append(dataclasses.replace(figure, data={**figure.data, "passage": passage}))
     return figure_list
 
 
@@ -63,13 +66,21 @@ def confident_errors(examples: Sequence[Question], predictions: Sequence[Predict
                      count: int = 20) -> Figure:
     """The most confident answers that share no word with a gold one."""
     wrong_indices = confident_error_indices(predictions, measures)
-    items = [{"text": examples[index].passage, "title": examples[index].question,
-              "fields": {"answer": predictions[index].values["prediction"] or "(none)",
+    items = [{**marked_passage(examples[index], predictions[index]), "title": examples[index].question,
+              "fields": {"row": examples[index].row, "answer": predictions[index].values["prediction"] or "(none)",
                          "gold": " | ".join(dict.fromkeys(examples[index].answers or ())) or "(none)",
                          "probability": float(predictions[index].values["probability"])}}
              for index in wrong_indices[:count]]
-    return Figure("worst_answers", "Confident errors", "texts", {"items": items},
+    return Figure("worst_answers", "Confident errors", "spans", {"items": items, "together": True},
                   f"{len(wrong_indices):,} answers share no word with a gold answer; the most confident of them.")
+
+
+def marked_passage(example: Question, prediction: Prediction) -> dict[str, Json]:
+    """The passage with the characters of the gold answer and of the predicted one."""
+    span, start, end = example.answer_span, prediction.values["start"], prediction.values["end"]
+    gold = [] if span is None else [[span.begin, span.end, "answer"]]
+    predicted = [] if start is None or end is None else [[start, end, "answer"]]
+    return {"text": example.passage, "layers": {"in the file": gold, "prediction": predicted}}
 
 
 def confident_error_indices(predictions: Sequence[Prediction], measures: Measures) -> list[int]:

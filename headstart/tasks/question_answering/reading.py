@@ -14,8 +14,8 @@ from headstart.text.answer_spans import AnswerSpan, find_answer
 REPAIR_MESSAGES = {
     "moved": ("W220", "answers are not where their start says; the nearest occurrence was used"),
     "first of several": ("W221", "answers occur several times in their passage and have no start; the first was used"),
-    "another form": ("W222", "answers are in their passage with other case, spaces or accents; the passage's own were "
-                             "used"),
+    "another form": ("W222", "answers are in their passage with different case, spaces or accents; the passage's own "
+                             "were used"),
 }
 
 
@@ -50,8 +50,8 @@ def read(row: Row) -> Question:
         return Question(row.id, question, passage, answers=(), question_id=question_id)
     answer_span = find_answer(passage, answers[0], starts[0])
     if answer_span is None:
-        raise RowFault("E320", f"the passage does not hold the answer {shortened(answers[0])!r}.", field="answer",
-                       fix="An answer is a part of its passage, letter by letter; fix it, or leave it out (--bad-rows "
+        raise RowFault("E320", f"the passage does not contain the answer {shortened(answers[0])!r}.", field="answer",
+                       fix="An answer must stand in its passage, letter by letter; fix it, or leave it out (--bad-rows "
                            "skip).")
     first_answer = passage[answer_span.begin:answer_span.end] if answer_span.repair == "another form" else answers[0]
     return Question(row.id, question, passage, answers=(first_answer, *answers[1:]), answer_span=answer_span,

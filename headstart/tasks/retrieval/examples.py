@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RANKING_DEPTH = 1000  # passages in the ranking of a question
+MAX_FIRST = 3  # passages at the top of a ranking that the report shows
 QUESTION_BLOCK = 256  # questions that are compared with all passages at once
 
 
@@ -81,9 +82,17 @@ def with_ranking_scores(examples: Sequence[QuestionPassages], predictions: Seque
 
     relevant = distinct_passages(examples)[2]
     scores = per_query(rankings, [dict.fromkeys(passage_indices, 1.0) for passage_indices in relevant])
-    details = ({name: float(values[index]) for name, values in scores.items()} for index in range(len(predictions)))
+    details: list[dict[str, Any]] = [{name: float(values[index]) for name, values in scores.items()}
+                                     | {"first": tuple(rankings[index][:MAX_FIRST]),
+                                        "rank": rank_of(rankings[index], relevant[index])}
+                                     for index in range(len(predictions))]
     return [dataclasses.replace(prediction, detail={**prediction.detail, **detail})
             for prediction, detail in zip(predictions, details, strict=True)]
+
+
+def rank_of(ranking: Sequence[int], relevant: set[int]) -> int | None:
+    """The rank of the first passage that answers, from 1; None where none is listed."""
+    return next((rank for rank, passage_index in enumerate(ranking, 1) if passage_index in relevant), None)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from headstart.contract import (
     Detection,
     Feature,
     Field,
+    Figure,
     HeadSpec,
     Json,
     Kind,
@@ -31,6 +32,7 @@ from headstart.contract import (
 from headstart.contract.losses import InBatchNegatives
 from headstart.settings import Note
 from headstart.tasks.retrieval import examples as retrieval_examples
+from headstart.tasks.retrieval import figures as retrieval_figures
 from headstart.tasks.retrieval.examples import QuestionPassages, normalised, text_key
 from headstart.tasks.shared.column_detection import first_named
 from headstart.tasks.shared.list_cells import good_answers, parse_list
@@ -178,13 +180,18 @@ class Retrieval(Task[QuestionPassages]):
         return (f"{DEFINITIONS[name]}; among all different passages of the split, {retrieval_examples.RANKING_DEPTH:,} "
                 "listed", True, REASON)
 
+    def figures(self, examples: Sequence[QuestionPassages], predictions: Sequence[Prediction],
+                measures: Measures) -> list[Figure]:
+        """What is found by which depth, what was missed, and what was found."""
+        return retrieval_figures.figures(examples, predictions)
+
     def baselines(self) -> tuple[Baseline, ...]:
         """BM25, and the encoder before training."""
         return retrieval_examples.BASELINES
 
 
 def parse_texts(row: Row, field: str) -> list[str]:
-    """A list of texts; raises RowFault for what is no text."""
+    """A list of texts; raises RowFault for what is not a text."""
     texts = parse_list(row, field, 'Write it as ["…", "…"].')
     for index, text in enumerate(texts):
         if not isinstance(text, str) or not text.strip():

@@ -8,7 +8,7 @@ import numpy as np
 
 from headstart.contract import Figure, Json, Measures, Prediction
 
-MAX_ERRORS = 20
+MAX_ERRORS = 50
 
 
 def figures(texts: Sequence[str], gold: Sequence[str], predictions: Sequence[Prediction], measures: Measures,
@@ -56,6 +56,7 @@ def confident_errors(texts: Sequence[str], gold: Sequence[str], predictions: Seq
     for index in confident_error_indices(gold, predictions)[:MAX_ERRORS]:
         values = predictions[index].values
         items.append({"text": texts[index][:2000], "title": f"row {predictions[index].row}",
+                      "group": f"{gold[index][:60]} → {values['prediction'][:60]}",
                       "fields": {"in the file": gold[index], "prediction": values["prediction"],
                                  "probability": values["probability"]}})
     return Figure("errors", "Confident errors", "texts", {"items": items},

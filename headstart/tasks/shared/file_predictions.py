@@ -38,7 +38,7 @@ def cell_value(values: Mapping[str, Json], name: str) -> Json:
         try:
             return parse_json(value)
         except ValueError:
-            raise RowFault("E305", f"{name} is {value!r:.60}, which begins like JSON and is none.", field=name,
+            raise RowFault("E305", f"{name} is {value!r:.60}, which begins like JSON but is not JSON.", field=name,
                            fix=FIX) from None
     return None if value == "" else value
 

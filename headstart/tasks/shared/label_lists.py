@@ -68,7 +68,7 @@ def check(splits: Mapping[str, Sequence[tuple[str, ...]]]) -> list[Finding]:
     empty_count = sum(not labels for labels in splits["train"])
     findings = [] if not empty_count else [Finding(
         "N215", f"{empty_count:,} of {row_count:,} training rows have no label; they are learned as texts that no "
-                "label fits.", "Leave out those that nobody labelled.")]
+                "label fits.", "Leave out those that are not labelled yet.")]
     findings += list(limited_findings("W206", (f"the label {label!r} has {count} training row{'s' * (count > 1)}."
                                               for label, count in sorted(train_counts.items())
                                               if count < MIN_TRAIN_ROWS),

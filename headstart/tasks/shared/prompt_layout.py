@@ -43,7 +43,7 @@ class LaidOut:
 
 
 def learned_layout(task: Task[Any]) -> Layout | None:
-    """The layout that a run was trained in; None for a model that is no run's. Raises UserError (69)."""
+    """The layout that a run was trained in; None for a model that is not a run's. Raises UserError (69)."""
     layout = None if task.state is None else task.state.values.get("layout")
     if layout is not None and layout not in LAYOUTS:
         raise UserError(f"headstart.json says that texts were laid out as {layout!r}; there is {', '.join(LAYOUTS)}.",

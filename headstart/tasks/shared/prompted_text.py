@@ -136,7 +136,7 @@ def read_conversation(row: Row) -> PromptedText:
     turns = tuple(read_turn(message, index) for index, message in enumerate(parse_list(row, "messages", MESSAGES_FIX)))
     if all(turn.is_answer for turn in turns[:1]):
         raise RowFault("E338", "the conversation begins with an answer." if turns else "the conversation is empty.",
-                       field="messages", fix=f"Begin with what is answered. {MESSAGES_FIX}")
+                       field="messages", fix=f"Begin with the turn that is answered. {MESSAGES_FIX}")
     answers = [turn.content for turn in turns if turn.is_answer]
     prompt_texts = [turn.content for turn in turns if not turn.is_answer]
     return PromptedText(row.id, "\n".join(answers), "\n".join(prompt_texts), turns=turns, asks=not turns[-1].is_answer)

@@ -82,7 +82,7 @@ def check(splits: Mapping[str, Sequence[SegmentPair]]) -> list[Finding]:
     """Findings: no document of two sentences, or no other document to take a random text from."""
     document_list = documents(splits.get("train", ()))
     if document_list and all(len(document_sentences) < 2 for _, document_sentences in document_list):
-        return [Finding("E340", "no training document has two sentences: nothing follows anything.",
+        return [Finding("E340", "no training document has two sentences: so there is no next sentence to learn.",
                         "Separate documents by blank lines (text files) or by a column: --document COLUMN.")]
     if len(document_list) == 1 and len(document_list[0][1]) < LEAST_SENTENCES:
         return [Finding("E341", "all training rows are one short document; random next sentences are taken from "

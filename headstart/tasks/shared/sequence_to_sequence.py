@@ -246,17 +246,23 @@ class SequenceToSequenceTask(Task[SourceTargetExample]):
         """The texts with the lowest and the highest ROUGE-L, with their sources."""
         import numpy as np
 
+        from headstart.metrics.marked_words import MEANINGS, marked_pieces
+
         order = np.argsort(np.nan_to_num(measures["rougeL"]), kind="stable").tolist()
 
         def items(indices: Sequence[int]) -> list[Json]:
-            return [{"text": examples[index].source[:2000], "title": f"row {examples[index].row}",
-                     "fields": {"written": predictions[index].values["prediction"],
-                                "in the file": " | ".join(examples[index].targets or ()),
-                                "ROUGE-L": float(measures["rougeL"][index])}} for index in indices]
+            return [{"title": f"row {examples[index].row}", "fields": {"ROUGE-L": float(measures["rougeL"][index])},
+                     "columns": [["Source", [[examples[index].source[:2000], ""]]],
+                                 ["Written", marked_pieces(str(predictions[index].values["prediction"]),
+                                                           examples[index].source)],
+                                 ["In the file", [[" | ".join(examples[index].targets or ())[:2000], ""]]]]}
+                    for index in indices]
 
-        return [Figure("worst_texts", "Least similar to the reference", "texts", {"items": items(order[:MAX_SHOWN])}),
-                Figure("best_texts", "Most similar to the reference", "texts",
-                       {"items": items(order[::-1][:MAX_SHOWN])})]
+        def side_by_side(name: str, title: str, indices: Sequence[int]) -> Figure:
+            return Figure(name, title, "beside", {"items": items(indices[:MAX_SHOWN]), "marks": MEANINGS})
+
+        return [side_by_side("worst_texts", "Least similar to the reference", order),
+                side_by_side("best_texts", "Most similar to the reference", order[::-1])]
 
 
 QUALITY_SCORES = ("length_ratio", "novel_2", "copied", "unsupported_numbers", "unsupported_names", "repetition")

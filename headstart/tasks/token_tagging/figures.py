@@ -10,6 +10,8 @@ from headstart.tasks.token_tagging.reading import TaggedText
 ERROR_NAMES = {"missed": "missed: nothing predicted there", "spurious": "spurious: no entity there",
                "wrong_type": "wrong type, right borders", "wrong_border": "wrong border, right type"}
 
+MAX_SENTENCES, MAX_TEXT = 50, 2000  # sentences with errors that are shown, and characters of one
+
 
 def figures(examples: Sequence[TaggedText], predictions: Sequence[Prediction], measures: Measures,
             tables: Mapping[str, Json]) -> list[Figure]:
@@ -18,10 +20,12 @@ def figures(examples: Sequence[TaggedText], predictions: Sequence[Prediction], m
              type_scores["f1"]]
             for name, type_scores in tables["per_type"].items()]
     columns = ["type", "entities", "predicted", "precision", "recall", "F1"]
-    order = most_errors(examples, measures)[:20]
-    items = [{"text": examples[index].text[:2000], "title": f"row {examples[index].row}",
-              "fields": {"in the file": entities_text(examples[index], gold_spans(examples[index])),
-                         "prediction": entities_text(examples[index], predictions[index].detail["entities"])}}
+    order = most_errors(examples, measures)[:MAX_SENTENCES]
+    items = [{"text": examples[index].text[:MAX_TEXT], "title": f"row {examples[index].row}",
+              "fields": {words.split(":")[0]: int(measures[name][index]) for name, words in ERROR_NAMES.items()
+                         if measures[name][index]},
+              "layers": {"in the file": characters(examples[index], gold_spans(examples[index])),
+                         "prediction": characters(examples[index], predictions[index].detail["entities"])}}
              for index in order]
     return [
         Figure("per_type", "Scores per type", "table", {"columns": columns, "rows": rows},
@@ -29,7 +33,8 @@ def figures(examples: Sequence[TaggedText], predictions: Sequence[Prediction], m
         Figure("errors", "Kinds of errors", "table", {"columns": ["error", "entities"],
                                                       "rows": [[words, tables["errors"][name]]
                                                                for name, words in ERROR_NAMES.items()]}),
-        Figure("worst", "Sentences with most errors", "texts", {"items": items}),
+        Figure("worst", "Sentences with most errors", "spans", {"items": items, "together": False},
+               "Dashed: what the other line lacks."),
     ]
 
 
@@ -65,6 +70,12 @@ def explainable_errors(examples: Sequence[TaggedText], predictions: Sequence[Pre
 def gold_spans(example: TaggedText) -> list[tuple[int, int, str]]:
     """Words and type of each gold entity."""
     return [(entity.begin, entity.end, entity.type) for entity in example.entities or ()]
+
+
+def characters(example: TaggedText, entities: Sequence[tuple[int, int, str]]) -> list[Json]:
+    """The characters of each entity with its type, as far as the text is shown."""
+    spans = ((example.word_spans[entity[0]][0], example.word_spans[entity[1] - 1][1], entity[2]) for entity in entities)
+    return [[start, end, kind] for start, end, kind in spans if end <= MAX_TEXT]
 
 
 def entities_text(example: TaggedText, entities: Sequence[tuple[int, int, str]]) -> str:

@@ -112,7 +112,7 @@ def check_tags(tokens: Sequence[str], tags: Sequence[str], scheme: str) -> None:
                                                                            or not any_prefix)
         fits = scheme == "auto" or (tag[:1] in SCHEME_PREFIXES[scheme] and (tag == "O" or has_prefix(tag)))
         if not is_valid or not fits:
-            raise RowFault("E302", f"the tag of token {index} ({tokens[index]!r}) is {tag!r}, which is no tag"
+            raise RowFault("E302", f"the tag of token {index} ({tokens[index]!r}) is {tag!r}, which is not a tag"
                            f"{'' if scheme == 'auto' else f' of the scheme {scheme}'}.", field="tags",
                            fix="Tags are O, or a prefix and a type: B-person, I-person. Numbers need their names.")
     ambiguous = ambiguous_word(tags)
@@ -146,7 +146,7 @@ def parse_spans(value: Json, text: str, word_spans: Sequence[tuple[int, int]]) -
         except ValueError:
             value = None
     if not isinstance(value, list):
-        raise RowFault("E303", "the spans are no list.", field="spans",
+        raise RowFault("E303", "the spans are not a list.", field="spans",
                        fix='Write [{"start": 0, "end": 4, "type": "person"}].')
     entities, widened, previous_end = [], 0, -1
     for start, end, kind in sorted(parse_span(item, text) for item in value):
@@ -168,9 +168,9 @@ def parse_span(item: Json, text: str) -> tuple[int, int, str]:
     fields = item if isinstance(item, Mapping) else {}
     start, end, kind = fields.get("start"), fields.get("end"), fields.get("type", fields.get("label"))
     if type(start) is not int or type(end) is not int or not isinstance(kind, str) or not 0 <= start < end <= len(text):
-        raise RowFault("E303", f"the span {item!r:.80} is no part of the text ({len(text)} characters).", field="spans",
-                       fix='A span is {"start": …, "end": …, "type": …}; characters count from 0, the end is not '
-                           'included.')
+        raise RowFault("E303", f"the span {item!r:.80} is not part of the text ({len(text)} characters).",
+                       field="spans", fix='A span is {"start": …, "end": …, "type": …}; characters count from 0, the '
+                                          'end is not included.')
     return start, end, kind
 
 

@@ -112,7 +112,7 @@ class TokenTagging(Task[TaggedText]):
         if self.settings.only_type or not reading.has_untyped_tags(rows):
             return self, []
         finding = Finding("N211", f"the tags name no type (B, I, O): their only type is called {ONLY_TYPE!r}, and B is "
-                                  f"B-{ONLY_TYPE}. task.only_type calls it otherwise.")
+                                  f"B-{ONLY_TYPE}. task.only_type changes the name.")
         settings = dataclasses.replace(self.settings, only_type=ONLY_TYPE)
         return dataclasses.replace(self, settings=settings), [finding]
 

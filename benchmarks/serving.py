@@ -273,12 +273,32 @@ def faults(result: dict[str, Any]) -> list[str]:
                     if "killed" in result and set(result["killed"]["statuses"]) - {"200", "0"} else [])
 
 
+def errors(statuses: dict[str, int]) -> str:
+    """Answers other than 200, by status; 0 is a connection that was cut."""
+    return ", ".join(f"{count:,} × {status}" for status, count in statuses.items() if status != "200") or "none"
+
+
 def table(result: dict[str, Any]) -> dict[str, Any]:
-    """The load as the page of performance shows it."""
-    rows = [[f"{name} of capacity", f"{row['rows_per_second']:.1f}",
-             *(f"{row[f'p{share}_ms']:.1f}" for share in (50, 95, 99))] for name, row in result["load"].items()]
+    """The load as the page of performance shows it, with sentences on what stands beside it."""
+    loads = {f"{name} of capacity": row for name, row in result["load"].items()}
+    loads |= {"50 %, one worker killed": result["killed"]} if "killed" in result else {}
+    rows = [[name, f"{row['rows_per_second']:.1f}", *(f"{row[f'p{share}_ms']:.1f}" for share in (50, 95, 99)),
+             errors(row["statuses"]), str(row["wrong"]), *(f"{row[side]:.1f}" if side in row else "" for side in
+                                                           ("client_seconds", "server_seconds"))]
+            for name, row in loads.items()]
+    capacity, offline = result["capacity"], result["offline_rows_per_second"]
+    shares = " and ".join(f"{capacity[rows]['rows_per_second']:.1f} rows a second with {rows} a request "
+                          f"({capacity[rows]['rows_per_second'] / offline:.0%})" for rows in capacity)
+    memory, bad = result["memory_mb"], result["bad"]
     return {"title": f"`headstart serve` under load, --workers {result['workers']}",
-            "columns": ["load", "rows a second", "median ms", "95 % within ms", "99 % within ms"], "rows": rows}
+            "columns": ["load", "rows a second", "median ms", "95 % within ms", "99 % within ms", "errors",
+                        "wrong answers", "client's processor s", "server's"], "rows": rows,
+            "notes": [f"Capacity: {shares} of the {offline:.1f} that `Model.predict` takes offline. Loads last "
+                      f"{result['seconds']:.0f} s each; client and server share the processor.",
+                      f"{sum(bad['statuses'].values()):,} bad requests beside 30 % of capacity: statuses "
+                      f"{errors(bad['statuses'])}; of the good ones meanwhile {errors(bad['good'])} failed, "
+                      f"{bad['wrong']} were wrong.",
+                      f"Memory: {memory['begin']:.0f} MB at the beginning, {memory['end']:.0f} MB at the end."]}
 
 
 def main() -> None:
@@ -303,7 +323,8 @@ def main() -> None:
     with served(arguments.run, arguments.workers, arguments.precision) as server:
         bench = Bench(Client(server.port), texts, expected)
         result = asyncio.run(measure(bench, server, arguments.seconds))
-    result |= {"offline_rows_per_second": offline, "workers": arguments.workers, "machine": machine(),
+    result |= {"offline_rows_per_second": offline, "workers": arguments.workers,
+               "seconds": arguments.seconds, "machine": machine(),
                "command": "python benchmarks/serving.py " + " ".join(hidden_paths(sys.argv[1:])),
                "date": datetime.date.today().isoformat()}
     print(json.dumps(result, indent=1))

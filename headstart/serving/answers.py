@@ -19,7 +19,7 @@ def json_response(content: Any) -> Response:
     try:
         body = json.dumps(content, allow_nan=False)
     except ValueError:
-        raise Refusal(500, "The model's scores are not finite (NaN or infinity): nothing that it says means anything.",
+        raise Refusal(500, "The model's scores are not finite (NaN or infinity): its output is meaningless.",
                       "Its weights are damaged or its training went wrong.") from None
     return Response(body, media_type="application/json")
 
@@ -37,7 +37,7 @@ async def wait_for(request: Request, future: Future[list[Any]], seconds: float) 
         if computed.done():
             return await computed
         if gone.done():
-            raise Refusal(499, "The client went away.")
+            raise Refusal(499, "The client disconnected.")
         raise DeadlineExceeded("the request was not answered in time")
     finally:
         gone.cancel()

@@ -13,7 +13,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from headstart.contract import Json, Prediction
+from headstart.prediction.predictor import TRUNCATED
 from headstart.serving.answers import json_response, wait_for
+from headstart.serving.attributions import attribute
 from headstart.serving.body import read_json
 from headstart.serving.completions import chat, complete
 from headstart.serving.engine import DeadlineExceeded
@@ -27,7 +30,8 @@ from headstart.serving.service import Service
 from headstart.serving.vectors import embeddings, rerank
 
 PAGE_FILES = {"/": ("try_page/index.html", "text/html"), "/try.css": ("try_page/try.css", "text/css"),
-              "/try.js": ("try_page/try.js", "text/javascript"), "/icon.svg": ("page/icon.svg", "image/svg+xml")}
+              "/draw.js": ("try_page/draw.js", "text/javascript"), "/try.js": ("try_page/try.js", "text/javascript"),
+              "/icon.svg": ("page/icon.svg", "image/svg+xml")}
 
 
 def answering(handler: Handler, seconds: float, report_bug: Callable[[Exception], object]) -> Handler:
@@ -43,6 +47,13 @@ def answering(handler: Handler, seconds: float, report_bug: Callable[[Exception]
     return answer
 
 
+def truncation(predictions: Sequence[Prediction]) -> dict[str, Json]:
+    """Which rows, from 1, were longer than the model reads, and how many tokens were left out; {} where none was."""
+    truncated = [{"row": number, "tokens": int(prediction.detail[TRUNCATED])}
+                 for number, prediction in enumerate(predictions, start=1) if prediction.detail.get(TRUNCATED)]
+    return {"truncated": truncated} if truncated else {}
+
+
 class Endpoints:
     """The handlers of one service."""
 
@@ -52,6 +63,7 @@ class Endpoints:
     async def predict(self, request: Request) -> Response:
         """Predictions of rows, as Model.predict has them."""
         body = await read_json(request, self.service.bounds)
+        with_details = isinstance(body.get("detail"), bool) and bool(body.pop("detail"))  # a column may be called so
         served = self.service.find(body.get("model"))
         request.state.model = served.name
         rows = rows_of_body(served.model.task, body, self.service.bounds)
@@ -60,8 +72,10 @@ class Endpoints:
         request.state.tokens = sum(prepared.tokens)
         predictions = await wait_for(request, served.predict(prepared), self.service.limits.deadline)
         values = await self.service.read(served.values, prepared, predictions)
+        details = {"details": served.details(prepared, predictions)} if with_details else {}
         return json_response({"model": served.name, "version": served.version, "task": served.model.task.name,
-                              "predictions": values, "usage": {"tokens": sum(prepared.tokens)}})
+                              "predictions": values, **truncation(predictions), **details,
+                              "usage": {"tokens": sum(prepared.tokens)}})
 
     async def models(self, request: Request) -> Response:
         """What is served."""
@@ -81,7 +95,7 @@ class Endpoints:
         for name in self.service.models:
             predictions = await wait_for(request, self.service.replay(name), self.service.limits.deadline)
             if not self.service.same_as_golden(name, predictions):
-                raise Refusal(503, f"{name} predicts its golden rows otherwise than when it was loaded.",
+                raise Refusal(503, f"{name} predicts its golden rows differently than when it was loaded.",
                               "Restart the server.", code="golden_rows_differ")
         return json_response({"status": "ready", "models": list(self.service.models)})
 
@@ -93,17 +107,17 @@ class Endpoints:
         """The OpenAPI document."""
         return json_response(document(list(self.service.models.values()), self.service.bounds))
 
-    def openai_routes(self) -> Sequence[tuple[str, str, Handler]]:
-        """Those that take OpenAI's form."""
-        handlers = {"/v1/embeddings": embeddings, "/v1/rerank": rerank, "/v1/completions": complete,
-                    "/v1/chat/completions": chat}
+    def further_routes(self) -> Sequence[tuple[str, str, Handler]]:
+        """Those that some models answer: attributions, and what takes OpenAI's form."""
+        handlers = {"/v1/attribute": attribute, "/v1/embeddings": embeddings, "/v1/rerank": rerank,
+                    "/v1/completions": complete, "/v1/chat/completions": chat}
         return [("POST", path, partial(handler, self.service)) for path, handler in handlers.items()]
 
     def routes(self) -> Sequence[tuple[str, str, Handler]]:
         """Method, path and handler of each."""
         return (("POST", "/v1/predict", self.predict), ("GET", "/v1/models", self.models),
                 ("GET", "/health", self.health), ("GET", "/ready", self.ready), ("GET", "/metrics", self.metrics),
-                ("GET", "/openapi.json", self.openapi), *self.openai_routes(),
+                ("GET", "/openapi.json", self.openapi), *self.further_routes(),
                 *file_routes(Path(__file__).parent, PAGE_FILES))
 
 

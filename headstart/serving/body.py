@@ -41,7 +41,7 @@ async def read_json(request: Request, bounds: Bounds) -> dict[str, Json]:
     except TimeoutError:
         raise Refusal(408, f"The body did not come within {bounds.body_seconds:.0f} s.", "Send it faster.") from None
     except ClientDisconnect:
-        raise Refusal(499, "The client went away.") from None
+        raise Refusal(499, "The client disconnected.") from None
     if len(body) < LARGE_BODY:
         return parse_object(body, bounds)
     return await asyncio.to_thread(parse_object, body, bounds)  # other requests are read meanwhile
@@ -70,9 +70,9 @@ def parse_object(body: bytes, bounds: Bounds) -> dict[str, Json]:
     try:
         parsed = json.loads(body.decode("utf-8-sig"), parse_constant=refuse_constant, object_pairs_hook=unique_pairs)
     except UnicodeDecodeError as error:
-        raise Refusal(400, f"The body is no UTF-8 (byte {error.start:,}).", "Encode it as UTF-8.") from None
+        raise Refusal(400, f"The body is not UTF-8 (byte {error.start:,}).", "Encode it as UTF-8.") from None
     except json.JSONDecodeError as error:
-        raise Refusal(400, f"The body is no JSON: {error.msg} (line {error.lineno}, column {error.colno}).",
+        raise Refusal(400, f"The body is not JSON: {error.msg} (line {error.lineno}, column {error.colno}).",
                       "Write it with a JSON library.") from None
     except RecursionError:
         raise too_deep(bounds.nesting) from None
@@ -87,7 +87,7 @@ def parse_object(body: bytes, bounds: Bounds) -> dict[str, Json]:
 
 def refuse_constant(name: str) -> NoReturn:
     """NaN and Infinity are no JSON."""
-    raise Refusal(400, f"The body holds {name}, which is no JSON.", "Send null, or leave it out.")
+    raise Refusal(400, f"The body holds {name}, which is not JSON.", "Send null, or leave it out.")
 
 
 def unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -71,7 +71,7 @@ async def chat(service: Service, request: Request) -> Response:
     layout = chat_layout(served)
     if layout is None:
         raise Refusal(400, f"{served.name} was not trained on conversations and its tokenizer has no chat template.",
-                      "Ask /v1/completions instead.", "model")
+                      "Use /v1/completions instead.", "model")
     turns = chat_turns(parameters.values.get("messages"))
     settings = request_settings(served, parameters.generation(("max_tokens", "max_completion_tokens")), layout)
     ids = await service.read(encode_chat, served, turns, settings)
@@ -84,7 +84,7 @@ def find_writer(service: Service, request: Request, parameters: Parameters) -> S
     request.state.model = served.name
     if not writes(served):
         raise Refusal(400, f"{served.name} is for {served.model.task.name}; it writes no text.",
-                      "Ask /v1/predict with rows.", "model")
+                      "Use /v1/predict with rows.", "model")
     return served
 
 

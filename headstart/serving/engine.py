@@ -122,7 +122,7 @@ class Engine(Generic[Unit, Answer]):
             return future
         with self.changed:
             if self.closed:
-                raise EngineClosed("the server is going down")
+                raise EngineClosed("the server is shutting down")
             waiting = self.queued_units
             if waiting + len(units) > self.limits.queue_units:
                 raise QueueFull(max(1.0, waiting * self.seconds_per_unit))
@@ -136,7 +136,7 @@ class Engine(Generic[Unit, Answer]):
             self.closed = True
             if not drain:
                 while self.queue:
-                    fail(self.queue.popleft(), EngineClosed("the server went down"))
+                    fail(self.queue.popleft(), EngineClosed("the server was shut down"))
             self.changed.notify_all()
         if self.thread is not threading.current_thread():
             self.thread.join(timeout)

@@ -18,7 +18,7 @@ from headstart.serving.refusal import Refusal, refusal_for
 
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 # A probe has no token, and neither has a browser that opens the page, which asks for one; they learn nothing by these.
-PAGE_PATHS = ("/", "/try.css", "/try.js", "/page.css", "/page.js", "/icon.svg")
+PAGE_PATHS = ("/", "/try.css", "/draw.js", "/try.js", "/page.css", "/page.js", "/icon.svg")
 OPEN_PATHS = ("/health", "/ready", *PAGE_PATHS)
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src "

@@ -43,7 +43,7 @@ class HttpService(ABC):
         if self.phase == "ready" or path in ALWAYS_ANSWERED:
             return None
         words = ("The models are being loaded.", "Try again in a moment.") if self.phase == "loading" else (
-            "The server is going down.", "Ask another one, or try again in a moment.")
+            "The server is shutting down.", "Ask another one, or try again in a moment.")
         return Refusal(503, *words, code=self.phase, retry_after=1)
 
     async def read(self, function: Callable[..., Read], *arguments: Any) -> Read:

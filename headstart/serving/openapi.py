@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from headstart.contract import Field, Json, Task
+from headstart.prediction.zero_shot.load import NOT_MEASURED
+from headstart.serving.attributions import why_not
 from headstart.serving.body import Bounds
 from headstart.serving.rows import input_fields, needed_fields
-from headstart.serving.samples import sample_row
+from headstart.serving.samples import example_rows, sample_row
 from headstart.serving.served_model import ServedModel
 from headstart.serving.vectors import embeds, relevant_label
 from headstart.serving.writing import chat_layout, writes
@@ -18,9 +20,11 @@ SCHEMAS: Mapping[str, Mapping[str, Json]] = {"text": {"type": "string"}, "list":
                                              "number": {"type": "number"}, "label": {"type": "string"}}
 STATUSES = {400: "no JSON", 401: "no token", 403: "a foreign host name or page", 404: "no such model or path",
             413: "too large", 415: "no application/json", 422: "rows that cannot be used, each named",
-            429: "too much waits already", 503: "loading, going down, or out of memory", 504: "not answered in time"}
+            429: "too many requests are waiting", 503: "loading, shutting down, or out of memory",
+            504: "not answered in time"}
 
-OPENAI_FORMS: Mapping[str, tuple[str, Json]] = {  # path: what it gives, and a request
+FURTHER_PATHS: Mapping[str, tuple[str, Json]] = {  # path: what it gives, and a request
+    "/v1/attribute": ("which words led to the prediction for one row", {"rows": [{"text": "a fine day"}]}),
     "/v1/embeddings": ("a vector for each text, in OpenAI's form", {"input": ["a fine day", "rain again"]}),
     "/v1/rerank": ("documents by how well they answer a query, best first",
                    {"query": "When is it open?", "documents": ["It opens at nine.", "Roses bloom in June."]}),
@@ -36,13 +40,34 @@ def model_card(served: ServedModel) -> dict[str, Json]:
             "family": info.family_name, "labels": list(task.learned.labels), "version": served.version,
             "precision": served.predicting.predictor.precision,
             "max_length": served.model.transformer.tokenizer.max_length, "endpoints": endpoints(served),
-            "fields": [field_json(field) for field in input_fields(task)], "sample": sample_row(task)}
+            "fields": [field_json(field) for field in input_fields(task)
+                       if field.name != "pair" or reads_pairs(served)], "sample": sample_row(task),
+            "examples": example_rows(served.model), "attribution_refusal": why_not(served), "notes": notes(served)}
+
+
+def reads_pairs(served: ServedModel) -> bool:
+    """Whether it may have been trained on pairs of texts: what no run says is not known."""
+    columns = served.model.task.trained_columns
+    return served.model.zero_shot is None and (not columns or "pair" in columns)
+
+
+def notes(served: ServedModel) -> list[str]:
+    """What whoever reads its predictions should know: labels that it was never trained on, and when it abstains."""
+    zero_shot, abstention = served.model.zero_shot, served.model.task.abstention
+    lines = [] if zero_shot is None else [*zero_shot.words(), NOT_MEASURED]
+    if abstention is None:
+        return lines
+    least = abstention.threshold
+    return [*lines, "It abstains from every answer: no threshold kept its promise." if least is None else
+            f"It abstains where its confidence is below {least:.3f}; of its answers at most {abstention.risk:.0%} "
+            f"should be wrong, with {abstention.certainty:.0%} certainty."]
 
 
 def endpoints(served: ServedModel) -> list[str]:
     """The paths that this model answers."""
-    answers = {"/v1/predict": True, "/v1/embeddings": embeds(served), "/v1/rerank": relevant_label(served) is not None,
-               "/v1/completions": writes(served), "/v1/chat/completions": chat_layout(served) is not None}
+    answers = {"/v1/predict": True, "/v1/attribute": not why_not(served), "/v1/embeddings": embeds(served),
+               "/v1/rerank": relevant_label(served) is not None, "/v1/completions": writes(served),
+               "/v1/chat/completions": chat_layout(served) is not None}
     return [path for path, is_answered in answers.items() if is_answered]
 
 
@@ -62,7 +87,8 @@ def request_schema(served: ServedModel, bounds: Bounds) -> dict[str, Json]:
     """The schema of a request to one model."""
     return {"type": "object", "required": ["rows"], "additionalProperties": False, "properties": {
         "model": {"type": "string", "enum": [served.name]},
-        "rows": {"type": "array", "minItems": 1, "maxItems": bounds.rows, "items": row_schema(served.model.task)}},
+        "rows": {"type": "array", "minItems": 1, "maxItems": bounds.rows, "items": row_schema(served.model.task)},
+        "detail": {"type": "boolean", "description": "whether details behind a prediction are included"}},
         "example": {"model": served.name, "rows": [sample_row(served.model.task)]}}
 
 
@@ -89,9 +115,10 @@ def document(models: Sequence[ServedModel], bounds: Bounds) -> dict[str, Json]:
     asked_paths = {path for served in models for path in endpoints(served)}
 
     return {"openapi": "3.1.0", "info": {"title": "headstart serve", "version": __version__},
-            "paths": {"/v1/predict": {"post": predict}, **{path: post(*openai_form) for path, openai_form in
-                                                           OPENAI_FORMS.items() if path in asked_paths},
+            "paths": {"/v1/predict": {"post": predict},
+                      **{path: post(*further) for path, further in FURTHER_PATHS.items() if path in asked_paths},
                       "/v1/models": get("the models that are served"),
-                      "/health": get("that the process lives"), "/ready": get("that every model answers as it did"),
+                      "/health": get("whether the process runs"),
+                      "/ready": get("whether every model still answers as it did when it was loaded"),
                       "/metrics": get("counters in Prometheus' text form")},
             "components": {"schemas": {**schemas, "Error": error}}}

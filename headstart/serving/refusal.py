@@ -69,18 +69,18 @@ def of_error(error: BaseException, columns: Sequence[str] = ()) -> Refusal | Non
         case Refusal():
             return error
         case QueueFull():
-            return Refusal(429, "Too many rows wait already.", "Try again later, or send fewer at once.",
+            return Refusal(429, "Too many rows are waiting.", "Try again later, or send fewer at once.",
                            retry_after=error.retry_after)
         case DeadlineExceeded():
             return Refusal(504, "The request was not answered in time.",
                            "Send fewer rows at once, or start the server with a longer --deadline.")
         case EngineClosed():
-            return Refusal(503, "The server is going down.", "Try again in a moment.", retry_after=1)
+            return Refusal(503, "The server is shutting down.", "Try again in a moment.", retry_after=1)
         case DataError():
             return of_data_error(error, columns)
         case UserError():
             status = 503 if error.exit == Exit.UNAVAILABLE else 422
-            return Refusal(status, error.message, error.fix)
+            return Refusal(status, error.message, client_words(error.fix))
     if isinstance(error, Exception) and out_of_memory(error):
         return Refusal(503, "There is not enough memory for this.", "Send fewer or shorter rows.", retry_after=1)
     return None
@@ -108,6 +108,11 @@ def of_data_error(error: DataError, columns: Sequence[str]) -> Refusal:
 def column_name(columns: Sequence[str], number: int | None) -> str | None:
     """The column of a number from 1; None where there is none."""
     return columns[number - 1] if number is not None and 1 <= number <= len(columns) else None
+
+
+def client_words(fix: str) -> str:
+    """How to mend a request; "" where that names a flag of a command, which a client does not have."""
+    return "" if "--" in fix else fix
 
 
 def request_words(fix: str) -> str:

@@ -43,6 +43,24 @@ def is_readable(task: Task[Any], row: Mapping[str, Json]) -> bool:
     return True
 
 
+def example_rows(model: Model) -> list[dict[str, Json]]:
+    """Rows to begin with on the page: the dev texts that the model's folder keeps, as rows of its task, else a sample.
+
+    A text of two fields (a question and its passage) is kept with a line end between them.
+    """
+    task = model.task
+    sample = sample_row(task)
+    metadata = read_metadata(model_folder(model.reference)) or {}
+    rows: list[dict[str, Json]] = []
+    for golden in metadata.get("golden", ()):
+        text = golden.get("text")
+        parts = text.split("\n", len(sample) - 1) if isinstance(text, str) else []
+        row: dict[str, Json] = dict(zip(sample, parts, strict=False))
+        if row and is_readable(task, row) and task.dedup_key(task.read(Row(0, row))) == text:
+            rows.append(row)
+    return rows or [sample]
+
+
 def golden_rows(model: Model) -> list[dict[str, Json]]:
     """Rows that a model can always be asked: the dev texts that its folder keeps, else a sample."""
     row = sample_row(model.task)

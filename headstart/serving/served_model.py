@@ -18,6 +18,8 @@ from headstart.serving.body import Bounds
 from headstart.serving.engine import BatchRecord, Engine, Limits
 from headstart.serving.refusal import Refusal
 from headstart.serving.rows import read_request_rows
+from headstart.tasks.question_answering.reading import Question
+from headstart.tasks.question_answering.token_chart import token_chart
 
 REQUEST_NUMBERS = itertools.count()
 
@@ -87,6 +89,7 @@ class ServedModel:
     predicting: Predicting = field(init=False)
     engine: Engine[Any, Any] = field(init=False)
     version: str = field(init=False)
+    is_explaining: bool = field(init=False, default=False)  # whether a row is being attributed to its words
 
     def __post_init__(self) -> None:
         predictor = self.model.predictor(batch_tokens=self.limits.batch_tokens)
@@ -121,6 +124,11 @@ class ServedModel:
     def values(self, prepared: PreparedRows, predictions: Sequence[Prediction]) -> list[dict[str, Json]]:
         """Predictions as `Model.predict` has them: one dict a row."""
         return values_of_rows(self.model.task, prepared.reading, predictions)
+
+    def details(self, prepared: PreparedRows, predictions: Sequence[Prediction]) -> list[dict[str, Json]]:
+        """What stands behind each prediction: of an answer the probabilities of its starts and ends by token."""
+        return [{"chart": token_chart(unit.example, prediction).json()} if isinstance(unit.example, Question) else {}
+                for unit, prediction in zip(prepared.units, predictions, strict=True)]
 
 
 def of_request(feature: Feature, number: int) -> Feature:

@@ -106,6 +106,7 @@ def running(endpoints: HttpEndpoints, place: Place, reporter: Reporter, receive:
     with listener or bind_socket(place.port, place.host) as listener:
         server = uvicorn.Server(uvicorn.Config(
             gate, log_level="error", access_log=False, server_header=False, lifespan="off", http="h11",
+            loop="asyncio",
             limit_concurrency=MAX_CONNECTIONS, timeout_keep_alive=KEEP_ALIVE,
             # asyncio takes up so many connections at a time: of a burst each worker gets its part.
             backlog=WAITING if worker is None else 1,
@@ -138,7 +139,7 @@ def serve_endpoints(endpoints: HttpEndpoints, place: Place, reporter: Reporter, 
                 time.sleep(0.5)
             raise UserError("The server ended by itself.", exit=Exit.UNAVAILABLE)
         except KeyboardInterrupt:
-            reporter.info("going down: what is there is answered first")
+            reporter.info("shutting down: requests already received are answered first")
             server.stop()
             reporter.info("stopped")
     return 0

@@ -25,6 +25,7 @@ from typing import NoReturn
 
 from headstart.api.model import Model
 from headstart.errors import Exit, UserError
+from headstart.prediction.worker_pool import signal_name
 from headstart.progress import Reporter
 from headstart.serving.app import Endpoints
 from headstart.serving.board import DRAINING, READY, Board, Seat
@@ -100,7 +101,7 @@ class Fleet:
         reason = f"by signal {-code} ({signal_name(-code)})" if code < 0 else f"with exit code {code}"
         self.board.count_restart(worker.number)
         self.report_end(worker, code, f"worker {worker.number} (process {worker.pid}) ended {reason}; what it was "
-                        f"answering is lost, and it is started again{f' in {pause:.1f} s' if pause else ''}")
+                        f"answering is lost; it is started again{f' in {pause:.1f} s' if pause else ''}")
         worker.pid, worker.start_at = 0, time.monotonic() + pause
         if worker.failed_starts >= FAILED_STARTS:
             raise UserError(f"Worker {worker.number} ended {worker.failed_starts} times before it was ready, at last "
@@ -213,7 +214,7 @@ def tend_until_stopped(fleet: Fleet, url: str, models: list[str], details: str, 
                              fleet.reporter, fleet.receive, details)
             time.sleep(LOOK_EVERY)
     except KeyboardInterrupt:
-        fleet.reporter.info("going down: what is there is answered first")
+        fleet.reporter.info("shutting down: requests already received are answered first")
         fleet.stop(seconds)
         fleet.reporter.info("stopped")
     finally:
@@ -255,12 +256,3 @@ def answer_until_stopped(server: RunningServer, seat: Seat, parent: int) -> int:
     seat.board.set_state(seat.worker, DRAINING)
     server.stop()
     return 0
-
-
-def signal_name(number: int) -> str:
-    """What a signal is called, and what it mostly means."""
-    try:
-        name = signal.Signals(number).name
-    except ValueError:
-        return "unknown"
-    return f"{name}: by hand, or for want of memory" if number == signal.SIGKILL else name

@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from chromium import CHROMIUM, Browser
+from chromium import AXE, CHROMIUM, Browser
 from clients import send
 
 from headstart.errors import Exit, UserError
@@ -268,6 +268,7 @@ def test_a_question_is_typed_asked_and_its_citation_followed_by_keyboard_and_mou
         page.click("#canned button")
         page.until("document.getElementById('status').textContent.startsWith('Done')")
         page.run("document.getElementById('options').open = true")
+        assert not AXE or page.violations() == []
         page.click("input[name=passages_only]")
         page.click("#send")
         page.until("document.getElementById('status').textContent.startsWith('Done') && "

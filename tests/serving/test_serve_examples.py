@@ -75,7 +75,7 @@ def at_port(text, port):
 
 def test_the_page_names_every_path_status_and_flag():
     for _, path, _ in Endpoints(Service()).routes():
-        assert f"`{path}`" in PAGE or f" {path}`" in PAGE or path in ("/", "/try.css", "/try.js", "/icon.svg"), path
+        assert f"`{path}`" in PAGE or f" {path}`" in PAGE or path in ("/", "/try.css", "/draw.js", "/try.js", "/icon.svg"), path
     for status in STATUSES:
         assert re.search(rf"^\| [\d, ]*{status}", PAGE, re.M), status
     flags = {flag for action in command_parser("serve")._actions for flag in action.option_strings}

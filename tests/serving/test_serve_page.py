@@ -1,7 +1,10 @@
 """The page to try a model by hand: nothing from elsewhere, text stays text, and every task's answer is drawn."""
 
+import copy
+import dataclasses
+
 import pytest
-from chromium import CHROMIUM, Browser
+from chromium import AXE, CHROMIUM, Browser
 from clients import loaded, serving
 
 from headstart.serving.app import PAGE_FILES
@@ -28,12 +31,28 @@ def test_the_page_loads_nothing_from_elsewhere_and_needs_no_token_itself(client,
         assert word not in text
 
 
+HOSTILE = ["<img src=x onerror=document.title='taken'>", "\u202edesrever", "x" * 300]
+
+
+def hostile_model():
+    """Its labels are markup, a text written from right to left, and one long word; it abstains, and texts are cut."""
+    model = copy.copy(loaded("classes"))
+    learned = dataclasses.replace(model.task.learned, labels=tuple(HOSTILE))
+    model.task = model.task.with_learned(learned.with_value("abstention", {
+        "risk": 0.05, "certainty": 0.95, "threshold": 0.999, "rows": 100, "coverage": 0.5, "selective_risk": 0.0,
+        "risk_bound": 0.05}))
+    return model
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
-@pytest.mark.parametrize("flags", [(), ("--blink-settings=preferredColorScheme=0", "--window-size=500,900")])
-def test_each_kind_of_model_is_tried_in_a_browser(client, tmp_path, flags):
+@pytest.mark.parametrize(("width", "flags"), [(1280, ()), (500, ("--blink-settings=preferredColorScheme=0",)), (360, ())])
+def test_each_kind_of_model_is_tried_in_a_browser(client, tmp_path, width, flags):
+    if "hostile" not in client.service.models:
+        client.service.add("hostile", hostile_model())
     page = Browser(tmp_path / "profile", *flags)
     try:
+        page.call("Emulation.setDeviceMetricsOverride", width=width, height=1200, deviceScaleFactor=1, mobile=False)
         page.open(f"http://127.0.0.1:{client.port}/")
         page.until("!document.getElementById('access').hidden")
         page.click("#token")
@@ -41,30 +60,53 @@ def test_each_kind_of_model_is_tried_in_a_browser(client, tmp_path, flags):
         page.press("Enter")
         page.until("document.body.dataset.ready === 'yes'")
 
-        def ask(kind, **fields):
+        def text(selector):
+            return page.run(f"document.querySelector({selector!r}).textContent")
+
+        def choose(kind, fields):
             page.run(f"document.getElementById('model').value = '{kind}'; "
                      "document.getElementById('model').dispatchEvent(new Event('change')); 0")
-            page.click("#sample")
-            for name, text in fields.items():
-                page.run(f"document.getElementById('field-{name}').value = {text!r}; 0")
-            page.click("#send")
-            page.until("!document.getElementById('answer').hidden && !document.getElementById('send').disabled")
+            for name, value in fields.items():
+                page.run(f"document.getElementById('field-{name}').value = {value!r}; 0")
+
+        def until_done():
+            page.until("!document.getElementById('send').disabled")
             assert page.run("document.documentElement.scrollWidth <= innerWidth")
-            return page.run("document.getElementById('shown').textContent")
+
+        def ask(kind, **fields):
+            choose(kind, fields)
+            page.click("#send")
+            until_done()
+            assert page.run("!document.getElementById('answer').hidden"), text("#status")
+            return text("#shown")
+
+        def explain():
+            page.click("#explain")
+            until_done()
+            assert page.run("document.querySelectorAll('#words .word').length"), text("#status")
+            return text("#words")
 
         assert "good" in ask("classes", text="<script>document.title = 'taken'</script> the roses")
         assert page.run("document.querySelectorAll('#shown meter').length") == 3
-        shown = ask("tags", text="<b>the gardener</b> waters", tokens="")
+        assert "<script>" in explain()
+        page.run("document.getElementById('label').value = 'bad'; 0")
+        assert "'bad'" in explain()
+        shown = ask("tags", text="<b>the gardener</b> waters")
         assert "<b>" in shown and page.run("document.querySelectorAll('#shown b').length") == 0
-        ask("answers")
+        assert page.run("document.getElementById('why').hidden") and "token-tagging" in text("#unexplained")
+        assert "It begins at" in ask("answers") and "passage" in explain()
         assert page.run("document.querySelectorAll('#shown mark').length") == 1
-        assert ask("writer", prompt="The gardener").startswith("The gardener")
-        page.run("document.getElementById('model').value = 'classes'; "
-                 "document.getElementById('model').dispatchEvent(new Event('change')); 0")
+        assert ask("writer", prompt="The gardener").startswith("The gardener") and "continuation" in explain()
+        shown = ask("hostile", text="\u05e9\u05dc\u05d5\u05dd the roses " * 200)
+        assert HOSTILE[0] in shown and "abstains" in shown and "tokens of it were left out" in shown
+        assert page.run("document.querySelectorAll('#shown img, #about img, #label img').length") == 0
+        assert page.run("getComputedStyle(document.getElementById('field-text')).direction") == "rtl"
+        choose("classes", {"text": ""})
+        page.press("Tab")
         page.click("#send")
         page.until("document.getElementById('status').className === 'wrong'")
-        assert "no 'text'" in page.run("document.getElementById('status').textContent")
-        assert page.run("document.title") == "headstart: try a model"
-        page.screenshot(tmp_path / "page.png")
+        assert "no 'text'" in text("#status") and page.run("document.title") == "headstart: try a model"
+        assert not AXE or page.violations() == []
+        assert not [error for error in page.console_errors if "status of 4" not in error]
     finally:
         page.close()

@@ -10,6 +10,8 @@ import tiny
 from clients import loaded, serving
 from prometheus_client.parser import text_string_to_metric_families
 
+from headstart.serving import samples
+
 SENTENCES = tiny.texts(40)
 ROWS = {"classes": [{"text": text} for text in SENTENCES[:6]],
         "tags": [{"text": text} for text in SENTENCES[:4]],
@@ -123,3 +125,32 @@ def test_readiness_replays_the_golden_rows(client):
     golden.values[0].update(good)
     assert status == 503 and "golden rows" in json.loads(body)["error"]["message"]
     assert client.get("/ready")[0] == 200
+
+
+def test_what_was_not_read_of_a_long_text_is_told(client):
+    status, answer = client.post("/v1/predict", {"model": "classes", "rows": ["the roses", "the roses " * 400]})
+    assert status == 200 and [row["row"] for row in answer["truncated"]] == [2] and answer["truncated"][0]["tokens"] > 500
+    assert "truncated" not in client.post("/v1/predict", {"model": "classes", "rows": ["the roses"]})[1]
+
+
+def test_the_detail_of_an_answer_holds_its_starts_and_ends(client):
+    rows = ROWS["answers"][:2]
+    status, answer = client.post("/v1/predict", {"model": "answers", "rows": rows, "detail": True})
+    assert status == 200 and len(answer["details"]) == 2
+    for prediction, detail in zip(answer["predictions"], answer["details"], strict=True):
+        chart = detail["chart"]
+        for column, name in enumerate(("start", "end")):
+            assert sum(token[name] for token in chart["tokens"]) + chart["elsewhere"][column] == pytest.approx(1, abs=1e-4)
+        assert chart["prediction"] == prediction["prediction"]
+    assert "details" not in client.post("/v1/predict", {"model": "answers", "rows": rows, "detail": False})[1]
+    assert client.post("/v1/predict", {"model": "answers", "rows": rows, "detail": "yes"})[0] == 422
+
+
+@pytest.mark.parametrize(("kind", "text", "row"), [
+    ("classes", "a fine\nday", {"text": "a fine\nday"}), ("answers", "Who?\nthe roses\nof her", {
+        "question": "Who?", "passage": "the roses\nof her"}), ("tags", "Ada was here", {"text": "Ada was here"}),
+    ("choices", "it is no such row", None), ("answers", "a question alone", None)])
+def test_examples_are_the_rows_that_the_folder_keeps(kind, text, row, monkeypatch):
+    model = loaded(kind)
+    monkeypatch.setattr(samples, "read_metadata", lambda folder: {"golden": [{"text": text}, {"text": None}, {}]})
+    assert samples.example_rows(model) == [row or samples.sample_row(model.task)]

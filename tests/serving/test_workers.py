@@ -95,7 +95,7 @@ def test_a_worker_is_killed_under_load_and_only_what_it_was_answering_is_lost():
         (ended,) = [event for event in events if event["event"] == "worker"]
         assert ended["pid"] == killed and ended["code"] == -signal.SIGKILL
         assert {event.get("worker") for event in events if event["event"] == "request"} == {0, 1}
-        assert "for want of memory" in child.stderr.read()
+        assert "because memory ran out" in child.stderr.read()
         assert all(is_gone(pid) for pid in now)
 
 

@@ -45,6 +45,11 @@ class Backbone:
     def __repr__(self) -> str:
         return f"<{self.summary()}>"
 
+    def _repr_html_(self) -> str:
+        from headstart.api.html import block
+
+        return block(self.summary())
+
     def encode(self, texts: Rows, *, add_special_tokens: bool = False) -> list[Tokens]:
         """Token ids and character offsets of each text; special tokens, if added, have the offset (0, 0)."""
         return encode(self.transformer.tokenizer, texts, add_special_tokens=add_special_tokens)

@@ -18,17 +18,24 @@ from headstart.api.html import run_html
 from headstart.api.inputs import Inputs, read_inputs
 from headstart.api.keywords import name_settings, split_columns
 from headstart.api.notebook import default_reporter
+from headstart.api.scores import Scores
 from headstart.data.objects import Rows
-from headstart.errors import DataError, findings_text
+from headstart.errors import DataError, UserError, findings_text
 from headstart.progress import Reporter
 from headstart.reports.depth_table import depth_table
 from headstart.reports.distillation_table import distillation_table as distil_table
 from headstart.reports.score_table import score_table
 from headstart.reports.summary import score_sentences
 from headstart.settings.run_settings import RunSettings, run_settings
+from headstart.training.distributed import ALONE, World
+from headstart.training.open_world import shared_run
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
     from headstart.api.model import Model
+    from headstart.api.plot import PlotKind
 
 
 @dataclass(frozen=True)
@@ -43,10 +50,9 @@ class Run:
     path: Path
 
     @property
-    def scores(self) -> dict[str, Any]:
+    def scores(self) -> Scores:
         """scores.json."""
-        scores: dict[str, Any] = json.loads((self.path / "scores.json").read_text(encoding="utf-8"))
-        return scores
+        return Scores(json.loads((self.path / "scores.json").read_text(encoding="utf-8")))
 
     @property
     def report(self) -> Path:
@@ -84,8 +90,29 @@ class Run:
 
         return export(self.path, to, precision=precision, **options)
 
-    def _repr_html_(self) -> str:
-        return run_html(self.scores, str(self.path), str(self.report))
+    def plot(self, kind: PlotKind | None = None, *, ax: Axes | None = None) -> Figure:
+        """A matplotlib figure of the run: "training" (loss and dev score by step, the best marked), "task" (the
+        confusion matrix, or the task's own chart) and "baselines" (the first score of the model and of each baseline
+        with its interval); all three without a `kind`. With `ax` the chart is drawn there.
+
+        Needs headstart[plots]. Raises UserError (2, 66, 69).
+
+        >>> headstart.Run("reviews-run").plot().savefig("run.png")
+        """
+        from headstart.api.plot import plot
+
+        return plot(self.path, kind, ax)
+
+    def __repr__(self) -> str:
+        return f"<run {self.path}: {' '.join(score_sentences(self.scores)) if self.is_finished else 'not finished'}>"
+
+    def _repr_html_(self) -> str | None:
+        return run_html(self.scores, str(self.path), str(self.report)) if self.is_finished else None
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run has its scores."""
+        return (self.path / "scores.json").is_file()
 
     def summary(self) -> str:
         """The scores as a table, the paths of report and model, and in words what the scores say."""
@@ -100,7 +127,8 @@ def finetune(train: Rows, dev: Rows | None = None, test: Rows | None = None, *,
              task: str | None = None, model: str | Path | None = None, to: str | Path | None = None, seed: int = 0,
              columns: Mapping[str, str] | None = None, overwrite: bool = False, device: str = "auto",
              strict: bool = False, from_scratch: str | Path | None = None, allow_pickle: bool = False,
-             reporter: Reporter | None = None, index: str | Path | None = None, **overrides: Any) -> Run:
+             reporter: Reporter | None = None, quiet: bool = False, index: str | Path | None = None,
+             **overrides: Any) -> Run:
     """Fine-tune a model on a file, or on rows in memory; the same as `headstart finetune`.
 
     Rows are a path, a list of dicts or of texts, a pandas or polars DataFrame, an Arrow table or a Dataset; of a
@@ -108,12 +136,12 @@ def finetune(train: Rows, dev: Rows | None = None, test: Rows | None = None, *,
     several training files all rows are trained on together. Columns are named by their field (text="body"). With
     `index`, rows for the task (retrieval, long-answer, text-classification: a re-ranker) are made from the file's
     questions and the passages of that index. With `from_scratch` (a config.json, or its folder) all weights are
-    initialised from the seed. Settings are keyword arguments: by their own name (`epochs=3`, `max_length=64`) where one
-    setting of the run has it, by group (`training={"epochs": 3}`), or in full (`**{"task.temperature": 0.01}`). Raises
-    UserError.
+    initialised from the seed. What happens is shown in the cell of a notebook, elsewhere on standard error; with
+    `quiet` nothing is, and a `reporter` takes it instead. Settings are keyword arguments: by their own name
+    (`epochs=3`, `max_length=64`) where one setting of the run has it, by group (`training={"epochs": 3}`), or in full
+    (`**{"task.temperature": 0.01}`). Raises UserError.
 
-    >>> run = headstart.finetune("reviews.csv", to="my-run", columns={"text": "text", "label": "label"}, epochs=1,
-    ...                          reporter=headstart.console_reporter())
+    >>> run = headstart.finetune("reviews.csv", to="my-run", columns={"text": "text", "label": "label"}, epochs=1)
     >>> value = run.scores["test"]["macro_f1"]["value"]
     """
     inputs = read_inputs(train, dev, test)
@@ -121,23 +149,29 @@ def finetune(train: Rows, dev: Rows | None = None, test: Rows | None = None, *,
                   "seed": seed, "device": device, "strict": strict, "from_scratch": path_text(from_scratch),
                   "allow_pickle": allow_pickle, "index": path_text(index)}
     return run_on_inputs(inputs, run_values, columns, overrides, to=path_text(to), overwrite=overwrite,
-                         reporter=reporter)
+                         reporter=reporter or default_reporter(quiet=quiet))
 
 
 def run_on_inputs(inputs: Inputs, run_values: Mapping[str, Any], columns: Mapping[str, str] | None,
-                  overrides: Mapping[str, Any], *, to: str | None, overwrite: bool,
-                  reporter: Reporter | None) -> Run:
+                  overrides: Mapping[str, Any], *, to: str | None, overwrite: bool, reporter: Reporter) -> Run:
     """A new run from the keywords of the Python interface; raises UserError."""
-    named_columns, settings = split_columns(columns, overrides)
-    values = name_settings(settings, run_values, named_columns, inputs)
-    return run_finetuning(run_values, named_columns, values, to=to, overwrite=overwrite,
-                          reporter=reporter or default_reporter(), inputs=inputs)
+    if overrides.get("processes", 1) != 1:
+        raise UserError(f"Training in {overrides['processes']} processes is started by a command, in Python too.",
+                        fix="headstart finetune FILE --processes N, or torchrun --nproc-per-node N SCRIPT.py with this "
+                            "call in the script.")
+    named_columns, settings = split_columns(columns, {name: value for name, value in overrides.items()
+                                                      if name != "processes"})
+    with shared_run() as world:  # of one process, unless torchrun started more
+        values = name_settings(settings, run_values, named_columns, inputs)
+        return run_finetuning(run_values, named_columns, values, to=to, overwrite=overwrite, reporter=reporter,
+                              inputs=inputs, world=world)
 
 
 def distil(teacher: str | Path, train: Rows, dev: Rows | None = None, test: Rows | None = None, *,
            student: str | Path | None = None, to: str | Path | None = None, seed: int = 0,
            columns: Mapping[str, str] | None = None,
-           overwrite: bool = False, device: str = "auto", reporter: Reporter | None = None, **overrides: Any) -> Run:
+           overwrite: bool = False, device: str = "auto", reporter: Reporter | None = None, quiet: bool = False,
+           **overrides: Any) -> Run:
     """Make a smaller student of a trained model; the same as `headstart distil`, rows and settings as for
     `finetune`.
 
@@ -150,7 +184,7 @@ def distil(teacher: str | Path, train: Rows, dev: Rows | None = None, test: Rows
     run_values = {**inputs.run_values(), "teacher": str(teacher), "model": path_text(student), "seed": seed,
                   "device": device}
     return run_on_inputs(inputs, run_values, columns, overrides, to=path_text(to), overwrite=overwrite,
-                         reporter=reporter)
+                         reporter=reporter or default_reporter(quiet=quiet))
 
 
 def path_text(path: str | Path | None) -> str | None:
@@ -160,15 +194,15 @@ def path_text(path: str | Path | None) -> str | None:
 
 def run_finetuning(run_values: Mapping[str, Any], columns: Mapping[str, str], values: Mapping[str, Any], *,
                    to: str | None, overwrite: bool, reporter: Reporter | None = None,
-                   inputs: Inputs | None = None) -> Run:
-    """A new run with the settings of a command line or a settings file, on rows in memory where `inputs` holds some;
-    raises UserError.
+                   inputs: Inputs | None = None, world: World = ALONE) -> Run:
+    """A new run with the settings of a command line or a settings file, on rows in memory where `inputs` holds some,
+    in the processes of a world; raises UserError.
     """
     from headstart.runs import run
 
     config, reporter = run_settings(run_values, columns, values), reporter or Reporter()
     make_inputs = memory_step(inputs, reporter) if inputs is not None and inputs.rows else mining_step(config, reporter)
-    return Run(run.finetune(config, to, overwrite=overwrite, reporter=reporter, make_inputs=make_inputs))
+    return Run(run.finetune(config, to, overwrite=overwrite, reporter=reporter, make_inputs=make_inputs, world=world))
 
 
 def memory_step(inputs: Inputs, reporter: Reporter) -> Callable[[Path, RunSettings], RunSettings]:
@@ -190,16 +224,24 @@ def mining_step(config: RunSettings, reporter: Reporter) -> Callable[[Path, RunS
     return row_miner(config, reporter)
 
 
-def resume(folder: str | Path, *, accept_changes: bool = False, reporter: Reporter | None = None) -> Run:
+def resume(folder: str | Path, *, accept_changes: bool = False, reporter: Reporter | None = None,
+           quiet: bool = False) -> Run:
     """Resume an interrupted run; a finished one is returned as it is.
 
     Settings that were changed since the run began are refused (78), or with `accept_changes` used from here on.
 
     >>> run = headstart.resume("reviews-run", reporter=headstart.console_reporter())
     """
+    reporter = reporter or default_reporter(quiet=quiet)
+    with shared_run() as world:
+        return resume_in(world, folder, accept_changes=accept_changes, reporter=reporter)
+
+
+def resume_in(world: World, folder: str | Path, *, accept_changes: bool, reporter: Reporter) -> Run:
+    """Resume a run in the processes of a world; raises UserError."""
     from headstart.runs import run
 
-    return Run(run.resume(Path(folder), reporter=reporter or default_reporter(), accept_changes=accept_changes))
+    return Run(run.resume(Path(folder), reporter=reporter, accept_changes=accept_changes, world=world))
 
 
 def check(run_values: Mapping[str, Any], columns: Mapping[str, str], values: Mapping[str, Any], *,

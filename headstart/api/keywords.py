@@ -69,7 +69,7 @@ def require_column_mapping(columns: Any) -> None:
 
 
 def name_columns(columns: Mapping[str, Any] | None, keyword_columns: Mapping[str, Any]) -> dict[str, str]:
-    """The column of each field; raises UserError (2) for one that is named twice, or by what is no text."""
+    """The column of each field; raises UserError (2) for one that is named twice, or by what is not a text."""
     require_column_mapping(columns)
     named_columns = {name: column_text(name, column) for name, column in (columns or {}).items()}
     for name, column in keyword_columns.items():

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart import settings
+from headstart.api.loading import load_parts
 from headstart.api.predictions import (
+    Predictions,
     data_settings,
     encode,
     memory_table,
@@ -21,8 +23,10 @@ from headstart.api.predictions import (
     task_columns,
     texts_of,
 )
+from headstart.api.scores import Scores
 from headstart.contract import Json, Task
 from headstart.errors import Exit, UserError
+from headstart.prediction.processes import ModelWork, share
 from headstart.progress import Reporter
 
 if TYPE_CHECKING:
@@ -52,6 +56,7 @@ class Model:
         self._copies: PrecisionCopies | None = None  # made when they are first needed
         self.exported: ExportedModel | None = getattr(transformer, "exported", None)
         self.generation: settings.Generation | None = None  # what was set beside the settings of its run or folder
+        self.load_arguments: dict[str, Any] | None = None  # by which another process loads it
 
     def summary(self) -> str:
         """One line: the reference, the family, the task, the first labels."""
@@ -109,6 +114,11 @@ class Model:
 
         return torch_predictor(self.task, self.in_precision(precision), generation=self.generation,
                                batch_tokens=batch_tokens)
+
+    def shared_work(self, batch_tokens: int, precision: str) -> ModelWork:
+        """What other processes make the same predictor from."""
+        return ModelWork(load, self.load_arguments, {"task": self.task, "generation": self.generation},
+                         self.transformer.early_exit, batch_tokens, precision)
 
     def _require_head(self, purpose: str) -> None:
         """Refuse what needs a head of the model's own labels; raises UserError (2)."""
@@ -189,7 +199,7 @@ class Model:
     def predict_file(self, path: str, to: str = "-", *, columns: Mapping[str, str] | None = None,
                      data: settings.Data | None = None, evaluation: settings.Evaluation | None = None,
                      reporter: Reporter | None = None, as_training_data: bool = False,
-                     min_probability: float | None = None, overwrite: bool = False) -> int:
+                     min_probability: float | None = None, overwrite: bool = False, processes: int | str = 1) -> int:
         """Predict a file's rows into another file, which appears whole, a row for each row; returns how many.
 
         A row without a text has an empty prediction and a reason. Nothing is written over a file that stands there,
@@ -197,45 +207,41 @@ class Model:
 
         With `as_training_data` it is a file to train on: what the task reads, and the predictions as its target; with
         `min_probability` too, of rows whose prediction has this probability. A generative task takes a folder of .txt
-        files too, and writes one with the same names.
+        files too, and writes one with the same names. So many `processes` predict parts of the rows ("auto": one a
+        GPU; "ray": those of a Ray cluster, which takes folders of parts too), each with the model; what is written is
+        the same.
         """
-        from headstart.prediction.predict_file import predict_file
-        from headstart.prediction.predict_folder import is_text_folder, predict_folder
+        from headstart.prediction.predict_path import predict_path
 
         path = require_path(path)
-        evaluation = evaluation or settings.Evaluation()
-        predictor = self.predictor(batch_tokens=evaluation.batch_tokens,
-                                   precision=self.choose_precision(evaluation.precision).name)
-        folder_of_texts = self.task.generative and is_text_folder(path)
-        if folder_of_texts and (as_training_data or min_probability is not None):
-            raise UserError(f"{path} is a folder of texts; training data is made from one file.",
-                            fix="Give a csv or jsonl file of the texts.")
-        if folder_of_texts:
-            return predict_folder(predictor, path, to, overwrite=overwrite, reporter=reporter or Reporter())
-        return predict_file(predictor, path, to, settings=data or settings.Data(), columns=columns or {},
-                            reporter=reporter or Reporter(), as_training_data=as_training_data,
-                            min_probability=min_probability, overwrite=overwrite)
+        evaluation, reporter = evaluation or settings.Evaluation(), reporter or Reporter()
+        work = self.shared_work(evaluation.batch_tokens, self.choose_precision(evaluation.precision).name)
+        predictor = self.predictor(batch_tokens=work.batch_tokens, precision=work.precision)
+        return predict_path(predictor, work, path, to, settings=data or settings.Data(), columns=columns or {},
+                            reporter=reporter, as_training_data=as_training_data, min_probability=min_probability,
+                            overwrite=overwrite, processes=processes)
 
     def evaluate(self, rows: Rows, *, to: str | None = None,
                  columns: Mapping[str, str] | None = None, data: settings.Data | Mapping[str, Any] | None = None,
                  evaluation: settings.Evaluation | None = None, seed: int = 0,
-                 reporter: Reporter | None = None, **keywords: Any) -> dict[str, Any]:
+                 reporter: Reporter | None = None, processes: int | str = 1, **keywords: Any) -> Scores:
         """Scores with intervals on labelled rows or a file of them: {"test": {score: {…}}, "tables": {…}}.
 
-        Rows, columns and settings of the group data are named as for `predict`.
+        Rows, columns and settings of the group data are named as for `predict`, processes as for `predict_file`.
         """
         from headstart.evaluation.evaluate_file import evaluate_file
 
         data, column_names = data_settings(self.task, data, keywords)
-        parameters = ("to", "columns", "data", "evaluation", "seed", "reporter", *vars(data))
+        parameters = ("to", "columns", "data", "evaluation", "seed", "reporter", "processes", *vars(data))
         named_columns = task_columns(self.task, columns, column_names, parameters)
         evaluation = evaluation or settings.Evaluation()
         path, table = memory_table(self.task, rows, data)
         choice, reporter = self.choose_precision(evaluation.precision, scores=True), reporter or Reporter()
         choice.tell(reporter)
         predictor = self.predictor(batch_tokens=evaluation.batch_tokens, precision=choice.name)
-        return evaluate_file(predictor, path, settings=data, columns=named_columns, evaluation=evaluation, seed=seed,
-                             to=to, reporter=reporter, memory_table=table)
+        sharing = share(self.shared_work(evaluation.batch_tokens, choice.name), processes, reporter)
+        return Scores(evaluate_file(predictor, path, settings=data, columns=named_columns, evaluation=evaluation,
+                                    seed=seed, to=to, reporter=reporter, memory_table=table, sharing=sharing))
 
     def evaluate_checkpoints(self, path: str | Path, *, columns: Mapping[str, str] | None = None,
                              data: settings.Data | None = None,
@@ -256,7 +262,7 @@ class Model:
     def generate(self, prompts: Sequence[str], *, settings: settings.Generation | None = None, seed: int = 0,
                  stop: Sequence[str] = (), stream: Callable[[str], None] | None = None, steer: Sequence[str] = (),
                  steering: settings.Steering | Mapping[str, Any] | None = None,
-                 **overrides: Any) -> list[dict[str, Json]]:
+                 **overrides: Any) -> Predictions:
         """Text after each prompt: {"prompt", "prediction", "log_probability", "tokens", "ended", "cut_tokens"}.
 
         Settings of the group `generation` are keyword arguments (`max_new_tokens=20, do_sample=True`); the likeliest
@@ -266,8 +272,9 @@ class Model:
         """
         from headstart.api.written import written_rows
 
-        return written_rows(self.task, self.in_precision("fp32" if steer else None), texts_of(prompts), self.generation,
-                            settings, overrides, seed=seed, stop=stop, stream=stream, steer=steer, steering=steering)
+        transformer = self.in_precision("fp32" if steer else None)
+        return Predictions(written_rows(self.task, transformer, texts_of(prompts), self.generation, settings, overrides,
+                                        seed=seed, stop=stop, stream=stream, steer=steer, steering=steering))
 
     def prompt_settings(self, values: Mapping[str, Any],
                         base: settings.Generation | None = None) -> settings.Generation:
@@ -324,24 +331,12 @@ def load(reference: str | Path, task: str | None = None, *, device: str = "auto"
     >>> model = headstart.load("reviews-run")
     >>> scores = model.evaluate("reviews.csv")["test"]
     """
-    from headstart.models.loading.device import choose_device
-    from headstart.prediction import exported
-
     precision, dtype = (settings.build_value(key, value) for key, value in
                         (("evaluation.precision", precision), ("model.dtype", dtype)))
-    if labels is not None or zero_shot:
-        from headstart.prediction.zero_shot.load import load_zero_shot
-
-        own_task, transformer, zero_shot_labels = load_zero_shot(
-            str(reference), labels, zero_shot or {}, task_name=task, device=choose_device(device),
-            allow_pickle=allow_pickle, language=language, dtype=dtype)
-        return Model(own_task, transformer, str(reference), precision, zero_shot_labels)
-    if exported.is_exported(reference):
-        own_task, stand_in = exported.load(str(reference), task_name=task, device=device)
-        return Model(own_task, stand_in.transformer, str(reference), precision)
-    from headstart.artifacts import artifact  # with it comes torch, which an exported model does without
-
-    loaded_task, transformer = artifact.load(str(reference), task_name=task, device=choose_device(device),
-                                             allow_pickle=allow_pickle, language=language,
-                                             target_language=target_language, dtype=dtype)
-    return Model(loaded_task, transformer, str(reference), precision)
+    arguments: dict[str, Any] = {
+        "reference": str(reference), "task": task, "device": device, "allow_pickle": allow_pickle, "language": language,
+        "target_language": target_language, "dtype": dtype, "labels": labels, "zero_shot": zero_shot}
+    own_task, transformer, zero_shot_labels = load_parts(**arguments)
+    model = Model(own_task, transformer, str(reference), precision, zero_shot_labels)
+    model.load_arguments = arguments if model.exported is None else arguments | {"device": "cpu"}
+    return model

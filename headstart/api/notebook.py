@@ -1,10 +1,10 @@
-"""In a notebook a run shows itself in the cell that started it; elsewhere Python says nothing that was not asked."""
+"""What Python shows by itself: in a notebook a run shows itself in the cell that started it, else on standard error."""
 
 from __future__ import annotations
 
 import sys
 
-from headstart.progress import NotebookListener, Reporter
+from headstart.progress import NotebookListener, Reporter, console_reporter
 
 
 def in_notebook() -> bool:
@@ -14,6 +14,10 @@ def in_notebook() -> bool:
     return shell is not None and hasattr(shell, "kernel")
 
 
-def default_reporter() -> Reporter:
-    """What a run tells where no reporter was passed: in a notebook its cell, else nobody."""
-    return Reporter(NotebookListener()) if in_notebook() else Reporter()
+def default_reporter(*, quiet: bool = False) -> Reporter:
+    """What a run tells where no reporter was passed: its cell in a notebook, else standard error, as the command does;
+    nobody where it is to be quiet.
+    """
+    if quiet:
+        return Reporter()
+    return Reporter(NotebookListener()) if in_notebook() else console_reporter()

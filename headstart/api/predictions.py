@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,22 @@ EMBEDDING_TASK = "masked-language-model"  # reads rows of one text
 SECOND_FIELDS = ("pair", "passage")  # optional ones that the second text of a tuple is
 
 
+class PredictedRow(dict[str, Json]):
+    """The prediction of one row, by name: prediction, probability …; a notebook draws its probabilities as bars.
+
+    >>> row = headstart.load("reviews-run").predict(["a fine day"])[0]
+    >>> print(row["prediction"], row["probability"])
+    """
+
+    def __init__(self, values: Mapping[str, Json] | None = None, **entries: Json) -> None:
+        super().__init__({} if values is None else values, **entries)
+
+    def _repr_html_(self) -> str:
+        from headstart.api.html import prediction_html
+
+        return prediction_html(self)
+
+
 class Predictions(list[dict[str, Json]]):
     """A list of predictions, one dict a row; a notebook shows it as a table. `truncated` is how many texts were longer
     than the model reads, so that their end was left out.
@@ -39,6 +55,9 @@ class Predictions(list[dict[str, Json]]):
     """
 
     truncated = 0
+
+    def __init__(self, rows: Iterable[Mapping[str, Json]] = ()) -> None:
+        super().__init__(map(PredictedRow, rows))
 
     def _repr_html_(self) -> str:
         from headstart.api.html import predictions_html

@@ -15,7 +15,7 @@ from headstart import settings
 from headstart.api.inputs import describe
 from headstart.api.keywords import name_columns
 from headstart.api.notebook import default_reporter
-from headstart.contract import Json
+from headstart.api.predictions import PredictedRow
 from headstart.data.objects import Rows, read_rows
 from headstart.progress import Reporter
 
@@ -26,7 +26,8 @@ DOCUMENT_FIELDS = ("text", "title", "id")
 
 
 def index(source: Rows, to: str | Path, *, model: str | None = None, device: str = "auto",
-          columns: Mapping[str, str] | None = None, reporter: Reporter | None = None, **overrides: Any) -> Index:
+          columns: Mapping[str, str] | None = None, reporter: Reporter | None = None, quiet: bool = False,
+          **overrides: Any) -> Index:
     """An index of a folder or file of documents, or of rows in memory, a document each (texts, dicts, a DataFrame …;
     the index keeps them).
 
@@ -45,7 +46,7 @@ def index(source: Rows, to: str | Path, *, model: str | None = None, device: str
     from headstart.retrieval.index.index import previous_settings
 
     named_columns = name_columns(columns, {name: overrides[name] for name in DOCUMENT_FIELDS if name in overrides})
-    reporter = reporter or default_reporter()
+    reporter = reporter or default_reporter(quiet=quiet)
     path = os.fspath(source) if isinstance(source, str | os.PathLike) else keep_documents(source, Path(to), reporter)
     index_values, reference = previous_settings(Path(path), Path(to))
     index_settings = settings.build(index_values | {f"index.{name}": value for name, value in overrides.items()
@@ -70,7 +71,7 @@ def keep_documents(source: Any, to: Path, reporter: Reporter) -> str:
 
 def ask(folder: str | Path, question: str, *, writer: str | Path | None = None, rerank: str | Path | None = None,
         retrieval: str | None = None, top: int = 5, device: str = "auto", seed: int = 0,
-        **overrides: Any) -> dict[str, Json]:
+        **overrides: Any) -> PredictedRow:
     """An answer from an index: {"question", "prediction", "sentences", "citations", "abstained", "note", "passages"}.
 
     Without a `writer` the nearest sentences are quoted. Settings of the group `generation` are keyword arguments.
@@ -92,5 +93,5 @@ def ask(folder: str | Path, question: str, *, writer: str | Path | None = None, 
                              writer=None if writer is None else str(writer),
                              reranker=None if rerank is None else str(rerank), device=device, precision=precision)
     hits = asking.passages(question, source=retrieval, k=top)
-    return asking.to_json(question, hits, asking.answer(question, hits, generation, seed=seed,
-                                                        from_memory=retrieval == "none"))
+    return PredictedRow(asking.to_json(question, hits, asking.answer(question, hits, generation, seed=seed,
+                                                                     from_memory=retrieval == "none")))

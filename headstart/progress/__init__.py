@@ -18,6 +18,7 @@ from headstart.progress.events import (
 )
 from headstart.progress.notebook import NotebookListener
 from headstart.progress.reporter import Listener, Reporter
+from headstart.progress.style import interval_bar, share_bar, view
 from headstart.progress.tables import Table, split_table, value_cells
 
 __all__ = [
@@ -37,8 +38,11 @@ __all__ = [
     "Table",
     "TrainingWarning",
     "console_reporter",
+    "interval_bar",
     "print_error",
     "print_tables",
+    "share_bar",
     "split_table",
     "value_cells",
+    "view",
 ]

@@ -11,9 +11,8 @@ from headstart.errors import Exit, UserError
 from headstart.progress.console import REDRAW_SECONDS
 from headstart.progress.events import Event, Message, Progress, RunFinished, StepFinished, TrainingWarning
 from headstart.progress.pace import Pace, StepWords
-from headstart.progress.tables import split_table
-
-WARNING_STYLE = ' style="color: #b06000"'
+from headstart.progress.style import view
+from headstart.progress.tables import Table, aligned, split_table
 
 
 class NotebookListener:
@@ -34,7 +33,9 @@ class NotebookListener:
         self.pace = Pace()
         self.step_words = StepWords()
         self.lines: dict[str, bool] = {}  # what was said, each sentence once; whether it warns
-        self.bar = self.tables = ""
+        self.bar = self.bar_text = ""
+        self.tables: list[Table] = []
+        self.report = ""
         self.last_drawn = 0.0
         self.cell: Any = None
 
@@ -53,10 +54,9 @@ class NotebookListener:
             case StepFinished():
                 self.show_progress(Progress(event.step, event.total_steps, self.step_words.text(event)))
             case RunFinished():
-                self.bar = ""
-                self.tables = "".join(split_table(split, split_scores).html()
-                                      for split, split_scores in event.scores.items())
-                self.tables += f"<p>report: {escape(str(event.report))}</p>"
+                self.bar = self.bar_text = ""
+                self.tables = [split_table(split, split_scores) for split, split_scores in event.scores.items()]
+                self.report = f"report: {event.report}"
                 self.draw()
             case _:
                 pass
@@ -65,19 +65,30 @@ class NotebookListener:
         """Move the bar, at most ten times a second."""
         now = time.monotonic()
         self.pace.count(progress, now)
-        text = f"{progress.completed:,}/{progress.total:,}  {progress.text}{self.pace.remaining(now)}"
+        self.bar_text = f"{progress.completed:,}/{progress.total:,}  {progress.text}{self.pace.remaining(now)}"
         completed, total = min(progress.completed, progress.total), max(1, progress.total)
-        self.bar = f'<div><progress value="{completed}" max="{total}"></progress> {escape(text)}</div>'
+        self.bar = f'<div><progress value="{completed}" max="{total}"></progress> {escape(self.bar_text)}</div>'
         if progress.completed >= total or now - self.last_drawn >= REDRAW_SECONDS:
             self.last_drawn = now
             self.draw()
 
     def draw(self) -> None:
         """Show everything in the cell, in the place of what it showed before."""
-        lines = "".join(f"<div{WARNING_STYLE if warns else ''}>{escape(text)}</div>"
-                        for text, warns in self.lines.items())
-        page = self.ipython.HTML(f'<div style="white-space: pre-wrap">{lines}</div>{self.bar}{self.tables}')
+        page = {"text/html": self.html(), "text/plain": self.text()}
         if self.cell is None:
-            self.cell = self.ipython.display(page, display_id=True)
+            self.cell = self.ipython.display(page, raw=True, display_id=True)
         else:
-            self.cell.update(page)
+            self.cell.update(page, raw=True)
+
+    def html(self) -> str:
+        """What the cell shows."""
+        lines = "".join(f"<div class='{'lines warns' if warns else 'lines'}'>{escape(text)}</div>"
+                        for text, warns in self.lines.items())
+        report = f"<p>{escape(self.report)}</p>" if self.report else ""
+        return view(f"{lines}{self.bar}{''.join(table.html() for table in self.tables)}{report}")
+
+    def text(self) -> str:
+        """The same where no HTML is shown: in a file that is kept as text, in a terminal."""
+        tables = [f"{table.title}\n" + aligned([table.columns, *table.rows], [False] * len(table.columns))
+                  for table in self.tables]
+        return "\n".join(filter(None, [*self.lines, self.bar_text, *tables, self.report]))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+NUMBER = re.compile(r"[+-]?\d[\d,]*(?:\.\d+)?(?: %)?")
 
 @dataclass(frozen=True)
 class Table:
@@ -16,12 +18,19 @@ class Table:
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
 
-    def html(self) -> str:
-        """The table as HTML, every text escaped."""
-        head = "".join(f"<th>{escape(name)}</th>" for name in self.columns)
-        body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in self.rows)
-        return (f"<table><caption>{escape(self.title)}</caption><thead><tr>{head}</tr></thead>"
-                f"<tbody>{body}</tbody></table>")
+    def html(self, pictures: Sequence[str] = ()) -> str:
+        """The table as HTML, every text escaped, numbers to the right; `pictures` are HTML, one more cell in each row.
+        """
+        head = "".join(f"<th>{escape(name)}</th>" for name in self.columns) + ("<th></th>" if pictures else "")
+        body = "".join(f"<tr>{''.join(map(cell_html, row))}{picture_cell}</tr>" for row, picture_cell in zip(
+            self.rows, [f"<td>{picture}</td>" for picture in pictures] or [""] * len(self.rows), strict=True))
+        caption = f"<caption>{escape(self.title)}</caption>" if self.title else ""
+        return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def cell_html(text: str) -> str:
+    """A cell with its text escaped; a number stands to the right."""
+    return f"<td{' class=n' if NUMBER.fullmatch(text) else ''}>{escape(text)}</td>"
 
 
 def aligned(rows: Sequence[Sequence[str]], right_aligned: Sequence[bool]) -> str:

@@ -17,6 +17,9 @@ run = headstart.finetune(rows, text="body", label="stars", model={model!r}, to="
     "model": "model = run.model\nmodel",
     "predict": "predicted = model.predict(rows[:3])\npredicted",
     "predictions": "model.predict(['the roses', 'broken <b>houses</b>'])",
+    "row": "model.predict(['the roses'])[0]",
+    "scores": "run.scores",
+    "plot": "run.plot()",
     "inspect": "model.inspect('the roses')",
     "check": "headstart.check(rows, text='body', label='stars')",
     "fault": "model.predict('the roses')",
@@ -53,10 +56,17 @@ def test_the_cell_that_trains_shows_progress_and_scores_in_one_place(outputs):
 def test_run_model_predictions_inspection_and_check_are_shown_as_tables(outputs):
     assert "macro_f1" in html(outputs["run"]) and 'href="run/report.html"' in html(outputs["run"])
     assert "trained on the columns text = body; label = stars" in html(outputs["model"])
-    assert "<td>1</td>" in html(outputs["predictions"]) and "the data can be used" in html(outputs["check"])
+    assert "<td class=n>1</td>" in html(outputs["predictions"]) and "the data can be used" in html(outputs["check"])
     assert "tokens in" in html(outputs["inspect"]) and "roses" in html(outputs["inspect"])
     table = html(outputs["predict"])
     assert all(f"<th>{name}</th>" in table for name in ("body", "stars", "prediction", "probability"))
+
+
+def test_scores_and_one_prediction_are_drawn_and_a_figure_is_shown_once(outputs):
+    assert 'class="track"' in html(outputs["scores"]) and "macro_f1" in html(outputs["scores"])
+    assert 'class="track"' in html(outputs["row"]) and "<td>good</td>" in html(outputs["row"])
+    pictures = [output for output in outputs["plot"] if "image/png" in output.get("data", {})]
+    assert len(pictures) == 1
 
 
 def test_a_mistake_is_said_in_words(outputs):

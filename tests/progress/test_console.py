@@ -207,11 +207,16 @@ class FakeNotebook(types.SimpleNamespace):
 
     def __init__(self):
         self.pages = []
-        super().__init__(HTML=lambda text: text)
+        self.texts = []
 
-    def display(self, page, display_id):
-        self.pages.append(page)
-        return types.SimpleNamespace(update=self.pages.append)
+    def keep(self, page, raw):
+        assert raw and "<style>" in page["text/html"] and "<script" not in page["text/html"]
+        self.pages.append(page["text/html"])
+        self.texts.append(page["text/plain"])
+
+    def display(self, page, raw, display_id):
+        self.keep(page, raw)
+        return types.SimpleNamespace(update=self.keep)
 
 
 def test_a_notebook_shows_progress_and_the_scores(monkeypatch):
@@ -223,12 +228,14 @@ def test_a_notebook_shows_progress_and_the_scores(monkeypatch):
     reporter.emit(EvaluationFinished(4, "dev", {"macro_f1": 0.5}, 1.0))
     reporter.emit(step(5))
     assert '<progress value="5" max="10">' in notebook.pages[-1] and "dev macro_f1 0.5000" in notebook.pages[-1]
+    assert notebook.texts[-1].startswith("the label <b> is there\n5/10  steps")  # where no HTML is shown
     score = {"value": 0.9, "low": 0.8, "high": 1.0, "n": 1200}
     undefined = {"value": None, "low": None, "high": None, "n": 1200, "reason": "there is one class"}
     reporter.emit(RunFinished(Path("run"), {"test": {"accuracy": score, "roc_auc": undefined}}, Path("run/report.html")))
     page = notebook.pages[-1]
     assert "<progress" not in page and "the label &lt;b&gt; is there" in page and "run/report.html" in page
-    assert "<td>accuracy</td><td>0.9000</td><td>0.8000 to 1.0000</td>" in page and "test (1,200 rows)" in page
+    assert "<td>accuracy</td><td class=n>0.9000</td><td>0.8000 to 1.0000</td>" in page and "test (1,200 rows)" in page
+    assert "accuracy  0.9000     0.8000 to 1.0000" in notebook.texts[-1] and "report: run/report.html" in notebook.texts[-1]
     assert "<td>roc_auc</td><td>undefined</td><td>there is one class</td>" in page
 
 

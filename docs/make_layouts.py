@@ -202,7 +202,7 @@ def without_rare_labels(text: str) -> str:
 
 
 def shown_file(name: str, content: str | bytes) -> str:
-    """The beginning of a file; "" for one that is no text."""
+    """The beginning of a file; "" for one that is not a text."""
     try:
         text = content if isinstance(content, str) else content.decode("cp1252" if name.endswith(".csv") else "utf-8")
     except UnicodeDecodeError:

@@ -17,8 +17,8 @@ import headstart
 
 ROOT = Path(__file__).parents[2]
 MAKE_API = runpy.run_path(str(ROOT / "docs" / "make_api.py"))
-RESULTS = ("Attribution", "Backbone", "Check", "Finding", "Index", "Model", "Predictions", "Run",
-           "SavableInspection")  # of other names' calls
+RESULTS = ("Attribution", "Backbone", "Check", "Finding", "Index", "Model", "PredictedRow", "Predictions", "Run",
+           "SavableInspection", "Scores")  # of other names' calls
 NAMES = [name for name in headstart.__all__ if name != "__version__"]
 
 

@@ -43,6 +43,8 @@ def test_every_dependency_has_a_reason():
     text = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
     for line in [*project["dependencies"], *(name for extra in project["optional-dependencies"].values()
                                              for name in extra)]:
+        if line.startswith("headstart["):
+            continue  # an extra that is made of others
         assert f"| {re.split('[<>=~]', line)[0].strip()} |" in text, line
 
 

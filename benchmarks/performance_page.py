@@ -11,7 +11,7 @@ from typing import Any
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "performance.md"
 ORDER = ("training", "prediction_predict", "prediction_single", "prediction_embed", "writing-story", "writing-repeat",
-         "start", "rows", "lengths")
+         "start", "serving", "rows", "lengths")
 RULES = (
     ("batches",
      "rows of a batch stand end to end, without padding, where the family allows it",
@@ -83,7 +83,8 @@ def section(content: dict[str, Any]) -> str:
     table = system_table(content) if "systems" in content else [
         f"| {' | '.join(content['columns'])} |", "|" + "---|" * len(content["columns"]),
         *(f"| {' | '.join(row)} |" for row in content["rows"])]
-    return "\n".join([f"## {content['title']}", "", *table, "", about(content), ""])
+    notes = [line for note in content.get("notes", ()) for line in (note, "")]
+    return "\n".join([f"## {content['title']}", "", *table, "", *notes, about(content), ""])
 
 
 def main() -> None:

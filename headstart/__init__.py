@@ -19,11 +19,13 @@ __all__ = [
     "Index",
     "Metric",
     "Model",
+    "PredictedRow",
     "Prediction",
     "Predictions",
     "Reporter",
     "Run",
     "SavableInspection",
+    "Scores",
     "Steering",
     "UserError",
     "__version__",
@@ -45,8 +47,9 @@ if TYPE_CHECKING:
     from headstart.api.finetune import Run, distil, finetune, resume
     from headstart.api.inspect import SavableInspection, inspect
     from headstart.api.model import Model, load
-    from headstart.api.predictions import Predictions
+    from headstart.api.predictions import PredictedRow, Predictions
     from headstart.api.qa import ask, index
+    from headstart.api.scores import Scores
     from headstart.contract import Metric, Prediction
     from headstart.errors import DataError, Finding, UserError
     from headstart.inspection.attribution import Attribution
@@ -60,8 +63,9 @@ MODULES = {  # the module of each name, imported when the name is first used so 
     "api.finetune": ("Run", "distil", "finetune", "resume"),
     "api.inspect": ("SavableInspection", "inspect"),
     "api.model": ("Model", "load"),
-    "api.predictions": ("Predictions",),
+    "api.predictions": ("PredictedRow", "Predictions"),
     "api.qa": ("ask", "index"),
+    "api.scores": ("Scores",),
     "contract": ("Metric", "Prediction"),
     "errors": ("DataError", "Finding", "UserError"),
     "inspection.attribution": ("Attribution",),

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Literal
+from functools import partial
+from typing import Any, Literal
 
 
 class Exit(IntEnum):
@@ -49,11 +50,15 @@ class UserError(Exception):
         return f"{self.message}\n  {self.fix}" if self.fix else self.message
 
 
+class FollowedError(UserError):
+    """What ended the process that leads a run of several, in one that follows it: the leader has told it."""
+
+
 FLAG_VALUE = r'"[^"]+"|[A-Z_]+\b|[0-9][0-9.e-]*\b|skip\b|(?<=--task )[a-z-]+\b|[a-z_]+\.[a-z_]+=\S*\w'
 FLAG = re.compile(rf"--([a-z][a-z-]+)(?:[ =]({FLAG_VALUE}))?")
 SWITCHES = ("overwrite", "strict", "allow-pickle", "accept-changes", "public", "with-examples")
 COMMAND_ONLY = ("help", "help-all", "json", "quiet", "search", "sample", "value", "force-reinstall", "extra-index-url",
-                "page", "preset", "settings", "find-links", "index-url")
+                "on", "page", "preset", "settings", "find-links", "index-url")
 
 
 def python_words(text: str) -> str:
@@ -190,6 +195,10 @@ class DataError(UserError):
                  exit: Exit = Exit.DATA) -> None:
         super().__init__(findings_text(findings, errors_file, counts), exit=exit)
         self.findings, self.errors_file, self.counts = tuple(findings), errors_file, counts
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How it is pickled, on its way from another process."""
+        return partial(DataError, self.findings, errors_file=self.errors_file, counts=self.counts, exit=self.exit), ()
 
     def with_findings(self, findings: Sequence[Finding]) -> DataError:
         """The same with further findings after its own."""

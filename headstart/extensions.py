@@ -45,17 +45,23 @@ class Extension:
     def unusable(self, fault: str) -> UserError:
         """The error for an extension that breaks what headstart expects of it."""
         return UserError(f"The {NOUNS[self.group]} {self.name!r} ({self.origin}) {fault}.",
-                         fix=f"Repair or uninstall {self.package.split()[0]}, or tell its makers.",
+                         fix=f"Repair or uninstall {self.package.split()[0]}, or report it to its makers.",
                          exit=Exit.UNAVAILABLE)
+
+
+@cache
+def installed_entry_points() -> Any:
+    """Those of all packages, of a type that Python changed in 3.12; a look for them reads a file of every package."""
+    from importlib.metadata import entry_points
+
+    return entry_points()
 
 
 @cache
 def extensions(group: Group) -> tuple[Extension, ...]:
     """Every extension of a group, in alphabetical order of names and packages."""
-    from importlib.metadata import entry_points
-
     listed_extensions = {}
-    for entry_point in entry_points(group=f"headstart.{group}"):
+    for entry_point in installed_entry_points().select(group=f"headstart.{group}"):
         distribution = entry_point.dist
         package = "(unknown)" if distribution is None else f"{distribution.name} {distribution.version}"
         extension = Extension(group, entry_point.name, package, entry_point)

@@ -28,7 +28,7 @@ def accept(reference: str, *, device: str = "cpu") -> list[str]:
         raise UserError(f"{reference} has no {manifest.METADATA_FILE}: it was not saved by headstart, and nothing is "
                         "recorded of its files.", fix="Use it as it is.", exit=Exit.NO_INPUT)
     if "runtime" in metadata:
-        raise UserError(f"{reference} is an export, let out as it was measured: changes to it are not accepted.",
+        raise UserError(f"{reference} is an export, written as it was scored: changes to it are not accepted.",
                         fix="Change the run's model, and export it again.")
     file = folder / manifest.METADATA_FILE
     with disk_errors(file):

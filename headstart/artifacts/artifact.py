@@ -108,4 +108,4 @@ def check_outputs(task: Task[Any], model: Model, reference: str) -> None:
     outputs, labels = getattr(model.module.config, "num_labels", None), task.learned.labels
     if model.head in LABEL_HEADS and labels and outputs != len(labels):
         raise damaged(f"{reference} has {len(labels)} labels in headstart.json, and its head {outputs} outputs.",
-                      "The files are of two models; copy the folder again.")
+                      "The files belong to two models; copy the folder again.")

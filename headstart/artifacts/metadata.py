@@ -40,7 +40,7 @@ def model_folder(reference: str) -> str:
     """The artifact of a run folder, or the reference as it is; raises UserError for a run without one."""
     path = Path(reference)
     if not (path / "settings.toml").exists() and any((path / name).is_dir() for name in (".replacing", ".replaced")):
-        raise UserError(f"{reference} is a run that was to be replaced by another, which had not begun.",
+        raise UserError(f"{reference} was about to be replaced by another run, which had not begun.",
                         fix=f"Bring it back: headstart resume {reference}", exit=Exit.NO_INPUT)
     if (path / "settings.toml").exists() and not (path / "config.json").exists():
         if not (path / "model" / "config.json").exists():

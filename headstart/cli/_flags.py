@@ -27,7 +27,7 @@ SHARED: Mapping[str, tuple[str, Mapping[str, Any]]] = {  # meaning, and what arg
     "--to": ("where the result is written", {"metavar": "PATH"}),
     "--seed": ("random seed", {"metavar": "N", "type": int}),
     "--strict": ("warnings about the data are faults too (exit 65)", {"action": "store_true", "default": None}),
-    "--overwrite": ("replace what stands there already", {"action": "store_true"}),
+    "--overwrite": ("replace what is there already", {"action": "store_true"}),
     "--writer": ("a long-answer run or another generative model", {"metavar": "MODEL"}),
     "--rerank": ("a run that labels pairs and re-ranks passages", {"metavar": "RUN"}),
     "--retrieval": ("by words (sparse), by vectors (dense), or both (mixed)", {"metavar": "HOW"}),
@@ -37,6 +37,9 @@ SHARED: Mapping[str, tuple[str, Mapping[str, Any]]] = {  # meaning, and what arg
     "--settings": ("read settings from a file (RUN/settings.toml)", {"metavar": "FILE.toml"}),
     "--set": ("any setting that --help-all lists", {"metavar": "KEY=VALUE", "action": "append", "default": []}),
     "--device": ("auto, cpu, cuda, cuda:1, mps …", {"metavar": "NAME"}),
+    "--processes": ("processes that share the work on this machine; auto: one a GPU", {"metavar": "N|auto"}),
+    "--on": ("share the work on a Ray cluster: RAY_ADDRESS's, else one on this machine",
+             {"choices": ("ray",), "metavar": "ray"}),
     "--allow-pickle": ("read old pytorch_model.bin weights", {"action": "store_true", "default": None}),
     "--quiet": ("print only errors and results", {"action": "store_true"}),
     "--json": ("print the result as JSON", {"action": "store_true"}),
@@ -47,6 +50,24 @@ def add_shared(parser: argparse._ActionsContainer, flag: str, detail: str = "", 
     """A flag that several commands have; `detail` says what is particular to this one."""
     meaning, shared_options = SHARED[flag]
     parser.add_argument(flag, help=f"{meaning}; {detail}" if detail else meaning, **{**shared_options, **options})
+
+
+def shared_processes(arguments: argparse.Namespace) -> str:
+    """What --processes and --on say together: 4, auto, ray, ray:4."""
+    processes = str(arguments.processes)
+    if arguments.on is None:
+        return processes
+    return arguments.on if processes in ("1", "auto") else f"{arguments.on}:{processes}"
+
+
+def refuse_processes(arguments: argparse.Namespace, reason: str) -> None:
+    """Refuse several processes for what one does; raises UserError (2)."""
+    if getattr(arguments, "on", None) is not None:
+        raise UserError(f"--on {arguments.on} shares parts of the rows of a file that a model predicts; {reason}.",
+                        fix="Leave it out.")
+    if arguments.processes not in ("1", "auto"):
+        raise UserError(f"--processes {arguments.processes} shares parts of the rows of a file that a model predicts; "
+                        f"{reason}.", fix="Leave it out.")
 
 
 def add_columns(parser: argparse.ArgumentParser, task: str = ALL_TASKS) -> None:

@@ -93,7 +93,7 @@ def short_sections(parser: argparse.ArgumentParser, task: type[Task[Any]] | None
     lines = [f"  --help-all            every flag; every setting of {', '.join(groups_of(reads, None))}"]
     if parser.get_default("columns_of") == _flags.ALL_TASKS:
         lines.insert(0, "  --task NAME --help    the columns and settings of one task (headstart tasks)")
-        lines.append("  --text COLUMN …       the columns of the file are named by flags of the task")
+        lines.append("  --text COLUMN …       name a column of the file by the task's own flag")
     return ["\n".join(["more:", *lines])]
 
 

@@ -23,7 +23,7 @@ PREFIX = "zero_shot."
 def add(parser: argparse.ArgumentParser) -> None:
     """The flag."""
     parser.add_argument("--labels", metavar="LABELS", dest="column_labels",
-                        help="labels that no model was trained on; \"a,b,c\", "
+                        help="labels to choose from, without training; \"a,b,c\", "
                              "\"a=what it means; b=…\", or a file with the columns label and description (of a model "
                              "of several labels for each text: the column of its labels)")
 
@@ -43,17 +43,23 @@ def load_values(arguments: argparse.Namespace, columns: dict[str, str], values: 
         refuse_settings(settings.parse_assignments(arguments.set))
         return {}
     columns.pop("labels", None)
-    zero_shot = {key: value for key, value in values.items() if key.startswith(PREFIX)}
-    if settings.build(zero_shot)["zero_shot"].multi_label and "label" in columns:
+    zero_shot = zero_shot_values(values)
+    if settings.build({f"{PREFIX}{name}": value for name, value in zero_shot.items()})["zero_shot"].multi_label and (
+            "label" in columns):
         columns["labels"] = columns.pop("label")
-    return {"labels": source, "zero_shot": {key.removeprefix(PREFIX): value for key, value in zero_shot.items()}}
+    return {"labels": source, "zero_shot": zero_shot}
+
+
+def zero_shot_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of the group zero_shot, by their names."""
+    return {key.removeprefix(PREFIX): value for key, value in values.items() if key.startswith(PREFIX)}
 
 
 def refuse_settings(assignments: Mapping[str, Any]) -> None:
     """Refuse settings of zero-shot without labels; raises UserError (78)."""
     for key in assignments:
         if key.startswith(PREFIX):
-            raise UserError(f"{key} is read with labels alone, and --labels names none here.",
+            raise UserError(f"{key} is read only together with --labels.",
                             fix='Name them: --labels "billing,delivery,praise", or leave the setting out.',
                             exit=Exit.SETTINGS)
 

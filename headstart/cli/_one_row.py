@@ -57,9 +57,19 @@ def check_place(arguments: argparse.Namespace) -> None:
     inputs = [text[1:] for text in texts if text.startswith("@")] + [arguments.settings or ""]
     source = arguments.input or ""
     # A folder of texts is written as a folder, which is looked at file by file.
+    if arguments.on is not None and is_elsewhere(source, arguments.to):
+        return  # what stands there is looked at where it is written
     if not source or not is_text_folder(source):
         check_prediction_output(arguments.to, source, overwrite=arguments.overwrite, inputs=inputs)
         check_name(arguments.to, source)
+
+
+def is_elsewhere(source: str, to: str) -> bool:
+    """Whether a folder of parts is predicted, or what is read or written is not on this machine."""
+    from headstart.prediction.on_ray.parts import is_parts
+    from headstart.prediction.on_ray.places import is_remote
+
+    return is_remote(source) or is_remote(to) or is_parts(source, to)
 
 
 def is_row_text(text: str) -> bool:

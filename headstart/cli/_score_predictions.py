@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
 def refuse_without_predictions(arguments: argparse.Namespace) -> None:
     """Refuse what makes sense with --predictions alone; raises UserError (2)."""
     if arguments.prediction is not None or arguments.split is not None:
-        raise UserError("--prediction and --split say what is meant in a file of predictions, and none was given.",
+        raise UserError("--prediction and --split are for a file of predictions, and none was given.",
                         fix=EXAMPLE)
     if arguments.data is None:
         raise UserError("evaluate takes a model and a file of labelled rows; it got one of them.",

@@ -26,14 +26,14 @@ LIBRARIES = ("starlette", "uvicorn", "prometheus_client")
 
 def add_place(parser: argparse.ArgumentParser, port: int) -> None:
     """Flags of where a server listens, and to whom."""
-    group = parser.add_argument_group("where it listens, and to whom")
+    group = parser.add_argument_group("address and access")
     group.add_argument("--host", default="127.0.0.1", metavar="ADDRESS",
                        help="address to listen on (default 127.0.0.1)")
     _flags.add_shared(group, "--port", f"0: any free one (default {port})", default=port)
     group.add_argument("--token-file", metavar="FILE",
                        help=f"file with the token that clients must send (else the environment's {TOKEN_VARIABLE})")
-    group.add_argument("--no-auth", action="store_true", help="another --host without a token: whoever reaches it may "
-                                                              "ask")
+    group.add_argument("--no-auth", action="store_true", help="another --host without a token: anyone who reaches "
+                                                              "it may use it")
     group.add_argument("--allowed-host", action="append", default=[], metavar="NAME",
                        help="a further name that clients call the server by (Host header); * allows any")
 
@@ -58,7 +58,7 @@ def read_token(arguments: argparse.Namespace) -> str | None:
                             exit=Exit.REFUSED)
         return None
     if len(token) < MIN_TOKEN_LENGTH or not token.isascii() or any(map(str.isspace, token)):
-        raise UserError(f"{place} holds no token: {MIN_TOKEN_LENGTH} ASCII characters without blanks at least were "
+        raise UserError(f"{place} holds no token: {MIN_TOKEN_LENGTH} ASCII characters without spaces at least were "
                         "expected.",
                         fix='For example: python -c "import secrets; print(secrets.token_urlsafe())" > token',
                         exit=Exit.REFUSED)

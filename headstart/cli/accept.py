@@ -7,7 +7,7 @@ import json
 
 from headstart.cli import _flags
 
-SUMMARY = "take a saved model as it is after you changed its files on purpose"
+SUMMARY = "accept a saved model whose files you changed on purpose"
 
 
 def add(parser: argparse.ArgumentParser) -> None:

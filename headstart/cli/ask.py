@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from headstart.retrieval.answering.pipeline import QAPipeline
     from headstart.serving.server import Place
 
-SUMMARY = "an answer from your own documents, with the passages it is based on"
+SUMMARY = "answer a question from your own documents, with the passages it is based on"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -79,7 +79,7 @@ def check_usage(arguments: argparse.Namespace) -> None:
     """Refuse what cannot be asked, and flags that nothing would read; raises UserError (2)."""
     is_open = arguments.token_file or arguments.no_auth or arguments.allowed_host
     if not arguments.serve and (is_open or arguments.host not in _serving_flags.LOOPBACK):
-        raise UserError("--host, --token-file, --no-auth and --allowed-host say who may ask a page; none is served.",
+        raise UserError("--host, --token-file, --no-auth and --allowed-host are for a page, and none is served.",
                         fix="Add --serve, or leave them out.")
     if not 1 <= arguments.top <= 50:
         raise UserError(f"--top takes a whole number from 1 to 50, but it is {arguments.top}.")

@@ -7,7 +7,7 @@ import json
 
 from headstart.cli import _flags
 
-SUMMARY = "the data check alone; exit 65 on faults, with --strict also on warnings"
+SUMMARY = "check data without training; exit 65 on faults, with --strict also on warnings"
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from headstart.cli import _flags
 from headstart.cli.main import command_names, find_command
 from headstart.errors import Exit, UserError
 
-SUMMARY = "completion of commands and flags for bash, zsh or tcsh"
+SUMMARY = "print what bash, zsh or tcsh needs to complete commands and flags"
 SHELLS = ("bash", "zsh", "tcsh")
 
 

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
+from typing import TYPE_CHECKING
 
-from headstart.cli import _flags, _results
+from headstart.cli import _flags, _launch
 from headstart.errors import Exit, UserError
+from headstart.progress import Reporter
+from headstart.training.distributed import World
 
-SUMMARY = "a smaller, faster student of a trained model"
+if TYPE_CHECKING:
+    from headstart.api.finetune import Run
+
+SUMMARY = "train a smaller, faster student of a trained model"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +35,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     _flags.add_shared(parser, "--seed", "0 when not given")
     _flags.add_shared(parser, "--strict")
     _flags.add_shared(parser, "--overwrite")
+    _launch.add(parser)
     _flags.add_columns(parser)
     _flags.add_common(parser, reads=("data.", "training.", "evaluation.", "generation.", "model.", "distil.",
                                      "task."))
@@ -35,6 +43,11 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Shrink, train, compare with the teacher; prints the scores and the comparison."""
+    return _launch.train(arguments, partial(make_run, arguments))
+
+
+def make_run(arguments: argparse.Namespace, world: World, reporter: Reporter) -> Run:
+    """The run of these arguments; raises UserError."""
     from headstart.api import finetune
 
     run_values, columns, values = _flags.read_values(arguments)
@@ -50,8 +63,5 @@ def run(arguments: argparse.Namespace) -> int:
     if not run_values.get("teacher") or not run_values.get("train"):
         raise UserError("distil takes a teacher and training rows.",
                         fix="For example: headstart distil reviews-run reviews.csv --layers 3", exit=Exit.USAGE)
-    reporter = _flags.make_reporter(arguments)
-    finished_run = finetune.run_finetuning(run_values, columns, values, to=arguments.to, overwrite=arguments.overwrite,
-                                           reporter=reporter)
-    _results.print_run(finished_run, reporter, as_json=arguments.json)
-    return 0
+    return finetune.run_finetuning(run_values, columns, values, to=arguments.to, overwrite=arguments.overwrite,
+                                   reporter=reporter, world=world)

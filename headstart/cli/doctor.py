@@ -13,7 +13,7 @@ from typing import Any
 from headstart.cli import _flags
 from headstart.version import __version__
 
-SUMMARY = "what this machine has and lacks, and how fast it is"
+SUMMARY = "show what this machine has and lacks, and how fast it is"
 DISTRIBUTION = "headstart"
 OWN_EXTRAS = frozenset(("test", "check", "bench", "all"))  # for those who work on headstart, or made of the others
 

@@ -7,7 +7,7 @@ import json
 
 from headstart.cli import _flags
 
-SUMMARY = "texts as vectors: .npy, or added to the rows in .parquet or .jsonl"
+SUMMARY = "turn texts into vectors: .npy, or added to the rows in .parquet or .jsonl"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -19,6 +19,8 @@ def add(parser: argparse.ArgumentParser) -> None:
                         help="how a text's token states become one vector")
     parser.add_argument("--normalise", action="store_true",
                         help="normalise vectors to length 1 (the default of a retrieval run)")
+    _flags.add_shared(parser, "--processes", "each embeds parts of the rows; the vectors are the same", default="1")
+    _flags.add_shared(parser, "--on")
     _flags.add_shared(parser, "--overwrite", "never the input itself")
     _flags.add_columns(parser, _flags.TEXT_TASK)
     _flags.add_common(parser, reads=("data.", "evaluation.batch_tokens", "evaluation.precision", "model.dtype"))
@@ -30,7 +32,8 @@ def run(arguments: argparse.Namespace) -> int:
     from headstart.data.outputs.place import check_output
     from headstart.models.loading.device import choose_device
     from headstart.models.precision_choice import choose_evaluation_precision
-    from headstart.prediction.embed_file import embed_file, expects_unit_vectors, load_headless
+    from headstart.prediction.embed_file import EmbeddingWork, embed_file, expects_unit_vectors, load_headless
+    from headstart.prediction.processes import share_work
 
     run_values, columns, values = _flags.read_values(arguments)
     groups, reporter = _flags.build_groups(values), _flags.make_reporter(arguments)
@@ -42,10 +45,13 @@ def run(arguments: argparse.Namespace) -> int:
     model = load_headless(arguments.model, device=device, allow_pickle=bool(arguments.allow_pickle),
                           precision=choice.name, dtype=groups["model"].dtype)
     arguments.normalise = arguments.normalise or expects_unit_vectors(arguments.model)
+    batch_tokens = groups["evaluation"].batch_tokens
+    work = EmbeddingWork(arguments.model, device, bool(arguments.allow_pickle), choice.name, groups["model"].dtype,
+                         arguments.pool, arguments.normalise, batch_tokens)
+    sharing = share_work(work, _flags.shared_processes(arguments), device, reporter)
     rows, width = embed_file(model, arguments.input, arguments.to, settings=groups["data"], columns=columns,
-                             pool=arguments.pool,
-                             normalise=arguments.normalise, batch_tokens=groups["evaluation"].batch_tokens,
-                             reporter=reporter, overwrite=arguments.overwrite)
+                             pool=arguments.pool, normalise=arguments.normalise, batch_tokens=batch_tokens,
+                             reporter=reporter, overwrite=arguments.overwrite, sharing=sharing)
     if arguments.to != "-":
         reporter.info(f"wrote {rows:,} vectors of width {width} to {arguments.to}")
         if arguments.json:

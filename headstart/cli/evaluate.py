@@ -12,7 +12,7 @@ from headstart.cli import _evaluate_index, _flags, _labels, _results, _score_pre
 from headstart.errors import UserError
 from headstart.reports.score_table import checkpoint_table
 
-SUMMARY = "scores with intervals on labelled data"
+SUMMARY = "score a model on labelled data, with intervals"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +21,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", metavar="DATA", nargs="?",
                         help="file of labelled rows; - is standard input, JSON lines")
     _score_predictions.add(parser)
-    _flags.add_shared(parser, "--task", "of a model that is no headstart run")
+    _flags.add_shared(parser, "--task", "of a model that is not a headstart run")
     _flags.add_shared(parser, "--preset", "DATA is its file or folder: hans, xnli, glue/mnli …")
     _flags.add_shared(parser, "--to", "a folder: scores.json, predictions.jsonl")
     parser.add_argument("--all-checkpoints", action="store_true",
@@ -30,6 +30,8 @@ def add(parser: argparse.ArgumentParser) -> None:
                         help='tune the decoding of a generative model; try all of '
                              '"num_beams=2,4;length_penalty=0.8,1.2" and keep the best')
     _flags.add_shared(parser, "--seed", "of the bootstrap", default=0)
+    _flags.add_shared(parser, "--processes", "each predicts parts of the rows; the scores are the same", default="1")
+    _flags.add_shared(parser, "--on")
     _labels.add(parser)
     _flags.add_columns(parser)
     _evaluate_index.add(parser)
@@ -42,6 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Evaluate; prints the scores."""
     from headstart.api import model as api
 
+    refuse_processes(arguments)
     if arguments.predictions is not None:
         return _score_predictions.run(arguments)
     _score_predictions.refuse_without_predictions(arguments)
@@ -74,8 +77,20 @@ def run(arguments: argparse.Namespace) -> int:
         return search_generation(arguments, model, groups, columns, reporter)
     warn_of_seen_rows(arguments, reporter)
     scores = model.evaluate(arguments.data, to=arguments.to, columns=columns, data=groups["data"],
-                            evaluation=groups["evaluation"], seed=arguments.seed, reporter=reporter)
+                            evaluation=groups["evaluation"], seed=arguments.seed, reporter=reporter,
+                            processes=_flags.shared_processes(arguments))
     return print_result(scores, as_json=arguments.json)
+
+
+def refuse_processes(arguments: argparse.Namespace) -> None:
+    """Refuse several processes where no file is predicted, or many times; raises UserError (2)."""
+    if arguments.predictions is not None:
+        _flags.refuse_processes(arguments, "with --predictions nothing is predicted")
+    elif (Path(arguments.model) / "index.json").is_file():
+        _flags.refuse_processes(arguments, "questions to an index are answered by one process")
+    elif arguments.all_checkpoints or arguments.search is not None:
+        flag = "--all-checkpoints" if arguments.all_checkpoints else "--search"
+        _flags.refuse_processes(arguments, f"{flag} loads one checkpoint after another, in one process")
 
 
 def print_result(scores: Mapping[str, Any], *, as_json: bool) -> int:

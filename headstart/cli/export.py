@@ -1,4 +1,4 @@
-"""`headstart export RUN --to FOLDER`: a trained model for another runtime, let out only when it scores as before."""
+"""`headstart export RUN --to FOLDER`: a trained model for another runtime, written only if it scores as before."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from headstart.cli import _flags
 from headstart.errors import UserError
 
-SUMMARY = "a trained model as an ONNX folder, let out only when it scores as the original"
+SUMMARY = "export a trained model to ONNX; written only if it scores like the original"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +22,7 @@ def add(parser: argparse.ArgumentParser) -> None:
                         metavar="NAME", help="what a trained model computes in; here its file: fp32 (default), fp16 or "
                                              "int8 (a quarter of it)")
     parser.add_argument("--max-drop", type=float, default=0.5, metavar="POINTS",
-                        help="how much worse it may score, in hundredths of the task's first score (default 0.5)")
+                        help="how much lower it may score, in hundredths of the task's first score (default 0.5)")
     parser.add_argument("--data", metavar="FILE", dest="rows",
                         help="labelled rows that it is judged on (default: the run's dev rows)")
     _flags.add_shared(parser, "--overwrite", "only another export")

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from headstart.cli import _flags, _results
+from headstart.cli import _flags, _launch
 from headstart.errors import UserError
+from headstart.progress import Reporter
+from headstart.training.distributed import World
 
-SUMMARY = "read, check, split, train, evaluate, report"
+if TYPE_CHECKING:
+    from headstart.api.finetune import Run
+
+SUMMARY = "train a model on your file: read, check, split, train, evaluate, report"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +36,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     _flags.add_shared(parser, "--seed", "0 when not given")
     _flags.add_shared(parser, "--strict")
     _flags.add_shared(parser, "--overwrite")
+    _launch.add(parser)
     _flags.add_columns(parser)
     _flags.add_common(parser, reads=("data.", "training.", "adapter.", "early_exit.", "evaluation.", "model.",
                                      "generation.", "mining.", "task."))
@@ -37,6 +44,11 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, evaluate, report; prints the scores."""
+    return _launch.train(arguments, partial(make_run, arguments))
+
+
+def make_run(arguments: argparse.Namespace, world: World, reporter: Reporter) -> Run:
+    """The run of these arguments; raises UserError."""
     from headstart.api import finetune
 
     run_values, columns, values = _flags.read_values(arguments)
@@ -51,13 +63,10 @@ def run(arguments: argparse.Namespace) -> int:
                  "device"):
         if getattr(arguments, name) is not None:
             run_values[name] = getattr(arguments, name)
-    reporter = _flags.make_reporter(arguments)
     if preset_note:
         reporter.info(preset_note)
-    finished_run = finetune.run_finetuning(run_values, columns, values, to=arguments.to, overwrite=arguments.overwrite,
-                                           reporter=reporter)
-    _results.print_run(finished_run, reporter, as_json=arguments.json)
-    return 0
+    return finetune.run_finetuning(run_values, columns, values, to=arguments.to, overwrite=arguments.overwrite,
+                                   reporter=reporter, world=world)
 
 
 def take_training_files(arguments: argparse.Namespace, run_values: dict[str, Any]) -> None:

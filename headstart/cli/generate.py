@@ -13,7 +13,7 @@ from headstart.errors import UserError
 from headstart.progress.visible import unfiltered
 from headstart.settings import Generation, Setting, list_settings
 
-SUMMARY = "text that a language model generates from prompts"
+SUMMARY = "generate text from prompts with a language model"
 COMMON = ("max_new_tokens", "temperature", "top_k", "top_p", "num_beams", "num_return_sequences")  # in the short help
 
 
@@ -27,7 +27,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sample", action="store_true", help="sample tokens instead of greedy decoding")
     parser.add_argument("--chat", action="store_true",
                         help="lay prompts out by the tokenizer's chat template (generation.layout=chat); by default a "
-                             "run is asked as it was trained")
+                             "run is prompted as it was trained")
     further = parser.add_argument_group(_help.FURTHER, "settings of generation, as GenerationConfig calls them")
     for setting in flag_settings():
         name = setting.key.removeprefix("generation.")

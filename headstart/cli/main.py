@@ -16,7 +16,7 @@ from typing import NoReturn, Protocol
 
 from headstart.cli import _flags, _help
 from headstart.disk import FREE_SPACE, FULL, system_error
-from headstart.errors import DataError, Exit, UserError, nearest, out_of_memory
+from headstart.errors import DataError, Exit, FollowedError, UserError, nearest, out_of_memory
 from headstart.progress import print_error
 from headstart.progress.visible import for_reading, visible
 from headstart.settings.values import is_unicode
@@ -101,7 +101,7 @@ def main(argv: Sequence[str]) -> int:
         return Exit.SUCCESS
     for argument in argv:
         if not is_unicode(argument):
-            raise UserError(f"The argument {argument!r} is no UTF-8.", fix="Rename the file or folder.")
+            raise UserError(f"The argument {argument!r} is not UTF-8.", fix="Rename the file or folder.")
     command = find_command(argv[0])
     parser = command_parser(argv[0])
     if _help.is_asked_for(argv[1:]):
@@ -113,6 +113,7 @@ def main(argv: Sequence[str]) -> int:
         suggestion = nearest(unknown[0].split("=")[0], flags)
         raise UserError(f"headstart {argv[0]} does not know {unknown[0]!r}.",
                         fix=f"Did you mean {suggestion}?" if suggestion else f"See headstart {argv[0]} --help")
+    arguments.command_line = list(argv)
     return command.run(arguments)
 
 
@@ -160,7 +161,8 @@ def tell_error(error: Exception) -> int:
     user_error = error if isinstance(error, UserError) else left_out(error) or shortage(error)
     if user_error is None:
         return report_bug(error)
-    say(str(user_error) if isinstance(user_error, DataError) else f"headstart: {user_error}")
+    if not isinstance(user_error, FollowedError):  # else the process that leads the run has told it
+        say(str(user_error) if isinstance(user_error, DataError) else f"headstart: {user_error}")
     return user_error.exit
 
 

@@ -8,7 +8,7 @@ import json
 from headstart.cli import _flags
 from headstart.progress import print_error
 
-SUMMARY = "the model families: names, sizes, licences, heads"
+SUMMARY = "list the model families: names, sizes, licences, heads"
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -18,7 +18,7 @@ from headstart.progress.visible import visible
 if TYPE_CHECKING:
     from headstart.contract import Column
 
-SUMMARY = "three questions (which file, what to predict, where to), then the command, and its run"
+SUMMARY = "ask three questions (file, what to predict, where to), show the command, run it"
 MAX_OPTIONS = 8  # readings of the columns that are offered
 MAX_COLUMNS = 12  # columns that are shown
 SHOWN_CHARACTERS = 60  # of a column's first value

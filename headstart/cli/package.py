@@ -7,14 +7,14 @@ import json
 
 from headstart.cli import _flags, _serving_flags
 
-SUMMARY = "a folder for a container: Dockerfile, compose and Kubernetes files, pinned requirements, the model"
+SUMMARY = "make a folder for a container: Dockerfile, compose and Kubernetes files, requirements, the model"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
     parser.add_argument("model", metavar="RUN", help="a finished run, a model folder, a hub name or pip:PACKAGE")
     _flags.add_shared(parser, "--to", "a folder (default NAME-container)")
-    _flags.add_shared(parser, "--task", "of a model that is no headstart run, when its config does not say")
+    _flags.add_shared(parser, "--task", "of a model that is not a headstart run, when its config does not say")
     parser.add_argument("--name", metavar="NAME", help="what the model is called there (default: as its folder)")
     _flags.add_shared(parser, "--overwrite")
     _flags.add_shared(parser, "--quiet")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 
 from headstart.cli import _flags, _labels, _one_row
 from headstart.errors import UserError
 
-SUMMARY = "file in, file out: the rows with predictions added"
+SUMMARY = "predict a file: the same rows with predictions added"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +17,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("input", metavar="INPUT", nargs="?", help="file of rows; - is standard input, JSON lines; "
                                                                 "a text that names no file is one row")
     _flags.add_shared(parser, "--to", "a file; its name says the format (else standard output)", default="-")
-    _flags.add_shared(parser, "--task", "of a model that is no headstart run, when its config does not say")
+    _flags.add_shared(parser, "--task", "of a model that is not a headstart run, when its config does not say")
     parser.add_argument("--value", metavar="NAME=TEXT", action="append", default=[],
                         help="one row without a file; NAME=@FILE reads the text from a file")
     parser.add_argument("--as-training-data", action="store_true",
@@ -28,6 +27,8 @@ def add(parser: argparse.ArgumentParser) -> None:
                         help="as --as-training-data, but only rows whose prediction has this probability or more")
     parser.add_argument("--no-abstain", action="store_true",
                         help="answer every row, also where the model would abstain (evaluation.risk)")
+    _flags.add_shared(parser, "--processes", "each predicts parts of the rows; the output is the same", default="1")
+    _flags.add_shared(parser, "--on")
     _labels.add(parser)
     _flags.add_shared(parser, "--overwrite", "never the input itself")
     _flags.add_columns(parser)
@@ -38,6 +39,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Predict; rows go to --to, messages to standard error."""
     from headstart.api import model as api
+    from headstart.prediction.predict_folder import is_text_folder
 
     if bool(arguments.value) == bool(arguments.input):
         raise UserError("predict takes a file of rows, or one row by --value; it got "
@@ -48,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     groups = _flags.build_groups(values)
     row = _one_row.parse_values(arguments.value)
     is_text = not row and _one_row.is_row_text(arguments.input)
-    check_training_data(arguments, is_one_row=bool(row) or is_text)
+    check_one_row(arguments, is_one_row=bool(row) or is_text)
     _one_row.check_place(arguments)
     model = api.load(arguments.model, arguments.task, device=arguments.device or run_values.get("device", "auto"),
                      allow_pickle=bool(arguments.allow_pickle), language=groups["data"].language,
@@ -67,18 +69,23 @@ def run(arguments: argparse.Namespace) -> int:
     rows = model.predict_file(arguments.input, arguments.to, columns=columns, data=groups["data"],
                               evaluation=groups["evaluation"], reporter=reporter,
                               as_training_data=arguments.as_training_data,
-                              min_probability=arguments.min_probability, overwrite=arguments.overwrite)
+                              min_probability=arguments.min_probability, overwrite=arguments.overwrite,
+                              processes=_flags.shared_processes(arguments))
     if arguments.to != "-":
-        reporter.info(f"wrote {rows:,} {'texts' if os.path.isdir(arguments.to) else 'rows'} to {arguments.to}")
+        reporter.info(f"wrote {rows:,} {'texts' if is_text_folder(arguments.input) else 'rows'} to {arguments.to}")
         if arguments.json:
             print(json.dumps({"rows": rows, "to": arguments.to} | _labels.json_note(model)))
     return 0
 
 
-def check_training_data(arguments: argparse.Namespace, *, is_one_row: bool) -> None:
-    """Refuse training data of one row, and a least probability that is none; raises UserError (2)."""
+def check_one_row(arguments: argparse.Namespace, *, is_one_row: bool) -> None:
+    """Refuse training data and several processes of one row, and a least probability that is none; raises UserError
+    (2).
+    """
     from headstart.prediction.pseudo_labels import check_min_probability
 
+    if is_one_row:
+        _flags.refuse_processes(arguments, "this is one row")
     if is_one_row and (arguments.as_training_data or arguments.min_probability is not None):
         flag = "--as-training-data" if arguments.as_training_data else "--min-probability"
         raise UserError(f"{flag} makes a file of rows from a file of rows, not from one row.",

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headstart.cli import _flags, _results
+from headstart.errors import Exit, UserError
 from headstart.files import disk_errors, exists_error, make_folder, staged_file
 from headstart.progress import Reporter
 
 if TYPE_CHECKING:
     from headstart.api.finetune import Run
 
-SUMMARY = "the shipped example: train, evaluate, report, predict"
+SUMMARY = "run the shipped example: train, evaluate, report, predict"
 FOLDER = "headstart-quickstart"
 TRAINING_FILE, NEW_FILE = "requests.csv", "new_requests.jsonl"
 
@@ -57,11 +58,17 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def example_text(name: str) -> str:
-    """A file of the example: of the installed package, or of the checkout that the package is run from."""
+    """A file of the example: of the installed package, or of the checkout that the package is run from; raises
+    UserError (69) where neither has it.
+    """
     packaged = files("headstart") / "example_data" / name
     if packaged.is_file():
         return packaged.read_text(encoding="utf-8")
-    return (Path(__file__).parents[2] / "examples" / "data" / name).read_text(encoding="utf-8")
+    path = Path(__file__).parents[2] / "examples" / "data" / name
+    if not path.is_file():
+        raise UserError("The example is not part of this installation: headstart-predict only predicts.",
+                        fix="pip uninstall headstart-predict, then pip install headstart", exit=Exit.UNAVAILABLE)
+    return path.read_text(encoding="utf-8")
 
 
 def write_example(path: Path, *, overwrite: bool) -> None:

@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.cli import _flags, _serving_flags
+from headstart import settings
+from headstart.cli import _flags, _labels, _serving_flags
 from headstart.errors import UserError
 
 if TYPE_CHECKING:
@@ -16,14 +17,17 @@ if TYPE_CHECKING:
     from headstart.progress import Reporter
 
 MOST_WORKERS = 256
-SUMMARY = "trained models as a service over HTTP: REST for every task, OpenAI's form, a page to try them"
+SUMMARY = "serve trained models over HTTP: REST for every task, OpenAI's form, a page to try them"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
     parser.add_argument("runs", metavar="RUN", nargs="+",
                         help="run folder, model folder, hub name or pip:PACKAGE; NAME=RUN serves it under a name")
-    _flags.add_shared(parser, "--task", "of a model that is no headstart run, when its config does not say")
+    _flags.add_shared(parser, "--task", "of a model that is not a headstart run, when its config does not say")
+    parser.add_argument("--labels", metavar="LABELS",
+                        help="labels to choose from, without training; \"a,b,c\", \"a=what it means; "
+                             "b=…\", or a file with the columns label and description; with one RUN")
     _serving_flags.add_place(parser, port=8000)
     group = parser.add_argument_group("limits")
     group.add_argument("--workers", type=int, default=1, metavar="N",
@@ -38,7 +42,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--max-request-tokens", type=int, default=131_072, metavar="N",
                        help="tokens of one request (default 131072)")
     group.add_argument("--max-body", type=int, default=8, metavar="MB", help="size of one request (default 8 MB)")
-    _flags.add_common(parser, reads=("evaluation.precision", "model.dtype", "generation.", "early_exit.", "task."))
+    _flags.add_common(parser, reads=("evaluation.precision", "model.dtype", "generation.", "early_exit.", "zero_shot.",
+                                     "task."))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -111,10 +116,22 @@ def loaders(arguments: argparse.Namespace, references: Mapping[str, str],
     if arguments.workers > 1 and choose_device(device).partition(":")[0] != "cpu":
         raise UserError(f"--workers {arguments.workers} is for the processor: processes cannot share a GPU's memory.",
                         fix="Pass --device cpu, or start one server for each GPU: --device cuda:1 --port 8001")
-    options = {"device": device,
-               "allow_pickle": bool(arguments.allow_pickle), "dtype": groups["model"].dtype}
+    options = {"device": device, "allow_pickle": bool(arguments.allow_pickle), "dtype": groups["model"].dtype,
+               **label_options(arguments, references, values)}
     return {name: partial(load, reference, arguments.task, options, values, groups["evaluation"].precision, reporter)
             for name, reference in references.items()}
+
+
+def label_options(arguments: argparse.Namespace, references: Mapping[str, str],
+                  values: Mapping[str, Any]) -> dict[str, Any]:
+    """What loading is told of --labels; raises UserError: 2 for several models, 78 for settings of labels alone."""
+    if arguments.labels is None:
+        _labels.refuse_settings(settings.parse_assignments(arguments.set))
+        return {}
+    if len(references) > 1:
+        raise UserError(f"--labels is for one model, but there are {len(references)}: {', '.join(references)}.",
+                        fix="Start a server for each, on a port of its own: --port 8001")
+    return {"labels": arguments.labels, "zero_shot": _labels.zero_shot_values(values)}
 
 
 def load(reference: str, task: str | None, options: Mapping[str, Any], values: Mapping[str, Any], precision: str,
@@ -125,5 +142,6 @@ def load(reference: str, task: str | None, options: Mapping[str, Any], values: M
     model = api.load(reference, task, **options)
     model.set(_flags.model_settings(values))
     reporter.info(model.summary())
+    _labels.tell(model, reporter, is_measured=False)
     model.settle_precision(precision, reporter)
     return model

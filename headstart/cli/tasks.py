@@ -12,7 +12,7 @@ from headstart.contract import Task
 from headstart.models.loading.default_model import default_model
 from headstart.progress import print_error
 
-SUMMARY = "the tasks: columns, scores, default model"
+SUMMARY = "list the tasks: columns, scores, default model"
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -160,7 +160,7 @@ def refuse_unread_rows(task: Task[Any], table: Table, settings: Data) -> None:
     """Refuse data.rows where the file or the task has no running text; raises UserError (78)."""
     if settings.rows != "auto" and table.rows_choice is None:
         reason = (f"{task.name} reads a line a row" if task.reads_text_as == "lines" else
-                  f"{table.path} is no plain text ({table.format})")
+                  f"{table.path} is not plain text ({table.format})")
         raise UserError(f"data.rows is {settings.rows!r}, but {reason}.", fix="Leave it out.", exit=Exit.SETTINGS)
 
 

@@ -136,7 +136,7 @@ def arrow_table(source: Any) -> Any:
     try:
         return source.read_all() if isinstance(source, pyarrow.RecordBatchReader) else pyarrow.table(source)
     except (pyarrow.ArrowException, TypeError) as error:
-        raise UserError(f"Rows were expected, but a {type(source).__name__} came, which is no table of columns "
+        raise UserError(f"Rows were expected, but a {type(source).__name__} came, which is not a table of columns "
                         f"({str(error).splitlines()[0]}).", fix="Pass a table.") from None
 
 

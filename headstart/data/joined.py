@@ -96,7 +96,7 @@ class JoinedRows(FieldRows):
 def join_readings(task: Task[Any], readings: Sequence[Reading]) -> Reading:
     """Several training files as one; raises UserError (2) for running text, whose files are the files of a folder."""
     if any(reading.table.is_running_text for reading in readings):
-        raise UserError("Texts without rows are trained on from one file, or from one folder of files.",
+        raise UserError("Running text is trained on from one file, or from one folder of files.",
                         fix="Put the files into a folder, and name the folder.")
     import numpy as np
 

@@ -49,7 +49,7 @@ def nested_value(value: Any, depth: int) -> Json:
         raise TypeError(f"values nested more than {MAX_DEPTH} deep")
     if isinstance(value, Mapping):
         if unnamed := next((key for key in value if not isinstance(key, str)), None):
-            raise TypeError(f"an object with the key {unnamed!r}, which is no text")
+            raise TypeError(f"an object with the key {unnamed!r}, which is not a text")
         return {str.__str__(key): cell_value(inner, depth + 1) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [cell_value(inner, depth + 1) for inner in value]

@@ -111,7 +111,7 @@ def refuse_other_kinds(source: Any) -> None:
         raise UserError("Rows were expected, but a polars LazyFrame came, which holds none yet.",
                         fix="Pass its rows: .collect().")
     if isinstance(source, io.IOBase):
-        raise UserError("Rows were expected, but an open file came, whose lines are no rows.", fix="Pass its path.")
+        raise UserError("Rows were expected, but an open file came, whose lines are not rows.", fix="Pass its path.")
     if isinstance(source, set | frozenset):
         raise UserError("Rows were expected, but a set came, which has no order.", fix="Pass a list.")
     if isinstance(source, type) or getattr(source, "ndim", 1) != 1:

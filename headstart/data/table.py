@@ -217,7 +217,7 @@ def read_file(path: str, builder: TableBuilder, settings: Data) -> Table:
             plain_text.is_text(source_file.inner_name, start):
         format_name = "text"
     if settings.sheet and format_name != "excel":
-        raise UserError(f"data.sheet is {settings.sheet!r}, but {builder.name} is no workbook ({format_name}).",
+        raise UserError(f"data.sheet is {settings.sheet!r}, but {builder.name} is not a workbook ({format_name}).",
                         fix="Leave it out.", exit=Exit.SETTINGS)
     if (settings.word_column or settings.tag_column) and format_name != "conll":
         raise UserError(f"data.word_column and data.tag_column are of CoNLL files; {builder.name} is none "
@@ -337,7 +337,7 @@ def splits_in_folder(folder: Path) -> dict[str, str]:
     if not split_paths:
         names = [f"{entry.name}/" if entry.is_dir() else entry.name for entry in entries]
         listing = f"; it holds {', '.join(names[:8])}{' …' if len(names) > 8 else ''}" if names else "; it is empty"
-        raise UserError(f"{folder} is a folder without a train file (train.csv, train.jsonl …), and its files are no "
+        raise UserError(f"{folder} is a folder without a train file (train.csv, train.jsonl …), and its files are not "
                         f"texts (*.txt), folders of labels, or saved dataset{listing}.",
                         fix="Name a file, or name the files in it train, dev and test.", exit=Exit.NO_INPUT)
     return split_paths

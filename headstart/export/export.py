@@ -1,4 +1,4 @@
-"""`headstart export`: a trained model as a folder for another runtime, let out only when it scores as the original."""
+"""`headstart export`: a trained model as a folder for another runtime, written only if it scores like the original."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def check_target(request: Request) -> None:
     if to.is_dir() and not any(to.iterdir()):
         return
     if to.exists() and not (request.overwrite and exported.is_exported(to)):
-        occupant = "an exported model" if exported.is_exported(to) else "something that is no exported model"
+        occupant = "an exported model" if exported.is_exported(to) else "something that is not an exported model"
         raise UserError(f"{to} already holds {occupant}.", exit=Exit.EXISTS,
                         fix="Choose another folder with --to" + (", or pass --overwrite." if exported.is_exported(to)
                                                                  else "."))

@@ -41,8 +41,8 @@ def judged_rows(reference: str, task: Task[Any], file: str | None, *, settings: 
         return judged(JudgedRows(list(reading.examples), Path(file).name))
     run = Path(reference)
     if not (run / SETTINGS_FILE).is_file():
-        raise UserError(f"{reference} is a model without the run that it is from, and an export is let out only when "
-                        "it scores as the original does.", fix=NAME_ROWS)
+        raise UserError(f"{reference} is a model without the run that it is from, and an export is written only if "
+                        "it scores like the original.", fix=NAME_ROWS)
     return judged(dev_rows(run, task, reporter))
 
 

@@ -90,7 +90,7 @@ def check(settings: Generation) -> None:
     """Refuse numbers of texts, beams and groups that do not go together; raises UserError (78)."""
     if not settings.do_sample and settings.num_beams < settings.num_return_sequences and not settings.penalty_alpha:
         raise UserError(f"generation.num_return_sequences is {settings.num_return_sequences}, but without sampling "
-                        "there is one best text"
+                        "there is only one best text"
                         + (f" (of {settings.num_beams} beams)" if settings.num_beams > 1 else "") + ".",
                         fix="Pass --sample, or as many generation.num_beams.", exit=Exit.SETTINGS)
     if settings.num_beam_groups > 1 and (settings.do_sample or settings.num_beams % settings.num_beam_groups):

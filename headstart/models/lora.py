@@ -51,7 +51,7 @@ def apply(model: Model, settings: Adapter, *, seed: int) -> str:
     model.adapter = peft_model
     model.module.to(model.device)
     trained, total = parameter_counts(model)
-    note = (f"; skipped, as their weights are read without a call: {', '.join(short_names(uncalled))}" if uncalled
+    note = (f"; skipped, because the model reads their weights directly: {', '.join(short_names(uncalled))}" if uncalled
             else "")
     return (f"LoRA of rank {settings.rank} on {len(targets)} layers ({', '.join(short_names(targets))}): "
             f"{100 * trained / total:.2g} % of {compact_number(total)} parameters are trained{note}")
@@ -97,7 +97,7 @@ def select_layers(model: Model, target_modules: str, adaptable: list[str], uncal
         if not matches:
             module_names = [name for name, _ in [*model.module.named_modules(), *model.module.named_parameters()]]
             exists = any(name == word or name.endswith(f".{word}") for name in [*module_names, *uncalled])
-            reason = ("; it is there, but is no linear layer that the model calls" if exists else "")
+            reason = ("; it is there, but is not a linear layer that the model calls" if exists else "")
             suggestion = nearest(word, short_names(adaptable))
             hint = f"Did you mean {suggestion}? " if suggestion else ""
             raise UserError(f"adapter.target_modules names {word!r}, which LoRA cannot adapt in {family}{reason}.",

@@ -232,7 +232,7 @@ class Model:
 
         sentences, class_name = [], type(self.module).__name__
         if self.head == "embedding":
-            sentences.append("sentence-transformers reads this folder; AutoModel gives the states before their mean.")
+            sentences.append("sentence-transformers reads this folder; AutoModel gives each token's state.")
         elif not hasattr(transformers, class_name):
             sentences.append(f"transformers has no class {class_name}: headstart.load reads this folder; so does plain "
                              "transformers after `import headstart.models.register`.")
@@ -346,4 +346,5 @@ class Model:
         if pieces > rows:
             raise UserError(f"The tokenizer of {self.info.reference} has {pieces:,} pieces, the model {rows:,} "
                             "embeddings.",
-                            fix="Tokenizer and model are not of one folder; copy it again.", exit=Exit.UNAVAILABLE)
+                            fix="Tokenizer and model do not belong together; copy the folder again.",
+                            exit=Exit.UNAVAILABLE)

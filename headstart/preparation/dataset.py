@@ -66,7 +66,7 @@ class Dataset:
     def all_clear(self) -> str:
         """What is said where nothing was found: no more than what was looked at."""
         if not self.check.tokenization:
-            return "No problems found in the rows; how a model reads them was not looked at."
+            return "No problems found in the rows; how a model reads them was not checked."
         return "No problems found."
 
     def json(self) -> dict[str, Json]:

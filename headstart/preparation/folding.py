@@ -56,7 +56,7 @@ class Folds:
         if not alone:
             return ""
         names = ", ".join(map(repr, alone[:5])) + (" …" if len(alone) > 5 else "")
-        return (f"One row each have these classes, and count as wrong: {names}. The model that predicts such a row "
+        return (f"These classes have one row each, which counts as wrong: {names}. The model that predicts such a row "
                 "has seen no other of its class.")
 
     def train_places(self, fold: int) -> Ints:
@@ -176,6 +176,6 @@ def refuse_too_many(count: int, rows: int, keys: int, classes: Mapping[str, int]
     label, size = min(classes.items(), key=lambda pair: pair[1], default=("", count))
     if count > size:
         few = f"the class {label!r} has {size:,} row{'' if size == 1 else 's'} (equal texts count once)"
-        raise UserError(f"evaluation.folds is {count}, but {few}: not every fold would hold one of it.",
+        raise UserError(f"evaluation.folds is {count}, but {few}: not every fold would contain it.",
                         fix=f"Take {size} at most (--folds {size}), or add rows of that class." if size > 1 else
                         "Add rows of that class, or leave it out.", exit=Exit.SETTINGS)

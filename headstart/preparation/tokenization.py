@@ -54,7 +54,8 @@ def look_at_tokens(settings: RunSettings, dataset: Dataset) -> list[str]:
         if settings.model is not None:
             raise
         dataset.first_row = unread_first_row(task, examples)
-        return ["tokens: not looked at, because no model is named and no default is here (--model REF names one)",
+        return ["tokens: not checked, because no model is named and no default model is installed (--model REF "
+                "names one)",
                 *dataset.first_row.words()]
     if settings.data.max_length is not None:
         tokenizer = tokenizer.with_max_length(min(tokenizer.max_length, settings.data.max_length))

@@ -79,7 +79,7 @@ class DenseIndex:
             raise UserError(f"There are no vectors in {path}.", fix="Build the index first.",
                             exit=Exit.NO_INPUT) from None
         except (ValueError, OSError, EOFError) as error:
-            raise UserError(f"{path} is no file of vectors ({error}).", fix="Build the index again.",
+            raise UserError(f"{path} is not a file of vectors ({error}).", fix="Build the index again.",
                             exit=Exit.DATA) from None
         dtype = np.float16 if scales_path is None else np.int8
         if table.ndim != 2 or table.dtype != dtype or (scales is not None and scales.shape != table.shape[:1]):

@@ -173,7 +173,7 @@ Once `/ready` answers 200, ask it:
 | `model/` | the model: weights, tokenizer, `headstart.json`, its card (`README.md`) |
 
 - It runs as user {USER}, without a right and on a file system that it cannot write but for /tmp.
-- `/health` says that the process lives; `/ready` that the model answers as it did when it was loaded. Neither needs
+- `/health` says whether the process runs; `/ready` that the model answers as it did when it was loaded. Neither needs
   the token; everything else does. There is no TLS: put a proxy before it.
 - SIGTERM: nothing new is taken, and what is there is answered. Give it {GRACE} s.
 - More processes on one machine: add `"--workers", "4"` to `CMD`; they share the model's memory. Not with a GPU.

@@ -78,7 +78,7 @@ def shipment_of(reference: str, *, with_examples: bool = False, only_own: bool =
     source = source_of(finished_model(reference), reference, only_own=only_own)
     folder = source.folder
     if not (folder / "config.json").is_file():
-        raise UserError(f"{reference} is no model: it has no config.json.", fix="Name a run, or a model's folder.",
+        raise UserError(f"{reference} is not a model: it has no config.json.", fix="Name a run, or a model's folder.",
                         exit=Exit.NO_INPUT)
     files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
     if not any(name.endswith(WEIGHTS) for name in files):
@@ -111,7 +111,7 @@ def source_of(folder: str, reference: str, *, only_own: bool) -> Source:
                         exit=Exit.NO_INPUT)
     source = folder_source(Path(folder))
     if source.metadata is None:
-        raise UserError(f"{reference} is no model that headstart saved: it has no {manifest.METADATA_FILE}.",
+        raise UserError(f"{reference} is not a model that headstart saved: it has no {manifest.METADATA_FILE}.",
                         fix="Name a run, or the model folder of one.", exit=Exit.NO_INPUT)
     return source
 

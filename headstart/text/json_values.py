@@ -68,7 +68,7 @@ def parse_python(text: str) -> Any:
         text_tokens = sum(token.type == tokenize.STRING for token in tokenize.generate_tokens(
             io.StringIO(text.strip()).readline))
     except (SyntaxError, RecursionError, MemoryError, tokenize.TokenError):
-        raise ValueError("it is no value of Python") from None
+        raise ValueError("it is not a Python value") from None
     plain, texts = plain_value(value)
     if texts != text_tokens:  # ['a' 'b'] is one text to Python, and two to numpy, which writes so
         raise ValueError("two texts stand without a comma between them")
@@ -82,7 +82,7 @@ def plain_value(value: Any) -> tuple[Any, int]:
     if isinstance(value, dict):
         keys, values = [plain_value(key) for key in value], [plain_value(part) for part in value.values()]
         if not all(isinstance(key, str) for key, _ in keys):
-            raise ValueError("a name in it is no text")
+            raise ValueError("a name in it is not a text")
         return ({key: part for (key, _), (part, _) in zip(keys, values, strict=True)},
                 sum(count for _, count in (*keys, *values)))
     if isinstance(value, list | tuple):

@@ -60,7 +60,7 @@ def choose_rows(lines: Sequence[str], *, needs_sentences: bool = False) -> RowsC
     total = sum(points for points, _ in for_running) - sum(points for points, _ in for_list)
     is_running = total >= 0
     signs = sorted(for_running if is_running else for_list, key=lambda sign: -sign[0])
-    reason = " and ".join(words for _, words in signs[:2]) or "nothing says that its lines are texts of their own"
+    reason = " and ".join(words for _, words in signs[:2]) or "nothing suggests that its lines are separate texts"
     return RowsChoice("document" if is_running else "lines", reason, is_close=-2 < total < 2)
 
 
@@ -102,11 +102,12 @@ def signs_of_running_text(shape: TextShape) -> list[tuple[int, str]]:
         signs.append((3 if shape.paragraph >= 1.5 or shape.middle_length >= LONG_LINE else 1,
                       f"blank lines ({shape.blank:.0%} of all) set paragraphs apart"))
     if shape.continued >= 0.05:
-        signs.append((4 if shape.continued >= 0.15 else 2, f"{shape.continued:.0%} of the lines go on in the next one"))
+        signs.append((4 if shape.continued >= 0.15 else 2,
+                      f"{shape.continued:.0%} of the lines continue in the next one"))
     if shape.wrapped:
         signs.append((2, "the lines are wrapped at one width"))
     if shape.middle_length >= LONG_LINE:
-        signs.append((3, f"the lines are long, as paragraphs are (half of them {shape.middle_length:,.0f} characters "
+        signs.append((3, f"the lines are long, like paragraphs (half of them {shape.middle_length:,.0f} characters "
                          "or more)"))
     if shape.indented >= 0.2:
         signs.append((2, f"{shape.indented:.0%} of the lines are indented"))
@@ -120,7 +121,7 @@ def signs_of_list(shape: TextShape) -> list[tuple[int, str]]:
     signs = []
     if shape.middle_length < LONG_LINE and shape.continued < 0.05 and not shape.wrapped:
         signs.append((2, f"the lines are short (half of them {shape.middle_length:,.0f} characters or less) and none "
-                         "or few go on in the next one"))
+                         "or few continue in the next one"))
         if shape.blank < 0.01:
             signs.append((1, "no blank lines set paragraphs apart"))
     if shape.posts >= 0.1:

@@ -137,7 +137,7 @@ def save_best(reference: str, best: Mapping[str, Json], base: Generation, report
     candidates = (Path(reference) / METADATA_FILE, Path(reference) / "model" / METADATA_FILE)
     path = next((candidate for candidate in candidates if candidate.is_file()), None)
     if path is None:
-        reporter.info("the model's folder is no run of headstart: the best settings are in search.json alone")
+        reporter.info("the model's folder is not a run of headstart: the best settings are in search.json alone")
         return
     metadata = manifest.read(path.parent) or {}
     best_generation = dataclasses.replace(base, **best)

@@ -140,3 +140,9 @@ def test_bash_completes_commands_and_flags(headstart, tmp_path):
 
     assert complete("fine") == ["finetune"] and complete("finetune", "--learning-r") == ["--learning-rate"]
     assert complete("predict", "--preci") == ["--precision"]
+
+
+def test_an_installation_without_the_example_says_what_to_install(headstart, tmp_path, monkeypatch):
+    monkeypatch.setattr(quickstart, "__file__", str(tmp_path / "site-packages" / "headstart" / "cli" / "quickstart.py"))
+    code, _, stderr = headstart("quickstart", "--to", tmp_path / "first")
+    assert code == 69 and "pip install headstart" in stderr

@@ -28,7 +28,7 @@ FLAGS = every_flag()
 # elsewhere.
 assert FLAGS["--pair"].pop("inspect").metavar == "TEXT2"
 # --labels names labels to a model that has none of the user's, and the column of labels to one of several for each text.
-for command in ("predict", "evaluate"):
+for command in ("predict", "evaluate", "serve"):
     assert FLAGS["--labels"].pop(command).metavar == "LABELS"
 # `inspect` reads no file but with --probe: these are the texts of one row themselves.
 for row_flag in ("--question", "--passage", "--target"):

@@ -83,7 +83,7 @@ def test_a_closed_standard_error_is_no_failure(monkeypatch):
 @pytest.mark.parametrize("command", [("finetune", "a\udcff.csv"), ("predict", "run", "a.csv", "--to", "b\udcff.csv")])
 def test_a_name_that_is_no_utf8_is_refused_in_words(command, headstart):
     code, _, stderr = headstart(*command)
-    assert code == 2 and "no UTF-8" in stderr
+    assert code == 2 and "not UTF-8" in stderr
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="children are forked")

@@ -98,7 +98,7 @@ RAGGED = [
     read("huge-field.csv", f"text,label\n{LONG},good\nshort,bad\nthird,good\nfourth,bad\n",
          labelled((LONG, "good"), ("short", "bad"))),
     refused("huge-unclosed.csv", 'text,label\nfirst,good\n"' + "x,y\n" * 30_000, 65, "E105"),
-    refused("concatenated.csv", PLAIN + PLAIN, 65, "concatenated.csv:8", "E132", "header once more"),
+    refused("concatenated.csv", PLAIN + PLAIN, 65, "concatenated.csv:8", "E132", "repeats the header"),
     read("concatenated-skipped.csv", PLAIN + PLAIN, FIRST, "E132", count=12, settings={"data.bad_rows": "skip"}),
     refused("markdown.md", "| text | label |\n|------|:-----:|\n| good roses | good |\n| bad | bad |\n", 65, "E112",
             "Markdown", "markdown.md:2"),

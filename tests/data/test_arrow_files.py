@@ -6,6 +6,7 @@ import decimal
 import json
 import random
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet as pq
@@ -106,7 +107,7 @@ VALUES = [
     (pa.array(["x", "y"]).dictionary_encode(), ["x", "y"]),
     (pa.array(["x", None], pa.large_string()), ["x", None]),
     (pa.array([1.5, float("nan")]), [1.5, None]),
-    (pa.array([1.5, 2.0], pa.float16()), [1.5, 2.0]),
+    (pa.array(np.array([1.5, 2.0], np.float16)), [1.5, 2.0]),
     (pa.array([True, None]), [True, None]),
     (pa.nulls(2), [None, None]),
     (pa.array([{"a": {"b": [1, None]}}, None]), [{"a": {"b": [1, None]}}, None]),
@@ -120,6 +121,8 @@ VALUES = [
 @pytest.mark.parametrize(("array", "expected"), VALUES, ids=[str(array.type)[:40] for array, _ in VALUES])
 @pytest.mark.parametrize("name", ["a.parquet", "a.ipc"])
 def test_every_type_of_arrow_has_one_value_in_json(tmp_path, name, array, expected):
+    if name == "a.parquet" and pa.types.is_fixed_size_list(array.type) and int(pa.__version__.split(".")[0]) < 26:
+        pytest.skip("pyarrow before 26 cannot read such a column that it wrote itself, where a list is missing")
     table = read(tmp_path, name, pa.table({"text": ["a", "b"], "other": array}))
     if expected is None:
         assert table.columns == ("text",) and codes(table) == ["N111"] and '"other" holds bytes' in table.findings[0].message

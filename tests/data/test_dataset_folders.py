@@ -167,7 +167,7 @@ def broken_saves():
     yield "state.json cannot be read", lambda folder: (folder / "state.json").write_text("{")
     yield "names no files", lambda folder: (folder / "state.json").write_text('{"_data_files": []}')
     yield "is missing", lambda folder: next(folder.glob("*.arrow")).unlink()
-    yield "is no object", lambda folder: (folder / "state.json").write_text("[1]")
+    yield "is not an object", lambda folder: (folder / "state.json").write_text("[1]")
     yield "leads out of", lambda folder: (folder / "state.json").write_text(
         json.dumps({"_data_files": [{"filename": "../other.arrow"}]}))
     yield "picked out by a file of numbers", lambda folder: (folder / "state.json").write_text(

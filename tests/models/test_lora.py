@@ -175,7 +175,7 @@ def test_what_takes_no_adapter_is_refused_with_the_reason(folders, tmp_path, hea
         assert code == 78 and not (tmp_path / "run" / "settings.toml").exists()
         return stderr
 
-    assert "is no linear layer that the model calls" in refused("xlnet", "--set", "adapter.target_modules=q")
+    assert "is not a linear layer that the model calls" in refused("xlnet", "--set", "adapter.target_modules=q")
     assert "Did you mean query?" in refused("bert", "--set", "adapter.target_modules=querry")
     assert "does not go with training.freeze=backbone" in refused("bert", "--set", "training.freeze=backbone")
     assert "names no layer" in refused("bert", "--set", "adapter.target_modules=,")

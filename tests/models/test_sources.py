@@ -405,7 +405,7 @@ def test_an_index_that_leads_out_of_the_folder_is_refused(folder, name):
     shutil.copy(folder / "model.safetensors", folder.parent / "outside.safetensors")
     (folder / "model.safetensors").unlink()
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": name}}))
-    assert_refused_before_weights(folder, "index.json", "no file of this folder")
+    assert_refused_before_weights(folder, "index.json", "not a file of this folder")
 
 
 def sharded(folder: Path) -> None:

@@ -111,7 +111,7 @@ def test_without_a_tokenizer_the_row_is_shown_by_its_columns_and_nothing_more_is
     path = write_csv(tmp_path / "rows.csv", review_rows(30))
     report = checked(headstart, path)
     assert any(line.startswith(f"first row ({path}:2): text: ") for line in report["words"])
-    assert report["words"][-1] == "No problems found in the rows; how a model reads them was not looked at."
+    assert report["words"][-1] == "No problems found in the rows; how a model reads them was not checked."
     assert report["first_row"]["model"] == ""
 
 

@@ -84,7 +84,7 @@ def test_a_class_of_one_row_is_told_to_count_as_wrong(tmp_path):
     words = Words()
     rows = [*review_rows(60, labels=("good", "bad")), ("apples and tea", "mixed")]
     assert read(write_csv(tmp_path / "few.csv", rows), words).folds.count == 5
-    assert any("'mixed'" in text and "count as wrong" in text for text in words.texts)
+    assert any("'mixed'" in text and "counts as wrong" in text for text in words.texts)
 
 
 def test_rows_that_all_have_one_text_are_refused_in_those_words(tmp_path):

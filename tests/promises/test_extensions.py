@@ -196,10 +196,10 @@ def test_packages_are_listed_once_a_process(monkeypatch):
     calls = []
     real = importlib.metadata.entry_points
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda **options: calls.append(options) or real(**options))
-    extensions.extensions.cache_clear()
-    for _ in range(3):
-        assert extensions.find("tasks", "no-such-task") is None
-    assert calls == [{"group": "headstart.tasks"}]
+    extensions.extensions.cache_clear(), extensions.installed_entry_points.cache_clear()
+    for group in ("tasks", "readers", "tasks"):
+        assert extensions.find(group, "no-such-thing") is None
+    assert calls == [{}]
 
 
 def test_an_unknown_task_is_still_refused_with_the_nearest_name():

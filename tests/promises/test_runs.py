@@ -298,10 +298,10 @@ def test_the_best_checkpoints_are_kept_and_scored_as_a_table(reviews, tiny_bert,
 def test_bars_of_negative_numbers_go_left_of_zero():
     import re
 
-    from headstart.reports.figures import bars
+    from headstart.reports.plots import bars
 
     markup = bars({"labels": ["a", "b", "c"], "series": {"start": [-3.0, 1.0, None]}, "unit": "score"}, "scores")
-    assert re.findall(r"--m:([\d.]+);--w:([\d.]+)", markup) == [("0.0000", "0.7500"), ("0.7500", "0.2500"),
-                                                                ("0.7500", "0.0000")]
+    assert re.findall(r'x="([\d.]+)%" width="([\d.]+)%"', markup) == [("0.00", "75.00"), ("75.00", "25.00"),
+                                                                       ("75.00", "0.20")]
     plain = bars({"labels": ["a", "b"], "series": {"share": [2.0, 1.0]}, "unit": "share"}, "shares")
-    assert re.findall(r"--m:([\d.]+);--w:([\d.]+)", plain) == [("0.0000", "1.0000"), ("0.0000", "0.5000")]
+    assert re.findall(r'x="([\d.]+)%" width="([\d.]+)%"', plain) == [("0.00", "100.00"), ("0.00", "50.00")]

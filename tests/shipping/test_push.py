@@ -117,8 +117,8 @@ def test_what_is_no_finished_model_is_told(headstart, hub, trained_run, tmp_path
     no_card = shutil.copytree(trained_run[0] / "model", tmp_path / "no-card")
     (no_card / "README.md").unlink()
     cases = [((unfinished,), 66, "headstart resume"), ((begun,), 66, "headstart resume"),
-             ((tmp_path / "nothing",), 66, "no folder"), ((bare,), 66, "no model that headstart saved"),
-             ((plain,), 66, "no model that headstart saved"), ((changed,), 69, "config.json is changed"),
+             ((tmp_path / "nothing",), 66, "no folder"), ((bare,), 66, "not a model that headstart saved"),
+             ((plain,), 66, "not a model that headstart saved"), ((changed,), 69, "config.json is changed"),
              ((no_card,), 66, "no model card"), (("distilbert-base-cased",), 66, "no folder")]
     for arguments, exit_code, word in cases:
         code, stdout, stderr = headstart("push", *arguments, NAME)

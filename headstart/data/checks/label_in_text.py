@@ -31,4 +31,4 @@ def find_labels_in_texts(task: Task[Any], examples: Sequence[Example], labels: S
         return []
     return [Finding("W213", f"{count / len(rows):.0%} of the training texts hold their own label as a word, and no "
                     "other label.",
-                    "If it will not stand in new texts, take it out: a model would only read it off.")]
+                    "If it will not stand in new texts, take it out: otherwise a model learns to copy it.")]

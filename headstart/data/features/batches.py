@@ -181,6 +181,21 @@ def micro_batches(step: Ints, lengths: Ints, size: int) -> list[Ints]:
     return [order[start:start + size] for start in range(0, len(order), size)]
 
 
+def shared_micro_batches(step: Ints, lengths: Ints, size: int, shares: int) -> list[Ints]:
+    """A step dealt into shares of about equal length, each as micro-batches of at most `size` examples.
+
+    Sorted by length, examples are dealt out forwards and backwards; the micro-batches of share s are s, s + shares …:
+        lengths 9 8 7 6 5    2 shares    [9 6 5] [8 7]    size 2    [9 6] [8 7] [5]
+    """
+    if shares == 1 or len(step) == 1:
+        return micro_batches(step, lengths, size)
+    order, count = step[np.argsort(-lengths[step], kind="stable")], min(shares, len(step))
+    rounds, places = np.divmod(np.arange(len(order)), count)
+    dealt_to = np.where(rounds % 2 == 0, places, count - 1 - places)
+    parts = sorted((order[dealt_to == share] for share in range(count)), key=len, reverse=True)
+    return [part[start:start + size] for start in range(0, len(parts[0]), size) for part in parts if start < len(part)]
+
+
 def fitting_micro_batch_size(step: Ints, lengths: Ints, size: int, max_tokens: int) -> int:
     """The most examples, at most `size`, whose longest micro-batch holds at most this many tokens (one may hold more).
     """

@@ -80,7 +80,7 @@ def encode(task: Task[Any], examples: Sequence[Example], tokenizer: Any, *, seed
     except UserError as error:
         if warn is None:
             raise
-        warn(f"going on without data.cache: {error.message}")
+        warn(f"data.cache is not used: {error.message}")
     return features
 
 

@@ -34,6 +34,13 @@ class ExampleRandom:
         self.draw_counts[example.row] += 1
         return Random(f"{self.prefix}:{example.row}:{self.draw_counts[example.row]}")
 
+    def for_examples(self, examples: Sequence[Example]) -> ExampleRandom:
+        """The generators of these examples alone, which another process may draw; here they count as drawn."""
+        part = ExampleRandom(self.prefix)
+        part.draw_counts.update({example.row: self.draw_counts[example.row] for example in examples})
+        self.draw_counts.update(example.row for example in examples)
+        return part
+
 
 TOKENS_AT_ONCE = 2**22  # that are sorted at once
 PARALLEL_EXAMPLES = 2000  # examples from which on several processes are worth their start

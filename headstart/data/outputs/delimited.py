@@ -71,5 +71,5 @@ class DelimitedWriter:
         """How many texts lost their line ends."""
         if not self.changed:
             return []
-        return [f"{self.changed:,} texts hold a line end or a delimiter, which a file without quotes cannot: there "
-                "they became blanks (--to out.jsonl keeps them)"]
+        return [f"{self.changed:,} texts hold a line end or a delimiter, which a file without quotes cannot hold: "
+                "they became spaces (--to out.jsonl keeps them)"]

@@ -118,9 +118,9 @@ def find_columns(schema: Any, features: Mapping[str, Any], builder: TableBuilder
     for index, (name, type_of) in enumerate(zip(schema.names, schema.types, strict=True)):
         full_name = f"{name} (column {index + 1})" if counts[name] > 1 else name
         if is_bytes(type_of) or is_media(type_of):
-            builder.unused_columns[full_name] = "holds bytes (binary), which are no text"
-            builder.add_finding("N111", f'the column "{full_name}" holds bytes (binary), which are no text; it is left '
-                                "out.", "If they are texts, write them as strings.")
+            builder.unused_columns[full_name] = "holds bytes (binary), which are not text"
+            builder.add_finding("N111", f'the column "{full_name}" holds bytes (binary), which are not text; it is '
+                                "left out.", "If they are texts, write them as strings.")
             continue
         if counts[name] > 1:
             builder.ambiguous_columns[full_name] = f'two columns are called "{name}"'

@@ -57,6 +57,6 @@ def read(path: Path, builder: TableBuilder) -> tuple[str, int]:
             builder.add_row((text, label.name, name), None, len(text) + 200)
     if unlabelled:
         words = ", ".join(f"{count:,} in {name}/" for name, count in unlabelled.items())
-        builder.add_finding("N106", f"texts that nobody labelled: {words}.",
+        builder.add_finding("N106", f"unlabelled texts: {words}.",
                             "They are left out; they can be predicted.")
     return digest.hexdigest(), size

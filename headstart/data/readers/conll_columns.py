@@ -117,8 +117,8 @@ def tag_column(columns: Sequence[Sequence[str]], further: Sequence[int], *,
     entities = {index: sum(cell[:1] in ("B", "S", "U") for cell in columns[index]) or
                 sum(cell != "O" for cell in columns[index]) for index in layers}
     layers.sort(key=lambda index: -entities[index])
-    rivals = [index for index in layers[1:] if MORE_ENTITIES * entities[index] > entities[layers[0]]]
-    return layers[0], question("tags", "tag_column", [layers[0], *rivals]) if rivals else None
+    alternatives = [index for index in layers[1:] if MORE_ENTITIES * entities[index] > entities[layers[0]]]
+    return layers[0], question("tags", "tag_column", [layers[0], *alternatives]) if alternatives else None
 
 
 def is_of_phrases(cells: Sequence[str]) -> bool:

@@ -42,7 +42,7 @@ class Dialect:
         if self.escape:
             words.append("backslash escapes")
         if self.skips_blanks:
-            words.append("blanks behind delimiters dropped")
+            words.append("spaces after delimiters dropped")
         return ", ".join(words)
 
     def flags(self) -> str:

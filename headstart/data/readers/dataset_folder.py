@@ -116,7 +116,7 @@ def read_description(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise broken(path.parent, f"{path.name} cannot be read ({str(error).splitlines()[0]})") from None
     if not isinstance(description, dict):
-        raise broken(path.parent, f"{path.name} is no object")
+        raise broken(path.parent, f"{path.name} is not an object")
     return description
 
 

@@ -95,11 +95,11 @@ def tell_dialect(reading: Reading, sample: list[str], lines: RecordLines, builde
                        "line_end": lines.line_end, "quotes": reading.quoting()} | (
                            {"separator_line": "yes"} if has_separator_line else {})
     if not dialect.quote and any('"' in line for line in sample):
-        builder.add_finding("N104", "quotes that enclose nothing stand in this file; they are read as ordinary "
+        builder.add_finding("N104", "quotes do not enclose fields in this file; they are read as ordinary "
                             "characters.", "If they enclose fields: --set data.quote=double")
     if dialect.escape:
-        builder.add_finding("N108", "a backslash stands before what is meant as it stands (a quote, a delimiter, a "
-                            "line end, a backslash) and is taken off.", "If not: --set data.escape=none")
+        builder.add_finding("N108", "a backslash escapes the next character (a quote, a delimiter, a line end, a "
+                            "backslash) and is removed.", "If not: --set data.escape=none")
     if reading.surplus:
         builder.add_finding("N109", f"all rows end with {reading.surplus} empty "
                             f"{'field' if reading.surplus == 1 else 'fields'} that the header does not name; "

@@ -226,8 +226,8 @@ def escapes_throughout(text: str, delimiter: str) -> bool:
 def choose_quoting(readings: Sequence[Reading], is_named: bool) -> Reading | Question:
     """The best reading with one delimiter. RFC 4180 stands unless it is at fault and another reading is not."""
     plain = readings[0]
-    rivals = [reading for reading in readings[1:] if reading.rows != plain.rows]
-    clean = [reading for reading in rivals if not reading.faults and not reading.odd_quotes
+    alternatives = [reading for reading in readings[1:] if reading.rows != plain.rows]
+    clean = [reading for reading in alternatives if not reading.faults and not reading.odd_quotes
              and reading.width >= plain.width]
     if plain.width == 1:  # any sign that hides delimiters makes one column of anything: quotes must speak for it, too
         has_odd_quotes = not plain.misfits or plain.quote_faults or plain.odd_quotes
@@ -242,10 +242,11 @@ def choose_quoting(readings: Sequence[Reading], is_named: bool) -> Reading | Que
     enclosing = [reading for reading in clean if reading.dialect.quote or reading.dialect.escape]
     if enclosing:
         is_enclosed = bool(enclosing[0].dialect.quote) and enclosing[0].has_enclosed()
-        rivals = [reading for reading in enclosing[1:] if reading.rows != enclosing[0].rows
-                  and (reading.dialect.quote or not is_enclosed)]
-        return Question(enclosing[0], rivals[0]) if rivals else enclosing[0]
-    unquoted = next((reading for reading in rivals if not reading.dialect.quote and not reading.dialect.escape), None)
+        alternatives = [reading for reading in enclosing[1:] if reading.rows != enclosing[0].rows
+                        and (reading.dialect.quote or not is_enclosed)]
+        return Question(enclosing[0], alternatives[0]) if alternatives else enclosing[0]
+    unquoted = next((reading for reading in alternatives
+                     if not reading.dialect.quote and not reading.dialect.escape), None)
     if unquoted is None:
         return plain
     if plain.dialect.delimiter == "\t":
@@ -255,14 +256,14 @@ def choose_quoting(readings: Sequence[Reading], is_named: bool) -> Reading | Que
     return Question(plain, unquoted) if plain.faults >= MANY_FAULTS and not unquoted.faults else plain
 
 
-def is_doubtful(plain: Reading, rival: Reading, is_named: bool) -> bool:
+def is_doubtful(plain: Reading, alternative: Reading, is_named: bool) -> bool:
     """Whether a second reading without a fault is as likely as the one by RFC 4180, which has none either."""
-    if rival.dialect.skips_blanks:
+    if alternative.dialect.skips_blanks:
         return False
-    if rival.dialect.escape:  # a named delimiter and no fault: the file is as RFC 4180 says
-        return not is_named and (bool(rival.dialect.quote) or not plain.has_enclosed())
-    if rival.dialect.quote:
-        return not is_named and rival.uses_quotes()
+    if alternative.dialect.escape:  # a named delimiter and no fault: the file is as RFC 4180 says
+        return not is_named and (bool(alternative.dialect.quote) or not plain.has_enclosed())
+    if alternative.dialect.quote:
+        return not is_named and alternative.uses_quotes()
     if plain.width > 1 and plain.hides_fields():  # two rows that would be one, or a field that would be two
         return not is_named
     # Files of tabs know no quotes (IANA's text/tab-separated-values), but spreadsheets write them.
@@ -275,10 +276,10 @@ def choose_delimiter(readings: Sequence[Reading | Question]) -> Reading | Questi
     likeliest = ordered[0]
     if isinstance(likeliest, Question) or len(ordered) == 1:
         return likeliest
-    rival = best(ordered[1])
-    if likeliest.badness == 0 and rival.badness > 0:
+    alternative = best(ordered[1])
+    if likeliest.badness == 0 and alternative.badness > 0:
         return likeliest
-    return Question(likeliest, rival) if rival.badness <= 2 * likeliest.badness + 0.05 else likeliest
+    return Question(likeliest, alternative) if alternative.badness <= 2 * likeliest.badness + 0.05 else likeliest
 
 
 def one_column(readings: Sequence[Reading | Question], reading_with: Callable[[str], Reading | Question],
@@ -293,9 +294,9 @@ def one_column(readings: Sequence[Reading | Question], reading_with: Callable[[s
     plain = best(usual)
     unsplit = next((sign for sign in DELIMITER_NAMES if not any(sign in line for line in lines)), default)
     if plain.odd_quotes and escapes_throughout("".join(lines), unsplit):
-        rival = best(reading_with(unsplit))
-        if not rival.faults and not rival.odd_quotes and rival.rows != plain.rows:
-            return Question(plain, rival)
+        alternative = best(reading_with(unsplit))
+        if not alternative.faults and not alternative.odd_quotes and alternative.rows != plain.rows:
+            return Question(plain, alternative)
     if len({len(row) for row in plain.rows[1:]}) <= 1 or plain.misfits <= len(plain.rows) / 3:
         return usual
     return next((reading for reading in (*readings, reading_with(unsplit)) if not best(reading).misfits), usual)

@@ -73,13 +73,13 @@ def workbook_errors(calamine: Any, builder: TableBuilder, is_zip: bool) -> Itera
             raise builder.fatal_error("E112", "the file is an Office file without a workbook in it.",
                                       "Give a workbook, or a table as csv (UTF-8).") from None
         raise builder.fatal_error("E113", f"the workbook is damaged or cut off ({str(error)[:200]}).",
-                                  "Copy it again, or open it and save it anew.") from None
+                                  "Copy it again, or open it and save it again.") from None
     except BaseException as error:
         # Rust's panic reaches Python as a class of its own, outside Exception.
         if type(error).__name__ != "PanicException":
             raise
         raise builder.fatal_error("E113", f"the workbook is damaged ({str(error)[:200]}).",
-                                  "Open it and save it anew.") from None
+                                  "Open it and save it again.") from None
 
 
 def fill(builder: TableBuilder, choice: SheetChoice, settings: Data) -> None:
@@ -109,7 +109,7 @@ def fill(builder: TableBuilder, choice: SheetChoice, settings: Data) -> None:
         row_cells = merged.with_values(index, [cells[place] for place in layout.columns])
         if index + 1 in errors:
             column, text = min(errors[index + 1])
-            builder.add_finding("E127", f"the cell holds an error ({text}).", f"Mend the formula, or {SKIP}",
+            builder.add_finding("E127", f"the cell holds an error ({text}).", f"Correct the formula, or {SKIP}",
                                 line=index + 1, column=column, row=True)
         elif not is_blank:
             add_row(builder, index + 1, row_cells)

@@ -29,7 +29,7 @@ def load(name: str) -> Any:
         return datasets.load_dataset(owner, config or None)
     except Exception as error:  # the library and its transport raise many kinds
         reason = " ".join(str(error).split())[:160]
-        raise UserError(f"{name} is no file or folder here, and the hub did not give a dataset of that name "
+        raise UserError(f"{name} is not a file or folder here, and the hub did not give a dataset of that name "
                         f"({type(error).__name__}: {reason}).", fix=ALTERNATIVES, exit=Exit.UNAVAILABLE) from None
 
 

@@ -56,5 +56,6 @@ def reported_rows(reader: extensions.Extension, read_rows: Callable[[Path], Iter
         raise
     except Exception as error:
         raise UserError(f"{path} cannot be read by {reader.origin}: {type(error).__name__}: {error}.",
-                        fix=f"Look at the file; if it is sound, tell the makers of {reader.package.split()[0]}.",
+                        fix=f"Check the file; if it is correct, report it to the makers of "
+                            f"{reader.package.split()[0]}.",
                         exit=Exit.DATA) from error

@@ -83,14 +83,14 @@ class EncodingGuess:
     score: float
     text: str
 
-    def confidence(self, rival: EncodingGuess) -> float:
-        """How sure it is (0 to 1) that this encoding is meant and not the rival: its score, and how much better it is,
+    def confidence(self, alternative: EncodingGuess) -> float:
+        """How sure it is (0 to 1) that this encoding is meant and not the other: its score, and how much better it is,
         counted on the letters in which the two texts differ.
         """
-        pairs = [(letter, rival_letter) for letter, rival_letter in zip(self.text, rival.text, strict=False)
-                 if not (letter.isascii() and rival_letter.isascii())]
-        differing = sum(letter != rival_letter for letter, rival_letter in pairs) / max(1, len(pairs))
-        margin = max(0.0, self.score - rival.score) / max(differing, 1e-3) / MARGIN
+        pairs = [(letter, other_letter) for letter, other_letter in zip(self.text, alternative.text, strict=False)
+                 if not (letter.isascii() and other_letter.isascii())]
+        differing = sum(letter != other_letter for letter, other_letter in pairs) / max(1, len(pairs))
+        margin = max(0.0, self.score - alternative.score) / max(differing, 1e-3) / MARGIN
         return min(1.0, self.score) * min(1.0, margin) * len(pairs) / (len(pairs) + 2)
 
 

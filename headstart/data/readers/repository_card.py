@@ -30,8 +30,8 @@ def read(folder: Path) -> dict[str, Any]:
     try:
         card = yaml.safe_load(front_matter)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise UserError(f"{path}: its front matter is no YAML ({str(error).splitlines()[0]}).",
-                        fix="Mend it, or name a file in the folder.", exit=Exit.NO_INPUT) from None
+        raise UserError(f"{path}: its front matter is not YAML ({str(error).splitlines()[0]}).",
+                        fix="Correct it, or name a file in the folder.", exit=Exit.NO_INPUT) from None
     return card if isinstance(card, dict) else {}
 
 

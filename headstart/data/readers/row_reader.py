@@ -79,7 +79,7 @@ class RowReader:
                 self.add_misfit(values)
                 return
             if values == self.header and width > 1:
-                builder.add_finding("E132", "the row is the header once more; several files may have been joined.",
+                builder.add_finding("E132", "the row repeats the header; several files may have been joined.",
                                     f"Take it out, or {SKIP}", line=line, row=True)
                 lines.end_record()
                 return
@@ -164,14 +164,14 @@ class RowReader:
         values = next(self.dialect.reader(iter([mended]))) if mended is not None else []
         first_line = lines.line_number + 1
         if mended is not None and len(values) == len(builder.columns) and not is_header:
-            builder.add_finding("N110", "blanks stand behind a closing quote; they are left out.",
+            builder.add_finding("N110", "spaces follow a closing quote; they are left out.",
                                 line=first_line + tear.opening[0], column=tear.opening[1])
             builder.add_row(tuple(values), first_line, len(text))
             lines.end_record(tear.lines)
             return
         self.is_torn = True
         if tear.behind is not None and tear.closes_in_its_line:
-            builder.add_finding("E123", "text stands behind the quote that closes a field.",
+            builder.add_finding("E123", "text follows the quote that closes a field.",
                                 f"Double the quotes inside the field (\"\"), or {SKIP} If quotes enclose nothing in "
                                 "this file: --set data.quote=none", line=first_line + tear.behind[0],
                                 column=tear.behind[1], row=True)

@@ -131,7 +131,7 @@ class SourceFile:
     def empty_error(self, start: bytes) -> DataError:
         """The error for a file that begins with nothing but blanks or NUL bytes."""
         if b"\0" not in start:
-            content = f"begins with blanks and line ends only ({len(start):,} bytes of them)" if start else "is empty"
+            content = f"begins with spaces and line ends only ({len(start):,} bytes of them)" if start else "is empty"
             return self.builder.fatal_error("E101", f"the file {content}.",
                                             "Check that it was written, and that this is the right one.")
         extent = "the file is" if self.size == len(start) else f"the first {len(start):,} bytes of the file are"

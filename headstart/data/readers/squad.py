@@ -32,7 +32,7 @@ def rows(value: Any, builder: TableBuilder) -> Iterator[dict[str, Any]]:
     marked_count = unmarked_count = empty_count = 0
     for article_index, article in enumerate(value["data"]):
         if not isinstance(article, dict) or not isinstance(article.get("paragraphs"), list):
-            add_fault(builder, RowFault("E110", f"article {article_index} is no object with a list of paragraphs."))
+            add_fault(builder, RowFault("E110", f"article {article_index} is not an object with a list of paragraphs."))
             continue
         for paragraph_index, paragraph in enumerate(article["paragraphs"]):
             passage = paragraph.get("context") if isinstance(paragraph, dict) else None

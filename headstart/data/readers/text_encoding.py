@@ -41,8 +41,8 @@ class Scan:
 def detect_encoding(source_file: SourceFile, start: bytes, requested: str) -> str:
     """The encoding of a file. Its bytes that are not UTF-8 in a file that is otherwise become faults of their rows.
 
-    Raises DataError (65) for bytes of no encoding, and where two encodings are as likely; UserError (78) for a name
-    that is none.
+    Raises DataError (65) for bytes of no encoding, and where two encodings are equally likely; UserError (78) for a
+    name that is none.
     """
     builder = source_file.builder
     if requested:
@@ -81,10 +81,11 @@ def check_name(name: str) -> None:
     try:
         codec = codecs.lookup(name)
     except (LookupError, ValueError):
-        raise UserError(f"data.encoding is {name!r}, which is no encoding.", fix=fix, exit=Exit.SETTINGS) from None
+        raise UserError(f"data.encoding is {name!r}, which is not an encoding.", fix=fix, exit=Exit.SETTINGS) from None
     is_text = codec._is_text_encoding and codec.name.replace("-", "_") not in NOT_CHARSETS
     if not is_text:
-        raise UserError(f"data.encoding is {name!r}, which is no encoding of text files.", fix=fix, exit=Exit.SETTINGS)
+        raise UserError(f"data.encoding is {name!r}, which is not an encoding of text files.", fix=fix,
+                        exit=Exit.SETTINGS)
 
 
 def legacy_encoding(source_file: SourceFile, scan: Scan, start: bytes) -> str:
@@ -101,7 +102,7 @@ def legacy_encoding(source_file: SourceFile, scan: Scan, start: bytes) -> str:
                                   "Save the file as UTF-8, or name its encoding: --set data.encoding=NAME",
                                   line=line, column=column)
     likeliest = guesses[0]
-    confidence = min((likeliest.confidence(rival) for rival in guesses[1:3]), default=min(1.0, likeliest.score))
+    confidence = min((likeliest.confidence(guess) for guess in guesses[1:3]), default=min(1.0, likeliest.score))
     if confidence < DOUBTFUL:
         raise builder.fatal_error("E120", two_readings(likeliest, guesses[1]), "Look at the texts, and name it: --set "
                                   f"data.encoding={likeliest.encoding} or --set data.encoding={guesses[1].encoding}",
@@ -117,8 +118,8 @@ def two_readings(first: EncodingGuess, second: EncodingGuess) -> str:
     """What two encodings make of a file, on the first line where they differ."""
     pairs = zip(first.text.split("\n"), second.text.split("\n"), strict=False)
     line, other_line = next((pair for pair in pairs if pair[0] != pair[1]), ("", ""))
-    return (f"the file is not UTF-8, and two encodings are as likely:\n    {first.encoding}: {line.strip()!r:.100}\n"
-            f"    {second.encoding}: {other_line.strip()!r:.100}")
+    return (f"the file is not UTF-8, and two encodings are equally likely:\n    {first.encoding}: "
+            f"{line.strip()!r:.100}\n    {second.encoding}: {other_line.strip()!r:.100}")
 
 
 def sample_of(source_file: SourceFile) -> bytes:

@@ -22,7 +22,7 @@ def raw_lines(source_file: SourceFile, encoding: str) -> Iterator[str]:
     builder = source_file.builder
     if builder.longest_line > MAX_LINE:
         raise builder.fatal_error("E124", f"a line has {builder.longest_line:,} characters, at most {MAX_LINE:,} are "
-                                  "read.", "Is this a file of lines, written whole?")
+                                  "read.", "Is this a text file with line ends?")
     with open_text(source_file, encoding) as file:
         yield from file
 

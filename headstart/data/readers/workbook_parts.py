@@ -62,7 +62,7 @@ def check_size(path: str, builder: TableBuilder) -> None:
                         pass
     except (*DAMAGE, RuntimeError, NotImplementedError, ValueError) as error:
         raise builder.fatal_error("E113", f"the workbook is damaged or cut off ({error}).",
-                                  "Copy it again, or open it and save it anew.") from None
+                                  "Copy it again, or open it and save it again.") from None
 
 
 def sheet_parts(archive: zipfile.ZipFile) -> dict[str, str]:

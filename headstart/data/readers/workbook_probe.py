@@ -47,7 +47,7 @@ def check_opening(path: str, builder: TableBuilder) -> None:
                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=limit, check=False)
     except subprocess.TimeoutExpired:
         raise builder.fatal_error("E113", f"the workbook is damaged: it is not open after {limit} seconds.",
-                                  "Open it in a spreadsheet program and save it anew, or as csv (UTF-8).") from None
+                                  "Open it in a spreadsheet program and save it again, or as csv (UTF-8).") from None
     if child.returncode not in (0, 1):
         raise builder.fatal_error("E113", "the workbook is damaged: its reader fails on it.",
-                                  "Open it in a spreadsheet program and save it anew, or as csv (UTF-8).")
+                                  "Open it in a spreadsheet program and save it again, or as csv (UTF-8).")

@@ -30,6 +30,8 @@ def recognise(columns: Sequence[Column]) -> Schema | None:
                       questions_of(names.index(passage.name), names.index(questions.name)), keeps_others=False)
     answers = column_named(columns, ("answers",))
     cells = filled_cells(answers)
+    if column_named(columns, ("passages",)) is not None:  # several texts to answer from: long-answer reads it as it is
+        return None
     if question is None or answers is None or not all(map(holds_answers, cells)):
         return None
     are_lists_as_text = any(isinstance(cell, str) and isinstance(parse_cell(cell), list) for cell in answers.values)
@@ -74,7 +76,7 @@ def texts_and_starts(cell: Json) -> tuple[list[Json], list[Json]]:
     else:
         raise RowFault("E326", f"the answers are {answers!r:.60}; texts with their starts were expected.", fix=FIX)
     if not all(isinstance(text, str) for text in texts):
-        raise RowFault("E326", f"an answer of {texts!r:.60} is no text.", fix=FIX)
+        raise RowFault("E326", f"an answer of {texts!r:.60} is not a text.", fix=FIX)
     if len(texts) != len(starts):
         raise RowFault("E325", f"there are {len(texts)} answers and {len(starts)} starts.", fix=FIX)
     return texts, starts if any(start is not None for start in starts) else []
@@ -97,7 +99,7 @@ def questions_of(passage_place: int, questions_place: int) -> Any:
 def question_row(passage: Json, entry: Json) -> tuple[Json, ...]:
     """A question of a context as a row; raises RowFault."""
     if not isinstance(entry, Mapping) or not isinstance(entry.get("question"), str):
-        raise RowFault("E110", f'"qas" holds {entry!r:.60}, which is no question.', fix=f"Fix it, or {LEAVE_OUT}")
+        raise RowFault("E110", f'"qas" holds {entry!r:.60}, which is not a question.', fix=f"Fix it, or {LEAVE_OUT}")
     is_impossible = entry.get("is_impossible") is True
     texts, starts = ([], []) if is_impossible else texts_and_starts(entry.get("answers"))
     identity = entry.get("id")

@@ -70,7 +70,7 @@ def load_attributes(model: Model, names: Sequence[str]) -> list[BagOfWords | Att
     """The attributes by name: a bag's name, a file of words, or FOLDER=LABEL of a head; raises UserError (2, 66)."""
     attributes = [load_attribute(model, name.strip()) for name in names if name.strip()]
     if not attributes:
-        raise UserError("Nothing to steer towards was named.", fix=f"Bags of headstart: {', '.join(bag_names())}.")
+        raise UserError("No attribute to steer towards was named.", fix=f"Bags of headstart: {', '.join(bag_names())}.")
     return attributes
 
 
@@ -85,12 +85,12 @@ def load_attribute(model: Model, name: str) -> BagOfWords | AttributeHead:
                                     if line.strip()))
     except FileNotFoundError:
         suggestion = nearest(name, bag_names())
-        raise UserError(f"{name!r} is no bag of words of headstart, and no file.",
+        raise UserError(f"{name!r} is neither a bag of words of headstart nor a file.",
                         fix=(f"Did you mean {suggestion}? " if suggestion else "")
                         + f"There are {', '.join(bag_names())}; a file has "
                         "one word per line; FOLDER=LABEL is an attribute head.", exit=Exit.NO_INPUT) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{name} is no text file: {error}.", fix="Give a file with one word per line.",
+        raise UserError(f"{name} is not a text file: {error}.", fix="Give a file with one word per line.",
                         exit=Exit.NO_INPUT) from None
     return bag_of_words(model, path.stem, words)
 

@@ -36,7 +36,7 @@ def default_model(task: type[Task[Any]] | Task[Any]) -> DefaultModel:
     """
     package = task.default_package.removeprefix(PACKAGE)
     if package and is_installed(package):
-        return DefaultModel(task.default_package, "the default of this task, as its package is installed"
+        return DefaultModel(task.default_package, "the default of this task, because its package is installed"
                             + (f"; the other choice: --model {task.default_model}" if task.default_model else ""))
     if not task.default_model:
         raise UserError(f"{task.name} has no default model: which one is right depends on the data.",

@@ -143,7 +143,7 @@ def shards(folder: Path, index: str, reference: str) -> list[Path]:
         raise damaged(f"{index} of {reference} names no files.")
     for name in weight_map.values():
         if not isinstance(name, str) or not re.fullmatch(r"[\w.-]+\.(safetensors|bin)", name):
-            raise damaged(f"{index} of {reference} names {name!r}, which is no file of this folder.",
+            raise damaged(f"{index} of {reference} names {name!r}, which is not a file of this folder.",
                           "Do not use this folder: it is damaged or malicious.")
     return [folder / name for name in sorted(set(weight_map.values()))]
 
@@ -211,6 +211,13 @@ def sha1_names(file: Path) -> list[str]:
     content = file.read_bytes()
     return [hashlib.sha1(header + content, usedforsecurity=False).hexdigest()
             for header in (b"blob %d\0" % len(content), b"")]
+
+
+def check_weights_file(folder: Path, name: str, reference: str, expected_sums: Mapping[str, str], repair: str) -> None:
+    """Refuse one file that is missing or differs from its checksum (69)."""
+    if not (folder / name).is_file():
+        raise damaged(f"{reference} lacks {name}, which was saved with it.", repair)
+    check_checksums([folder / name], expected_sums, names={folder / name: name}, repair=repair)
 
 
 def check_small_files(folder: Path, reference: str, expected_sums: Mapping[str, str], repair: str) -> None:

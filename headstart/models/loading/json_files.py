@@ -30,10 +30,10 @@ def read_json(file: Path, reference: str) -> dict[str, Any]:
     """A JSON object of a model folder; raises UserError (69)."""
     try:
         if not file.is_file() or file.stat().st_size > MAX_JSON_BYTES:
-            raise ValueError(f"it is no file of at most {MAX_JSON_BYTES:,} bytes")
+            raise ValueError(f"it is not a file of at most {MAX_JSON_BYTES:,} bytes")
         content = json.loads(file.read_text(encoding="utf-8"), parse_constant=refuse_constant)
         if not isinstance(content, dict):
-            raise ValueError("it is no object")
+            raise ValueError("it is not an object")
         check_values(content)
     except (OSError, ValueError, RecursionError) as error:
         raise damaged(f"{file.name} of {reference} cannot be read: {str(error)[:200]}.") from None

@@ -44,10 +44,10 @@ UNLISTED = (METADATA_FILE, "README.md")
 SEAL = "seal"
 MARK = "headstart"  # the key of config.json that says that headstart.json belongs to it
 MAX_LENGTH = 10_000_000
-MEND = "Copy the folder again, or mend the value."
+MEND = "Copy the folder again, or correct the value."
 SHA256 = Kind("a SHA-256 in hexadecimal", lambda value: isinstance(value, str)
               and re.fullmatch(r"[0-9a-f]{64}", value) is not None)
-TOKEN_IDS = Kind("token ids with blanks between them", lambda value: isinstance(value, str)
+TOKEN_IDS = Kind("token ids with spaces between them", lambda value: isinstance(value, str)
                  and re.fullmatch(r"(\d{1,8}( \d{1,8})*)?", value) is not None)
 FIELDS = {"headstart": TEXT, "task": TEXT, "task_settings": OBJECT, "learned": OBJECT,
           "max_length": whole_number(1, MAX_LENGTH), "sha256": object_of(SHA256), "tokenizer": OBJECT, SEAL: SHA256,
@@ -105,7 +105,7 @@ def read(folder: Path, *, sealed: bool = True) -> dict[str, Any] | None:
                       "labels, with as many counts or none, were expected.", fix)
     for name in metadata.get("sha256", {}):
         if not re.fullmatch(r"[^/\\\0]+(/[^/\\\0]+)*", name) or ".." in name.split("/"):
-            raise damaged(f"{place} names {name!r} in sha256, which is no file of this folder.", fix)
+            raise damaged(f"{place} names {name!r} in sha256, which is not a file of this folder.", fix)
     check_tokenizer_fields(metadata.get("tokenizer", {}), place, fix)
     if sealed and metadata[SEAL] != seal_of(metadata):
         raise damaged(f"{place} is not as it was saved: its values were changed since (its seal does not fit them).",

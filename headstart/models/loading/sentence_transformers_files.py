@@ -101,4 +101,4 @@ def read_file(path: Path) -> Any:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:
-        raise damaged(f"{path} is no JSON: {error}.") from None
+        raise damaged(f"{path} is not JSON: {error}.") from None

@@ -131,8 +131,8 @@ def from_hub(reference: str, *, allow_pickle: bool, network: bool = True) -> Sou
         return Source(pickled_folder)  # refused later for its pickles, with a hint at the flag
     suggestion = nearest(reference, checkpoint_names())
     hint = f" Did you mean {suggestion}?" if suggestion and suggestion != reference else ""
-    raise UserError(f"The model {reference!r} is not available: it is no folder here, it is not in the offline cache, "
-                    f"and the hub did not give it ({reason}).{hint}", fix=ALTERNATIVES, exit=Exit.UNAVAILABLE)
+    raise UserError(f"The model {reference!r} is not available: it is not a folder here, it is not in the offline "
+                    f"cache, and the hub did not give it ({reason}).{hint}", fix=ALTERNATIVES, exit=Exit.UNAVAILABLE)
 
 
 def pickled_only(reference: str) -> UserError:

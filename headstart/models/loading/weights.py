@@ -151,7 +151,7 @@ def check_loaded(info: ModelInfo, module: Any, missing: set[str], *, fresh_head:
             if weight.dtype == torch.float16:
                 raise UserError(f"The weight {name} of {info.reference} does not fit into fp16, which ends at 65,504.",
                                 fix="Load it with model.dtype=bf16 or fp32.", exit=Exit.SETTINGS)
-            raise damaged(f"The weight {name} of {info.reference} holds values that are no numbers (NaN or infinity).",
+            raise damaged(f"The weight {name} of {info.reference} holds values that are not numbers (NaN or infinity).",
                           "The file is damaged; copy or download it again.")
 
 

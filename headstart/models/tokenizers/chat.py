@@ -82,7 +82,7 @@ class ChatTokenizer:
         mark = next((mark for mark in MARKS if not any(mark in text for text in texts)), None)
         if mark is None:
             raise UserError("A conversation holds every noncharacter from U+FDD0 to U+FDEF.",
-                            fix="Leave them out: they are no text.", exit=Exit.DATA)
+                            fix="Leave them out: they are not text.", exit=Exit.DATA)
         return mark
 
     def with_mark(self, text: str, mark: str) -> str:

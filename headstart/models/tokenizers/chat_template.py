@@ -116,7 +116,7 @@ class ChatTemplate:
                             fix="pip install jinja2", exit=Exit.UNAVAILABLE)
         problem = f"ends the process that renders it ({message})" if fault == "crash" else f"is broken: {message}"
         raise UserError(f"The tokenizer's chat template {problem}",
-                        fix=f"Copy the model's folder again, or mend chat_template.jinja. {WITHOUT}",
+                        fix=f"Copy the model's folder again, or correct chat_template.jinja. {WITHOUT}",
                         exit=Exit.UNAVAILABLE)
 
     def stop(self) -> int | None:

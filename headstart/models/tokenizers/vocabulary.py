@@ -59,7 +59,7 @@ def check_pieces(hf_tokenizer: Any, rows: int, reference: str) -> None:
                                f"embeddings for {len(pieces):,} pieces")
     if len(pieces) < LOWEST_SHARE * rows:
         raise vocabulary_error(reference, f"has {len(pieces):,} pieces, and the model {rows:,} embeddings: it is cut "
-                               "off, or of another model")
+                               "off, or belongs to another model")
     own_ids = [token_id for piece, token_id in pieces.items() if piece not in special_pieces]
     if len(set(own_ids)) < len(own_ids):
         raise vocabulary_error(reference, "gives two pieces the same id")
@@ -71,4 +71,4 @@ def check_pieces(hf_tokenizer: Any, rows: int, reference: str) -> None:
 def vocabulary_error(reference: str, problem: str) -> UserError:
     """The error of a vocabulary that is not the model's (69)."""
     return damaged(f"The vocabulary of {reference} {problem}.",
-                   f"Tokenizer and model are not of one folder, or a file is damaged. {COPY_AGAIN}")
+                   f"Tokenizer and model do not belong together, or a file is damaged. {COPY_AGAIN}")

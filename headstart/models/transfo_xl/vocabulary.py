@@ -118,7 +118,7 @@ def check_words(words: Sequence[Any], path: Path) -> list[str]:
     word_ids: dict[str, int] = {}
     for index, word in enumerate(words):
         if not isinstance(word, str) or not word or any(character in word for character in " \t\n"):
-            raise invalid_vocabulary(path, f"the entry with id {index:,} is no word: {word!r:.60}")
+            raise invalid_vocabulary(path, f"the entry with id {index:,} is not a word: {word!r:.60}")
         if word in word_ids:
             raise invalid_vocabulary(path, f"{word!r} occurs twice, with ids {word_ids[word]:,} and {index:,}")
         word_ids[word] = index

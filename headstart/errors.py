@@ -92,7 +92,9 @@ MEMORY_WORDS = ("not enough memory", "can't allocate memory", "cannot allocate m
 
 def out_of_memory(error: BaseException | None) -> bool:
     """Whether an error, or one that it was raised from, is that of too little memory."""
-    while error is not None:
+    passed_errors: set[int] = set()  # causes may form a circle
+    while error is not None and id(error) not in passed_errors:
+        passed_errors.add(id(error))
         is_spoken = isinstance(error, OSError | RuntimeError | ImportError | SystemError)
         if isinstance(error, MemoryError) or (is_spoken and any(words in str(error).lower() for words in MEMORY_WORDS)):
             return True

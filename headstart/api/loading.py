@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,3 +34,9 @@ def load_parts(reference: str, task: str | None, *, device: str, allow_pickle: b
                                              allow_pickle=allow_pickle, language=language,
                                              target_language=target_language, dtype=dtype)
     return loaded_task, transformer, None
+
+
+def with_whole_paths(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of `load` that mean the same after the working folder has changed."""
+    return {name: os.path.abspath(value) if name in ("reference", "labels") and isinstance(value, str | Path)
+            and os.path.exists(value) else value for name, value in arguments.items()}

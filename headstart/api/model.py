@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart import settings
-from headstart.api.loading import load_parts
+from headstart.api.loading import load_parts, with_whole_paths
 from headstart.api.predictions import (
     Predictions,
     data_settings,
@@ -26,7 +26,6 @@ from headstart.api.predictions import (
 from headstart.api.scores import Scores
 from headstart.contract import Json, Task
 from headstart.errors import Exit, UserError
-from headstart.prediction.processes import ModelWork, share
 from headstart.progress import Reporter
 
 if TYPE_CHECKING:
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from headstart.models.precision import PrecisionCopies
     from headstart.models.precision_choice import PrecisionChoice
     from headstart.prediction.exported import ExportedModel
+    from headstart.prediction.processes import ModelWork
     from headstart.prediction.zero_shot.load import ZeroShotLabels
 
 
@@ -117,6 +117,8 @@ class Model:
 
     def shared_work(self, batch_tokens: int, precision: str) -> ModelWork:
         """What other processes make the same predictor from."""
+        from headstart.prediction.processes import ModelWork
+
         return ModelWork(load, self.load_arguments, {"task": self.task, "generation": self.generation},
                          self.transformer.early_exit, batch_tokens, precision)
 
@@ -230,6 +232,7 @@ class Model:
         Rows, columns and settings of the group data are named as for `predict`, processes as for `predict_file`.
         """
         from headstart.evaluation.evaluate_file import evaluate_file
+        from headstart.prediction.processes import share
 
         data, column_names = data_settings(self.task, data, keywords)
         parameters = ("to", "columns", "data", "evaluation", "seed", "reporter", "processes", *vars(data))
@@ -239,7 +242,7 @@ class Model:
         choice, reporter = self.choose_precision(evaluation.precision, scores=True), reporter or Reporter()
         choice.tell(reporter)
         predictor = self.predictor(batch_tokens=evaluation.batch_tokens, precision=choice.name)
-        sharing = share(self.shared_work(evaluation.batch_tokens, choice.name), processes, reporter)
+        sharing = share(self.shared_work(evaluation.batch_tokens, choice.name), predictor, processes, reporter)
         return Scores(evaluate_file(predictor, path, settings=data, columns=named_columns, evaluation=evaluation,
                                     seed=seed, to=to, reporter=reporter, memory_table=table, sharing=sharing))
 
@@ -338,5 +341,5 @@ def load(reference: str | Path, task: str | None = None, *, device: str = "auto"
         "target_language": target_language, "dtype": dtype, "labels": labels, "zero_shot": zero_shot}
     own_task, transformer, zero_shot_labels = load_parts(**arguments)
     model = Model(own_task, transformer, str(reference), precision, zero_shot_labels)
-    model.load_arguments = arguments if model.exported is None else arguments | {"device": "cpu"}
+    model.load_arguments = with_whole_paths(arguments if model.exported is None else arguments | {"device": "cpu"})
     return model

@@ -60,8 +60,7 @@ def check_arguments(arguments: argparse.Namespace, folder: Path | None) -> None:
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Flags that only an index takes."""
-    group: Any = parser.add_argument_group("of an index", "MODEL is a folder that headstart index made, DATA are "
-                                           "questions with answers")
+    group: Any = parser.add_argument_group("where MODEL is an index, and DATA are questions with answers")
     _flags.add_shared(group, "--writer", "its answers from retrieved and from random passages are evaluated")
     _flags.add_shared(group, "--rerank")
     _flags.add_shared(group, "--retrieval", "for the writer's passages (else re-ranked if there is a re-ranker, else "

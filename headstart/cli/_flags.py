@@ -38,7 +38,7 @@ SHARED: Mapping[str, tuple[str, Mapping[str, Any]]] = {  # meaning, and what arg
     "--set": ("any setting that --help-all lists", {"metavar": "KEY=VALUE", "action": "append", "default": []}),
     "--device": ("auto, cpu, cuda, cuda:1, mps …", {"metavar": "NAME"}),
     "--processes": ("processes that share the work on this machine; auto: one a GPU", {"metavar": "N|auto"}),
-    "--on": ("share the work on a Ray cluster: RAY_ADDRESS's, else one on this machine",
+    "--on": ("share the work on a Ray cluster; RAY_ADDRESS's, else one on this machine",
              {"choices": ("ray",), "metavar": "ray"}),
     "--allow-pickle": ("read old pytorch_model.bin weights", {"action": "store_true", "default": None}),
     "--quiet": ("print only errors and results", {"action": "store_true"}),

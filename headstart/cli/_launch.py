@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -35,7 +36,16 @@ ORPHANED = 4.0  # seconds after the leader's end in which the others end by them
 TICK = 0.05  # seconds between two looks
 MOST_RESTARTS = 1000
 FLAGS = ("--processes", "--max-restarts")  # that the started processes do not get
-START = "from headstart.cli.main import entry; entry()"
+KEPT_FLAGS = ("--quiet", "--json", "--accept-changes")  # that a command which goes on has again
+START = f"""
+import sys
+try:
+    from headstart.cli.main import entry
+except KeyboardInterrupt:
+    print("headstart: interrupted.", file=sys.stderr)
+    sys.exit({int(Exit.INTERRUPTED)})
+entry()
+"""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -114,7 +124,7 @@ class Launch:
         lost.
         """
         handlers = {number: signal.signal(number, lambda number, _: self.signals.append(number))
-                    for number in (signal.SIGINT, signal.SIGTERM)}
+                    for number in stop_signals()}
         try:
             for restart in range(self.restarts + 1):
                 with tempfile.TemporaryDirectory(prefix="headstart-") as folder:
@@ -122,13 +132,12 @@ class Launch:
                 if ending.lost is None:
                     return ending.code
                 if restart == self.restarts or self.signals:
-                    raise UserError(ending.lost, fix=ending.fix, exit=Exit.UNAVAILABLE)
+                    raise UserError(ending.lost, fix=ending.fix, exit=Exit(ending.code))
                 begins = "" if ending.run else ", from the start: nothing was saved"
                 self.reporter.warning(f"{ending.lost} Going on by itself{begins} (restart {restart + 1} of "
                                       f"{self.restarts}).")
                 if ending.run:
-                    self.command = ["resume", ending.run, *(flag for flag in ("--quiet", "--json")
-                                                            if flag in self.command)]
+                    self.command = ["resume", ending.run, *(flag for flag in KEPT_FLAGS if flag in self.command)]
             raise AssertionError("the last restart returns or raises")
         finally:
             for number, handler in handlers.items():
@@ -180,8 +189,8 @@ class Ending:
     @property
     def fix(self) -> str:
         """What to do after a loss."""
-        return (f"Resume it: headstart resume {self.run} goes on from the last checkpoint, with any number of "
-                "processes." if self.run else "Nothing was begun: give the command again.")
+        return (f"Resume it: headstart resume {shlex.quote(self.run)} goes on from the last checkpoint, with any "
+                "number of processes." if self.run else "Nothing was begun: give the command again.")
 
 
 class Watch:
@@ -239,11 +248,15 @@ class Watch:
                     process.send_signal(number)
 
     def judge(self) -> Ending:
-        """What the ends of all processes mean."""
+        """What the ends of all processes mean; a leader that ended well has finished the run, whatever came after."""
+        if self.exit_codes.get(0) == 0:
+            return Ending(0)
         run, lost_words = read_note(self.folder / RUN_NOTE), read_note(self.folder / LOST_NOTE)
         killed = {rank: code for rank, code in self.exit_codes.items() if code < 0}
         if killed:
             rank, code = next(iter(killed.items()))
+            if not rank and -code in self.signals:  # it came before the leader could listen to it
+                return Ending(Exit.INTERRUPTED, "The run was interrupted.", run)
             return Ending(Exit.UNAVAILABLE, f"{self.name(rank)} was ended by {signal_words(-code)}, so the others were "
                                             "stopped.", run)
         failed = {rank: code for rank, code in self.exit_codes.items() if rank and code not in (0, Exit.INTERRUPTED)}
@@ -254,6 +267,14 @@ class Watch:
     def name(self, rank: int) -> str:
         """A process in words."""
         return f"Process {rank} of {len(self.processes)}"
+
+
+def stop_signals() -> list[signal.Signals]:
+    """The signals that ask a run to stop: Ctrl-C, SIGTERM and, but under nohup, a terminal that goes."""
+    hang_up = getattr(signal, "SIGHUP", None)  # there is none on Windows
+    if hang_up is None or signal.getsignal(hang_up) is signal.SIG_IGN:
+        return [signal.SIGINT, signal.SIGTERM]
+    return [signal.SIGINT, signal.SIGTERM, hang_up]
 
 
 def seconds_since(moment: float | None) -> float:

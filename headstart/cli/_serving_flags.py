@@ -32,7 +32,7 @@ def add_place(parser: argparse.ArgumentParser, port: int) -> None:
     _flags.add_shared(group, "--port", f"0: any free one (default {port})", default=port)
     group.add_argument("--token-file", metavar="FILE",
                        help=f"file with the token that clients must send (else the environment's {TOKEN_VARIABLE})")
-    group.add_argument("--no-auth", action="store_true", help="another --host without a token: anyone who reaches "
+    group.add_argument("--no-auth", action="store_true", help="another --host without a token; anyone who reaches "
                                                               "it may use it")
     group.add_argument("--allowed-host", action="append", default=[], metavar="NAME",
                        help="a further name that clients call the server by (Host header); * allows any")

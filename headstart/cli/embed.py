@@ -31,6 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     from headstart.data.outputs.layout import check_name
     from headstart.data.outputs.place import check_output
     from headstart.models.loading.device import choose_device
+    from headstart.models.loading.weights import checksum
     from headstart.models.precision_choice import choose_evaluation_precision
     from headstart.prediction.embed_file import EmbeddingWork, embed_file, expects_unit_vectors, load_headless
     from headstart.prediction.processes import share_work
@@ -47,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     arguments.normalise = arguments.normalise or expects_unit_vectors(arguments.model)
     batch_tokens = groups["evaluation"].batch_tokens
     work = EmbeddingWork(arguments.model, device, bool(arguments.allow_pickle), choice.name, groups["model"].dtype,
-                         arguments.pool, arguments.normalise, batch_tokens)
+                         arguments.pool, arguments.normalise, batch_tokens, checksum(model.module.parameters()))
     sharing = share_work(work, _flags.shared_processes(arguments), device, reporter)
     rows, width = embed_file(model, arguments.input, arguments.to, settings=groups["data"], columns=columns,
                              pool=arguments.pool, normalise=arguments.normalise, batch_tokens=batch_tokens,

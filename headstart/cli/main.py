@@ -109,12 +109,23 @@ def main(argv: Sequence[str]) -> int:
         return Exit.SUCCESS
     arguments, unknown = parse(parser, argv[1:])
     if unknown:
-        flags = [flag for action in parser._actions for flag in action.option_strings]
-        suggestion = nearest(unknown[0].split("=")[0], flags)
-        raise UserError(f"headstart {argv[0]} does not know {unknown[0]!r}.",
-                        fix=f"Did you mean {suggestion}?" if suggestion else f"See headstart {argv[0]} --help")
+        raise unknown_argument(argv[0], unknown[0], parser)
     arguments.command_line = list(argv)
     return command.run(arguments)
+
+
+def unknown_argument(command: str, argument: str, parser: Parser) -> UserError:
+    """What to write instead of an argument that a command does not know: `--set` for the name of a setting."""
+    flags = [flag for action in parser._actions for flag in action.option_strings]
+    flag, _, value = argument.partition("=")
+    setting_name = flag.removeprefix("--").replace("-", "_")
+    keys = sorted({setting.key for setting in _flags.all_settings() if setting_name == setting.key.partition(".")[2]})
+    suggestion = nearest(flag, flags)
+    if "--set" in flags and argument.startswith("--") and keys:
+        fix = "It is a setting without a flag of its own: " + " or ".join(f"--set {key}={value or '…'}" for key in keys)
+    else:
+        fix = f"Did you mean {suggestion}?" if suggestion else f"See headstart {command} --help"
+    return UserError(f"headstart {command} does not know {argument!r}.", fix=fix)
 
 
 def parse(parser: Parser, argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:

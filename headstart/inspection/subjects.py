@@ -95,8 +95,9 @@ def answer(model: Model, encoded: EncodedText, target: str | None, answer_span: 
     if answer_span is not None:
         answer_indices = [index for index in passage if overlaps(tokens[index], answer_span)]
         if not answer_indices:
-            raise UserError("The model's tokens do not show where that answer stands in the passage.",
-                            fix="Leave the answer out: the model's own answer is then explained.", exit=Exit.DATA)
+            raise UserError("That answer is not in the part of the passage that is explained: where the model finds "
+                            "its own.", fix="Send a shorter passage around it, or leave the answer out: the model's "
+                                            "own is then explained.", exit=Exit.DATA)
         first, last = answer_indices[0], answer_indices[-1]
     output: ExplainedOutput = (BeamSpanOutput(first, last) if model.head == BEAM_SPAN
                                else TokenOutput(((first, 0), (last, 1))))

@@ -109,9 +109,14 @@ def matthews(hits: Floats, support: Floats, predicted_counts: Floats, total: Flo
 
 
 def curve_areas(gold: Ints, probabilities: Floats, weights: NDArray[Any]) -> tuple[Floats, Floats]:
-    """Area under the ROC curve and average precision, class against rest, mean over classes present."""
+    """Area under the ROC curve and average precision, class against rest, mean over classes present.
+
+    NaN where all rows are of one class: nothing is to be told apart, and any model's average precision would be 1.
+    """
     rows, classes = weights.shape[0], probabilities.shape[1]
     areas, precisions = np.full((classes, rows), np.nan), np.full((classes, rows), np.nan)
+    if (gold == gold[:1]).all():
+        return areas[0], precisions[0]
     for index in np.unique(gold[gold < classes]).tolist():
         areas[index], precisions[index] = binary_curve_areas(gold == index, probabilities[:, index], weights)
     return nanmean(areas), nanmean(precisions)

@@ -19,6 +19,7 @@ from headstart.data.writers import open_writer
 from headstart.errors import UserError
 from headstart.files import disk_errors, staged_file
 from headstart.models.loading.load import load
+from headstart.models.loading.weights import checksum
 from headstart.models.model import Model
 from headstart.models.precision import in_precision
 from headstart.prediction.embed import Pool, embed_chunk, text_chunks
@@ -30,7 +31,7 @@ from headstart.prediction.every_row import (
     stop_on_broken_rows,
     tell_reading,
 )
-from headstart.prediction.processes import Sharing, part_results, worker_device
+from headstart.prediction.processes import Sharing, check_model, part_results, worker_device
 from headstart.progress import Reporter
 from headstart.settings import Data
 
@@ -75,11 +76,15 @@ class EmbeddingWork:
     pool: Pool
     normalise: bool
     batch_tokens: int
+    checksum: str = ""  # of the weights that are loaded here
 
     def open(self, number: int) -> Callable[[Sequence[str]], Any]:
-        """What gives the vectors of some texts, (n, W)."""
+        """What gives the vectors of some texts, (n, W); raises UserError, also where the model was changed meanwhile.
+        """
         model = load_headless(self.reference, device=worker_device(self.device, number),
                               allow_pickle=self.allow_pickle, precision=self.precision, dtype=self.dtype)
+        if self.checksum:
+            check_model(self.reference, checksum(model.module.parameters()), self.checksum)
         return partial(embed_chunk, model, pool=self.pool, normalise=self.normalise, batch_tokens=self.batch_tokens)
 
 

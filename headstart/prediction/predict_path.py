@@ -26,7 +26,7 @@ def predict_path(predictor: Predictor, work: ModelWork, path: str, to: str, *, s
 
     Raises UserError and DataError, as what reads and writes it does.
     """
-    sharing = share(work, processes, reporter)
+    sharing = share(work, predictor, processes, reporter)
     makes_rows = as_training_data or min_probability is not None
     count = count_on_ray(processes)
     if predictor.task.generative and is_text_folder(path):

@@ -16,7 +16,7 @@ from itertools import chain, islice
 from typing import Any, TypeVar
 
 from headstart.contract import Example, Prediction, Predictor
-from headstart.errors import UserError
+from headstart.errors import Exit, UserError
 from headstart.models.loading.process_count import choose_process_count, count_gpus
 from headstart.prediction.on_ray.pool import RayPool, count_on_ray
 from headstart.prediction.worker import Work
@@ -52,9 +52,12 @@ class ModelWork:
     early_exit: EarlyExit | None
     batch_tokens: int
     precision: str
+    fingerprint: str = ""  # of the predictor that has the same model here
 
     def predictor(self, number: int = 0) -> Predictor:
-        """The predictor, on GPU `number` where there are several; raises UserError."""
+        """The predictor, on GPU `number` where there are several; raises UserError, also where the model is no longer
+        the one that was loaded here.
+        """
         assert self.arguments is not None, "`share` refuses it"
         model = self.load(**self.arguments | {"device": worker_device(self.arguments["device"], number)})
         for name, value in self.changes.items():
@@ -62,6 +65,8 @@ class ModelWork:
         if self.early_exit is not None:
             model.transformer = dataclasses.replace(model.transformer, early_exit=self.early_exit)
         predictor: Predictor = model.predictor(batch_tokens=self.batch_tokens, precision=self.precision)
+        if self.fingerprint:
+            check_model(self.arguments["reference"], predictor.fingerprint(), self.fingerprint)
         return predictor
 
     def open(self, number: int) -> Callable[[Any], list[Prediction]]:
@@ -70,8 +75,23 @@ class ModelWork:
         return lambda part: predictor.predict_chunk(*part)
 
 
-def share(work: ModelWork, processes: int | str, reporter: Reporter) -> Sharing | None:
-    """How so many processes ("auto": one a GPU) do the work of a model; None for one. Raises UserError (2, 69)."""
+def check_model(reference: str, fingerprint: str, expected: str) -> None:
+    """Refuse a model that another process finds changed, whose answers would stand among those of the first; raises
+    UserError (69).
+    """
+    if fingerprint != expected:
+        raise UserError(f"{reference} is no longer the model that this command, or program, has loaded.",
+                        fix="Was its folder written anew, or were its weights changed in memory? Start again with the "
+                            "model that you want, or with one process.", exit=Exit.UNAVAILABLE)
+
+
+def share(work: ModelWork, predictor: Predictor, processes: int | str, reporter: Reporter) -> Sharing | None:
+    """How so many processes ("auto": one a GPU) do the work of a model, which makes this predictor; None for one.
+
+    Raises UserError (2, 69).
+    """
+    if processes not in (1, "1"):
+        work = dataclasses.replace(work, fingerprint=predictor.fingerprint())
     arguments = work.arguments or {"device": "cpu"}
     sharing = share_work(work, processes, arguments["device"], reporter)
     if sharing is not None and work.arguments is None:

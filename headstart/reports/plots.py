@@ -134,19 +134,16 @@ def values_table(series: Mapping[str, Sequence[tuple[float, float]]], columns: M
                  x_title: str, title: str) -> str:
     """The points as a table: a row for each place on the x axis; `columns` are those that are not drawn."""
     by_name: dict[str, Mapping[float, Json]] = {name: dict(points) for name, points in series.items()} | dict(columns)
-    rows = [[number_at(x_value), *(values.get(x_value) for values in by_name.values())]
-            for x_value in sorted({x_value for points in series.values() for x_value, _ in points})]
+    places = sorted({x_value for points in series.values() for x_value, _ in points})
+    are_steps = all(float(place).is_integer() for place in places) and places[-1] > 1
+    rows = [[int(place) if are_steps else float(place), *(values.get(place) for values in by_name.values())]
+            for place in places]
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in (x_title, *by_name))
     body = "".join("<tr>" + f'<th scope="row" class="n">{cell(row[0])}</th>'
                    + "".join(f'<td class="n">{cell(value)}</td>' for value in row[1:]) + "</tr>" for row in rows)
     table = f'<table class="values"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
     box = scroll_box(table, f"{title}, in numbers", tall=len(rows) > MANY_ROWS)
     return f"<details><summary>In numbers</summary>{box}</details>"
-
-
-def number_at(value: float) -> Json:
-    """A place on the x axis: a step is a whole number."""
-    return int(value) if float(value).is_integer() and abs(value) >= 2 else float(value)
 
 
 def scatter(data: Mapping[str, Any], title: str) -> str:

@@ -22,6 +22,7 @@ from headstart.reports.summary import (
     evaluation_split,
     headline_score,
     interval_clause,
+    is_frozen,
     points_interval,
     points_text,
     score_sentences,
@@ -29,6 +30,7 @@ from headstart.reports.summary import (
     training_series,
     value_text,
 )
+from headstart.reports.training_words import training_sentences
 
 MAX_SIMILAR = 20  # findings of one code that are listed after the first
 SLICE_SCORES = 2  # scores of a slice in the table of slices
@@ -162,23 +164,37 @@ def comparison_plot(scores: Mapping[str, Any]) -> str:
 
 def training_part(report: Report) -> str:
     """Curves of loss and dev score, and how the training went."""
-    series = training_series(report.log)
+    facts = [[name.replace("_", " "), value] for name, value in (report.scores.get("training") or {}).items()]
+    facts += [[f"{name.replace('_', ' ')}, seconds", float(value)]
+              for name, value in (report.scores.get("seconds") or {}).items()]
+    fact_table = table({"columns": ["training", ""], "rows": facts}, "training")
+    if facts and not report.scores.get("training", {}).get("steps", 1):
+        return f"<p>No step was trained: the model's weights are as they were, below a fitted head.</p>{fact_table}"
+    notes = "".join(f"<p>{escape(text)}</p>" for text in (*best_note(report.scores),
+                                                        *training_sentences(report.scores, report.log)))
+    return notes + "".join(render(figure) for figure in training_figures(report)) + fact_table
+
+
+def best_note(scores: Mapping[str, Any]) -> list[str]:
+    """Which checkpoint is the model; [] where it is not known."""
+    best = scores.get("best")
+    if not best:
+        return []
+    origin = "was the best on dev" if best["split"] else "is the last (no dev rows were set aside to choose one)"
+    end = ("but the saved model is the frozen encoder, not this one" if is_frozen(scores) else "and is the model")
+    return [f"The checkpoint after step {best['step']:,} {origin}, {end}."]
+
+
+def training_figures(report: Report) -> list[Figure]:
+    """The curves of the loss and of the score on dev."""
+    series = training_series(report.log, report.scores)
     score = str(report.scores.get("best", {}).get("score") or "score").replace("_", " ")
     figures = [Figure("loss", "Loss", "curve", {"x_title": "step", "y_title": "loss",
                                                 "series": {"training loss": series["loss"]}})]
     if not report.scores.get("folds"):  # else nothing is scored while the saved model is trained
         figures.append(Figure("dev", f"{score} on dev", "curve",
                               {"x_title": "step", "y_title": score, "series": {score: series["dev"]}}))
-    facts = [[name.replace("_", " "), value] for name, value in (report.scores.get("training") or {}).items()]
-    facts += [[f"{name.replace('_', ' ')}, seconds", float(value)]
-              for name, value in (report.scores.get("seconds") or {}).items()]
-    best = report.scores.get("best")
-    best_note = ""
-    if best:
-        origin = "was the best on dev" if best["split"] else "is the last (no dev rows were set aside to choose one)"
-        best_note = f"<p>The checkpoint after step {best['step']:,} {origin}, and is the model.</p>"
-    return best_note + "".join(render(figure) for figure in figures) + table({"columns": ["training", ""],
-                                                                              "rows": facts}, "training")
+    return figures
 
 
 def data_part(report: Report) -> str:

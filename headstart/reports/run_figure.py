@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from headstart.errors import Exit, UserError
-from headstart.reports.summary import evaluation_split, training_series
+from headstart.reports.summary import evaluation_split, is_frozen, training_series
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,7 +44,10 @@ def draw_training(axes: Axes, log: Sequence[Mapping[str, Any]], scores: Mapping[
     best = scores.get("best") or {}
     name = str(best.get("score") or "score")
     axes.set(title="training", xlabel="step", ylabel="loss")
-    axes.plot(*columns(training_series(log)["loss"]), color=LOSS_COLOUR)
+    losses = training_series(log, scores)["loss"]
+    axes.plot(*columns(losses), color=LOSS_COLOUR)
+    if not losses:
+        axes.annotate("no step was trained", (0.5, 0.5), xycoords="axes fraction", ha="center")
     evaluations = dev_series(log, name)
     if not evaluations or scores.get("folds"):  # with folds nothing is scored while the saved model is trained
         return
@@ -56,7 +59,8 @@ def draw_training(axes: Axes, log: Sequence[Mapping[str, Any]], scores: Mapping[
         step, value = best_points[-1]
         score_axes.axvline(step, color=SCORE_COLOUR, linestyle=":")
         score_axes.plot([step], [value], color=SCORE_COLOUR, marker="o", markersize=9, linestyle="none")
-        axes.set_title(f"training: best at step {step:,}, {value:.4f}")
+        note = "; saved is the frozen encoder" if is_frozen(scores) else ""
+        axes.set_title(f"training: best at step {step:,}, {value:.4f}{note}")
 
 
 def dev_series(log: Sequence[Mapping[str, Any]], name: str) -> list[tuple[int, float]]:
@@ -165,6 +169,7 @@ def draw_numbers(axes: Axes, points: Sequence[tuple[float, float]]) -> None:
 
 
 def shortened(label: str) -> str:
-    """A label that fits beside an axis, dollar signs as they are and not as a formula."""
-    text = label if len(label) <= MAX_LABEL else f"{label[:MAX_LABEL]}…"
+    """A label that fits beside an axis on one line, dollar signs as they are and not as a formula."""
+    line = "".join(letter if letter.isprintable() else "\ufffd" for letter in " ".join(label.split()))
+    text = line if len(line) <= MAX_LABEL else f"{line[:MAX_LABEL]}…"
     return text.replace("$", r"\$")

@@ -10,6 +10,7 @@ from headstart.reports.fold_words import fold_sentences, spread_sentences
 # of scores.json
 NOT_SPLITS = ("baselines", "best", "tables", "learned", "seconds", "training", "official", "distillation",
               "early_exit", "failed_parts", "folds", "ship")
+FROZEN_BASELINE = "frozen encoder + logistic regression"  # what a frozen encoder that is saved is itself
 # How the verdicts begin; the first is said before anything else.
 WORSE, BETTER, UNSURE = "The model is worse than", "The model is better than", "The model is not clearly better than"
 VERDICTS = (WORSE, BETTER, UNSURE)
@@ -39,7 +40,8 @@ def score_sentences(scores: Mapping[str, Any]) -> list[str]:
     subject = f"the model{'s are' if out_of_fold else ' is'} right in" if name == "accuracy" else \
         f"{name.replace('_', ' ')} is"
     rows = f"Out of fold, on {score['n']:,} rows," if out_of_fold else f"On {score['n']:,} {split} rows"
-    score_sentence = f"{rows} {subject} {value_text(name, score['value'])}{interval_clause(name, score)}."
+    score_sentence = (f"{rows} {subject} {value_text(name, score['value'])}{interval_clause(name, score)}."
+                      f"{no_width_clause(name, score)}{one_label_clause(scores, split)}")
     if out_of_fold:
         spread = scores["folds"]["spread"].get(name)
         ends = [value_text(name, spread[end]) for end in ("low", "high")] if spread else []
@@ -51,6 +53,7 @@ def score_sentences(scores: Mapping[str, Any]) -> list[str]:
                        "good.")
     verdict = baseline_sentences(scores, name)
     is_worse = any(sentence.startswith(WORSE) for sentence in verdict)
+    verdict += rare_label_sentences(scores, name)
     return [*ship_sentences(scores), *verdict, *summary] if is_worse else [*ship_sentences(scores), *summary, *verdict]
 
 
@@ -75,7 +78,8 @@ def baseline_sentences(scores: Mapping[str, Any], name: str) -> list[str]:
     difference = best_comparison["difference"][name]
     baseline = f"{best_name}, the best cheap baseline ({value_text(name, best_comparison['scores'][name]['value'])})"
     if difference["low"] is None:
-        return [f"It compares with {baseline}; without an interval, the difference may be chance."]
+        return [f"The model's {name.replace('_', ' ')} minus that of {baseline}, is "
+                f"{points_text(name, difference['value'])}; no interval was computed, so it may be chance."]
     worst, best = sorted(sign * difference[end] for end in ("low", "high"))
     advantage = sign * difference["value"]
     if worst > 0:
@@ -85,8 +89,60 @@ def baseline_sentences(scores: Mapping[str, Any], name: str) -> list[str]:
         return [f"{WORSE} {baseline}, by {points_text(name, -advantage)} "
                 f"({points_interval(name, -best, -worst)}): use the baseline, or look at the data."]
     return [f"{UNSURE} {baseline}: the difference of {points_text(name, advantage)} "
-            f"({points_interval(name, worst, best)}) may be chance, and the baseline, which is far smaller, may be all "
-            "you need."]
+            f"({points_interval(name, worst, best)}) may be chance, and the baseline, which "
+            f"{'trains no encoder' if best_name.startswith('frozen') else 'is far smaller'}, may be all you need."]
+
+
+def is_frozen(scores: Mapping[str, Any]) -> bool:
+    """Whether the saved model is a frozen encoder with a logistic regression."""
+    return str((scores.get("ship") or {}).get("model", "")).startswith("frozen")
+
+
+def no_width_clause(name: str, score: Mapping[str, Any]) -> str:
+    """What an interval of no width leaves out, where all rows or none are right; "" elsewhere.
+
+    The exact interval of Clopper and Pearson (1934) for n of n rows ends at 0.025 ** (1 / n).
+    """
+    if name != "accuracy" or score["low"] is None or score["low"] != score["high"] or score["value"] not in (0, 1):
+        return ""
+    end = 100 * (1 - 0.025 ** (1 / score["n"]))
+    kind = "wrong" if score["value"] else "right"
+    return (f" None of them is {kind}, so the bootstrap interval has no width; by the exact one up to {end:.1f} % of "
+            f"new rows may be {kind}.")
+
+
+def one_label_clause(scores: Mapping[str, Any], split: str) -> str:
+    """That all rows of a split have the same label, "" where they have several."""
+    per_class = (scores.get("tables", {}).get(split) or {}).get("per_class") or {}
+    supports = {label: counts["support"] for label, counts in per_class.items() if counts["support"]}
+    rows = next(iter(scores[split].values()))["n"]
+    if len(per_class) < 2 or len(supports) != 1 or rows < 2 or sum(supports.values()) != rows:
+        return ""
+    return (f" All of these rows have the label {next(iter(supports))!r}: they do not show whether the model tells the "
+            "labels apart.")
+
+
+def rare_label_sentences(scores: Mapping[str, Any], name: str) -> list[str]:
+    """Where the verdict is on accuracy, what macro F1 says of the same two beyond chance, if that is something else."""
+    baseline_found = best_baseline(scores, name)
+    if name != "accuracy" or baseline_found is None:
+        return []
+    best_name, comparison = baseline_found
+    accuracy, macro = comparison["difference"]["accuracy"], comparison["difference"].get("macro_f1")
+    if macro is None or None in (macro["low"], macro["high"], accuracy["low"], accuracy["high"]):
+        return []
+    direction = side_of_zero(macro)
+    if not direction or direction == side_of_zero(accuracy):
+        return []
+    ends = sorted(direction * macro[end] for end in ("low", "high"))
+    return [f"In macro f1, which counts a rare label as much as a frequent one, it is "
+            f"{'better' if direction > 0 else 'worse'} than {best_name}, by "
+            f"{points_text('macro_f1', abs(macro['value']))} ({points_interval('macro_f1', *ends)})."]
+
+
+def side_of_zero(difference: Mapping[str, Any]) -> int:
+    """1 where an interval is above 0, -1 where it is below, else 0."""
+    return int(difference["low"] > 0) - int(difference["high"] < 0)
 
 
 def sign_of(scores: Mapping[str, Any], name: str) -> int:
@@ -95,9 +151,13 @@ def sign_of(scores: Mapping[str, Any], name: str) -> int:
 
 
 def best_baseline(scores: Mapping[str, Any], name: str) -> tuple[str, Mapping[str, Any]] | None:
-    """The cheap baseline with the best score of this name, and its comparison with the model; None without any."""
+    """The cheap baseline with the best score of this name, and its comparison with the model; None without any.
+
+    A frozen encoder with a logistic regression is not compared with itself.
+    """
     baselines = [(baseline, comparison) for baseline, comparison in (scores.get("baselines") or {}).items()
-                 if comparison["scores"].get(name, {}).get("value") is not None]
+                 if comparison["scores"].get(name, {}).get("value") is not None
+                 and not (baseline == FROZEN_BASELINE and is_frozen(scores))]
     sign = sign_of(scores, name)
     return max(baselines, key=lambda pair: sign * pair[1]["scores"][name]["value"]) if baselines else None
 
@@ -130,15 +190,16 @@ def interval_clause(name: str, score: Mapping[str, Any]) -> str:
     return f" (95 % interval {value_text(name, score['low'])} to {value_text(name, score['high'])})"
 
 
-def training_series(log: Sequence[Mapping[str, Any]]) -> dict[str, list[list[float]]]:
-    """Loss by step, and each evaluation's first score."""
+def training_series(log: Sequence[Mapping[str, Any]], scores: Mapping[str, Any]) -> dict[str, list[list[float]]]:
+    """Loss by step, and the score on dev that chose the checkpoint, as far as it is defined."""
+    name = (scores.get("best") or {}).get("score")
     series: dict[str, list[list[float]]] = {"loss": [], "learning rate": [], "dev": []}
     for event in log:
         if event.get("event") == "step":
             series["loss"].append([event["step"], event["loss"]])
             series["learning rate"].append([event["step"], event["learning_rate"]])
         elif event.get("event") == "evaluation":
-            score = next(iter(event["scores"].values()), None)
+            score = event["scores"].get(name) if name else next(iter(event["scores"].values()), None)
             if score is not None:
                 series["dev"].append([event["step"], score])
     return series

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ def resumable_in(folder: Path, world: World) -> Iterator[None]:
     try:
         yield
     except LostProcess as lost:
-        raise LostProcess(lost.message, fix=f"Resume it: headstart resume {folder} goes on from the last checkpoint, "
-                                            "with any number of processes.", exit=lost.exit) from lost
+        raise LostProcess(lost.message, fix=f"Resume it: headstart resume {shlex.quote(str(folder))} goes on from "
+                                            "the last checkpoint, with any number of processes.",
+                          exit=lost.exit) from lost
     world.say(Message.OVER, (str(folder), None))

@@ -41,7 +41,8 @@ def tell_sharing(fit: Fit) -> None:
     way = ("are added in one order (training.deterministic)" if training.deterministic else
            "are added up; one process would end with the same bits" if count == world.size == 2 else
            "are added up; training.deterministic adds them in one order, which any number of processes repeats")
-    fit.reporter.info(f"{world.size} processes share the {count} micro-batches of a step; their gradients {way}")
+    fit.reporter.info(f"{world.size} processes share the {count} micro-batch{'' if count == 1 else 'es'} of "
+                      f"a step; their gradients {way}")
     if count < world.size:
         fit.reporter.warning(f"a step has {count} micro-batch{'' if count == 1 else 'es'}, so {world.size - count} of "
                              f"{world.size} processes have nothing to do; training.shares deals it into more")

@@ -55,9 +55,7 @@ def finetune(settings: RunSettings, to: str | None, *, overwrite: bool, reporter
     69 what cannot be had, 73 the folder, 74 disk, 75 interrupted, 77 links in the folder, 78 settings.
     """
     command = {"command": "finetune", **settings.flat()}
-    if world.size > 1 and settings.train == "-":
-        raise UserError("Several processes cannot read their rows from standard input.",
-                        fix="Write them to a file first.", exit=Exit.USAGE)
+    refuse_streams(settings, world)
     if not world.leads:
         return follow(world, command)
     path = Path(to) if to is not None else default_folder(settings.train)
@@ -77,6 +75,13 @@ def finetune(settings: RunSettings, to: str | None, *, overwrite: bool, reporter
             return run_in_folder(folder, Resumption(settings, None, {}), interrupts, reporter, world)
         finally:
             folder.recover()
+
+
+def refuse_streams(settings: RunSettings, world: World) -> None:
+    """Refuse rows that only one of several processes would read; raises UserError (2)."""
+    if world.size > 1 and "-" in (settings.train, settings.dev, settings.test):
+        raise UserError("Several processes cannot read their rows from standard input.",
+                        fix="Write them to a file first.", exit=Exit.USAGE)
 
 
 def with_shares(settings: RunSettings, processes: int) -> RunSettings:
@@ -106,6 +111,7 @@ def resume(path: Path, *, reporter: Reporter, accept_changes: bool = False, worl
         interrupts.resumable = True
         world.tell_launcher(RUN_NOTE, str(path))
         resumption = prepare_to_resume(folder, reporter, accept_changes=accept_changes)
+        refuse_streams(resumption.settings, world)
         world.say(Message.PREPARE, (resumption.settings, {"command": "resume"}))
         return run_in_folder(folder, resumption, interrupts, reporter, world)
 

@@ -50,7 +50,7 @@ def choose_shipped(fit: Fit, dev: SplitEvaluation, task: Task[Any]) -> Shipped:
     """
     prepared, score = fit.prepared, task.selection_score[0]
     if isinstance(prepared.variant, FewRows) and prepared.variant.method == "frozen":
-        return Shipped(FROZEN, "you chose it", score, {})
+        return Shipped(FROZEN, "training.method is frozen", score, {})
     if len(dev.predictions) < FEWEST_ROWS:
         return Shipped(TRAINED, f"{len(dev.predictions):,} dev rows are too few to tell which is better", score, {})
     fit.reporter.info(f"comparing the model on dev ({len(dev.predictions):,} rows) with what is cheaper")

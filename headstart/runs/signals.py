@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import threading
 from collections.abc import Callable
@@ -60,6 +61,6 @@ class Interrupts:
 
     def error(self, reason: str) -> UserError:
         """The error that ends an interrupted run."""
-        fix = (f"Resume it: headstart resume {self.folder}" if self.resumable
+        fix = (f"Resume it: headstart resume {shlex.quote(str(self.folder))}" if self.resumable
                else "Nothing was begun: give the command again.")
         return UserError(f"The run was {reason}{self.place}.", fix=fix, exit=Exit.INTERRUPTED)

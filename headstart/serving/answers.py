@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from headstart.contract import Json, Prediction
+from headstart.prediction.predictor import TRUNCATED
 from headstart.serving.engine import DeadlineExceeded
 from headstart.serving.refusal import Refusal
 
@@ -48,3 +51,10 @@ async def disconnection(request: Request) -> None:
     """Return when the client is gone; the body has been read already."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+def truncation(predictions: Sequence[Prediction]) -> dict[str, Json]:
+    """Which rows, from 1, were longer than the model reads, and how many tokens were left out; {} where none was."""
+    truncated = [{"row": number, "tokens": int(prediction.detail[TRUNCATED])}
+                 for number, prediction in enumerate(predictions, start=1) if prediction.detail.get(TRUNCATED)]
+    return {"truncated": truncated} if truncated else {}

@@ -13,9 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from headstart.contract import Json, Prediction
-from headstart.prediction.predictor import TRUNCATED
-from headstart.serving.answers import json_response, wait_for
+from headstart.serving.answers import json_response, truncation, wait_for
 from headstart.serving.attributions import attribute
 from headstart.serving.body import read_json
 from headstart.serving.completions import chat, complete
@@ -45,13 +43,6 @@ def answering(handler: Handler, seconds: float, report_bug: Callable[[Exception]
             request.state.code = refusal.reason
             return refusal_response(refusal)
     return answer
-
-
-def truncation(predictions: Sequence[Prediction]) -> dict[str, Json]:
-    """Which rows, from 1, were longer than the model reads, and how many tokens were left out; {} where none was."""
-    truncated = [{"row": number, "tokens": int(prediction.detail[TRUNCATED])}
-                 for number, prediction in enumerate(predictions, start=1) if prediction.detail.get(TRUNCATED)]
-    return {"truncated": truncated} if truncated else {}
 
 
 class Endpoints:

@@ -20,7 +20,7 @@ from headstart.errors import UserError
 from headstart.inspection.attribution import CLASSIFIER, EXPLAINED_HEADS, METHODS, Attribution, attribution_steps
 from headstart.inspection.encode import encode
 from headstart.prediction.inspected_answer import encoded_window
-from headstart.serving.answers import json_response, wait_for
+from headstart.serving.answers import json_response, truncation, wait_for
 from headstart.serving.body import read_json
 from headstart.serving.parameters import Parameters, in_words
 from headstart.serving.refusal import Refusal, client_words
@@ -119,7 +119,8 @@ async def attribute(service: Service, request: Request) -> Response:
         served.is_explaining = False
     request.state.tokens = len(attribution.encoded.tokens)
     return json_response({"model": served.name, "version": served.version, "task": served.model.task.name,
-                          **attribution_json(attribution, row.texts, len(prefix_of(served)[0]))})
+                          **attribution_json(attribution, row.texts, len(prefix_of(served)[0])),
+                          **truncation([] if row.prediction is None else [row.prediction])})
 
 
 def text_of(parameters: Parameters, name: str) -> str | None:

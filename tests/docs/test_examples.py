@@ -251,7 +251,7 @@ def test_the_answer_example_shows_the_scores_of_plain_transformers_without_train
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert all(f'<figure id="{name}">' in page for name in ("start_scores", "end_scores",
                                                             "token_scores")) and "<script" not in page
-    assert f">{names[top_start]} - {top_start}</span>" in page and "http" not in page
+    assert f">{names[top_start]} - {top_start}</bdi></span>" in page and "http" not in page
 
 
 def test_the_answer_example_reads_long_passages_in_windows(run_example, tmp_path):

@@ -59,10 +59,10 @@ def outside_metrics(tmp_path, monkeypatch):
     package = outside.Package(tmp_path / "site", "outside-metrics", {"outside_metrics.py": SOURCE},
                               {"headstart.metrics": {name: f"outside_metrics:{value}" for name, value in NAMES.items()}})
     monkeypatch.syspath_prepend(str(package.site))
-    for cached in (extensions.extensions, installed.find):
+    for cached in (extensions.extensions, extensions.installed_entry_points, installed.find):
         cached.cache_clear()
     yield
-    for cached in (extensions.extensions, installed.find):
+    for cached in (extensions.extensions, extensions.installed_entry_points, installed.find):
         cached.cache_clear()
 
 

@@ -49,7 +49,8 @@ def test_one_class_only_is_undefined_with_a_reason():
     gold, predicted, table = random_predictions(2, classes=2)
     gold[:] = 1
     scores = classification.scores(gold, predicted, table, np.ones((1, len(gold))))
-    assert np.isnan(scores["roc_auc"][0]) and not np.isnan(scores["accuracy"][0])
+    assert np.isnan(scores["roc_auc"][0]) and np.isnan(scores["average_precision"][0])
+    assert not np.isnan(scores["accuracy"][0])
     assert "only one class" in classification.undefined_reason("roc_auc", gold, predicted, 2)
 
 

@@ -133,6 +133,15 @@ def test_a_pattern_takes_the_files_that_it_names(folder, trained_run, headstart,
     assert code == 0 and sorted(os.listdir(tmp_path / "out")) == ["_manifest.json", "a.csv"], err
 
 
+def test_what_is_no_part_is_told_where_it_is_read_and_where_it_is_written(folder, trained_run, headstart, tmp_path):
+    (folder / "day=2").mkdir()
+    code, _, err = predict(headstart, trained_run[0], folder, tmp_path / "out")
+    assert code == 0 and f"not read in {folder}: README.md, day=2/" in err and "also holds" not in err, err
+    (folder / "b.jsonl").unlink()
+    code, _, err = predict(headstart, trained_run[0], folder, tmp_path / "out")
+    assert code == 0 and "also holds b.jsonl, which this command did not write" in err, err
+
+
 def test_one_file_elsewhere_is_fetched_and_what_is_written_goes_there(folder, trained_run, headstart, tmp_path):
     there = f"file://{tmp_path}"
     code, _, err = predict(headstart, trained_run[0], f"{there}/parts/a.csv", f"{there}/answers.csv")

@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from conftest import write_csv
 
 from headstart.prediction import embed, journal, processes
 from headstart.prediction import predictor as predicting
+from headstart.prediction.embed_file import EmbeddingWork
 from headstart.prediction.worker_pool import WorkerPool
 from headstart.progress import Reporter
 from headstart.retrieval.index import vectors
@@ -182,6 +184,33 @@ def test_a_model_that_was_not_loaded_is_refused(models, files, tmp_path):
     model.load_arguments = None
     with pytest.raises(product.UserError, match="not loaded"):
         model.predict_file(str(files["text-classification"]), str(tmp_path / "out.csv"), processes=2)
+
+
+def test_a_model_that_was_replaced_meanwhile_does_not_answer(models, tmp_path):
+    import headstart as product
+
+    folder = tmp_path / "model"
+    shutil.copytree(models["text-classification"], folder)
+    model = product.load(folder, "text-classification")
+    work = processes.share(model.shared_work(4096, "bf16"), model.predictor(precision="bf16"), 2, Reporter()).work
+    work.open(0)
+    shutil.rmtree(folder)
+    tiny.model_folder("bert", folder, head="sequence-classification", labels=["good", "bad"], seed=9)
+    with pytest.raises(product.UserError, match="no longer the model"):
+        work.open(0)
+    work = EmbeddingWork(str(models["vectors"]), "cpu", False, "fp32", "fp32", "mean", False, 4096, checksum="another")
+    with pytest.raises(product.UserError, match="no longer the model"):
+        work.open(0)
+
+
+def test_a_relative_path_names_the_same_model_after_the_folder_was_changed(models, files, tmp_path, monkeypatch,
+                                                                           small_parts):
+    import headstart as product
+
+    monkeypatch.chdir(models["text-classification"].parent)
+    model = product.load(models["text-classification"].name, "text-classification")
+    monkeypatch.chdir(tmp_path)
+    assert model.predict_file(str(files["text-classification"]), "out.csv", processes=2) == ROWS
 
 
 def test_what_is_killed_resumes_with_the_same_bytes(models, tmp_path, headstart, warm_pool, monkeypatch):

@@ -182,3 +182,35 @@ def test_a_card_is_read_as_headings_lists_tables_and_code():
         "<h3>A model</h3><p>It reads <code>&lt;b&gt;</code>, &lt;i&gt; and more.</p><ul><li>one</li><li>two</li></ul>"
         '<table><thead><tr><th scope="col">rows</th><th scope="col">value</th></tr></thead><tbody><tr><td>a | b</td>'
         "<td>1</td></tr></tbody></table><pre>headstart predict &lt;THIS&gt;</pre>")
+
+
+def log_of(*events):
+    return [{"event": "started", "step": 0, "total_steps": 240}, *events]
+
+
+def test_the_curve_on_dev_is_of_the_score_that_chose_the_checkpoint():
+    log = log_of(*({"event": "evaluation", "step": step, "scores": {"macro_f1": 0.25, "loss": loss}}
+                   for step, loss in ((8, 1.875), (16, 1.625))))
+    scores = scores_of(test=0.9, dev=0.8) | {"best": {"split": "dev", "score": "loss", "step": 16}}
+    figure = re.search(r'<figure id="dev">.*?</figure>', render_html(report(scores=scores, log=log)), re.S).group()
+    assert "loss on dev" in figure and ">1.6250<" in figure and "0.2500" not in figure
+
+
+def test_the_part_on_training_says_how_it_went():
+    log = log_of({"event": "back_off", "step": 9, "learning_rate": 0.003, "next_learning_rate": 0.001, "seconds": 1.0,
+                  "reason": "the loss is not a number"},
+                 {"event": "warning", "step": 12, "message": "after step 12: collapsed"})
+    scores = scores_of(test=0.9, dev=0.8) | {"training": {"steps": 60}, "best": {"split": "dev", "score": "accuracy", "step": 36}}
+    text = text_of(render_html(report(scores=scores, log=log)))
+    assert "after step 60 of 240 that were planned" in text and "after step 12: collapsed" in text
+    assert "at learning rate 0.003 went wrong at step 9 (the loss is not a number); it began again" in text
+    assert "after step 36 was the best on dev, and is the model" in text
+    shipped = scores | {"ship": {"model": "frozen sentence encoder with logistic regression", "reason": "better than it",
+                                 "differences": {"x": {}}}}
+    assert "but the saved model is the frozen encoder" in text_of(render_html(report(scores=shipped, log=log)))
+
+
+def test_a_run_without_a_step_draws_no_empty_curves():
+    scores = scores_of(test=0.9, dev=0.8) | {"training": {"steps": 0, "padding_share": 1.0}, "best": {"split": None, "step": 0}}
+    page = render_html(report(scores=scores, log=log_of()))
+    assert "No step was trained" in page and 'id="loss"' not in page and "after step 0" not in page

@@ -96,3 +96,8 @@ def test_without_dev_rows_baselines_or_a_defined_score_the_charts_still_say_what
     assert training.lines[0].get_xydata().tolist() == [[1, 2.0]] and len(training.figure.axes) == 2
     run_figure.draw_baselines(baselines, {"dev": {"f1": score(None)}, "baselines": None})
     assert texts(baselines) == ["undefined"]
+
+
+def test_a_label_stands_on_one_line_without_signs_that_no_font_has():
+    assert run_figure.shortened("line\nbreak\tof $1") == r"line break of \$1"
+    assert run_figure.shortened("a\x00\u202eb") == "a\ufffd\ufffdb"

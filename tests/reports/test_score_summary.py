@@ -107,3 +107,39 @@ def test_the_check_counts_every_leak_duplicate_and_rare_label(headstart, tmp_pat
     counts = dict(zip(codes, [line for line in stdout.splitlines() if "more like it" in line], strict=True))
     assert counts["W205"] == "  + 29 more like it" and counts["W202"] == "  + 34 more like it"
     assert counts["W201"] == "  + 69 more like it"
+
+
+def test_all_rows_right_says_how_many_may_be_wrong_elsewhere():
+    scores = scores_with("accuracy", 1.0, {})
+    scores["test"]["accuracy"] |= {"low": 1.0, "high": 1.0, "n": 12}
+    assert "by the exact one up to 26.5 % of new rows may be wrong" in score_sentences(scores)[0]
+    scores["test"]["accuracy"] |= {"value": 0.5, "low": 0.5, "high": 0.5}
+    assert "exact" not in score_sentences(scores)[0]
+
+
+def test_rows_of_one_label_are_said_to_tell_nothing_of_the_others():
+    scores = scores_with("accuracy", 0.5, {})
+    per_class = {"a": {"support": 81}, "b": {"support": 0}}
+    scores["tables"] = {"test": {"per_class": per_class}}
+    assert "All of these rows have the label 'a'" in score_sentences(scores)[0]
+    per_class["b"]["support"] = 1
+    assert "All of these" not in score_sentences(scores)[0]
+
+
+def test_a_frozen_encoder_is_not_compared_with_itself():
+    scores = scores_with("accuracy", 0.9, {"majority": (0.5, 0.4, 0.3, 0.5),
+                                           "frozen encoder + logistic regression": (0.9, 0.0, 0.0, 0.0)})
+    assert "not clearly better than frozen" in score_sentences(scores)[-1]
+    scores["ship"] = {"model": "frozen sentence encoder with logistic regression", "differences": {}}
+    assert score_sentences(scores)[-1].startswith("The model is better than majority")
+
+
+def test_macro_f1_is_heard_where_it_says_something_else_than_accuracy():
+    scores = scores_with("accuracy", 0.93, {"majority": (0.95, -0.02, -0.05, 0.01)})
+    assert len(score_sentences(scores)) == 2
+    difference = scores["baselines"]["majority"]["difference"]
+    difference["macro_f1"] = {"value": 0.3, "low": 0.2, "high": 0.4}
+    assert score_sentences(scores)[-1].startswith("In macro f1, which counts a rare label as much as a frequent one, it "
+                                                  "is better than majority, by 30.0 points (95 % interval 20.0 to 40.0)")
+    difference["accuracy"] |= {"low": 0.01, "high": 0.05}
+    assert len(score_sentences(scores)) == 2

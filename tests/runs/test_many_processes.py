@@ -1,5 +1,6 @@
 """`headstart finetune --processes 2`: the run of one process, and a whole checkpoint whatever is killed."""
 
+import builtins
 import hashlib
 import os
 import random
@@ -8,14 +9,19 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 from conftest import QUICK_FLAGS, review_rows, write_csv
 
 from headstart.cli import _launch
-from headstart.errors import UserError
-from headstart.training.open_world import open_world
+from headstart.errors import Exit, UserError
+from headstart.progress import Reporter
+from headstart.runs.run import finetune
+from headstart.settings.run_settings import RunSettings
+from headstart.training.distributed import World
+from headstart.training.open_world import one_fate, open_world
 
 FLAGS = [*QUICK_FLAGS, "--set", "training.save_every=2"]
 
@@ -102,6 +108,56 @@ def test_flags_of_the_launcher_stay_with_it():
     assert _launch.without_flags(line) == ["finetune", "a.csv", "--seed", "1"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="ends a process by a signal")
+def test_a_request_to_stop_that_comes_while_processes_start_is_no_lost_process(monkeypatch):
+    monkeypatch.setattr(_launch, "ORPHANED", 0.2)
+    monkeypatch.setattr(_launch.Launch, "start", lambda *_: subprocess.Popen(["sleep", "60"]))
+    launch = _launch.Launch(["finetune", "a.csv"], 2, "1", 3, Reporter())
+    threading.Timer(0.3, launch.signals.append, [signal.SIGTERM]).start()
+    with pytest.raises(UserError, match="interrupted") as caught:
+        launch.run()
+    assert caught.value.exit == Exit.INTERRUPTED
+    assert caught.value.fix == "Nothing was begun: give the command again."
+
+
+def test_ctrl_c_while_a_process_loads_its_code_ends_it_in_words(monkeypatch, capsys):
+    load = builtins.__import__
+
+    def interrupted(name, *arguments):
+        if name == "headstart.cli.main":
+            raise KeyboardInterrupt
+        return load(name, *arguments)
+
+    monkeypatch.setattr(builtins, "__import__", interrupted)
+    with pytest.raises(SystemExit) as caught:
+        exec(_launch.START, {})
+    assert caught.value.code == Exit.INTERRUPTED
+    assert capsys.readouterr().err == "headstart: interrupted.\n"
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there is no such signal")
+def test_a_terminal_that_goes_stops_all_but_under_nohup(monkeypatch):
+    assert signal.SIGHUP in _launch.stop_signals()
+    monkeypatch.setattr(signal, "getsignal", lambda number: signal.SIG_IGN)
+    assert signal.SIGHUP not in _launch.stop_signals()
+
+
+def test_an_error_of_a_follower_within_a_step_is_no_cause_of_itself():
+    world = World(1, 2)
+    with pytest.raises(ValueError, match="of the step") as caught, one_fate(world), world.together():
+        raise ValueError("of the step")
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("name", ["train", "dev", "test"])
+def test_rows_that_only_one_process_would_read_are_refused(name, tmp_path):
+    settings = RunSettings(**{"train": "a.csv", name: "-"})
+    with pytest.raises(UserError, match="cannot read their rows from standard input") as caught:
+        finetune(settings, str(tmp_path / "run"), overwrite=False, reporter=Reporter(), world=World(0, 2))
+    assert caught.value.exit == Exit.USAGE
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(("flags", "code", "words"), [
     (["--processes", "0"], 2, "a number from 1 to 1,024, or auto"),
     (["--processes", "two"], 2, "a number from 1"),
@@ -127,7 +183,6 @@ def test_auto_is_one_process_where_there_is_no_gpu(monkeypatch, reviews, tiny_be
 
 def test_more_processes_than_gpus_are_refused_and_more_than_cores_are_told(monkeypatch):
     from headstart.models.loading import process_count
-    from headstart.progress import Reporter
 
     warnings = []
     monkeypatch.setattr(Reporter, "warning", lambda self, text: warnings.append(text))

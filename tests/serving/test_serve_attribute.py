@@ -49,7 +49,9 @@ def test_the_words_of_an_answer_and_of_what_is_written_stand_in_their_texts(clie
     (prediction,) = client.predict([PASSAGE], model="answers")
     answer = attribute(client, "answers", PASSAGE)
     assert answer["explains"] == "answer" and (prediction["start"] is None or answer["label"] == prediction["prediction"])
-    assert {word["of"] for word in answer["words"]} == {"question", "passage"}
+    assert {word["of"] for word in answer["words"]} == {"question", "passage"} and "truncated" not in answer
+    cut = attribute(client, "answers", PASSAGE | {"question": "who " * 300})
+    assert cut["truncated"][0]["row"] == 1 and cut["truncated"][0]["tokens"] > 0
     for model, row, target in (("writer", {"prompt": "the old"}, "captain"), ("source", {"source": TEXT}, "seven apples")):
         answer = attribute(client, model, row, target=target)
         assert target in answer["note"] and answer["texts"] == row

@@ -7,8 +7,8 @@ from __future__ import annotations
 import contextlib
 import fnmatch
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from headstart.contract import Predictor
@@ -16,7 +16,7 @@ from headstart.data.examples import read_examples
 from headstart.data.outputs.layout import FORMATS, SYNONYMS, split_name
 from headstart.errors import DataError, Exit, UserError
 from headstart.files import clear_leftovers, disk_errors, hash_json, locked_file, make_folder
-from headstart.prediction.on_ray.manifest import FinishedPart, Manifest
+from headstart.prediction.on_ray.manifest import NAME, FinishedPart, Manifest
 from headstart.prediction.on_ray.places import FoundFile, Place, is_remote
 from headstart.prediction.on_ray.pool import RayPool
 from headstart.prediction.predict_file import predict_file
@@ -27,6 +27,7 @@ from headstart.settings import Data
 
 READ = (*FORMATS, *SYNONYMS)  # endings of parts
 PATTERN = frozenset("*?[")
+MAX_NAMES = 8  # of files that are told
 MAX_TOLD = 20  # remarks on parts that are told, of each the first time
 
 
@@ -167,15 +168,17 @@ def predict_parts_on_ray(predictor: Predictor, work: ModelWork, path: str, to: s
                                       Path(target.text).resolve() == Path(source.text).resolve()):
         raise UserError(f"{to} is the folder that is read; nothing was written.", fix="Name another folder with --to.",
                         exit=Exit.EXISTS)
+    tell_left_out(source, path, parts, reporter)
     with locked(target):
         columns = settled_columns(predictor, source / parts[0].name, settings, columns, reporter)
-        manifest = Manifest(target, hash_json([predictor.fingerprint(), sorted(columns.items()), repr(settings)]))
+        fingerprint = predictor.fingerprint()
+        manifest = Manifest(target, hash_json([fingerprint, sorted(columns.items()), repr(settings)]))
         manifest.load(overwrite=overwrite)
         remaining = [part for part in parts if not manifest.holds(part)]
         part_count = len(parts) - len(remaining)
         if part_count:
             reporter.info(f"{part_count:,} of {len(parts):,} parts are in {to} already: they are not predicted again")
-        parts_work = PartsWork(work, source.text, target.text, settings, columns)
+        parts_work = PartsWork(replace(work, fingerprint=fingerprint), source.text, target.text, settings, columns)
         with contextlib.ExitStack() as stack:
             if remaining:
                 stack.callback(lambda: manifest.write(sorted(manifest.parts), is_complete=False))
@@ -186,7 +189,34 @@ def predict_parts_on_ray(predictor: Predictor, work: ModelWork, path: str, to: s
                     part_count += 1
                     tell(remaining[number].name, finished)
                     reporter.progress(part_count, len(parts), "parts")
+        tell_further_files(target, parts, reporter)
         return manifest.write([part.name for part in parts], is_complete=True)
+
+
+def tell_left_out(source: Place, path: str, parts: Sequence[FoundFile], reporter: Reporter) -> None:
+    """Say what in a folder that was named as a whole is no part."""
+    if source.split() != Place(path).split():
+        return
+    names = [file.name for file in source.files() if file not in parts]
+    names += [f"{name}/" for name in source.folder_names()]
+    if names:
+        reporter.info(f"not read in {path}: {shortened(names)} (parts are files of rows in the folder itself)")
+
+
+def tell_further_files(target: Place, parts: Sequence[FoundFile], reporter: Reporter) -> None:
+    """Warn of files that stand among the predictions of the parts and are none: those of an earlier command."""
+    part_names = {part.name for part in parts}
+    names = [file.name for file in target.files() if file.name not in part_names]
+    if names:
+        reporter.warning(f"{target.text} also holds {shortened(names)}, which this command did not write: what reads "
+                         f"the whole folder reads {'it' if len(names) == 1 else 'them'} too; {NAME} names the parts "
+                         "of this command")
+
+
+def shortened(names: Sequence[str]) -> str:
+    """Some names, and how many more there are."""
+    further = f" and {len(names) - MAX_NAMES:,} more" if len(names) > MAX_NAMES else ""
+    return ", ".join(names[:MAX_NAMES]) + further
 
 
 def needs_gpu(work: ModelWork) -> bool:

@@ -125,6 +125,16 @@ class Place:
                        if status.type == fs.FileType.File and status.base_name[:1] not in "._"),
                       key=lambda file: file.name)
 
+    def folder_names(self) -> list[str]:
+        """The names of the folders in the folder, as `files` gives its files; raises UserError (66)."""
+        from pyarrow import fs
+
+        filesystem, path = self.store
+        with reading(self):
+            statuses = filesystem.get_file_info(fs.FileSelector(path))
+        return sorted(status.base_name for status in statuses
+                      if status.type == fs.FileType.Directory and status.base_name[:1] not in "._")
+
     def fetch(self, to: Path) -> None:
         """Copy the file to a path here; raises UserError (66, 74)."""
         filesystem, path = self.store

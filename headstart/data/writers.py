@@ -53,10 +53,19 @@ def open_writer(path: str, columns: Sequence[str], layout: Layout | None = None,
             tell(note)
 
 
+class BorrowedStream(io.TextIOWrapper):
+    """A writer of text on a stream that is somebody else's: it never closes it, not even when it is forgotten."""
+
+    def close(self) -> None:
+        """Write what is left; the stream stays open."""
+        if not self.closed:
+            self.flush()
+
+
 @contextlib.contextmanager
 def standard_output() -> Iterator[IO[str]]:
     """Standard output as UTF-8; control characters are spelled out where people read it."""
-    stdout = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="", write_through=True)
+    stdout = BorrowedStream(sys.stdout.buffer, encoding="utf-8", newline="", write_through=True)
     try:
         yield cast(IO[str], VisibleStream(stdout)) if sys.stdout.isatty() else stdout
         stdout.flush()

@@ -8,8 +8,8 @@ from pathlib import Path
 from headstart.contract import Json
 
 
-def environment(device: str) -> dict[str, Json]:
-    """Versions, machine and threads of this run: environment.json."""
+def environment(device: str, processes: int = 1) -> dict[str, Json]:
+    """Versions, machine, processes and threads of this run: environment.json."""
     import importlib.metadata
     import os
     import sys
@@ -23,7 +23,8 @@ def environment(device: str) -> dict[str, Json]:
         "system": platform.platform(),
         "processor": processor(),
         "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
+        "processes": processes,
+        "threads": torch.get_num_threads(),  # of this one
         "device": torch.cuda.get_device_name() if device.startswith("cuda") else device,
         "git_commit": git_commit(),
     }

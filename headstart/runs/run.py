@@ -169,7 +169,8 @@ def prepare_in(folder: RunFolder, resumption: Resumption, reporter: Reporter) ->
 def restore_files(fit: Fit, *, is_new: bool) -> None:
     """Write what tells of the run beside its weights, where it is not there, or is damaged."""
     folder, prepared = fit.folder, fit.prepared
-    makers: dict[str, Callable[[], Any]] = {"environment.json": partial(environment, prepared.settings.device),
+    makers: dict[str, Callable[[], Any]] = {"environment.json": partial(environment, prepared.settings.device,
+                                                                        fit.world.size),
                                             "first_batch.json": partial(first_batch, fit)}
     for name, make in makers.items():
         if is_new or folder.read_object(name) is None:

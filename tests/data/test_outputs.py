@@ -3,6 +3,7 @@
 import bz2
 import csv
 import datetime
+import gc
 import gzip
 import io
 import json
@@ -20,12 +21,22 @@ from hypothesis import strategies as st
 from headstart.data.outputs.layout import Layout, check_name, named_layout, output_layout
 from headstart.data.outputs.place import check_output
 from headstart.data.table import open_table
-from headstart.data.writers import open_writer
+from headstart.data.writers import BorrowedStream, open_writer
 from headstart.errors import Exit, UserError
 from headstart.files import staged_file
 from headstart.settings import Data
 
 ADDED = {"prediction": 'good; "or", bad\nor\tboth', "probability": 0.25, "probabilities": {"good": 0.25}}
+
+
+def test_standard_output_stays_open_when_what_writes_to_it_is_forgotten(tmp_path):
+    with (tmp_path / "out").open("wb") as stream:
+        writer = BorrowedStream(stream, encoding="utf-8", newline="")
+        writer.write("a row\n")
+        del writer
+        gc.collect()
+        stream.write(b"more")
+    assert (tmp_path / "out").read_text(encoding="utf-8") == "a row\nmore"
 
 
 def copied(path, to, settings=None, added=ADDED):

@@ -272,7 +272,8 @@ def scores_json(fit: Fit, results: Results, parts: Parts) -> dict[str, Any]:
                     "per_predicted_row": round(predict_seconds / max(1, row_count), 6)},
         "training": {"steps": fit.state.step, "tokens": fit.tokens,
                      "tokens_per_second": round(fit.tokens / max(1e-9, fit.seconds), 1),
-                     "padding_share": round(1 - fit.tokens / max(1, fit.padded_tokens), 6), "precision": fit.precision,
+                     "padding_share": round(1 - fit.tokens / fit.padded_tokens, 6) if fit.padded_tokens else 0.0,
+                     "precision": fit.precision,
                      "skipped_steps": fit.state.skipped, "micro_batch_size": fit.state.micro_batch_size},
     }
 

@@ -39,7 +39,8 @@ def choose_schedule(settings: RunSettings, task: Task[Any], model: Model, featur
     epochs = choose_epochs(task, model, features, settings, subject, can_pack=can_pack)
     total_steps = max(1, count_steps(task, model, features, settings, epochs.value, can_pack=can_pack))
     total_steps = min(training.max_steps or total_steps, total_steps)  # of both, the smaller number
-    reporter.info(f"{total_steps:,} steps of {size}, {epochs.value:g} epochs: {epochs.reason}")
+    reporter.info(f"{total_steps:,} steps of {size}, {epochs.value:g} epoch{'' if epochs.value == 1 else 's'}: "
+                  f"{epochs.reason}")
     return dataclasses.replace(settings, training=dataclasses.replace(training, epochs=epochs.value)), total_steps
 
 

@@ -105,7 +105,8 @@ def running(endpoints: HttpEndpoints, place: Place, reporter: Reporter, receive:
     gate = Gate(app, place.admission, paths, refuse=service.refusal, observe=observe, report_bug=log.report_bug)
     with listener or bind_socket(place.port, place.host) as listener:
         server = uvicorn.Server(uvicorn.Config(
-            gate, log_level="error", access_log=False, server_header=False, lifespan="off", http="h11",
+            # Its own logging setup would shut down every handler of this process, and some close standard error then.
+            gate, log_config=None, log_level="error", access_log=False, server_header=False, lifespan="off", http="h11",
             loop="asyncio",
             limit_concurrency=MAX_CONNECTIONS, timeout_keep_alive=KEEP_ALIVE,
             # asyncio takes up so many connections at a time: of a burst each worker gets its part.

@@ -4,6 +4,7 @@ request.
 
 import contextlib
 import json
+import logging
 import os
 import re
 import signal
@@ -120,6 +121,20 @@ def test_what_cannot_be_served_is_told_before_anything_is_loaded(headstart, tmp_
             ports = () if "--port" in arguments else ("--port", 0)
             came, stdout, stderr = headstart("serve", *arguments, *ports)
             assert (came, word in stderr, stdout) == (code, True, ""), (arguments, came, stderr)
+
+
+def test_a_server_leaves_the_logging_of_the_program_as_it_is(headstart, monkeypatch):
+    class Handler(logging.Handler):
+        closed = False
+
+        def close(self):
+            self.closed = True
+            super().close()
+
+    handler = Handler()
+    monkeypatch.setattr("headstart.serving.server.uvicorn.Server.run", lambda server, sockets: None)
+    assert headstart("serve", folder_of("classes"), "--port", 0, "--device", "cpu")[0] == 69  # it ended by itself
+    assert not handler.closed
 
 
 def test_a_missing_library_is_named(headstart, monkeypatch):

@@ -34,7 +34,6 @@ def measure(system: str, run: str, precision: str, texts: list[str], rows: int) 
     import torch
 
     from headstart.api.model import load
-    from headstart.contract import Row
     from headstart.prediction.worker_pool import WorkerPool
     from headstart.progress import Reporter
 
@@ -42,7 +41,7 @@ def measure(system: str, run: str, precision: str, texts: list[str], rows: int) 
     torch.set_num_threads(threads)
     model = load(run)
     predictor = model.predictor(precision=precision)
-    examples = [model.task.read(Row(row, {"text": texts[row % len(texts)]})) for row in range(rows)]
+    examples = repeated_examples(model, texts, rows)
     if count == 1:
         list(predictor.predict(examples[:64]))
         start, processor_start = time.perf_counter(), time.process_time()
@@ -75,8 +74,15 @@ def small_parts(parts: list[Any], count: int) -> Iterator[Any]:
     return ((examples[:64], random) for examples, random in islice(parts, count))
 
 
-def main() -> None:
-    """All systems in turn."""
+def repeated_examples(model: Any, texts: list[str], rows: int) -> list[Any]:
+    """So many examples of the model's task, of texts that are repeated."""
+    from headstart.contract import Row
+
+    return [model.task.read(Row(row, {"text": texts[row % len(texts)]})) for row in range(rows)]
+
+
+def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
+    """What the command says, and of that what each system is called with."""
     parser = argparse.ArgumentParser()
     parser.add_argument("run")
     parser.add_argument("--data", type=Path, required=True)
@@ -86,13 +92,18 @@ def main() -> None:
     parser.add_argument("--precision", default="fp32")
     parser.add_argument("--system")
     arguments = parser.parse_args()
+    return arguments, [arguments.run, "--data", str(arguments.data), "--rows", str(arguments.rows), "--precision",
+                       arguments.precision, "--processes", str(arguments.processes)]
+
+
+def main() -> None:
+    """All systems in turn."""
+    arguments, options = parse_arguments()
     if arguments.system:
         print(json.dumps(measure(arguments.system, arguments.run, arguments.precision, read_texts(arguments.data),
                                  arguments.rows)))
         return
     systems = ["1x1", f"{arguments.processes}x1", f"1x{arguments.processes}"]
-    options = [arguments.run, "--data", str(arguments.data), "--rows", str(arguments.rows), "--precision",
-               arguments.precision]
     print("processes x threads")
     measured = measure_in_turns(__file__, systems, options, arguments.turns)
     for system, results in measured.items():

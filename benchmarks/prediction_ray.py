@@ -7,13 +7,12 @@ rate is that of all rows over all seconds, the start of processes or of a cluste
 them. (No rate without the start: Ray hands answers over in bundles.) Nothing else should run beside it.
 """
 
-import argparse
 import json
 import statistics
 import time
-from pathlib import Path
 from typing import Any
 
+from prediction_processes import parse_arguments, repeated_examples
 from prediction_speed import read_texts
 from turns import measure_in_turns, rate, record
 
@@ -21,14 +20,12 @@ from turns import measure_in_turns, rate, record
 def measure(system: str, run: str, precision: str, texts: list[str], rows: int, count: int) -> dict[str, Any]:
     """Rows of one system over its seconds, and when its first answer came."""
     from headstart.api.model import load
-    from headstart.contract import Row
     from headstart.prediction.on_ray.pool import RayPool
     from headstart.prediction.worker_pool import WorkerPool
     from headstart.progress import Reporter
 
     model = load(run)
-    examples = [model.task.read(Row(row, {"text": texts[row % len(texts)]})) for row in range(rows)]
-    parts = list(model.predictor(precision=precision).chunks(examples))
+    parts = list(model.predictor(precision=precision).chunks(repeated_examples(model, texts, rows)))
     work = model.shared_work(4096, precision)
     start = time.perf_counter()
     with (RayPool if system == "ray" else WorkerPool)(work, count, Reporter()) as pool:
@@ -38,21 +35,11 @@ def measure(system: str, run: str, precision: str, texts: list[str], rows: int, 
 
 def main() -> None:
     """Both systems in turn."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("run")
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--precision", default="fp32")
-    parser.add_argument("--system")
-    arguments = parser.parse_args()
+    arguments, options = parse_arguments()
     if arguments.system:
         print(json.dumps(measure(arguments.system, arguments.run, arguments.precision, read_texts(arguments.data),
                                  arguments.rows, arguments.processes)))
         return
-    options = [arguments.run, "--data", str(arguments.data), "--rows", str(arguments.rows), "--precision",
-               arguments.precision, "--processes", str(arguments.processes)]
     measured = measure_in_turns(__file__, ["processes", "ray"], options, arguments.turns)
     for system, results in measured.items():
         first = statistics.median(result["first_answer_seconds"] for result in results)

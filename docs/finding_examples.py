@@ -5,11 +5,12 @@ import gzip
 import io
 import json
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
-Content = str | bytes | Callable[[], bytes]
+from sample_files import Content, csv, lines, parquet
+
 TICKETS = [("The card was charged twice", "billing"), ("I cannot log in", "access"), ("Please refund the payment", "billing"),
            ("The password mail is late", "access")]
 PASSAGE = "The ferry leaves at nine."
@@ -31,33 +32,9 @@ class Example:
         return self.command or f"check {next(iter(self.files))}"
 
 
-def csv(*rows: tuple[object, ...], delimiter: str = ",") -> str:
-    """Rows of cells without quotes."""
-    return "".join(delimiter.join(map(str, row)) + "\n" for row in rows)
-
-
-def lines(*rows: object) -> str:
-    """An object a line."""
-    return "".join(json.dumps(row) + "\n" for row in rows)
-
-
 def table(*rows: tuple[object, ...]) -> str:
     """text,label with some rows more."""
     return csv(("text", "label"), *TICKETS, *rows)
-
-
-def arrow(columns: Mapping[str, object], *, class_names: list[str] | None = None, names: list[str] | None = None) -> bytes:
-    """A parquet file; with the names of the classes of its column label, as the hub's datasets have them."""
-    import pyarrow
-    from pyarrow import parquet
-
-    rows = pyarrow.table(list(columns.values()), names=names or list(columns))
-    if class_names:
-        features = {"label": {"names": class_names, "_type": "ClassLabel"}}
-        rows = rows.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
-    buffer = io.BytesIO()
-    parquet.write_table(rows, buffer)
-    return buffer.getvalue()
 
 
 def zipped(files: Mapping[str, str]) -> bytes:
@@ -120,10 +97,10 @@ FILES = [
     Example("E127", {"errors.xlsx": partial(workbook, SHEET, error=True)}),
     Example("E128", {"locked.xlsx": lambda: b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 999
                      + "EncryptedPackage".encode("utf-16-le") + b"\0" * 999}),
-    Example("E130", {"classes.parquet": partial(arrow, {"text": ["late", "slow"], "label": [7, 0]},
-                                                class_names=["billing", "access"])}),
-    Example("E131", {"data/train-00000-of-00002.parquet": partial(arrow, {"text": ["late", "slow"], "label": ["a", "b"]}),
-                     "data/train-00001-of-00002.parquet": partial(arrow, {"other": ["x"]})}, "check data"),
+    Example("E130", {"classes.parquet": partial(parquet, {"text": ["late", "slow"], "label": [7, 0]},
+                                                  class_names=["billing", "access"])}),
+    Example("E131", {"data/train-00000-of-00002.parquet": partial(parquet, {"text": ["late", "slow"], "label": ["a", "b"]}),
+                     "data/train-00001-of-00002.parquet": partial(parquet, {"other": ["x"]})}, "check data"),
     Example("E132", {"joined.csv": table() + table()}),
     Example("N101", {"wide.csv": table().encode("utf-16-le")}, encoding="utf-16-le"),
     Example("N103", {"headless.csv": csv(*TICKETS)}, "check headless.csv --no-header --text 0 --label 1"),
@@ -137,9 +114,9 @@ FILES = [
     Example("N108", {"escapes.csv": 'text,label\n"he said \\"rose\\" and left",yes\n"a, b",no\nplain,yes\n'}),
     Example("N109", {"ends.csv": "text,label\nThe page is slow,access,\nToo dear,billing,\n"}),
     Example("N110", {"blank.csv": table() + '"It is late, again" ,billing\n'}),
-    Example("N111", {"bytes.parquet": partial(arrow, {"text": ["late", "slow"], "label": ["a", "b"], "picture": [b"\1", b"\2"]})}),
-    Example("N112", {"twice.parquet": partial(arrow, {"1": ["late", "slow"], "2": ["a", "b"], "3": ["x", "y"]},
-                                              names=["text", "label", "label"])}, "check twice.parquet --text text --label 'label (column 2)'"),
+    Example("N111", {"bytes.parquet": partial(parquet, {"text": ["late", "slow"], "label": ["a", "b"], "picture": [b"\1", b"\2"]})}),
+    Example("N112", {"twice.parquet": partial(parquet, {"1": ["late", "slow"], "2": ["a", "b"], "3": ["x", "y"]},
+                                                names=["text", "label", "label"])}, "check twice.parquet --text text --label 'label (column 2)'"),
     Example("N113", {"title.xlsx": partial(workbook, [["Tickets of May", None], [None, None], *SHEET])}),
     Example("N114", {"de.conllu": "1-2\tzum\t_\n1\tzu\tO\n2\tdem\tO\n3\tRhein\tB-LOC\n\n1\tAnna\tB-PER\n2\tkam\tO\n"}),
     Example("W101", {"ids.jsonl": lines({"text": "late", "label": "a"}, {"text": 3, "label": "b"}, {"text": "slow", "label": "b"})}),

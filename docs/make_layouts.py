@@ -1,21 +1,22 @@
 """Writes docs/layouts.md: what `headstart check` says of thirty layouts, by running it: python docs/make_layouts.py"""
 
-import contextlib
 import gzip
-import io
 import json
 import os
-import tempfile
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from headstart.cli.main import run_guarded
 from headstart.contract import Task
 from headstart.errors import UserError
 from headstart.models.loading import default_model
 from headstart.preparation import tokenization
+
+sys.path.insert(0, str(Path(__file__).parent))  # the tests run this file from elsewhere
+
+from sample_files import csv, lines, parquet, printed
 
 PAGE = Path(__file__).parent / "layouts.md"
 INTRODUCTION = """# Layouts of files
@@ -46,30 +47,10 @@ class Layout:
     note: str
 
 
-def csv(*rows: tuple[object, ...], delimiter: str = ",") -> str:
-    """Rows of cells without quotes."""
-    return "".join(delimiter.join(map(str, row)) + "\n" for row in rows)
-
-
-def lines(*rows: object) -> str:
-    """An object a line."""
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-
-
 def answered(question: str, answer: str, number: int) -> dict[str, object]:
     """A question of a SQuAD file."""
     return {"id": f"ferry-{number}", "question": question,
             "answers": [{"text": answer, "answer_start": PASSAGE.index(answer)}]}
-
-
-def parquet(columns: Mapping[str, object]) -> bytes:
-    """A parquet file."""
-    import pyarrow
-    from pyarrow import parquet as writer
-
-    buffer = io.BytesIO()
-    writer.write_table(pyarrow.table(dict(columns)), buffer)
-    return buffer.getvalue()
 
 
 def text_layouts() -> list[Layout]:
@@ -178,18 +159,6 @@ def other_layouts() -> list[Layout]:
     ]
 
 
-def run_check(layout: Layout) -> str:
-    """What the command prints in a folder of the layout's files, without the warning of rare labels."""
-    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        for name, content in layout.files.items():
-            Path(name).parent.mkdir(parents=True, exist_ok=True)
-            Path(name).write_bytes(content if isinstance(content, bytes) else content.encode())
-        output = io.StringIO()
-        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
-            run_guarded(["check", *layout.arguments.split()])
-    return without_rare_labels(output.getvalue())
-
-
 def without_rare_labels(text: str) -> str:
     """What was printed, without the findings of labels with few rows."""
     shown: list[str] = []
@@ -219,7 +188,7 @@ def section(layout: Layout) -> str:
     heading = f"`{names[0]}`" + (f" and {len(names) - 1} more" if len(names) > 1 else "")
     block = f"\n{heading}:\n\n```\n{excerpt}\n```\n" if excerpt else f"\n{heading}\n"
     return (f"## {layout.title}\n{block}\n{layout.note}\n\n```\n$ headstart check {layout.arguments}\n"
-            f"{run_check(layout)}\n```\n")
+            f"{without_rare_labels(printed(layout.files, ['check', *layout.arguments.split()]))}\n```\n")
 
 
 def packaged_default(choose: Callable[..., default_model.DefaultModel]) -> Callable[..., default_model.DefaultModel]:

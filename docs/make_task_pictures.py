@@ -22,9 +22,14 @@ WIDTH, CARD, LINE, CHARACTERS = 720, 330, 20, 38  # of the picture, of a card, o
 INK, FAINT, BLUE, SOFT, MARKS = "#1d2733", "#5b6672", "#1f6fb5", "#d9e8f6", ("#d9e8f6", "#f9e2c7")
 
 
+def page_text(name: str) -> str:
+    """A task's page as it is written."""
+    return (PAGES / f"{name}.md").read_text(encoding="utf-8")
+
+
 def page_parts(name: str) -> tuple[dict[str, str], dict[str, Any]]:
     """The values of the first predict command of a page that names any, and the first prediction that it prints."""
-    text = (PAGES / f"{name}.md").read_text(encoding="utf-8")
+    text = page_text(name)
     command = next(line for line in text.splitlines() if line.startswith("headstart predict ") and "--value" in line)
     words = shlex.split(command)
     values = dict(word.split("=", 1) for place, word in enumerate(words) if words[place - 1] == "--value")
@@ -40,8 +45,7 @@ def first_object(text: str) -> dict[str, Any]:
 
 def table_row(name: str) -> tuple[str, str]:
     """Source and target of the first row of a page's csv file."""
-    text = (PAGES / f"{name}.md").read_text(encoding="utf-8")
-    row = re.search(r"^```csv\n[^\n]*\n([^\n]+)\n", text, re.S | re.M)[1]
+    row = re.search(r"^```csv\n[^\n]*\n([^\n]+)\n", page_text(name), re.S | re.M)[1]
     source, target = next(csv.reader([row]))[:2]
     return source, target
 
@@ -132,7 +136,7 @@ def cards_of(name: str) -> tuple[Card, Card]:
             card.field(field, text)
         return into, out
     if name == "language-model":
-        text = (PAGES / f"{name}.md").read_text(encoding="utf-8")
+        text = page_text(name)
         prompt = re.search(r'^headstart generate \S+ "([^"]+)"', text, re.M)[1]
         into.field("prompt", prompt)
         out.words(re.search(rf"^{re.escape(prompt)} .+$", text, re.M)[0])

@@ -207,6 +207,11 @@ class DataError(UserError):
         return DataError([*self.findings, *findings], errors_file=self.errors_file, counts=self.counts, exit=self.exit)
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, at most 300 characters; the name of its class where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
 def nearest(word: str, candidates: Iterable[str]) -> str | None:
     """The known word that is most like this one, for "did you mean"; None when nothing is near."""
     import difflib

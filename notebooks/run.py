@@ -135,16 +135,16 @@ def tiny_models(names: list[str], folder: Path) -> dict[str, str]:
 def faults(path: Path) -> list[str]:
     """What must not stand in a notebook that is kept: outputs that are no text, paths of a machine, errors."""
     notebook = nbformat.read(path, as_version=4)
-    found = []
+    messages = []
     for number, cell in enumerate(notebook.cells):
         for output in cell.get("outputs", ()):
             kinds = set(output.get("data", {"text/plain": ""}))
             text = output.get("text", "") + str(output.get("data", ""))
             if output.output_type == "error" or kinds != {"text/plain"}:
-                found.append(f"{path.name}, cell {number}: {output.output_type} with {', '.join(sorted(kinds))}")
+                messages.append(f"{path.name}, cell {number}: {output.output_type} with {', '.join(sorted(kinds))}")
             if re.search(r"(?<![\w.])/(?:home|tmp|root|Users|work|usr|var|opt)/|[A-Z]:\\\\", text):
-                found.append(f"{path.name}, cell {number}: the path of a machine")
-    return found
+                messages.append(f"{path.name}, cell {number}: the path of a machine")
+    return messages
 
 
 def run(path: Path, folders: Mapping[str, str]) -> None:

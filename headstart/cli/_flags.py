@@ -62,12 +62,11 @@ def shared_processes(arguments: argparse.Namespace) -> str:
 
 def refuse_processes(arguments: argparse.Namespace, reason: str) -> None:
     """Refuse several processes for what one does; raises UserError (2)."""
-    if getattr(arguments, "on", None) is not None:
-        raise UserError(f"--on {arguments.on} shares parts of the rows of a file that a model predicts; {reason}.",
-                        fix="Leave it out.")
-    if arguments.processes not in ("1", "auto"):
-        raise UserError(f"--processes {arguments.processes} shares parts of the rows of a file that a model predicts; "
-                        f"{reason}.", fix="Leave it out.")
+    cluster = getattr(arguments, "on", None)
+    if cluster is None and arguments.processes in ("1", "auto"):
+        return
+    flag = f"--processes {arguments.processes}" if cluster is None else f"--on {cluster}"
+    raise UserError(f"{flag} shares parts of the rows of a file that a model predicts; {reason}.", fix="Leave it out.")
 
 
 def add_columns(parser: argparse.ArgumentParser, task: str = ALL_TASKS) -> None:

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from headstart.progress import Reporter
 
 PREFIX = "zero_shot."
+MEANING = ("labels to choose from, without training; \"a,b,c\", \"a=what it means; b=…\", or a file with the columns "
+           "label and description")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """The flag."""
     parser.add_argument("--labels", metavar="LABELS", dest="column_labels",
-                        help="labels to choose from, without training; \"a,b,c\", "
-                             "\"a=what it means; b=…\", or a file with the columns label and description (of a model "
-                             "of several labels for each text: the column of its labels)")
+                        help=f"{MEANING} (of a model of several labels for each text: the column of its labels)")
 
 
 def load_values(arguments: argparse.Namespace, columns: dict[str, str], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -23,9 +22,10 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.cli import _flags, _help, _results
 from headstart.errors import Exit, UserError
-from headstart.models.loading.process_count import choose_process_count, threads_per_process
+from headstart.models.loading.process_count import choose_process_count, chosen_threads, threads_text
 from headstart.progress import Reporter
-from headstart.training.distributed import LOST_NOTE, RUN_NOTE, World
+from headstart.runs.signals import handling_stop_signals
+from headstart.training.distributed import LOST_NOTE, RUN_NOTE, World, resume_advice
 from headstart.training.open_world import FOLDER, LAUNCHER, shared_run
 
 if TYPE_CHECKING:
@@ -90,9 +90,8 @@ def run_in_processes(arguments: argparse.Namespace, reporter: Reporter) -> int |
         if int(restarts):
             reporter.warning("--max-restarts is for several processes; this is one, and is not started again")
         return None
-    threads = os.environ.get("OMP_NUM_THREADS") or str(threads_per_process(count))
-    reporter.info(f"{count} processes of {threads} thread{'' if threads == '1' else 's'} each")
-    return Launch(without_flags(arguments.command_line), count, threads, int(restarts), reporter).run()
+    reporter.info(f"{count} processes of {threads_text(count)} each")
+    return Launch(without_flags(arguments.command_line), count, chosen_threads(count), int(restarts), reporter).run()
 
 
 def without_flags(argv: Sequence[str]) -> list[str]:
@@ -123,9 +122,7 @@ class Launch:
         """Start the processes, watch them to their end, and give the exit code; raises UserError (69) for one that was
         lost.
         """
-        handlers = {number: signal.signal(number, lambda number, _: self.signals.append(number))
-                    for number in stop_signals()}
-        try:
+        with handling_stop_signals(lambda number, _: self.signals.append(number)):
             for restart in range(self.restarts + 1):
                 with tempfile.TemporaryDirectory(prefix="headstart-") as folder:
                     ending = self.start_and_watch(Path(folder))
@@ -139,9 +136,6 @@ class Launch:
                 if ending.run:
                     self.command = ["resume", ending.run, *(flag for flag in KEPT_FLAGS if flag in self.command)]
             raise AssertionError("the last restart returns or raises")
-        finally:
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
 
     def start_and_watch(self, folder: Path) -> Ending:
         """Start all processes, and wait until none is left."""
@@ -189,8 +183,7 @@ class Ending:
     @property
     def fix(self) -> str:
         """What to do after a loss."""
-        return (f"Resume it: headstart resume {shlex.quote(self.run)} goes on from the last checkpoint, with any "
-                "number of processes." if self.run else "Nothing was begun: give the command again.")
+        return resume_advice(self.run) if self.run else "Nothing was begun: give the command again."
 
 
 class Watch:
@@ -201,7 +194,8 @@ class Watch:
         self.handed_on = len(signals)
         self.first_end: float | None = None
         self.leader_end: float | None = None
-        self.exit_codes: dict[int, int] = {}  # exit codes of those that ended by themselves, by rank
+        self.exit_codes: dict[int, int] = {}  # by rank
+        self.ranks_ended_here: set[int] = set()  # of those that a signal of this process ended
         self.sent_term = False
 
     def ending(self) -> Ending:
@@ -221,13 +215,14 @@ class Watch:
         return self.judge()
 
     def note_ends(self) -> None:
-        """Remember which processes ended by themselves; with a failure, or the leader, the others' time begins."""
+        """Remember which processes ended, and how; with a failure, or the leader, the others' time begins."""
         for rank, process in enumerate(self.processes):
             code = process.poll()
             if code is None or rank in self.exit_codes:
                 continue
-            killed_here = self.first_end is not None and code < 0 and self.sent_term
-            self.exit_codes[rank] = 0 if killed_here else code
+            self.exit_codes[rank] = code
+            if self.first_end is not None and code < 0 and self.sent_term:
+                self.ranks_ended_here.add(rank)
             if (code or not rank) and self.first_end is None:
                 self.first_end = time.monotonic()
             if not rank:
@@ -252,29 +247,26 @@ class Watch:
         if self.exit_codes.get(0) == 0:
             return Ending(0)
         run, lost_words = read_note(self.folder / RUN_NOTE), read_note(self.folder / LOST_NOTE)
-        killed = {rank: code for rank, code in self.exit_codes.items() if code < 0}
+        codes = {rank: code for rank, code in self.exit_codes.items() if rank not in self.ranks_ended_here}
+        killed = {rank: code for rank, code in codes.items() if code < 0}
         if killed:
             rank, code = next(iter(killed.items()))
             if not rank and -code in self.signals:  # it came before the leader could listen to it
                 return Ending(Exit.INTERRUPTED, "The run was interrupted.", run)
             return Ending(Exit.UNAVAILABLE, f"{self.name(rank)} was ended by {signal_words(-code)}, so the others were "
                                             "stopped.", run)
-        failed = {rank: code for rank, code in self.exit_codes.items() if rank and code not in (0, Exit.INTERRUPTED)}
+        failed = {rank: code for rank, code in codes.items() if rank and code not in (0, Exit.INTERRUPTED)}
         if lost_words and not failed:
             return Ending(Exit.UNAVAILABLE, lost_words, run)
-        return Ending(next(iter(failed.values())) if lost_words else self.exit_codes[0])
+        if failed and (lost_words or 0 not in codes):
+            return Ending(next(iter(failed.values())))
+        if 0 not in codes:
+            return Ending(Exit.UNAVAILABLE, f"{self.name(0)} did not end when another had, so it was killed.", run)
+        return Ending(codes[0])
 
     def name(self, rank: int) -> str:
         """A process in words."""
         return f"Process {rank} of {len(self.processes)}"
-
-
-def stop_signals() -> list[signal.Signals]:
-    """The signals that ask a run to stop: Ctrl-C, SIGTERM and, but under nohup, a terminal that goes."""
-    hang_up = getattr(signal, "SIGHUP", None)  # there is none on Windows
-    if hang_up is None or signal.getsignal(hang_up) is signal.SIG_IGN:
-        return [signal.SIGINT, signal.SIGTERM]
-    return [signal.SIGINT, signal.SIGTERM, hang_up]
 
 
 def seconds_since(moment: float | None) -> float:

@@ -47,9 +47,11 @@ def run(arguments: argparse.Namespace) -> int:
                           precision=choice.name, dtype=groups["model"].dtype)
     arguments.normalise = arguments.normalise or expects_unit_vectors(arguments.model)
     batch_tokens = groups["evaluation"].batch_tokens
+    processes = _flags.shared_processes(arguments)
+    weights_checksum = "" if processes == "1" else checksum(model.module.parameters())  # other processes compare theirs
     work = EmbeddingWork(arguments.model, device, bool(arguments.allow_pickle), choice.name, groups["model"].dtype,
-                         arguments.pool, arguments.normalise, batch_tokens, checksum(model.module.parameters()))
-    sharing = share_work(work, _flags.shared_processes(arguments), device, reporter)
+                         arguments.pool, arguments.normalise, batch_tokens, weights_checksum)
+    sharing = share_work(work, processes, device, reporter)
     rows, width = embed_file(model, arguments.input, arguments.to, settings=groups["data"], columns=columns,
                              pool=arguments.pool, normalise=arguments.normalise, batch_tokens=batch_tokens,
                              reporter=reporter, overwrite=arguments.overwrite, sharing=sharing)

@@ -25,9 +25,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runs", metavar="RUN", nargs="+",
                         help="run folder, model folder, hub name or pip:PACKAGE; NAME=RUN serves it under a name")
     _flags.add_shared(parser, "--task", "of a model that is not a headstart run, when its config does not say")
-    parser.add_argument("--labels", metavar="LABELS",
-                        help="labels to choose from, without training; \"a,b,c\", \"a=what it means; "
-                             "b=…\", or a file with the columns label and description; with one RUN")
+    parser.add_argument("--labels", metavar="LABELS", help=f"{_labels.MEANING}; with one RUN")
     _serving_flags.add_place(parser, port=8000)
     group = parser.add_argument_group("limits")
     group.add_argument("--workers", type=int, default=1, metavar="N",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from headstart.metrics.text_quality import (
     COPIED_SIZE,
     NUMBER,
-    ngrams,
+    copied_words,
     number_form,
     unsupported_names,
     unsupported_numbers,
@@ -23,14 +23,12 @@ def marked_pieces(text: str, source: str) -> list[tuple[str, str]]:
     The marks are what `copied`, `unsupported_numbers` and `unsupported_names` of text_quality count.
     """
     matches = list(WORD.finditer(text))
-    tokens, source_ngrams = tokenize_words(text), set(ngrams(tokenize_words(source), COPIED_SIZE))
-    copied: set[int] = set()
-    for start, ngram in enumerate(ngrams(tokens, COPIED_SIZE)):
-        if ngram in source_ngrams:
-            copied |= set(range(start, start + COPIED_SIZE))
+    token_flags = iter(copied_words(tokenize_words(text), tokenize_words(source)).tolist())
+    # A word is one token or more: in lower case the dot of İ stands by itself, and parts what is around it.
+    is_copied = [min(next(token_flags) for _ in tokenize_words(match.group())) for match in matches]
     numbers, names = set(unsupported_numbers(text, source)), set(unsupported_names(text, source))
-    spans = [(match.start(), match.end(), UNSUPPORTED if match.group() in names else COPIED if index in copied else "")
-             for index, match in enumerate(matches)]
+    spans = [(match.start(), match.end(), UNSUPPORTED if match.group() in names else COPIED if copied else "")
+             for match, copied in zip(matches, is_copied, strict=True)]
     number_spans = [match.span() for match in NUMBER.finditer(text) if number_form(match.group()) in numbers]
     pieces: list[tuple[str, str]] = []
     end = 0
@@ -38,15 +36,9 @@ def marked_pieces(text: str, source: str) -> list[tuple[str, str]]:
         if any(first < stop and start < last for first, last in number_spans):
             mark = UNSUPPORTED
         gap = text[end:start]
-        is_run = bool(pieces) and mark == pieces[-1][1] == COPIED and not mark_breaks(gap)
-        if is_run:
+        if pieces and mark == pieces[-1][1] == COPIED and "\n" not in gap:
             pieces[-1] = (pieces[-1][0] + gap + text[start:stop], mark)
         else:
             pieces += [(gap, ""), (text[start:stop], mark)] if gap else [(text[start:stop], mark)]
         end = stop
     return [*pieces, (text[end:], "")] if text[end:] else pieces
-
-
-def mark_breaks(gap: str) -> bool:
-    """Whether what stands between two copied words ends a line."""
-    return "\n" in gap

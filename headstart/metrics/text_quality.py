@@ -94,12 +94,17 @@ def novelty(tokens: Sequence[str], source_tokens: Sequence[str], size: int) -> f
 
 def copied_share(tokens: Sequence[str], source_tokens: Sequence[str], *, size: int = COPIED_SIZE) -> float:
     """Share of a text's words that lie in a run of at least `size` words which is in the source as it is."""
+    return ratio(float(copied_words(tokens, source_tokens, size=size).sum()), len(tokens))
+
+
+def copied_words(tokens: Sequence[str], source_tokens: Sequence[str], *, size: int = COPIED_SIZE) -> NDArray[np.bool_]:
+    """Whether each word lies in such a run, (T,)."""
     source_ngrams = set(ngrams(source_tokens, size))
     covered = np.zeros(len(tokens), dtype=bool)
     for start, ngram in enumerate(ngrams(tokens, size)):
         if ngram in source_ngrams:
             covered[start:start + size] = True
-    return ratio(float(covered.sum()), len(tokens))
+    return covered
 
 
 def numbers(text: str) -> list[str]:

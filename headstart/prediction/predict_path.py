@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from headstart.contract import Predictor
 from headstart.errors import Exit, UserError
-from headstart.prediction.on_ray.parts import is_parts, predict_parts_on_ray
+from headstart.prediction.on_ray.parts import is_parts, local_copy, local_output, predict_parts_on_ray
 from headstart.prediction.on_ray.places import Place, is_remote
 from headstart.prediction.on_ray.pool import count_on_ray
 from headstart.prediction.predict_file import predict_file
@@ -52,9 +50,7 @@ def fetched(path: str, count: int | None, reporter: Reporter) -> Iterator[str]:
     if count is None or not is_remote(path):
         yield path
         return
-    with tempfile.TemporaryDirectory(prefix="headstart-part-") as folder:
-        copy = Path(folder) / Place(path).name
-        Place(path).fetch(copy)
+    with local_copy(Place(path)) as copy:
         reporter.info(f"{path}: copied here as {copy} ({copy.stat().st_size:,} bytes)")
         yield str(copy)
 
@@ -71,7 +67,5 @@ def put_back(to: str, count: int | None, *, overwrite: bool) -> Iterator[str]:
     if Place(to).lookup() is not None and not overwrite:
         raise UserError(f"{to} exists already; nothing was overwritten.",
                         fix="Name another file with --to, or pass --overwrite.", exit=Exit.EXISTS)
-    with tempfile.TemporaryDirectory(prefix="headstart-part-") as folder:
-        output_path = Path(folder) / Place(to).name
+    with local_output(Place(to)) as output_path:
         yield str(output_path)
-        Place(to).put(output_path)

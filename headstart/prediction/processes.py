@@ -17,10 +17,10 @@ from typing import Any, TypeVar
 
 from headstart.contract import Example, Prediction, Predictor
 from headstart.errors import Exit, UserError
-from headstart.models.loading.process_count import choose_process_count, count_gpus
+from headstart.models.loading.process_count import choose_process_count, count_gpus, threads_text
 from headstart.prediction.on_ray.pool import RayPool, count_on_ray
 from headstart.prediction.worker import Work
-from headstart.prediction.worker_pool import WorkerPool, threads_text
+from headstart.prediction.worker_pool import WorkerPool
 from headstart.progress import Reporter
 from headstart.settings import EarlyExit
 
@@ -53,6 +53,11 @@ class ModelWork:
     batch_tokens: int
     precision: str
     fingerprint: str = ""  # of the predictor that has the same model here
+
+    @property
+    def device(self) -> str:
+        """The device that the model was loaded for."""
+        return self.arguments["device"] if self.arguments is not None else "cpu"
 
     def predictor(self, number: int = 0) -> Predictor:
         """The predictor, on GPU `number` where there are several; raises UserError, also where the model is no longer
@@ -92,8 +97,7 @@ def share(work: ModelWork, predictor: Predictor, processes: int | str, reporter:
     """
     if processes not in (1, "1"):
         work = dataclasses.replace(work, fingerprint=predictor.fingerprint())
-    arguments = work.arguments or {"device": "cpu"}
-    sharing = share_work(work, processes, arguments["device"], reporter)
+    sharing = share_work(work, processes, work.device, reporter)
     if sharing is not None and work.arguments is None:
         raise UserError(f"{sharing.count or 'several'} processes were asked for; each loads the model, but this one "
                         "was trained here, and not loaded.",

@@ -170,11 +170,7 @@ class WorkerPool:
         if answer.message is None:
             self.note_loss(answer)
             return {}
-        kind, content = pickle.loads(answer.message)
-        if kind == "error":
-            raise content
-        if kind == "bug":
-            raise RuntimeError(content[0]) from WorkerTraceback(content[1])
+        content = content_of(answer.message)
         return {} if answer.part is None else {answer.part[0]: content}
 
     def note_loss(self, answer: Answer) -> None:
@@ -196,10 +192,14 @@ class WorkerPool:
             self.parts.put(answer.part)
 
 
-def threads_text(count: int) -> str:
-    """How many threads each of so many processes computes with, in words."""
-    threads = os.environ.get(THREAD_VARIABLES[0]) or str(threads_per_process(count))
-    return f"{threads} thread{'' if threads == '1' else 's'}"
+def content_of(message: bytes) -> Any:
+    """What a worker answered; raises what it raised."""
+    kind, content = pickle.loads(message)
+    if kind == "error":
+        raise content
+    if kind == "bug":
+        raise RuntimeError(content[0]) from WorkerTraceback(content[1])
+    return content
 
 
 def signal_name(number: int) -> str:

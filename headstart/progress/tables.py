@@ -10,6 +10,7 @@ from typing import Any
 
 NUMBER = re.compile(r"[+-]?\d[\d,]*(?:\.\d+)?(?: %)?")
 
+
 @dataclass(frozen=True)
 class Table:
     """Rows of texts under the names of their columns; the first column says what a row is."""

@@ -12,7 +12,7 @@ from headstart.files import write_text
 from headstart.reports.cells import escape
 from headstart.reports.figures import render
 from headstart.reports.page_frame import whole_page
-from headstart.reports.word_gaps import text_gaps
+from headstart.reports.word_gaps import word_shares
 
 if TYPE_CHECKING:
     from headstart.inspection.attribution import Attribution
@@ -31,10 +31,7 @@ def answer_figures(inspected: InspectedAnswer) -> list[Figure]:
 
 def word_figure(attribution: Attribution) -> Figure:
     """Question and passage with each word under its score."""
-    largest = max((abs(score) for _, score in attribution.words), default=0.0) or 1.0
-    gaps = text_gaps(attribution.encoded.text, attribution.encoded.pair, [word for word, _ in attribution.words])
-    words: list[Json] = [[gap, word.text, score / largest] for gap, (word, score)
-                         in zip(gaps, attribution.words, strict=True)]
+    words = word_shares(attribution.encoded.text, attribution.encoded.pair, attribution.words)
     fields: dict[str, Json] = {"output": attribution.value, "on the baseline": attribution.baseline_value,
                                "attribution error": attribution.error}
     return Figure("words", "What the answer rests on", "words",

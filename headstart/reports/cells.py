@@ -32,6 +32,14 @@ def cell(value: Json) -> str:
     return escape(value)
 
 
+def scaled(value: float) -> tuple[float, str]:
+    """A large number in thousands, millions or billions, with the letter of its unit; "" below 10,000."""
+    for least, unit_size, unit in ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k")):
+        if abs(value) >= least:
+            return value / unit_size, unit
+    return value, ""
+
+
 def scroll_box(content: str, title: str, *, tall: bool = False) -> str:
     """What may be wider than the page, or long: it scrolls by itself, with the keyboard too."""
     return (f'<div class="wide{" tall" if tall else ""}" tabindex="0" role="group" '
@@ -70,10 +78,10 @@ def long_text(text: str) -> str:
             f"<bdi>{escape(text[MAX_CELL - 20:])}</bdi></details>")
 
 
-def facts(title: str, fields: Mapping[str, Json], title_tag: str = "span") -> str:
+def facts(title: str, fields: Mapping[str, Json]) -> str:
     """What is said of one row: its title and its fields."""
     entries = "".join(f'<span><b>{escape(name)}</b> <bdi>{cell(value)}</bdi></span>' for name, value in fields.items())
-    return f'<div class="facts"><{title_tag}><bdi>{escape(title)}</bdi></{title_tag}>{entries}</div>'
+    return f'<div class="facts"><span><bdi>{escape(title)}</bdi></span>{entries}</div>'
 
 
 def clipped(text: str, length: int) -> str:
@@ -81,6 +89,6 @@ def clipped(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[:length - 1]}…"
 
 
-def text_list(items: Sequence[str], css_class: str = "") -> str:
+def text_list(items: Sequence[str]) -> str:
     """Entries one below the other, which the page lets one leaf through."""
-    return f'<ol class="texts {css_class}">{"".join(items)}</ol>' if items else "<p>There are none.</p>"
+    return f'<ol class="texts">{"".join(items)}</ol>' if items else "<p>There are none.</p>"

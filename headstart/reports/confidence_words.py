@@ -59,17 +59,14 @@ def threshold_figure(points: Sequence[Mapping[str, Any]], rows: int) -> list[Fig
     """What answering only from a confidence on would give, to be read off threshold by threshold; [] without points."""
     if not points:
         return []
-    thresholds = [point["threshold"] for point in points]
     series = {"coverage: share of rows that are answered": "coverage", "risk: share of these that are wrong": "risk"}
     return [Figure("threshold", "Answer only when confident", "curve",
                    {"x_title": "threshold: confidence from which on the model answers", "y_title": "share",
                     "diagonal": False,
                     "series": {name: [[point["threshold"], point[field]] for point in points]
                                for name, field in series.items()},
-                    "more": {"rows answered": dict(zip(thresholds, [point["answered"] for point in points],
-                                                       strict=True)),
-                             "of these wrong": dict(zip(thresholds, [point["wrong"] for point in points],
-                                                        strict=True))}},
+                    "more": {name: {point["threshold"]: point[field] for point in points}
+                             for name, field in (("rows answered", "answered"), ("of these wrong", "wrong"))}},
                    f"Of {rows:,} rows. At the left end every row is answered; further right fewer are, and of a model "
                    "whose confidence is informative fewer of these wrongly. evaluation.risk chooses a threshold on "
                    "dev that keeps a promise.")]

@@ -10,7 +10,7 @@ from headstart.contract import Figure, Json, Task
 from headstart.evaluation.evaluate import SplitEvaluation
 from headstart.inspection.error_attribution import explain_error
 from headstart.models.model import Model
-from headstart.reports.word_gaps import text_gaps
+from headstart.reports.word_gaps import word_shares
 
 TITLE = "Words that caused the errors"
 MAX_WORDS = 250
@@ -29,13 +29,10 @@ def error_figures(task: Task[Any], model: Model, evaluation: SplitEvaluation, co
         if attribution is None:
             skipped += 1
             continue
-        max_score = max((abs(score) for _, score in attribution.words), default=0.0) or 1.0
         fields: dict[str, Json] = {"prediction": error.predicted, "in the file": error.gold,
                                    "output": attribution.difference,
                                   "attribution error": attribution.error}
-        gaps = text_gaps(error.text, error.pair, [word for word, _ in attribution.words])
-        words = [[gap, word.text, score / max_score]
-                 for gap, (word, score) in zip(gaps, attribution.words, strict=True)]
+        words = word_shares(error.text, error.pair, attribution.words)
         items.append({"title": f"row {error.row}", "fields": fields, "words": words[:MAX_WORDS]})
     skipped_note = f" {skipped} longer than one model input are skipped." if skipped else ""
     return [Figure("reasons", TITLE, "words", {"items": items},

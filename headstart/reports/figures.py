@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from headstart.contract import Figure
 from headstart.reports import matrix, plots, reading
-from headstart.reports.cells import cell, escape, table
+from headstart.reports.cells import escape, table
 
-__all__ = ["cell", "escape", "render", "table"]
 RENDERERS = {"table": table, "matrix": matrix.matrix, "bars": plots.bars, "curve": plots.curve,
-             "scatter": plots.scatter, "token_bars": plots.token_bars, "texts": reading.texts, "words": reading.words,
+             "scatter": plots.scatter, "token_bars": plots.token_bars, "texts": reading.texts, "words": reading.texts,
              "spans": reading.spans, "beside": reading.beside}
 
 

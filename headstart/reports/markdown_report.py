@@ -8,7 +8,7 @@ from headstart.errors import Finding, finding_groups
 from headstart.reports.cells import cell
 from headstart.reports.fold_words import split_title
 from headstart.reports.report_content import Report
-from headstart.reports.report_parts import interval_text
+from headstart.reports.score_table import interval_ends
 from headstart.reports.summary import score_sentences, splits_by_weight
 
 
@@ -22,7 +22,7 @@ def render_markdown(report: Report) -> str:
         lines += [f"## Scores on {markdown_text(split_title(split, report.scores))}", "",
                   "| score | value | 95 % interval |", "|---|---|---|"]
         lines += [f"| {name} | {cell(score['value'])} | "
-                  f"{interval_text(score) or markdown_text(score.get('reason') or '')} |"
+                  f"{interval_ends(score) or markdown_text(score.get('reason') or '')} |"
                   for name, score in report.scores[split].items()]
         lines.append("")
     if report.scores.get("baselines"):
@@ -32,7 +32,7 @@ def render_markdown(report: Report) -> str:
             score_name = next(iter(comparison["scores"]))
             difference = comparison["difference"][score_name]
             lines.append(f"| {markdown_text(name)} | {score_name} | {cell(comparison['scores'][score_name]['value'])} "
-                         f"| {cell(difference['value'])} | {interval_text(difference)} |")
+                         f"| {cell(difference['value'])} | {interval_ends(difference)} |")
         lines.append("")
     lines += ["## Data", "", *[f"- {markdown_text(text)}" for text in report.data_notes],
               *[finding_line(group) for group in finding_groups(report.findings)], "",

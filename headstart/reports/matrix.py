@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from headstart.reports.cells import clipped, escape, scroll_box, table
+from headstart.reports.cells import clipped, escape, scaled, scroll_box, table
 
 MAX_NUMBERED = 8  # classes whose numbers fit beside each other on a phone
 MAX_DRAWN = 100  # classes that are drawn; of more the most confused, with the rest as one
@@ -63,10 +63,8 @@ def shade(value: int, total: int) -> int:
 
 def short(value: int) -> str:
     """A count in at most five characters."""
-    for size, unit in ((10**9, "G"), (10**6, "M"), (10**4, "k")):
-        if value >= size:
-            return f"{value / (1000 if unit == 'k' else size):.3g}{unit}"
-    return f"{value:,}"
+    number, unit = scaled(value)
+    return f"{number:.3g}{unit}" if unit else f"{value:,}"
 
 
 def numbered(data: Mapping[str, Any]) -> str:

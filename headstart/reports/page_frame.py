@@ -6,17 +6,18 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from importlib.resources import files
 
 from headstart.reports.cells import escape
 
-PARTS = {"report.css": ("base.css", "figures.css"), "report.js": ("tables.js", "plots.js", "texts.js")}
+STYLE_SHEETS, SCRIPTS = ("base.css", "figures.css"), ("tables.js", "plots.js", "texts.js")
 
 
-def resource(name: str) -> str:
-    """A file of the page; "report.css" and "report.js" are all style sheets, all scripts in one."""
+def page_text(names: Sequence[str]) -> str:
+    """Files of the page as one text."""
     folder = files("headstart.reports").joinpath("page")
-    return "".join(folder.joinpath(part).read_text(encoding="utf-8") for part in PARTS.get(name, (name,)))
+    return "".join(folder.joinpath(name).read_text(encoding="utf-8") for name in names)
 
 
 def digest(text: str) -> str:
@@ -26,7 +27,7 @@ def digest(text: str) -> str:
 
 def whole_page(title: str, header: str, main: str, footer: str) -> str:
     """The page around its parts, which are HTML already; only the title is escaped here."""
-    style, script = resource("report.css"), resource("report.js")
+    style, script = page_text(STYLE_SHEETS), page_text(SCRIPTS)
     policy = (f"default-src 'none'; style-src '{digest(style)}'; script-src '{digest(script)}'; base-uri 'none'; "
               "form-action 'none'")
     return ('<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" '

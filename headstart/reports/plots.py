@@ -11,7 +11,7 @@ from typing import Any
 
 from headstart.contract import Json
 from headstart.reports import reading
-from headstart.reports.cells import MANY_ROWS, cell, escape, scroll_box
+from headstart.reports.cells import MANY_ROWS, cell, escape, scaled, scroll_box
 
 MAX_POINTS, MAX_DOTS, MAX_SCATTER, MAX_BARS = 600, 40, 2000, 25
 TOKEN_WIDTH, TOKEN_MARGIN = 18, 56  # pixels of a token's bar, and of the numbers beside the first
@@ -84,10 +84,8 @@ class Axes:
 
 def tick_text(value: float) -> str:
     """A number of an axis, short enough for a phone."""
-    for size, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
-        if abs(value) >= size:
-            return f"{value / (1000 if unit == 'k' else size):g}{unit}"
-    return f"{value:g}"
+    number, unit = scaled(value)
+    return f"{number:g}{unit}"
 
 
 def anchor(across: float) -> str:
@@ -160,10 +158,10 @@ def scatter(data: Mapping[str, Any], title: str) -> str:
     return axes.plot(line + dots, data, title) + note
 
 
-def strip(start: float, share: float, css_class: str, hover: str = "") -> str:
+def strip(start: float, share: float, css_class: str) -> str:
     """A bar of a share of the width, from `start` on."""
     return (f'<svg class="strip" aria-hidden="true"><rect class="{css_class}" x="{100 * start:.2f}%" '
-            f'width="{max(100 * share, 0.2):.2f}%" height="100%" rx="2">{hover}</rect></svg>')
+            f'width="{max(100 * share, 0.2):.2f}%" height="100%" rx="2"></rect></svg>')
 
 
 def bars(data: Mapping[str, Any], title: str) -> str:
@@ -193,12 +191,12 @@ def dot_rows(entries: Sequence[tuple[str, Mapping[str, Any]]], title: str) -> st
     def place(value: float) -> str:
         return f"{100 * (value - low) / (high - low):.2f}%"
 
+    grid = "".join(f'<line class="grid" x1="{place(tick)}" x2="{place(tick)}" y1="0" y2="100%"/>'
+                   for tick in ticks(low, high))
     for index, (label, score) in enumerate(entries):
         css_class = "s0" if not index else "s1"
         whisker = "" if score["low"] is None else (f'<line class="whisker {css_class}" x1="{place(score["low"])}" '
                                                    f'x2="{place(score["high"])}" y1="50%" y2="50%"/>')
-        grid = "".join(f'<line class="grid" x1="{place(tick)}" x2="{place(tick)}" y1="0" y2="100%"/>'
-                       for tick in ticks(low, high))
         rows.append(f'<li class="barrow"><span class="name"><bdi>{escape(label)}</bdi></span><span class="strips">'
                     f'<svg class="dots" aria-hidden="true">{grid}{whisker}<circle class="dot {css_class}" '
                     f'cx="{place(score["value"])}" cy="50%" r="5"/></svg>'

@@ -24,11 +24,6 @@ def texts(data: Mapping[str, Any], title: str) -> str:
                       for item in data["items"][:MAX_ITEMS]])
 
 
-def words(data: Mapping[str, Any], title: str) -> str:
-    """Texts whose words are shaded by their attribution, for or against the output; the strongest are listed."""
-    return text_list([list_item(item, scored_words(item["words"])) for item in data["items"][:MAX_ITEMS]])
-
-
 def list_item(item: Mapping[str, Any], body: str) -> str:
     """An entry of a list that is leafed through; its group is what the list can be narrowed to."""
     group = f' data-group="{escape(item["group"])}"' if item.get("group") else ""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from headstart.reports.cells import escape
 from headstart.reports.figures import render
 from headstart.reports.markdown_report import finding_line, render_markdown
-from headstart.reports.page_frame import resource, whole_page
+from headstart.reports.page_frame import whole_page
 from headstart.reports.report_content import Report
 from headstart.reports.report_parts import (
     card_part,
@@ -20,7 +20,7 @@ from headstart.reports.report_parts import (
 )
 from headstart.reports.summary import evaluation_split, splits_by_weight
 
-__all__ = ["Report", "finding_item", "finding_line", "plain_html", "render_html", "render_markdown", "resource"]
+__all__ = ["Report", "finding_item", "finding_line", "plain_html", "render_html", "render_markdown"]
 
 
 def render_html(report: Report) -> str:

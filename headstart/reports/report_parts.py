@@ -8,18 +8,21 @@ from typing import Any
 
 from headstart.contract import Figure, Json
 from headstart.errors import Finding, finding_groups
+from headstart.progress import value_cells
 from headstart.reports.card_html import card_html
 from headstart.reports.cells import cell, escape, scroll_box, table
 from headstart.reports.figures import render
 from headstart.reports.fold_words import fold_columns, fold_rows, split_title
 from headstart.reports.plots import dot_rows
 from headstart.reports.report_content import Report, is_slice
+from headstart.reports.score_table import interval_ends, interval_text
 from headstart.reports.summary import (
     BETTER,
     VERDICTS,
     WORSE,
     best_baseline,
     evaluation_split,
+    first_scores,
     headline_score,
     interval_clause,
     is_frozen,
@@ -102,9 +105,7 @@ def slices_part(report: Report, split: str) -> str:
 
 def score_text(score: Mapping[str, Any] | None) -> Json:
     """A score with its interval in one cell."""
-    if score is None or score["value"] is None:
-        return None
-    return f"{score['value']:.4f}" + ("" if score["low"] is None else f" ({interval_text(score)})")
+    return None if score is None or score["value"] is None else interval_text(score)
 
 
 def fold_table(scores: Mapping[str, Any]) -> str:
@@ -119,17 +120,12 @@ def score_table(split_scores: Mapping[str, Any], title: str) -> str:
     rows = []
     for name, score in split_scores.items():
         note = "" if score["higher_is_better"] else "<small>lower is better</small>"
-        interval = interval_text(score) if score["value"] is not None else str(score.get("reason") or "")
+        _, interval = value_cells(score)
         rows.append(f'<tr><th scope="row">{escape(name.replace("_", " "))}{note}</th><td class="n">'
                     f'{cell(score["value"])}</td><td>{escape(interval)}</td></tr>')
     head = '<th scope="col">score</th><th scope="col" class="n">value</th><th scope="col">95 % interval</th>'
     return scroll_box(f'<table class="sortable"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>',
                       title)
-
-
-def interval_text(score: Mapping[str, Any]) -> str:
-    """The interval as text; "" where there is none."""
-    return "" if score["low"] is None else f"{score['low']:.4f} to {score['high']:.4f}"
 
 
 def baseline_table(scores: Mapping[str, Any]) -> str:
@@ -139,7 +135,7 @@ def baseline_table(scores: Mapping[str, Any]) -> str:
         for score in list(comparison["scores"])[:2]:
             difference = comparison["difference"][score]
             rows.append([name, score.replace("_", " "), comparison["scores"][score]["value"], difference["value"],
-                         interval_text(difference), float(comparison["seconds"]),
+                         interval_ends(difference), float(comparison["seconds"]),
                          f"{comparison['size_bytes'] / 1e6:.1f} MB"])
     if not rows:
         return ""
@@ -149,15 +145,11 @@ def baseline_table(scores: Mapping[str, Any]) -> str:
 
 def comparison_plot(scores: Mapping[str, Any]) -> str:
     """The first score of the model and of each baseline, with intervals, on one axis."""
-    split = evaluation_split(scores)
-    name = next(iter(scores[split]))
-    entries = [("this model", scores[split][name])] + [
-        (baseline, comparison["scores"][name]) for baseline, comparison in (scores.get("baselines") or {}).items()
-        if comparison["split"] == split]
-    entries = [(label, score) for label, score in entries if score["value"] is not None]
+    name, model_and_baselines = first_scores(scores)
+    entries = [(label, score) for label, score in model_and_baselines if score["value"] is not None]
     if not entries:
         return ""
-    title = f"{name.replace('_', ' ')} on {split}"
+    title = f"{name.replace('_', ' ')} on {evaluation_split(scores)}"
     return (f"<figure><h3>{escape(title)}</h3><figcaption>Dots are values, lines their 95 % intervals.</figcaption>"
             f"{dot_rows(entries, title)}</figure>")
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from headstart.errors import Exit, UserError
-from headstart.reports.summary import evaluation_split, is_frozen, training_series
+from headstart.reports.summary import evaluation_split, first_scores, is_frozen, training_series
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,11 +44,11 @@ def draw_training(axes: Axes, log: Sequence[Mapping[str, Any]], scores: Mapping[
     best = scores.get("best") or {}
     name = str(best.get("score") or "score")
     axes.set(title="training", xlabel="step", ylabel="loss")
-    losses = training_series(log, scores)["loss"]
+    series = training_series(log, scores)
+    losses, evaluations = series["loss"], series["dev"]
     axes.plot(*columns(losses), color=LOSS_COLOUR)
     if not losses:
         axes.annotate("no step was trained", (0.5, 0.5), xycoords="axes fraction", ha="center")
-    evaluations = dev_series(log, name)
     if not evaluations or scores.get("folds"):  # with folds nothing is scored while the saved model is trained
         return
     score_axes = axes.twinx()
@@ -63,12 +63,6 @@ def draw_training(axes: Axes, log: Sequence[Mapping[str, Any]], scores: Mapping[
         axes.set_title(f"training: best at step {step:,}, {value:.4f}{note}")
 
 
-def dev_series(log: Sequence[Mapping[str, Any]], name: str) -> list[tuple[int, float]]:
-    """The step and the value of each evaluation's score of this name, where it is defined."""
-    return [(event["step"], event["scores"][name]) for event in log
-            if event.get("event") == "evaluation" and event["scores"].get(name) is not None]
-
-
 def columns(points: Sequence[Sequence[float]]) -> tuple[list[float], list[float]]:
     """The x and the y of points."""
     return [point[0] for point in points], [point[1] for point in points]
@@ -76,13 +70,10 @@ def columns(points: Sequence[Sequence[float]]) -> tuple[list[float], list[float]
 
 def draw_baselines(axes: Axes, scores: Mapping[str, Any]) -> None:
     """The first score of the model and of each baseline on the split that judges, with 95 % intervals."""
-    split = evaluation_split(scores)
-    name = next(iter(scores[split]))
-    entries = [("this model", scores[split][name])] + [
-        (baseline, comparison["scores"][name]) for baseline, comparison in (scores.get("baselines") or {}).items()
-        if comparison["split"] == split and name in comparison["scores"]]
+    name, entries = first_scores(scores)
+    title = name.replace("_", " ")
     draw_scores(axes, entries)
-    axes.set(title=f"{name.replace('_', ' ')} on {split}, 95 % intervals", xlabel=name.replace("_", " "))
+    axes.set(title=f"{title} on {evaluation_split(scores)}, 95 % intervals", xlabel=title)
 
 
 def draw_scores(axes: Axes, entries: Sequence[tuple[str, Mapping[str, Any]]]) -> None:

@@ -66,5 +66,10 @@ def interval_text(score: Mapping[str, Any], sign: str = "", gap: str = " ") -> s
     """0.9123 (0.9001 to 0.9240)."""
     if score["value"] is None:
         return "undefined"
-    text = f"{score['value']:{sign}.4f}"
-    return text if score["low"] is None else f"{text}{gap}({score['low']:{sign}.4f} to {score['high']:{sign}.4f})"
+    text, ends = f"{score['value']:{sign}.4f}", interval_ends(score, sign)
+    return f"{text}{gap}({ends})" if ends else text
+
+
+def interval_ends(score: Mapping[str, Any], sign: str = "") -> str:
+    """0.9001 to 0.9240; "" where there is no interval."""
+    return "" if score["low"] is None else f"{score['low']:{sign}.4f} to {score['high']:{sign}.4f}"

@@ -70,10 +70,10 @@ def ship_sentences(scores: Mapping[str, Any]) -> list[str]:
 
 def baseline_sentences(scores: Mapping[str, Any], name: str) -> list[str]:
     """Whether the model is better than the best cheap baseline, by how much, and how sure that is."""
-    baseline_found = best_baseline(scores, name)
-    if baseline_found is None:
+    best_entry = best_baseline(scores, name)
+    if best_entry is None:
         return []
-    best_name, best_comparison = baseline_found
+    best_name, best_comparison = best_entry
     sign = sign_of(scores, name)
     difference = best_comparison["difference"][name]
     baseline = f"{best_name}, the best cheap baseline ({value_text(name, best_comparison['scores'][name]['value'])})"
@@ -124,10 +124,10 @@ def one_label_clause(scores: Mapping[str, Any], split: str) -> str:
 
 def rare_label_sentences(scores: Mapping[str, Any], name: str) -> list[str]:
     """Where the verdict is on accuracy, what macro F1 says of the same two beyond chance, if that is something else."""
-    baseline_found = best_baseline(scores, name)
-    if name != "accuracy" or baseline_found is None:
+    best_entry = best_baseline(scores, name)
+    if name != "accuracy" or best_entry is None:
         return []
-    best_name, comparison = baseline_found
+    best_name, comparison = best_entry
     accuracy, macro = comparison["difference"]["accuracy"], comparison["difference"].get("macro_f1")
     if macro is None or None in (macro["low"], macro["high"], accuracy["low"], accuracy["high"]):
         return []
@@ -168,6 +168,16 @@ def headline_score(scores: Mapping[str, Any]) -> str:
     return "accuracy" if "accuracy" in split_scores else next(iter(split_scores))
 
 
+def first_scores(scores: Mapping[str, Any]) -> tuple[str, list[tuple[str, Mapping[str, Any]]]]:
+    """The name of the task's first score, and its value for the model and for each baseline on the split that judges.
+    """
+    split = evaluation_split(scores)
+    name = next(iter(scores[split]))
+    return name, [("this model", scores[split][name])] + [
+        (baseline, comparison["scores"][name]) for baseline, comparison in (scores.get("baselines") or {}).items()
+        if comparison["split"] == split and name in comparison["scores"]]
+
+
 def value_text(name: str, value: float) -> str:
     """A score: 91.2 % or 0.9123."""
     return f"{100 * value:.1f} %" if name in PERCENT_SCORES else f"{value:.4f}"
@@ -193,11 +203,10 @@ def interval_clause(name: str, score: Mapping[str, Any]) -> str:
 def training_series(log: Sequence[Mapping[str, Any]], scores: Mapping[str, Any]) -> dict[str, list[list[float]]]:
     """Loss by step, and the score on dev that chose the checkpoint, as far as it is defined."""
     name = (scores.get("best") or {}).get("score")
-    series: dict[str, list[list[float]]] = {"loss": [], "learning rate": [], "dev": []}
+    series: dict[str, list[list[float]]] = {"loss": [], "dev": []}
     for event in log:
         if event.get("event") == "step":
             series["loss"].append([event["step"], event["loss"]])
-            series["learning rate"].append([event["step"], event["learning_rate"]])
         elif event.get("event") == "evaluation":
             score = event["scores"].get(name) if name else next(iter(event["scores"].values()), None)
             if score is not None:

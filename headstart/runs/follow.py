@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import signal
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from headstart.errors import Exit, FollowedError
 from headstart.progress import Reporter
 from headstart.runs.initial_state import initial_state, rebuild_model
 from headstart.runs.leading import Beginning
 from headstart.runs.prepare import Prepared, prepare, prepare_fold
 from headstart.runs.same_start import Start, refuse_other_command, start_alike, start_of
+from headstart.runs.signals import handling_stop_signals
 from headstart.runs.training_steps import TrainingSteps
 from headstart.settings.run_settings import RunSettings
-from headstart.training.distributed import Message, World
+from headstart.training.distributed import Message, World, followed_error
 from headstart.training.divergence import Diverged
 from headstart.training.loop import TooLittleMemory, train
 from headstart.training.process_setup import set_up_process
@@ -31,7 +29,7 @@ def follow(world: World, command: Mapping[str, Any]) -> Path:
 
     `command` is this process's own command. Raises FollowedError for what the leader told, and LostProcess (69).
     """
-    with deaf_to_signals():
+    with handling_stop_signals(signal.SIG_IGN):  # the leader saves first, and then ends all
         message, content = world.hear()
         if message == Message.PREPARE:
             settings, leader_command = content
@@ -72,24 +70,8 @@ def path_of(content: tuple[str, Mapping[str, Any] | None]) -> Path:
     """The run's folder; raises FollowedError where it ended with an error."""
     folder, error = content
     if error is not None:
-        raise FollowedError(error["message"], fix=error["fix"], exit=Exit(error["exit"]))
+        raise followed_error(error)
     return Path(folder)
-
-
-@contextmanager
-def deaf_to_signals() -> Iterator[None]:
-    """Leave Ctrl-C and other requests to end to the leader, which saves first and then ends all.
-
-    In a thread that is not the first, in which Ray Train runs, nothing is changed: no other may.
-    """
-    names = ("SIGINT", "SIGTERM", "SIGHUP") if threading.current_thread() is threading.main_thread() else ()
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    previous = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 class Follower:

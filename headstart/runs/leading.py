@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from headstart.settings import Training
-from headstart.training.distributed import LostProcess, Message, World
+from headstart.training.distributed import LostProcess, Message, World, resume_advice
 from headstart.training.loop import TrainingState
 from headstart.training.shared_state import describe_state, send_state
 
@@ -44,7 +43,5 @@ def resumable_in(folder: Path, world: World) -> Iterator[None]:
     try:
         yield
     except LostProcess as lost:
-        raise LostProcess(lost.message, fix=f"Resume it: headstart resume {shlex.quote(str(folder))} goes on from "
-                                            "the last checkpoint, with any number of processes.",
-                          exit=lost.exit) from lost
+        raise LostProcess(lost.message, fix=resume_advice(str(folder)), exit=lost.exit) from lost
     world.say(Message.OVER, (str(folder), None))

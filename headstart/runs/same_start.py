@@ -44,17 +44,14 @@ def start_alike(world: World, make: Callable[[], Start]) -> tuple[Start, World]:
     """
     if world.size == 1:
         return make(), world
-    start: Start | None = None
-    failure: Exception | None = None
     with world.together():
         try:
-            start = make()
+            start: Start | Exception = make()
         except Exception as error:  # told to the others, then raised
-            failure = error
-        reports = world.gather(report(start, failure))
-    if failure is not None:
-        raise failure
-    assert start is not None, "what failed has raised"
+            start = error
+        reports = world.gather({"error": end_of_run(start)} if isinstance(start, Exception) else report(start))
+    if isinstance(start, Exception):
+        raise start
     for rank, contents in enumerate(reports):
         if contents["error"] is not None:
             end = contents["error"]
@@ -65,10 +62,8 @@ def start_alike(world: World, make: Callable[[], Start]) -> tuple[Start, World]:
     return start, world.with_channels(settings.device, settings.training.timeout)
 
 
-def report(start: Start | None, failure: Exception | None) -> dict[str, Any]:
+def report(start: Start) -> dict[str, Any]:
     """What one process starts from, in hashes and settings."""
-    if start is None:
-        return {"error": end_of_run(failure)}
     prepared = start.prepared
     versions = {"headstart": __version__, "python": platform.python_version(),
                 **{name: importlib.metadata.version(name) for name in PACKAGES}}

@@ -5,12 +5,38 @@ from __future__ import annotations
 import shlex
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self
 
 from headstart.errors import Exit, UserError
 from headstart.progress import Event
+
+Handler = Callable[[int, FrameType | None], Any] | signal.Handlers
+
+
+def stop_signals() -> list[signal.Signals]:
+    """The signals that ask a run to stop: Ctrl-C, SIGTERM and, but under nohup, a terminal that goes."""
+    hang_up = getattr(signal, "SIGHUP", None)  # there is none on Windows
+    if hang_up is None or signal.getsignal(hang_up) is signal.SIG_IGN:
+        return [signal.SIGINT, signal.SIGTERM]
+    return [signal.SIGINT, signal.SIGTERM, hang_up]
+
+
+@contextmanager
+def handling_stop_signals(handler: Handler) -> Iterator[None]:
+    """Let this handler have the signals that ask a run to stop.
+
+    In a thread that is not the first, in which Ray Train runs, nothing is changed: no other may.
+    """
+    numbers = stop_signals() if threading.current_thread() is threading.main_thread() else []
+    previous_handlers = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, previous_handler in previous_handlers.items():
+            signal.signal(number, previous_handler)
 
 
 class Interrupts:
@@ -29,22 +55,15 @@ class Interrupts:
         self.waiting = False
         self.resumable = False
         self.place = ""  # which of several trainings, " in fold 2 of 5"
-        self.previous_handlers: dict[signal.Signals,
-                                     Callable[[int, FrameType | None], Any] | int | signal.Handlers | None] = {}
+        self.handlers = ExitStack()  # of signals, while the run works
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self.previous_handlers[number] = signal.signal(number, self.handle)
-            hang_up = getattr(signal, "SIGHUP", None)  # there is none on Windows; nohup has it ignored
-            if hang_up is not None and signal.getsignal(hang_up) is not signal.SIG_IGN:
-                self.previous_handlers[hang_up] = signal.signal(hang_up, self.handle)
+        self.handlers.enter_context(handling_stop_signals(self.handle))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  traceback: TracebackType | None) -> None:
-        for number, handler in self.previous_handlers.items():
-            signal.signal(number, handler)
+        self.handlers.close()
         if isinstance(error, KeyboardInterrupt):
             raise self.error("interrupted") from None
 

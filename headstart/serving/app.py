@@ -18,7 +18,7 @@ from headstart.serving.attributions import attribute
 from headstart.serving.body import read_json
 from headstart.serving.completions import chat, complete
 from headstart.serving.engine import DeadlineExceeded
-from headstart.serving.gate import refusal_response
+from headstart.serving.gate import Admission, Gate, RequestRecord, refusal_response
 from headstart.serving.http_service import Handler, HttpEndpoints, file_routes
 from headstart.serving.metrics import METRICS_TYPE
 from headstart.serving.openapi import document, model_card
@@ -113,7 +113,7 @@ class Endpoints:
 
 
 def create_app(endpoints: HttpEndpoints, *, report_bug: Callable[[Exception], object]) -> Starlette:
-    """The app; `report_bug` writes down a fault of our own. Whoever serves it puts a Gate before it."""
+    """The app without its gate; `report_bug` writes down a fault of our own."""
     routes = [Route(path, answering(handler, endpoints.service.limits.deadline, report_bug), methods=[method])
               for method, path, handler in endpoints.routes()]
 
@@ -126,3 +126,11 @@ def create_app(endpoints: HttpEndpoints, *, report_bug: Callable[[Exception], ob
         return refusal_response(refusal)
 
     return Starlette(routes=routes, exception_handlers={HTTPException: http_error})
+
+
+def gated_app(endpoints: HttpEndpoints, admission: Admission, *, observe: Callable[[RequestRecord], None],
+              report_bug: Callable[[Exception], object]) -> Gate:
+    """What a server listens with: the app behind its gate; `observe` is told of every request."""
+    app = create_app(endpoints, report_bug=report_bug)
+    paths = [route.path for route in app.routes if isinstance(route, Route)]
+    return Gate(app, admission, paths, refuse=endpoints.service.refusal, observe=observe, report_bug=report_bug)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from headstart.api.model import Model
-from headstart.serving.app import Endpoints, create_app
-from headstart.serving.gate import Admission, Gate
+from headstart.serving.app import Endpoints, gated_app
+from headstart.serving.gate import Admission
 from headstart.serving.service import Service
 
 LOG = logging.getLogger("headstart.serving")
@@ -28,11 +27,9 @@ def asgi_app(models: Mapping[str, Model], admission: Admission | None = None) ->
     for name, model in models.items():
         service.add(name, model)
     service.report_bug = log_bug
-    app = create_app(Endpoints(service), report_bug=log_bug)
-    paths = [route.path for route in app.routes if isinstance(route, Route)]
+    app = gated_app(Endpoints(service), admission or Admission(), observe=service.observe, report_bug=log_bug)
     service.phase = "ready"
-    return Gate(app, admission or Admission(), paths, refuse=service.refusal, observe=service.observe,
-                report_bug=log_bug)
+    return app
 
 
 def log_bug(error: BaseException) -> None:

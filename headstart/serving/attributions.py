@@ -78,7 +78,7 @@ class ExplainedRow:
     prediction: Prediction | None = None
 
 
-def why_not(served: ServedModel) -> str:
+def attribution_refusal(served: ServedModel) -> str:
     """Why a model's outputs cannot be attributed to words; "" where they can."""
     model, task = served.model, served.model.task
     if model.exported is not None:
@@ -102,7 +102,7 @@ async def attribute(service: Service, request: Request) -> Response:
     parameters = Parameters({name: body.pop(name) for name in names if name in body}, names)
     served = service.find(body.get("model"))
     request.state.model, request.state.rows = served.name, 1
-    if reason := why_not(served):
+    if reason := attribution_refusal(served):
         raise Refusal(400, f"{served.name} cannot attribute its prediction to words. {reason}", "", "model")
     rows = rows_of_body(served.model.task, body, service.bounds)
     if len(rows) > 1:

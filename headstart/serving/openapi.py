@@ -7,10 +7,10 @@ from typing import Any
 
 from headstart.contract import Field, Json, Task
 from headstart.prediction.zero_shot.load import NOT_MEASURED
-from headstart.serving.attributions import why_not
+from headstart.serving.attributions import attribution_refusal
 from headstart.serving.body import Bounds
 from headstart.serving.rows import input_fields, needed_fields
-from headstart.serving.samples import example_rows, sample_row
+from headstart.serving.samples import sample_row
 from headstart.serving.served_model import ServedModel
 from headstart.serving.vectors import embeds, relevant_label
 from headstart.serving.writing import chat_layout, writes
@@ -41,14 +41,8 @@ def model_card(served: ServedModel) -> dict[str, Json]:
             "precision": served.predicting.predictor.precision,
             "max_length": served.model.transformer.tokenizer.max_length, "endpoints": endpoints(served),
             "fields": [field_json(field) for field in input_fields(task)
-                       if field.name != "pair" or reads_pairs(served)], "sample": sample_row(task),
-            "examples": example_rows(served.model), "attribution_refusal": why_not(served), "notes": notes(served)}
-
-
-def reads_pairs(served: ServedModel) -> bool:
-    """Whether it may have been trained on pairs of texts: what no run says is not known."""
-    columns = served.model.task.trained_columns
-    return served.model.zero_shot is None and (not columns or "pair" in columns)
+                       if field.name != "pair" or served.reads_pairs], "sample": sample_row(task),
+            "examples": served.examples, "attribution_refusal": attribution_refusal(served), "notes": notes(served)}
 
 
 def notes(served: ServedModel) -> list[str]:
@@ -65,7 +59,7 @@ def notes(served: ServedModel) -> list[str]:
 
 def endpoints(served: ServedModel) -> list[str]:
     """The paths that this model answers."""
-    answers = {"/v1/predict": True, "/v1/attribute": not why_not(served), "/v1/embeddings": embeds(served),
+    answers = {"/v1/predict": True, "/v1/attribute": not attribution_refusal(served), "/v1/embeddings": embeds(served),
                "/v1/rerank": relevant_label(served) is not None, "/v1/completions": writes(served),
                "/v1/chat/completions": chat_layout(served) is not None}
     return [path for path, is_answered in answers.items() if is_answered]

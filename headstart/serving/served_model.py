@@ -18,6 +18,7 @@ from headstart.serving.body import Bounds
 from headstart.serving.engine import BatchRecord, Engine, Limits
 from headstart.serving.refusal import Refusal
 from headstart.serving.rows import read_request_rows
+from headstart.serving.samples import example_rows
 from headstart.tasks.question_answering.reading import Question
 from headstart.tasks.question_answering.token_chart import token_chart
 
@@ -89,12 +90,20 @@ class ServedModel:
     predicting: Predicting = field(init=False)
     engine: Engine[Any, Any] = field(init=False)
     version: str = field(init=False)
+    examples: list[dict[str, Json]] = field(init=False)  # rows to begin with on the page
     is_explaining: bool = field(init=False, default=False)  # whether a row is being attributed to its words
 
     def __post_init__(self) -> None:
         predictor = self.model.predictor(batch_tokens=self.limits.batch_tokens)
         self.predicting, self.version = Predicting(predictor), predictor.fingerprint()[:16]
+        self.examples = example_rows(self.model)
         self.engine = Engine(compute_units, self.limits, observe=self.observe)
+
+    @property
+    def reads_pairs(self) -> bool:
+        """Whether it may have been trained on pairs of texts: what no run says is not known."""
+        columns = self.model.task.trained_columns
+        return self.model.zero_shot is None and (not columns or "pair" in columns)
 
     def prepare(self, rows: Sequence[Mapping[str, Json]]) -> PreparedRows:
         """Read and tokenize rows, in the thread of their request; raises Refusal (413, 422)."""

@@ -10,16 +10,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import uvicorn
-from starlette.routing import Route
 
 from headstart.api.model import Model
 from headstart.contract import Json
 from headstart.errors import Exit, UserError
 from headstart.progress import Reporter
-from headstart.serving.app import Endpoints, create_app
+from headstart.serving.app import Endpoints, gated_app
 from headstart.serving.body import Bounds
 from headstart.serving.engine import Limits
-from headstart.serving.gate import Admission, Gate, RequestRecord
+from headstart.serving.gate import Admission, RequestRecord
 from headstart.serving.http_service import HttpEndpoints, HttpService
 from headstart.serving.listener import HOST, WAITING, address, bind_socket, write_traceback
 from headstart.serving.service import Service
@@ -100,13 +99,11 @@ def running(endpoints: HttpEndpoints, place: Place, reporter: Reporter, receive:
         service.observe(record)
         log.write(record)
 
-    app = create_app(endpoints, report_bug=log.report_bug)
-    paths = [route.path for route in app.routes if isinstance(route, Route)]
-    gate = Gate(app, place.admission, paths, refuse=service.refusal, observe=observe, report_bug=log.report_bug)
+    app = gated_app(endpoints, place.admission, observe=observe, report_bug=log.report_bug)
     with listener or bind_socket(place.port, place.host) as listener:
         server = uvicorn.Server(uvicorn.Config(
             # Its own logging setup would shut down every handler of this process, and some close standard error then.
-            gate, log_config=None, log_level="error", access_log=False, server_header=False, lifespan="off", http="h11",
+            app, log_config=None, log_level="error", access_log=False, server_header=False, lifespan="off", http="h11",
             loop="asyncio",
             limit_concurrency=MAX_CONNECTIONS, timeout_keep_alive=KEEP_ALIVE,
             # asyncio takes up so many connections at a time: of a burst each worker gets its part.

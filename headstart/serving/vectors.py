@@ -95,7 +95,7 @@ def relevant_label(served: ServedModel) -> str | None:
     number.
     """
     task = served.model.task
-    if served.model.zero_shot is not None or (task.trained_columns and "pair" not in task.trained_columns):
+    if not served.reads_pairs:
         return None
     if task.name == "regression":
         return ""

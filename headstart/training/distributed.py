@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from headstart.errors import Exit, UserError, out_of_memory
+from headstart.errors import Exit, FollowedError, UserError, out_of_memory
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -247,11 +248,20 @@ def limit(seconds: float) -> Any:
     return timedelta(seconds=seconds)
 
 
-def end_of_run(error: BaseException | None) -> Mapping[str, Any] | None:
-    """How the leader's run ended, for its followers: None where it went well."""
-    if error is None:
-        return None
+def resume_advice(folder: str) -> str:
+    """What to do where a process was lost, and the run in this folder can be resumed."""
+    return (f"Resume it: headstart resume {shlex.quote(folder)} goes on from the last checkpoint, with any number of "
+            "processes.")
+
+
+def end_of_run(error: BaseException) -> Mapping[str, Any]:
+    """How a run ended in one process, for the others."""
     if isinstance(error, UserError):
         return {"message": error.message, "fix": error.fix, "exit": int(error.exit)}
     code = Exit.INTERRUPTED if isinstance(error, KeyboardInterrupt) else Exit.BUG
     return {"message": f"The run ended: {type(error).__name__}: {error}", "fix": "", "exit": int(code)}
+
+
+def followed_error(end: Mapping[str, Any]) -> FollowedError:
+    """What a follower ends with, by the leader's `end_of_run`."""
+    return FollowedError(end["message"], fix=end["fix"], exit=Exit(end["exit"]))

@@ -115,14 +115,14 @@ def add_in_order(compute: Callable[[range], None], losses: list[float], weights:
         if not all(map(math.isfinite, round_losses)):
             return until_not_finite(losses)
         for rank in ranks:
-            add_one(weights, sums, present[rank].tolist(), rank, world)
+            add_process_gradients(weights, sums, present[rank].tolist(), rank, world)
     for weight, gradient in zip(weights, sums, strict=True):
         weight.grad = gradient
     return losses
 
 
-def add_one(weights: Sequence[Tensor], sums: list[Tensor | None], present: Sequence[bool], rank: int,
-            world: World) -> None:
+def add_process_gradients(weights: Sequence[Tensor], sums: list[Tensor | None], present: Sequence[bool], rank: int,
+                          world: World) -> None:
     """Add one process's gradients to the sums."""
     import torch
 

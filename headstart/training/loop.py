@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial, reduce
@@ -31,6 +31,7 @@ from headstart.training.schedule import schedule
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
 
     from headstart.contract import Ints
     from headstart.training.optimizer import Trainable
@@ -84,17 +85,13 @@ class TrainingState:
         """Weights, optimizer state and counts as safetensors and JSON; `progress` is the caller's own."""
         from safetensors.torch import save_file
 
-        fixed_names = self.model.fixed_parameters()
-        weights = {name: weight.detach().cpu().contiguous() for name, weight in self.model.module.named_parameters()
-                   if name not in fixed_names}
+        weights = {name: weight.detach().cpu().contiguous() for name, weight in trained_parameters(self.model).items()}
         announce("write", folder / "model.safetensors")
         save_file(weights, folder / "model.safetensors")
         optimizer_state = {name: tensor.cpu() for name, tensor in optimizers.state_tensors(self.optimizer).items()}
         announce("write", folder / "optimizer.safetensors")
         save_file(optimizer_state, folder / "optimizer.safetensors")
-        content = {"step": self.step, "tokens": self.tokens, "skipped": self.skipped, "micro": self.micro_batch_size,
-                   "base": self.model.base_checksum, "progress": progress,
-                   "scaler": self.scaler.state_dict() if self.scaler is not None else None}
+        content = self.counts() | {"base": self.model.base_checksum, "progress": progress}
         announce("write", folder / "state.json")
         (folder / "state.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
@@ -108,12 +105,27 @@ class TrainingState:
         if content.get("base", "") != self.model.base_checksum:
             raise UserError("The base model of the adapter has changed since the run began.",
                             fix="Restore its files, or start again with finetune.", exit=Exit.UNAVAILABLE)
-        self.step, self.tokens, self.skipped, self.micro_batch_size = (
-            content[name] for name in ("step", "tokens", "skipped", "micro"))
-        if self.scaler is not None and content["scaler"] is not None:
-            self.scaler.load_state_dict(content["scaler"])
+        self.load_counts(content)
         progress: dict[str, Any] = content["progress"]
         return progress
+
+    def counts(self) -> dict[str, Any]:
+        """How far training is, and its scale of losses: what is not in tensors."""
+        return {"step": self.step, "tokens": self.tokens, "skipped": self.skipped, "micro": self.micro_batch_size,
+                "scaler": self.scaler.state_dict() if self.scaler is not None else None}
+
+    def load_counts(self, counts: Mapping[str, Any]) -> None:
+        """Put back what `counts` gave."""
+        self.step, self.tokens, self.skipped, self.micro_batch_size = (
+            counts[name] for name in ("step", "tokens", "skipped", "micro"))
+        if self.scaler is not None and counts["scaler"] is not None:
+            self.scaler.load_state_dict(counts["scaler"])
+
+
+def trained_parameters(model: Trainable) -> dict[str, Tensor]:
+    """The weights that training may change, as a checkpoint holds them."""
+    fixed_names = model.fixed_parameters()
+    return {name: weight for name, weight in model.module.named_parameters() if name not in fixed_names}
 
 
 def load_weights(model: Trainable, folder: Path) -> None:
@@ -122,8 +134,7 @@ def load_weights(model: Trainable, folder: Path) -> None:
     import torch
     from safetensors.torch import load_file
 
-    tensors, fixed_names = load_file(folder / "model.safetensors"), model.fixed_parameters()
-    weights = {name: weight for name, weight in model.module.named_parameters() if name not in fixed_names}
+    tensors, weights = load_file(folder / "model.safetensors"), trained_parameters(model)
     misfits = sorted(set(weights) ^ set(tensors)) or [name for name, weight in weights.items()
                                                       if weight.shape != tensors[name].shape]
     if misfits:
@@ -249,8 +260,7 @@ def optimizer_step(state: TrainingState, settings: Training, learning_rate: floa
     optimizers.set_learning_rate(state.optimizer, learning_rate)
     if state.scaler is not None:
         state.scaler.unscale_(state.optimizer)
-    weights = [weight for group in state.optimizer.param_groups for weight in group["params"]
-               if weight.grad is not None]
+    weights = [weight for weight in optimizers.trained_weights(state.optimizer) if weight.grad is not None]
     max_norm = settings.max_grad_norm if settings.max_grad_norm else math.inf
     norm = float(torch.nn.utils.clip_grad_norm_(weights, max_norm, foreach=True))
     if not math.isfinite(norm):

@@ -21,7 +21,16 @@ from pathlib import Path
 from typing import Any
 
 from headstart.errors import Exit, FollowedError, UserError
-from headstart.training.distributed import ALONE, LOST_NOTE, LostProcess, Message, World, end_of_run, limit
+from headstart.training.distributed import (
+    ALONE,
+    LOST_NOTE,
+    LostProcess,
+    Message,
+    World,
+    end_of_run,
+    followed_error,
+    limit,
+)
 
 FOLDER, LAUNCHER = "HEADSTART_PROCESSES", "HEADSTART_LAUNCHER"  # the second: a pipe that ends with the launcher
 START_SECONDS = 60  # that all processes have to come
@@ -106,7 +115,7 @@ def followed(world: World, error: BaseException) -> BaseException:
         end = content[1]
     except LostProcess:
         return error
-    return FollowedError(end["message"], fix=end["fix"], exit=Exit(end["exit"]))
+    return followed_error(end)
 
 
 def read_number(environment: Mapping[str, str], name: str, default: int) -> int:

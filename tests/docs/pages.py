@@ -62,10 +62,14 @@ def command_words(line: str) -> list[str]:
     return words[1:end]
 
 
+def prose_of(text: str) -> str:
+    """A page's text without its blocks."""
+    return re.sub(r"^```.*?^```$", "", text, flags=re.S | re.M)
+
+
 def inline_commands(name: str) -> list[list[str]]:
     """The commands inside sentences and tables, without those that are cut short (…)."""
-    prose = re.sub(r"^```.*?^```$", "", page_text(name), flags=re.S | re.M)
-    texts = re.findall(r"`(headstart [a-z][^`]*)`", prose)
+    texts = re.findall(r"`(headstart [a-z][^`]*)`", prose_of(page_text(name)))
     return [command_words(text.replace("\n", " ")) for text in texts if "…" not in text and not re.search(r"\b[A-Z]{4,} --", text)]
 
 

@@ -21,6 +21,7 @@ from pages import (
     page_blocks,
     page_names,
     page_text,
+    prose_of,
     tiny_code,
 )
 
@@ -99,9 +100,9 @@ def test_every_snippet_of_a_page_uses_names_that_there_are(name):
 def tiny_models(tmp_path_factory, tiny_bert):
     """The folder of a tiny model for each name of a model that pages use."""
     folder = tmp_path_factory.mktemp("models-of-pages")
-    made = {"bert": tiny_bert, "llama": tiny.model_folder("llama", folder / "llama", "causal-language-model"),
-            "t5": tiny_writers.model_folder("t5", folder / "t5")}
-    return {name: str(made[kind]) for name, kind in TINY.items()}
+    folders = {"bert": tiny_bert, "llama": tiny.model_folder("llama", folder / "llama", "causal-language-model"),
+               "t5": tiny_writers.model_folder("t5", folder / "t5")}
+    return {name: str(folders[kind]) for name, kind in TINY.items()}
 
 
 def with_tiny_models(words: list[str], models: dict[str, str]) -> list[str]:
@@ -151,15 +152,14 @@ def test_the_pictures_of_tasks_are_those_of_their_pages():
 
 def slugs(text: str) -> set[str]:
     """The anchors of a page's headings, as code hosts and the site make them."""
-    headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```$", "", text, flags=re.S | re.M), re.M)
+    headings = re.findall(r"^#+ (.+)$", prose_of(text), re.M)
     words = [re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower() for heading in headings]
     return {re.sub(r"[^\w\- ]", "", heading).replace(" ", "-") for heading in words}
 
 
 @pytest.mark.parametrize("name", page_names())
 def test_every_link_leads_to_a_page_and_a_heading(name):
-    prose = re.sub(r"^```.*?^```$", "", page_text(name), flags=re.S | re.M)
-    for target, anchor in re.findall(r"\]\(([^)#:\s]*)(?:#([^)\s]*))?\)", prose):
+    for target, anchor in re.findall(r"\]\(([^)#:\s]*)(?:#([^)\s]*))?\)", prose_of(page_text(name))):
         path = (DOCS / name).parent / target if target else DOCS / name
         assert path.exists(), f"{name} links to {target}"
         if anchor and path.suffix == ".md":

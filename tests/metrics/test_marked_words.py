@@ -35,5 +35,10 @@ def test_the_pieces_are_the_text_and_the_marks_the_scores(seed):
     assert bool(marked["unsupported"]) == has_unsupported
 
 
+def test_marks_stand_at_their_words_where_lower_case_parts_one():
+    pieces = marked_pieces("İstanbul was there, and sold seven green apples to Ann", SOURCE)
+    assert [piece for piece, mark in pieces if mark == "copied"] == ["sold seven green apples to Ann"]
+
+
 def test_empty_texts_have_no_pieces():
     assert marked_pieces("", SOURCE) == [] and marked_pieces("…", "") == [("…", "")]

@@ -19,6 +19,7 @@ from headstart.cli import _launch
 from headstart.errors import Exit, UserError
 from headstart.progress import Reporter
 from headstart.runs.run import finetune
+from headstart.runs.signals import stop_signals
 from headstart.settings.run_settings import RunSettings
 from headstart.training.distributed import World
 from headstart.training.open_world import one_fate, open_world
@@ -120,6 +121,22 @@ def test_a_request_to_stop_that_comes_while_processes_start_is_no_lost_process(m
     assert caught.value.fix == "Nothing was begun: give the command again."
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="ends a process by a signal")
+@pytest.mark.parametrize(("end", "code", "words"), [("kill -9 $$", 69, "Process 1 of 2 was ended by SIGKILL"), ("exit 70", 70, None),
+                                                    ("exit 75", 69, "Process 0 of 2 did not end")])
+def test_a_leader_that_has_to_be_killed_after_a_loss_is_no_run_that_ended_well(end, code, words, monkeypatch):
+    monkeypatch.setattr(_launch, "PATIENCE", (0.1, 0.5))
+    monkeypatch.setattr(_launch.Launch, "start", lambda _launch, rank, *_: subprocess.Popen(
+        ["sh", "-c", end] if rank else ["sleep", "60"]))
+    launch = _launch.Launch(["finetune", "a.csv"], 2, "1", 0, Reporter())
+    if words is None:  # process 1 has said why
+        assert launch.run() == code
+    else:
+        with pytest.raises(UserError, match=words) as caught:
+            launch.run()
+        assert caught.value.exit == code
+
+
 def test_ctrl_c_while_a_process_loads_its_code_ends_it_in_words(monkeypatch, capsys):
     load = builtins.__import__
 
@@ -137,9 +154,9 @@ def test_ctrl_c_while_a_process_loads_its_code_ends_it_in_words(monkeypatch, cap
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there is no such signal")
 def test_a_terminal_that_goes_stops_all_but_under_nohup(monkeypatch):
-    assert signal.SIGHUP in _launch.stop_signals()
+    assert signal.SIGHUP in stop_signals()
     monkeypatch.setattr(signal, "getsignal", lambda number: signal.SIG_IGN)
-    assert signal.SIGHUP not in _launch.stop_signals()
+    assert signal.SIGHUP not in stop_signals()
 
 
 def test_an_error_of_a_follower_within_a_step_is_no_cause_of_itself():

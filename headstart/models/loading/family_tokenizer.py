@@ -5,13 +5,13 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from headstart.errors import UserError
+from headstart.errors import UserError, first_line
 from headstart.models.family import submodule
 from headstart.models.loading.json_files import COPY_AGAIN, damaged
 from headstart.models.loading.model_info import ModelInfo
 from headstart.models.loading.quiet import quiet
 from headstart.models.tokenizers import plain, token_record, vocabulary
-from headstart.models.tokenizers.tokenizer import FamilyTokenizer, first_line, load_tokenizer, reraise_interrupts
+from headstart.models.tokenizers.tokenizer import FamilyTokenizer, load_tokenizer, reraise_interrupts
 
 UNLIMITED = 100_000  # tokenizers without a limit of their own say 10^30
 

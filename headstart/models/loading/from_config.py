@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from headstart.contract import HeadSpec
-from headstart.errors import Exit, UserError
+from headstart.errors import Exit, UserError, first_line
 from headstart.models.loading import catalogue, integrity
 from headstart.models.loading.family_tokenizer import load_family_tokenizer
 from headstart.models.loading.field_types import check_other_files
@@ -18,7 +18,6 @@ from headstart.models.loading.quiet import quiet
 from headstart.models.model import Model
 from headstart.models.packing import attention
 from headstart.models.packing.fused_layers import fuse_layers
-from headstart.models.tokenizers.tokenizer import first_line
 
 SPECIAL_TOKENS = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]",
                   "mask_token": "[MASK]"}

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from headstart.contract import HeadSpec
-from headstart.errors import Exit, UserError
+from headstart.errors import Exit, UserError, first_line
 from headstart.models import precision
 from headstart.models.encoder_decoder import EncoderDecoderModel
 from headstart.models.family import Family, submodule, unchanged_inputs
@@ -20,7 +20,7 @@ from headstart.models.loading.quiet import quiet
 from headstart.models.model import Model
 from headstart.models.packing import attention, first_token_layer
 from headstart.models.packing.fused_layers import fuse_layers
-from headstart.models.tokenizers.tokenizer import FamilyTokenizer, first_line
+from headstart.models.tokenizers.tokenizer import FamilyTokenizer
 
 # Keys that a config may have in addition to the fields of its class: old names that the library still translates.
 LEGACY_FIELDS = ("num_labels", "global_attn_every_n_layers", "global_rope_theta", "local_rope_theta", "rope_scaling")

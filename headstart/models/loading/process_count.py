@@ -44,6 +44,17 @@ def threads_per_process(count: int) -> int:
     return max(1, count_cores() // count)
 
 
+def chosen_threads(count: int) -> str:
+    """OMP_NUM_THREADS of each of so many processes: the environment's, else the cores, divided evenly."""
+    return os.environ.get("OMP_NUM_THREADS") or str(threads_per_process(count))
+
+
+def threads_text(count: int) -> str:
+    """How many threads each of so many processes computes with, in words."""
+    threads = chosen_threads(count)
+    return f"{threads} thread{'' if threads == '1' else 's'}"
+
+
 def count_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

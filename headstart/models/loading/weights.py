@@ -7,13 +7,12 @@ import zlib
 from collections.abc import Iterable
 from typing import Any
 
-from headstart.errors import Exit, UserError, out_of_memory
+from headstart.errors import Exit, UserError, first_line, out_of_memory
 from headstart.models.loading import integrity
 from headstart.models.loading.json_files import damaged
 from headstart.models.loading.model_info import ModelInfo
 from headstart.models.loading.quiet import quiet
 from headstart.models.packing import attention
-from headstart.models.tokenizers.tokenizer import first_line
 
 DTYPE_NAMES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 

@@ -15,9 +15,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headstart.errors import first_line
 from headstart.models.loading.json_files import damaged
 from headstart.models.tokenizers.class_rules import GENERIC, RULES, ClassRule, Steps, Tokenizing, rule_of, state
-from headstart.models.tokenizers.tokenizer import first_line, reraise_interrupts
+from headstart.models.tokenizers.tokenizer import reraise_interrupts
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

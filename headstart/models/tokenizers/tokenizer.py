@@ -9,7 +9,7 @@ from random import Random
 from typing import Any, Self
 
 from headstart.contract import Tokens
-from headstart.errors import Exit, UserError, out_of_memory
+from headstart.errors import Exit, UserError, first_line, out_of_memory
 from headstart.models.tokenizers import vocabulary
 from headstart.models.tokenizers.chat import ChatTokenizer
 from headstart.models.tokenizers.control_tokens import ControlTokens
@@ -320,8 +320,3 @@ def reraise_interrupts(error: BaseException) -> None:
     """
     if out_of_memory(error) or (not isinstance(error, Exception) and type(error).__name__ != "PanicException"):
         raise error
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's text."""
-    return (str(error).strip().split("\n") or [type(error).__name__])[0][:300]

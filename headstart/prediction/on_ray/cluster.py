@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headstart.errors import Exit, UserError
+from headstart.errors import Exit, UserError, first_line
 from headstart.models.loading.process_count import count_cores
 from headstart.progress import Reporter
 
@@ -194,8 +194,3 @@ def tell_losses(reporter: Reporter) -> Callable[[], None]:
     if print_as_before is not None:
         module.__dict__["print_to_stdstream"] = tell
     return tell_as_before
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -17,7 +17,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from headstart.errors import Exit, UserError
-from headstart.prediction.on_ray.places import FoundFile, Place
+from headstart.files import sha256
+from headstart.prediction.on_ray.places import FileStatus, Place
 
 NAME = "_manifest.json"  # what begins with an underscore is no rows to Spark, Hive and Ray either
 SECONDS_BETWEEN = 5.0  # of writing it whole: what ended since then is predicted again
@@ -70,7 +71,7 @@ class Manifest:
             raise in_the_way(f"{self.folder.text} holds predictions of another model, other settings or columns "
                              f"({NAME})")
 
-    def holds(self, source: FoundFile) -> bool:
+    def holds(self, source: FileStatus) -> bool:
         """Whether the part of an input is there as it was written, and the input has not changed since."""
         part = self.parts.get(source.name)
         if part is None or (part.source_bytes, part.source_modified) != (source.size, source.modified):
@@ -78,7 +79,7 @@ class Manifest:
         place = self.folder / part.name
         present = place.lookup()
         return present is not None and present.size == part.bytes and (
-            not place.is_local or place.sha256() == part.sha256)
+            not place.is_local or sha256(place.text) == part.sha256)
 
     def add(self, source: str, part: FinishedPart) -> None:
         """One more part, of this input."""

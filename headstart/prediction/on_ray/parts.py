@@ -15,9 +15,9 @@ from headstart.contract import Predictor
 from headstart.data.examples import read_examples
 from headstart.data.outputs.layout import FORMATS, SYNONYMS, split_name
 from headstart.errors import DataError, Exit, UserError
-from headstart.files import clear_leftovers, disk_errors, hash_json, locked_file, make_folder
+from headstart.files import clear_leftovers, disk_errors, hash_json, locked_file, make_folder, sha256
 from headstart.prediction.on_ray.manifest import NAME, FinishedPart, Manifest
-from headstart.prediction.on_ray.places import FoundFile, Place, is_remote
+from headstart.prediction.on_ray.places import FileStatus, Place, is_remote
 from headstart.prediction.on_ray.pool import RayPool
 from headstart.prediction.predict_file import predict_file
 from headstart.prediction.processes import ModelWork
@@ -37,21 +37,26 @@ def is_parts(path: str, to: str) -> bool:
     """
     if path == "-" or to in ("", "-") or (split_name(to)[0] in READ and not to.endswith("/")):
         return False
-    if PATTERN & set(Place(path).name) and not Path(path).exists():
-        return True
     place = Place(path)
+    if pattern_of(place):
+        return True
     return place.is_folder() and (is_remote(path) or bool(table_files(place.files())))
 
 
-def table_files(files: list[FoundFile]) -> list[FoundFile]:
+def pattern_of(place: Place) -> str:
+    """The pattern of names that the last part of a path is; "" for a name, also of a file here that looks like one."""
+    return place.name if PATTERN & set(place.name) and not (place.is_local and Path(place.text).exists()) else ""
+
+
+def table_files(files: list[FileStatus]) -> list[FileStatus]:
     """Those whose names say a format of rows that is read and written."""
     return [file for file in files if split_name(file.name)[0] in READ]
 
 
-def find_parts(path: str) -> tuple[Place, list[FoundFile]]:
+def find_parts(path: str) -> tuple[Place, list[FileStatus]]:
     """The folder of the parts, and the parts in the order of their names; raises UserError (66)."""
     place = Place(path)
-    pattern = place.name if PATTERN & set(place.name) and not (place.is_local and Path(path).exists()) else ""
+    pattern = pattern_of(place)
     folder = place.parent if pattern else place
     if PATTERN & set(folder.text) and not folder.is_folder():
         raise UserError(f"{path}: a pattern may stand in the last part of a path.", fix="Name one folder.")
@@ -67,8 +72,8 @@ def find_parts(path: str) -> tuple[Place, list[FoundFile]]:
 
 
 @dataclass(frozen=True)
-class DonePart:
-    """What an actor did: the part, and what was said of it."""
+class PartAnswer:
+    """What an actor answers: the part as it was written, and what was said of it."""
 
     part: FinishedPart
     remarks: tuple[tuple[str, bool], ...]  # words, and whether they are a warning
@@ -96,32 +101,25 @@ class PartsWork:
     settings: Data
     columns: Mapping[str, str]
 
-    def open(self, number: int) -> Callable[[FoundFile], DonePart]:
+    def open(self, number: int) -> Callable[[FileStatus], PartAnswer]:
         """What predicts a part; the model is loaded here. Raises UserError."""
         predictor = self.model.predictor(number)
         return lambda file: self.predict(predictor, file)
 
-    def predict(self, predictor: Predictor, file: FoundFile) -> DonePart:
+    def predict(self, predictor: Predictor, file: FileStatus) -> PartAnswer:
         """Read, predict and write one part; raises UserError."""
         remarks = Remarks()
         target = Place(self.target) / file.name
-        with local_copy(Place(self.source) / file.name) as source, tempfile.TemporaryDirectory(
-                prefix="headstart-part-") as folder:
-            output_path = Path(target.text) if target.is_local else Path(folder) / file.name
-            if target.is_local:
-                with disk_errors(output_path):
-                    make_folder(output_path.parent)
+        with local_copy(Place(self.source) / file.name) as source, local_output(target) as output_path:
             try:
                 rows = predict_file(predictor, str(source), str(output_path), settings=self.settings,
                                     columns=self.columns, reporter=Reporter(remarks), overwrite=True)
             except DataError as error:
                 raise UserError(str(error).replace(str(source.parent), self.source), exit=error.exit) from None
-            place = Place(str(output_path))
-            part = FinishedPart(file.name, rows, output_path.stat().st_size, place.sha256(), file.size, file.modified)
-            if not target.is_local:
-                target.put(output_path)
-        return DonePart(part, tuple((text.replace(f"{source.parent}/", ""), is_warning)
-                                    for text, is_warning in remarks.messages))
+            part = FinishedPart(file.name, rows, output_path.stat().st_size, sha256(output_path), file.size,
+                                file.modified)
+        return PartAnswer(part, tuple((text.replace(f"{source.parent}/", ""), is_warning)
+                                      for text, is_warning in remarks.messages))
 
 
 @contextlib.contextmanager
@@ -140,6 +138,23 @@ def local_copy(place: Place) -> Iterator[Path]:
         path = Path(folder) / place.name
         place.fetch(path)
         yield path
+
+
+@contextlib.contextmanager
+def local_output(place: Place) -> Iterator[Path]:
+    """A path of this machine to write a file to, in a folder that is there; where its place is elsewhere, the file is
+    copied there when the block ends. Raises UserError (74).
+    """
+    if place.is_local:
+        path = Path(place.text)
+        with disk_errors(path):
+            make_folder(path.parent)
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="headstart-part-") as folder:
+        path = Path(folder) / place.name
+        yield path
+        place.put(path)
 
 
 def settled_columns(predictor: Predictor, first_part: Place, settings: Data, columns: Mapping[str, str],
@@ -182,18 +197,19 @@ def predict_parts_on_ray(predictor: Predictor, work: ModelWork, path: str, to: s
         with contextlib.ExitStack() as stack:
             if remaining:
                 stack.callback(lambda: manifest.write(sorted(manifest.parts), is_complete=False))
-                pool = stack.enter_context(RayPool(parts_work, count, reporter, needs_gpu=needs_gpu(work)))
+                pool = stack.enter_context(
+                    RayPool(parts_work, count, reporter, needs_gpu=work.device.startswith("cuda")))
                 tell = PartTeller(reporter)
-                for number, finished in pool.numbered_results(remaining):
-                    manifest.add(remaining[number].name, finished.part)
+                for number, answer in pool.numbered_results(remaining):
+                    manifest.add(remaining[number].name, answer.part)
                     part_count += 1
-                    tell(remaining[number].name, finished)
+                    tell(remaining[number].name, answer)
                     reporter.progress(part_count, len(parts), "parts")
         tell_further_files(target, parts, reporter)
         return manifest.write([part.name for part in parts], is_complete=True)
 
 
-def tell_left_out(source: Place, path: str, parts: Sequence[FoundFile], reporter: Reporter) -> None:
+def tell_left_out(source: Place, path: str, parts: Sequence[FileStatus], reporter: Reporter) -> None:
     """Say what in a folder that was named as a whole is no part."""
     if source.split() != Place(path).split():
         return
@@ -203,7 +219,7 @@ def tell_left_out(source: Place, path: str, parts: Sequence[FoundFile], reporter
         reporter.info(f"not read in {path}: {shortened(names)} (parts are files of rows in the folder itself)")
 
 
-def tell_further_files(target: Place, parts: Sequence[FoundFile], reporter: Reporter) -> None:
+def tell_further_files(target: Place, parts: Sequence[FileStatus], reporter: Reporter) -> None:
     """Warn of files that stand among the predictions of the parts and are none: those of an earlier command."""
     part_names = {part.name for part in parts}
     names = [file.name for file in target.files() if file.name not in part_names]
@@ -219,11 +235,6 @@ def shortened(names: Sequence[str]) -> str:
     return ", ".join(names[:MAX_NAMES]) + further
 
 
-def needs_gpu(work: ModelWork) -> bool:
-    """Whether a GPU was asked for."""
-    return str((work.arguments or {}).get("device", "")).startswith("cuda")
-
-
 class PartTeller:
     """Says what was said of parts; the same of several parts once, and no more than a few in all."""
 
@@ -231,9 +242,9 @@ class PartTeller:
         self.reporter = reporter
         self.known_words: set[str] = set()
 
-    def __call__(self, name: str, finished: DonePart) -> None:
+    def __call__(self, name: str, answer: PartAnswer) -> None:
         """Say what is new of a part."""
-        for text, is_warning in finished.remarks:
+        for text, is_warning in answer.remarks:
             words = text.replace(name, "…")
             if words in self.known_words or len(self.known_words) > MAX_TOLD or text.startswith(f"{name}: "):
                 continue

@@ -7,7 +7,6 @@ Nothing but what was named is listed, fetched or written.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import re
 import shutil
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from headstart.errors import Exit, UserError
+from headstart.errors import Exit, UserError, first_line
 from headstart.files import disk_errors, make_folder, staged_file
 
 SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://")
@@ -32,7 +31,7 @@ def is_remote(text: str) -> bool:
 
 
 @dataclass(frozen=True)
-class FoundFile:
+class FileStatus:
     """A file in a folder: its name, its size in bytes, and when it was changed last ("" where that is not known)."""
 
     name: str
@@ -95,14 +94,14 @@ class Place:
                             fix="Install what its file system needs, or copy the files here.") from None
         return fs.PyFileSystem(fs.FSSpecHandler(filesystem)), path
 
-    def lookup(self) -> FoundFile | None:
+    def lookup(self) -> FileStatus | None:
         """What is known of the file; None where there is none, or a folder. Raises UserError (66)."""
         from pyarrow import fs
 
         filesystem, path = self.store
         with reading(self):
             status = filesystem.get_file_info(path)
-        return found_file(status) if status.type == fs.FileType.File else None
+        return file_status(status) if status.type == fs.FileType.File else None
 
     def is_folder(self) -> bool:
         """Whether it is a folder; raises UserError (66)."""
@@ -112,28 +111,30 @@ class Place:
         with reading(self):
             return bool(filesystem.get_file_info(path).type == fs.FileType.Directory)
 
-    def files(self) -> list[FoundFile]:
+    def files(self) -> list[FileStatus]:
         """The files in the folder, sorted by name, without those whose name begins with a point or an underscore;
         raises UserError (66).
         """
         from pyarrow import fs
 
-        filesystem, path = self.store
-        with reading(self):
-            statuses = filesystem.get_file_info(fs.FileSelector(path))
-        return sorted((found_file(status) for status in statuses
-                       if status.type == fs.FileType.File and status.base_name[:1] not in "._"),
-                      key=lambda file: file.name)
+        return [file_status(entry) for entry in self.entries(fs.FileType.File)]
 
     def folder_names(self) -> list[str]:
         """The names of the folders in the folder, as `files` gives its files; raises UserError (66)."""
         from pyarrow import fs
 
+        return [entry.base_name for entry in self.entries(fs.FileType.Directory)]
+
+    def entries(self, kind: Any) -> list[Any]:
+        """What Arrow says of the files, or of the folders, in the folder, as `files` gives them; raises UserError (66).
+        """
+        from pyarrow import fs
+
         filesystem, path = self.store
         with reading(self):
-            statuses = filesystem.get_file_info(fs.FileSelector(path))
-        return sorted(status.base_name for status in statuses
-                      if status.type == fs.FileType.Directory and status.base_name[:1] not in "._")
+            entries = filesystem.get_file_info(fs.FileSelector(path))
+        return sorted((entry for entry in entries if entry.type == kind and entry.base_name[:1] not in "._"),
+                      key=lambda entry: entry.base_name)
 
     def fetch(self, to: Path) -> None:
         """Copy the file to a path here; raises UserError (66, 74)."""
@@ -184,11 +185,6 @@ class Place:
             raise UserError(f"{self.text} cannot be written: {first_words(error)}", exit=Exit.DISK,
                             fix="Check the place and your right to write there.") from None
 
-    def sha256(self) -> str:
-        """The SHA-256 of a file here."""
-        with open(self.text, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-
 
 @contextlib.contextmanager
 def reading(place: Place) -> Iterator[None]:
@@ -200,13 +196,13 @@ def reading(place: Place) -> Iterator[None]:
                         fix="Check the place and your right to read there.") from None
 
 
-def found_file(status: Any) -> FoundFile:
+def file_status(entry: Any) -> FileStatus:
     """What Arrow says of a file."""
-    modified = status.mtime.isoformat() if isinstance(status.mtime, datetime) else ""
-    return FoundFile(status.base_name, int(status.size or 0), modified)
+    modified = entry.mtime.isoformat() if isinstance(entry.mtime, datetime) else ""
+    return FileStatus(entry.base_name, int(entry.size or 0), modified)
 
 
 def first_words(error: BaseException) -> str:
     """The first line of an error, as a sentence."""
-    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    line = first_line(error)
     return line if line.endswith(".") else f"{line}."

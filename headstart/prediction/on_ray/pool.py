@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
-from headstart.errors import Exit, UserError
+from headstart.errors import Exit, UserError, first_line
 from headstart.models.loading.process_count import count_cores
-from headstart.prediction.on_ray.cluster import MAX_RESTARTS, Cluster, first_line, open_cluster
+from headstart.prediction.on_ray.cluster import MAX_RESTARTS, Cluster, open_cluster
 from headstart.prediction.worker import Work, attempt, message_of
-from headstart.prediction.worker_pool import WorkerTraceback
+from headstart.prediction.worker_pool import content_of
 from headstart.progress import Reporter
 from headstart.version import __version__
 
@@ -163,13 +163,3 @@ def ray_deprecation() -> type[Warning]:
 
     category: type[Warning] = RayDeprecationWarning
     return category
-
-
-def content_of(message: bytes) -> Any:
-    """What an actor answered; raises what it raised."""
-    kind, content = pickle.loads(message)
-    if kind == "error":
-        raise content
-    if kind == "bug":
-        raise RuntimeError(content[0]) from WorkerTraceback(content[1])
-    return content

@@ -15,13 +15,13 @@ document.querySelectorAll("ol.texts").forEach((list) => {
   let first = 0;
   const show = () => {
     const words = search.value.toLowerCase();
-    const found = items.filter((item) => (!kind.value || item.dataset.group === kind.value) && item.textContent.toLowerCase().includes(words));
-    first = Math.max(0, Math.min(first, found.length - 1));
-    const shown = new Set(found.slice(first, first + PAGE_SIZE));
+    const matches = items.filter((item) => (!kind.value || item.dataset.group === kind.value) && item.textContent.toLowerCase().includes(words));
+    first = Math.max(0, Math.min(first, matches.length - 1));
+    const shown = new Set(matches.slice(first, first + PAGE_SIZE));
     for (const item of items) item.hidden = !shown.has(item);
-    place.textContent = found.length ? `${first + 1} to ${first + shown.size} of ${found.length}` : "none";
+    place.textContent = matches.length ? `${first + 1} to ${first + shown.size} of ${matches.length}` : "none";
     back.disabled = first === 0;
-    on.disabled = first + PAGE_SIZE >= found.length;
+    on.disabled = first + PAGE_SIZE >= matches.length;
   };
   const restart = () => { first = 0; show(); };
   search.addEventListener("input", restart);

@@ -51,7 +51,8 @@ def headstart(blocks: list[list[int]], model: str, warmup: int, adapter: bool) -
     from headstart.models.loading.load import load
     from headstart.settings import Adapter, Training
     from headstart.training import estimate, precision
-    from headstart.training.loop import TrainingState, train
+    from headstart.training.loop import train
+from headstart.training.state import TrainingState
     from headstart.training.losses import build_loss
     from headstart.training.objectives.objective import total_weight
     from headstart.training.process_setup import set_up_process

@@ -71,7 +71,8 @@ def measure_length(length: int) -> dict[str, float]:
     from headstart.data.features.batches import collate
     from headstart.models.loading.load import load
     from headstart.settings import Training
-    from headstart.training.loop import TrainingState, train_step
+    from headstart.training.loop import train_step
+from headstart.training.state import TrainingState
     from headstart.training.losses import build_loss
     from headstart.training.objectives.objective import total_weight
 

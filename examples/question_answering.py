@@ -15,9 +15,9 @@ from pathlib import Path
 
 import headstart
 from headstart.contract import Figure, Row
+from headstart.inspection.html_page import resource
 from headstart.prediction.torch_runtime import torch_predictor
 from headstart.reports.figures import escape, render
-from headstart.reports.report import resource
 from headstart.tasks.question_answering.figures import token_scores
 from headstart.tasks.question_answering.task import best_spans
 

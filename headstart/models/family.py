@@ -310,6 +310,11 @@ def span_classifier(module: Any, states: Tensor) -> Tensor:
     return logits
 
 
+def layers_of(module: Any, family: Family) -> list[torch.nn.Module]:
+    """The layers of a model, from the bottom up; of an encoder-decoder the encoder's, then the decoder's."""
+    return [layer for path in family.layer_paths for layer in submodule(module.base_model, path)]
+
+
 def submodule(module: torch.nn.Module, path: str) -> Any:
     """The module inside another at a dotted path."""
     for name in path.split("."):

@@ -50,6 +50,7 @@ def begin_again(fit: Fit, reason: str) -> None:
     prepared = fit.prepared
     rebuild_model(prepared)
     fit.state = initial_state(prepared, precision=fit.precision, packed=fit.steps.packed)
+    fit.checkpoint = None
     fit.early_stopping = EarlyStopping(fit.early_stopping.score, fit.early_stopping.higher_is_better)
     fit.losses, fit.collapse_warned = LossWatch(), False
     fit.padded_tokens, fit.tokens, fit.seconds = 0, 0, 0.0

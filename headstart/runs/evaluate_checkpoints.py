@@ -18,7 +18,7 @@ from headstart.progress import Reporter
 from headstart.settings import Data, Evaluation
 from headstart.settings.run_settings import read_settings_file, run_settings
 from headstart.training import checkpoint
-from headstart.training.loop import load_weights
+from headstart.training.state import load_weights
 
 
 def evaluate_checkpoints(run: Path, task: Task[Any], model: Model, path: str, *, settings: Data,

@@ -6,6 +6,7 @@ import time
 from collections.abc import Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from headstart.runs.leading import Beginning, leading
 from headstart.runs.log import DAMAGED_LINES, RunLog
 from headstart.runs.prepare import Prepared
 from headstart.runs.selection import LOSS, dev_loss, quick_scores, selection_score
+from headstart.runs.sharded import deal_if_asked, is_dealt, whole_again
 from headstart.runs.signals import Interrupts
 from headstart.runs.training_steps import TrainingSteps
 from headstart.runs.unread import unread_settings
@@ -44,7 +46,8 @@ from headstart.training import checkpoint, precision
 from headstart.training.distributed import ALONE, LostProcess, World
 from headstart.training.divergence import Diverged, LossWatch, prior_loss
 from headstart.training.early_stopping import EarlyStopping
-from headstart.training.loop import Step, TrainingState, load_weights, train
+from headstart.training.loop import Step, train
+from headstart.training.state import TrainingState, load_weights
 
 
 @dataclass
@@ -69,6 +72,7 @@ class Fit:
     seconds: float = 0.0
     world: World = ALONE
     fold: int | None = None  # which of the folds' trainings; None for that of the model that is saved
+    checkpoint: Path | None = None  # what a sharded training goes on from: every process reads its part of it
 
     @property
     def training(self) -> Training:
@@ -131,8 +135,12 @@ def begin(folder: RunFolder, prepared: Prepared, log: RunLog, reporter: Reporter
 
 
 def restore(fit: Fit, folder: Path) -> None:
-    """Take up a checkpoint: weights, optimizer, and how far the run was."""
-    progress = fit.state.load(folder)
+    """Take up a checkpoint: weights, optimizer, and how far the run was; weights of a sharded model once it is dealt."""
+    if is_dealt(fit.training, fit.world):
+        fit.checkpoint = folder
+        progress = fit.state.load_progress(folder)
+    else:
+        progress = fit.state.load(folder)
     fit.early_stopping = EarlyStopping(**progress["best"])
     fit.collapse_warned, fit.padded_tokens, fit.tokens, fit.seconds = (
         progress[name] for name in ("warned", "slots", "tokens", "seconds"))
@@ -164,13 +172,15 @@ def fit_all(fit: Fit) -> None:
         try:
             run_steps(fit, total, evaluate_every)
         except LostProcess:  # the weights are those after the last whole step
-            if fit.state.step and not (fit.checkpoints / checkpoint.checkpoint_name(fit.state.step)).is_dir():
+            if fit.state.sharding is None and fit.state.step and not (fit.checkpoints / checkpoint.checkpoint_name(fit.state.step)).is_dir():
                 save(fit)
             raise
     if not total and fit.early_stopping.step is None:  # a way of training without a step
         evaluate_now(fit, Step(0, 0, 0.0, 0.0, 0.0, 0, 0))
         save(fit)
     fit.interrupts.waiting = False
+    if fit.state.sharding is not None:
+        fit.state = whole_again(fit.state, fit.prepared, precision=fit.precision, packed=fit.steps.packed)
     load_best(fit)
 
 
@@ -185,7 +195,8 @@ def run_steps(fit: Fit, total: int, evaluate_every: int) -> None:
             is_last = step.number == total or fit.reporter.stop_requested
             evaluation_due = is_last or step.number % evaluate_every == 0
             if evaluation_due:
-                evaluate_now(fit, step)
+                with fit.state.whole():
+                    evaluate_now(fit, step)
             if save_due(fit, step, evaluation_due=evaluation_due) or is_last:
                 save(fit)
             start = time.perf_counter()
@@ -199,7 +210,9 @@ def run_steps(fit: Fit, total: int, evaluate_every: int) -> None:
 def steps_of(fit: Fit) -> Generator[Step, None, None]:
     """The steps of a training, which the other processes of the world make along."""
     settings, steps = fit.prepared.settings, fit.steps
-    with leading(fit.world, fit.state, Beginning(fit.fold, fit.training, fit.precision, packed=steps.packed)):
+    beginning = Beginning(fit.fold, fit.training, fit.precision, steps.packed, fit.checkpoints, fit.checkpoint)
+    deal = partial(deal_if_asked, fit.state, fit.prepared, beginning, fit.world)
+    with leading(fit.world, fit.state, beginning, deal):
         yield from train(fit.state, steps.plan(), steps.make_batches, steps.objective(), steps.total_weight(),
                          fit.training, total_steps=fit.prepared.total_steps, seed=settings.seed,
                          precision=fit.precision, device=settings.device, world=fit.world)

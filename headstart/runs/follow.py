@@ -14,6 +14,7 @@ from headstart.runs.initial_state import initial_state, rebuild_model
 from headstart.runs.leading import Beginning
 from headstart.runs.prepare import Prepared, prepare, prepare_fold
 from headstart.runs.same_start import Start, refuse_other_command, start_alike, start_of
+from headstart.runs.sharded import deal_if_asked
 from headstart.runs.signals import handling_stop_signals
 from headstart.runs.training_steps import TrainingSteps
 from headstart.settings.run_settings import RunSettings
@@ -88,13 +89,16 @@ class Follower:
         prepared = steps.prepared
         state = initial_state(prepared, precision=beginning.precision, packed=beginning.packed)
         receive_state(state, description, self.world)
+        deal_if_asked(state, prepared, beginning, self.world)
         try:
             for _ in train(state, steps.plan(), steps.make_batches, steps.objective(), steps.total_weight(),
                            beginning.training, total_steps=prepared.total_steps, seed=prepared.settings.seed,
                            precision=beginning.precision, device=prepared.settings.device, world=self.world):
                 pass
-        except (Diverged, TooLittleMemory):  # so did the leader's, which says how it goes on
-            return
+        except (Diverged, TooLittleMemory):
+            if self.world.parted.is_set():  # it went wrong here alone
+                raise
+            return  # so did the leader's, which says how it goes on
 
     def steps_of(self, beginning: Beginning) -> TrainingSteps:
         """The steps of the fold that begins, with a model as it was before any of them."""

@@ -10,7 +10,7 @@ from headstart.data.features.batches import epoch_batches
 from headstart.progress import Reporter
 from headstart.runs.prepare import Prepared
 from headstart.training import sparse_embeddings
-from headstart.training.loop import TrainingState
+from headstart.training.state import TrainingState
 
 if TYPE_CHECKING:
     from headstart.contract import Ints
@@ -23,7 +23,7 @@ def initial_state(prepared: Prepared, *, precision: str, packed: bool) -> Traini
         model.checkpoint_gradients()
     state = TrainingState.initial(model, settings.training, precision=precision, device=settings.device)
     state.micro_batch_size = examples_at_once(prepared, packed=packed)
-    if not prepared.task.random_encoding:  # else a later epoch may show other tokens
+    if not (prepared.task.random_encoding or settings.training.sharded):  # else a later epoch may show other tokens
         sparse_embeddings.restrict_embeddings(state.optimizer, model.module, shown_tokens(prepared, packed=packed))
     return state
 

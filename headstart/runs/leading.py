@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from headstart.settings import Training
 from headstart.training.distributed import LostProcess, Message, World, resume_advice
-from headstart.training.loop import TrainingState
 from headstart.training.shared_state import describe_state, send_state
+from headstart.training.state import TrainingState
 
 
 @dataclass(frozen=True)
@@ -21,16 +21,22 @@ class Beginning:
     training: Training
     precision: str
     packed: bool
+    checkpoints: Path  # the folder of its checkpoints
+    checkpoint: Path | None = None  # what a sharded training goes on from, read by every process
 
 
 @contextmanager
-def leading(world: World, state: TrainingState, beginning: Beginning) -> Iterator[None]:
-    """Tell the others of a training, send them what it starts from, and tell them when it is over, however it ends."""
+def leading(world: World, state: TrainingState, beginning: Beginning, deal: Callable[[], None]) -> Iterator[None]:
+    """Tell the others of a training, send them what it starts from, and tell them when it is over, however it ends.
+
+    `deal` deals the model to all processes, where that is asked for.
+    """
     if world.size == 1:
         yield
         return
     world.say(Message.BEGIN, (beginning, describe_state(state)))
     send_state(state, world)
+    deal()
     try:
         yield
     finally:

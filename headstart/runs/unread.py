@@ -53,6 +53,32 @@ def refuse_unread(settings: RunSettings, task: Task[Any], model: Model) -> None:
                         fix="Leave it out." if len(changed) == 1 else "Leave them out.", exit=Exit.SETTINGS)
 
 
+def refuse_undealt(settings: RunSettings, task: Task[Any], model: Model) -> None:
+    """Refuse what training.sharded cannot do; raises UserError (78)."""
+    training = settings.training
+    if not training.sharded:
+        return
+    config = model.module.config
+    drops = any(getattr(config, key, 0) for key in ("layerdrop", "encoder_layerdrop", "decoder_layerdrop"))
+    reasons = {
+        "training.precision=fp16, whose losses are scaled": training.precision == "fp16",
+        "training.optimizer=adafactor, whose moments are of whole matrices": training.optimizer == "adafactor",
+        "training.early_exit": training.early_exit,
+        f"training.method={training.method}": training.method in ("contrastive", "frozen"),
+        f"{task.name}, whose loss compares the texts of a whole step": task.head().loss.is_joint,
+        "layers that are dropped at random (training.layer_drop)": drops,
+        f"{model.info.family_name}": model.carries_memory,
+    }
+    for reason, holds in reasons.items():
+        if holds:
+            raise UserError(f"training.sharded does not go with {reason}.",
+                            fix="Leave one of them out; without training.sharded each process holds the whole model.",
+                            exit=Exit.SETTINGS)
+    if training.cpu_offload and not settings.device.startswith("cuda"):
+        raise UserError("training.cpu_offload brings weights to a GPU, and this run is on the processor.",
+                        fix="Leave it out.", exit=Exit.SETTINGS)
+
+
 def unread_groups(settings: RunSettings) -> Unread:
     """Whole groups that belong to another way of training or another command."""
     yield "index.", "headstart index reads it"
@@ -83,6 +109,10 @@ def unread_training(settings: RunSettings) -> Unread:
         yield "training.restarts", f"training.schedule is {training.schedule}"
     if training.schedule != "polynomial":
         yield "training.power", f"training.schedule is {training.schedule}"
+    if training.sharded:
+        yield "training.deterministic", "with training.sharded gradients are added up part by part"
+    else:
+        yield "training.cpu_offload", "training.sharded is false"
     if training.optimizer != "adamw":
         for name in ("beta1", "beta2", "epsilon"):
             yield f"training.{name}", f"training.optimizer is {training.optimizer}"

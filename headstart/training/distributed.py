@@ -10,7 +10,7 @@ torch.distributed.
 | steps | small numbers of a step, on processors | `training.timeout` seconds |
 | gradients | gradients and vectors, on the device | `training.timeout` seconds |
 
-A sharded model (FSDP2) would take its device mesh from here: `World` is what is handed in like the device.
+The parts of a sharded model (FSDP2) are gathered and summed over the channel of gradients.
 """
 
 from __future__ import annotations
@@ -46,11 +46,14 @@ class Message(IntEnum):
     BEGIN = 3  # a training, with what it starts from
     PREPARE = 4  # read and prepare, with the settings
     OVER = 5  # the run is over, with how it ended
+    GATHER = 6  # of a sharded model: have all weights whole, so that the leader can compute alone
+    DROP = 7  # and keep the parts alone again
+    SAVE = 8  # write the parts into a folder
 
 
 LOST_NOTE = "lost.txt"  # for the launcher: what the leader would say of lost processes
 RUN_NOTE = "run.txt"  # the run's folder, once there is something to resume
-WITH_CONTENT = (Message.BEGIN, Message.PREPARE, Message.OVER)
+WITH_CONTENT = (Message.BEGIN, Message.PREPARE, Message.OVER, Message.SAVE)
 
 
 @dataclass(frozen=True)
@@ -153,14 +156,19 @@ class World:
                 dist.broadcast_object_list(content, 0, group=self.control)
         return message, content[0]
 
-    def goes_on(self) -> bool:
-        """Whether training takes one more step: the leader says so, a follower hears it."""
+    def goes_on(self, follow: Callable[[Message, Any], None]) -> bool:
+        """Whether training takes one more step: the leader says so, a follower hears it, and does what it hears before.
+        """
         if self.size == 1:
             return True
         if self.leads:
             self.say(Message.STEP)
             return True
-        return self.hear()[0] == Message.STEP
+        while True:
+            message, content = self.hear()
+            if message in (Message.STEP, Message.END):
+                return message == Message.STEP
+            follow(message, content)
 
     def gather(self, value: Any) -> list[Any]:
         """The value of every process, in their order, on all of them."""

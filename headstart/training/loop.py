@@ -6,19 +6,16 @@ learning rate follow from the number alone, so a resumed run replays nothing.
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial, reduce
 from operator import add
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.contract import Batch
 from headstart.errors import Exit, UserError, out_of_memory
-from headstart.files import announce
 from headstart.settings import Training
 from headstart.training import optimizer as optimizers
 from headstart.training.distributed import ALONE, World
@@ -28,13 +25,10 @@ from headstart.training.objectives.gradient_cache import batch_objectives
 from headstart.training.objectives.objective import Objective
 from headstart.training.precision import autocast
 from headstart.training.schedule import schedule
+from headstart.training.state import TrainingState
 
 if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
-
     from headstart.contract import Ints
-    from headstart.training.optimizer import Trainable
 
 
 class TooLittleMemory(UserError):
@@ -61,91 +55,6 @@ class Step:
     padding: dict[str, float] = field(default_factory=dict)  # of source and target, for an encoder-decoder
 
 
-@dataclass
-class TrainingState:
-    """What training changes: weights, optimizer state, how far it is."""
-
-    model: Trainable
-    optimizer: torch.optim.Optimizer
-    scaler: Any
-    micro_batch_size: int
-    step: int = 0
-    tokens: int = 0
-    skipped: int = 0
-
-    @classmethod
-    def initial(cls, model: Trainable, settings: Training, *, precision: str, device: str) -> TrainingState:
-        """At step 0."""
-        import torch
-
-        scaler = torch.amp.GradScaler(device.split(":")[0]) if precision == "fp16" else None
-        return cls(model, optimizers.build_optimizer(model, settings), scaler, settings.examples_per_pass)
-
-    def save(self, folder: Path, progress: dict[str, Any]) -> None:
-        """Weights, optimizer state and counts as safetensors and JSON; `progress` is the caller's own."""
-        from safetensors.torch import save_file
-
-        weights = {name: weight.detach().cpu().contiguous() for name, weight in trained_parameters(self.model).items()}
-        announce("write", folder / "model.safetensors")
-        save_file(weights, folder / "model.safetensors")
-        optimizer_state = {name: tensor.cpu() for name, tensor in optimizers.state_tensors(self.optimizer).items()}
-        announce("write", folder / "optimizer.safetensors")
-        save_file(optimizer_state, folder / "optimizer.safetensors")
-        content = self.counts() | {"base": self.model.base_checksum, "progress": progress}
-        announce("write", folder / "state.json")
-        (folder / "state.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
-    def load(self, folder: Path) -> dict[str, Any]:
-        """Put back what `save` wrote; gives the caller's progress."""
-        from safetensors.torch import load_file
-
-        load_weights(self.model, folder)
-        optimizers.load_state(self.optimizer, load_file(folder / "optimizer.safetensors"))
-        content = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-        if content.get("base", "") != self.model.base_checksum:
-            raise UserError("The base model of the adapter has changed since the run began.",
-                            fix="Restore its files, or start again with finetune.", exit=Exit.UNAVAILABLE)
-        self.load_counts(content)
-        progress: dict[str, Any] = content["progress"]
-        return progress
-
-    def counts(self) -> dict[str, Any]:
-        """How far training is, and its scale of losses: what is not in tensors."""
-        return {"step": self.step, "tokens": self.tokens, "skipped": self.skipped, "micro": self.micro_batch_size,
-                "scaler": self.scaler.state_dict() if self.scaler is not None else None}
-
-    def load_counts(self, counts: Mapping[str, Any]) -> None:
-        """Put back what `counts` gave."""
-        self.step, self.tokens, self.skipped, self.micro_batch_size = (
-            counts[name] for name in ("step", "tokens", "skipped", "micro"))
-        if self.scaler is not None and counts["scaler"] is not None:
-            self.scaler.load_state_dict(counts["scaler"])
-
-
-def trained_parameters(model: Trainable) -> dict[str, Tensor]:
-    """The weights that training may change, as a checkpoint holds them."""
-    fixed_names = model.fixed_parameters()
-    return {name: weight for name, weight in model.module.named_parameters() if name not in fixed_names}
-
-
-def load_weights(model: Trainable, folder: Path) -> None:
-    """The weights of a checkpoint: all of them, or an adapter's; raises UserError (69) where they are another model's.
-    """
-    import torch
-    from safetensors.torch import load_file
-
-    tensors, weights = load_file(folder / "model.safetensors"), trained_parameters(model)
-    misfits = sorted(set(weights) ^ set(tensors)) or [name for name, weight in weights.items()
-                                                      if weight.shape != tensors[name].shape]
-    if misfits:
-        raise UserError(f"The checkpoint {folder} does not fit the model: {len(misfits):,} weights differ "
-                        f"({misfits[0]} …).", fix="Restore the model and the settings that the run began with.",
-                        exit=Exit.UNAVAILABLE)
-    with torch.no_grad():
-        for name, weight in weights.items():
-            weight.copy_(tensors[name])
-
-
 def train(state: TrainingState, plan: EpochPlan, make_batches: MakeBatches, objective: Objective,
           total_weight: Callable[[Sequence[Batch]], float], settings: Training, *, total_steps: int, seed: int,
           precision: str, device: str, world: World = ALONE) -> Iterator[Step]:
@@ -162,7 +71,8 @@ def train(state: TrainingState, plan: EpochPlan, make_batches: MakeBatches, obje
     if steps_per_epoch is not None and state.step >= steps_per_epoch:
         epoch = state.step // steps_per_epoch
         epoch_start, steps = epoch * steps_per_epoch, plan(epoch)
-    while state.step < total_steps and world.goes_on():
+    listens = state.sharding is not None and not world.leads  # to the end: after the last step its parts are asked for
+    while (state.step < total_steps or listens) and world.goes_on(state.follow):
         while state.step - epoch_start >= (steps_per_epoch or len(steps)):
             epoch, epoch_start = epoch + 1, epoch_start + (steps_per_epoch or len(steps))
             steps = plan(epoch)
@@ -186,7 +96,7 @@ def repeated_step(state: TrainingState, make_batches: Callable[[int], list[Batch
                               precision=precision, device=device, world=world)
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error) or state.micro_batch_size == 1:
-                raise memory_error(error, state.micro_batch_size) from error
+                raise memory_error(error) from error
             state.micro_batch_size = max(1, state.micro_batch_size // 2)
             notes.append(f"memory was too small: {state.micro_batch_size} examples go through the model at once "
                          "from here on; steps stay "
@@ -214,9 +124,7 @@ def train_step(state: TrainingState, batches: Sequence[Batch], objective: Object
 
     try:
         objectives = batch_objectives(objective, state.model, batches, seeded, world)
-        losses = step_gradients(state.model, optimizers.trained_weights(state.optimizer), batches, objectives, weight,
-                                seeded, state.scaler.scale if state.scaler is not None else lambda loss: loss, world,
-                                in_order=settings.deterministic)
+        losses = gradients_of_step(state, batches, objectives, weight, seeded, settings, world)
     finally:
         torch.set_rng_state(generator_state)
     if not math.isfinite(losses[-1]):
@@ -232,16 +140,30 @@ def train_step(state: TrainingState, batches: Sequence[Batch], objective: Object
                 padding=padding(batches) if getattr(module.config, "is_encoder_decoder", False) else {})
 
 
+def gradients_of_step(state: TrainingState, batches: Sequence[Batch], objectives: Sequence[Objective], weight: float,
+                      seeded: Callable[[int], AbstractContextManager[Any]], settings: Training,
+                      world: World) -> list[float]:
+    """The step's gradient into the weights, whole or in this process's parts; the loss of each micro-batch."""
+    if state.sharding is None:
+        scale = state.scaler.scale if state.scaler is not None else lambda loss: loss
+        return step_gradients(state.model, optimizers.trained_weights(state.optimizer), batches, objectives, weight,
+                              seeded, scale, world, in_order=settings.deterministic)
+    with no_repetition(world):
+        return state.sharding.step_gradients(state.model, batches, objectives, weight, seeded)
+
+
 @contextmanager
 def no_repetition(world: World) -> Iterator[None]:
-    """Where processes share a step, too little memory in the optimizer of one ends it: the others have moved on."""
+    """Where processes share a step, too little memory in one ends it, once the others have moved on."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
         if world.size == 1 or not out_of_memory(error):
             raise
-        raise TooLittleMemory(f"Memory is too small for the optimizer of process {world.rank} of {world.size}.",
-                              fix="Use fewer processes, or choose a smaller model.", exit=Exit.UNAVAILABLE) from error
+        world.parted.set()
+        raise TooLittleMemory(f"Memory is too small for a step of process {world.rank} of {world.size}.",
+                              fix="Set a smaller training.micro_batch_size, or choose a smaller model.",
+                              exit=Exit.UNAVAILABLE) from error
 
 
 def padding(batches: Sequence[Batch]) -> dict[str, float]:
@@ -262,7 +184,8 @@ def optimizer_step(state: TrainingState, settings: Training, learning_rate: floa
         state.scaler.unscale_(state.optimizer)
     weights = [weight for weight in optimizers.trained_weights(state.optimizer) if weight.grad is not None]
     max_norm = settings.max_grad_norm if settings.max_grad_norm else math.inf
-    norm = float(torch.nn.utils.clip_grad_norm_(weights, max_norm, foreach=True))
+    norm = (float(torch.nn.utils.clip_grad_norm_(weights, max_norm, foreach=True)) if state.sharding is None else
+            state.sharding.clip_gradients(weights, max_norm))
     if not math.isfinite(norm):
         if state.scaler is None:
             raise not_finite("gradient", norm, state, settings)
@@ -285,7 +208,7 @@ def not_finite(quantity: str, value: float, state: TrainingState, settings: Trai
                          "the last checkpoint is good.", exit=Exit.DATA)
 
 
-def memory_error(error: Exception, micro_batch_size: int) -> Exception:
+def memory_error(error: Exception) -> Exception:
     """What is raised when not even one example fits; other errors as they are."""
     if out_of_memory(error):
         return TooLittleMemory("Memory is too small for a single example.",

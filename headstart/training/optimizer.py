@@ -133,6 +133,20 @@ def state_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     return tensors
 
 
+def empty_state(optimizer: torch.optim.Optimizer, sizes: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
+    """Tensors to read the state of `state_tensors` into, which had these sizes; in the parts of a sharded weight's."""
+    import torch
+
+    weights = {name: weight for group in optimizer.param_groups
+               for name, weight in zip(group["names"], group["params"], strict=True)}
+    tensors = {}
+    for key, size in sizes.items():
+        name, slash, _ = key.rpartition("/")
+        if slash and name in weights:
+            tensors[key] = torch.zeros_like(weights[name].detach()) if len(size) else torch.zeros(())
+    return tensors
+
+
 def load_state(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
     """Put back what `state_tensors` gave."""
     for group in optimizer.param_groups:

@@ -7,7 +7,7 @@ from typing import Any
 
 from headstart.training import optimizer as optimizers
 from headstart.training.distributed import World
-from headstart.training.loop import TrainingState, trained_parameters
+from headstart.training.state import TrainingState, trained_parameters
 
 
 def describe_state(state: TrainingState) -> dict[str, Any]:

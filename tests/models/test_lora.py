@@ -125,7 +125,7 @@ def test_an_interrupted_run_ends_with_the_same_adapter(folders, tmp_path, headst
 
 def test_a_run_is_not_resumed_on_a_changed_base(folders, tmp_path):
     from headstart.settings import Training
-    from headstart.training.loop import TrainingState
+    from headstart.training.state import TrainingState
 
     def state(seed):
         model = load(str(tiny.model_folder("bert", tmp_path / f"base-{seed}", seed=seed)), CLASSES, seed=0)

@@ -16,10 +16,11 @@ from headstart.prediction.torch_runtime import torch_predictor
 from headstart.settings import Training
 from headstart.tasks.retrieval import examples as retrieval_examples
 from headstart.tasks.retrieval.examples import QuestionPassages
-from headstart.training.loop import TrainingState, train_step
+from headstart.training.loop import train_step
 from headstart.training.losses import build_loss
 from headstart.training.losses.in_batch_negatives import false_negatives
 from headstart.training.objectives.objective import total_weight
+from headstart.training.state import TrainingState
 
 RetrievalTask = tasks.find("retrieval")
 TEXTS = tiny.texts(24, seed=5)

@@ -17,11 +17,11 @@ from headstart.settings import Training
 from headstart.tasks.text_classification import TextClassification
 from headstart.training import checkpoint, loop, optimizer, precision
 from headstart.training.early_stopping import EarlyStopping
-from headstart.training.loop import TrainingState
 from headstart.training.losses import build_loss
 from headstart.training.losses.cross_entropy import balanced_class_weights, cross_entropy
 from headstart.training.objectives.objective import total_weight
 from headstart.training.schedule import schedule
+from headstart.training.state import TrainingState
 
 
 @pytest.fixture

@@ -82,10 +82,10 @@ def headstart(folder: Path, shape: str, steps: int, device: str, *, train: bool)
     from headstart.models.loading.load import load
     from headstart.settings import Training
     from headstart.training.loop import train_step
-from headstart.training.state import TrainingState
     from headstart.training.losses import build_loss
     from headstart.training.objectives.objective import total_weight
     from headstart.training.precision import autocast
+    from headstart.training.state import TrainingState
 
     import torch  # isort: skip
 

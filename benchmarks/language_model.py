@@ -52,10 +52,10 @@ def headstart(blocks: list[list[int]], model: str, warmup: int, adapter: bool) -
     from headstart.settings import Adapter, Training
     from headstart.training import estimate, precision
     from headstart.training.loop import train
-from headstart.training.state import TrainingState
     from headstart.training.losses import build_loss
     from headstart.training.objectives.objective import total_weight
     from headstart.training.process_setup import set_up_process
+    from headstart.training.state import TrainingState
 
     set_up_process()
     spec = HeadSpec("causal-language-model", 0, loss=VocabularyCrossEntropy())

@@ -72,9 +72,9 @@ def measure_length(length: int) -> dict[str, float]:
     from headstart.models.loading.load import load
     from headstart.settings import Training
     from headstart.training.loop import train_step
-from headstart.training.state import TrainingState
     from headstart.training.losses import build_loss
     from headstart.training.objectives.objective import total_weight
+    from headstart.training.state import TrainingState
 
     with tempfile.TemporaryDirectory() as path:
         folder = tiny_model("modernbert", Path(path), max_position_embeddings=8192, hidden_size=256,

@@ -42,10 +42,10 @@ def headstart(texts: list[str], labels: list[str], warmup: int, batch_size: int)
     from headstart.tasks.text_classification import TextClassification
     from headstart.training import precision, sparse_embeddings
     from headstart.training.loop import train
-from headstart.training.state import TrainingState
     from headstart.training.losses import build_loss
     from headstart.training.objectives.objective import total_weight
     from headstart.training.process_setup import set_up_process
+    from headstart.training.state import TrainingState
 
     set_up_process()
     task = TextClassification()

@@ -156,6 +156,7 @@ class Launch:
         """Start one process; only the leader reads and prints."""
         environment = {**os.environ, "RANK": str(rank), "WORLD_SIZE": str(self.count), "LOCAL_RANK": str(rank),
                        "LOCAL_WORLD_SIZE": str(self.count), FOLDER: str(folder), "OMP_NUM_THREADS": self.threads}
+        environment.setdefault("RAYON_NUM_THREADS", self.threads)  # of tokenizers
         options: dict[str, Any] = {"start_new_session": True}  # so that Ctrl-C comes once, by way of this process
         if rank:
             options |= {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}

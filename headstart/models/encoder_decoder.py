@@ -34,11 +34,12 @@ class EncoderDecoderModel(Model):
     @property
     def can_pack(self) -> bool:
         """Whether several examples can share a row."""
-        return bool(self.info.family.packed_forward) and packed_rows.has_plain_layers(self.module)
+        return (bool(self.info.family.packed_forward) and not self.calls_layers
+                and packed_rows.has_plain_layers(self.module))
 
-    def can_pack_in_training(self, *, gradient_checkpointing: bool) -> bool:
-        """The same while it is trained: packed rows go through its layers one by one, which recomputes nothing."""
-        return self.can_pack and not gradient_checkpointing
+    def can_pack_in_training(self, *, calls_layers: bool) -> bool:
+        """The same while it is trained: packed rows go through parts of its layers one by one."""
+        return self.can_pack and not calls_layers
 
     @property
     def start_id(self) -> int:

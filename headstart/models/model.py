@@ -51,6 +51,7 @@ class Model:
     random_order: bool = False  # whether it is trained on tokens in permuted orders
     language: int | None = None  # language id of every text, for a model with language embeddings
     early_exit: EarlyExit | None = None  # when a text is answered early, by a model with heads after earlier layers
+    calls_layers: bool = False  # whether layers may only be called as wholes
     carries_memory: bool = False  # whether each batch continues the one before it, row by row
     memory: Any = None  # states of the batch before, for a model with memory
     adapter: Any = None  # peft's own wrapper, while one is trained
@@ -75,8 +76,8 @@ class Model:
         """Whether several examples can share a row."""
         return self.info.family.packs
 
-    def can_pack_in_training(self, *, gradient_checkpointing: bool) -> bool:
-        """The same while it is trained, perhaps recomputing the states of its layers."""
+    def can_pack_in_training(self, *, calls_layers: bool) -> bool:
+        """The same while it is trained, perhaps with layers that may only be called as wholes."""
         return self.can_pack
 
     def layout(self, *, packed: bool) -> Layout:
@@ -311,8 +312,7 @@ class Model:
 
     def is_in_layer(self, name: str) -> bool:
         """Whether a module or weight of this name is part of a layer."""
-        prefix = self.module.base_model_prefix
-        return name.startswith(tuple(f"{prefix}.{path}." for path in self.info.family.layer_paths))
+        return name.startswith(tuple(f"{self.module.base_model_prefix}.{path}." for path in self.info.family.layer_paths))
 
     def run_layers(self, ids: Tensor) -> None:
         """Run every layer once on token ids (B, S)."""

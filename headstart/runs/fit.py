@@ -37,7 +37,7 @@ from headstart.runs.leading import Beginning, leading
 from headstart.runs.log import DAMAGED_LINES, RunLog
 from headstart.runs.prepare import Prepared
 from headstart.runs.selection import LOSS, dev_loss, quick_scores, selection_score
-from headstart.runs.sharded import deal_if_asked, is_dealt, whole_again
+from headstart.runs.sharded import is_sharded, shard_model, whole_again
 from headstart.runs.signals import Interrupts
 from headstart.runs.training_steps import TrainingSteps
 from headstart.runs.unread import unread_settings
@@ -135,8 +135,8 @@ def begin(folder: RunFolder, prepared: Prepared, log: RunLog, reporter: Reporter
 
 
 def restore(fit: Fit, folder: Path) -> None:
-    """Take up a checkpoint: weights, optimizer, and how far the run was; weights of a sharded model once it is dealt."""
-    if is_dealt(fit.training, fit.world):
+    """Take up a checkpoint: weights, optimizer, and how far the run was; those of a sharded model later."""
+    if is_sharded(fit.training, fit.world):
         fit.checkpoint = folder
         progress = fit.state.load_progress(folder)
     else:
@@ -171,9 +171,8 @@ def fit_all(fit: Fit) -> None:
     if not fit.early_stopping.exhausted(training.patience):
         try:
             run_steps(fit, total, evaluate_every)
-        except LostProcess:  # the weights are those after the last whole step
-            if fit.state.sharding is None and fit.state.step and not (fit.checkpoints / checkpoint.checkpoint_name(fit.state.step)).is_dir():
-                save(fit)
+        except LostProcess:
+            save_last_step(fit)
             raise
     if not total and fit.early_stopping.step is None:  # a way of training without a step
         evaluate_now(fit, Step(0, 0, 0.0, 0.0, 0.0, 0, 0))
@@ -182,6 +181,14 @@ def fit_all(fit: Fit) -> None:
     if fit.state.sharding is not None:
         fit.state = whole_again(fit.state, fit.prepared, precision=fit.precision, packed=fit.steps.packed)
     load_best(fit)
+
+
+def save_last_step(fit: Fit) -> None:
+    """Save the weights after the last whole step; of a sharded model the lost process has its part with it."""
+    checkpoints = fit.checkpoints
+    if fit.state.sharding is None and fit.state.step and not (
+            checkpoints / checkpoint.checkpoint_name(fit.state.step)).is_dir():
+        save(fit)
 
 
 def run_steps(fit: Fit, total: int, evaluate_every: int) -> None:
@@ -211,8 +218,8 @@ def steps_of(fit: Fit) -> Generator[Step, None, None]:
     """The steps of a training, which the other processes of the world make along."""
     settings, steps = fit.prepared.settings, fit.steps
     beginning = Beginning(fit.fold, fit.training, fit.precision, steps.packed, fit.checkpoints, fit.checkpoint)
-    deal = partial(deal_if_asked, fit.state, fit.prepared, beginning, fit.world)
-    with leading(fit.world, fit.state, beginning, deal):
+    shard = partial(shard_model, fit.state, fit.prepared, beginning, fit.world)
+    with leading(fit.world, fit.state, beginning, shard):
         yield from train(fit.state, steps.plan(), steps.make_batches, steps.objective(), steps.total_weight(),
                          fit.training, total_steps=fit.prepared.total_steps, seed=settings.seed,
                          precision=fit.precision, device=settings.device, world=fit.world)

@@ -14,11 +14,11 @@ from headstart.runs.initial_state import initial_state, rebuild_model
 from headstart.runs.leading import Beginning
 from headstart.runs.prepare import Prepared, prepare, prepare_fold
 from headstart.runs.same_start import Start, refuse_other_command, start_alike, start_of
-from headstart.runs.sharded import deal_if_asked
+from headstart.runs.sharded import shard_model
 from headstart.runs.signals import handling_stop_signals
 from headstart.runs.training_steps import TrainingSteps
 from headstart.settings.run_settings import RunSettings
-from headstart.training.distributed import Message, World, followed_error
+from headstart.training.distributed import Message, SharedError, World, followed_error
 from headstart.training.divergence import Diverged
 from headstart.training.loop import TooLittleMemory, train
 from headstart.training.process_setup import set_up_process
@@ -43,7 +43,8 @@ def follow(world: World, command: Mapping[str, Any]) -> Path:
             message, content = world.hear()
             while message != Message.OVER:
                 if message == Message.BEGIN:
-                    follower.train_along(*content)
+                    with world.together(SharedError):  # by another error nobody listens here any more
+                        follower.train_along(*content)
                 message, content = world.hear()
     return path_of(content)
 
@@ -89,7 +90,7 @@ class Follower:
         prepared = steps.prepared
         state = initial_state(prepared, precision=beginning.precision, packed=beginning.packed)
         receive_state(state, description, self.world)
-        deal_if_asked(state, prepared, beginning, self.world)
+        shard_model(state, prepared, beginning, self.world)
         try:
             for _ in train(state, steps.plan(), steps.make_batches, steps.objective(), steps.total_weight(),
                            beginning.training, total_steps=prepared.total_steps, seed=prepared.settings.seed,

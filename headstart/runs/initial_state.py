@@ -21,6 +21,7 @@ def initial_state(prepared: Prepared, *, precision: str, packed: bool) -> Traini
     settings, model = prepared.settings, prepared.model
     if settings.training.gradient_checkpointing:
         model.checkpoint_gradients()
+    model.calls_layers = settings.training.sharded
     state = TrainingState.initial(model, settings.training, precision=precision, device=settings.device)
     state.micro_batch_size = examples_at_once(prepared, packed=packed)
     if not (prepared.task.random_encoding or settings.training.sharded):  # else a later epoch may show other tokens

@@ -26,17 +26,17 @@ class Beginning:
 
 
 @contextmanager
-def leading(world: World, state: TrainingState, beginning: Beginning, deal: Callable[[], None]) -> Iterator[None]:
+def leading(world: World, state: TrainingState, beginning: Beginning, shard: Callable[[], None]) -> Iterator[None]:
     """Tell the others of a training, send them what it starts from, and tell them when it is over, however it ends.
 
-    `deal` deals the model to all processes, where that is asked for.
+    `shard` shards the model over all processes, where that is asked for.
     """
     if world.size == 1:
         yield
         return
     world.say(Message.BEGIN, (beginning, describe_state(state)))
     send_state(state, world)
-    deal()
+    shard()
     try:
         yield
     finally:

@@ -29,7 +29,7 @@ from headstart.runs.fold_outputs import OutOfFold
 from headstart.runs.methods import with_method
 from headstart.runs.promised_risk import refuse_few_rows
 from headstart.runs.schedule import choose_schedule
-from headstart.runs.unread import refuse_undealt, refuse_unread
+from headstart.runs.unread import refuse_sharding, refuse_unread
 from headstart.runs.variants import choose_variant
 from headstart.runs.variants.variant import Variant
 from headstart.settings import Data
@@ -96,7 +96,7 @@ def prepare(settings: RunSettings, reporter: Reporter, errors_file: Path | None)
     dataset = variant.dataset(dataset, settings, reporter)
     model, settings = variant.model(settings, dataset.task, device, reporter)
     refuse_unread(settings, dataset.task, model)
-    refuse_undealt(settings, dataset.task, model)
+    refuse_sharding(settings, dataset.task, model)
     refuse_few_rows(settings, len(dataset.splits["train" if dataset.folds is not None else "dev"]))
     check_tokenization(dataset, model.tokenizer, model.info.reference, reporter, strict=settings.strict)
     prepared = prepare_training(settings, dataset, model, variant, device, reporter)

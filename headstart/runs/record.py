@@ -24,7 +24,8 @@ from headstart.training import checkpoint
 SETTINGS_FILE, DATA_FILE, CHECKPOINTS = "settings.toml", "data.json", "checkpoints"
 # What weights, the optimizer's state or the rows were made with: another value is another run.
 FIXED_SETTINGS = ("run.task", "run.model", "run.from_scratch", "run.teacher", "run.preset", "run.index", "run.seed",
-                  "columns.", "training.method", "training.optimizer", "training.adapter", "training.freeze",
+                  "columns.", "training.method", "training.sharded", "training.optimizer", "training.adapter",
+                  "training.freeze",
                   "adapter.",
                   "distil.layers", "distil.encoder_layers", "distil.decoder_layers", "distil.freeze_encoder",
                   "evaluation.folds", "evaluation.metric", "training.batch_tokens", "data.max_length", "data.split",

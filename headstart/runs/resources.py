@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from headstart.data.features.batches import example_costs
+from headstart.errors import Exit, UserError
+from headstart.models.loading.device import free_memory
 from headstart.progress import ResourcesEstimated
 from headstart.runs.fit import Fit
+from headstart.runs.sharded import is_sharded
 from headstart.training import estimate
 
 
@@ -14,6 +17,9 @@ def estimate_resources(fit: Fit) -> None:
     """Measure the longest batch and say what the run will take; raises UserError when it cannot fit."""
     prepared, settings = fit.prepared, fit.prepared.settings
     if not prepared.total_steps:
+        return
+    if is_sharded(settings.training, fit.world):
+        estimate_sharded(fit)
         return
     steps = fit.steps.plan()(0)
     costs = example_costs(prepared.model.kind, fit.steps.features)
@@ -30,15 +36,36 @@ def estimate_resources(fit: Fit) -> None:
     fit.reporter.emit(ResourcesEstimated(resources.json()))
 
 
+def estimate_sharded(fit: Fit) -> None:
+    """Say what each process holds of a sharded model, without measuring; raises UserError (69)."""
+    world, device = fit.world, fit.prepared.settings.device
+    weights = list(fit.prepared.model.module.parameters())
+    whole = 4 * sum(weight.numel() for weight in weights)
+    trained = 4 * sum(weight.numel() for weight in weights if weight.requires_grad)
+    part = (whole + (1 + estimate.OPTIMIZER_MOMENTS) * trained) // world.size
+    neighbours = 1 if device.startswith("cuda") else world.local_size  # in the same memory
+    free = free_memory(device) + neighbours * whole  # which each has loaded
+    text = (f"the model is sharded over {world.size} processes: each holds {part / 2**30:.2f} GiB of weights, "
+            f"gradients and moments, and {whole / 2**30:.2f} GiB more while process 0 evaluates")
+    if neighbours * (part + whole) > free:
+        raise UserError(f"Memory is too small: {text}; {free / 2**30:.2f} GiB are free here.",
+                        fix="Start more processes on more machines or GPUs, or choose a smaller model.",
+                        exit=Exit.UNAVAILABLE)
+    fit.reporter.info(f"{text}, beside activations; {free / 2**30:.2f} GiB are free here")
+
+
 def tell_sharing(fit: Fit) -> None:
     """Say how several processes share a step, and warn where some have nothing to do."""
     world, training = fit.world, fit.prepared.settings.training
     if training.deterministic:
         warn_of_other_threads(fit)
+    if training.sharded and world.size == 1:
+        fit.reporter.info("training.sharded: one process holds the whole model")
     if world.size == 1 or not fit.prepared.total_steps:
         return
     count = len(fit.steps.make_batches(fit.steps.plan()(0)[0], fit.state.micro_batch_size))
-    way = ("are added in one order (training.deterministic)" if training.deterministic else
+    way = ("are added up part by part (training.sharded)" if training.sharded else
+           "are added in one order (training.deterministic)" if training.deterministic else
            "are added up; one process would end with the same bits" if count == world.size == 2 else
            "are added up; training.deterministic adds them in one order, which any number of processes repeats")
     fit.reporter.info(f"{world.size} processes share the {count} micro-batch{'' if count == 1 else 'es'} of "

@@ -53,12 +53,12 @@ def refuse_unread(settings: RunSettings, task: Task[Any], model: Model) -> None:
                         fix="Leave it out." if len(changed) == 1 else "Leave them out.", exit=Exit.SETTINGS)
 
 
-def refuse_undealt(settings: RunSettings, task: Task[Any], model: Model) -> None:
+def refuse_sharding(settings: RunSettings, task: Task[Any], model: Model) -> None:
     """Refuse what training.sharded cannot do; raises UserError (78)."""
     training = settings.training
     if not training.sharded:
         return
-    config = model.module.config
+    config, family = model.module.config, model.info.family
     drops = any(getattr(config, key, 0) for key in ("layerdrop", "encoder_layerdrop", "decoder_layerdrop"))
     reasons = {
         "training.precision=fp16, whose losses are scaled": training.precision == "fp16",
@@ -67,7 +67,7 @@ def refuse_undealt(settings: RunSettings, task: Task[Any], model: Model) -> None
         f"training.method={training.method}": training.method in ("contrastive", "frozen"),
         f"{task.name}, whose loss compares the texts of a whole step": task.head().loss.is_joint,
         "layers that are dropped at random (training.layer_drop)": drops,
-        f"{model.info.family_name}": model.carries_memory,
+        f"{family.name}, whose layers are no modules of their own": len(family.counted_layer_paths) > 1,
     }
     for reason, holds in reasons.items():
         if holds:

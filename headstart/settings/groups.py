@@ -86,7 +86,7 @@ class Training:
     keep_best: Annotated[int, Note("best checkpoints that are kept", low=1, high=100)] = 1
     shares: Annotated[Count, Note("parts of about equal length that each step is dealt into, for processes side by side; each part in micro-batches of its own; when not given, as many as --processes that the run began with, 1 with micro_batch_size", low=1)] = None
     deterministic: Annotated[bool, Note("add up the processes' gradients in one order, so that any number of processes ends with the same bits; slower")] = False
-    sharded: Annotated[bool, Note("deal the model to the processes, so that each holds a part of every weight, gradient and moment (FSDP); for models too large for one")] = False
+    sharded: Annotated[bool, Note("shard the model over the processes: each holds a part of every weight, gradient and moment (FSDP); for models too large for one")] = False
     cpu_offload: Annotated[bool, Note("with sharded, keep those parts in the processor's memory and bring them to the GPU when they are used")] = False
     timeout: Annotated[int, Note("seconds that a process waits for the others within a step before the run ends, saved", low=10, high=86_400)] = 600
     patience: Annotated[Count, Note("evaluations without a better score before training stops; never when not given", low=1)] = None

@@ -38,6 +38,10 @@ class LostProcess(UserError):
     """Another process of the run has ended or no longer answers."""
 
 
+class SharedError(UserError):
+    """What goes wrong in all processes of a run alike; the leader tells it."""
+
+
 class Message(IntEnum):
     """What the leader says."""
 
@@ -69,6 +73,7 @@ class World:
     device: str = "cpu"  # of gradients
     timeout: int = 0  # seconds, of steps and gradients
     launcher: Path | None = None  # a folder of notes for `--processes`, which started this process
+    buffers: dict[int, Tensor] = field(default_factory=dict)  # of gradients that are added up, kept from step to step
     parted: Event = field(default_factory=Event)  # set once this process left a stretch that all walk together
 
     @property
@@ -81,6 +86,15 @@ class World:
         if self.leads and self.launcher is not None:
             with contextlib.suppress(OSError):
                 (self.launcher / name).write_text(text, encoding="utf-8")
+
+    def buffer(self, number: int, size: int, like: Tensor) -> Tensor:
+        """A flat tensor of so many numbers, of another tensor's type and device; the same memory in each step."""
+        import torch
+
+        kept = self.buffers.get(number)
+        if kept is None or (kept.numel(), kept.dtype, kept.device) != (size, like.dtype, like.device):
+            self.buffers[number] = kept = torch.empty(size, dtype=like.dtype, device=like.device)
+        return kept
 
     def numbers_of_own(self, count: int) -> range:
         """The numbers of this process's micro-batches, of so many: every size-th."""
@@ -106,7 +120,7 @@ class World:
         try:
             yield
         except RuntimeError as error:
-            if out_of_memory(error):
+            if out_of_memory(error) or not is_of_connection(error):
                 raise
             self.parted.set()
             late = "timed out" in str(error).lower() or "timeout" in str(error).lower()
@@ -232,6 +246,14 @@ class World:
 
 
 ALONE = World()
+CONNECTION_WORDS = ("gloo", "nccl", "connection", "socket", "timed out", "timeout", "distributed")
+
+
+def is_of_connection(error: RuntimeError) -> bool:
+    """Whether an error is one of the channel, and not of what was computed beside it."""
+    import torch.distributed as dist
+
+    return isinstance(error, dist.DistError) or any(word in str(error).lower() for word in CONNECTION_WORDS)
 
 
 def refuse_shared_gpu(device: str, processes: int) -> None:

@@ -80,7 +80,8 @@ def measure(model: Trainable, longest_batches: Sequence[Batch], objective: Objec
         raise UserError(f"The run needs about {estimate.memory / 2**30:.1f} GiB of memory, "
                         f"{estimate.memory_free / 2**30:.1f} GiB are free.",
                         fix="Set training.micro_batch_size or data.max_length smaller, "
-                            "training.gradient_checkpointing=true, or choose a smaller model.",
+                            "training.gradient_checkpointing=true, choose a smaller model, or shard it over several "
+                            "GPUs or machines (training.sharded=true).",
                         exit=Exit.UNAVAILABLE)
     assert time.perf_counter() >= start
     return estimate

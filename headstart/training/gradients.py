@@ -89,14 +89,14 @@ def add_up(weights: Sequence[Tensor], present: Any, world: World) -> None:
     import torch
 
     somewhere = present.any(0).tolist()
-    for bucket in buckets([weight for weight, is_there in zip(weights, somewhere, strict=True) if is_there]):
-        flat = torch.cat([(torch.zeros_like(weight) if weight.grad is None else weight.grad).reshape(-1)
-                          for weight in bucket])
+    bucket_list = buckets([weight for weight, is_there in zip(weights, somewhere, strict=True) if is_there])
+    for number, bucket in enumerate(bucket_list):
+        flat = world.buffer(number, sum(weight.numel() for weight in bucket), bucket[0])
+        torch.cat([(torch.zeros_like(weight) if weight.grad is None else weight.grad).reshape(-1)
+                   for weight in bucket], out=flat)
         world.add_up(flat)
         for weight, gradient in zip(bucket, torch.split(flat, [weight.numel() for weight in bucket]), strict=True):
-            if weight.grad is None:
-                weight.grad = torch.empty_like(weight)
-            weight.grad.copy_(gradient.view_as(weight))
+            weight.grad = gradient.view_as(weight)  # until the next step drops it
 
 
 def add_in_order(compute: Callable[[range], None], losses: list[float], weights: Sequence[Tensor],

@@ -1,4 +1,4 @@
-"""A model dealt to the processes of a run: each holds a part of every weight, gradient and moment (FSDP2).
+"""A model sharded over the processes of a run: each holds a part of every weight, gradient and moment (FSDP2).
 
 For P trained weights in fp32 on W processes, AdamW:
 
@@ -16,6 +16,7 @@ sharded data parallel", section 3.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -48,7 +49,7 @@ class Root(nn.Module):
 
 @dataclass(frozen=True)
 class Sharding:
-    """A model's root and layers, each dealt to the processes of a world."""
+    """A model's root and layers, each sharded over the processes of a world."""
 
     root: nn.Module
     world: World
@@ -102,7 +103,7 @@ class Sharding:
 
     def clip_gradients(self, weights: Sequence[Tensor], max_norm: float) -> float:
         """The norm of the whole gradient, after it was clipped to `max_norm`; each process has its part of it."""
-        gradients = [local_part(weight.grad) for weight in weights if weight.grad is not None]
+        gradients = [local_shard(weight.grad) for weight in weights if weight.grad is not None]
         squares = torch.stack(torch._foreach_norm(gradients)).double().square().sum().reshape(1)
         norm = math.sqrt(float(self.world.add_numbers(squares.cpu())))
         if math.isfinite(norm) and norm > max_norm:
@@ -111,16 +112,18 @@ class Sharding:
 
 
 def shard(module: nn.Module, layers: Sequence[nn.Module], world: World, *, offload: bool) -> Sharding:
-    """Deal a model, which is the same in every process, to all of them; its weights are parts (DTensor) from here on.
+    """Shard a model, which is the same in every process, over all of them; its weights are parts (DTensor) then.
 
     With `offload` the parts lie in the processor's memory, and come to the GPU when they are used.
     """
+    # T5's blocks also return a view of their position bias, which nothing changes in place
+    warnings.filterwarnings("ignore", r"FSDP2-wrapped module \(FSDP\w*T5Block\) returned a view tensor")
     mesh = DeviceMesh.from_group(world.gradients, world.device)
     root = Root(module)
-    deal = partial(fully_shard, mesh=mesh, offload_policy=CPUOffloadPolicy() if offload else OffloadPolicy())
+    apply = partial(fully_shard, mesh=mesh, offload_policy=CPUOffloadPolicy() if offload else OffloadPolicy())
     for layer in layers:
-        deal(layer, reshard_after_forward=True)
-    deal(root, reshard_after_forward=False)
+        apply(layer, reshard_after_forward=True)
+    apply(root, reshard_after_forward=False)
     sharding = Sharding(root, world)
     parts = sharding.parts
     for part, lower_part in zip(parts, [parts[-1], *parts[:-1]], strict=True):
@@ -131,6 +134,6 @@ def shard(module: nn.Module, layers: Sequence[nn.Module], world: World, *, offlo
     return sharding
 
 
-def local_part(tensor: Tensor) -> Tensor:
+def local_shard(tensor: Tensor) -> Tensor:
     """This process's part of a tensor."""
     return tensor.to_local() if hasattr(tensor, "to_local") else tensor

@@ -37,7 +37,7 @@ class TrainingState:
     step: int = 0
     tokens: int = 0
     skipped: int = 0
-    sharding: Sharding | None = None  # how the model is dealt to several processes, where it is
+    sharding: Sharding | None = None  # how the model is sharded over several processes, where it is
 
     @classmethod
     def initial(cls, model: Trainable, settings: Training, *, precision: str, device: str) -> TrainingState:
@@ -56,7 +56,7 @@ class TrainingState:
 
         if self.sharding is not None:
             self.sharding.world.say(Message.SAVE, str(folder))
-            self.save_parts(folder)
+            self.save_shards(folder)
         else:
             announce("write", folder / WEIGHTS)
             save_file({name: tensor.cpu() for name, tensor in self.weight_tensors().items()},
@@ -72,12 +72,13 @@ class TrainingState:
         """The weights that training may change, as tensors."""
         return {name: weight.detach().contiguous() for name, weight in trained_parameters(self.model).items()}
 
-    def save_parts(self, folder: Path) -> None:
+    def save_shards(self, folder: Path) -> None:
         """Write this process's parts of weights and moments; raises OSError where any cannot write its own."""
-        from headstart.training.parted_files import write_parts
+        from headstart.training import sharded_checkpoint
 
         assert self.sharding is not None, "only a sharded model has parts"
-        write_parts(folder, self.weight_tensors() | optimizers.state_tensors(self.optimizer), self.sharding.world)
+        tensors = self.weight_tensors() | optimizers.state_tensors(self.optimizer)
+        sharded_checkpoint.save_shards(folder, tensors, self.sharding.world)
 
     def whole(self) -> AbstractContextManager[None]:
         """Inside, the leader has all weights whole, and can compute without the other processes."""
@@ -92,7 +93,7 @@ class TrainingState:
             self.sharding.drop_weights()
         else:
             with contextlib.suppress(OSError):  # which the leader has as well, and tells
-                self.save_parts(Path(content))
+                self.save_shards(Path(content))
 
     def load(self, folder: Path) -> dict[str, Any]:
         """Put back what `save` wrote; gives the caller's progress."""
@@ -108,10 +109,10 @@ class TrainingState:
         if is_whole(folder) and world is None:
             optimizers.load_state(self.optimizer, load_file(folder / OPTIMIZER))
             return
-        from headstart.training.parted_files import read_parts, tensor_sizes
+        from headstart.training.sharded_checkpoint import load_shards, tensor_sizes
 
         moments = optimizers.empty_state(self.optimizer, tensor_sizes(folder))
-        read_parts(folder, moments, world)
+        load_shards(folder, moments, world)
         optimizers.load_state(self.optimizer, moments)
 
     def load_progress(self, folder: Path) -> dict[str, Any]:
@@ -158,10 +159,10 @@ def load_weights(model: Trainable, folder: Path, world: World | None = None) -> 
 
     weights = trained_parameters(model)
     if not is_whole(folder) or world is not None:
-        from headstart.training.parted_files import read_parts, tensor_sizes
+        from headstart.training.sharded_checkpoint import load_shards, tensor_sizes
 
         check_fit(weights, {name: size for name, size in tensor_sizes(folder).items() if "/" not in name}, folder)
-        read_parts(folder, {name: weight.detach() for name, weight in weights.items()}, world)
+        load_shards(folder, {name: weight.detach() for name, weight in weights.items()}, world)
         return
     tensors = load_file(folder / WEIGHTS)
     check_fit(weights, {name: tensor.shape for name, tensor in tensors.items()}, folder)

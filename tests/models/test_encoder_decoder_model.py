@@ -76,9 +76,9 @@ def test_every_weight_lies_at_one_depth_and_the_encoders_are_its_own(models):
 
 
 def test_packed_rows_wait_while_layers_are_recomputed(models):
-    assert all(model.can_pack_in_training(gradient_checkpointing=False) for model in models.values())
+    assert all(model.can_pack_in_training(calls_layers=False) for model in models.values())
     for family, model in models.items():
-        assert model.can_pack_in_training(gradient_checkpointing=True) == (family not in ("t5", "bart"))
+        assert model.can_pack_in_training(calls_layers=True) == (family not in ("t5", "bart"))
     # a family without packed layers never packs, whatever its attention
     family = dataclasses.replace(models["t5"].info.family, packed_forward="")
     model = dataclasses.replace(models["t5"], info=dataclasses.replace(models["t5"].info, family=family))

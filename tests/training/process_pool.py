@@ -127,7 +127,7 @@ def training(world: Any, case: Case, changes: dict[str, Any]) -> dict[str, Any]:
                       prepared.settings.training, total_steps=3, seed=prepared.settings.seed,
                       precision=case.values["training.precision"], device="cpu", world=world):
         losses.append(step.loss)
-        gradient = gradient or [torch.zeros_like(weight).flatten() if weight.grad is None else weight.grad.flatten()
+        gradient = gradient or [torch.zeros_like(weight).flatten() if weight.grad is None else weight.grad.flatten().clone()
                                 for weight in trained_weights(state.optimizer)]
     weights = hashlib.sha256()
     for weight in prepared.model.module.parameters():
@@ -161,10 +161,11 @@ def finetuned(world: Any, case: Case) -> tuple[str, str]:
 
 
 def answer_of(world: Any, name: str, *arguments: Any) -> Any:
-    """A function of the test's own module, by its name."""
-    import test_distributed
+    """A function of a test's own module, by its name."""
+    import importlib
 
-    return getattr(test_distributed, name)(world, *arguments)
+    module, _, function = name.rpartition(".")
+    return getattr(importlib.import_module(module or "test_distributed"), function)(world, *arguments)
 
 
 ANSWERS = {"training": training, "finetuned": finetuned, "function": answer_of}

@@ -280,3 +280,22 @@ def test_shares_are_of_about_equal_length_and_their_micro_batches_alternate():
         width = min(shares, count)
         sums = [sum(lengths[part].sum() for part in parts[share::width]) for share in range(width)]
         assert count < 10 or max(sums) - min(sums) <= 2 * lengths.max()
+
+
+def test_a_follower_that_cannot_begin_a_training_says_nothing_more(monkeypatch):
+    """The leader is sending weights then: what it sends is no message."""
+    from headstart.runs import follow
+    from headstart.training.distributed import Message, World
+
+    messages = iter([(Message.PREPARE, (None, {})), (Message.BEGIN, (None, {}))])
+    monkeypatch.setattr(World, "hear", lambda self: next(messages))
+    monkeypatch.setattr(follow, "start_alike", lambda world, make: (type("Start", (), {"prepared": None}), world))
+
+    def train_along(self, beginning, description):
+        raise MemoryError("no room for the optimizer")
+
+    monkeypatch.setattr(follow.Follower, "train_along", train_along)
+    world = World(1, 2)
+    with pytest.raises(MemoryError):
+        follow.follow(world, {})
+    assert world.parted.is_set()

@@ -56,7 +56,8 @@ class Variant:
 
     def can_pack(self, model: Model, settings: RunSettings) -> bool:
         """Whether several examples may stand in one row."""
-        return model.can_pack_in_training(gradient_checkpointing=settings.training.gradient_checkpointing)
+        training = settings.training
+        return model.can_pack_in_training(calls_layers=training.gradient_checkpointing or training.sharded)
 
     def schedule(self, settings: RunSettings, model: Model, features: Features,
                  reporter: Reporter) -> Schedule | None:

@@ -23,7 +23,7 @@ from torch.distributed.checkpoint.state_dict_saver import save
 from headstart.training.distributed import World
 
 
-def write_parts(folder: Path, tensors: Mapping[str, Tensor], world: World) -> None:
+def save_shards(folder: Path, tensors: Mapping[str, Tensor], world: World) -> None:
     """Write this process's parts of the tensors; every process calls it with the same folder.
 
     Raises OSError in all where one cannot write, and LostProcess.
@@ -36,7 +36,7 @@ def write_parts(folder: Path, tensors: Mapping[str, Tensor], world: World) -> No
             raise cause(error) from error
 
 
-def read_parts(folder: Path, targets: Mapping[str, Tensor], world: World | None = None) -> None:
+def load_shards(folder: Path, targets: Mapping[str, Tensor], world: World | None = None) -> None:
     """Fill the targets, whole tensors or this process's parts of them; with a world every process calls it."""
     try:
         with warnings.catch_warnings():

@@ -124,8 +124,7 @@ class Model:
         if self.carries_memory and self.memory is not None:
             inputs[family.memory_name] = self.memory
         output = self.module.base_model(**inputs)
-        if self.carries_memory:
-            self.memory = output[family.memory_name]
+        self.memory = output[family.memory_name] if self.carries_memory else self.memory
         states: Tensor = output[0]
         return states
 
@@ -312,7 +311,8 @@ class Model:
 
     def is_in_layer(self, name: str) -> bool:
         """Whether a module or weight of this name is part of a layer."""
-        return name.startswith(tuple(f"{self.module.base_model_prefix}.{path}." for path in self.info.family.layer_paths))
+        prefix = self.module.base_model_prefix
+        return name.startswith(tuple(f"{prefix}.{path}." for path in self.info.family.layer_paths))
 
     def run_layers(self, ids: Tensor) -> None:
         """Run every layer once on token ids (B, S)."""

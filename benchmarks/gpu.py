@@ -4,7 +4,8 @@ First the tests marked `gpu` (packed rows as padded ones, bf16, fp16 with a scal
 little memory). Then, for the shapes of four models with weights from a seed (nothing is fetched): real tokens a second
 in training and the share of the card's own peak in bf16 (measured in the same process), headstart beside Hugging Face's
 Trainer as an expert sets it, and predictions beside the plain model in bf16. `--device cpu --small` tries the script
-itself on a machine without a GPU.
+itself on a machine without a GPU. `--processes N` measures runs of one and of N processes, a GPU each, instead: with
+whole and with sharded models.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import processes
 from turns import measure_in_turns, rate, record
 
 ROOT = Path(__file__).parent.parent
@@ -191,17 +193,43 @@ def measure(args: argparse.Namespace) -> dict[str, float]:
     return measured
 
 
+def in_processes(args: argparse.Namespace) -> None:
+    """Tokens a second of a run of one process, of several, and of several with a sharded model."""
+    with tempfile.TemporaryDirectory() as path:
+        folder = model_folder("bert-base", Path(path) / "model", args.small)
+        drawn = random.Random(0)
+        words = [f"word{number}" for number in range(500)]
+        texts = [" ".join(drawn.choices(words, k=drawn.randint(10, 20 if args.small else 200))) for _ in range(4000)]
+        train = Path(path) / "texts.csv"
+        train.write_text("text,label\n" + "".join(f"{text},{'ab'[text.count('1') % 2]}\n" for text in texts))
+        threads = max(1, (os.cpu_count() or 1) // args.processes)
+        single = 0.0
+        for count, sharded in ((1, False), (args.processes, False), (args.processes, True)):
+            flags = ["--device", args.device, "--set", f"training.sharded={str(sharded).lower()}"]
+            measured = processes.measure(str(folder), train, count, threads, max(args.steps, 60),
+                                         BATCH["bert-base"] * args.processes, flags)
+            speed = measured["tokens_per_second"]
+            single = single or speed
+            name = f"{count} process{'' if count == 1 else 'es'}{', sharded' if sharded else ''}"
+            print(f"{name}: {speed:,.0f} tokens/s, "
+                  f"{speed / single / count:.0%} of {count} times one")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--steps", type=int, default=25)
     parser.add_argument("--times", type=int, default=3)
     parser.add_argument("--small", action="store_true", help="tiny models, to try the script")
+    parser.add_argument("--processes", type=int, default=1, help="measure runs of so many GPUs beside one")
     parser.add_argument("--shape", choices=SHAPES, help=argparse.SUPPRESS)
     parser.add_argument("--system", choices=SYSTEMS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.system:
         print(json.dumps(measure(args)))
+        return
+    if args.processes > 1:
+        in_processes(args)
         return
     environment = {**os.environ, "HEADSTART_GPU_TESTS_ON": args.device}
     tests = subprocess.run([sys.executable, "-m", "pytest", "-m", "gpu", "tests/gpu"], cwd=ROOT, env=environment)

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,8 @@ def trainers_of(pid: int, processes: int) -> list[int]:
         return []
 
 
-def measure(model: str, train: Path, processes: int, threads: int, steps: int, batch_size: int) -> dict[str, Any]:
+def measure(model: str, train: Path, processes: int, threads: int, steps: int, batch_size: int,
+            flags: Sequence[str] = ()) -> dict[str, Any]:
     """One run of some steps: tokens a second, seconds in all, and the memory of each process."""
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
@@ -54,7 +56,7 @@ def measure(model: str, train: Path, processes: int, threads: int, steps: int, b
                    "--batch-size", str(batch_size), "--processes", str(processes), "--quiet", "--set",
                    f"training.max_steps={steps}", "--set", f"training.evaluate_every={steps}", "--set",
                    "evaluation.baselines=false", "--set", "evaluation.resamples=0", "--set", "data.dev_rows=200",
-                   "--set", "data.test_rows=200"]
+                   "--set", "data.test_rows=200", *flags]
         start, peaks = time.perf_counter(), dict[int, float]()
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL,
                                    env={**os.environ, "OMP_NUM_THREADS": str(threads)})

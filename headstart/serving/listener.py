@@ -4,13 +4,35 @@ from __future__ import annotations
 
 import socket
 import tempfile
+import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from headstart.errors import Exit, UserError
 
 HOST = "127.0.0.1"
 WAITING = 1024  # connections that wait to be taken up
+MOMENT, LONGEST_WAIT = 0.001, 0.004  # seconds that a process waits for each connection it holds, and at most
+
+
+class SharedListener(socket.socket):
+    """A listening socket that several processes share: who holds fewer connections takes up the next one.
+
+    Clients keep their connections, so one process that was quicker a few times would answer nearly all of them while
+    another has nothing to do. Each waits a moment for every connection that it holds, and then looks whether one is
+    still there.
+    """
+
+    def __init__(self, listener: socket.socket, held: Callable[[], int]) -> None:
+        super().__init__(fileno=listener.detach())
+        self.held = held
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """The next connection; raises BlockingIOError where another process took it up."""
+        time.sleep(min(self.held() * MOMENT, LONGEST_WAIT))
+        return super().accept()
 
 
 def bind_socket(port: int, host: str = HOST, *, listens: bool = True) -> socket.socket:

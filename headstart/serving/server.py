@@ -20,7 +20,7 @@ from headstart.serving.body import Bounds
 from headstart.serving.engine import Limits
 from headstart.serving.gate import Admission, RequestRecord
 from headstart.serving.http_service import HttpEndpoints, HttpService
-from headstart.serving.listener import HOST, WAITING, address, bind_socket, write_traceback
+from headstart.serving.listener import HOST, WAITING, SharedListener, address, bind_socket, write_traceback
 from headstart.serving.service import Service
 
 MAX_CONNECTIONS = 1024  # further ones get 503
@@ -109,6 +109,8 @@ def running(endpoints: HttpEndpoints, place: Place, reporter: Reporter, receive:
             # asyncio takes up so many connections at a time: of a burst each worker gets its part.
             backlog=WAITING if worker is None else 1,
             timeout_graceful_shutdown=round(service.limits.deadline)))
+        if worker is not None:
+            listener = SharedListener(listener, lambda: len(server.server_state.connections))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="headstart-http", daemon=True)
         thread.start()
         while not server.started and thread.is_alive():

@@ -152,3 +152,29 @@ def test_a_board_gives_what_each_worker_wrote_last_and_nothing_half_written():
     assert board.ready == 1 and board.text(1).endswith(b"x 1\n")
     board.count_restart(1)
     assert (board.ready, board.text(1), board.head(1)[1]) == (0, b"", 1)
+
+
+def test_connections_that_are_kept_are_shared_out_among_the_workers():
+    with process(folder_of("classes"), "--workers", 2) as (_, port):
+        connections = [http.client.HTTPConnection("127.0.0.1", port, timeout=60) for _ in range(12)]
+        for connection in connections:
+            connection.connect()
+        for connection in connections * 5:
+            connection.request("POST", "/v1/predict", json.dumps({"rows": [{"text": "a fine day"}]}),
+                               {"Content-Type": "application/json"})
+            assert connection.getresponse().read()
+        until(lambda: sum(shares(port)) >= 60)
+        answers = shares(port)
+        for connection in connections:
+            connection.close()
+    assert min(answers) >= 15, answers  # of 60; one worker answered all of them where each took up what it could
+
+
+def shares(port):
+    """How many predictions each of two workers has answered, by the counters."""
+    family = counters(port)["headstart_requests"]
+    counts = Counter()
+    for sample in family.samples:
+        if sample.name.endswith("_total") and sample.labels.get("path") == "/v1/predict":
+            counts[sample.labels["worker"]] += int(sample.value)
+    return [*counts.values(), 0, 0][:2]

@@ -27,12 +27,15 @@ class SharedListener(socket.socket):
 
     def __init__(self, listener: socket.socket, held: Callable[[], int]) -> None:
         super().__init__(fileno=listener.detach())
-        self.held = held
+        self.held, self.last = held, -LONGEST_WAIT
 
     def accept(self) -> tuple[socket.socket, Any]:
         """The next connection; raises BlockingIOError where another process took it up."""
-        time.sleep(min(self.held() * MOMENT, LONGEST_WAIT))
-        return super().accept()
+        took_one = time.monotonic() - self.last < LONGEST_WAIT  # which may not be counted yet
+        time.sleep(min((self.held() + took_one) * MOMENT, LONGEST_WAIT))
+        connection = super().accept()
+        self.last = time.monotonic()
+        return connection
 
 
 def bind_socket(port: int, host: str = HOST, *, listens: bool = True) -> socket.socket:

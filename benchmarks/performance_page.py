@@ -88,10 +88,10 @@ def section(content: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    names = [path.stem for path in sorted((HERE / "results").glob("*.json"))]
-    ordered = sorted(names, key=lambda name: (position(name), name))
-    sections = [section(json.loads((HERE / "results" / f"{name}.json").read_text(encoding="utf-8")))
-                for name in ordered]
+    contents = {path.stem: json.loads(path.read_text(encoding="utf-8"))
+                for path in sorted((HERE / "results").glob("*.json"))}
+    measured = [name for name in contents if "title" in contents[name]]  # the others have pages of their own
+    sections = [section(contents[name]) for name in sorted(measured, key=lambda name: (position(name), name))]
     rules = "\n".join(["| what | rule | your choice |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in RULES)])
     PAGE.write_text("\n".join([INTRODUCTION.replace("@RULES@", rules), *sections]), encoding="utf-8")
 

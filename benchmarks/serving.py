@@ -21,15 +21,16 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from turns import hidden_paths, machine, write
 
 SHARES = (0.1, 0.25, 0.5, 0.75, 0.9, 1.0, 1.2)
-CLIENTS = 8  # of the closed loop that measures capacity
+CLIENTS = 32  # of the closed loop that measures capacity: eight leave workers waiting for one another
 BAD_REQUESTS = 1000
 TOLERANCE = 0.02  # of a probability: in bf16 the batch changes its second digit
 
@@ -136,25 +137,23 @@ class Load:
 
 @dataclass(frozen=True)
 class Bench:
-    """Texts with the labels and probabilities that Python gives them, and who asks for them."""
+    """Who asks about which texts: `request` gives body and path for some, `wrong` counts the answers about texts by
+    their numbers that are not as they should be.
+    """
 
     client: Client
     texts: Sequence[str]
-    expected: Sequence[dict[str, Any]]
+    request: Callable[[Sequence[str]], tuple[bytes, str]]
+    wrong: Callable[[Sequence[int], Any], int]
 
     async def ask(self, numbers: Sequence[int], load: Load, due: float) -> None:
         """One request of some texts; its answer is compared."""
-        body = json.dumps({"rows": [{"text": self.texts[number]} for number in numbers]}).encode()
-        status, content = await self.client.send(body)
+        status, content = await self.client.send(*self.request([self.texts[number] for number in numbers]))
         load.statuses[status] += 1
         if status == 200:
             load.latencies.append(time.perf_counter() - due)
             load.rows += len(numbers)
-            for number, answer in zip(numbers, json.loads(content)["predictions"], strict=True):
-                expected = self.expected[number]
-                share = expected["probabilities"].get(answer["prediction"], 0.0)
-                is_close = share >= expected["probability"] - TOLERANCE
-                load.wrong += not (answer["prediction"] == expected["prediction"] or is_close)
+            load.wrong += self.wrong(numbers, json.loads(content))
 
     async def closed_loop(self, rows: int, seconds: float) -> tuple[Load, float]:
         """As many requests as so many clients get answered; and the seconds that it took."""
@@ -179,6 +178,21 @@ class Bench:
             task.add_done_callback(tasks.discard)
         await asyncio.gather(*tasks)
         return load
+
+
+def predict_request(texts: Sequence[str]) -> tuple[bytes, str]:
+    """Body and path that ask `headstart serve` about texts."""
+    return json.dumps({"rows": [{"text": text} for text in texts]}).encode(), "/v1/predict"
+
+
+def wrong_predictions(expected: Sequence[dict[str, Any]], numbers: Sequence[int], answer: Any) -> int:
+    """How many are not the labels that Python gives these texts, nor nearly as probable there."""
+    count = 0
+    for number, prediction in zip(numbers, answer["predictions"], strict=True):
+        share = expected[number]["probabilities"].get(prediction["prediction"], 0.0)
+        is_close = share >= expected[number]["probability"] - TOLERANCE
+        count += not (prediction["prediction"] == expected[number]["prediction"] or is_close)
+    return count
 
 
 def bad_request(rng: random.Random) -> tuple[bytes, str, str]:
@@ -321,7 +335,7 @@ def main() -> None:
     expected = [dict(row) for row in model.predict(texts)]
     offline = len(texts) / (time.perf_counter() - start)
     with served(arguments.run, arguments.workers, arguments.precision) as server:
-        bench = Bench(Client(server.port), texts, expected)
+        bench = Bench(Client(server.port), texts, predict_request, partial(wrong_predictions, expected))
         result = asyncio.run(measure(bench, server, arguments.seconds))
     result |= {"offline_rows_per_second": offline, "workers": arguments.workers,
                "seconds": arguments.seconds, "machine": machine(),

@@ -17,7 +17,6 @@ import datetime
 import importlib.util
 import json
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -25,10 +24,11 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from serving import CLIENTS, Client, Load, errors
+from serving import Bench, Client, Load, errors, predict_request
 from turns import hidden_paths, machine, write
 
 SHARES = (0.25, 0.75)  # of headstart's capacity, as arrivals at every server
@@ -132,48 +132,32 @@ async def until_answered(process: subprocess.Popen[bytes], client: Client, body:
         await asyncio.sleep(0.5)
 
 
-def question(system: str, text: str) -> tuple[bytes, str]:
+def question(system: str, texts: Sequence[str]) -> tuple[bytes, str]:
     """Body and path that ask a server for the label of a text."""
     if system == "headstart serve":
-        return json.dumps({"rows": [{"text": text}]}).encode(), "/v1/predict"
+        return predict_request(texts)
+    (text,) = texts
     return json.dumps({"text": text}).encode(), "/predict"
+
+
+def wrong_labels(labels: Sequence[str], numbers: Sequence[int], answer: Any) -> int:
+    """Whether the label of a text is not the one that Python gives it, as a count."""
+    (number,) = numbers
+    label = answer["predictions"][0]["prediction"] if "predictions" in answer else answer["label"]
+    return int(label != labels[number])
 
 
 async def measure_labels(system: str, process: subprocess.Popen[bytes], client: Client, texts: Sequence[str],
                          labels: Sequence[str], seconds: float, capacity: float | None) -> dict[str, Any]:
     """Capacity of a server once it answers, and its latencies at shares of headstart's (its own, where that is it)."""
-    async def ask(number: int, load: Load, due: float) -> None:
-        status, content = await client.send(*question(system, texts[number]))
-        load.statuses[status] += 1
-        if status == 200:
-            answer = json.loads(content)
-            load.latencies.append(time.perf_counter() - due)
-            load.rows += 1
-            load.wrong += (answer["predictions"][0]["prediction"] if "predictions" in answer else answer["label"]
-                           ) != labels[number]
-
-    async def closed_loop(duration: float) -> tuple[Load, float]:
-        load, start = Load(), time.perf_counter()
-
-        async def one_client(number: int) -> None:
-            rng = random.Random(number)
-            while time.perf_counter() - start < duration:
-                await ask(rng.randrange(len(texts)), load, time.perf_counter())
-
-        await asyncio.gather(*map(one_client, range(CLIENTS)))
-        return load, time.perf_counter() - start
-
-    await until_answered(process, client, *question(system, texts[0]))
-    await closed_loop(min(3.0, seconds))  # warm
-    full, duration = await closed_loop(seconds)
+    bench = Bench(client, texts, partial(question, system), partial(wrong_labels, labels))
+    await until_answered(process, client, *question(system, texts[:1]))
+    await bench.closed_loop(1, min(3.0, seconds))  # warm
+    full, duration = await bench.closed_loop(1, seconds)
     result: dict[str, Any] = {"capacity": full.row(duration), "load": {}}
     for share in SHARES:
-        rng, load, start = random.Random(round(100 * share)), Load(), time.perf_counter()
-        rate, due, tasks = share * (capacity or result["capacity"]["rows_per_second"]), start, set[asyncio.Task[None]]()
-        while (due := due + rng.expovariate(rate)) < start + seconds:
-            await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            tasks.add(asyncio.create_task(ask(rng.randrange(len(texts)), load, due)))
-        await asyncio.gather(*tasks)
+        rate = share * (capacity or result["capacity"]["rows_per_second"])
+        load = await bench.open_loop(rate, seconds, seed=round(100 * share))
         result["load"][f"{share:.0%}"] = load.row(seconds)
     return result
 

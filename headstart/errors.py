@@ -212,6 +212,11 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
+def first_names(names: Sequence[str], most: int, separator: str = ", ") -> str:
+    """The first names, and " …" where there are more than `most`."""
+    return separator.join(names[:most]) + (" …" if len(names) > most else "")
+
+
 def nearest(word: str, candidates: Iterable[str]) -> str | None:
     """The known word that is most like this one, for "did you mean"; None when nothing is near."""
     import difflib

@@ -8,8 +8,12 @@ Nothing is looked up before it is asked for, and packages are listed once; a pac
 
 from __future__ import annotations
 
+import os
+import re
+import sys
 from dataclasses import dataclass
 from functools import cache
+from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, Any, Literal
 
 from headstart.errors import Exit, UserError
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
 
 Group = Literal["tasks", "readers", "metrics", "families"]
 NOUNS: dict[Group, str] = {"tasks": "task", "readers": "reader", "metrics": "metric", "families": "family"}
+ENTRY_POINTS = "entry_points.txt"
 
 
 @dataclass(frozen=True)
@@ -50,18 +55,57 @@ class Extension:
 
 
 @cache
-def installed_entry_points() -> Any:
-    """Those of all packages, of a type that Python changed in 3.12; a look for them reads a file of every package."""
+def installed_entry_points() -> tuple[EntryPoint, ...]:
+    """Those for headstart of all packages; where there is certainly none, importlib.metadata is left alone: it takes
+    25 ms of a cold start.
+    """
+    if not (finds_elsewhere() or any(map(may_extend, sys.path))):
+        return ()
     from importlib.metadata import entry_points
 
-    return entry_points()
+    every_entry_point = entry_points()  # of a type that Python changed in 3.12
+    return tuple(entry_point for group in NOUNS
+                 for entry_point in every_entry_point.select(group=f"headstart.{group}"))
+
+
+def finds_elsewhere() -> bool:
+    """Whether packages are found by other means than the folders of sys.path."""
+    return any(hasattr(finder, "find_distributions") for finder in sys.meta_path if finder is not PathFinder)
+
+
+def may_extend(place: str) -> bool:
+    """Whether a package in this place of sys.path may add something: not where it is a folder whose packages name no
+    group of headstart's.
+    """
+    try:
+        packages = [name for name in os.listdir(place or os.curdir)
+                    if name.lower().endswith((".dist-info", ".egg-info"))]
+    except FileNotFoundError:
+        return False
+    except OSError:  # an archive, or what may not be listed
+        return True
+    return place.lower().endswith(".egg") or any(
+        declares(os.path.join(place, package, ENTRY_POINTS)) for package in packages)
+
+
+def declares(file: str) -> bool:
+    """Whether a package's list of entry points has a group of headstart's, or cannot be read."""
+    try:
+        with open(file, "rb") as stream:
+            return re.search(rb"\[\s*headstart\.", stream.read()) is not None
+    except (FileNotFoundError, NotADirectoryError):  # it has none
+        return False
+    except OSError:
+        return True
 
 
 @cache
 def extensions(group: Group) -> tuple[Extension, ...]:
     """Every extension of a group, in alphabetical order of names and packages."""
     listed_extensions = {}
-    for entry_point in installed_entry_points().select(group=f"headstart.{group}"):
+    for entry_point in installed_entry_points():
+        if entry_point.group != f"headstart.{group}":
+            continue
         distribution = entry_point.dist
         package = "(unknown)" if distribution is None else f"{distribution.name} {distribution.version}"
         extension = Extension(group, entry_point.name, package, entry_point)

@@ -13,21 +13,14 @@ import time
 from pathlib import Path
 
 import part_work
+from listeners import Messages
 
 from headstart.cli.main import run_guarded
 from headstart.errors import UserError
 from headstart.prediction import predictor as predicting
 from headstart.prediction.on_ray import pool as ray_pool
 from headstart.prediction.on_ray.cluster import open_cluster
-from headstart.progress import Message, Reporter
-
-
-class Words(list):
-    """A listener that keeps what is said."""
-
-    def receive(self, event):
-        if isinstance(event, Message):
-            self.append(event.text)
+from headstart.progress import Reporter
 
 
 def answers_of(parts, words):
@@ -49,7 +42,7 @@ def part(entry):
 def main(commands, answers):
     """Run the commands of a file; a list that begins with "parts" is one of parts."""
     predicting.PREDICTION_CHUNK = 16  # several parts of few rows
-    results, words = [], Words()
+    results, words = [], Messages()
     with open_cluster(Reporter(words)) as cluster:
         ray_pool.open_cluster = lambda reporter, threads=1: contextlib.nullcontext(cluster)
         for command in json.loads(Path(commands).read_text(encoding="utf-8")):
@@ -63,7 +56,7 @@ def main(commands, answers):
                 results.append({"code": code, "out": stdout.getvalue(), "err": stderr.getvalue()})
             results[-1]["seconds"] = round(time.monotonic() - start, 1)
     with open(answers, "w") as file:
-        json.dump({"results": results, "words": words}, file)
+        json.dump({"results": results, "words": words.texts}, file)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     _flags.add_shared(parser, "--to", "else named after TRAIN")
     _flags.add_shared(parser, "--seed", "0 when not given")
     _flags.add_shared(parser, "--strict")
-    _flags.add_shared(parser, "--overwrite")
+    _flags.add_shared(parser, "--overwrite", "without --to TRAIN-run")
     _launch.add(parser)
     _flags.add_columns(parser)
     _flags.add_common(parser, reads=("data.", "training.", "evaluation.", "generation.", "model.", "distil.",

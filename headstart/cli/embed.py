@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 
 from headstart.cli import _flags
 
@@ -49,7 +50,9 @@ def run(arguments: argparse.Namespace) -> int:
     batch_tokens = groups["evaluation"].batch_tokens
     processes = _flags.shared_processes(arguments)
     weights_checksum = "" if processes == "1" else checksum(model.module.parameters())  # other processes compare theirs
-    work = EmbeddingWork(arguments.model, device, bool(arguments.allow_pickle), choice.name, groups["model"].dtype,
+    # whole: without its folder another process would take the name for one of the hub
+    reference = str(Path(arguments.model).resolve()) if Path(arguments.model).exists() else arguments.model
+    work = EmbeddingWork(reference, device, bool(arguments.allow_pickle), choice.name, groups["model"].dtype,
                          arguments.pool, arguments.normalise, batch_tokens, weights_checksum)
     sharing = share_work(work, processes, device, reporter)
     rows, width = embed_file(model, arguments.input, arguments.to, settings=groups["data"], columns=columns,

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from headstart.inspection.attribution import Attribution
     from headstart.inspection.inspection import Inspection, TargetInspection
     from headstart.inspection.probe import Probe
-    from headstart.metrics.intervals import Interval
     from headstart.models.model import Model
     from headstart.progress import Reporter
 
@@ -150,24 +149,20 @@ def run_probe(model: Model, arguments: argparse.Namespace, columns: dict[str, st
 
 def probe_table(probe: Probe) -> str:
     """Each layer's scores as a line."""
+    from headstart.reports.score_table import interval_text
+
     lines = [f"{'layer':<11}  {'macro_f1':<25}  of the last  {'minus the last':<28}  accuracy"]
     for layer in probe.layers:
         share = probe.share(layer)
         share_text = "" if share is None else f"{100 * share:.0f} %"
-        (lines.append(f"{layer.number or 'embeddings':<11}  {interval_text(layer.macro_f1, ''):<25}  {share_text:>11}  "
-                     f"{interval_text(layer.difference_from_last, '+'):<28}  "
-                     f"{interval_text(layer.accuracy, '')}".rstrip()))
+        macro_f1, accuracy = interval_text(vars(layer.macro_f1)), interval_text(vars(layer.accuracy))
+        difference = interval_text(vars(layer.difference_from_last), sign="+")
+        lines.append(f"{layer.number or 'embeddings':<11}  {macro_f1:<25}  {share_text:>11}  {difference:<28}  "
+                     f"{accuracy}".rstrip())
     lines.append(f"majority     {probe.majority:.4f}")
     lines.append(f"fitted on {probe.train_rows:,} rows, evaluated on {probe.test_rows:,} others; {len(probe.labels)} "
                  "labels")
     return "\n".join(lines)
-
-
-def interval_text(score: Interval, sign: str) -> str:
-    """A value with its interval."""
-    if score.value is None or score.low is None or score.high is None:
-        return "undefined" if score.value is None else f"{score.value:{sign}.4f}"
-    return f"{score.value:{sign}.4f} ({score.low:{sign}.4f} to {score.high:{sign}.4f})"
 
 
 def attribute_words(arguments: argparse.Namespace, model: Model, inspection: Inspection) -> Attribution | None:

@@ -123,7 +123,7 @@ def read_columns(path: str) -> list[Column]:
     from headstart.settings import Data
 
     settings = Data()
-    return open_table(find_splits(path, settings).get("train", path), settings).sample()
+    return open_table(find_splits(path, settings)["train"], settings).sample()
 
 
 def list_options(columns: Sequence[Column]) -> list[Option]:
@@ -131,7 +131,7 @@ def list_options(columns: Sequence[Column]) -> list[Option]:
     from headstart import tasks
 
     return [Option(task.name, choice, detection.reason) for task, detection in tasks.readings(columns, {})[0]
-            for choice in (detection.columns, *detection.alternatives)][:MAX_OPTIONS]
+            for choice in detection.choices][:MAX_OPTIONS]
 
 
 def ask_task(columns: Sequence[Column]) -> Option:

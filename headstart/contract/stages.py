@@ -313,14 +313,17 @@ class Detection:
     reason: str
     alternatives: Sequence[Mapping[str, str]] = ()
 
+    @property
+    def choices(self) -> Sequence[Mapping[str, str]]:
+        """All columns that fit, the first of them as `columns`."""
+        return self.columns, *self.alternatives
+
     def with_named(self, named_columns: Mapping[str, str]) -> Detection:
         """The same once the user named columns: those are no question any more."""
-        choices: list[Mapping[str, str]] = []
-        for choice in (self.columns, *self.alternatives):
-            settled = dict(choice) | {field: column for field, column in named_columns.items() if field in choice}
-            if settled not in choices:
-                choices.append(settled)
-        return Detection(choices[0], self.confidence, self.reason, choices[1:])
+        settled = [dict(choice) | {field: column for field, column in named_columns.items() if field in choice}
+                   for choice in self.choices]
+        columns, *alternatives = [choice for index, choice in enumerate(settled) if choice not in settled[:index]]
+        return Detection(columns, self.confidence, self.reason, alternatives)
 
 
 E = TypeVar("E", bound=Example)
@@ -334,9 +337,7 @@ class FittedBaseline(Protocol):
         """Memory that it takes."""
 
     def predict(self, examples: Sequence[Any], states: Any) -> list[Prediction]:
-        """One prediction for each example, in the task's form; `states` (M, W), or features, where the baseline needs
-        them.
-        """
+        """One prediction for each example, in the task's form; `states` (M, W), or features, where it needs them."""
 
 
 @dataclass(frozen=True)

@@ -145,10 +145,9 @@ def read_examples(task: Task[Any], path: str, settings: Data, *, columns: Mappin
 
 def require_choice(task: Task[Any], detection: Detection, path: str, training: bool) -> None:
     """Ask which column is meant where several fit equally (2); targets only where they are trained on."""
-    choices = [detection.columns, *detection.alternatives]
     for task_field in task.fields:
         name = task_field.name
-        columns = list(dict.fromkeys(choice[name] for choice in choices if name in choice))
+        columns = list(dict.fromkeys(choice[name] for choice in detection.choices if name in choice))
         if len(columns) > 1 and (training or not task_field.target):
             options = " or ".join(f"--{name} {shlex.quote(column)}" for column in columns)
             raise UserError(f"{path}: {' and '.join(map(repr, columns))} fit {name!r} ({task_field.help}) equally "

@@ -33,7 +33,7 @@ from headstart.data.readers.source_file import SourceFile, check_path
 from headstart.data.readers.table_builder import TableBuilder, TextReading
 from headstart.data.row_store import MEMORY_LIMIT, Record
 from headstart.data.schemas import apply
-from headstart.errors import Exit, Finding, UserError, nearest
+from headstart.errors import Exit, Finding, UserError, first_names, nearest
 from headstart.settings import Data
 from headstart.text.running_text import RowsChoice
 
@@ -264,18 +264,23 @@ def find_splits(path: str, settings: Data) -> dict[str, str]:
     if path == "-":
         return {"train": "-"}
     if local_path.is_dir() or folder_and_config(path)[1]:
-        splits = splits_in_folder(local_path)
-        if "train" not in splits:
-            raise UserError(f"{path} holds no training rows; it has {', '.join(splits)}.",
-                            fix="Name the file to train on, or call one in the folder train.", exit=Exit.NO_INPUT)
-        return splits
+        return with_train(splits_in_folder(local_path), path,
+                          "Name the file to train on, or call one in the folder train.")
     if local_path.exists():
         return {"train": path}
     refuse_near_miss(local_path)
     if local_path.suffix.removeprefix(".") in (*installed.endings(), "gz", "zip") \
             or path.startswith((".", "/", "~")) or path.count("/") > 1:
         check_path(path)
-    return {split_name(name) or name: f"hub::{path}::{name}" for name in hub.load(path)}
+    return with_train({split_name(name) or name: f"hub::{path}::{name}" for name in hub.load(path)}, path,
+                      "Save the split to train on as csv, jsonl or parquet, and name that file.")
+
+
+def with_train(splits: dict[str, str], path: str, fix: str) -> dict[str, str]:
+    """The splits, of which one is train; raises UserError (66)."""
+    if "train" not in splits:
+        raise UserError(f"{path} holds no training rows; it has {', '.join(splits)}.", fix=fix, exit=Exit.NO_INPUT)
+    return splits
 
 
 def refuse_near_miss(path: Path) -> None:
@@ -336,7 +341,7 @@ def splits_in_folder(folder: Path) -> dict[str, str]:
             split_paths[name] = str(entry)
     if not split_paths:
         names = [f"{entry.name}/" if entry.is_dir() else entry.name for entry in entries]
-        listing = f"; it holds {', '.join(names[:8])}{' …' if len(names) > 8 else ''}" if names else "; it is empty"
+        listing = f"; it holds {first_names(names, 8)}" if names else "; it is empty"
         raise UserError(f"{folder} is a folder without a train file (train.csv, train.jsonl …), and its files are not "
                         f"texts (*.txt), folders of labels, or saved dataset{listing}.",
                         fix="Name a file, or name the files in it train, dev and test.", exit=Exit.NO_INPUT)

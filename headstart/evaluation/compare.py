@@ -7,11 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from headstart.contract import Baseline, Example, Feature, Json, Prediction, Task
+from headstart.contract import Baseline, Example, Feature, FittedBaseline, Json, Prediction, Task
 from headstart.evaluation.evaluate import SplitEvaluation, differences, evaluate
 
 if TYPE_CHECKING:
     from headstart.contract import Floats
+
+
+Fits = dict[str, tuple[FittedBaseline, float]]  # by the baseline's name: what was fitted on the training rows, seconds
 
 
 @dataclass(frozen=True)
@@ -38,19 +41,24 @@ class BaselineComparison:
 
 def compare_baseline(task: Task[Any], baseline: Baseline, train: Sequence[Example], evaluation: SplitEvaluation, *,
                      split: str, states: Callable[[Sequence[Example]], Floats], resamples: int, seed: int,
-                     features: Callable[[Sequence[Example]], Sequence[Sequence[Feature]]]
-                     | None = None) -> BaselineComparison:
+                     features: Callable[[Sequence[Example]], Sequence[Sequence[Feature]]] | None = None,
+                     fits: Fits | None = None) -> BaselineComparison:
     """Fit one baseline on the training rows and score it on the rows that the model was scored on.
 
     `states` gives the untrained backbone's pooled states of examples, `features` their features; called only for
-    baselines that need them.
+    baselines that need them. What `fits` holds is not fitted again; its seconds count as if it were.
     """
+    fits = {} if fits is None else fits
     start = time.perf_counter()
-    fitted = baseline.fit(train, baseline_inputs(baseline, train, states, features), seed)
+    if baseline.name not in fits:
+        fitted = baseline.fit(train, baseline_inputs(baseline, train, states, features), seed)
+        fits[baseline.name] = fitted, time.perf_counter() - start
+        start = time.perf_counter()
+    fitted, fit_seconds = fits[baseline.name]
     predictions = fitted.predict(evaluation.examples,
                                  baseline_inputs(baseline, evaluation.examples, states, features))
     return comparison_of(task, baseline.name, predictions, evaluation, split=split, resamples=resamples, seed=seed,
-                         seconds=time.perf_counter() - start, size_bytes=fitted.size_bytes)
+                         seconds=fit_seconds + time.perf_counter() - start, size_bytes=fitted.size_bytes)
 
 
 def compare_in_folds(task: Task[Any], baseline: Baseline, fold_rows: Sequence[tuple[Sequence[int], Sequence[int]]],

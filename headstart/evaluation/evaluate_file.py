@@ -18,6 +18,7 @@ from headstart.evaluation.slices import evaluate_slices
 from headstart.evaluation.zero_shot import check_file_labels, majority_baseline
 from headstart.files import disk_errors, write_text
 from headstart.metrics.installed import with_extra_metrics
+from headstart.prediction.every_row import tell_other_columns
 from headstart.prediction.predictions_file import report_progress, write_predictions
 from headstart.prediction.processes import Sharing, predict_rows
 from headstart.prediction.zero_shot.predictor import ZeroShotPredictor
@@ -55,6 +56,7 @@ def evaluate_file(predictor: Predictor, path: str, *, settings: Data, columns: M
         reporter.info(table.rows_choice.words(table.path))
     if skipped:
         reporter.info(f"skipped {skipped:,} rows that cannot be used")
+    tell_other_columns(task, reading, reporter)
     tell_labels(predictor, task, reading, reporter)
     examples = predictor.compose(reading.examples, seed=seed)
     predictions = report_progress(predict_rows(predictor, examples, seed=seed, sharing=sharing), len(examples),

@@ -35,12 +35,14 @@ def check_file_labels(task: Task[Any], examples: Sequence[Example], path: str, r
     for label in unknown[:MAX_NAMED]:
         suggestion = nearest_label(label, absent)
         hint = f"; --labels has {suggestion!r}" if suggestion else ""
-        reporter.warning(f"the label {label!r} of the file ({counts[label]:,} rows) is not among --labels, so its rows "
-                         f"count as wrong{hint}")
+        rows = "1 row" if counts[label] == 1 else f"{counts[label]:,} rows"
+        reporter.warning(f"the label {label!r} of the file ({rows}) is not among --labels, so what has it counts as "
+                         f"wrong{hint}")
     if len(unknown) > MAX_NAMED:
         reporter.warning(f"+ {len(unknown) - MAX_NAMED} more such labels")
     if absent:
-        reporter.info(f"{len(absent)} of {len(labels)} labels have no row in the file, so nothing measures them: "
+        reporter.info(f"{len(absent)} of {len(labels)} labels {'has' if len(absent) == 1 else 'have'} no row in the "
+                      f"file, so nothing measures {'it' if len(absent) == 1 else 'them'}: "
                       f"{joined_labels(absent, MAX_NAMED)}")
 
 

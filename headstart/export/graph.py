@@ -20,6 +20,7 @@ from headstart.models.family import Output
 from headstart.models.loading.quiet import quiet
 from headstart.models.model import Model
 from headstart.prediction.export_facts import ExportedOutput
+from headstart.prediction.onnx_runtime import turn_telemetry_off
 
 SAMPLE_ROWS, SAMPLE_TOKENS = 2, 9  # of the batch that is traced; neither is 1, which torch would take for a constant
 QUIET_LOGGERS = ("torch.onnx", "onnxscript", "onnx_ir", "torch.export", "root")
@@ -120,11 +121,27 @@ def write_onnx(graph: OnnxGraph, file: Path) -> None:
                             f"trace it ({first_reason(error)}).",
                             fix="Serve the run itself: headstart serve RUN") from error
         assert program is not None
+        leave_out_traces(program.model)
         program.save(str(file))
+
+
+def leave_out_traces(model: Any) -> None:
+    """Take out what torch notes at each node: where it was called, with the paths of files on this machine, which are
+    nobody's business and 0.7 MB of a small BERT that each start would read.
+    """
+    for graph in (model.graph, *model.functions.values()):
+        graph.metadata_props.clear()
+        values = [*graph.inputs, *graph.outputs]
+        for node in graph.all_nodes():
+            node.metadata_props.clear()
+            values += node.outputs
+        for value in values:
+            value.metadata_props.clear()
 
 
 def import_exporters() -> None:
     """Refuse where a package is missing that writes or runs ONNX files; raises UserError (69)."""
+    turn_telemetry_off()
     for name in ("onnx", "onnxscript", "onnxruntime"):
         try:
             __import__(name)

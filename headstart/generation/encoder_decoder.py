@@ -102,7 +102,7 @@ def generate_batch(model: EncoderDecoderModel, sources: Sequence[Sequence[int]],
         output_ids = model.module.generate(
             input_ids=ids.to(model.device), attention_mask=mask.to(model.device),
             generation_config=encoder_decoder_config(model, settings, max_new_tokens), **with_cache(new_cache()),
-            **arguments)
+            synced_gpus=False, **arguments)  # of a sharded model one process writes alone
     except RuntimeError as error:
         if "probability tensor contains" in str(error):  # torch's message while it samples
             raise not_finite_error(model) from error

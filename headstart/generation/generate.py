@@ -152,7 +152,7 @@ def generate_batch(model: Model, prompts: Sequence[Sequence[int]], settings: Gen
             input_ids=ids.to(model.device), attention_mask=mask.to(model.device),
             generation_config=generation_config(model, library_settings, max_new_tokens),
             logits_processor=[*([recorder] if is_incremental else []), *processors],
-            **library_arguments(model, prompts, settings, stop, stream, diversity))
+            synced_gpus=False, **library_arguments(model, prompts, settings, stop, stream, diversity))
     row_log_probabilities: Sequence[list[float] | None] = recorder.rows(output_ids[:, -1]) if is_incremental else [
         None] * len(output_ids)
     rows = list(zip(output_ids[:, width:].tolist(), row_log_probabilities, strict=True))

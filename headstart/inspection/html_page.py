@@ -5,8 +5,6 @@ Shapes: M layers with attention, H heads, N layers with states, T tokens.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import html
 import json
 from importlib.resources import files
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from headstart.errors import Exit, UserError
 from headstart.files import write_text
+from headstart.inspection.page_policy import page_policy
 from headstart.inspection.page_views import View, stacks_of, views_of
 
 if TYPE_CHECKING:
@@ -34,8 +33,6 @@ def render_page(inspection: Inspection, attribution: Attribution | None = None) 
     """The whole page."""
     check_size(inspection)
     style, script = resource("inspect.css"), resource("inspect.js")
-    policy = (f"default-src 'none'; style-src '{csp_digest(style)}'; script-src '{csp_digest(script)}'; base-uri "
-              "'none'; form-action 'none'")
     stacks, views = stacks_of(inspection), views_of(inspection)
     words = None if attribution is None else {"words": [{"score": round(score, 5)} for _, score in attribution.words]}
     payload = {"stacks": [stack.payload() for stack in stacks], "views": [view.payload() for view in views],
@@ -49,7 +46,7 @@ def render_page(inspection: Inspection, attribution: Attribution | None = None) 
     links = "".join(f'<a href="#{name}">{title}</a>' for name, title, _ in sections)
     body = "".join(f'<section id="{name}"><h2>{title}</h2>{content}</section>' for name, title, content in sections)
     return ('<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" '
-            f'content="{policy}">'
+            f'content="{page_policy(style, script)}">'
             '<meta name="viewport" content="width=device-width, initial-scale=1"><title>A look inside '
             f'{escape(inspection.model)}</title>'
             f'<style>{style}</style></head><body><header><h1>A look inside</h1><p '
@@ -87,11 +84,6 @@ aria-label="Cosine of each token's state before and after each layer; arrow keys
 def resource(name: str) -> str:
     """A file of the page."""
     return files("headstart.inspection").joinpath("page", name).read_text(encoding="utf-8")
-
-
-def csp_digest(text: str) -> str:
-    """The hash by which the page's policy allows this text and no other."""
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
 def escape(value: object) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from headstart.contract import Feature, Target
 from headstart.data.features.batches import collate
-from headstart.errors import Exit, UserError, nearest
+from headstart.errors import Exit, UserError, first_names, nearest
 from headstart.inspection.encode import UNSPACED, EncodedText, Token
 from headstart.inspection.explained_output import BeamSpanOutput, ColumnOutput, ExplainedOutput, TextOutput, TokenOutput
 from headstart.inspection.target import TargetText, choose_target, with_target
@@ -209,8 +209,7 @@ def label_index(labels: Sequence[str], logits: NDArray[Any], target: str | None)
         return int(logits.argmax())
     if target not in labels:
         suggestion = nearest(target, labels)
-        label_list = ", ".join(labels[:12]) + (" …" if len(labels) > 12 else "")
-        raise UserError(f"The model has no label {target!r}; it has {label_list}.",
+        raise UserError(f"The model has no label {target!r}; it has {first_names(labels, 12)}.",
                         fix=f"Did you mean {suggestion}?" if suggestion else "Choose one of them.")
     return labels.index(target)
 

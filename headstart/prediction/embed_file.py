@@ -31,7 +31,7 @@ from headstart.prediction.every_row import (
     stop_on_broken_rows,
     tell_reading,
 )
-from headstart.prediction.processes import Sharing, check_model, part_results, worker_device
+from headstart.prediction.processes import Sharing, check_folder, check_model, part_results, worker_device
 from headstart.progress import Reporter
 from headstart.settings import Data
 
@@ -81,6 +81,7 @@ class EmbeddingWork:
     def open(self, number: int) -> Callable[[Sequence[str]], Any]:
         """What gives the vectors of some texts, (n, W); raises UserError, also where the model was changed meanwhile.
         """
+        check_folder(self.reference)
         model = load_headless(self.reference, device=worker_device(self.device, number),
                               allow_pickle=self.allow_pickle, precision=self.precision, dtype=self.dtype)
         if self.checksum:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from headstart.contract import RowFault
+from headstart.contract import RowFault, Task
 from headstart.data.examples import Reading
 from headstart.data.outputs.layout import Layout
 from headstart.data.outputs.sheet_dates import SheetDates
@@ -24,6 +24,7 @@ from headstart.settings import Data
 
 SUFFIX = "_predicted"  # of a prediction's column whose name the input has already
 REASON = "prediction_reason"  # a column that the output has where a row of the input has no prediction
+PAIR = "pair"  # the field of a second text, in every task that has one
 EMPTY = "E201"  # the fault of a row without a text: nothing is there to predict, and nothing is broken
 MAX_TOLD = 3  # places of rows without a prediction that are told on the console
 
@@ -99,7 +100,7 @@ def reason_not_read(reading: Reading, place: int, record: Record) -> str:
 def tell_reading(reading: Reading, reporter: Reporter, consequence: str, output: str = "prediction") -> None:
     """What was read, what was guessed on the way, and how many rows will have no output, with what that means."""
     total, missing = row_count(reading), row_count(reading) - len(reading.examples)
-    reporter.info(f"{reading.table.path}: {total:,} rows; {reading.table.format}")
+    reporter.info(f"{reading.table.path}: {total:,} {'row' if total == 1 else 'rows'}; {reading.table.format}")
     stated = [finding for finding in reading.findings if finding.level != "fault"]
     if stated:
         reporter.info(findings_text(stated, counts=reading.counts))
@@ -110,6 +111,17 @@ def tell_reading(reading: Reading, reporter: Reporter, consequence: str, output:
         words = f" ({', '.join(places)}{' …' if missing > len(places) else ''})" if places else ""
         rows = "1 row has" if missing == 1 else f"{missing:,} rows have"
         reporter.warning(f"{rows} no {output}{words}: {consequence}")
+
+
+def tell_other_columns(task: Task[Any], reading: Reading, reporter: Reporter) -> None:
+    """Warn where a model that was trained on pairs of texts gets single ones, or the other way round."""
+    trained, columns, path = task.trained_columns, reading.columns, reading.table.path
+    if PAIR in trained and PAIR not in columns:
+        reporter.warning(f"the model was trained on pairs of texts ({', '.join(trained[PAIR])} the second), and {path} "
+                         f"has single ones: its answers for these are guesses; --{PAIR} COLUMN names the second text")
+    elif trained and PAIR not in trained and PAIR in columns:
+        reporter.warning(f"the model was trained on single texts, and {path} has pairs ({', '.join(columns[PAIR])} the "
+                         "second): its answers for these are guesses; without that column each text is read by itself")
 
 
 def place_words(finding: Finding) -> str:

@@ -17,7 +17,7 @@ from headstart.errors import Exit, UserError
 from headstart.models.loading import catalogue, integrity, manifest
 from headstart.models.loading.family_tokenizer import load_exported_tokenizer
 from headstart.models.loading.json_files import COPY_AGAIN, damaged
-from headstart.models.loading.model_info import ModelInfo, licence, sizes_of
+from headstart.models.loading.model_info import ModelInfo, export_refusal, licence, sizes_of
 from headstart.models.precision_choice import PrecisionChoice
 from headstart.models.tokenizers.tokenizer import FamilyTokenizer
 from headstart.prediction.export_facts import FILES, ExportFacts, facts_from_json
@@ -54,8 +54,7 @@ class ExportedModel:
 
     def refusal(self) -> UserError:
         """Why it cannot do what needs the layers of a model."""
-        return UserError(f"{self.info.reference} is a model exported to ONNX: it predicts, and is evaluated and "
-                         "served; this needs the model itself.", fix="Use the run that it was exported from.")
+        return export_refusal(self.info.reference, "the model itself")
 
     def precision_choice(self, setting: str) -> PrecisionChoice:
         """What its file computes in, whatever was asked for."""
@@ -114,10 +113,10 @@ def info_of(reference: str, folder: Path, metadata: Mapping[str, Any]) -> ModelI
     """Family and sizes of an exported model, from its config alone."""
     config = integrity.read_config(folder, reference)
     family = catalogue.family_of(config, reference)
-    sizes = sizes_of(config, family)
-    return ModelInfo(reference, folder, family, config, sizes["width"], sizes["layers"],
-                     sizes.get("positions", family.max_length), None, "none", (), {}, metadata["sha256"],
-                     licence(folder), manifest.accept_hint(reference, metadata), metadata.get("tokenizer", {}))
+    return ModelInfo(reference, folder, family, config, **sizes_of(config, family), parameters=None, weights="none",
+                     files=(), shapes={}, checksums=metadata["sha256"], licence=licence(folder),
+                     repair=manifest.accept_hint(reference, metadata),
+                     tokenizer_record=metadata.get("tokenizer", {}))
 
 
 def check_tensors(model: ExportedModel, reference: str) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # kinds of a field
 MESSAGES: Mapping[str, Mapping[int, str]] = {
@@ -25,6 +26,16 @@ EXTERNAL_DATA, DATA_LOCATION = 13, 14
 NO_PLACE = -1
 
 
+class Field(NamedTuple):
+    """One field of a message: its number, the bytes of the whole, and where its content begins; or its value."""
+
+    number: int
+    begin: int
+    place: int  # -1 for a value
+    end: int
+    value: int
+
+
 def has_external_weights(file: Path) -> bool:
     """Whether any tensor of the file lies in another one; raises ValueError for what is no ONNX file."""
     with file.open("rb") as stream:
@@ -34,22 +45,24 @@ def has_external_weights(file: Path) -> bool:
             waiting = [("model", 0, len(content))]
             while waiting:
                 message, start, end = waiting.pop()
-                for number, place, stop in fields(content, start, end):
-                    if message == "tensor" and (number == EXTERNAL_DATA or (number == DATA_LOCATION and stop)):
+                for field in fields(content, start, end):
+                    number = field.number
+                    if message == "tensor" and (number == EXTERNAL_DATA or (number == DATA_LOCATION and field.value)):
                         return True
-                    if number in MESSAGES[message] and place != NO_PLACE:
-                        waiting.append((MESSAGES[message][number], place, stop))
+                    if number in MESSAGES[message] and field.place != NO_PLACE:
+                        waiting.append((MESSAGES[message][number], field.place, field.end))
     return False
 
 
-def fields(content: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """The fields of the message in these bytes: number, first byte and end; of a number -1 and its value."""
+def fields(content: mmap.mmap, start: int, end: int) -> Iterator[Field]:
+    """The fields of the message in these bytes; raises ValueError where they are none."""
     while start < end:
+        begin = start
         key, start = varint(content, start, end)
         number, kind = key >> 3, key & 7
         if kind == VARINT:
             value, start = varint(content, start, end)
-            yield number, NO_PLACE, value
+            yield Field(number, begin, NO_PLACE, start, value)
             continue
         if kind == BYTES:
             length, start = varint(content, start, end)
@@ -59,7 +72,7 @@ def fields(content: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int,
             raise ValueError(f"a field of the kind {kind}")
         if start + length > end:
             raise ValueError("a field that ends after its message")
-        yield number, start, start + length
+        yield Field(number, begin, start, start + length, 0)
         start += length
 
 

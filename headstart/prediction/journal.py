@@ -114,9 +114,10 @@ def predictions_of(record: Any) -> Chunk | None:
     return [Prediction(*fields) for fields in record]
 
 
-def journal_key(predictor: Predictor, source: str) -> str:
+def journal_key(predictor: Predictor, source: str, sharing: Sharing | None = None) -> str:
     """A hash of all that the predictions depend on: the input's hash, the model's weights and every setting."""
-    return hashlib.sha256(f"{source} {predictor.fingerprint()}".encode()).hexdigest()
+    fingerprint = (sharing.fingerprint if sharing is not None else "") or predictor.fingerprint()
+    return hashlib.sha256(f"{source} {fingerprint}".encode()).hexdigest()
 
 
 def predict_with_journal(journal: PredictionJournal, predictor: Predictor, examples: Sequence[Example], *,

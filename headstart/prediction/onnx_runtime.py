@@ -6,6 +6,7 @@ Shapes: B rows, S tokens of a row, C columns of an output. Nothing here needs to
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from headstart.errors import Exit, UserError, out_of_memory
 from headstart.models.loading.json_files import COPY_AGAIN, damaged
 from headstart.prediction.export_facts import ExportedOutput, ExportFacts
 from headstart.prediction.external_weights import has_external_weights
+from headstart.prediction.lent_weights import split
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,6 +32,7 @@ ERRORS_ONLY = 3  # onnxruntime's level of messages
 # A batch is closed before a longer text where it has so many tokens: more gain little, padding costs what it takes.
 STRETCH, MIN_TOKENS = 1.2, 64
 THREADS_VARIABLE = "OMP_NUM_THREADS"  # onnxruntime has threads of its own and does not read it
+TELEMETRY_VARIABLE = "ORT_DISABLE_TELEMETRY"  # read once, when the library starts (its Privacy.md)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,13 +131,26 @@ def open_session(file: Path, threads: int | None = None) -> Any:
     if threads is not None:
         options.intra_op_num_threads = threads
     try:
-        return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        with file.open("rb") as stream:
+            return session_of(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ), options)
     except Exception as error:  # the library has a class for each of its codes
         if out_of_memory(error):
             raise
         raise UserError(f"onnxruntime {onnxruntime.__version__} cannot run {file}: {str(error).splitlines()[0][:300]}",
                         fix="Copy the folder again; if it was exported for a newer onnxruntime: "
                             "pip install -U onnxruntime", exit=Exit.UNAVAILABLE) from None
+
+
+def session_of(content: mmap.mmap, options: Any) -> Any:
+    """A session with the file whose bytes these are, of which it copies what it keeps."""
+    import onnxruntime
+
+    graph, weights = split(content)
+    options.add_external_initializers(list(weights), [onnxruntime.OrtValue.ortvalue_from_numpy(weight)
+                                                      for weight in weights.values()])
+    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    session.lent_weights = weights  # that they outlive it is all that the library's documentation asks for
+    return session
 
 
 def refuse_external_weights(file: Path) -> None:
@@ -151,12 +167,20 @@ def refuse_external_weights(file: Path) -> None:
 
 def import_onnxruntime() -> Any:
     """The library; raises UserError (69) where it is missing."""
+    turn_telemetry_off()
     try:
         import onnxruntime
     except ImportError as error:
         raise UserError(f"An exported model runs in onnxruntime, which cannot be imported: {error}.",
                         fix="pip install onnxruntime", exit=Exit.UNAVAILABLE) from None
     return onnxruntime
+
+
+def turn_telemetry_off() -> None:
+    """Let onnxruntime tell its makers nothing: from 1.29 it sends names and hashes of models unless this is set before
+    its import. Who sets the variable to something else has decided himself.
+    """
+    os.environ.setdefault(TELEMETRY_VARIABLE, "1")
 
 
 def threads_of_environment() -> int | None:

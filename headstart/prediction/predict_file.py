@@ -19,6 +19,7 @@ from headstart.prediction.every_row import (
     prediction_columns,
     row_count,
     stop_on_broken_rows,
+    tell_other_columns,
     tell_reading,
 )
 from headstart.prediction.journal import PredictionJournal, journal_key, predict_with_journal
@@ -48,7 +49,8 @@ def predict_file(predictor: Predictor, path: str, to: str, *, settings: Data, co
     reading = read_examples(task, path, settings, columns=columns, training=False)
     stop_on_broken_rows(reading, settings)
     layout = output_layout(to, reading.table, settings)
-    tell_reading(reading, reporter, "they are left out" if target else f"the column {REASON} says why")
+    tell_reading(reading, reporter, "such rows are left out" if target else f"the column {REASON} says why")
+    tell_other_columns(task, reading, reporter)
     if layout.note:
         reporter.info(layout.note)
     generates = task.generates(list(reading.columns))
@@ -56,7 +58,7 @@ def predict_file(predictor: Predictor, path: str, to: str, *, settings: Data, co
     def write(predictions: Iterator[Prediction]) -> int:
         predictions = report_abstentions(task, predictions, reporter)
         predictions = report_truncated(task, predictions, reporter, generates=generates)
-        rows = pseudo_labelled_rows(reading, predictions, target, reporter, min_probability) if target else (
+        rows = pseudo_labelled_rows(task, reading, predictions, target, reporter, min_probability) if target else (
             predicted_rows(reading, predictions, reporter,
                            task.prediction_columns(list(reading.columns), reading.examples), layout))
         return write_rows(to, rows, replace(layout, source="") if target else layout, overwrite=overwrite,
@@ -64,7 +66,8 @@ def predict_file(predictor: Predictor, path: str, to: str, *, settings: Data, co
 
     if not generates or "-" in (path, to) or not reading.table.sha256:
         return write(predict_rows(predictor, reading.examples, sharing=sharing))
-    journal = PredictionJournal(to, journal_key(predictor, f"{reading.table.sha256} {reading.columns} {settings}"))
+    source = f"{reading.table.sha256} {reading.columns} {settings}"
+    journal = PredictionJournal(to, journal_key(predictor, source, sharing))
     with journal.locked():
         if not journal.holds():
             check_output(to, overwrite=overwrite, inputs=(path,))

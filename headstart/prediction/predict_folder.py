@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from headstart.contract import Predictor, Row
-from headstart.errors import DataError, Exit, Finding, UserError
+from headstart.errors import DataError, Exit, Finding, UserError, first_names
 from headstart.files import disk_errors, make_folder, write_text
 from headstart.prediction.every_row import MAX_TOLD
 from headstart.prediction.journal import PredictionJournal, journal_key, predict_with_journal
@@ -46,9 +46,9 @@ def predict_folder(predictor: Predictor, path: str, to: str, *, overwrite: bool,
     empty_names = [str(name) for name, text in texts.items() if not text.strip()]
     if empty_names:
         reporter.warning(f"{len(empty_names):,} texts are empty, and so is what is written for them: "
-                         f"{', '.join(empty_names[:MAX_TOLD])}{' …' if len(empty_names) > MAX_TOLD else ''}")
+                         f"{first_names(empty_names, MAX_TOLD)}")
     digest = hashlib.sha256(repr(texts).encode("utf-8")).hexdigest()
-    journal = PredictionJournal(str(folder).rstrip("/"), journal_key(predictor, digest))
+    journal = PredictionJournal(str(folder).rstrip("/"), journal_key(predictor, digest, sharing))
     with disk_errors(folder):
         make_folder(folder.parent)
     with journal.locked():

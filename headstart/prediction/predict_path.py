@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 
 from headstart.contract import Predictor
 from headstart.errors import Exit, UserError
-from headstart.prediction.on_ray.parts import is_parts, local_copy, local_output, predict_parts_on_ray
-from headstart.prediction.on_ray.places import Place, is_remote
+from headstart.prediction.on_ray.parts import is_parts, predict_parts_on_ray
+from headstart.prediction.on_ray.places import Place, is_remote, local_copy, local_output
 from headstart.prediction.on_ray.pool import count_on_ray
 from headstart.prediction.predict_file import predict_file
 from headstart.prediction.predict_folder import is_text_folder, predict_folder
-from headstart.prediction.processes import ModelWork, share
+from headstart.prediction.processes import ModelWork, share, with_fingerprint
 from headstart.progress import Reporter
 from headstart.settings import Data
 
@@ -24,6 +24,7 @@ def predict_path(predictor: Predictor, work: ModelWork, path: str, to: str, *, s
 
     Raises UserError and DataError, as what reads and writes it does.
     """
+    work = with_fingerprint(work, predictor, processes)
     sharing = share(work, predictor, processes, reporter)
     makes_rows = as_training_data or min_probability is not None
     count = count_on_ray(processes)

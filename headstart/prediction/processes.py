@@ -10,6 +10,7 @@ not depend on its number of threads. Scores, journals and files are made of the 
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -38,6 +39,7 @@ class Sharing:
     count: int
     reporter: Reporter
     pool: RayPool | None = None
+    fingerprint: str = ""  # of the predictor, where it is a model's work
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class ModelWork:
         the one that was loaded here.
         """
         assert self.arguments is not None, "`share` refuses it"
+        check_folder(self.arguments["reference"])
         model = self.load(**self.arguments | {"device": worker_device(self.arguments["device"], number)})
         for name, value in self.changes.items():
             setattr(model, name, value)
@@ -78,6 +81,14 @@ class ModelWork:
         """What predicts a part: examples and their random numbers."""
         predictor = self.predictor(number)
         return lambda part: predictor.predict_chunk(*part)
+
+
+def check_folder(reference: str) -> None:
+    """Refuse a model whose folder was there for the first process and is not for this one; raises UserError (69)."""
+    if os.path.isabs(reference) and not os.path.exists(reference):
+        raise UserError(f"{reference} was there when the model was loaded first, and is not there now, or not on this "
+                        "machine.", fix="Leave it in its place until the command has ended; on a cluster, put it where "
+                        "every machine sees it.", exit=Exit.UNAVAILABLE)
 
 
 def check_model(reference: str, fingerprint: str, expected: str) -> None:
@@ -95,14 +106,22 @@ def share(work: ModelWork, predictor: Predictor, processes: int | str, reporter:
 
     Raises UserError (2, 69).
     """
-    if processes not in (1, "1"):
-        work = dataclasses.replace(work, fingerprint=predictor.fingerprint())
+    work = with_fingerprint(work, predictor, processes)
     sharing = share_work(work, processes, work.device, reporter)
     if sharing is not None and work.arguments is None:
         raise UserError(f"{sharing.count or 'several'} processes were asked for; each loads the model, but this one "
                         "was trained here, and not loaded.",
                         fix="Load it: headstart.load(RUN), or leave processes out.")
-    return sharing
+    return None if sharing is None else dataclasses.replace(sharing, fingerprint=work.fingerprint)
+
+
+def with_fingerprint(work: ModelWork, predictor: Predictor, processes: int | str) -> ModelWork:
+    """The work with the fingerprint of its predictor, which several processes compare: all weights are read for it,
+    once.
+    """
+    if work.fingerprint or processes in (1, "1"):
+        return work
+    return dataclasses.replace(work, fingerprint=predictor.fingerprint())
 
 
 def share_work(work: Work, processes: int | str, device: str, reporter: Reporter) -> Sharing | None:

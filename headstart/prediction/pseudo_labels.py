@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from headstart.contract import Json, Prediction, Task
 from headstart.data.columns import inner_value, root_column
 from headstart.data.examples import Reading
-from headstart.errors import Exit, UserError
+from headstart.errors import Exit, UserError, first_names
 from headstart.prediction.abstained import is_withheld
 from headstart.progress import Reporter
 
@@ -35,8 +35,8 @@ def check_min_probability(min_probability: float | None) -> None:
                     fix=f"{hint}For example --min-probability 0.8")
 
 
-def pseudo_labelled_rows(reading: Reading, predictions: Iterable[Prediction], target: str, reporter: Reporter,
-                         min_probability: float | None = None) -> Iterator[dict[str, Json]]:
+def pseudo_labelled_rows(task: Task[Any], reading: Reading, predictions: Iterable[Prediction], target: str,
+                         reporter: Reporter, min_probability: float | None = None) -> Iterator[dict[str, Json]]:
     """What the task reads of each row, and the prediction as its target; other columns are left out, and rows whose
     prediction has less than `min_probability`. Raises UserError (65) where none is left.
     """
@@ -47,7 +47,7 @@ def pseudo_labelled_rows(reading: Reading, predictions: Iterable[Prediction], ta
     name = next(iter(reading.columns.get(target, ())), target)
     places = {column: root_column(column, table.columns) for field, columns in reading.columns.items()
               if field != target for column in columns}
-    sure_rows = SureRows(min_probability)
+    sure_rows = SureRows(min_probability, task.learned.labels)
     for count, (row_index, prediction) in enumerate(zip(examples.indices, predictions, strict=True), start=1):
         if sure_rows.takes(prediction):
             values = table[int(row_index)].values
@@ -59,10 +59,10 @@ def pseudo_labelled_rows(reading: Reading, predictions: Iterable[Prediction], ta
 
 
 class SureRows:
-    """Which predictions are sure enough to learn from, and how many of each label were."""
+    """Which predictions are sure enough to learn from, and how many of each label were; `labels` are all of them."""
 
-    def __init__(self, min_probability: float | None) -> None:
-        self.min_probability = min_probability
+    def __init__(self, min_probability: float | None, labels: Sequence[str] = ()) -> None:
+        self.min_probability, self.labels = min_probability, labels
         self.count, self.highest = 0, 0.0
         self.counts: Counter[str] = Counter()
 
@@ -102,3 +102,7 @@ class SureRows:
         ending = f" … ({len(self.counts)} labels)" if len(self.counts) > MAX_NAMED else ""
         reporter.info(f"{self.count:,} of {rows:,} rows have a probability of {self.min_probability:g} or more: "
                       f"{labels}{ending}")
+        if missing := [label for label in self.labels if label not in self.counts]:
+            reporter.warning(f"no row is left of {len(missing):,} of {len(self.labels):,} labels: "
+                             f"{first_names(missing, MAX_NAMED)}; a model that is trained on these rows never answers "
+                             "with one (a lower --min-probability keeps more)")

@@ -182,11 +182,12 @@ class WorkerPool:
         place = None if answer.part is None else answer.part[0]
         subject = f"Process {answer.worker.number + 1} of {self.count}"
         if not self.workers or place in self.lost_parts:
-            again = ", like another process that had the same rows" if place in self.lost_parts else ""
+            again = ", like another process that had the same rows" if place in self.lost_parts else (
+                "; no process is left" if self.count > 1 else "")
             raise UserError(f"{subject} {reason}{again}.", exit=Exit.UNAVAILABLE,
                             fix="Is the memory enough? Try fewer --processes, or a smaller evaluation.batch_tokens.")
-        self.reporter.warning(f"process {answer.worker.number + 1} of {self.count} {reason}; its rows are given to the "
-                              "others")
+        self.reporter.warning(f"process {answer.worker.number + 1} of {self.count} {reason}; its rows are given to "
+                              f"{'the others' if len(self.workers) > 1 else 'the other one'}")
         if answer.part is not None:
             self.lost_parts.add(answer.part[0])
             self.parts.put(answer.part)

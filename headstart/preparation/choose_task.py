@@ -9,7 +9,7 @@ from typing import Any
 from headstart import tasks
 from headstart.contract import Column, Detection, Task
 from headstart.data.table import Table
-from headstart.errors import UserError
+from headstart.errors import UserError, first_names
 from headstart.tasks.shared.column_detection import filled_values, first_named, holds_written_numbers
 
 LANGUAGES = frozenset((  # names that columns of translations have
@@ -44,8 +44,7 @@ def with_remarks(error: UserError, table: Table, columns: Sequence[Column]) -> U
     columns of bytes.
     """
     nested_names = table.nested_names()
-    remarks = [f"Objects hold further columns: {', '.join(nested_names[:10])}{' …' if len(nested_names) > 10 else ''}."
-               ] if nested_names else []
+    remarks = [f"Objects hold further columns: {first_names(nested_names, 10)}."] if nested_names else []
     remarks += [f'The column "{column.name}" holds numbers as {filled_values(column)[0]!r}; to learn them, write '
                 "digits and a point alone, and pass --task regression --target "
                 f"{shlex.quote(column.name)}." for column in columns if holds_written_numbers(column)]

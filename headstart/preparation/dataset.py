@@ -32,6 +32,8 @@ from headstart.text.running_text import RowsChoice
 if TYPE_CHECKING:
     from headstart.preparation.first_row import FirstRow
 
+FEWEST_SPLIT = 10  # rows, of which a tenth is one
+
 
 @dataclass
 class Dataset:
@@ -284,5 +286,10 @@ def require_rows(task: Task[Any], splits: Mapping[str, Examples]) -> None:
                             "group, and such rows are never split.",
                             fix="Give rows with other texts, name a file with --dev, or check the column of the text.",
                             exit=Exit.DATA)
-        raise UserError(f"There are no {name} rows.", fix="Give more rows, name a file with --dev, or set data.split "
-                        "so that dev gets a share.", exit=Exit.DATA)
+        count = sum(map(len, splits.values()))
+        too_few = (f": {count:,} row{' is' if count == 1 else 's are'} too few to set some aside"
+                   if count < FEWEST_SPLIT else "")
+        folds = ("leave --folds and the settings of the split out (all rows are then scored in folds), "
+                 if too_few and count > 1 else "")
+        raise UserError(f"There are no {name} rows{too_few}.", fix=f"Give more rows, {folds}name a file with --dev, or "
+                        "set data.split so that dev gets a share.", exit=Exit.DATA)

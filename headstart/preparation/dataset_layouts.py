@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.data.table import open_table
-from headstart.errors import Exit, UserError
+from headstart.errors import Exit, UserError, first_names
 from headstart.settings import Data
 
 PACKED = ("", ".zip", ".gz")
@@ -115,4 +115,4 @@ def listing(folder: Path) -> str:
     if not folder.is_dir():
         return ""
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())[:200]
-    return f"; it holds {', '.join(names[:8])}{' …' if len(names) > 8 else ''}" if names else "; it is empty"
+    return f"; it holds {first_names(names, 8)}" if names else "; it is empty"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.contract import Json, Task
 from headstart.data.examples import Examples
 from headstart.data.splits import fold_rows
-from headstart.errors import Exit, UserError
+from headstart.errors import Exit, UserError, first_names
 from headstart.settings import list_settings
 from headstart.settings.run_settings import RunSettings
 from headstart.text.normalise import hash_text
@@ -55,7 +55,7 @@ class Folds:
         alone = [label for label, size in self.class_sizes.items() if size == 1]
         if not alone:
             return ""
-        names = ", ".join(map(repr, alone[:5])) + (" …" if len(alone) > 5 else "")
+        names = first_names([repr(label) for label in alone], 5)
         return (f"These classes have one row each, which counts as wrong: {names}. The model that predicts such a row "
                 "has seen no other of its class.")
 
@@ -178,4 +178,4 @@ def refuse_too_many(count: int, rows: int, keys: int, classes: Mapping[str, int]
         few = f"the class {label!r} has {size:,} row{'' if size == 1 else 's'} (equal texts count once)"
         raise UserError(f"evaluation.folds is {count}, but {few}: not every fold would contain it.",
                         fix=f"Take {size} at most (--folds {size}), or add rows of that class." if size > 1 else
-                        "Add rows of that class, or leave it out.", exit=Exit.SETTINGS)
+                        "Add rows of that class, leave its row out, or leave --folds out.", exit=Exit.SETTINGS)

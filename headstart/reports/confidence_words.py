@@ -101,6 +101,9 @@ def confidence_sentences(scores: Mapping[str, Any]) -> list[str]:
         abstention = Abstention.from_json(learned)
         sentences.append(f"{chosen_words(abstention).capitalize()}.")
         sentences += realised_sentences(abstention, split, scores[split])
+        if scores.get("folds") and abstention.threshold is not None:
+            sentences.append("The threshold was chosen out of fold, so the promise is that of the folds' models; the "
+                             "saved model, trained on all rows, may be a little surer: test rows tell (--test FILE).")
     return sentences
 
 

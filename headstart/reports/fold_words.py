@@ -21,7 +21,19 @@ def fold_sentences(scores: Mapping[str, Any]) -> list[str]:
     row_count = sum(part["rows"] for part in folds["parts"])
     return [f"The dev scores are out of fold: each of {row_count:,} rows was predicted by one of {folds['count']} "
             "models, trained on the other folds. They are not scores of the saved model, which was trained on all "
-            f"{row_count:,} rows; on new rows expect about the same."]
+            f"{row_count:,} rows; {expectation(folds)}"]
+
+
+def expectation(folds: Mapping[str, Any]) -> str:
+    """What the scores say of new rows, where a class with a single row was unknown to the model that predicted it."""
+    single, classes = folds.get("single_row_classes", 0), folds.get("classes", 0)
+    if not single:
+        return "on new rows expect about the same."
+    if single == classes:
+        return ("but no class has a second row, so no fold's model could be right: these scores say nothing of new "
+                "rows. Two rows of each class are needed, better eight.")
+    return (f"on new rows expect about the same, but for the {single:,} of {classes:,} classes with one row, which the "
+            "folds' models could not know: here each such row counts as wrong.")
 
 
 def spread_sentences(scores: Mapping[str, Any], name: str, texts: Sequence[str]) -> list[str]:

@@ -4,11 +4,10 @@ own script and style sheet.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
 from importlib.resources import files
 
+from headstart.inspection.page_policy import page_policy
 from headstart.reports.cells import escape
 
 STYLE_SHEETS, SCRIPTS = ("base.css", "figures.css"), ("tables.js", "plots.js", "texts.js")
@@ -20,17 +19,11 @@ def page_text(names: Sequence[str]) -> str:
     return "".join(folder.joinpath(name).read_text(encoding="utf-8") for name in names)
 
 
-def digest(text: str) -> str:
-    """A source of the content security policy: this very text and no other."""
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
 def whole_page(title: str, header: str, main: str, footer: str) -> str:
     """The page around its parts, which are HTML already; only the title is escaped here."""
     style, script = page_text(STYLE_SHEETS), page_text(SCRIPTS)
-    policy = (f"default-src 'none'; style-src '{digest(style)}'; script-src '{digest(script)}'; base-uri 'none'; "
-              "form-action 'none'")
     return ('<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" '
-            f'content="{policy}"><meta name="viewport" content="width=device-width, initial-scale=1">'
+            f'content="{page_policy(style, script)}">'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">'
             f'<title>{escape(title)}</title><style>{style}</style></head><body><header>{header}</header>'
             f'<main>{main}</main><footer>{footer}</footer><script>{script}</script></body></html>\n')

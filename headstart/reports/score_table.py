@@ -16,7 +16,8 @@ def score_table(scores: Mapping[str, Any]) -> str:
     for split in splits_by_weight(scores):
         split_scores = scores[split]
         title = split_title(split, scores)
-        lines.append(f"{title} ({next(iter(split_scores.values()))['n']:,} rows)" if split_scores else title)
+        count = next(iter(split_scores.values()))["n"] if split_scores else 0
+        lines.append(f"{title} ({count:,} row{'' if count == 1 else 's'})" if split_scores else title)
         for name, score in split_scores.items():
             lines.append(f"  {name:<18} {score_text(score)}")
     for name, comparison in (scores.get("baselines") or {}).items():

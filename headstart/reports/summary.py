@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from headstart.baselines import FROZEN_BASELINE
 from headstart.reports.fold_words import fold_sentences, spread_sentences
 
 # of scores.json
 NOT_SPLITS = ("baselines", "best", "tables", "learned", "seconds", "training", "official", "distillation",
               "early_exit", "failed_parts", "folds", "ship")
-FROZEN_BASELINE = "frozen encoder + logistic regression"  # what a frozen encoder that is saved is itself
 # How the verdicts begin; the first is said before anything else.
 WORSE, BETTER, UNSURE = "The model is worse than", "The model is better than", "The model is not clearly better than"
 VERDICTS = (WORSE, BETTER, UNSURE)
@@ -39,7 +39,8 @@ def score_sentences(scores: Mapping[str, Any]) -> list[str]:
     out_of_fold = split == "dev" and scores.get("folds")
     subject = f"the model{'s are' if out_of_fold else ' is'} right in" if name == "accuracy" else \
         f"{name.replace('_', ' ')} is"
-    rows = f"Out of fold, on {score['n']:,} rows," if out_of_fold else f"On {score['n']:,} {split} rows"
+    rows = (f"Out of fold, on {score['n']:,} rows," if out_of_fold else
+            f"On {score['n']:,} {split} row{'' if score['n'] == 1 else 's'}")
     score_sentence = (f"{rows} {subject} {value_text(name, score['value'])}{interval_clause(name, score)}."
                       f"{no_width_clause(name, score)}{one_label_clause(scores, split)}")
     if out_of_fold:
@@ -49,12 +50,20 @@ def score_sentences(scores: Mapping[str, Any]) -> list[str]:
     else:
         summary = [score_sentence, *fold_sentences(scores)]
     if split == "dev" and not out_of_fold:
-        summary.append("There were no test rows: these rows also chose the checkpoint, so the score is a little too "
-                       "good.")
+        summary.append(no_test_sentence(scores))
     verdict = baseline_sentences(scores, name)
     is_worse = any(sentence.startswith(WORSE) for sentence in verdict)
     verdict += rare_label_sentences(scores, name)
     return [*ship_sentences(scores), *verdict, *summary] if is_worse else [*ship_sentences(scores), *summary, *verdict]
+
+
+def no_test_sentence(scores: Mapping[str, Any]) -> str:
+    """What the dev rows of a run without test rows have chosen, which makes their score too good."""
+    choices = ["the checkpoint"] if (scores.get("best") or {}).get("candidates", 2) > 1 else []
+    choices += ["which model is saved"] if (scores.get("ship") or {}).get("differences") else []
+    if not choices:
+        return "There were no test rows; the dev rows had no part in choosing the model."
+    return f"There were no test rows: these rows also chose {' and '.join(choices)}, so the score is a little too good."
 
 
 def ship_sentences(scores: Mapping[str, Any]) -> list[str]:
@@ -99,16 +108,17 @@ def is_frozen(scores: Mapping[str, Any]) -> bool:
 
 
 def no_width_clause(name: str, score: Mapping[str, Any]) -> str:
-    """What an interval of no width leaves out, where all rows or none are right; "" elsewhere.
+    """What an interval of no width, or none, leaves out, where all rows or none are right; "" elsewhere.
 
     The exact interval of Clopper and Pearson (1934) for n of n rows ends at 0.025 ** (1 / n).
     """
-    if name != "accuracy" or score["low"] is None or score["low"] != score["high"] or score["value"] not in (0, 1):
+    if name != "accuracy" or score["low"] != score["high"] or score["value"] not in (0, 1):
         return ""
     end = 100 * (1 - 0.025 ** (1 / score["n"]))
     kind = "wrong" if score["value"] else "right"
-    return (f" None of them is {kind}, so the bootstrap interval has no width; by the exact one up to {end:.1f} % of "
-            f"new rows may be {kind}.")
+    bound = "the exact 95 % interval" if score["low"] is None else "the exact one"
+    no_width = "" if score["low"] is None else ", so the bootstrap interval has no width"
+    return f" None of them is {kind}{no_width}; by {bound} up to {end:.1f} % of new rows may be {kind}."
 
 
 def one_label_clause(scores: Mapping[str, Any], split: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from headstart.contract import Baseline, Example, Task
-from headstart.evaluation.compare import BaselineComparison, compare_baseline, compare_in_folds
+from headstart.evaluation.compare import BaselineComparison, Fits, compare_baseline, compare_in_folds
 from headstart.evaluation.evaluate import SplitEvaluation
 from headstart.models.loading.load import load
 from headstart.models.model import Model
@@ -22,25 +22,29 @@ from headstart.runs.parts import Parts
 TEXT_PIECES = 1_000  # of a running text that baselines are fitted on: about 8 MB
 
 
-def fit_baselines(fit: Fit, evaluated: SplitEvaluation, split: str, parts: Parts) -> list[BaselineComparison]:
-    """Every baseline beside the model's scores; one that cannot be fitted is told, not hidden."""
+def fit_baselines(fit: Fit, evaluated: SplitEvaluation, split: str, parts: Parts,
+                  fits: Fits) -> list[BaselineComparison]:
+    """Every baseline beside the model's scores; one that cannot be fitted is told, not hidden. Those in `fits` are
+    fitted already.
+    """
     prepared, task = fit.prepared, fit.prepared.task
     baselines = [baseline for baseline in task.baselines()
                  if prepared.variant.pretrained or not baseline.needs_states]
     if baselines:
         fit.reporter.info(f"fitting the baselines, which are scored on the same {split} rows")
     compared = [parts.attempt(f"the baseline {baseline.name}", comparison) for baseline, comparison in
-                pending_comparisons(fit, baselines, evaluated, split, task)]
+                pending_comparisons(fit, baselines, evaluated, split, task, fits)]
     return [comparison for comparison in compared if comparison is not None]
 
 
 def pending_comparisons(fit: Fit, baselines: Sequence[Baseline], evaluated: SplitEvaluation, split: str,
-                        task: Task[Any]) -> list[tuple[Baseline, Callable[[], BaselineComparison]]]:
+                        task: Task[Any], fits: Fits) -> list[tuple[Baseline, Callable[[], BaselineComparison]]]:
     """Each baseline with what fits it, in folds where the model was scored in folds, and compares the model with it."""
     if not baselines:
         return []
     prepared, settings = fit.prepared, fit.prepared.settings
-    compare: Callable[..., BaselineComparison] = compare_in_folds if evaluated.folds else compare_baseline
+    compare: Callable[..., BaselineComparison] = (compare_in_folds if evaluated.folds
+                                                  else partial(compare_baseline, fits=fits))
     rows: Sequence[Any] = fold_rows(prepared.dataset, settings.evaluation.baseline_rows,
                                     settings.seed) if evaluated.folds else fitted_rows(fit)
     states = pretrained_states(fit)

@@ -14,6 +14,7 @@ from typing import Any
 from headstart.artifacts import artifact, model_card
 from headstart.contract import Example, Figure, Json, Prediction, Task
 from headstart.data.examples import read_examples, stop_on_faults
+from headstart.evaluation.compare import Fits
 from headstart.evaluation.confidence import risk_by_threshold, with_selective_scores
 from headstart.evaluation.evaluate import SplitEvaluation, evaluate
 from headstart.evaluation.slices import evaluate_slices
@@ -70,9 +71,10 @@ def finalize(fit: Fit, command: str) -> None:
     prepared, parts = fit.prepared, Parts(fit.folder, fit.reporter)
     remove(fit.folder / FAILURES_FILE)  # of an earlier try
     task, dtype = prepared.task, finish_model(fit)
-    results = evaluate_splits(fit, parts)
+    results, fits = evaluate_splits(fit, parts), Fits()
     shipped = None if prepared.settings.evaluation.ship != "best" else parts.attempt(
-        "the comparison that decides which model is saved", lambda: choose_shipped(fit, results.splits["dev"], task))
+        "the comparison that decides which model is saved",
+        lambda: choose_shipped(fit, results.splits["dev"], task, fits))
     if shipped is not None and shipped.replaces:
         dtype, results = round_for_saving(fit), evaluate_splits(fit, parts)
     scores = scores_json(fit, results, parts) | ({} if shipped is None else {"ship": shipped.json()})
@@ -82,7 +84,7 @@ def finalize(fit: Fit, command: str) -> None:
                       {split: (evaluated.examples, evaluated.predictions)
                        for split, evaluated in results.splits.items()},
                       folds={"dev": prepared.dataset.folds.numbers()} if prepared.dataset.folds is not None else {})
-    scores, figures = complete(fit, results, scores, parts)
+    scores, figures = complete(fit, results, scores, parts, fits)
     parts.attempt("the model card", lambda: fit.folder.write("model/README.md", card_text(fit, scores)))
     page = make_report(fit, command, scores, figures, parts)
     fit.folder.write_json("scores.json", scores | ({"failed_parts": parts.failures} if parts.failures else {}))
@@ -128,15 +130,15 @@ def golden_rows(fit: Fit, dev: SplitEvaluation) -> list[dict[str, Json]]:
     return golden_predictions(prepared.task, dev.examples[:GOLDEN_ROWS], predictions[:GOLDEN_ROWS])
 
 
-def complete(fit: Fit, results: Results, scores: dict[str, Any],
-             parts: Parts) -> tuple[dict[str, Any], dict[str, list[Figure]]]:
+def complete(fit: Fit, results: Results, scores: dict[str, Any], parts: Parts,
+             fits: Fits) -> tuple[dict[str, Any], dict[str, list[Figure]]]:
     """The scores with baselines and all that is measured beside them, and the figures by split."""
     prepared, settings = fit.prepared, fit.prepared.settings
     task, model, judged = prepared.task, prepared.model, results.judged_split
     judged_rows = results.splits[judged]
     if settings.evaluation.baselines:
         scores["baselines"] = {comparison.name: comparison.json()
-                               for comparison in fit_baselines(fit, judged_rows, judged, parts)}
+                               for comparison in fit_baselines(fit, judged_rows, judged, parts, fits)}
     scores |= parts.attempt("the comparison with the teacher, or with full depth", lambda: prepared.variant.scores(
         task, model, judged_rows, judged, settings, fit.reporter)) or {}
     numbers, sample_figures = parts.attempt("the generated samples", lambda: generated_samples.generate_samples(
@@ -234,7 +236,7 @@ def predict_split(fit: Fit, split: str) -> list[Prediction]:
     examples = prepared.measured_examples(split)
     if split == "dev" and prepared.out_of_fold is not None:
         return prepared.out_of_fold.predictions(prepared.task, examples)
-    fit.reporter.info(f"predicting {split} ({len(examples):,} rows)")
+    fit.reporter.info(f"predicting {split} ({len(examples):,} row{'' if len(examples) == 1 else 's'})")
     predictions = prepared.predictor().predict(examples, seed=settings.seed)
     return list(report_progress(predictions, len(examples), fit.reporter))
 
@@ -279,10 +281,11 @@ def scores_json(fit: Fit, results: Results, parts: Parts) -> dict[str, Any]:
 
 
 def best_json(fit: Fit) -> dict[str, Any]:
-    """Which checkpoint is the model, and what chose it: in folds the last, which nothing chose."""
-    has_dev = fit.prepared.has_dev
-    return {"split": "dev" if has_dev else None, "score": fit.early_stopping.score if has_dev else None,
-            "step": fit.early_stopping.step}
+    """Which checkpoint is the model, what chose it (in folds the last, which nothing chose), and among how many."""
+    stopping = fit.early_stopping
+    if not fit.prepared.has_dev:
+        return {"split": None, "score": None, "step": stopping.step}
+    return {"split": "dev", "score": stopping.score, "step": stopping.step, "candidates": max(1, len(stopping.top))}
 
 
 def card_text(fit: Fit, scores: Mapping[str, Any]) -> str:

@@ -202,7 +202,7 @@ def run_steps(fit: Fit, total: int, evaluate_every: int) -> None:
             is_last = step.number == total or fit.reporter.stop_requested
             evaluation_due = is_last or step.number % evaluate_every == 0
             if evaluation_due:
-                with fit.state.whole():
+                with fit.state.gathered():
                     evaluate_now(fit, step)
             if save_due(fit, step, evaluation_due=evaluation_due) or is_last:
                 save(fit)

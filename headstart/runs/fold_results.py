@@ -11,7 +11,8 @@ from headstart.runs.prepare import Prepared
 
 
 def fold_scores(prepared: Prepared, evaluated: SplitEvaluation) -> dict[str, Json]:
-    """scores.json's "folds": how many, and for each its rows, steps, seconds and scores; the spread of each score.
+    """scores.json's "folds": how many, and for each its rows, steps, seconds and scores; the spread of each score; how
+    many classes there are, and how many of these have one row, so that no fold's model could know them.
 
     The spread is the lowest, the highest, and the standard deviation over the folds where the score is defined.
     """
@@ -28,4 +29,6 @@ def fold_scores(prepared: Prepared, evaluated: SplitEvaluation) -> dict[str, Jso
         values = [value for part in parts if (value := part["scores"].get(name)) is not None]
         if len(values) > 1:
             spread[name] = {"low": min(values), "high": max(values), "deviation": statistics.stdev(values)}
-    return {"count": len(parts), "parts": parts, "spread": spread}
+    sizes = [] if prepared.dataset.folds is None else list(prepared.dataset.folds.class_sizes.values())
+    return {"count": len(parts), "parts": parts, "spread": spread, "classes": len(sizes),
+            "single_row_classes": sizes.count(1)}

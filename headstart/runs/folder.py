@@ -182,11 +182,12 @@ class RunFolder:
         return content if isinstance(content, dict) else None
 
 
-def default_folder(train: str) -> Path:
-    """A new folder named after the training file: reviews-run, reviews-run-2 …"""
+def default_folder(train: str, *, overwrite: bool = False) -> Path:
+    """A new folder named after the training file: reviews-run, reviews-run-2 …; the first to overwrite what is there.
+    """
     stem = Path(train).name.split(".")[0] or "headstart"
     path = Path(f"{stem}-run")
     number = 2
-    while path.exists():
+    while path.exists() and not overwrite:
         path, number = Path(f"{stem}-run-{number}"), number + 1
     return path

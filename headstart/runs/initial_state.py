@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headstart.data.features.batches import epoch_batches
+from headstart.models.transfo_xl.adaptive_softmax import AdaptiveSoftmax
 from headstart.progress import Reporter
 from headstart.runs.prepare import Prepared
 from headstart.training import sparse_embeddings
@@ -22,6 +23,9 @@ def initial_state(prepared: Prepared, *, precision: str, packed: bool) -> Traini
     if settings.training.gradient_checkpointing:
         model.checkpoint_gradients()
     model.calls_layers = settings.training.sharded
+    for layer in model.module.modules():
+        if isinstance(layer, AdaptiveSoftmax):
+            layer.skips_clusters = not settings.training.sharded
     state = TrainingState.initial(model, settings.training, precision=precision, device=settings.device)
     state.micro_batch_size = examples_at_once(prepared, packed=packed)
     if not (prepared.task.random_encoding or settings.training.sharded):  # else a later epoch may show other tokens

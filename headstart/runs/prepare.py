@@ -97,7 +97,8 @@ def prepare(settings: RunSettings, reporter: Reporter, errors_file: Path | None)
     model, settings = variant.model(settings, dataset.task, device, reporter)
     refuse_unread(settings, dataset.task, model)
     refuse_sharding(settings, dataset.task, model)
-    refuse_few_rows(settings, len(dataset.splits["train" if dataset.folds is not None else "dev"]))
+    in_folds = dataset.folds is not None
+    refuse_few_rows(settings, len(dataset.splits["train" if in_folds else "dev"]), in_folds=in_folds)
     check_tokenization(dataset, model.tokenizer, model.info.reference, reporter, strict=settings.strict)
     prepared = prepare_training(settings, dataset, model, variant, device, reporter)
     if settings.evaluation.precision != "auto":

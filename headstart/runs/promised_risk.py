@@ -7,13 +7,16 @@ from headstart.metrics.risk import CERTAINTY, fewest_answers
 from headstart.settings.run_settings import RunSettings
 
 
-def refuse_few_rows(settings: RunSettings, rows: int) -> None:
-    """Refuse a risk that dev is too small to promise, even if every answer were right; raises UserError (65)."""
+def refuse_few_rows(settings: RunSettings, rows: int, *, in_folds: bool) -> None:
+    """Refuse a risk that dev, or the rows that are scored in folds, are too few to promise, even if every answer were
+    right; raises UserError (65).
+    """
     risk = settings.evaluation.risk
     if risk is None or rows >= (fewest := fewest_answers(risk)):
         return
     promised = 1 - (1 - CERTAINTY) ** (1 / rows) if rows else 1.0
-    raise UserError(f"A risk of {risk:g} takes at least {fewest:,} dev rows to be promised with {CERTAINTY:.0%} "
+    kind, way_out = (("rows", "more rows") if in_folds else
+                     ("dev rows", "more dev rows (or none: --folds scores all rows of one file)"))
+    raise UserError(f"A risk of {risk:g} takes at least {fewest:,} {kind} to be promised with {100 * CERTAINTY:.0f} % "
                     f"certainty, and there are {rows:,}: all of them right would promise {promised:.3f}.",
-                    fix="Give more dev rows (--dev FILE, --set data.dev_rows=…, --folds), a higher --risk, or leave it "
-                        "out.", exit=Exit.DATA)
+                    fix=f"Give {way_out}, take a higher --risk, or leave it out.", exit=Exit.DATA)

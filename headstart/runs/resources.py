@@ -37,17 +37,18 @@ def estimate_resources(fit: Fit) -> None:
 
 
 def estimate_sharded(fit: Fit) -> None:
-    """Say what each process holds of a sharded model, without measuring; raises UserError (69)."""
+    """Say what each process holds of a sharded model, without measuring; raises UserError (69, 74)."""
     world, device = fit.world, fit.prepared.settings.device
+    estimate.refuse_full_disk(estimate.disk_bytes(fit.prepared.model, fit.training.keep_last), fit.folder.path)
     weights = list(fit.prepared.model.module.parameters())
-    whole = 4 * sum(weight.numel() for weight in weights)
+    whole_bytes = 4 * sum(weight.numel() for weight in weights)
     trained = 4 * sum(weight.numel() for weight in weights if weight.requires_grad)
-    part = (whole + (1 + estimate.OPTIMIZER_MOMENTS) * trained) // world.size
+    part = (whole_bytes + (1 + estimate.OPTIMIZER_MOMENTS) * trained) // world.size
     neighbours = 1 if device.startswith("cuda") else world.local_size  # in the same memory
-    free = free_memory(device) + neighbours * whole  # which each has loaded
+    free = free_memory(device) + neighbours * whole_bytes  # which each has loaded
     text = (f"the model is sharded over {world.size} processes: each holds {part / 2**30:.2f} GiB of weights, "
-            f"gradients and moments, and {whole / 2**30:.2f} GiB more while process 0 evaluates")
-    if neighbours * (part + whole) > free:
+            f"gradients and moments, and {whole_bytes / 2**30:.2f} GiB more while process 0 evaluates")
+    if neighbours * (part + whole_bytes) > free:
         raise UserError(f"Memory is too small: {text}; {free / 2**30:.2f} GiB are free here.",
                         fix="Start more processes on more machines or GPUs, or choose a smaller model.",
                         exit=Exit.UNAVAILABLE)

@@ -58,7 +58,7 @@ def finetune(settings: RunSettings, to: str | None, *, overwrite: bool, reporter
     refuse_streams(settings, world)
     if not world.leads:
         return follow(world, command)
-    path = Path(to) if to is not None else default_folder(settings.train)
+    path = Path(to) if to is not None else default_folder(settings.train, overwrite=overwrite)
     if not is_unicode(str(path)):
         raise UserError(f"The run folder {str(path)!r} is not UTF-8.", fix="Choose another name with --to.")
     with resumable_in(path, world), RunFolder(path) as folder, Interrupts(path) as interrupts:

@@ -6,8 +6,12 @@
 
 from __future__ import annotations
 
+import secrets
+
 from headstart.errors import Exit
+from headstart.files import disk_errors, remove
 from headstart.models.family import layers_of
+from headstart.runs.folder import RESUME
 from headstart.runs.initial_state import initial_state, rebuild_model
 from headstart.runs.leading import Beginning
 from headstart.runs.prepare import Prepared
@@ -42,9 +46,15 @@ def shard_model(state: TrainingState, prepared: Prepared, beginning: Beginning, 
 
 def refuse_other_folder(beginning: Beginning, world: World) -> None:
     """Refuse processes that would write their parts elsewhere than the leader; raises SharedError (69)."""
-    folder = beginning.checkpoints
-    numbers = world.gather(folder.stat().st_ino if folder.is_dir() else None)
-    strangers = [str(rank) for rank, number in enumerate(numbers) if number != numbers[0]]
+    folder, name = beginning.checkpoints, f".seen-{secrets.token_hex(8)}"
+    if world.leads:
+        with disk_errors(folder, RESUME):
+            (folder / name).touch()
+    name = world.gather(name)[0]
+    answers = world.gather((folder / name).exists())
+    if world.leads:
+        remove(folder / name)
+    strangers = [str(rank) for rank, is_seen in enumerate(answers) if not is_seen]
     if strangers:
         raise SharedError(f"The folder {folder} of process 0 is not that of process {', '.join(strangers)}; with "
                         "training.sharded each writes its part there.",
@@ -54,6 +64,8 @@ def refuse_other_folder(beginning: Beginning, world: World) -> None:
 def whole_again(state: TrainingState, prepared: Prepared, *, precision: str, packed: bool) -> TrainingState:
     """The leader's training, with the model whole as it was before the first step; weights are read into it then."""
     counts = state.counts()
+    state.optimizer.zero_grad()
+    state.optimizer.state.clear()
     rebuild_model(prepared)
     state = initial_state(prepared, precision=precision, packed=packed)
     state.load_counts(counts)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from headstart.contract import Json, Task
-from headstart.evaluation.compare import BaselineComparison, comparison_of
+from headstart.evaluation.compare import BaselineComparison, Fits, comparison_of
 from headstart.evaluation.evaluate import SplitEvaluation
 from headstart.prediction.torch_runtime import torch_predictor
 from headstart.progress import Reporter
@@ -22,7 +22,7 @@ from headstart.runs.fit import Fit
 from headstart.runs.fold_outputs import FoldOutputs, OutOfFold
 from headstart.runs.prepare import Prepared
 from headstart.runs.variants.few_rows import FewRows
-from headstart.runs.variants.sentence_head import head_inputs
+from headstart.runs.variants.sentence_head import HeadInputs, head_inputs
 
 FEWEST_ROWS = 20  # dev rows: of fewer, an interval says nothing
 FROZEN, TRAINED = "frozen sentence encoder with logistic regression", "trained"
@@ -44,9 +44,10 @@ class Shipped:
                 "differences": dict(self.differences)}
 
 
-def choose_shipped(fit: Fit, dev: SplitEvaluation, task: Task[Any]) -> Shipped:
+def choose_shipped(fit: Fit, dev: SplitEvaluation, task: Task[Any], fits: Fits) -> Shipped:
     """Compare the trained model on dev with what is cheaper; where the frozen encoder is better beyond chance, it takes
-    the trained model's place in `fit.prepared`. `task` is the task before anything was tuned on dev.
+    the trained model's place in `fit.prepared`. `task` is the task before anything was tuned on dev; baselines that are
+    fitted stay in `fits`.
     """
     prepared, score = fit.prepared, task.selection_score[0]
     if isinstance(prepared.variant, FewRows) and prepared.variant.method == "frozen":
@@ -55,7 +56,7 @@ def choose_shipped(fit: Fit, dev: SplitEvaluation, task: Task[Any]) -> Shipped:
         return Shipped(TRAINED, f"{len(dev.predictions):,} dev rows are too few to tell which is better", score, {})
     fit.reporter.info(f"comparing the model on dev ({len(dev.predictions):,} rows) with what is cheaper")
     frozen = FrozenModel.make(prepared, task)
-    comparisons = {FROZEN: frozen.compare(prepared, dev, task), **baseline_comparisons(fit, dev, task)}
+    comparisons = {FROZEN: frozen.compare(prepared, dev, task), **baseline_comparisons(fit, dev, task, fits)}
     differences = {name: comparison.difference[score] for name, comparison in comparisons.items()}
     sign = 1 if task.selection_score[1] else -1
     better = [name for name, difference in differences.items() if beats(difference, sign)]
@@ -84,10 +85,11 @@ def reason_text(better: list[str], score: str) -> str:
     return f"no cheaper model is better on dev beyond chance{unsaved}"
 
 
-def baseline_comparisons(fit: Fit, dev: SplitEvaluation, task: Task[Any]) -> dict[str, BaselineComparison]:
+def baseline_comparisons(fit: Fit, dev: SplitEvaluation, task: Task[Any],
+                         fits: Fits) -> dict[str, BaselineComparison]:
     """Each baseline that reads texts alone, on dev."""
     baselines = [baseline for baseline in task.baselines() if not baseline.needs_states and not baseline.needs_features]
-    pending = pending_comparisons(fit, baselines, dev, "dev", task)
+    pending = pending_comparisons(fit, baselines, dev, "dev", task, fits)
     return {baseline.name: comparison() for baseline, comparison in pending}
 
 
@@ -105,8 +107,10 @@ class FrozenModel:
         settings, variant = prepared.settings, FewRows("frozen")
         model, _ = variant.model(settings, task, settings.device, Reporter())
         model.tokenizer = prepared.model.tokenizer
-        out_of_fold = None if prepared.dataset.folds is None else fold_outputs(prepared, model, task)
-        variant.finish(task, model, prepared.features, settings)
+        inputs = head_inputs(model, prepared.features, batch_tokens=settings.evaluation.batch_tokens)
+        out_of_fold = None if prepared.dataset.folds is None else fold_outputs(prepared, inputs, task)
+        variant.fit(task, model, inputs, settings)
+        variant.finished.add(model.module)
         return cls(variant, model, out_of_fold)
 
     def compare(self, prepared: Prepared, dev: SplitEvaluation, task: Task[Any]) -> BaselineComparison:
@@ -125,11 +129,10 @@ class FrozenModel:
         prepared.out_of_fold = self.out_of_fold
 
 
-def fold_outputs(prepared: Prepared, model: Any, task: Task[Any]) -> OutOfFold:
+def fold_outputs(prepared: Prepared, inputs: HeadInputs, task: Task[Any]) -> OutOfFold:
     """The outputs of every training row, each of a classifier that was fitted without it: the encoder is the same."""
     features, folds, settings = prepared.features, prepared.dataset.folds, prepared.settings
     assert folds is not None, "there are no folds"
-    inputs = head_inputs(model, features, batch_tokens=settings.evaluation.batch_tokens)
     classifier = partial(inputs.classifier, classes=len(task.learned.labels),
                          balanced=settings.training.class_weights == "balanced")
     parts = []

@@ -55,7 +55,7 @@ def refuse_unread(settings: RunSettings, task: Task[Any], model: Model) -> None:
 
 def refuse_sharding(settings: RunSettings, task: Task[Any], model: Model) -> None:
     """Refuse what training.sharded cannot do; raises UserError (78)."""
-    training = settings.training
+    training, precision = settings.training, settings.evaluation.precision
     if not training.sharded:
         return
     config, family = model.module.config, model.info.family
@@ -68,6 +68,7 @@ def refuse_sharding(settings: RunSettings, task: Task[Any], model: Model) -> Non
         f"{task.name}, whose loss compares the texts of a whole step": task.head().loss.is_joint,
         "layers that are dropped at random (training.layer_drop)": drops,
         f"{family.name}, whose layers are no modules of their own": len(family.counted_layer_paths) > 1,
+        f"evaluation.precision={precision}, which copies the whole model": precision not in ("auto", "fp32"),
     }
     for reason, holds in reasons.items():
         if holds:

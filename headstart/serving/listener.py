@@ -25,14 +25,14 @@ class SharedListener(socket.socket):
     still there.
     """
 
-    def __init__(self, listener: socket.socket, held: Callable[[], int]) -> None:
+    def __init__(self, listener: socket.socket, count_connections: Callable[[], int]) -> None:
         super().__init__(fileno=listener.detach())
-        self.held, self.last = held, -LONGEST_WAIT
+        self.count_connections, self.last = count_connections, -LONGEST_WAIT
 
     def accept(self) -> tuple[socket.socket, Any]:
         """The next connection; raises BlockingIOError where another process took it up."""
         took_one = time.monotonic() - self.last < LONGEST_WAIT  # which may not be counted yet
-        time.sleep(min((self.held() + took_one) * MOMENT, LONGEST_WAIT))
+        time.sleep(min((self.count_connections() + took_one) * MOMENT, LONGEST_WAIT))
         connection = super().accept()
         self.last = time.monotonic()
         return connection

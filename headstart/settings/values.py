@@ -113,9 +113,18 @@ def setting_error(setting: Setting, value: Any) -> UserError:
     bounds = setting.note.bounds()
     expected = f"{setting.type_name}{f' ({bounds})' if bounds else ''}"
     fix = f"{setting.key}: {setting.note.help}; default {default_text(setting.default)}."
-    if setting.note.high == 1 and isinstance(value, int | float) and 1 < value <= 100:
-        fix = f"Did you mean {setting.key.split('.')[1]}={value / 100:g}? " + fix
+    is_share = setting.note.high == 1 or (setting.note.below == 1 and setting.note.help.startswith("share"))
+    if is_share and (percent := number_of(value)) is not None and 1 <= percent <= 100:
+        fix = f"Did you mean {setting.key.split('.')[1]}={percent / 100:g}? " + fix
     return UserError(f"{setting.key} takes {expected}, but it is {value_text(value)}.", fix=fix, exit=Exit.SETTINGS)
+
+
+def number_of(value: Any) -> float | None:
+    """The number that a user gave, which on the command line is a text; None for anything else."""
+    try:
+        return None if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def value_text(value: Any) -> str:

@@ -99,7 +99,7 @@ def undecided(path: str, matches: Sequence[tuple[type[Task[Any]], Detection]]) -
     """The question which task and columns are meant, with the command for each answer."""
     options = [f"headstart finetune {shlex.quote(path)} --task {task.name} "
                + " ".join(f"--{field} {shlex.quote(column)}" for field, column in choice.items())
-               for task, detection in matches for choice in (detection.columns, *detection.alternatives)]
+               for task, detection in matches for choice in detection.choices]
     subject = "Several tasks fit" if len(matches) > 1 else "Several choices fit"
     unlisted = [f"… and {len(options) - MAX_OPTIONS} more"] if len(options) > MAX_OPTIONS else []
     return UserError(f"{subject} the columns of {path} equally well.",

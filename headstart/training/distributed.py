@@ -91,10 +91,10 @@ class World:
         """A flat tensor of so many numbers, of another tensor's type and device; the same memory in each step."""
         import torch
 
-        kept = self.buffers.get(number)
-        if kept is None or (kept.numel(), kept.dtype, kept.device) != (size, like.dtype, like.device):
-            self.buffers[number] = kept = torch.empty(size, dtype=like.dtype, device=like.device)
-        return kept
+        flat = self.buffers.get(number)
+        if flat is None or (flat.numel(), flat.dtype, flat.device) != (size, like.dtype, like.device):
+            self.buffers[number] = flat = torch.empty(size, dtype=like.dtype, device=like.device)
+        return flat
 
     def numbers_of_own(self, count: int) -> range:
         """The numbers of this process's micro-batches, of so many: every size-th."""
@@ -246,7 +246,9 @@ class World:
 
 
 ALONE = World()
-CONNECTION_WORDS = ("gloo", "nccl", "connection", "socket", "timed out", "timeout", "distributed")
+# What gloo and the sockets below it say; sharded layers compute inside collectives, whose own errors name them as well.
+CONNECTION_WORDS = ("gloo/transport", "closed by peer", "reset by peer", "connection refused", "broken pipe", "socket",
+                    "pair closure", "connectfullmesh", "timed out", "timeout")
 
 
 def is_of_connection(error: RuntimeError) -> bool:

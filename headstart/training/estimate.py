@@ -62,20 +62,14 @@ def measure(model: Trainable, longest_batches: Sequence[Batch], objective: Objec
     peak_memory = max(peak_memory_bytes(device), peak_before)
     for weight in model.module.parameters():
         weight.grad = None
-    weight_bytes = sum(weight.numel() * 4 for weight in model.module.parameters())
     trainable_bytes = sum(weight.numel() * 4 for weight in model.module.parameters() if weight.requires_grad)
-    checkpoint_weights = trainable_bytes if model.fixed_parameters() else weight_bytes  # of a checkpoint
     tokens = max(1, sum(batch.tokens for batch in longest_batches))
     # The optimizer passes over all weights once a step, whatever the batch: about 28 bytes moved a weight.
     optimizer_seconds = trainable_bytes / 4 * 28 / 8e9
     estimate = Estimate(steps * (seconds * mean_tokens / tokens + optimizer_seconds),
                         processes * (peak_memory + 2 * trainable_bytes), free_memory(device) + processes * peak_memory,
-                        (checkpoint_weights + OPTIMIZER_MOMENTS * trainable_bytes) * (checkpoints + 1) + weight_bytes,
-                        shutil.disk_usage(folder).free)
-    if estimate.disk > estimate.disk_free:
-        raise UserError(f"The run needs about {estimate.disk / 2**30:.1f} GiB of disk, "
-                        f"{estimate.disk_free / 2**30:.1f} GiB are free at {folder}.",
-                        fix="Free some space, choose another folder with --to, or a smaller model.", exit=Exit.DISK)
+                        disk_bytes(model, checkpoints), shutil.disk_usage(folder).free)
+    refuse_full_disk(estimate.disk, folder)
     if estimate.memory > estimate.memory_free:
         raise UserError(f"The run needs about {estimate.memory / 2**30:.1f} GiB of memory, "
                         f"{estimate.memory_free / 2**30:.1f} GiB are free.",
@@ -85,6 +79,24 @@ def measure(model: Trainable, longest_batches: Sequence[Batch], objective: Objec
                         exit=Exit.UNAVAILABLE)
     assert time.perf_counter() >= start
     return estimate
+
+
+def disk_bytes(model: Trainable, checkpoints: int) -> int:
+    """Bytes of so many checkpoints, of one more while it is written, and of the model folder, in fp32."""
+    weights = list(model.module.parameters())
+    all_bytes = sum(weight.numel() * 4 for weight in weights)
+    trained_bytes = sum(weight.numel() * 4 for weight in weights if weight.requires_grad)
+    checkpoint_bytes = (trained_bytes if model.fixed_parameters() else all_bytes) + OPTIMIZER_MOMENTS * trained_bytes
+    return checkpoint_bytes * (checkpoints + 1) + all_bytes
+
+
+def refuse_full_disk(needed: int, folder: Path) -> None:
+    """Refuse a run for whose files a folder has too little space; raises UserError (74)."""
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise UserError(f"The run needs about {needed / 2**30:.1f} GiB of disk, {free / 2**30:.1f} GiB are free at "
+                        f"{folder}.",
+                        fix="Free some space, choose another folder with --to, or a smaller model.", exit=Exit.DISK)
 
 
 def micro_batch_tokens(module: Any, *, layers: int, width: int, device: str, encodes_twice: bool = False) -> int:

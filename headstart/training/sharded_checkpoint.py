@@ -20,13 +20,14 @@ from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save
 
-from headstart.training.distributed import World
+from headstart.errors import Exit
+from headstart.training.distributed import ALONE, SharedError, World
 
 
 def save_shards(folder: Path, tensors: Mapping[str, Tensor], world: World) -> None:
     """Write this process's parts of the tensors; every process calls it with the same folder.
 
-    Raises OSError in all where one cannot write, and LostProcess.
+    Raises OSError or MemoryError in all where one cannot write, and LostProcess.
     """
     with world.reached():
         try:
@@ -37,20 +38,28 @@ def save_shards(folder: Path, tensors: Mapping[str, Tensor], world: World) -> No
 
 
 def load_shards(folder: Path, targets: Mapping[str, Tensor], world: World | None = None) -> None:
-    """Fill the targets, whole tensors or this process's parts of them; with a world every process calls it."""
+    """Fill the targets, whole tensors or this process's parts of them; with a world every process calls it.
+
+    Raises SharedError (69) in all where one cannot read, OSError without a world, and LostProcess.
+    """
     try:
-        with warnings.catch_warnings():
+        with (ALONE if world is None else world).reached(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "torch.distributed is disabled")  # meant so: one process reads
             load(dict(targets), storage_reader=HuggingFaceStorageReader(str(folder)), no_dist=world is None,
                  process_group=None if world is None else world.steps)
     except CheckpointException as error:
-        raise cause(error) from error
+        if world is None:
+            raise cause(error) from error
+        raise SharedError(f"The checkpoint {folder} cannot be read by every process: {cause(error)}.",
+                          fix="Put the run on a disk that all machines share, and resume it.",
+                          exit=Exit.UNAVAILABLE) from error
 
 
-def cause(error: CheckpointException) -> OSError | RuntimeError:
+def cause(error: CheckpointException) -> OSError | MemoryError | RuntimeError:
     """What went wrong in one of the processes."""
     causes = [failure[0] for failure in error.failures.values()]
-    return next((one for one in causes if isinstance(one, OSError)), RuntimeError(str(causes[0])))
+    shortage = next((failure for failure in causes if isinstance(failure, OSError | MemoryError)), None)
+    return shortage or RuntimeError(f"{type(causes[0]).__name__}: {causes[0]}")
 
 
 def tensor_sizes(folder: Path) -> dict[str, torch.Size]:

@@ -73,7 +73,7 @@ class Sharding:
             part.set_reshard_after_forward(not isinstance(part, Root), recurse=False)
 
     @contextmanager
-    def whole(self) -> Iterator[None]:
+    def gathered(self) -> Iterator[None]:
         """As the leader, between two steps: have all weights whole, so as to compute without the others."""
         self.world.say(Message.GATHER)
         self.gather_weights()

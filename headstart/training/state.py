@@ -73,16 +73,16 @@ class TrainingState:
         return {name: weight.detach().contiguous() for name, weight in trained_parameters(self.model).items()}
 
     def save_shards(self, folder: Path) -> None:
-        """Write this process's parts of weights and moments; raises OSError where any cannot write its own."""
+        """Write this process's parts of weights and moments; raises OSError or MemoryError where any cannot write."""
         from headstart.training import sharded_checkpoint
 
         assert self.sharding is not None, "only a sharded model has parts"
         tensors = self.weight_tensors() | optimizers.state_tensors(self.optimizer)
         sharded_checkpoint.save_shards(folder, tensors, self.sharding.world)
 
-    def whole(self) -> AbstractContextManager[None]:
+    def gathered(self) -> AbstractContextManager[None]:
         """Inside, the leader has all weights whole, and can compute without the other processes."""
-        return contextlib.nullcontext() if self.sharding is None else self.sharding.whole()
+        return contextlib.nullcontext() if self.sharding is None else self.sharding.gathered()
 
     def follow(self, message: Message, content: Any) -> None:
         """As a follower, what the leader of a sharded model asks for between two steps."""
@@ -92,7 +92,7 @@ class TrainingState:
         elif message == Message.DROP:
             self.sharding.drop_weights()
         else:
-            with contextlib.suppress(OSError):  # which the leader has as well, and tells
+            with contextlib.suppress(OSError, MemoryError):  # which the leader has as well, and tells
                 self.save_shards(Path(content))
 
     def load(self, folder: Path) -> dict[str, Any]:

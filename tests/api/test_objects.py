@@ -15,6 +15,7 @@ import pyarrow
 import pytest
 from conftest import review_rows, write_csv
 from datasets_stand_in import ClassLabel, Dataset, DatasetDict, List, Value
+from listeners import Messages
 
 import headstart
 from headstart.errors import DataError, Exit, UserError
@@ -114,18 +115,13 @@ def test_dev_and_test_are_given_beside_and_of_a_dataset_dict_the_splits_are_take
     whole = Dataset(pyarrow.Table.from_pylist(ROWS), dict.fromkeys(ROWS[0], Value("string")))
     splits = DatasetDict(train=whole.part(0, 40), validation=whole.part(40, 50), test=whole.part(50, 60),
                          unsupervised=whole)
-    lines = []
-
-    class Listener:
-        def receive(self, event):
-            lines.append(getattr(event, "text", ""))
-
-    from_splits = train(splits, tmp_path / "splits", tiny_bert, reporter=headstart.Reporter(Listener()))
+    told = Messages()
+    from_splits = train(splits, tmp_path / "splits", tiny_bert, reporter=headstart.Reporter(told))
     from_frames = train(FRAME[:40], tmp_path / "frames", tiny_bert, dev=polars.DataFrame(ROWS[40:50]), test=ROWS[50:])
     assert weights(from_splits) == weights(from_frames)
     assert from_splits.scores["test"]["accuracy"]["n"] == 10 and from_splits.scores["dev"] == from_frames.scores["dev"]
     assert ("splits of the DatasetDict: 'train' as train, 'validation' as dev, 'test' as test; not used: "
-            "'unsupervised'") in lines
+            "'unsupervised'") in told.texts
     with pytest.raises(UserError, match="dev was given twice"):
         train(splits, tmp_path / "twice", tiny_bert, dev=ROWS)
     with pytest.raises(UserError, match="no split called train; it has 'test'"):

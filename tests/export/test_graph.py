@@ -1,5 +1,7 @@
 """The file gives what torch gives, for every family and head that is exported, at any batch size and length."""
 
+import dataclasses
+import os
 import random
 
 import numpy as np
@@ -10,11 +12,13 @@ from headstart.contract import Feature
 from headstart.export.graph import OnnxGraph, write_onnx
 from headstart.export.smaller import write_smaller
 from headstart.models.loading.load import load
+from headstart.prediction import lent_weights
 from headstart.prediction.export_facts import ExportFacts, facts_from_json
 from headstart.prediction.onnx_runtime import OnnxRuntime, open_session, similar_batches
 from headstart.prediction.torch_runtime import TorchRuntime
 
 pytest.importorskip("onnxscript")
+onnxruntime = pytest.importorskip("onnxruntime")
 LABELLED = ("sequence-classification", "token-classification", "question-answering", "multiple-choice")
 ENCODERS = ("bert", "distilbert", "roberta", "xlm-roberta", "electra", "modernbert", "albert", "mpnet", "deberta-v2")
 OTHERS = ("gpt2", "llama", "openai-gpt", "xlnet")
@@ -62,6 +66,32 @@ def test_every_text_is_in_one_batch_and_padding_is_small():
     lengths = [[len(rows[position]) for position in batch] for batch in batches]
     assert all(len(batch) * max(batch) <= 1000 for batch in lengths)
     assert sum(len(batch) * max(batch) for batch in lengths) < 1.1 * sum(map(sum, lengths))
+
+
+def test_the_file_tells_nothing_of_the_machine_that_wrote_it(tmp_path):
+    runtimes("bert", "sequence-classification", tmp_path)
+    content = (tmp_path / "model.onnx").read_bytes()
+    for word in (os.sep + os.path.join("export", "graph.py"), "site-packages", "stack_trace", str(tmp_path)):
+        assert word.encode() not in content, word
+
+
+@pytest.mark.parametrize(("family", "precision"), [("bert", "fp32"), ("bert", "int8"), ("gpt2", "fp16")])
+def test_weights_that_are_lent_give_the_bits_of_a_session_with_the_file(family, precision, tmp_path, monkeypatch):
+    monkeypatch.setattr(lent_weights, "SMALLEST", 100)
+    _, lent = runtimes(family, "sequence-classification", tmp_path, precision)
+    assert len(lent.session.lent_weights) > 5
+    (file,) = tmp_path.glob("smaller.onnx" if precision != "fp32" else "model.onnx")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    rows = features(lent.tokenizer, 9, 12, seed=1)
+    outputs = dict(dataclasses.replace(lent, session=session).outputs(rows))
+    with file.open("r+b") as stream:  # what happens to the file later is nothing to a session
+        stream.write(bytes(file.stat().st_size))
+    for _ in range(2):
+        for index, output in lent.outputs(rows):
+            assert {name: values.tobytes() for name, values in output.items()} == {
+                name: values.tobytes() for name, values in outputs[index].items()}
 
 
 def check(family, head, folder):

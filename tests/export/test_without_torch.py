@@ -74,6 +74,24 @@ def test_an_export_predicts_as_its_run_where_there_is_no_torch(exported_run, tra
     assert set(json.loads(stdout)) == {"prediction", "probability", "probabilities"}
 
 
+def test_onnxruntime_tells_its_makers_nothing_unless_the_user_lets_it(exported_run):
+    program = """
+import os, sys
+os.environ.pop("ORT_DISABLE_TELEMETRY", None)
+os.environ.update(variable.split("=") for variable in sys.argv.pop(1).split())
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if name == "onnxruntime":
+            print("telemetry off:", os.environ.get("ORT_DISABLE_TELEMETRY"), file=sys.stderr)
+sys.meta_path.insert(0, Watch())
+from headstart.cli import main
+sys.exit(main.run_guarded(sys.argv[1:]))
+"""
+    for variables, expected in (("", "1"), ("ORT_DISABLE_TELEMETRY=0", "0")):
+        code, _, stderr = run(program, variables, "predict", exported_run[0], "a fine day")
+        assert code == 0 and f"telemetry off: {expected}" in stderr.splitlines(), stderr
+
+
 @pytest.mark.parametrize("command", [["predict", "RUN", "a fine day"], ["finetune", "ROWS", "--to", "TO"],
                                      ["evaluate", "RUN", "ROWS"], ["inspect", "RUN", "a fine day"]])
 def test_what_needs_torch_says_so_where_there_is_none(trained_run, tmp_path, command):

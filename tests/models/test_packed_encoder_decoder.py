@@ -9,6 +9,7 @@ import pytest
 import tiny
 import tiny_writers
 import torch
+from listeners import Messages
 
 from headstart.contract import Feature, HeadSpec, Layout, Target
 from headstart.contract.losses import VocabularyCrossEntropy
@@ -16,7 +17,7 @@ from headstart.data.features.batches import collate
 from headstart.models import hidden_states
 from headstart.models.loading.load import load
 from headstart.models.packing import attention
-from headstart.progress import Message, Reporter
+from headstart.progress import Reporter
 from headstart.settings import Training
 from headstart.training.losses import build_loss
 from headstart.training.objectives.objective import total_weight
@@ -150,14 +151,8 @@ def test_what_does_not_go_with_packed_rows_is_padded_and_says_so(setting, folder
     rows = [{"source": text, "target": text[:20]} for text in tiny.texts(24, seed=1)]
     file = tmp_path / "rows.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    messages = []
-
-    class MessageCollector:
-        def receive(self, event):
-            if isinstance(event, Message):
-                messages.append(event.text)
-
+    messages = Messages()
     run = headstart.finetune(file, task="text-to-text", model=str(folders["bart"]), to=tmp_path / "run", epochs=1,
-                             reporter=Reporter(MessageCollector()), **setting,
+                             reporter=Reporter(messages), **setting,
                              **{"evaluation.baselines": False, "generation.max_new_tokens": 4})
-    assert run and any("batches: bucketed" in message for message in messages), messages
+    assert run and any("batches: bucketed" in text for text in messages.texts), messages.texts

@@ -5,6 +5,7 @@ import io
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow
@@ -138,7 +139,7 @@ def test_without_a_header_there_is_none_and_it_is_told(model, headstart, tmp_pat
 def test_rows_that_cannot_be_learned_from_are_left_out_of_training_data(model, headstart, tmp_path):
     path = write_csv(tmp_path / "in.csv", [("tea",), ("",), ("roses",)], ("text",))
     code, _, stderr = headstart("predict", model, path, "--as-training-data", "--to", tmp_path / "out.csv")
-    assert code == 0 and "1 row has no prediction (line 3): they are left out" in stderr
+    assert code == 0 and "1 row has no prediction (line 3): such rows are left out" in stderr
     assert [row[0] for row in rows_of(tmp_path / "out.csv")] == ["text", "tea", "roses"]
 
 
@@ -274,3 +275,17 @@ def test_a_place_that_is_none_is_refused_before_the_model_is_loaded(to, exit_cod
     for command in ("predict", "embed"):
         code, _, stderr = headstart(command, "no-such-model", path, "--to", to and tmp_path / to)
         assert code == exit_code and ("should end in" in stderr or "--to is empty" in stderr), stderr
+
+
+def test_single_texts_for_a_model_of_pairs_and_pairs_for_one_of_single_texts_are_told(trained_run, headstart, tmp_path):
+    pairs = write_csv(tmp_path / "pairs.csv", [("roses", "apples")], ("text", "pair"))
+    code, _, stderr = headstart("predict", trained_run[0], pairs, "--to", tmp_path / "out.csv")
+    assert code == 0 and "the model was trained on single texts" in stderr
+    code, _, stderr = headstart("predict", trained_run[0], write_csv(tmp_path / "texts.csv", [("roses",)], ("text",)),
+                                "--to", tmp_path / "single.csv")
+    assert code == 0 and "the model was trained on" not in stderr
+    warnings = []
+    reading = SimpleNamespace(columns={"text": ("text",)}, table=SimpleNamespace(path="texts.csv"))
+    every_row.tell_other_columns(SimpleNamespace(trained_columns={"text": ("text",), "pair": ("second",)}), reading,
+                                 SimpleNamespace(warning=warnings.append))
+    assert "trained on pairs of texts (second the second)" in warnings[0] and "--pair COLUMN" in warnings[0]

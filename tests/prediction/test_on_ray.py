@@ -10,7 +10,7 @@ import pytest
 from conftest import review_rows, write_csv
 
 from headstart.errors import UserError
-from headstart.prediction import embed, predictor
+from headstart.prediction import embed, predictor, torch_runtime
 from headstart.prediction.on_ray import cluster, parts, pool
 from headstart.prediction.on_ray.places import Place
 
@@ -72,9 +72,13 @@ def predict(headstart, run, source, to, *flags):
     return headstart("predict", run, source, "--to", to, "--on", "ray", *flags)
 
 
-def test_every_part_is_what_one_process_writes_and_rows_are_numbered_on(folder, trained_run, headstart, tmp_path):
+def test_every_part_is_what_one_process_writes_and_rows_are_numbered_on(folder, trained_run, headstart, tmp_path,
+                                                                        monkeypatch):
+    counts, checksum = [], torch_runtime.checksum
+    monkeypatch.setattr(torch_runtime, "checksum", lambda weights: counts.append(1) or checksum(weights))
     code, _, err = predict(headstart, trained_run[0], folder, tmp_path / "out")
     assert code == 0 and "wrote 60 rows" in err and 'columns of every part, as in a.csv: text is "text"' in err, err
+    assert len(counts) == 2  # of all weights, here and by the one actor
     manifest = json.loads((tmp_path / "out" / "_manifest.json").read_text(encoding="utf-8"))
     assert [(part["first_row"], part["rows"]) for part in manifest["parts"]] == [(0, 20), (20, 20), (40, 20)]
     assert sorted(os.listdir(tmp_path / "out")) == ["_manifest.json", "a.csv", "b.jsonl", "c.parquet"]
@@ -126,6 +130,87 @@ def test_what_cannot_be_read_or_written_is_told_in_words(source, to, code, words
     result = predict(headstart, trained_run[0], source, to)
     assert result[0] == code and words in result[2], result
     assert not (tmp_path / "out").exists() or not any((tmp_path / "out").iterdir())
+
+
+def write_table(path, rows):
+    """Rows of a text and a label as parquet or Arrow, also none."""
+    import pyarrow.feather
+    import pyarrow.parquet
+
+    schema = pyarrow.schema([("text", pyarrow.string()), ("label", pyarrow.string())])
+    table = pyarrow.Table.from_pylist([{"text": text, "label": label} for text, label in rows], schema)
+    (pyarrow.parquet.write_table if path.suffix == ".parquet" else pyarrow.feather.write_feather)(table, path)
+
+
+def output_schema(path):
+    """Names and types of what was written."""
+    import pyarrow.dataset
+
+    return pyarrow.dataset.dataset(path, format="parquet" if path.suffix == ".parquet" else "feather").schema
+
+
+def test_a_part_without_rows_is_written_as_one_with_the_columns_of_the_others(folder, trained_run, headstart, tmp_path):
+    (folder / "0.csv").write_text("text,label\n", encoding="utf-8")
+    (folder / "bb.csv").write_text("text;day\r\n", encoding="utf-8")
+    for name in ("b0.jsonl", "b1.json"):
+        (folder / name).write_bytes(b"")
+    for name in ("0.parquet", "d.feather"):
+        write_table(folder / name, [])
+    empty = ["0.csv", "0.parquet", "b0.jsonl", "b1.json", "bb.csv", "d.feather"]
+    code, _, err = predict(headstart, trained_run[0], folder, tmp_path / "out")
+    assert code == 0 and "wrote 60 rows" in err and "as in a.csv" in err, err
+    assert f"{', '.join(empty)} hold no rows, and neither does what is written for them" in err, err
+    out = tmp_path / "out"
+    manifest = json.loads((out / "_manifest.json").read_text(encoding="utf-8"))
+    assert [part["name"] for part in manifest["parts"] if not part["rows"]] == empty and len(manifest["parts"]) == 9
+    header = (out / "a.csv").read_text(encoding="utf-8").splitlines(keepends=True)[0]
+    assert (out / "0.csv").read_text(encoding="utf-8") == header and "prediction" in header
+    added = header.strip().removeprefix("text,label,").replace(",", ";")
+    assert (out / "bb.csv").read_bytes() == f"text;day;{added}\r\n".encode()
+    assert (out / "b0.jsonl").read_bytes() == b"" and json.loads((out / "b1.json").read_bytes()) == []
+    assert output_schema(out / "0.parquet") == output_schema(out / "c.parquet") == output_schema(out / "d.feather")
+    before = {path.name: path.stat().st_mtime_ns for path in out.iterdir() if path.name != "_manifest.json"}
+    opened = HerePool.opened
+    code, _, err = predict(headstart, trained_run[0], folder, out)
+    assert code == 0 and "9 of 9 parts are in" in err and "no rows" not in err and HerePool.opened == opened, err
+    assert before == {name: (out / name).stat().st_mtime_ns for name in before}
+    (out / "bb.csv").unlink()
+    code, _, err = predict(headstart, trained_run[0], folder, out)
+    assert code == 0 and "8 of 9 parts are in" in err and "bb.csv holds no rows" in err and (out / "bb.csv").exists()
+
+
+def test_types_of_a_part_without_rows_are_those_of_a_prediction_where_no_other_part_has_types(
+        folder, trained_run, headstart, tmp_path):
+    (folder / "c.parquet").unlink()
+    write_table(folder / "0.parquet", [])
+    code, _, err = predict(headstart, trained_run[0], folder, tmp_path / "out")
+    assert code == 0, err
+    types = {field.name: str(field.type) for field in output_schema(tmp_path / "out" / "0.parquet")}
+    assert types["prediction"] == "string" and types["probability"] == "double", types
+
+
+@pytest.mark.parametrize(("parts", "words"), [
+    ({"a.csv": "text,label\n", "b.jsonl": ""}, "none of the 2 parts holds rows"), ({"a.csv": "text\n"}, "a.csv holds no"),
+    ({"a.csv": "text\nroses\n", "b.csv": ""}, "b.csv [E101] the file is empty"),
+    ({"a.csv": "", "b.csv": "text\nroses\n"}, "a.csv [E101] the file is empty"),
+    ({"a.csv": "text\nroses\n", "b.csv": "body\n"}, "b.csv has no column 'text', as a.csv has; it has body"),
+    ({"a.csv": "text\nroses\n", "b.parquet": ""}, "b.parquet [E101]"),
+    ({"a.csv": "text\nroses\n", "b.jsonl": "\n" * 70_000 + '{"text": '}, "b.jsonl [E101] the file begins with")])
+def test_no_rows_anywhere_and_what_is_no_part_without_rows_are_refused(parts, words, trained_run, headstart, tmp_path):
+    (tmp_path / "parts").mkdir()
+    for name, text in parts.items():
+        (tmp_path / "parts" / name).write_text(text, encoding="utf-8")
+    code, _, err = predict(headstart, trained_run[0], tmp_path / "parts", tmp_path / "out")
+    assert code == 65 and words in err, err
+
+
+def test_without_headers_a_part_of_no_bytes_holds_no_rows(trained_run, headstart, tmp_path):
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "a.csv").write_bytes(b"")
+    (tmp_path / "parts" / "b.csv").write_text("the roses,good\na river,bad\n", encoding="utf-8")
+    code, _, err = predict(headstart, trained_run[0], tmp_path / "parts", tmp_path / "out", "--no-header", "--text", "0")
+    assert code == 0 and "a.csv holds no rows" in err, err
+    assert (tmp_path / "out" / "a.csv").read_bytes() == b""
 
 
 def test_a_pattern_takes_the_files_that_it_names(folder, trained_run, headstart, tmp_path):

@@ -203,6 +203,73 @@ def test_a_model_that_was_replaced_meanwhile_does_not_answer(models, tmp_path):
         work.open(0)
 
 
+class OpenedHere:
+    """Stands where a pool is made that fails: the warm one would keep what its processes answer after the failure."""
+
+    def __init__(self, work):
+        self.work = pickle.loads(pickle.dumps(work))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+    def results(self, parts):
+        return map(self.work.open(0), parts)
+
+
+@pytest.mark.parametrize("command", [
+    ("predict", "text-classification", "--task", "text-classification"), ("embed", "vectors", "--text", "text"),
+    ("evaluate", "text-classification", "--task", "text-classification")])
+def test_a_model_whose_folder_is_gone_when_another_process_looks_for_it_is_told(command, models, files, headstart,
+                                                                                tmp_path, small_parts, monkeypatch):
+    shutil.copytree(models[command[1]], tmp_path / "model")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(processes, "WorkerPool", lambda work, *arguments: shutil.rmtree(tmp_path / "model") or
+                        OpenedHere(work))
+    code, _, stderr = headstart(command[0], "model", files["text-classification"], *command[2:], "--processes", "2",
+                                "--to", "out.npy" if command[0] == "embed" else "out.csv")
+    assert code == 69 and f"{tmp_path / 'model'} was there when the model was loaded first" in stderr, stderr
+
+
+@pytest.mark.parametrize("count", ["1", "2"])
+def test_an_index_takes_no_vectors_of_a_model_that_was_replaced_meanwhile(count, models, files, headstart, tmp_path,
+                                                                          small_parts, monkeypatch):
+    folder, load = tmp_path / "model", vectors.PassageWork.open
+    shutil.copytree(models["vectors"], folder)
+
+    def replace_model(*arguments):
+        shutil.rmtree(folder)
+        tiny.model_folder("bert", folder, seed=9)
+        return load(*arguments)
+
+    monkeypatch.setattr(processes, "WorkerPool", lambda work, *arguments: OpenedHere(work))
+    monkeypatch.setattr(vectors.PassageWork, "open", replace_model)
+    code, _, stderr = headstart("index", files["masked-language-model"], "--model", folder, "--processes", count,
+                                "--set", "index.passage_words=20", "--set", "index.overlap=4", "--to", tmp_path / "index")
+    assert code == 69 and f"{folder} is no longer the model" in stderr, stderr
+    assert not list((tmp_path / "index").rglob("index.json"))
+
+
+@pytest.mark.parametrize(("task", "name", "to"), [("summarization", "summarization", "out.csv"), (
+    "summarization", "texts", "out"), ("text-classification", "text-classification", "out.csv")])
+def test_all_weights_are_read_for_the_fingerprint_once(task, name, to, models, files, tmp_path, monkeypatch):
+    import headstart as product
+    from headstart.prediction import torch_runtime
+
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.txt").write_text("the roses")
+    monkeypatch.setattr(processes, "part_results", lambda parts, answer, sharing: map(answer, parts))
+    model, counts = product.load(models[task], task), []
+    model.set({"generation.max_new_tokens": 3} if task == "summarization" else {})
+    checksum = torch_runtime.checksum
+    monkeypatch.setattr(torch_runtime, "checksum", lambda weights: counts.append(1) or checksum(weights))
+    source = tmp_path / "texts" if name == "texts" else files[name]
+    model.predict_file(str(source), str(tmp_path / to), processes=2)
+    assert counts == [1]
+
+
 def test_a_relative_path_names_the_same_model_after_the_folder_was_changed(models, files, tmp_path, monkeypatch,
                                                                            small_parts):
     import headstart as product

@@ -8,6 +8,7 @@ import time
 
 import part_work
 import pytest
+from listeners import Messages
 
 from headstart.errors import DataError, Exit, UserError
 from headstart.prediction import worker_pool
@@ -15,19 +16,9 @@ from headstart.prediction.worker_pool import WorkerPool
 from headstart.progress import Reporter
 
 
-class Warnings:
-    """What a reporter warns of."""
-
-    def __init__(self):
-        self.texts = []
-
-    def receive(self, event):
-        self.texts.append(event.text)
-
-
 @pytest.fixture
 def warnings():
-    return Warnings()
+    return Messages()
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import headstart as package
 from headstart.errors import UserError
 from headstart.models.loading import sentence_transformers_files
 from headstart.prediction.zero_shot import predictor as zero_shot_predictor
+from headstart.prediction.zero_shot.labels import read_labels
 
 NLI = ["entailment", "neutral", "contradiction"]
 LABELS = ["roses", "apples", "the broken bank card"]
@@ -148,6 +149,16 @@ def test_descriptions_are_read_in_the_place_of_names(encoder, headstart, tmp_pat
                                                                                for row in rows["text"]]
 
 
+@pytest.mark.parametrize(("labels", "words"), [
+    ("billing=about an invoice, or a refund; delivery, praise", "'delivery, praise': read as one label, because"),
+    ("billing; delivery=where a parcel is, praise=a word of thanks", "'delivery=where a parcel is, praise=a word of thanks'"),
+    ("a, b; c, d", "'a, b', 'c, d': read as one label each"),
+    ("billing=about an invoice, or a refund; delivery", ""), ("billing,delivery", ""), (["a, b; c", "d"], "")])
+def test_a_comma_in_a_label_that_semicolons_separate_is_told(labels, words):
+    notes = " ".join(read_labels(labels).notes)
+    assert words in notes and ("semicolons separate" in notes) == bool(words)
+
+
 def test_json_and_one_text_say_that_nothing_measured_it(nli, headstart, tmp_path):
     texts = write_csv(tmp_path / "texts.csv", [("roses",), ("apples",)], ["text"])
     code, stdout, _ = headstart("predict", nli, texts, "--labels", "roses,apples", "--to", tmp_path / "out.csv",
@@ -191,6 +202,15 @@ def test_confident_answers_are_training_data(encoder, headstart, tmp_path):
     assert code == 65 and "the highest is" in stderr and not (tmp_path / "none.csv").exists()
 
 
+def test_labels_of_which_no_confident_row_is_left_are_named(encoder, headstart, tmp_path):
+    texts = write_csv(tmp_path / "texts.csv", enumerate(tiny.texts(20, seed=1)), ["id", "body"])
+    highest = max(row["probability"] for row in package.load(encoder, labels=["roses", "apples"]).predict(
+        texts, text="body"))
+    code, _, stderr = headstart("predict", encoder, texts, "--text", "body", "--labels", "roses,apples",
+                                "--min-probability", highest, "--to", tmp_path / "silver.csv")
+    assert code == 0 and "no row is left of 1 of 2 labels" in stderr
+
+
 def test_labelled_rows_measure_it_beside_the_majority(encoder, headstart, tmp_path):
     gold = ["roses", "apples", "roses", "Bill"]
     rows = write_csv(tmp_path / "few.csv", zip(tiny.texts(4), gold, strict=True))
@@ -198,7 +218,7 @@ def test_labelled_rows_measure_it_beside_the_majority(encoder, headstart, tmp_pa
                                      "--to", tmp_path / "scores")
     scores = json.loads(stdout)["scores"]
     assert code == 0 and NOT_MEASURED not in stderr
-    assert "'Bill' of the file (1 rows) is not among --labels" in stderr and "--labels has 'bill'" in stderr
+    assert "'Bill' of the file (1 row) is not among --labels" in stderr and "--labels has 'bill'" in stderr
     assert "2 of 4 labels have no row in the file, so nothing measures them: bill, cards" in stderr
     predictions = [json.loads(line)["prediction"]
                    for line in (tmp_path / "scores/predictions.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -248,7 +268,7 @@ def test_what_is_read_of_a_file_of_labels_is_told(encoder, headstart, tmp_path):
     path = tmp_path / "labels.jsonl"
     path.write_text('{"label": "a", "description": "roses", "owner": "x"}\n{"label": "b"}\n')
     code, _, stderr = headstart("predict", encoder, "roses", "--labels", path)
-    assert code == 0 and "columns that are not read: owner" in stderr and "1 of 2 labels have no description" in stderr
+    assert code == 0 and "columns that are not read: owner" in stderr and "1 of 2 labels has no description" in stderr
     lines = tmp_path / "labels.txt"
     lines.write_text("roses\napples, green\n")
     assert package.load(encoder, labels=lines).task.learned.labels == ("roses", "apples, green")
@@ -314,7 +334,7 @@ def test_labels_stays_a_column_of_models_of_several_labels(headstart, tmp_path):
 def test_a_pair_of_texts_is_refused(encoder, headstart, tmp_path):
     rows = write_csv(tmp_path / "rows.csv", [("roses", "apples")], ["text", "pair"])
     code, _, stderr = headstart("predict", encoder, rows, "--labels", "a,b")
-    assert code == 2 and "two texts" in stderr
+    assert code == 2 and "two texts" in stderr and "give it another name" in stderr
 
 
 def test_what_needs_a_head_of_its_own_is_refused(encoder, tmp_path):

@@ -4,28 +4,18 @@ import json
 
 import pytest
 from conftest import review_rows, write_csv
+from listeners import Messages
 
 from headstart.errors import Exit, UserError
 from headstart.preparation import folding
 from headstart.preparation.dataset import read_dataset
-from headstart.progress import Message, Reporter
+from headstart.progress import Reporter
 from headstart.settings.run_settings import run_settings
 
 
 @pytest.fixture(autouse=True)
 def the_rule(monkeypatch):
     monkeypatch.setattr(folding, "FEW_ROWS", 200)
-
-
-class Words:
-    """What a run says."""
-
-    def __init__(self):
-        self.texts = []
-
-    def receive(self, event):
-        if isinstance(event, Message):
-            self.texts.append(event.text)
 
 
 def read(path, words=None, *, dev=None, test=None, task=None, columns=None, **settings):
@@ -43,7 +33,7 @@ def refusal(path, **settings):
 
 
 def test_few_rows_are_all_trained_on_and_scored_in_five_folds_and_that_is_said(tmp_path):
-    words = Words()
+    words = Messages()
     dataset = read(write_csv(tmp_path / "few.csv", review_rows(99)), words)
     assert set(dataset.splits) == {"train"} and len(dataset.splits["train"]) == 99 and dataset.folds.count == 5
     assert any("99 rows are too few" in text and "--folds 0" in text for text in words.texts)
@@ -81,7 +71,7 @@ def test_a_rare_class_asks_for_fewer_folds_but_three(rare, count, tmp_path):
 
 
 def test_a_class_of_one_row_is_told_to_count_as_wrong(tmp_path):
-    words = Words()
+    words = Messages()
     rows = [*review_rows(60, labels=("good", "bad")), ("apples and tea", "mixed")]
     assert read(write_csv(tmp_path / "few.csv", rows), words).folds.count == 5
     assert any("'mixed'" in text and "counts as wrong" in text for text in words.texts)

@@ -190,16 +190,30 @@ def test_nothing_is_looked_up_before_it_is_asked_for():
     assert process.stdout == "False\n"
 
 
-def test_packages_are_listed_once_a_process(monkeypatch):
+def test_packages_are_listed_once_a_process(monkeypatch, tmp_path):
     import importlib.metadata
 
     calls = []
+    package = Package(tmp_path / "site", "my-tasks", {}, {"headstart.tasks": {"echo": "echo:Echo"}})
+    monkeypatch.syspath_prepend(str(package.site))
     real = importlib.metadata.entry_points
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda **options: calls.append(options) or real(**options))
     extensions.extensions.cache_clear(), extensions.installed_entry_points.cache_clear()
     for group in ("tasks", "readers", "tasks"):
         assert extensions.find(group, "no-such-thing") is None
     assert calls == [{}]
+    assert extensions.names("tasks") == ["echo"]
+    extensions.extensions.cache_clear(), extensions.installed_entry_points.cache_clear()
+
+
+def test_packages_that_add_nothing_are_passed_over_and_no_other(tmp_path):
+    Package(tmp_path / "plain", "plain", {}, {"console_scripts": {"headstart": "headstart.cli.main:entry"}})
+    Package(tmp_path / "adds", "adds", {}, {"other": {"a": "b"}, "headstart.metrics": {"cost": "cost:COST"}})
+    (tmp_path / "archive.zip").write_bytes(b"PK")
+    (tmp_path / "old.egg").mkdir()
+    (tmp_path / "empty").mkdir()
+    places = ("plain", "adds", "archive.zip", "old.egg", "empty", "nothing")
+    assert [name for name in places if extensions.may_extend(str(tmp_path / name))] == ["adds", "archive.zip", "old.egg"]
 
 
 def test_an_unknown_task_is_still_refused_with_the_nearest_name():

@@ -27,6 +27,8 @@ LAZY_IMPORTS: list[tuple[str, str, str]] = [
                                                         "every task's settings"),
     ("models\\.", "models\\.(register|transfo_xl|heads\\.custom_heads)",
      "classes of our own import transformers' modelling code, 1 s; most models need none"),
+    ("(runs\\.sharded|training\\.state)", "training\\.shard", "torch's sharding and distributed checkpoints, 1 s; a "
+                                                             "training in one process needs none"),
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -5,6 +5,8 @@ import random
 import pytest
 
 from headstart.errors import Finding, findings_text
+from headstart.reports.confidence_words import confidence_sentences
+from headstart.reports.fold_words import fold_sentences
 from headstart.reports.report import Report, finding_item, finding_line, render_html, render_markdown
 from headstart.reports.score_table import score_table, score_tables
 from headstart.reports.summary import baseline_sentences, score_sentences
@@ -115,6 +117,41 @@ def test_all_rows_right_says_how_many_may_be_wrong_elsewhere():
     assert "by the exact one up to 26.5 % of new rows may be wrong" in score_sentences(scores)[0]
     scores["test"]["accuracy"] |= {"value": 0.5, "low": 0.5, "high": 0.5}
     assert "exact" not in score_sentences(scores)[0]
+
+
+def test_a_single_row_is_no_proof():
+    scores = scores_with("accuracy", 1.0, {})
+    scores["test"]["accuracy"] |= {"low": None, "high": None, "n": 1}
+    assert score_sentences(scores)[0] == ("On 1 test row the model is right in 100.0 %. None of them is wrong; by the "
+                                          "exact 95 % interval up to 97.5 % of new rows may be wrong.")
+
+
+@pytest.mark.parametrize(("candidates", "ship", "words"), [
+    (7, None, "these rows also chose the checkpoint, so the score is a little too good"),
+    (1, {"model": "trained", "reason": "", "differences": {"frozen": {}}}, "these rows also chose which model is saved"),
+    (1, None, "the dev rows had no part in choosing the model"),
+])
+def test_dev_is_said_to_have_chosen_what_it_chose(candidates, ship, words):
+    scores = scores_with("accuracy", 0.9, {}) | {"best": {"candidates": candidates}, "ship": ship}
+    del scores["test"]
+    assert any(words in sentence for sentence in score_sentences(scores))
+
+
+def test_a_risk_that_was_promised_out_of_fold_is_said_to_be_that_of_the_folds_models():
+    learned = {"abstention": {"risk": 0.05, "certainty": 0.95, "threshold": 0.4, "rows": 120, "coverage": 1.0,
+                              "selective_risk": 0.0, "risk_bound": 0.03}}
+    scores = scores_with("accuracy", 0.9, {}) | {"learned": learned, "folds": {"count": 5}}
+    assert "that of the folds' models" in confidence_sentences(scores)[-1]
+    assert "folds" not in " ".join(confidence_sentences(scores | {"folds": None}))
+
+
+@pytest.mark.parametrize(("single", "words"), [(0, "on new rows expect about the same."),
+                                               (1, "but for the 1 of 3 classes with one row"),
+                                               (3, "these scores say nothing of new rows")])
+def test_classes_of_one_row_are_said_to_be_unknown_to_the_folds(single, words):
+    folds = {"count": 2, "parts": [{"rows": 4}, {"rows": 4}], "classes": 3, "single_row_classes": single}
+    sentence, = fold_sentences({"folds": folds})
+    assert words in sentence
 
 
 def test_rows_of_one_label_are_said_to_tell_nothing_of_the_others():

@@ -192,6 +192,21 @@ def test_a_dev_that_is_too_small_is_told_before_training(reviews, tiny_bert, hea
     assert not (tmp_path / "run" / "model").exists()
 
 
+def test_rows_in_folds_that_are_too_few_are_not_told_to_be_scored_in_folds(reviews, tiny_bert, headstart, tmp_path):
+    code, _, told = headstart("finetune", reviews, "--model", tiny_bert, "--to", tmp_path / "run", "--risk", "0.01",
+                              "--folds", "3", *QUICK_FLAGS)
+    assert code == 65 and "takes at least 299 rows" in told and "there are 90" in told
+    assert "Give more rows, take a higher --risk, or leave it out." in told
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_risk_in_per_cent_is_told_its_share(reviews, headstart, tmp_path):
+    code, _, told = headstart("finetune", reviews, "--to", tmp_path / "run", "--risk", "5")
+    assert code == 78 and "Did you mean risk=0.05?" in told
+    code, _, told = headstart("predict", "MODEL", reviews, "--risk", "0.05")
+    assert code == 2 and "evaluation.risk, which this command never reads" in told and "--set" not in told
+
+
 @pytest.mark.parametrize("risk", ["0", "1", "1.5", "-0.1", "five"])
 def test_a_risk_is_a_share(reviews, tiny_bert, headstart, tmp_path, risk):
     code, _, told = headstart("finetune", reviews, "--model", tiny_bert, "--to", tmp_path / "run", f"--risk={risk}")

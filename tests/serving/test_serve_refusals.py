@@ -8,8 +8,9 @@ import time
 
 import pytest
 from clients import loaded, serving, until
+from listeners import Messages
 
-from headstart.progress import Message, Reporter
+from headstart.progress import Reporter
 from headstart.serving.body import Bounds
 from headstart.serving.engine import EngineClosed, Limits, QueueFull
 from headstart.serving.gate import Admission
@@ -22,20 +23,9 @@ PREDICT = "/v1/predict"
 GOOD = {"model": "classes", "rows": [{"text": "the roses"}]}
 
 
-class Lines:
-    """A listener that keeps what was told."""
-
-    def __init__(self):
-        self.texts = []
-
-    def receive(self, event):
-        if isinstance(event, Message):
-            self.texts.append(event.text)
-
-
 @pytest.fixture(scope="module")
 def lines():
-    return Lines()
+    return Messages()
 
 
 @pytest.fixture(scope="module")

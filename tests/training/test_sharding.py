@@ -6,8 +6,11 @@ import json
 
 import numpy as np
 import pytest
+import tiny
+import tiny_writers
 from process_pool import Case, Pool
 from test_distributed import PLAIN, ends, model_of, reviews_case, rows_of
+from test_every_family_finetunes import HEAD_OF_FAMILY, WRITERS
 
 STEPS = 20
 SHARDED = PLAIN | {"training.sharded": True, "training.max_steps": STEPS}
@@ -15,6 +18,7 @@ CASES = {  # name -> family, task, settings
     "text-classification": ("distilbert", "text-classification", {}),
     "padded, bf16": ("bert", "text-classification", {"training.precision": "bf16", "training.batcher": "bucketed"}),
     "recomputed": ("bert", "text-classification", {"training.gradient_checkpointing": True}),
+    "frozen below": ("bert", "text-classification", {"training.freeze": "layers:1"}),
     "one layer for all": ("albert", "text-classification", {}),
     "token-tagging": ("roberta", "token-tagging", {}),
     "question-answering": ("bert", "question-answering", {}),
@@ -165,6 +169,29 @@ def test_a_run_is_that_of_one_process_and_goes_on_with_any_number(folder, pool):
     assert_alike(folder / "shards-1", folder / "grown")
 
 
+def test_a_model_that_writes_is_scored_between_steps_by_process_0_alone(folder, pool):
+    values = PLAIN | {"training.sharded": True, "training.evaluate_every": 2, "evaluation.resamples": 0,
+                      "evaluation.baselines": False, "generation.max_new_tokens": 4}
+    for size in (1, 3):
+        case = Case(rows_of(folder, "summarization"), "summarization", model_of(folder, "t5"), values, to=str(folder / f"t5-{size}"))
+        assert ends(pool.ask("finetuned", case, size=size)) == [case.to] * size
+    assert_alike(folder / "t5-1", folder / "t5-3")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", sorted(set(HEAD_OF_FAMILY) - {"mpnet", "xlm"}))
+def test_every_family_ends_a_sharded_run_as_one_process_does(family, folder, pool):
+    task = HEAD_OF_FAMILY[family]
+    model = folder / f"{family}-{task}"
+    (tiny_writers if family in WRITERS else tiny).model_folder(family, model)
+    values = PLAIN | {"training.sharded": True, "training.max_steps": 4, "training.evaluate_every": 2, "evaluation.resamples": 0}
+    values |= tiny_writers.LANGUAGES if family.startswith("mbart") else {}
+    for size in (1, 3):
+        case = Case(rows_of(folder, task), task, str(model), values, to=str(folder / f"{family}-{size}"))
+        assert ends(pool.ask("finetuned", case, size=size)) == [case.to] * size
+    assert_alike(folder / f"{family}-1", folder / f"{family}-3")
+
+
 def finetuned_until(world, case, step):
     """A run whose leader stops after so many steps."""
     import process_pool
@@ -192,13 +219,40 @@ def resumed(world, case):
     from headstart.runs.run import resume
     from headstart.training.open_world import one_fate
 
+    words = []
+
+    class Words:
+        def receive(self, event):
+            words.append(getattr(event, "text", ""))
+
     try:
         with one_fate(world):
-            return str(resume(Path(case.to), reporter=Reporter(), world=world)), ""
+            return str(resume(Path(case.to), reporter=Reporter(Words()), world=world)), "\n".join(words)
     except FollowedError as error:
         return "followed", error.message
     except UserError as error:
         return type(error).__name__, f"{error.exit}: {error.message}"
+
+
+@pytest.mark.parametrize("damage", ["missing", "changed"])
+def test_a_checkpoint_with_a_damaged_part_is_skipped_with_words(damage, folder, pool):
+    case = sharded_case(folder, f"part-{damage}", **{"training.save_every": 2})
+    assert ends(pool.ask("function", "test_sharding.finetuned_until", case, 5, size=3))[0] == "UserError"
+    name = "shard-00002-model-00001-of-00001.safetensors"
+    part = folder / f"part-{damage}" / "checkpoints" / "step-000004" / name
+    if damage == "missing":
+        part.unlink()
+    else:
+        content = bytearray(part.read_bytes())
+        content[-1] ^= 1
+        part.write_bytes(content)
+    answers = pool.ask("function", "test_sharding.resumed", case, size=3)
+    assert ends(answers) == [case.to] * 3, answers
+    reason = "is missing" if damage == "missing" else "is not what was written"
+    assert f"step-000004 is skipped: {name} {reason}" in answers[0][1]
+    assert "resuming after step 2 of" in answers[0][1]
+    assert ((folder / f"part-{damage}" / "model" / "model.safetensors").read_bytes()
+            == (folder / "shards-3" / "model" / "model.safetensors").read_bytes())
 
 
 def test_a_full_disk_of_one_process_ends_the_run_and_the_last_checkpoint_stays(folder, pool):
@@ -256,6 +310,34 @@ def finetuned_with_nan_in_process_1(world, case):
         return process_pool.finetuned(world, case)
 
 
+@pytest.mark.slow
+def test_an_evaluation_may_take_longer_than_the_timeout(folder, pool):
+    case = sharded_case(folder, "long", **{"training.timeout": 10})
+    answers = pool.ask("function", "test_sharding.finetuned_with_a_long_evaluation", case, size=3)
+    assert ends(answers) == [case.to] * 3, answers
+
+
+def finetuned_with_a_long_evaluation(world, case):
+    """A run whose first evaluation takes 15 seconds."""
+    import time
+
+    import process_pool
+
+    from headstart.runs import fit
+
+    original, calls = fit.evaluate_now, []
+
+    def evaluate_now(*arguments):
+        calls.append(1)
+        if len(calls) == 1:
+            time.sleep(15)
+        original(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit, "evaluate_now", evaluate_now)
+        return process_pool.finetuned(world, case)
+
+
 def test_processes_that_do_not_see_the_same_folder_are_refused(folder, pool):
     case = sharded_case(folder, "elsewhere")
     answers = pool.ask("function", "test_sharding.finetuned_elsewhere", case, size=3)
@@ -285,6 +367,7 @@ def finetuned_elsewhere(world, case):
     ("text-classification", "xlm", {}, "xlm, whose layers"),
     ("text-classification", "bert", {"training.cpu_offload": True}, "training.cpu_offload brings weights to a GPU"),
     ("text-classification", "bert", {"training.deterministic": True}, "training.sharded gradients are added up"),
+    ("text-classification", "bert", {"evaluation.precision": "bf16"}, "evaluation.precision=bf16, which copies"),
 ])
 def test_what_cannot_be_sharded_is_refused(task, family, values, words, folder, pool):
     case = Case(rows_of(folder, task), task, model_of(folder, family), {**PLAIN, "training.sharded": True, **values},
@@ -294,3 +377,42 @@ def test_what_cannot_be_sharded_is_refused(task, family, values, words, folder, 
     assert text.startswith("78: "), text
     assert words in text
     assert not (folder / "refused").exists()
+
+
+@pytest.mark.parametrize(("words", "is_lost"), [
+    ("[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:4242", True),
+    ("[/pytorch/third_party/gloo/gloo/transport/tcp/buffer.cc:77] Timed out waiting 10000ms for send operation", True),
+    ("Application timeout caused pair closure", True),
+    ("aten.add.Tensor: got mixed torch.Tensor and DTensor, need to convert all torch.Tensor to DTensor before calling "
+     "distributed operators!", False),
+    ("ProcessGroupGloo::reduce_scatter: invalid tensor size at index 1", False),
+    ("mat1 and mat2 shapes cannot be multiplied (2x3 and 4x5)", False),
+])
+def test_only_a_connection_tells_of_a_lost_process(words, is_lost):
+    from headstart.training.distributed import LostProcess, World
+
+    world = World(1, 2)
+    with pytest.raises(LostProcess if is_lost else RuntimeError) as caught, world.reached():
+        raise RuntimeError(words)
+    assert isinstance(caught.value, LostProcess) == is_lost
+    assert world.parted.is_set() == is_lost
+
+
+def test_clusters_without_a_target_have_a_gradient_where_processes_share_a_model():
+    import torch
+
+    from headstart.models.transfo_xl.adaptive_softmax import AdaptiveSoftmax
+    from headstart.models.transfo_xl.config import TransfoXLConfig
+
+    softmax = AdaptiveSoftmax(TransfoXLConfig(vocab_size=120, cutoffs=[40, 90], d_model=8, d_embed=8, div_val=2))
+    for weight in softmax.parameters():
+        torch.nn.init.normal_(weight)
+    losses = []
+    for skips in (True, False):
+        softmax.skips_clusters = skips
+        softmax.zero_grad()
+        losses.append(softmax.losses(torch.ones(3, 8), torch.tensor([1, 2, 3])))
+        losses[-1].sum().backward()
+        without = [name for name, weight in softmax.named_parameters() if weight.grad is None]
+        assert bool(without) == skips, without
+    assert torch.equal(*losses)

@@ -37,12 +37,23 @@ class ArrowTableWriter:
 
     def write(self, row: Row) -> None:
         """One more row; of an input of Arrow data its own columns are read again at the end."""
-        values = tuple(json_text(value) if isinstance(value, dict) else value
-                       for value in map(row.get, self.names))
+        values = self.values(row)
         self.store.append(len(self.store), values, None, sum(map(size_of, values)))
         self.waiting.append(values)
         if len(self.waiting) == BLOCK:
             self.note_types()
+
+    def values(self, row: Row) -> tuple[Any, ...]:
+        """The values of a row that are written, without those of the input's own columns."""
+        return tuple(json_text(value) if isinstance(value, dict) else value for value in map(row.get, self.names))
+
+    def take_types(self, row: Row, schema: Any = None) -> None:
+        """Give the columns the types of a row that is not written, or those that a schema has for them."""
+        self.waiting.append(self.values(row))
+        self.note_types()
+        if schema is not None:
+            self.types = [schema.field(name).type if schema.names.count(name) == 1 else type_of
+                          for name, type_of in zip(self.names, self.types, strict=True)]
 
     def note_types(self) -> None:
         """The types of the columns, with the rows that wait taken into account."""

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from headstart.errors import Exit, UserError
+from headstart.errors import Exit, UserError, first_names
 
 if TYPE_CHECKING:
     from headstart.data.readers.table_builder import TableBuilder
@@ -109,7 +109,7 @@ def zip_member(path: str, builder: TableBuilder) -> str:
         raise builder.fatal_error("E112", "the file is an office document.", "Save its table as csv (UTF-8).")
     names = [name for name in names if not name.startswith("__MACOSX/") and not Path(name).name.startswith("._")]
     if len(names) != 1:
-        listing = ", ".join(printable(name) for name in names[:5]) + (" …" if len(names) > 5 else "")
+        listing = first_names([printable(name) for name in names], 5)
         raise builder.fatal_error("E114", f"the zip holds {len(names)} files, one is expected: {listing or 'none'}.",
                                   "Unpack it, and name the file.")
     entry = next(entry for entry in entries if entry.filename == names[0])

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.data.readers import repository_card
-from headstart.errors import Exit, UserError
+from headstart.errors import Exit, UserError, first_names
 
 SPLIT_NAMES = {"train": "train", "training": "train", "dev": "dev", "valid": "dev", "validation": "dev", "val": "dev",
                "eval": "dev", "test": "test", "testing": "test"}
@@ -165,7 +165,7 @@ def whole_split(folder: Path, name: str, paths: list[Path]) -> tuple[Path, ...]:
         and sorted(number for number, _ in numbers) in ([*range(len(paths))], [*range(1, len(paths) + 1)])
         and counts == {len(paths)})
     if not is_whole:
-        listing = ", ".join(path.name for path in paths[:6]) + (" …" if len(paths) > 6 else "")
+        listing = first_names([path.name for path in paths], 6)
         raise UserError(f"{folder}: the files of {name} are not one numbered set: {listing}.",
                         fix="Copy the missing ones, or take away what does not belong to them.", exit=Exit.NO_INPUT)
     return tuple(path for _, path in sorted(zip(numbers, paths, strict=True))) if numbers else tuple(paths)

@@ -18,7 +18,7 @@ from headstart.data.readers.source_file import SourceFile
 from headstart.data.readers.table_builder import SKIP, TableBuilder
 from headstart.data.readers.workbook_parts import check_cells, check_size, read_marks
 from headstart.data.readers.workbook_probe import check_opening
-from headstart.errors import Exit, UserError, column_letters
+from headstart.errors import Exit, UserError, column_letters, first_names
 from headstart.settings import Data
 
 LOCKED = "EncryptedPackage".encode("utf-16-le")  # the stream that holds a workbook with a password (MS-OFFCRYPTO 2.3)
@@ -146,7 +146,7 @@ def add_remarks(builder: TableBuilder, choice: SheetChoice, merged_count: int, r
     above = [next(str(cell_value(cell)) for cell in row if not is_empty(cell))
              for row in rows[:layout.header or 0] if not all(map(is_empty, row))]
     if above:
-        first_lines = ", ".join(repr(text[:MAX_SHOWN]) for text in above[:3]) + (" …" if len(above) > 3 else "")
+        first_lines = first_names([repr(text[:MAX_SHOWN]) for text in above], 3)
         lines = "a line above the header is" if len(above) == 1 else "lines above the header are"
         remarks.append(f"{lines} not read: {first_lines}")
     unnamed = [name for name in builder.columns if settings.header and name.startswith("column ")]

@@ -10,7 +10,7 @@ from typing import Any
 from headstart.data.readers.sheet_layout import SheetLayout, find_layout
 from headstart.data.readers.table_builder import TableBuilder
 from headstart.data.readers.workbook_parts import SheetMarks
-from headstart.errors import Exit, UserError, nearest
+from headstart.errors import Exit, UserError, first_names, nearest
 from headstart.settings import Data
 
 NEAR_SHARE = 0.1  # a second sheet with this share of the first one's cells is as likely
@@ -117,7 +117,7 @@ def named_sheet(name: str, sheets: Sequence[tuple[int, Any]], file_name: str) ->
 def listing(sheets: Sequence[tuple[int, Any]]) -> str:
     """Sheets with their numbers, in words."""
     words = [f'{number} "{entry.name}"' + ("" if is_visible(entry) else " (hidden)") for number, entry in sheets]
-    return ", ".join(words[:20]) + (" …" if len(words) > 20 else "") if words else "none"
+    return first_names(words, 20) if words else "none"
 
 
 def name_of(sheets: Sequence[tuple[int, Any]], number: int) -> str:

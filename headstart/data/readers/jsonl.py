@@ -67,7 +67,8 @@ def finish_columns(builder: TableBuilder, columns: dict[str, int]) -> None:
     """The columns are known at the end."""
     builder.columns = tuple(columns)
     if not columns and not any(code[0] == "E" for code in builder.counts):
-        raise builder.fatal_error("E101", "the file holds no rows.", "Check that it was written.")
+        error = builder.fatal_error if builder.row_count else builder.no_rows_error  # rows of no keys are rows
+        raise error("E101", "the file holds no rows.", "Check that it was written.")
 
 
 def add_bad_line(builder: TableBuilder, line_number: int, text: str, error: Exception, has_end: bool) -> None:

@@ -12,7 +12,7 @@ from headstart.data.readers.dialect_detection import Reading, is_blank
 from headstart.data.readers.record_lines import RecordLines, shown_returns
 from headstart.data.readers.table_builder import SKIP, TableBuilder
 from headstart.data.readers.torn_records import field_place, find_tear, place, without_blanks
-from headstart.errors import DataError
+from headstart.errors import DataError, first_names
 
 
 class RowReader:
@@ -192,8 +192,7 @@ class RowReader:
         """Columns 0, 1, 2 … where there is no header."""
         builder, width = self.builder, self.reading.width
         builder.columns = tuple(str(column_index) for column_index in range(width))
-        builder.add_finding("N103", "there is no header: the columns are called " + ", ".join(builder.columns[:6]) +
-                            (" …" if width > 6 else "") + ".")
+        builder.add_finding("N103", f"there is no header: the columns are called {first_names(builder.columns, 6)}.")
 
     def read_header(self, values: list[str] | None) -> None:
         """The names of the columns; raises DataError for names that occur twice, and for a first line that is data."""

@@ -71,8 +71,7 @@ class SourceFile:
         self.inner_name = Path(path).name
         self.wide_encoding = ""  # UTF-16 or UTF-32, seen at the file's beginning
         if not self.size:
-            raise builder.fatal_error("E101", "the file is empty.",
-                                      "Check that it was written, and that this is the right one.")
+            raise self.nothing_error("is empty")
         with open(path, "rb") as file:
             self.compression = compression_of(file.read(8))
         self.is_workbook = self.compression == "zip" and is_workbook(path)
@@ -102,13 +101,14 @@ class SourceFile:
         """
         with decompression_errors(self.builder), self.open() as file:
             start = file.read(size)
+            is_whole = len(start) < size
         if self.is_workbook or binary_format(start, self.extension):
             return start
         self.wide_encoding = wide_encoding(start)
         if self.wide_encoding:
             start = start.decode(self.wide_encoding, errors="ignore").removeprefix("\ufeff").encode()
         if not start.strip(b"\x00\t\n\r "):
-            raise self.empty_error(start)
+            raise self.empty_error(start, is_whole)
         for signature, kind in FOREIGN_SIGNATURES:
             if start.startswith(signature):
                 raise self.builder.fatal_error("E112", f"the file is {kind}, not a table of rows.",
@@ -128,15 +128,22 @@ class SourceFile:
                                            "outer bars out.", line=2)
         return start
 
-    def empty_error(self, start: bytes) -> DataError:
+    def empty_error(self, start: bytes, is_whole: bool) -> DataError:
         """The error for a file that begins with nothing but blanks or NUL bytes."""
         if b"\0" not in start:
-            content = f"begins with spaces and line ends only ({len(start):,} bytes of them)" if start else "is empty"
-            return self.builder.fatal_error("E101", f"the file {content}.",
-                                            "Check that it was written, and that this is the right one.")
+            return self.nothing_error(
+                f"begins with spaces and line ends only ({len(start):,} bytes of them)" if start else "is empty",
+                is_whole=is_whole)
         extent = "the file is" if self.size == len(start) else f"the first {len(start):,} bytes of the file are"
         return self.builder.fatal_error("E106", f"{extent} NUL bytes, not text.", "An interrupted copy or a full disk "
                                         "leaves such a file: copy or write it again.", line=1, column=1)
+
+    def nothing_error(self, content: str, *, is_whole: bool = True) -> DataError:
+        """The error for a file without content: text by its name holds no rows, anything else is damaged."""
+        is_text = is_whole and self.extension in ("csv", "tsv", "jsonl", "json")
+        self.builder.format_parts[:0] = [self.extension] if is_text else []
+        return (self.builder.no_rows_error if is_text else self.builder.fatal_error)(
+            "E101", f"the file {content}.", "Check that it was written, and that this is the right one.")
 
     @property
     def extension(self) -> str:

@@ -33,6 +33,12 @@ class TextReading:
     choice: RowsChoice | None = None
 
 
+class NoRows(DataError):
+    """A file that is whole and holds no rows; what is known of it (columns, format, layout) stands in `builder`."""
+
+    builder: TableBuilder
+
+
 class TableBuilder:
     """Columns, rows and findings of one file under the name the user knows it by."""
 
@@ -88,6 +94,13 @@ class TableBuilder:
         faults = [finding for finding in self.findings if finding.level == "fault"]
         return DataError(faults, counts=self.counts)
 
+    def no_rows_error(self, code: str, message: str, fix: str) -> NoRows:
+        """The error for a file that is whole and holds no rows."""
+        error = self.fatal_error(code, message, fix)
+        no_rows = NoRows(error.findings, counts=error.counts)
+        no_rows.builder = self
+        return no_rows
+
     def add_surrogate_finding(self, line: int | None, column: int | None = None) -> None:
         """A row with bytes that are not UTF-8 (their place is known), or with half of a character of two code units."""
         place = max(self.next_bad_byte, bisect.bisect_left(self.bad_bytes, (line or 0, 0, 0)))
@@ -125,8 +138,8 @@ class TableBuilder:
                                  f'{" and ".join(further_kinds)} in others.',
                                  f"{reading} it one way to be sure what is meant.")
         if not self.row_count and not any(code[0] == "E" for code in self.counts):
-            raise self.fatal_error("E102", "the file has a header and no rows.",
-                                   "Check that the right file was written.")
+            raise self.no_rows_error("E102", "the file has a header and no rows.",
+                                     "Check that the right file was written.")
         if not len(self.store) and self.counts:  # every row is faulty: nothing is left to look at
             faults = [finding for finding in self.findings if finding.level == "fault"]
             raise DataError(faults, counts=self.counts)

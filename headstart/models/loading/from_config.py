@@ -35,9 +35,8 @@ def info_from_config(config_path: str, tokenizer_folder: str) -> ModelInfo:
     check_other_files(Path(tokenizer_folder), tokenizer_folder)
     family = catalogue.find(str(config.get("model_type", "")), config_path)
     integrity.check_sizes(config, family.size_keys, config_path)
-    sizes = sizes_of(config, family)
-    return ModelInfo(config_path, Path(tokenizer_folder), family, config, sizes["width"], sizes["layers"],
-                     sizes.get("positions", family.max_length), None, "none", (), {}, {})
+    return ModelInfo(config_path, Path(tokenizer_folder), family, config, **sizes_of(config, family),
+                     parameters=None, weights="none", files=(), shapes={}, checksums={})
 
 
 def load_from_config(info: ModelInfo, head: HeadSpec, *, seed: int, device: str = "cpu", dropout: float | None = None,

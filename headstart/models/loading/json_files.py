@@ -29,14 +29,20 @@ def damaged(message: str, fix: str = COPY_AGAIN) -> UserError:
 def read_json(file: Path, reference: str) -> dict[str, Any]:
     """A JSON object of a model folder; raises UserError (69)."""
     try:
-        if not file.is_file() or file.stat().st_size > MAX_JSON_BYTES:
-            raise ValueError(f"it is not a file of at most {MAX_JSON_BYTES:,} bytes")
-        content = json.loads(file.read_text(encoding="utf-8"), parse_constant=refuse_constant)
+        content = bounded_json(file)
         if not isinstance(content, dict):
             raise ValueError("it is not an object")
-        check_values(content)
     except (OSError, ValueError, RecursionError) as error:
         raise damaged(f"{file.name} of {reference} cannot be read: {str(error)[:200]}.") from None
+    return content
+
+
+def bounded_json(file: Path) -> Any:
+    """The JSON of a file; raises OSError, ValueError and RecursionError for what is no file, too large, or not JSON."""
+    if not file.is_file() or file.stat().st_size > MAX_JSON_BYTES:
+        raise ValueError(f"it is not a file of at most {MAX_JSON_BYTES:,} bytes")
+    content = json.loads(file.read_text(encoding="utf-8"), parse_constant=refuse_constant)
+    check_values(content)
     return content
 
 

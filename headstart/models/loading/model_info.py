@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from headstart.contract import Kind
 from headstart.errors import UserError
@@ -73,9 +73,7 @@ def model_info(reference: str, *, allow_pickle: bool = False) -> ModelInfo:
     folder = source.folder
     if source.metadata is not None and "runtime" in source.metadata:
         integrity.check_small_files(folder, reference, source.checksums, source.repair)  # is the file gone?
-        raise UserError(f"{reference} is a model exported to ONNX: it predicts, and is evaluated and served; this "
-                        "needs the weights themselves.",
-                        fix="Use the run that it was exported from.")
+        raise export_refusal(reference, "the weights themselves")
     if not reference.startswith("pip:"):  # a package's files have hashes, and some installers link them
         check_links(folder, reference)
     integrity.check_small_files(folder, reference, source.checksums, source.repair)
@@ -87,11 +85,16 @@ def model_info(reference: str, *, allow_pickle: bool = False) -> ModelInfo:
     integrity.check_sizes(config, family.size_keys, reference)
     weights, files = integrity.check_weights(folder, reference, allow_pickle=allow_pickle)
     shapes = integrity.shapes(files) if weights == "safetensors" else {}
-    sizes = sizes_of(config, family)
-    return ModelInfo(reference, folder, family, config, sizes["width"], sizes["layers"],
-                     sizes.get("positions", family.max_length),
-                     integrity.parameter_count(shapes) if shapes else None, weights, tuple(files), shapes,
-                     source.checksums, licence(folder), source.repair, (source.metadata or {}).get("tokenizer", {}))
+    return ModelInfo(reference, folder, family, config, **sizes_of(config, family),
+                     parameters=integrity.parameter_count(shapes) if shapes else None, weights=weights,
+                     files=tuple(files), shapes=shapes, checksums=source.checksums, licence=licence(folder),
+                     repair=source.repair, tokenizer_record=(source.metadata or {}).get("tokenizer", {}))
+
+
+def export_refusal(reference: str, needed: str) -> UserError:
+    """An exported model has neither weights nor layers of its own: why it cannot do what needs them."""
+    return UserError(f"{reference} is a model exported to ONNX: it predicts, and is evaluated and served; this needs "
+                     f"{needed}.", fix="Use the run that it was exported from.")
 
 
 def licence(folder: Path) -> str | None:
@@ -105,11 +108,20 @@ def licence(folder: Path) -> str | None:
     return match.group(1) if match else None
 
 
-def sizes_of(config: Mapping[str, Any], family: Family) -> dict[str, int]:
+class Sizes(TypedDict):
+    """The sizes of a model as `ModelInfo` has them."""
+
+    width: int
+    layers: int
+    positions: int
+
+
+def sizes_of(config: Mapping[str, Any], family: Family) -> Sizes:
     """Width, layers and positions of a config, else of the family's default config."""
     values = {role: integrity.value_at(config, key) for role, key in family.size_keys.items()}
     default = None if all(values.values()) else default_config(family)
-    return {role: int(values[role] or nested_attribute(default, key)) for role, key in family.size_keys.items()}
+    sizes = {role: int(values[role] or nested_attribute(default, key)) for role, key in family.size_keys.items()}
+    return Sizes(width=sizes["width"], layers=sizes["layers"], positions=sizes.get("positions", family.max_length))
 
 
 def nested_attribute(config: Any, path: str) -> Any:

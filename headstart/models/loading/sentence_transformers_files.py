@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from headstart.errors import UserError
-from headstart.models.loading.json_files import damaged
+from headstart.models.loading.json_files import bounded_json, damaged
 
 MODULES = (("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize"))
 POOLING_MODES = ("cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens", "lasttoken")
@@ -96,9 +96,9 @@ def read_pool(pooling: Mapping[str, Any], has_prompt: bool, reference: str) -> P
 
 def read_file(path: Path) -> Any:
     """The JSON of a file; None where there is none. Raises UserError (69)."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return None
+    try:
+        return bounded_json(path)
     except (OSError, ValueError, RecursionError) as error:
         raise damaged(f"{path} is not JSON: {error}.") from None

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterable
 from typing import Any
 
-from headstart.errors import Exit, UserError, first_line, out_of_memory
+from headstart.errors import Exit, UserError, first_line, first_names, out_of_memory
 from headstart.models.loading import integrity
 from headstart.models.loading.json_files import damaged
 from headstart.models.loading.model_info import ModelInfo
@@ -54,7 +54,7 @@ def check_shapes(info: ModelInfo, cls: Any, config: Any, *, fresh_head: bool) ->
                               + (f", there is {list(shape)}" if shape is not None else ""))
     if mismatches:
         raise damaged(f"{info.reference} lacks {len(mismatches)} weights that its config asks for "
-                      f"({'; '.join(mismatches[:3])}{' …' if len(mismatches) > 3 else ''}); they would be random.",
+                      f"({first_names(mismatches, 3, '; ')}); they would be random.",
                       "The folder is incomplete, or its config is of another model; copy it again.")
     layer_paths = info.family.counted_layer_paths
     pattern = re.compile(rf"({re.escape(prefix)})?({'|'.join(re.escape(path) for path in layer_paths)})\.(\d+)\.")
@@ -142,7 +142,7 @@ def check_loaded(info: ModelInfo, module: Any, missing: set[str], *, fresh_head:
     lacking = sorted(name for name in names if not fresh_head or (name.startswith(prefix) and ".pooler." not in name))
     if lacking:
         raise damaged(f"{info.reference} lacks {len(lacking)} weights that its config asks for "
-                      f"({', '.join(lacking[:3])}{' …' if len(lacking) > 3 else ''}); they would be random.",
+                      f"({first_names(lacking, 3)}); they would be random.",
                       "The folder is incomplete, or its config is of another model; copy it again.")
     for name, weight in module.named_parameters():
         # The sum first: 0.1 s instead of 5 s for 135 million weights; it is not finite when one of them is not.

@@ -23,6 +23,7 @@ class AdaptiveSoftmax(nn.Module):
 
     def __init__(self, config: TransfoXLConfig) -> None:
         super().__init__()
+        self.skips_clusters = True  # that no target is in; sharded, all processes use the same weights
         self.bounds, sizes = config.bounds, config.embedding_sizes
         self.shared = config.div_val == 1  # one table for all clusters
         clusters = len(self.bounds) - 1
@@ -54,7 +55,7 @@ class AdaptiveSoftmax(nn.Module):
         log_probabilities = head.gather(1, columns[:, None])[:, 0]
         for cluster, (start, end) in enumerate(self.bounds[1:], start=1):
             in_cluster = ((targets >= start) & (targets < end)).nonzero()[:, 0]
-            if len(in_cluster):
+            if len(in_cluster) or not self.skips_clusters:
                 tail = self.tail(states[in_cluster], cluster).gather(1, (targets[in_cluster] - start)[:, None])[:, 0]
                 log_probabilities = log_probabilities.index_add(0, in_cluster, tail)
         return -log_probabilities

@@ -14,6 +14,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from headstart.errors import Exit, UserError
@@ -34,6 +35,12 @@ class FinishedPart:
     sha256: str
     source_bytes: int
     source_modified: str
+
+
+def finished_part(source: FileStatus, output_path: Path, *, rows: int) -> FinishedPart:
+    """What a part is by the file that was written of it."""
+    return FinishedPart(source.name, rows, output_path.stat().st_size, sha256(output_path), source.size,
+                        source.modified)
 
 
 @dataclass

@@ -6,21 +6,21 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from headstart.contract import Predictor
-from headstart.data.examples import read_examples
 from headstart.data.outputs.layout import FORMATS, SYNONYMS, split_name
+from headstart.data.readers.table_builder import NoRows
 from headstart.errors import DataError, Exit, UserError
-from headstart.files import clear_leftovers, disk_errors, hash_json, locked_file, make_folder, sha256
-from headstart.prediction.on_ray.manifest import NAME, FinishedPart, Manifest
-from headstart.prediction.on_ray.places import FileStatus, Place, is_remote
+from headstart.files import clear_leftovers, disk_errors, hash_json, locked_file, make_folder
+from headstart.prediction.on_ray.empty_parts import EmptyParts, FirstRows, find_first_rows, is_empty_part
+from headstart.prediction.on_ray.manifest import NAME, FinishedPart, Manifest, finished_part
+from headstart.prediction.on_ray.places import FileStatus, Place, is_remote, local_copy, local_output, with_place
 from headstart.prediction.on_ray.pool import RayPool
 from headstart.prediction.predict_file import predict_file
-from headstart.prediction.processes import ModelWork
+from headstart.prediction.processes import ModelWork, with_fingerprint
 from headstart.progress import Message, Reporter
 from headstart.progress.events import Event
 from headstart.settings import Data
@@ -75,7 +75,7 @@ def find_parts(path: str) -> tuple[Place, list[FileStatus]]:
 class PartAnswer:
     """What an actor answers: the part as it was written, and what was said of it."""
 
-    part: FinishedPart
+    part: FinishedPart | None  # None: it holds no rows, and nothing was written
     remarks: tuple[tuple[str, bool], ...]  # words, and whether they are a warning
 
 
@@ -109,64 +109,27 @@ class PartsWork:
     def predict(self, predictor: Predictor, file: FileStatus) -> PartAnswer:
         """Read, predict and write one part; raises UserError."""
         remarks = Remarks()
-        target = Place(self.target) / file.name
-        with local_copy(Place(self.source) / file.name) as source, local_output(target) as output_path:
+        place, target = Place(self.source) / file.name, Place(self.target) / file.name
+        with local_copy(place) as source, local_output(target) as output_path:
             try:
                 rows = predict_file(predictor, str(source), str(output_path), settings=self.settings,
                                     columns=self.columns, reporter=Reporter(remarks), overwrite=True)
             except DataError as error:
-                raise UserError(str(error).replace(str(source.parent), self.source), exit=error.exit) from None
-            part = FinishedPart(file.name, rows, output_path.stat().st_size, sha256(output_path), file.size,
-                                file.modified)
+                if isinstance(error, NoRows) and is_empty_part(error, self.settings):
+                    return PartAnswer(None, ())
+                raise with_place(error, source, place) from None
+            part = finished_part(file, output_path, rows=rows)
         return PartAnswer(part, tuple((text.replace(f"{source.parent}/", ""), is_warning)
                                       for text, is_warning in remarks.messages))
 
 
-@contextlib.contextmanager
-def local_copy(place: Place) -> Iterator[Path]:
-    """A file as a path of this machine, copied here for as long as the block runs where it is elsewhere.
-
-    Raises UserError (66) where it is not there.
-    """
-    if place.is_local:
-        if not Path(place.text).exists():
-            raise UserError(f"A machine of the cluster has no {place.text}.", exit=Exit.NO_INPUT,
-                            fix="Put the files where every machine sees them: a shared folder, or s3://, gs:// …")
-        yield Path(place.text)
-        return
-    with tempfile.TemporaryDirectory(prefix="headstart-part-") as folder:
-        path = Path(folder) / place.name
-        place.fetch(path)
-        yield path
-
-
-@contextlib.contextmanager
-def local_output(place: Place) -> Iterator[Path]:
-    """A path of this machine to write a file to, in a folder that is there; where its place is elsewhere, the file is
-    copied there when the block ends. Raises UserError (74).
-    """
-    if place.is_local:
-        path = Path(place.text)
-        with disk_errors(path):
-            make_folder(path.parent)
-        yield path
-        return
-    with tempfile.TemporaryDirectory(prefix="headstart-part-") as folder:
-        path = Path(folder) / place.name
-        yield path
-        place.put(path)
-
-
-def settled_columns(predictor: Predictor, first_part: Place, settings: Data, columns: Mapping[str, str],
-                    reporter: Reporter) -> dict[str, str]:
-    """Which columns are what in every part, decided on the first one; raises UserError, DataError (65)."""
-    with local_copy(first_part) as path:
-        reading = read_examples(predictor.task, str(path), settings, columns=columns, training=False)
+def settled_columns(predictor: Predictor, first: FirstRows, reporter: Reporter) -> dict[str, str]:
+    """Which columns are what in every part, as in the first one that has rows."""
     inputs = [task_field.name for task_field in predictor.task.fields if not task_field.target]
-    settled = {name: ",".join(reading.columns[name]) for name in inputs if name in reading.columns}
+    settled = {name: ",".join(first.columns[name]) for name in inputs if name in first.columns}
     words = ", ".join(f'{name} is "{column}"' for name, column in settled.items())
-    reporter.info(f"columns of every part, as in {first_part.name}: {words}")
-    return {**columns, **settled}
+    reporter.info(f"columns of every part, as in {first.name}: {words}")
+    return settled
 
 
 def predict_parts_on_ray(predictor: Predictor, work: ModelWork, path: str, to: str, *, settings: Data,
@@ -178,6 +141,7 @@ def predict_parts_on_ray(predictor: Predictor, work: ModelWork, path: str, to: s
     DataError; parts that were finished by then stay.
     """
     source, parts = find_parts(path)
+    work = with_fingerprint(work, predictor, "ray")
     target = Place(to.rstrip("/") or "/")
     if target.split() == source.split() or (target.is_local and source.is_local and
                                       Path(target.text).resolve() == Path(source.text).resolve()):
@@ -185,28 +149,56 @@ def predict_parts_on_ray(predictor: Predictor, work: ModelWork, path: str, to: s
                         exit=Exit.EXISTS)
     tell_left_out(source, path, parts, reporter)
     with locked(target):
-        columns = settled_columns(predictor, source / parts[0].name, settings, columns, reporter)
-        fingerprint = predictor.fingerprint()
-        manifest = Manifest(target, hash_json([fingerprint, sorted(columns.items()), repr(settings)]))
+        first, leading_empty = find_first_rows(predictor.task, source, parts, settings, columns)
+        columns = {**columns, **settled_columns(predictor, first, reporter)}
+        manifest = Manifest(target, hash_json([work.fingerprint, sorted(columns.items()), repr(settings)]))
         manifest.load(overwrite=overwrite)
         remaining = [part for part in parts if not manifest.holds(part)]
-        part_count = len(parts) - len(remaining)
-        if part_count:
-            reporter.info(f"{part_count:,} of {len(parts):,} parts are in {to} already: they are not predicted again")
-        parts_work = PartsWork(replace(work, fingerprint=fingerprint), source.text, target.text, settings, columns)
+        if len(remaining) < len(parts):
+            reporter.info(f"{len(parts) - len(remaining):,} of {len(parts):,} parts are in {to} already: they are not "
+                          "predicted again")
+        parts_work = PartsWork(work, source.text, target.text, settings, columns)
         with contextlib.ExitStack() as stack:
             if remaining:
                 stack.callback(lambda: manifest.write(sorted(manifest.parts), is_complete=False))
-                pool = stack.enter_context(
-                    RayPool(parts_work, count, reporter, needs_gpu=work.device.startswith("cuda")))
-                tell = PartTeller(reporter)
-                for number, answer in pool.numbered_results(remaining):
-                    manifest.add(remaining[number].name, answer.part)
-                    part_count += 1
-                    tell(remaining[number].name, answer)
-                    reporter.progress(part_count, len(parts), "parts")
+            empty_parts = [part for part in remaining if part in leading_empty]
+            empty_parts += predict_remaining(parts_work, [part for part in remaining if part not in leading_empty],
+                                             manifest, count, len(parts), reporter)
+            write_empty(EmptyParts(predictor, first, source, settings, manifest), empty_parts, reporter)
         tell_further_files(target, parts, reporter)
         return manifest.write([part.name for part in parts], is_complete=True)
+
+
+def predict_remaining(work: PartsWork, remaining: Sequence[FileStatus], manifest: Manifest, process_count: int,
+                      part_count: int, reporter: Reporter) -> list[FileStatus]:
+    """Predict those of the parts that are not there yet, as actors come to them; returns those that hold no rows."""
+    empty_parts: list[FileStatus] = []
+    if not remaining:
+        return empty_parts
+    tell, finished_count = PartTeller(reporter), part_count - len(remaining)
+    with RayPool(work, process_count, reporter, needs_gpu=work.model.device.startswith("cuda")) as pool:
+        for number, answer in pool.numbered_results(remaining):
+            part = remaining[number]
+            if answer.part is None:
+                empty_parts.append(part)
+            else:
+                manifest.add(part.name, answer.part)
+            tell(part.name, answer)
+            finished_count += 1
+            reporter.progress(finished_count, part_count, "parts")
+    return empty_parts
+
+
+def write_empty(writer: EmptyParts, parts: Sequence[FileStatus], reporter: Reporter) -> None:
+    """Write what belongs to parts without rows, and say which they are."""
+    if not parts:
+        return
+    parts = sorted(parts, key=lambda part: part.name)
+    for part in parts:
+        writer.manifest.add(part.name, writer.write(part))
+    names = shortened([part.name for part in parts])
+    reporter.info(f"{names} holds no rows, and neither does what is written for it" if len(parts) == 1 else
+                  f"{names} hold no rows, and neither does what is written for them")
 
 
 def tell_left_out(source: Place, path: str, parts: Sequence[FileStatus], reporter: Reporter) -> None:

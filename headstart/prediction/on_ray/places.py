@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from headstart.errors import Exit, UserError, first_line
+from headstart.errors import DataError, Exit, UserError, first_line
 from headstart.files import disk_errors, make_folder, staged_file
 
 SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://")
@@ -184,6 +185,46 @@ class Place:
         except (OSError, ValueError, NotImplementedError) as error:
             raise UserError(f"{self.text} cannot be written: {first_words(error)}", exit=Exit.DISK,
                             fix="Check the place and your right to write there.") from None
+
+
+@contextlib.contextmanager
+def local_copy(place: Place) -> Iterator[Path]:
+    """A file as a path of this machine, copied here for as long as the block runs where it is elsewhere.
+
+    Raises UserError (66) where it is not there.
+    """
+    if place.is_local:
+        if not Path(place.text).exists():
+            raise UserError(f"A machine of the cluster has no {place.text}.", exit=Exit.NO_INPUT,
+                            fix="Put the files where every machine sees them: a shared folder, or s3://, gs:// …")
+        yield Path(place.text)
+        return
+    with tempfile.TemporaryDirectory(prefix="headstart-part-") as folder:
+        path = Path(folder) / place.name
+        place.fetch(path)
+        yield path
+
+
+def with_place(error: DataError, copy: Path, place: Place) -> UserError:
+    """An error about the copy of a file here, in the words of the place that it is from."""
+    return error if place.is_local else UserError(str(error).replace(str(copy), place.text), exit=error.exit)
+
+
+@contextlib.contextmanager
+def local_output(place: Place) -> Iterator[Path]:
+    """A path of this machine to write a file to, in a folder that is there; where its place is elsewhere, the file is
+    copied there when the block ends. Raises UserError (74).
+    """
+    if place.is_local:
+        path = Path(place.text)
+        with disk_errors(path):
+            make_folder(path.parent)
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="headstart-part-") as folder:
+        path = Path(folder) / place.name
+        yield path
+        place.put(path)
 
 
 @contextlib.contextmanager

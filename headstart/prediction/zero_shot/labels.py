@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from headstart.data.readers import plain_text
 from headstart.data.readers.installed import endings
 from headstart.data.readers.table_builder import TextReading
 from headstart.data.table import Table, open_table
-from headstart.errors import Exit, UserError, nearest
+from headstart.errors import Exit, UserError, first_names, nearest
 from headstart.settings import Data
 
 EXAMPLE = ('--labels "billing,delivery,praise", --labels "billing=questions about an invoice; delivery=where a parcel '
@@ -68,7 +69,8 @@ def read_labels(source: Any) -> LabelSet:
         if is_file_name(text) or isinstance(source, os.PathLike):
             labels, notes = file_labels(text)
             return label_set(labels, f"{text}: ", Exit.DATA, notes=notes)
-        return label_set(list(text_labels(text)), "", Exit.USAGE, text=text)
+        labels = list(text_labels(text))
+        return label_set(labels, "", Exit.USAGE, notes=tuple(comma_notes(labels)) if ";" in text else (), text=text)
     if isinstance(source, Mapping):
         pairs = [(name, "" if description is None else description) for name, description in source.items()]
     elif isinstance(source, Iterable):
@@ -100,6 +102,18 @@ def text_labels(text: str) -> Iterator[Label]:
     for part in text.split(";" if ";" in text else ","):
         name, _, description = part.partition("=")
         yield Label.of(name, description)
+
+
+def comma_notes(labels: Sequence[Label]) -> Iterator[str]:
+    """What is one label where semicolons separate labels, though a comma stands in it."""
+    single_labels = [repr(label.name) for label in labels if "," in label.name]
+    # "delivery=where a parcel is, praise=a word of thanks" has the sign of a second label in its description
+    single_labels += [repr(f"{label.name}={label.description}") for label in labels
+                      if re.search(r",[^,=]+=", label.description)]
+    if single_labels:
+        ending = " each" if len(single_labels) > 1 else ""
+        yield (f"{first_names(single_labels, MAX_NAMED)}: read as one label{ending}, because semicolons separate "
+               "labels here; a comma separates them only where there is no semicolon")
 
 
 def file_labels(path: str) -> tuple[list[Label], tuple[str, ...]]:
@@ -171,8 +185,9 @@ def reading_notes(labels: list[Label]) -> Iterator[str]:
     """How labels without a description are read."""
     bare = [label for label in labels if not label.description]
     if bare and len(bare) < len(labels):
-        names = ", ".join(label.name for label in bare[:MAX_NAMED]) + (" …" if len(bare) > MAX_NAMED else "")
-        yield f"{len(bare)} of {len(labels)} labels have no description, their names are read: {names}"
+        names = first_names([label.name for label in bare], MAX_NAMED)
+        verb, subject = ("has", "its name is") if len(bare) == 1 else ("have", "their names are")
+        yield f"{len(bare)} of {len(labels)} labels {verb} no description, {subject} read: {names}"
     if changed := next((label for label in bare if label.text != label.name), None):
         yield f"underscores of names are read as spaces: {changed.name} as {changed.text!r}"
 

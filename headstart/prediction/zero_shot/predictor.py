@@ -44,7 +44,8 @@ class ZeroShotPredictor:
             assert isinstance(example, TextPair), "only texts are labelled"
             if example.pair is not None:
                 raise UserError("A row has two texts (text and pair); --labels labels one.",
-                                fix="Name the column of the text: --text COLUMN, and leave --pair out.")
+                                fix="Take the column of the second text out of the file, or give it another name "
+                                    "than pair; --text COLUMN names the column of the text.")
             features.append(self.scorer.encode(example, self.runtime.tokenizer))
         return features
 

@@ -229,7 +229,7 @@ def build_vectors(job: BuildJob, settings: Mapping[str, Any]) -> None:
         return searchable_text(Passage(**passages[row]), titles=bool(settings["titles"]))
 
     work = vectors.PassageWork(job.model["reference"], choose_device(job.device), job.allow_pickle, job.precision,
-                               job.batch_tokens)
+                               job.batch_tokens, job.model["sha256"])
     encoded_count = vectors.encode_passages(
         work.open_when_needed(begin), hashes, rows_to_encode, text, journal, on_progress=report_progress,
         sharing=Sharing(work, job.processes, job.reporter) if job.processes > 1 else None)

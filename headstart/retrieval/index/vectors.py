@@ -24,7 +24,7 @@ from headstart.models.loading.model_info import model_info
 from headstart.prediction.embed import embed_chunk
 from headstart.prediction.embed_file import load_headless
 from headstart.prediction.predictor import PREDICTION_CHUNK
-from headstart.prediction.processes import Sharing, part_results, worker_device
+from headstart.prediction.processes import Sharing, check_folder, check_model, part_results, worker_device
 from headstart.retrieval.index.storage import HashLookup
 from headstart.search.dense import quantize_int8
 
@@ -90,11 +90,16 @@ class PassageWork:
     allow_pickle: bool
     precision: str
     batch_tokens: int
+    sha256: str  # of the model's fingerprint, as index.json will say
 
     def open(self, number: int) -> Callable[[Sequence[str]], tuple[Any, int]]:
-        """What gives the vectors of some texts, (n, W) float16, and about how many tokens they have."""
+        """What gives the vectors of some texts, (n, W) float16, and about how many tokens they have; raises UserError,
+        also (69) where the model is no longer the one that the build began with.
+        """
+        check_folder(self.reference)
         model = load_headless(self.reference, device=worker_device(self.device, number),
                               allow_pickle=self.allow_pickle, precision=self.precision)
+        check_model(self.reference, fingerprint(self.reference, allow_pickle=self.allow_pickle)["sha256"], self.sha256)
         return partial(passage_vectors, model, self.batch_tokens)
 
     def open_when_needed(self, begin: Callable[[], None]) -> Callable[[Sequence[str]], tuple[Any, int]]:

@@ -15,7 +15,7 @@ from headstart.artifacts import artifact
 from headstart.contract import Json, Learned, Task
 from headstart.contract.abstention import ABSTENTION, TEMPERATURE
 from headstart.data.examples import Examples
-from headstart.errors import Exit, UserError
+from headstart.errors import Exit, UserError, first_names
 from headstart.evaluation.evaluate import SplitEvaluation, differences, evaluate
 from headstart.models import layer_pruning
 from headstart.models.heads.pooling import last_linear
@@ -217,7 +217,7 @@ def with_teacher_labels(teacher: Teacher, dataset: Dataset) -> Dataset:
         labels = teacher_state.labels
         raise UserError(f"The training rows have {len(unknown)} labels that the teacher does not know: "
                         f"{', '.join(unknown[:5])}.",
-                        fix=f"It knows {', '.join(labels[:8])}{' …' if len(labels) > 8 else ''}. Train it on those "
+                        fix=f"It knows {first_names(labels, 8)}. Train it on those "
                             "first (headstart finetune).", exit=Exit.DATA)
     counts = dict(zip(row_state.labels, row_state.counts, strict=False))
     # the student's confidence is its own: its temperature, and when it abstains

@@ -13,14 +13,14 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from headstart.contract import Task
 from headstart.data.features.features import Features
-from headstart.errors import Exit, UserError
+from headstart.errors import Exit, UserError, first_names
 from headstart.models.heads import linear_head
 from headstart.models.loading.weights import checksum
 from headstart.models.model import Model
 from headstart.preparation.dataset import Dataset
 from headstart.progress import Reporter
 from headstart.runs.choose_model import choose_model
-from headstart.runs.variants.sentence_head import fit_classifier
+from headstart.runs.variants.sentence_head import HeadInputs, fit_classifier, head_inputs
 from headstart.runs.variants.variant import Schedule, Variant
 from headstart.settings import Training
 from headstart.settings.run_settings import RunSettings
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 # Of a base model, as in Tunstall et al. 2022; narrower ones learn faster, by the square of the width. At 2e-4 in the
 # place of 5e-5 MiniLM unlearns what is no topic (three kinds of tweets, 8 rows each: macro F1 46.7, not 54.9).
 LEARNING_RATE, WIDTH, HIGHEST_RATE = 2e-5, 768, 5e-5
-BATCH_SIZE = 16
+BATCH_SIZE, FEWEST_TEXTS = 16, 4
 STEP_SETTINGS = ("epochs", "max_steps", "learning_rate")  # that a user may set, and that no step reads in frozen
 PASSES = 30  # through the rows, where those are neither fewer nor more than these steps
 FEWEST_STEPS, MOST_STEPS = 60, 150
@@ -54,14 +54,16 @@ class FewRows(Variant):
 
     def resolve(self, settings: RunSettings, device: str, reporter: Reporter) -> RunSettings:
         """Refuses what does not go with it; raises UserError (78)."""
-        training = settings.training
-        conflicts = {"--from-scratch": settings.from_scratch is not None,
-                     f"training.adapter={training.adapter}": training.adapter != "none",
-                     "training.early_exit": training.early_exit, "headstart distil": settings.teacher is not None}
-        if names := [name for name, is_set in conflicts.items() if is_set]:
+        if ways := other_ways(settings):
+            flag, _ = ways[0]
             raise UserError(f"training.method={self.method} reads a pretrained sentence encoder with a linear "
-                            f"classifier; it does not go with {names[0]}.", fix="Leave one of the two out.",
+                            f"classifier; it does not go with {flag}.", fix="Leave one of the two out.",
                             exit=Exit.SETTINGS)
+        size = settings.training.batch_size
+        if self.method == "contrastive" and size is not None and size < FEWEST_TEXTS:
+            raise UserError(f"training.batch_size is {size}, but training.method is contrastive, which compares the "
+                            f"texts of a step: {FEWEST_TEXTS} are the least, two of each of two labels.",
+                            fix=f"Leave it out ({BATCH_SIZE} is the default), or raise it.", exit=Exit.SETTINGS)
         return settings
 
     def dataset(self, dataset: Dataset, settings: RunSettings, reporter: Reporter) -> Dataset:
@@ -117,14 +119,30 @@ class FewRows(Variant):
         weights_sum = checksum(weight for name, weight in model.module.named_parameters() if name.startswith(prefix))
         if model.module in self.finished or weights_sum == self.fitted_sums.get(model.module):
             return
-        fit_classifier(model, features, len(task.learned.labels), batch_tokens=settings.evaluation.batch_tokens,
-                       balanced=settings.training.class_weights == "balanced")
+        inputs = head_inputs(model, features, batch_tokens=settings.evaluation.batch_tokens)
+        self.fit(task, model, inputs, settings)
         self.fitted_sums[model.module] = weights_sum
+
+    def fit(self, task: Task[Any], model: Model, inputs: HeadInputs, settings: RunSettings) -> None:
+        """Fit the classifier to what the head reads of the training rows."""
+        fit_classifier(model, inputs, len(task.learned.labels),
+                       balanced=settings.training.class_weights == "balanced")
 
     def finish(self, task: Task[Any], model: Model, features: Features, settings: RunSettings) -> None:
         """The classifier of the final weights; what is rounded or changed later is scored as it is."""
         self.before_predicting(task, model, features, settings)
         self.finished.add(model.module)
+
+
+def other_ways(settings: RunSettings) -> list[tuple[str, str]]:
+    """What makes the training another than that of a whole pretrained model: how it is asked for, and in words."""
+    training = settings.training
+    ways = [("--from-scratch", "the model is made from scratch", settings.from_scratch is not None),
+            (f"training.adapter={training.adapter}", f"training.adapter is {training.adapter}",
+             training.adapter != "none"),
+            ("training.early_exit", "training.early_exit is true", training.early_exit),
+            ("headstart distil", "a student has a teacher", settings.teacher is not None)]
+    return [(flag, words) for flag, words, applies in ways if applies]
 
 
 def step_count(training: Training, rows: int) -> int:
@@ -184,7 +202,7 @@ def check_rows(dataset: Dataset) -> None:
     learned = dataset.task.learned
     alone = [label for label, count in zip(learned.labels, learned.counts, strict=True) if count < 2]
     if alone:
-        names = ", ".join(map(repr, alone[:5])) + (" …" if len(alone) > 5 else "")
+        names = first_names([repr(label) for label in alone], 5)
         raise UserError(f"training.method is contrastive, which compares texts of one label, but of {names} there is "
                         "only one training row.",
                         fix="Label at least one more row of each, leave such rows out, or use --method frozen, which "

@@ -5,6 +5,7 @@ Shapes: M training rows, N their features, W width, C classes.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -41,12 +42,11 @@ class HeadInputs:
         return weight / size, bias - (weight / size) @ self.origin
 
 
-def fit_classifier(model: Model, features: Features, classes: int, *, balanced: bool, batch_tokens: int) -> None:
+def fit_classifier(model: Model, inputs: HeadInputs, classes: int, *, balanced: bool) -> None:
     """Fit a logistic regression on the training rows' vectors, and put it into the head's last layer."""
     import numpy as np
 
-    inputs = head_inputs(model, features, batch_tokens=batch_tokens)
-    linear_head.set_classifier(model, *inputs.classifier(np.arange(len(features)), classes, balanced=balanced))
+    linear_head.set_classifier(model, *inputs.classifier(np.arange(len(inputs.labels)), classes, balanced=balanced))
 
 
 def head_inputs(model: Model, features: Features, *, batch_tokens: int) -> HeadInputs:
@@ -81,7 +81,10 @@ def logistic_regression(vectors: Floats, labels: Ints, weights: Floats, classes:
         bias[present] = 0.0
         return weight, bias
     fitted: Any = LogisticRegression(C=STRENGTH, max_iter=1_000, class_weight="balanced" if balanced else None)
-    fitted.fit(vectors, labels, sample_weight=weights)
+    with warnings.catch_warnings():
+        # scikit-learn takes many labels of one or two rows each for numbers that were meant for a regression.
+        warnings.filterwarnings("ignore", "The number of unique classes is greater than 50%", UserWarning)
+        fitted.fit(vectors, labels, sample_weight=weights)
     if len(present) == 2:  # one logit, for the second class: half of it for each
         weight[present], bias[present] = np.stack([-fitted.coef_[0], fitted.coef_[0]]) / 2, np.stack(
             [-fitted.intercept_[0], fitted.intercept_[0]]) / 2

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from headstart.baselines import FROZEN_BASELINE, TFIDF_BASELINE
 from headstart.contract import Baseline, Figure, Json, Prediction
 from headstart.errors import Exit, UserError
 
@@ -162,5 +163,5 @@ def baselines(labels: tuple[str, ...], tune: bool) -> tuple[Baseline, ...]:
     def fit_frozen_encoder(examples: Sequence[Any], states: Floats | None, seed: int) -> FittedMultilabel:
         return fit_classifiers(states, examples, seed, lambda _, row_states: row_states, 0)
 
-    return (Baseline("label shares", fit_label_shares), Baseline("tf-idf + logistic regression", fit_tfidf),
-            Baseline("frozen encoder + logistic regression", fit_frozen_encoder, needs_states=True))
+    return (Baseline("label shares", fit_label_shares), Baseline(TFIDF_BASELINE, fit_tfidf),
+            Baseline(FROZEN_BASELINE, fit_frozen_encoder, needs_states=True))

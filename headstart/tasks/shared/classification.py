@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from headstart.baselines import FROZEN_BASELINE, TFIDF_BASELINE
 from headstart.contract import Baseline, Prediction
 
 if TYPE_CHECKING:
@@ -89,6 +90,6 @@ def baselines(labels: tuple[str, ...], text_of: Callable[[Any], str]) -> tuple[B
 
     return (
         Baseline("majority", fit_majority),
-        Baseline("tf-idf + logistic regression", fit_tfidf),
-        Baseline("frozen encoder + logistic regression", fit_frozen_encoder, needs_states=True),
+        Baseline(TFIDF_BASELINE, fit_tfidf),
+        Baseline(FROZEN_BASELINE, fit_frozen_encoder, needs_states=True),
     )

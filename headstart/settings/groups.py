@@ -62,7 +62,7 @@ class Training:
     restarts: Annotated[int, Note("cycles of cosine-restarts", low=1)] = 2
     power: Annotated[float, Note("exponent of polynomial", above=0)] = 2.0
     optimizer: Annotated[Literal["adamw", "adafactor"], Note("optimizer")] = "adamw"
-    weight_decay: Annotated[float, Note("weight decay; not on biases, norms, and embeddings of tokens absent from the training data", low=0)] = 0.01
+    weight_decay: Annotated[float, Note("weight decay; not on biases, norms, and (but with sharded) embeddings of tokens absent from the training data", low=0)] = 0.01
     beta1: Annotated[float, Note("decay of the mean gradient", low=0, below=1)] = 0.9
     beta2: Annotated[float, Note("decay of the mean squared gradient", low=0, below=1)] = 0.999
     epsilon: Annotated[float, Note("added to the denominator", above=0)] = 1e-8

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import headstart
 from headstart.contract import Figure, Row
-from headstart.inspection.html_page import resource
 from headstart.prediction.torch_runtime import torch_predictor
 from headstart.reports.figures import escape, render
+from headstart.reports.page_frame import page_text
 from headstart.tasks.question_answering.figures import token_scores
 from headstart.tasks.question_answering.task import best_spans
 
@@ -85,10 +85,10 @@ def show(model: headstart.Model, question: str, passage: str, page: Path) -> Non
 
 def write_page(page: Path, question: str, figures: list[Figure]) -> None:
     """The tokens, start and end scores, and both beside each other, as one file without scripts or links."""
-    body = "".join(render(figure) for figure in figures)
-    (page.write_text(f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(question)}</title>'
-                    f'<style>{resource("report.css")}</style></head><body><main><h1>{escape(question)}</h1>{body}</main></body></html>\n',
-                    encoding="utf-8"))
+    body, style = "".join(render(figure) for figure in figures), page_text(["base.css", "figures.css"])
+    page.write_text(f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(question)}</title>'
+                    f'<style>{style}</style></head><body><main><h1>{escape(question)}</h1>{body}</main></body></html>\n',
+                    encoding="utf-8")
 
 
 if __name__ == "__main__":

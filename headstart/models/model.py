@@ -124,7 +124,8 @@ class Model:
         if self.carries_memory and self.memory is not None:
             inputs[family.memory_name] = self.memory
         output = self.module.base_model(**inputs)
-        self.memory = output[family.memory_name] if self.carries_memory else self.memory
+        if self.carries_memory:  # else nothing is set, as several threads may predict
+            self.memory = output[family.memory_name]
         states: Tensor = output[0]
         return states
 
@@ -281,9 +282,8 @@ class Model:
         """Parameter names from the bottom up: embeddings, each layer (ALBERT has one for all), head."""
         prefix = self.module.base_model_prefix
         paths = [f"{prefix}.{path}" for path in self.info.family.layer_paths]
-        count = len(submodule(self.module, paths[0]))
-        groups: dict[str, list[str]] = {"embeddings": [], **{f"layer {number}": [] for number in range(1, count + 1)},
-                                        "head": []}
+        layers = [f"layer {number}" for number in range(1, len(submodule(self.module, paths[0])) + 1)]
+        groups: dict[str, list[str]] = {depth: [] for depth in ("embeddings", *layers, "head")}
         for parameter_name, _ in self.module.named_parameters():
             name = weights.tied_weights(self.module).get(parameter_name, parameter_name)
             path = next((path for path in paths if name.startswith(f"{path}.")), None)

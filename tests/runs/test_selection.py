@@ -23,7 +23,8 @@ def test_the_named_score_chooses_the_checkpoint(metric, best_of, headstart, tiny
     values = {event["step"]: event["scores"][metric] for event in evaluations}
     best = best_of(values.values())
     assert scores["best"] == {"split": "dev", "score": metric,
-                              "step": next(step for step, value in values.items() if value == best)}
+                              "step": next(step for step, value in values.items() if value == best),
+                              "candidates": len(evaluations)}
     if metric == "loss":  # cross-entropy without smoothing is the mean of -log p, which dev's log_loss is
         assert scores["dev"]["log_loss"]["value"] == pytest.approx(best, abs=1e-5)
     else:

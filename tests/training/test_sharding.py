@@ -32,6 +32,8 @@ CASES = {  # name -> family, task, settings
     "lora, decoder": ("llama", "language-model", {"training.adapter": "lora", "adapter.rank": 2}),
 }
 
+THREE = ("text-classification", "decoder", "encoder-decoder")  # that three processes train as well
+
 
 @pytest.fixture(scope="module")
 def pool(tmp_path_factory):
@@ -50,7 +52,7 @@ def test_twenty_steps_have_the_losses_and_weights_of_one_process(name, folder, p
     family, task, values = CASES[name]
     case = Case(rows_of(folder, task), task, model_of(folder, family), {**SHARDED, **values})
     one, = pool.ask("function", "test_sharding.trained_in_shards", case, size=1)
-    for size in (2, 3):
+    for size in (2, 3) if name in THREE else (2,):
         answers = pool.ask("function", "test_sharding.trained_in_shards", case, size=size)
         assert len({tuple(answer["losses"]) for answer in answers}) == 1
         tolerance = 2e-2 if "bf16" in name else 1e-5

@@ -12,6 +12,7 @@ import os
 import sys
 import traceback
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -62,6 +63,18 @@ class Pool:
         for process in self.processes:
             process.kill()
             process.join()
+
+
+def open_pool(tmp_path_factory: Any) -> Iterator[Pool]:
+    """For a fixture: a pool that is closed at the end."""
+    pool = Pool(tmp_path_factory.mktemp("pool"))
+    yield pool
+    pool.close()
+
+
+def case_folder(tmp_path_factory: Any) -> Path:
+    """For a fixture: a folder for files and runs of cases."""
+    return Path(tmp_path_factory.mktemp("cases"))
 
 
 def serve(rank: int, store_path: str, pipe: Any) -> None:
@@ -139,9 +152,23 @@ def training(world: Any, case: Case, changes: dict[str, Any]) -> dict[str, Any]:
 
 def finetuned(world: Any, case: Case) -> tuple[str, str]:
     """A whole run: the kind of its end, and its words."""
+    from headstart.runs.run import finetune
+
+    return end_of_run(world, lambda reporter: finetune(run_settings_of(case), case.to, overwrite=False,
+                                                       reporter=reporter, world=world))
+
+
+def resumed(world: Any, case: Case) -> tuple[str, str]:
+    """The same of a run that goes on."""
+    from headstart.runs.run import resume
+
+    return end_of_run(world, lambda reporter: resume(Path(case.to), reporter=reporter, world=world))
+
+
+def end_of_run(world: Any, run: Any) -> tuple[str, str]:
+    """The kind of a run's end, or its folder, and its words."""
     from headstart.errors import FollowedError, UserError
     from headstart.progress import Reporter
-    from headstart.runs.run import finetune
     from headstart.training.open_world import one_fate
 
     words: list[str] = []
@@ -152,7 +179,7 @@ def finetuned(world: Any, case: Case) -> tuple[str, str]:
 
     try:
         with one_fate(world):
-            path = finetune(run_settings_of(case), case.to, overwrite=False, reporter=Reporter(Words()), world=world)
+            path = run(Reporter(Words()))
     except FollowedError as error:
         return "followed", error.message
     except UserError as error:
@@ -168,4 +195,4 @@ def answer_of(world: Any, name: str, *arguments: Any) -> Any:
     return getattr(importlib.import_module(module or "test_distributed"), function)(world, *arguments)
 
 
-ANSWERS = {"training": training, "finetuned": finetuned, "function": answer_of}
+ANSWERS = {"training": training, "finetuned": finetuned, "resumed": resumed, "function": answer_of}

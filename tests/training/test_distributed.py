@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tiny
 import tiny_writers
-from process_pool import Case, Pool
+from process_pool import Case, case_folder, open_pool
 from test_every_family_finetunes import training_rows
 
 from headstart.data.features.batches import shared_micro_batches
@@ -37,16 +37,7 @@ CASES = {  # name -> family, task, settings
 }
 
 
-@pytest.fixture(scope="module")
-def pool(tmp_path_factory):
-    pool = Pool(tmp_path_factory.mktemp("pool"))
-    yield pool
-    pool.close()
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("cases")
+pool, folder = map(pytest.fixture(scope="module"), (open_pool, case_folder))
 
 
 def rows_of(folder, task):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tiny
 import tiny_writers
-from process_pool import Case, Pool
+from process_pool import Case, case_folder, open_pool
 from test_distributed import PLAIN, ends, model_of, reviews_case, rows_of
 from test_every_family_finetunes import HEAD_OF_FAMILY, WRITERS
 
@@ -35,16 +35,7 @@ CASES = {  # name -> family, task, settings
 THREE = ("text-classification", "decoder", "encoder-decoder")  # that three processes train as well
 
 
-@pytest.fixture(scope="module")
-def pool(tmp_path_factory):
-    pool = Pool(tmp_path_factory.mktemp("pool"))
-    yield pool
-    pool.close()
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("cases")
+pool, folder = map(pytest.fixture(scope="module"), (open_pool, case_folder))
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -159,7 +150,7 @@ def test_a_run_is_that_of_one_process_and_goes_on_with_any_number(folder, pool):
         case = sharded_case(folder, f"stopped-{size}")
         answers = pool.ask("function", "test_sharding.finetuned_until", case, 5, size=3)
         assert ends(answers) == ["UserError", "followed", "followed"], answers
-        answers = pool.ask("function", "test_sharding.resumed", case, size=size)
+        answers = pool.ask("resumed", case, size=size)
         assert ends(answers) == [case.to] * size, answers
         assert_alike(folder / "shards-3", folder / f"stopped-{size}")
         if size == 3:  # the same number goes on to the same bits
@@ -167,7 +158,7 @@ def test_a_run_is_that_of_one_process_and_goes_on_with_any_number(folder, pool):
                     == (folder / "shards-3" / "model" / "model.safetensors").read_bytes())
     case = sharded_case(folder, "grown")  # and from one process to several
     assert ends(pool.ask("function", "test_sharding.finetuned_until", case, 5, size=1)) == ["UserError"]
-    assert ends(pool.ask("function", "test_sharding.resumed", case, size=3)) == [case.to] * 3
+    assert ends(pool.ask("resumed", case, size=3)) == [case.to] * 3
     assert_alike(folder / "shards-1", folder / "grown")
 
 
@@ -213,29 +204,6 @@ def finetuned_until(world, case, step):
         return process_pool.finetuned(world, case)
 
 
-def resumed(world, case):
-    from pathlib import Path
-
-    from headstart.errors import FollowedError, UserError
-    from headstart.progress import Reporter
-    from headstart.runs.run import resume
-    from headstart.training.open_world import one_fate
-
-    words = []
-
-    class Words:
-        def receive(self, event):
-            words.append(getattr(event, "text", ""))
-
-    try:
-        with one_fate(world):
-            return str(resume(Path(case.to), reporter=Reporter(Words()), world=world)), "\n".join(words)
-    except FollowedError as error:
-        return "followed", error.message
-    except UserError as error:
-        return type(error).__name__, f"{error.exit}: {error.message}"
-
-
 @pytest.mark.parametrize("damage", ["missing", "changed"])
 def test_a_checkpoint_with_a_damaged_part_is_skipped_with_words(damage, folder, pool):
     case = sharded_case(folder, f"part-{damage}", **{"training.save_every": 2})
@@ -248,7 +216,7 @@ def test_a_checkpoint_with_a_damaged_part_is_skipped_with_words(damage, folder, 
         content = bytearray(part.read_bytes())
         content[-1] ^= 1
         part.write_bytes(content)
-    answers = pool.ask("function", "test_sharding.resumed", case, size=3)
+    answers = pool.ask("resumed", case, size=3)
     assert ends(answers) == [case.to] * 3, answers
     reason = "is missing" if damage == "missing" else "is not what was written"
     assert f"step-000004 is skipped: {name} {reason}" in answers[0][1]
@@ -263,7 +231,7 @@ def test_a_full_disk_of_one_process_ends_the_run_and_the_last_checkpoint_stays(f
     assert ends(answers) == ["UserError", "followed", "followed"], answers
     assert answers[0][1].startswith("74: "), answers
     assert sorted(path.name for path in (folder / "full" / "checkpoints").iterdir()) == ["step-000003"]
-    assert ends(pool.ask("function", "test_sharding.resumed", case, size=3)) == [case.to] * 3
+    assert ends(pool.ask("resumed", case, size=3)) == [case.to] * 3
     assert_alike(folder / "full", folder / "shards-3")
 
 

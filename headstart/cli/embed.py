@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
                              pool=arguments.pool, normalise=arguments.normalise, batch_tokens=batch_tokens,
                              reporter=reporter, overwrite=arguments.overwrite, sharing=sharing)
     if arguments.to != "-":
-        reporter.info(f"wrote {rows:,} vectors of width {width} to {arguments.to}")
+        reporter.info(f"wrote {rows:,} vector{'s' * (rows != 1)} of width {width} to {arguments.to}")
         if arguments.json:
             print(json.dumps({"rows": rows, "width": width, "to": arguments.to}))
     return 0

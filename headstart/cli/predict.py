@@ -72,8 +72,8 @@ def run(arguments: argparse.Namespace) -> int:
                               min_probability=arguments.min_probability, overwrite=arguments.overwrite,
                               processes=_flags.shared_processes(arguments))
     if arguments.to != "-":
-        unit = "texts" if model.task.generative and is_text_folder(arguments.input) else "rows"
-        reporter.info(f"wrote {rows:,} {unit} to {arguments.to}")
+        unit = "text" if model.task.generative and is_text_folder(arguments.input) else "row"
+        reporter.info(f"wrote {rows:,} {unit}{'s' * (rows != 1)} to {arguments.to}")
         if arguments.json:
             print(json.dumps({"rows": rows, "to": arguments.to} | _labels.json_note(model)))
     return 0

@@ -14,21 +14,16 @@ from typing import Any, overload
 from headstart import files
 from headstart.contract import Column
 from headstart.data.readers import (
-    arrow_file,
     class_folders,
-    conll,
     dataset_folder,
-    delimited,
-    excel,
     hub,
     installed,
-    json_file,
-    jsonl,
     parallel_lines,
     plain_text,
     shards,
 )
 from headstart.data.readers.dataset_folder import split_name
+from headstart.data.readers.formats import reader_of
 from headstart.data.readers.source_file import SourceFile, check_path
 from headstart.data.readers.table_builder import TableBuilder, TextReading
 from headstart.data.row_store import MEMORY_LIMIT, Record
@@ -37,9 +32,6 @@ from headstart.errors import Exit, Finding, UserError, first_names, nearest
 from headstart.settings import Data
 from headstart.text.running_text import RowsChoice
 
-READERS = {"csv": delimited.read, "tsv": delimited.read, "jsonl": jsonl.read, "json": json_file.read,
-           "parquet": arrow_file.read_parquet, "arrow": arrow_file.read_arrow, "excel": excel.read,
-           "conll": conll.read, "text": plain_text.read, "source": parallel_lines.read}
 MAX_NESTED, MAX_NESTING = 200, 4  # names in the objects of columns that are offered, and objects in each other
 
 
@@ -222,7 +214,7 @@ def read_file(path: str, builder: TableBuilder, settings: Data) -> Table:
     if (settings.word_column or settings.tag_column) and format_name != "conll":
         raise UserError(f"data.word_column and data.tag_column are of CoNLL files; {builder.name} is none "
                         f"({format_name}).", fix="Leave them out.", exit=Exit.SETTINGS)
-    READERS[format_name](source_file, builder, settings, start, format_name)
+    reader_of(format_name)(source_file, builder, settings, start, format_name)
     builder.format_parts = [format_name, *(word for word in builder.format_parts if word != format_name)]
     builder.finish()
     sha256, size = parallel_lines.sha256(source_file) if format_name == "source" else (source_file.sha256(),

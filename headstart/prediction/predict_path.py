@@ -39,10 +39,23 @@ def predict_path(predictor: Predictor, work: ModelWork, path: str, to: str, *, s
                             fix="Give one file, or leave --as-training-data and --min-probability out.")
         return predict_parts_on_ray(predictor, work, path, to, settings=settings, columns=columns, reporter=reporter,
                                     count=count, overwrite=overwrite)
-    with fetched(path, count, reporter) as source, put_back(to, count, overwrite=overwrite) as target:
+    with naming_parts(path, to), fetched(path, count, reporter) as source, \
+            put_back(to, count, overwrite=overwrite) as target:
         return predict_file(predictor, source, target, settings=settings, columns=columns, reporter=reporter,
                             as_training_data=as_training_data, min_probability=min_probability, overwrite=overwrite,
                             sharing=sharing)
+
+
+@contextlib.contextmanager
+def naming_parts(path: str, to: str) -> Iterator[None]:
+    """An error of reading names the way in which a folder of files is predicted, where the command was about one."""
+    try:
+        yield
+    except UserError as error:
+        if error.exit != Exit.NO_INPUT or is_remote(path) or not is_parts(path, to):
+            raise
+        raise UserError(error.message, fix=f"{error.fix} Or predict each file into a folder: --on ray.",
+                        exit=error.exit) from error
 
 
 @contextlib.contextmanager

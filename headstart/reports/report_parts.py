@@ -172,7 +172,10 @@ def best_note(scores: Mapping[str, Any]) -> list[str]:
     best = scores.get("best")
     if not best:
         return []
-    origin = "was the best on dev" if best["split"] else "is the last (no dev rows were set aside to choose one)"
+    if not best["split"]:
+        origin = "is the last (no dev rows were set aside to choose one)"
+    else:
+        origin = "was the only one that dev scored" if best.get("candidates") == 1 else "was the best on dev"
     end = ("but the saved model is the frozen encoder, not this one" if is_frozen(scores) else "and is the model")
     return [f"The checkpoint after step {best['step']:,} {origin}, {end}."]
 

@@ -305,8 +305,10 @@ def load_best(fit: Fit) -> None:
         raise UserError(f"The best checkpoint {best} is damaged: {reason}.",
                         fix="Run headstart resume: it trains again from what is whole.", exit=Exit.UNAVAILABLE)
     load_weights(fit.prepared.model, best)
+    if not fit.prepared.total_steps:
+        return
     if fit.prepared.has_dev:
         fit.reporter.info(f"best {fit.early_stopping.score} on dev after step {fit.early_stopping.step}")
-    elif fit.prepared.total_steps:
+    else:
         fit.reporter.info(f"no dev rows choose a checkpoint: the model is that of step {fit.early_stopping.step}, the "
                           "last")

@@ -94,11 +94,10 @@ def prepare(settings: RunSettings, reporter: Reporter, errors_file: Path | None)
     if type(method_variant := choose_variant(settings)) is not type(variant):  # else it has read its teacher
         variant = method_variant
     dataset = variant.dataset(dataset, settings, reporter)
+    refuse_few_rows(settings, dataset)
     model, settings = variant.model(settings, dataset.task, device, reporter)
     refuse_unread(settings, dataset.task, model)
     refuse_sharding(settings, dataset.task, model)
-    in_folds = dataset.folds is not None
-    refuse_few_rows(settings, len(dataset.splits["train" if in_folds else "dev"]), in_folds=in_folds)
     check_tokenization(dataset, model.tokenizer, model.info.reference, reporter, strict=settings.strict)
     prepared = prepare_training(settings, dataset, model, variant, device, reporter)
     if settings.evaluation.precision != "auto":

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from headstart.errors import Exit, UserError
 from headstart.metrics.risk import CERTAINTY, fewest_answers
+from headstart.preparation.dataset import Dataset
 from headstart.settings.run_settings import RunSettings
 
 
-def refuse_few_rows(settings: RunSettings, rows: int, *, in_folds: bool) -> None:
+def refuse_few_rows(settings: RunSettings, dataset: Dataset) -> None:
     """Refuse a risk that dev, or the rows that are scored in folds, are too few to promise, even if every answer were
-    right; raises UserError (65).
+    right; raises UserError (65). Nothing is said of a task that always answers.
     """
-    risk = settings.evaluation.risk
-    if risk is None or rows >= (fewest := fewest_answers(risk)):
+    risk, in_folds = settings.evaluation.risk, dataset.folds is not None
+    rows = len(dataset.splits["train" if in_folds else "dev"])
+    if risk is None or not dataset.task.answer_columns or rows >= (fewest := fewest_answers(risk)):
         return
     promised = 1 - (1 - CERTAINTY) ** (1 / rows) if rows else 1.0
     kind, way_out = (("rows", "more rows") if in_folds else

@@ -11,6 +11,7 @@ from headstart.progress import ResourcesEstimated
 from headstart.runs.fit import Fit
 from headstart.runs.sharded import is_sharded
 from headstart.training import estimate
+from headstart.training.estimate import size_text
 
 
 def estimate_resources(fit: Fit) -> None:
@@ -46,13 +47,13 @@ def estimate_sharded(fit: Fit) -> None:
     part = (whole_bytes + (1 + estimate.OPTIMIZER_MOMENTS) * trained) // world.size
     neighbours = 1 if device.startswith("cuda") else world.local_size  # in the same memory
     free = free_memory(device) + neighbours * whole_bytes  # which each has loaded
-    text = (f"the model is sharded over {world.size} processes: each holds {part / 2**30:.2f} GiB of weights, "
-            f"gradients and moments, and {whole_bytes / 2**30:.2f} GiB more while process 0 evaluates")
+    text = (f"the model is sharded over {world.size} processes: each holds {size_text(part)} of weights, "
+            f"gradients and moments, and {size_text(whole_bytes)} more while process 0 evaluates")
     if neighbours * (part + whole_bytes) > free:
-        raise UserError(f"Memory is too small: {text}; {free / 2**30:.2f} GiB are free here.",
+        raise UserError(f"Memory is too small: {text}; {size_text(free)} are free here.",
                         fix="Start more processes on more machines or GPUs, or choose a smaller model.",
                         exit=Exit.UNAVAILABLE)
-    fit.reporter.info(f"{text}, beside activations; {free / 2**30:.2f} GiB are free here")
+    fit.reporter.info(f"{text}, beside activations; {size_text(free)} are free here")
 
 
 def tell_sharing(fit: Fit) -> None:

@@ -113,11 +113,12 @@ class Regression(Task[ScoredText]):
         if not targets or not texts:
             return None
         strength = name_strength(targets[0], TARGET_NAMES, LABEL_WORDS)
+        text_names = [repr(name) for name in (texts[0].name, *pairs.values())]
         return column_choices([{"text": text.name, **pairs, "target": target.name}
                                for text in texts for target in targets],
                               {EXACT: 0.9, PARTIAL: 0.85, BY_VALUE: 0.5}[strength],
-                              f"{' and '.join(repr(name) for name in (texts[0].name, *pairs.values()))} hold texts "
-                              f"and {targets[0].name!r} numbers; --task text-classification would take them as labels")
+                              f"{' and '.join(text_names)} {'hold texts' if pairs else 'holds texts'} and "
+                              f"{targets[0].name!r} numbers; --task text-classification would take them as labels")
 
     def read(self, row: Row) -> ScoredText:
         """Texts and number of a row; raises RowFault."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import sys
 import time
@@ -38,8 +39,8 @@ class Estimate:
 
     def summary(self) -> str:
         """One sentence."""
-        return (f"about {duration_text(self.seconds)} of training; memory {self.memory / 2**30:.1f} GiB of "
-                f"{self.memory_free / 2**30:.1f}; disk {self.disk / 2**30:.1f} GiB of {self.disk_free / 2**30:.1f}")
+        return (f"about {duration_text(self.seconds)} of training; memory {size_text(self.memory)} of "
+                f"{size_text(self.memory_free)}; disk {size_text(self.disk)} of {size_text(self.disk_free)}")
 
     def json(self) -> dict[str, Json]:
         """For log.jsonl."""
@@ -50,6 +51,11 @@ def duration_text(seconds: float) -> str:
     """8 s, 3 min, 2.5 h."""
     return (f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min" if seconds < 5400
             else f"{seconds / 3600:.1f} h")
+
+
+def size_text(size: float) -> str:
+    """512 MiB, 1.5 GiB: bytes as a person reads them."""
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{math.ceil(size / 2**20)} MiB"
 
 
 def measure(model: Trainable, longest_batches: Sequence[Batch], objective: Objective, *, steps: int, mean_tokens: float,
@@ -71,8 +77,8 @@ def measure(model: Trainable, longest_batches: Sequence[Batch], objective: Objec
                         disk_bytes(model, checkpoints), shutil.disk_usage(folder).free)
     refuse_full_disk(estimate.disk, folder)
     if estimate.memory > estimate.memory_free:
-        raise UserError(f"The run needs about {estimate.memory / 2**30:.1f} GiB of memory, "
-                        f"{estimate.memory_free / 2**30:.1f} GiB are free.",
+        raise UserError(f"The run needs about {size_text(estimate.memory)} of memory, "
+                        f"{size_text(estimate.memory_free)} are free.",
                         fix="Set training.micro_batch_size or data.max_length smaller, "
                             "training.gradient_checkpointing=true, choose a smaller model, or shard it over several "
                             "GPUs or machines (training.sharded=true).",
@@ -94,8 +100,7 @@ def refuse_full_disk(needed: int, folder: Path) -> None:
     """Refuse a run for whose files a folder has too little space; raises UserError (74)."""
     free = shutil.disk_usage(folder).free
     if needed > free:
-        raise UserError(f"The run needs about {needed / 2**30:.1f} GiB of disk, {free / 2**30:.1f} GiB are free at "
-                        f"{folder}.",
+        raise UserError(f"The run needs about {size_text(needed)} of disk, {size_text(free)} are free at {folder}.",
                         fix="Free some space, choose another folder with --to, or a smaller model.", exit=Exit.DISK)
 
 

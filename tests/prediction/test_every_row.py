@@ -48,6 +48,18 @@ def test_an_empty_row_keeps_its_place_and_says_why(model, headstart, tmp_path):
     assert (tmp_path / "out.csv").read_bytes().count(b"\r\n") == 7
 
 
+def test_a_folder_of_files_is_told_who_predicts_it(model, headstart, tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / "in" / name).write_text("text\nthe roses\n")
+    code, _, stderr = headstart("predict", model, tmp_path / "in", "--to", tmp_path / "out", "--processes", "2")
+    assert code == 66 and "it holds a.csv, b.csv" in stderr and "--on ray" in stderr, stderr
+    code, _, stderr = headstart("predict", model, tmp_path / "in" / "a.csv", "--to", tmp_path / "out.csv")
+    assert code == 0 and "wrote 1 row to" in stderr, stderr
+    code, _, stderr = headstart("predict", model, tmp_path / "missing", "--to", tmp_path / "out")
+    assert code == 66 and "--on ray" not in stderr, stderr
+
+
 @pytest.mark.parametrize("ending", ["jsonl", "json", "parquet", "xlsx", "-"])
 def test_every_format_keeps_its_rows(ending, model, headstart, tmp_path, monkeypatch):
     texts = [None, "the roses", "", "apples"]

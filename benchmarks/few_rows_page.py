@@ -1,5 +1,6 @@
 """The table and the picture of few_rows.py, from its runs."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from growing_results import write_section
 RESAMPLES = 1000
 NAMES = {"trec": "TREC", "banking": "BANKING77", "tweets": "tweets"}
 COLOURS = {"contrastive": "#1b6ca8", "frozen": "#7a9e3f", "plain": "#c0562f", "setfit": "#8a6fb0"}
+METHODS = ("contrastive", "frozen", "plain")
+RULE = "rule"
 Run = Mapping[str, Any]
 
 
@@ -23,12 +26,15 @@ def macro_f1(run: Run, weights: Any = None) -> float:
 
 
 def cell_runs(runs: Sequence[Run], name: str, rows: int) -> dict[str, dict[int, Run]]:
-    """The runs of one set and size: method -> draw -> run."""
+    """The runs of one set and size: method -> draw -> run; the rule's are those of the way that it takes."""
     methods: dict[str, dict[int, Run]] = {}
     for run in runs:
         if run["set"] == name and run["rows"] == rows:
             methods.setdefault(run["method"], {})[run["draw"]] = run
-    return methods
+    choices = methods.pop(RULE, {})
+    chosen = {draw: methods[choice["choice"]][draw] for draw, choice in choices.items()
+              if draw in methods.get(choice["choice"], {})}
+    return {**methods, RULE: chosen} if chosen else methods
 
 
 def difference(first: Mapping[int, Run], second: Mapping[int, Run]) -> tuple[float, float, float, int] | None:
@@ -49,8 +55,8 @@ def difference(first: Mapping[int, Run], second: Mapping[int, Run]) -> tuple[flo
 
 def table(runs: Sequence[Run]) -> str:
     """A line for each set and number of rows a label."""
-    lines = ["| set, rows a label | draws | plain | frozen | contrastive | contrastive − best other | SetFit | "
-             "contrastive − SetFit | seconds: contrastive, plain, SetFit |", "|---|---|---|---|---|---|---|---|---|"]
+    lines = ["| set, rows a label | draws | plain | frozen | contrastive | rule: takes | rule | rule − best of three | "
+             "SetFit | rule − SetFit | seconds: contrastive, plain, SetFit |", f"|{'---|' * 11}"]
     for name in NAMES:
         sizes = sorted({run["rows"] for run in runs if run["set"] == name})
         lines += [table_line(name, rows, cell_runs(runs, name, rows)) for rows in sizes]
@@ -68,13 +74,14 @@ def table_line(name: str, rows: int, methods: Mapping[str, Mapping[int, Run]]) -
         return f"{np.mean(values):.0f}" if values else "–"
 
     def against(method: str) -> str:
-        part = difference(methods.get("contrastive", {}), methods.get(method, {}))
+        part = difference(methods.get(RULE, {}), methods.get(method, {}))
         return "" if part is None else f"{100 * part[0]:+.1f} ({100 * part[1]:+.1f} to {100 * part[2]:+.1f})"
 
-    others = [method for method in ("plain", "frozen") if method in methods]
-    best = max(others, key=lambda method: np.mean([macro_f1(run) for run in methods[method].values()]), default="")
+    best = max((method for method in METHODS if method in methods),
+               key=lambda method: np.mean([macro_f1(run) for run in methods[method].values()]))
+    taken = Counter(run["method"] for run in methods.get(RULE, {}).values())
     cells = [f"{NAMES[name]}, {rows}", str(len(methods.get("contrastive", {}))), mean("plain"), mean("frozen"),
-             mean("contrastive"), against(best), mean("setfit"), against("setfit"),
+             mean("contrastive"), ", ".join(taken), mean(RULE), against(best), mean("setfit"), against("setfit"),
              ", ".join(map(seconds, ("contrastive", "plain", "setfit")))]
     return f"| {' | '.join(cells)} |"
 

@@ -1,5 +1,8 @@
-"""Writes the section of docs/defaults.md on the recipe from results/defaults.jsonl; what stands around it stays."""
+"""Writes the section of docs/defaults.md on the recipe from results/defaults.jsonl; what stands around it stays. What
+follows from it is also written to results/defaults.json, for README.md.
+"""
 
+import json
 import statistics
 from pathlib import Path
 from typing import Any
@@ -9,10 +12,12 @@ from default_sets import SETS
 from growing_results import write_section
 
 PAGE = Path(__file__).parent.parent / "docs" / "defaults.md"
+SUMMARY = Path(__file__).parent / "results" / "defaults.json"
 RULES = (
     ("learning rate",
-     "5e-5 for a model 768 wide, times (768 / width)², 3e-4 at most; half of it for 2 to 5 labels and for numbers, a "
-     "third where pairs of texts are judged; ten times as much for an adapter",
+     "5e-5 for a model 768 wide, times (768 / width)², 3e-4 at most; half of it for 2 labels "
+     "(5 where a text may have several) and for numbers, a third where pairs of texts are judged; ten times as much "
+     "for an adapter",
      "`training.learning_rate`"),
     ("batch",
      "32; 16 below 2,000 rows where the rate is lowered for the task and you set neither epochs nor steps",
@@ -74,6 +79,15 @@ def row_cells(row: dict[str, Any], peers: dict[str, dict[str, Any]]) -> list[str
             f"{default['cpu_seconds']} / {best['cpu_seconds']}"]
 
 
+def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """How many trainings of how many sets and models, the mean difference in points, and where it is wholly below 0."""
+    names = [f"{row['default']['set']} ({row['default']['model']}, seed {row['default']['seed']})" for row in rows]
+    return {"trainings": len(rows), "sets": len({row["default"]["set"] for row in rows}),
+            "models": len({row["default"]["model"] for row in rows}),
+            "mean": round(statistics.mean(100 * row["difference"].value for row in rows), 2),
+            "below": [name for name, row in zip(names, rows, strict=True) if row["difference"].high < 0]}
+
+
 def write_recipe(results: list[dict[str, Any]]) -> None:
     """The table and what follows from it."""
     groups: dict[tuple[str, str, int], dict[str, dict[str, Any]]] = {}
@@ -87,11 +101,10 @@ def write_recipe(results: list[dict[str, Any]]) -> None:
     lines = [INTRODUCTION.replace("@RULES@", "\n".join(rules)), f"| {' | '.join(header)} |", "|" + "---|" * len(header)]
     lines += [f"| {' | '.join(row_cells(row, peers))} |" for row, peers in rows]
     if rows:
-        differences = [100 * row["difference"].value for row, _ in rows]
-        below = [f"{row['default']['set']} ({row['default']['model']}, seed {row['default']['seed']})"
-                 for row, _ in rows if row["difference"].high < 0]
-        lines += ["", f"Over these {len(rows)} rows the default is {statistics.mean(differences):+.2f} points from the "
-                      "best of three on average; wholly below it: " + (", ".join(below) or "nowhere") + "."]
+        summary = summarise([row for row, _ in rows])
+        SUMMARY.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+        lines += ["", f"Over these {len(rows)} rows the default is {summary['mean']:+.2f} points from the "
+                      "best of three on average; wholly below it: " + (", ".join(summary["below"]) or "nowhere") + "."]
     missing = [" ".join(map(str, key)) for key, peers in groups.items() if comparison(peers) is None]
     if missing:
         lines += ["", f"Not complete yet: {', '.join(missing)}."]

@@ -9,7 +9,7 @@ import numpy as np
 from growing_results import write_section
 
 RESAMPLES = 1000
-NAMES = {"trec": "TREC", "banking": "BANKING77", "tweets": "tweets"}
+NAMES = {"trec": "TREC", "banking": "12 intents", "banking-whole": "77 intents", "tweets": "tweets"}
 COLOURS = {"contrastive": "#1b6ca8", "frozen": "#7a9e3f", "plain": "#c0562f", "setfit": "#8a6fb0"}
 METHODS = ("contrastive", "frozen", "plain")
 RULE = "rule"
@@ -109,8 +109,8 @@ def picture(runs: Sequence[Run]) -> str:
         parts.append(f'<circle cx="{60 + 110 * rank}" cy="276" r="4" fill="{colour}"/>'
                      f'<text x="{70 + 110 * rank}" y="280">{"SetFit" if method == "setfit" else method}</text>')
     title = "Macro F1 in per cent by rows a label"
-    return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 780 290" font-family="sans-serif" font-size="12" '
-            f'role="img" aria-label="{title}"><title>{title}</title><rect width="780" height="290" fill="#fff"/>'
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1030 290" font-family="sans-serif" font-size="12" '
+            f'role="img" aria-label="{title}"><title>{title}</title><rect width="1030" height="290" fill="#fff"/>'
             f'{"".join(parts)}</svg>\n')
 
 

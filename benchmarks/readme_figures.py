@@ -38,6 +38,17 @@ def comparison_rows(content: Mapping[str, Any], what: str, subject: str, peers: 
             f"{ours / content['systems'][name]['median']:.3g} times as fast |" for name, peer in peers.items()]
 
 
+def quality_lines(folder: Path) -> list[str]:
+    """What the default settings are worth beside the Trainer's, where that was measured."""
+    found = read("defaults", folder)
+    if not found:
+        return []
+    below = f", wholly below it on {len(found['below'])} of them" if found["below"] else ", nowhere wholly below it"
+    return [f"Quality with default settings: {found['mean']:+.1f} points from the best of three learning rates of the "
+            f"Trainer, chosen after the fact by test score: the mean over {found['trainings']} trainings on "
+            f"{found['sets']} small sets{below} ([the table](docs/defaults.md)).", ""]
+
+
 def gpu_lines(folder: Path) -> list[str]:
     """What was measured on a GPU, or that nothing was."""
     measured = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("gpu-*.json"))]
@@ -58,7 +69,7 @@ def figures(folder: Path = HERE / "results") -> str:
                             f"{machine['transformers']}")
     told = "; ".join(dict.fromkeys(machines))
     return "\n".join([*HEAD, *rows, "", f"Medians of several turns side by side, default settings: {told}.", "",
-                      *gpu_lines(folder)])
+                      *quality_lines(folder), *gpu_lines(folder)])
 
 
 def replaced(text: str) -> str:

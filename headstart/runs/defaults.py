@@ -14,6 +14,8 @@ LORA = 10  # times the rate of the whole model
 WIDTH, WIDTH_RATE = 768, 5e-5  # of a base model, and the field's habit for it
 LOWEST_RATE, HIGHEST_RATE = 1e-5, 3e-4
 MANY_LABELS = 6  # from here on labels are topics or intents, which the words of a text tell
+# labels below which a high rate collapses; of three it learns also a rare one, which half of it does not
+FEW_LABELS = {"text-classification": 3, "multilabel-classification": MANY_LABELS}
 JUDGING = ("text-classification", "multilabel-classification", "multiple-choice")  # tasks that a high rate collapses
 NEW_HEADS = (*JUDGING, "regression", "token-tagging", "question-answering")  # tasks whose head is trained from nothing
 FEWEST_STEPS, FEWEST_STEPS_OF_NEW_HEADS = 120, 200
@@ -57,7 +59,7 @@ def rate_share(subject: Subject) -> tuple[float, str]:
     """Which share of the width's rate is used, and why; no words where it is all."""
     if subject.task in JUDGING and (subject.is_pair or subject.task == "multiple-choice"):
         return 1 / 3, "a third of it, because on pairs of texts a high rate may end with one answer for all"
-    if subject.task in JUDGING and subject.labels < MANY_LABELS:
+    if subject.labels < FEW_LABELS.get(subject.task, 0):
         return 1 / 2, f"half of it, because with few labels ({subject.labels}) a high rate may give one answer to all"
     if subject.task == "regression":
         return 1 / 2, "half of it, because numbers are predicted"

@@ -180,9 +180,9 @@ def test_every_family_ends_a_sharded_run_as_one_process_does(family, folder, poo
     values = PLAIN | {"training.sharded": True, "training.max_steps": 4, "training.evaluate_every": 2, "evaluation.resamples": 0}
     values |= tiny_writers.LANGUAGES if family.startswith("mbart") else {}
     for size in (1, 3):
-        case = Case(rows_of(folder, task), task, str(model), values, to=str(folder / f"{family}-{size}"))
+        case = Case(rows_of(folder, task), task, str(model), values, to=str(folder / f"ended-{family}-{size}"))
         assert ends(pool.ask("finetuned", case, size=size)) == [case.to] * size
-    assert_alike(folder / f"{family}-1", folder / f"{family}-3")
+    assert_alike(folder / f"ended-{family}-1", folder / f"ended-{family}-3")
 
 
 def finetuned_until(world, case, step):

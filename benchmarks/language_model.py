@@ -68,7 +68,7 @@ def headstart(blocks: list[list[int]], model: str, warmup: int, adapter: bool) -
                         label_positions=list(range(BLOCK_SIZE - 1)))
                 for block in blocks]
     lengths, settings = np.full(len(blocks), BLOCK_SIZE), Training(learning_rate=RATE, batch_size=BATCH_SIZE,
-                                                                   warmup=0.0, weight_decay=0.0)
+                                                                   warmup_ratio=0.0, weight_decay=0.0)
     batcher, _ = choose_batcher("auto", can_pack=loaded_model.can_pack)
     layout = loaded_model.layout(packed=batcher == "packed")
     precision_name, _ = precision.choose_precision("auto", "cpu")

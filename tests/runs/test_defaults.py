@@ -24,6 +24,7 @@ def rule(monkeypatch):
 @pytest.mark.parametrize("subject,rate", [
     (INTENTS, 2e-4), (Subject(CLASSES, 10_003, 77, 768), 5e-5), (Subject(CLASSES, 10_003, 77, 128), 3e-4),
     (Subject(CLASSES, 8551, 2, 384), 1e-4), (Subject(CLASSES, 8551, 2, 768), 2.5e-5),
+    (Subject(CLASSES, 600, 3, 384), 2e-4), (Subject("multilabel-classification", 600, 3, 384), 1e-4),
     (Subject(CLASSES, 2490, 2, 384, is_pair=True), 6.7e-5), (Subject(NUMBERS, 5749, 0, 384, is_pair=True), 1e-4),
     (Subject("multiple-choice", 900, 0, 768), 1.7e-5),
     (Subject(TAGS, 3394, 13, 768), 5e-5), (Subject(WRITING, 1000, 0, 576), 8.9e-5)])
@@ -67,7 +68,7 @@ def test_dev_is_measured_twenty_times_at_most():
 
 def test_a_run_of_few_rows_makes_the_steps_that_it_tells(headstart, tiny_bert, tmp_path, monkeypatch):
     monkeypatch.setattr(defaults, "FEWEST_STEPS_OF_NEW_HEADS", 65)
-    rows = write_csv(tmp_path / "few.csv", review_rows(60))
+    rows = write_csv(tmp_path / "few.csv", review_rows(60, labels=("good", "bad")))
     code, _, stderr = headstart("finetune", rows, "--model", tiny_bert, "--to", tmp_path / "run", "--folds", "0",
                                 "--method", "plain", "--set", "evaluation.resamples=0", "--set",
                                 "evaluation.baselines=false")

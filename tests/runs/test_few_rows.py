@@ -86,7 +86,7 @@ def test_few_rows_of_a_sentence_encoder_are_trained_contrastively_and_the_reason
 
 def test_other_models_and_many_rows_are_trained_plainly(folder, rows, encoder, headstart):
     for name, data, model in (("no-encoder", rows, tiny.model_folder("bert", folder / "no-encoder-model")),
-                              ("many", write_csv(folder / "many.csv", review_rows(240)), encoder)):
+                              ("many", write_csv(folder / "many.csv", review_rows(300)), encoder)):
         assert headstart("finetune", data, "--model", model, "--to", folder / name, *FLAGS, "--set",
                        "training.max_steps=1")[0] == 0
         assert 'method = "plain"' in (folder / name / "settings.toml").read_text()

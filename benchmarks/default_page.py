@@ -82,9 +82,10 @@ def row_cells(row: dict[str, Any], peers: dict[str, dict[str, Any]]) -> list[str
 def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """How many trainings of how many sets and models, the mean difference in points, and where it is wholly below 0."""
     names = [f"{row['default']['set']} ({row['default']['model']}, seed {row['default']['seed']})" for row in rows]
+    differences = [100 * row["difference"].value for row in rows]
     return {"trainings": len(rows), "sets": len({row["default"]["set"] for row in rows}),
             "models": len({row["default"]["model"] for row in rows}),
-            "mean": round(statistics.mean(100 * row["difference"].value for row in rows), 2),
+            "mean": round(statistics.mean(differences), 2), "median": round(statistics.median(differences), 2),
             "below": [name for name, row in zip(names, rows, strict=True) if row["difference"].high < 0]}
 
 
@@ -103,8 +104,9 @@ def write_recipe(results: list[dict[str, Any]]) -> None:
     if rows:
         summary = summarise([row for row, _ in rows])
         SUMMARY.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+        below = ", ".join(summary["below"]) or "nowhere"
         lines += ["", f"Over these {len(rows)} rows the default is {summary['mean']:+.2f} points from the "
-                      "best of three on average; wholly below it: " + (", ".join(summary["below"]) or "nowhere") + "."]
+                      f"best of three on average ({summary['median']:+.2f} in the median); wholly below it: {below}."]
     missing = [" ".join(map(str, key)) for key, peers in groups.items() if comparison(peers) is None]
     if missing:
         lines += ["", f"Not complete yet: {', '.join(missing)}."]

@@ -133,14 +133,15 @@ def main() -> None:
         print(json.dumps(measure(arguments.work, arguments.system, arguments.run, arguments.backbone,
                                  read_texts(arguments.data), arguments.passages)))
         return
+    threads = "1 thread" if arguments.threads == 1 else f"{arguments.threads} threads"
     options = [arguments.run, "--data", str(arguments.data), "--backbone", arguments.backbone, "--threads",
                str(arguments.threads), "--passages", str(arguments.passages)]
     for work in arguments.works.split(","):
-        print(f"{work}, {arguments.threads} threads")
+        print(f"{work}, {threads}")
         measured = measure_in_turns(__file__, list(SYSTEMS[work]), [*options, "--work", work], arguments.turns)
         for system, results in measured.items():
             print(f"  {system:<28} {rate(results):9.1f}/s   {rate(results) / rate(measured[SYSTEMS[work][0]]):5.2f} x")
-        record(f"prediction_{work}_{arguments.threads}", f"{TITLES[work]}, {arguments.threads} threads",
+        record(f"prediction_{work}_{arguments.threads}", f"{TITLES[work]}, {threads}",
                "a second of processor time", measured)
 
 

@@ -24,7 +24,7 @@ def multiply(rows):
 for rows in range(900, 1000):
     multiply(rows)
 before = resident()
-for rows in range(1000, 1150):
+for rows in range(1000, 1700):
     multiply(rows)
 print(resident() - before, *(os.environ[name] for name in sys.argv[2:]))
 """
@@ -39,7 +39,7 @@ def test_kernels_of_shapes_that_went_by_are_dropped(tmp_path):
     environment = {name: value for name, value in os.environ.items() if name not in VARIABLES}
     words = subprocess.run([sys.executable, "-c", SHAPES, str(folder), *VARIABLES], capture_output=True, text=True,
                            check=True, env=environment).stdout.split()
-    assert int(words[0]) < 100 and words[1:] == ["64", "64"]  # 500 MB unbounded, on a processor with bf16
+    assert int(words[0]) < 350 and words[1:] == ["64", "64"]  # 0 to 230 MB; 450 to 700 unbounded, with avx512_bf16
 
 
 def test_a_bound_that_the_user_set_stays(monkeypatch):

@@ -80,11 +80,10 @@ def row_cells(row: dict[str, Any], peers: dict[str, dict[str, Any]]) -> list[str
 
 
 def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """How many trainings of how many sets and models, the mean difference in points, and where it is wholly below 0."""
+    """How many trainings of how many sets, the mean and median difference in points, and where it is wholly below 0."""
     names = [f"{row['default']['set']} ({row['default']['model']}, seed {row['default']['seed']})" for row in rows]
     differences = [100 * row["difference"].value for row in rows]
     return {"trainings": len(rows), "sets": len({row["default"]["set"] for row in rows}),
-            "models": len({row["default"]["model"] for row in rows}),
             "mean": round(statistics.mean(differences), 2), "median": round(statistics.median(differences), 2),
             "below": [name for name, row in zip(names, rows, strict=True) if row["difference"].high < 0]}
 

@@ -1,6 +1,5 @@
 """The table and the picture of few_rows.py, from its runs."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,9 +31,9 @@ def cell_runs(runs: Sequence[Run], name: str, rows: int) -> dict[str, dict[int, 
         if run["set"] == name and run["rows"] == rows:
             methods.setdefault(run["method"], {})[run["draw"]] = run
     choices = methods.pop(RULE, {})
-    chosen = {draw: methods[choice["choice"]][draw] for draw, choice in choices.items()
-              if draw in methods.get(choice["choice"], {})}
-    return {**methods, RULE: chosen} if chosen else methods
+    rule_runs = {draw: methods[choice["choice"]][draw] for draw, choice in choices.items()
+                 if draw in methods.get(choice["choice"], {})}
+    return {**methods, RULE: rule_runs} if rule_runs else methods
 
 
 def difference(first: Mapping[int, Run], second: Mapping[int, Run]) -> tuple[float, float, float, int] | None:
@@ -79,9 +78,9 @@ def table_line(name: str, rows: int, methods: Mapping[str, Mapping[int, Run]]) -
 
     best = max((method for method in METHODS if method in methods),
                key=lambda method: np.mean([macro_f1(run) for run in methods[method].values()]))
-    taken = Counter(run["method"] for run in methods.get(RULE, {}).values())
+    ways = dict.fromkeys(run["method"] for run in methods.get(RULE, {}).values())
     cells = [f"{NAMES[name]}, {rows}", str(len(methods.get("contrastive", {}))), mean("plain"), mean("frozen"),
-             mean("contrastive"), ", ".join(taken), mean(RULE), against(best), mean("setfit"), against("setfit"),
+             mean("contrastive"), ", ".join(ways), mean(RULE), against(best), mean("setfit"), against("setfit"),
              ", ".join(map(seconds, ("contrastive", "plain", "setfit")))]
     return f"| {' | '.join(cells)} |"
 

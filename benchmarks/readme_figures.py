@@ -40,14 +40,14 @@ def comparison_rows(content: Mapping[str, Any], what: str, subject: str, peers: 
 
 def quality_lines(folder: Path) -> list[str]:
     """What the default settings are worth beside the Trainer's, where that was measured."""
-    found = read("defaults", folder)
-    if not found:
+    summary = read("defaults", folder)
+    if not summary:
         return []
-    below = f", wholly below it on {len(found['below'])} of them" if found["below"] else ", nowhere wholly below it"
-    return [f"Quality with default settings: {found['median']:+.1f} points from the best of three learning rates of "
-            f"the Trainer, chosen after the fact by test score: the median over {found['trainings']} trainings on "
-            f"{found['sets']} small sets (the mean is {found['mean']:+.1f}){below} ([the table](docs/defaults.md)).",
-            ""]
+    below = f", wholly below it on {len(summary['below'])} of them" if summary["below"] else ", nowhere wholly below it"
+    return [f"Quality with default settings: {summary['median']:+.1f} points from the best of three learning rates of "
+            f"the Trainer, chosen after the fact by test score: the median over {summary['trainings']} trainings on "
+            f"{summary['sets']} small sets (the mean is {summary['mean']:+.1f}){below} "
+            "([the table](docs/defaults.md)).", ""]
 
 
 def gpu_lines(folder: Path) -> list[str]:

@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import processes
-from turns import measure_in_turns, rate, record
+from turns import rate, record, run_system
 
 ROOT = Path(__file__).parent.parent
-TOKENS = {"minilm": 24, "distilbert": 128, "bert-base": 512, "smollm": 512}  # longest text of a batch
-BATCH = {"minilm": 256, "distilbert": 64, "bert-base": 16, "smollm": 8}
+TOKENS = {"minilm": 24, "distilbert": 384, "bert-base": 512, "smollm": 512}  # longest text of a batch
+BATCH = {"minilm": 32, "distilbert": 32, "bert-base": 64, "smollm": 16}
+VOCABULARY = 30522
 SHAPES: dict[str, tuple[str, dict[str, int]]] = {
     "minilm": ("bert", {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12,
                         "intermediate_size": 1536, "max_position_embeddings": 512}),
@@ -35,23 +36,26 @@ SHAPES: dict[str, tuple[str, dict[str, int]]] = {
                            "intermediate_size": 3072, "max_position_embeddings": 512}),
     "smollm": ("llama", {"hidden_size": 576, "num_hidden_layers": 30, "num_attention_heads": 9,
                          "num_key_value_heads": 3, "intermediate_size": 1536, "max_position_embeddings": 2048})}
-SYSTEMS = ["headstart-train", "trainer-train", "headstart-predict", "plain-predict"]
+SYSTEMS = ["headstart", "peer"]
+WORKS = ["train", "predict"]
+NEW_TOKENS = 64
 
 
 def model_folder(shape: str, folder: Path, small: bool) -> Path:
-    """A plain model folder with weights from a seed."""
+    """A plain model folder with weights from a seed; a decoder with the layer that writes."""
     sys.path.insert(0, str(ROOT / "tests"))
     import tiny
 
     family, changes = SHAPES[shape]
-    return Path(tiny.model_folder(family, folder, **({"max_position_embeddings": 512} if small else changes)))
+    changes = {"max_position_embeddings": 512} if small else changes | {"vocab_size": VOCABULARY}
+    return Path(tiny.model_folder(family, folder, "causal-language-model" if shape == "smollm" else None, **changes))
 
 
-def rows(tokenizer: Any, count: int, longest: int) -> list[list[int]]:
+def rows(vocabulary: int, count: int, longest: int) -> list[list[int]]:
     """Token ids of texts whose lengths lie between half of the longest and the longest."""
     drawn = random.Random(0)
-    ids = [token for token in range(len(tokenizer)) if token not in tokenizer.all_special_ids]
-    return [[drawn.choice(ids) for _ in range(drawn.randint(longest // 2, longest))] for _ in range(count)]
+    return [[drawn.randrange(10, vocabulary) for _ in range(drawn.randint(longest // 2, longest))]
+            for _ in range(count)]
 
 
 def synchronise(device: str) -> None:
@@ -78,48 +82,90 @@ def peak(device: str) -> float:
     return 2 * size**3 / best / 1e9
 
 
-def headstart(folder: Path, shape: str, steps: int, device: str, *, train: bool) -> dict[str, float]:
+def warmup_of(steps: int) -> int:
+    return max(2, steps // 5)
+
+
+def headstart_train(folder: Path, shape: str, steps: int, device: str) -> dict[str, float]:
+    """The loop of a run: batches are laid out, moved and computed in it."""
+    import numpy as np
+
     from headstart.contract import Feature, HeadSpec, Target
     from headstart.data.features.batches import collate
     from headstart.models.loading.load import load
     from headstart.settings import Training
-    from headstart.training.loop import train_step
+    from headstart.training.loop import train
     from headstart.training.losses import build_loss
     from headstart.training.objectives.objective import total_weight
-    from headstart.training.precision import autocast
     from headstart.training.state import TrainingState
 
-    import torch  # isort: skip
-
-    model = load(str(folder), HeadSpec("sequence-classification", 2, ("no", "yes")), seed=0, device=device)
-    texts = rows(model.tokenizer.hf_tokenizer, BATCH[shape] * steps, TOKENS[shape])
+    spec, size = HeadSpec("sequence-classification", 2, ("no", "yes")), BATCH[shape]
+    model = load(str(folder), spec, seed=0, device=device)
+    texts = rows(model.module.config.vocab_size, size * steps, TOKENS[shape])
     features = [Feature(ids, targets={"label": Target(index % 2)}) for index, ids in enumerate(texts)]
-    batches = [collate(features[start:start + BATCH[shape]], model.layout(packed=model.can_pack))
-               for start in range(0, len(features), BATCH[shape])]
-    settings = Training(learning_rate=1e-4, batch_size=BATCH[shape])
+    settings, layout = Training(learning_rate=1e-5, batch_size=size), model.layout(packed=model.can_pack)
     state = TrainingState.initial(model, settings, precision="bf16", device=device)
-    objective = build_loss(HeadSpec("sequence-classification", 2).loss, settings, (1, 1))
-    warmup, tokens, start_time = max(1, steps // 5), 0, 0.0
-    for number, batch in enumerate(batches):
-        if number == warmup:
+    tokens, start = 0, 0.0
+    for step in train(state, lambda epoch: np.arange(len(texts)).reshape(steps, size),
+                      lambda indices, count: [collate([features[index] for index in indices], layout)],
+                      build_loss(spec.loss, settings, (1, 1)), total_weight, settings, total_steps=steps, seed=0,
+                      precision="bf16", device=device):
+        if step.number == warmup_of(steps):
             synchronise(device)
-            start_time = time.perf_counter()
-        if train:
-            step = train_step(state, [batch], objective, total_weight, settings, total_steps=steps, seed=0,
-                              precision="bf16", device=device)
-            assert math.isfinite(step.loss)
-        else:
-            model.module.eval()
-            with torch.inference_mode(), autocast("bf16", device):
-                model.forward(batch)["logits"].float().cpu()
-        tokens += batch.tokens if number >= warmup else 0
+            tokens, start = 0, time.perf_counter()
+        elif step.number > warmup_of(steps):
+            tokens += step.tokens
     synchronise(device)
-    return {"amount": tokens, "seconds": time.perf_counter() - start_time}
+    return {"amount": tokens, "seconds": time.perf_counter() - start}
 
 
-def plain(folder: Path, shape: str, steps: int, device: str, *, train: bool) -> dict[str, float]:
-    """The Trainer with bf16, texts of like length together and fused AdamW; or the bare model on such batches."""
+def headstart_predict(folder: Path, shape: str, steps: int, device: str) -> dict[str, float]:
+    """Batches of texts of like length through a copy of the model in bf16, laid out in the loop."""
     import torch
+
+    from headstart.contract import Feature, HeadSpec
+    from headstart.data.features.batches import collate
+    from headstart.models.loading.load import load
+    from headstart.models.precision import in_precision
+
+    model = in_precision(load(str(folder), HeadSpec("sequence-classification", 2, ("no", "yes")), seed=0,
+                              device=device), "bf16")
+    texts = sorted(rows(model.module.config.vocab_size, BATCH[shape] * steps, TOKENS[shape]), key=len)
+    features, tokens, start = [Feature(ids) for ids in texts], 0, 0.0
+    for number in range(steps):
+        if number == warmup_of(steps):
+            synchronise(device)
+            tokens, start = 0, time.perf_counter()
+        batch = collate(features[number * BATCH[shape]:(number + 1) * BATCH[shape]],
+                        model.layout(packed=model.can_pack))
+        with torch.inference_mode():
+            model.forward(batch)["logits"].float().cpu()
+        tokens += batch.tokens
+    return {"amount": tokens, "seconds": time.perf_counter() - start}
+
+
+def peer_predict(folder: Path, shape: str, steps: int, device: str) -> dict[str, float]:
+    """The bare model in bf16 on batches of texts of like length."""
+    import torch
+
+    model, _, collator = peer_parts(folder)
+    model = model.to(device, torch.bfloat16).eval()
+    texts = sorted(rows(model.config.vocab_size, BATCH[shape] * steps, TOKENS[shape]), key=len)
+    tokens, start = 0, 0.0
+    for number in range(steps):
+        if number == warmup_of(steps):
+            synchronise(device)
+            tokens, start = 0, time.perf_counter()
+        part = texts[number * BATCH[shape]:(number + 1) * BATCH[shape]]
+        batch = collator([{"input_ids": ids, "attention_mask": [1] * len(ids)} for ids in part])
+        with torch.inference_mode():
+            model(**{name: tensor.to(device) for name, tensor in batch.items()}).logits.float().cpu()
+        tokens += sum(map(len, part))
+    return {"amount": tokens, "seconds": time.perf_counter() - start}
+
+
+def peer_parts(folder: Path) -> tuple[Any, Any, Any]:
+    """transformers' own model, tokenizer and collator."""
     from transformers import AutoModelForSequenceClassification, AutoTokenizer, DataCollatorWithPadding
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -127,32 +173,19 @@ def plain(folder: Path, shape: str, steps: int, device: str, *, train: bool) -> 
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
     model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=2)
     model.config.pad_token_id = tokenizer.pad_token_id
-    texts = rows(tokenizer, BATCH[shape] * steps, TOKENS[shape])
-    clock: dict[str, float] = {"tokens": 0, "start": 0.0}
-    warmup, collator = max(1, steps // 5), DataCollatorWithPadding(tokenizer)
-    if not train:
-        model = model.to(device, torch.bfloat16).eval()
-        texts.sort(key=len)
-        for number in range(steps):
-            if number == warmup:
-                synchronise(device)
-                clock["start"] = time.perf_counter()
-            part = texts[number * BATCH[shape]:(number + 1) * BATCH[shape]]
-            batch = collator([{"input_ids": ids, "attention_mask": [1] * len(ids)} for ids in part])
-            with torch.inference_mode():
-                model(**{name: tensor.to(device) for name, tensor in batch.items()}).logits.float().cpu()
-            clock["tokens"] += sum(map(len, part)) if number >= warmup else 0
-        return {"amount": clock["tokens"], "seconds": time.perf_counter() - clock["start"]}
-    return run_trainer(model, tokenizer, texts, collator, warmup, BATCH[shape], device, clock)
+    return model, tokenizer, DataCollatorWithPadding(tokenizer)
 
 
-def run_trainer(model: Any, tokenizer: Any, texts: list[list[int]], collator: Any, warmup: int, batch_size: int,
-                device: str, clock: dict[str, float]) -> dict[str, float]:
+def peer_train(folder: Path, shape: str, steps: int, device: str) -> dict[str, float]:
+    """The Trainer with bf16, texts of like length together and fused AdamW."""
     from transformers import Trainer, TrainerCallback, TrainingArguments
+
+    model, _, collator = peer_parts(folder)
+    texts, clock = rows(model.config.vocab_size, BATCH[shape] * steps, TOKENS[shape]), {"tokens": 0.0, "start": 0.0}
 
     class Clock(TrainerCallback):
         def on_step_end(self, arguments: Any, state: Any, control: Any, **options: Any) -> None:
-            if state.global_step == warmup:
+            if state.global_step == warmup_of(steps):
                 synchronise(device)
                 clock["tokens"], clock["start"] = 0, time.perf_counter()
 
@@ -164,7 +197,7 @@ def run_trainer(model: Any, tokenizer: Any, texts: list[list[int]], collator: An
                for index, ids in enumerate(texts)]
     with tempfile.TemporaryDirectory() as output:
         arguments = TrainingArguments(
-            output, per_device_train_batch_size=batch_size, learning_rate=1e-4, use_cpu=device == "cpu", report_to=[],
+            output, per_device_train_batch_size=BATCH[shape], learning_rate=1e-5, use_cpu=device == "cpu", report_to=[],
             save_strategy="no", num_train_epochs=1, logging_steps=10_000, remove_unused_columns=False,
             disable_tqdm=True, bf16=True, train_sampling_strategy="group_by_length", length_column_name="length",
             optim="adamw_torch_fused")
@@ -173,24 +206,70 @@ def run_trainer(model: Any, tokenizer: Any, texts: list[list[int]], collator: An
     return {"amount": clock["tokens"], "seconds": time.perf_counter() - clock["start"]}
 
 
-def measure(args: argparse.Namespace) -> dict[str, float]:
-    """One system on one shape; with the share of the peak (2 operations a weight and token, 6 in training)."""
+def headstart_write(folder: Path, texts: int, device: str) -> dict[str, float]:
+    """Greedy continuations of prompts, in bf16; the second time, as the first warms up."""
+    import headstart
+
+    model, seconds = headstart.load(folder, precision="bf16", device=device), 0.0
+    for _ in range(2):
+        start = time.perf_counter()
+        model.generate(["the film was"] * texts, max_new_tokens=NEW_TOKENS, min_new_tokens=NEW_TOKENS)
+        seconds = time.perf_counter() - start
+    return {"amount": texts * NEW_TOKENS, "seconds": seconds}
+
+
+def peer_write(folder: Path, texts: int, device: str) -> dict[str, float]:
+    """The same by transformers' generate."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer, seconds = AutoTokenizer.from_pretrained(folder), 0.0
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16).to(device).eval()
+    for _ in range(2):
+        start = time.perf_counter()
+        inputs = tokenizer(["the film was"] * texts, return_tensors="pt").to(device)
+        with torch.inference_mode():
+            ids = model.generate(**inputs, max_new_tokens=NEW_TOKENS, min_new_tokens=NEW_TOKENS, do_sample=False)
+        tokenizer.batch_decode(ids)
+        seconds = time.perf_counter() - start
+    return {"amount": texts * NEW_TOKENS, "seconds": seconds}
+
+
+def measure(args: argparse.Namespace) -> dict[str, dict[str, float]]:
+    """One system on every shape, "minilm train": …; with the share of the peak (2 operations a weight and token, 6 in
+    training).
+    """
     import torch
 
-    with tempfile.TemporaryDirectory() as path:
-        folder = model_folder(args.shape, Path(path), args.small)
-        system = headstart if args.system.startswith("headstart") else plain
-        measured = system(folder, args.shape, args.steps, args.device, train=args.system.endswith("train"))
-        from safetensors import safe_open
+    own = args.system == "headstart"
+    functions = {"train": headstart_train if own else peer_train, "predict": headstart_predict if own else peer_predict}
+    results, fastest = {}, peak(args.device)
+    for shape in args.shapes:
+        folder = Path(args.folder) / shape
+        for work, function in functions.items():
+            if args.device == "cuda":
+                torch.cuda.reset_peak_memory_stats()
+            steps = args.steps * (3 if shape == "minilm" else 1)
+            measured = function(folder, shape, steps, args.device)
+            operations = (6 if work == "train" else 2) * weights_of(folder) * measured["amount"]
+            measured["peak_share"] = operations / measured["seconds"] / 1e9 / fastest
+            if args.device == "cuda":
+                measured["gpu_memory_mb"] = torch.cuda.max_memory_allocated() / 2**20
+            results[f"{shape} {work}"] = measured
+    if "smollm" in args.shapes:
+        for texts in (1, 32):
+            write = headstart_write if own else peer_write
+            results[f"smollm write {texts}"] = write(Path(args.folder) / "smollm", texts, args.device)
+    return results
 
-        with safe_open(str(folder / "model.safetensors"), "pt") as file:
-            names = list(file.keys())
-            weights = sum(file.get_tensor(name).numel() for name in names if "embed" not in name)
-    operations = (6 if args.system.endswith("train") else 2) * weights * measured["amount"]
-    measured["peak_share"] = operations / measured["seconds"] / 1e9 / peak(args.device)
-    if args.device == "cuda":
-        measured["gpu_memory_mb"] = torch.cuda.max_memory_allocated() / 2**20
-    return measured
+
+def weights_of(folder: Path) -> int:
+    """Numbers of a model's weights without its embeddings."""
+    from safetensors import safe_open
+
+    with safe_open(str(folder / "model.safetensors"), "pt") as file:
+        shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+    return sum(math.prod(shape) for name, shape in shapes.items() if "embed" not in name and "lm_head" not in name)
 
 
 def in_processes(args: argparse.Namespace) -> None:
@@ -222,7 +301,8 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=3)
     parser.add_argument("--small", action="store_true", help="tiny models, to try the script")
     parser.add_argument("--processes", type=int, default=1, help="measure runs of so many GPUs beside one")
-    parser.add_argument("--shape", choices=SHAPES, help=argparse.SUPPRESS)
+    parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
+    parser.add_argument("--folder", help=argparse.SUPPRESS)
     parser.add_argument("--system", choices=SYSTEMS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.system:
@@ -232,19 +312,41 @@ def main() -> None:
         in_processes(args)
         return
     environment = {**os.environ, "HEADSTART_GPU_TESTS_ON": args.device}
-    tests = subprocess.run([sys.executable, "-m", "pytest", "-m", "gpu", "tests/gpu"], cwd=ROOT, env=environment)
-    for shape in SHAPES:
-        print(f"\n{shape}: batches of {BATCH[shape]} texts of up to {TOKENS[shape]} tokens")
-        arguments = ["--shape", shape, "--device", args.device, "--steps", str(args.steps),
-                     *(["--small"] if args.small else [])]
-        measured = measure_in_turns(__file__, SYSTEMS, arguments, args.times)
-        for work in ("train", "predict"):
-            own, peer = (measured[name] for name in SYSTEMS if name.endswith(work))
-            print(f"  {work}: {rate(own):,.0f} tokens/s, {rate(own) / rate(peer):.2f} times the peer, "
-                  f"{own[0]['peak_share']:.0%} of the measured peak")
-        if not args.small:
-            record(f"gpu-{shape}", f"{shape} on a GPU", "tokens/s", measured)
+    tests = subprocess.run([sys.executable, "-m", "pytest", "-q", "-m", "gpu", "tests/gpu", "-W", "default"], cwd=ROOT,
+                           env=environment)
+    with tempfile.TemporaryDirectory() as folder:
+        for shape in args.shapes:
+            model_folder(shape, Path(folder) / shape, args.small)
+        arguments = ["--folder", folder, "--device", args.device, "--steps", str(args.steps), "--shapes", *args.shapes]
+        measured = in_turns(arguments, args.times)
+    tell(measured, write=not args.small)
     raise SystemExit(tests.returncode)
+
+
+def in_turns(arguments: list[str], times: int) -> dict[str, list[dict[str, Any]]]:
+    """Every system `times` times, forwards and backwards: what each measured in each turn."""
+    measured: dict[str, list[dict[str, Any]]] = {system: [] for system in SYSTEMS}
+    for turn in range(times):
+        for system in SYSTEMS if turn % 2 == 0 else SYSTEMS[::-1]:
+            measured[system].append(run_system(__file__, system, arguments))
+            print(f"turn {turn + 1}: {system} has measured", flush=True)
+    return measured
+
+
+def tell(measured: dict[str, list[dict[str, Any]]], *, write: bool) -> None:
+    """Each work beside the peer, and as JSON for the performance page."""
+    for work in measured["headstart"][0]:
+        if work in {"seconds", "memory_mb", "cpu_seconds"}:
+            continue
+        turns = {system: [result[work] | {"memory_mb": result["memory_mb"]} for result in results]
+                 for system, results in measured.items()}
+        own, peer = turns["headstart"], turns["peer"]
+        share = f", {own[0]['peak_share']:.0%} of the measured peak" if "peak_share" in own[0] else ""
+        memory = (f", {own[0]['gpu_memory_mb']:,.0f} MB beside {peer[0]['gpu_memory_mb']:,.0f}"
+                  if "gpu_memory_mb" in own[0] else "")
+        print(f"{work}: {rate(own):,.0f} tokens/s, {rate(own) / rate(peer):.2f} times the peer{share}{memory}")
+        if write:
+            record(f"gpu-{work.replace(' ', '-')}", f"{work} on a GPU", "tokens/s", turns)
 
 
 if __name__ == "__main__":

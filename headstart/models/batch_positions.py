@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.contract import Batch
+from headstart.models.loading.device import copy_to
 
 if TYPE_CHECKING:
     import torch
@@ -31,16 +32,13 @@ def position_ids(batch: Batch, offset: int) -> Ints:
 
 def embedding_inputs(batch: Batch, family: Family, config: Any, device: torch.device) -> dict[str, Tensor]:
     """What a family's embeddings read: token ids, positions and token types where it has them, (B, S) each."""
-    import torch
-
-    inputs = {"input_ids": torch.from_numpy(batch.ids).to(device)}
+    inputs = {"input_ids": copy_to(batch.ids, device)}
     if family.position_ids:
-        inputs["position_ids"] = torch.from_numpy(position_ids(batch, family.position_offset(config))).to(device)
+        inputs["position_ids"] = copy_to(position_ids(batch, family.position_offset(config)), device)
     if family.has_token_types:
         type_count = getattr(config, "type_vocab_size", None)  # XLNet only compares them
-        types = torch.from_numpy(batch.types)
-        types = types if type_count is None else types.clamp(max=max(0, type_count - 1))
-        inputs["token_type_ids"] = types.to(device)
+        types = batch.types if type_count is None else batch.types.clip(max=max(0, type_count - 1))
+        inputs["token_type_ids"] = copy_to(types, device)
     return inputs
 
 

@@ -25,6 +25,7 @@ from headstart.models.heads import beam_span
 from headstart.models.heads.mean_layer import can_have_mean_layer
 from headstart.models.heads.pooling import attention_mask, folded, last_linear, mean_states
 from headstart.models.loading import sentence_transformers_files, weights
+from headstart.models.loading.device import copy_to
 from headstart.models.loading.model_info import ModelInfo
 from headstart.models.loading.quiet import quiet
 from headstart.models.packing.packed_row import Packing, pack_segments
@@ -90,10 +91,9 @@ class Model:
         states = self.backbone(batch, pack)
         states = states.reshape(-1, states.shape[-1])
         if pack is None:  # leave the padding out
-            positions = torch.from_numpy(batch_positions.token_positions(batch))
-            states = states.index_select(0, positions.to(self.device))
-        ends = torch.from_numpy(np.cumsum(batch.lengths)).to(self.device)
-        return states, torch.stack([ends - torch.from_numpy(batch.lengths).to(self.device), ends], dim=1)
+            states = states.index_select(0, copy_to(batch_positions.token_positions(batch), self.device))
+        ends = np.cumsum(batch.lengths)
+        return states, copy_to(np.stack([ends - batch.lengths, ends], axis=1), self.device)
 
     def first_states(self, batch: Batch) -> Tensor:
         """The state of each feature's first token, (N, W)."""
@@ -117,7 +117,7 @@ class Model:
                        else family.packed_mask()}
         else:
             assert len(batch.segments) == len(batch.ids), "several texts in a row need packing"
-            inputs["attention_mask"] = attention_mask(batch).to(self.device)
+            inputs["attention_mask"] = copy_to(attention_mask(batch), self.device)
         if self.language is not None:
             inputs["langs"] = torch.full_like(inputs["input_ids"], self.language)
         inputs = family.heads[self.head].prepare_inputs(inputs, self.random_order and self.module.training)
@@ -150,7 +150,7 @@ class Model:
 
     def surprisals(self, batch: Batch) -> dict[str, Tensor]:
         """-log p of the target at each label position, and whether it was likeliest, some at a time: (A,), (A,)."""
-        states, targets = self.read_states(batch)["logits"], torch.from_numpy(batch.targets["label"]).to(self.device)
+        states, targets = self.read_states(batch)["logits"], copy_to(batch.targets["label"], self.device)
         losses, hits = [], []
         for start in range(0, len(states), POSITIONS_AT_ONCE):
             chunk, gold = states[start:start + POSITIONS_AT_ONCE], targets[start:start + POSITIONS_AT_ONCE]
@@ -200,7 +200,7 @@ class Model:
             elif output.reads == "pooled":
                 output_states = states.index_select(0, self.pooling_positions(batch, pooling))
             elif output.reads == "positions":
-                output_states = states.index_select(0, torch.from_numpy(batch.label_positions).to(self.device))
+                output_states = states.index_select(0, copy_to(batch.label_positions, self.device))
             states_by_output[name] = output_states
         return states_by_output
 
@@ -209,7 +209,7 @@ class Model:
         # A published model may have no padding id: its very last then.
         reads_very_last = self.info.family.heads[self.head].last_token
         pad_id = None if reads_very_last else getattr(self.module.config, "pad_token_id", None)
-        return torch.from_numpy(batch_positions.pooling_positions(batch, pooling, pad_id)).to(self.device)
+        return copy_to(batch_positions.pooling_positions(batch, pooling, pad_id), self.device)
 
     def split_outputs(self, batch: Batch, outputs: Mapping[str, NDArray[Any]]) -> list[dict[str, NDArray[Any]]]:
         """A batch's outputs split by feature."""

@@ -33,35 +33,44 @@ BUCKET = 2**22  # numbers that are added up at once: 16 MB of fp32
 
 def step_gradients(model: Trainable, weights: Sequence[Tensor], batches: Sequence[Batch],
                    objectives: Sequence[Objective], weight: float, seeded: Callable[[int], AbstractContextManager[Any]],
-                   scale: Callable[[Tensor], Tensor], world: World, *, in_order: bool) -> list[float]:
-    """Leave the step's gradient in the weights, and give the loss of each micro-batch, on every process.
+                   scale: Callable[[Tensor], Tensor], world: World, *, in_order: bool) -> Tensor:
+    """Leave the step's gradient in the weights, and give the loss of each micro-batch, on every process; alone, a GPU
+    may still be computing them.
 
-    At a loss that is no number the gradients are of no use: the losses end with it. Raises MemoryError or RuntimeError
-    in all processes where memory was too little in one.
+    At a loss that is no number the gradients are of no use, and losses may end with it. Raises MemoryError or
+    RuntimeError in all processes where memory was too little in one.
     """
     import torch
 
-    losses = [0.0] * len(batches)
-
-    def compute(indices: range) -> None:
+    def compute(indices: range) -> list[Tensor]:
+        computed: list[Tensor] = []  # read at the end, so that a GPU need not wait between two passes
         for index in indices:
             with seeded(index):
                 loss = objectives[index](model, batches[index]) / weight
-            losses[index] = float(loss.detach())
-            if not math.isfinite(losses[index]):
-                return
             torch.autograd.backward(scale(loss))
+            computed.append(loss.detach())
+        return computed
 
     if world.size == 1:
-        compute(range(len(batches)))
-        return until_not_finite(losses)
-    if not in_order:
-        world.on_all(lambda: compute(world.numbers_of_own(len(batches))))
-        losses, present = share_numbers(losses, weights, world)
-        if all(map(math.isfinite, losses)):
-            add_up(weights, present, world)
-        return until_not_finite(losses)
-    return add_in_order(compute, losses, weights, world)
+        return torch.stack(compute(range(len(batches))))
+    losses = [0.0] * len(batches)
+    if in_order:
+        return torch.tensor(add_in_order(compute, losses, weights, world), dtype=torch.float64)
+    own = world.numbers_of_own(len(batches))
+    for index, loss in zip(own, world.on_all(partial(read_all, compute, own)), strict=True):
+        losses[index] = loss
+    losses, present = share_numbers(losses, weights, world)
+    if all(map(math.isfinite, losses)):
+        add_up(weights, present, world)
+    return torch.tensor(losses, dtype=torch.float64)
+
+
+def read_all(compute: Callable[[range], list[Tensor]], indices: range) -> list[float]:
+    """The losses of these micro-batches, once they are computed."""
+    import torch
+
+    losses = compute(indices)
+    return torch.stack(losses).tolist() if losses else []
 
 
 def until_not_finite(losses: Sequence[float]) -> list[float]:
@@ -99,7 +108,7 @@ def add_up(weights: Sequence[Tensor], present: Any, world: World) -> None:
             weight.grad = gradient.view_as(weight)  # until the next step drops it
 
 
-def add_in_order(compute: Callable[[range], None], losses: list[float], weights: Sequence[Tensor],
+def add_in_order(compute: Callable[[range], list[Tensor]], losses: list[float], weights: Sequence[Tensor],
                  world: World) -> list[float]:
     """The gradients of all micro-batches, added in the order of their numbers, as one process adds them."""
     sums: list[Tensor | None] = [None] * len(weights)
@@ -108,7 +117,8 @@ def add_in_order(compute: Callable[[range], None], losses: list[float], weights:
             weight.grad = None
         ranks = range(min(world.size, len(losses) - start))
         indices = range(start + world.rank, start + world.rank + 1) if world.rank in ranks else range(0)
-        world.on_all(partial(compute, indices))
+        for index, loss in zip(indices, world.on_all(partial(read_all, compute, indices)), strict=True):
+            losses[index] = loss
         round_losses, present = share_numbers([losses[index] if index in indices else 0.0 for index in
                                                range(start, start + len(ranks))], weights, world)
         losses[start:start + len(ranks)] = round_losses

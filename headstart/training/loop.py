@@ -18,6 +18,7 @@ from headstart.contract import Batch
 from headstart.errors import Exit, UserError, out_of_memory
 from headstart.settings import Training
 from headstart.training import optimizer as optimizers
+from headstart.training.batches_ahead import BatchesAhead, MakeBatches
 from headstart.training.distributed import ALONE, World
 from headstart.training.divergence import Diverged
 from headstart.training.gradients import step_gradients
@@ -28,6 +29,8 @@ from headstart.training.schedule import schedule
 from headstart.training.state import TrainingState
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from headstart.contract import Ints
 
 
@@ -36,7 +39,6 @@ class TooLittleMemory(UserError):
 
 
 EpochPlan = Callable[[int], Sequence["Ints"]]  # epoch -> the examples of each step
-MakeBatches = Callable[["Ints", int], list[Batch]]  # a step's examples, most examples of a micro-batch -> micro-batches
 
 
 @dataclass
@@ -72,17 +74,18 @@ def train(state: TrainingState, plan: EpochPlan, make_batches: MakeBatches, obje
         epoch = state.step // steps_per_epoch
         epoch_start, steps = epoch * steps_per_epoch, plan(epoch)
     listens = state.sharding is not None and not world.leads  # to the end: after the last step its parts are asked for
-    while (state.step < total_steps or listens) and world.goes_on(state.follow):
-        while state.step - epoch_start >= (steps_per_epoch or len(steps)):
-            epoch, epoch_start = epoch + 1, epoch_start + (steps_per_epoch or len(steps))
-            steps = plan(epoch)
-        examples = steps[state.step - epoch_start]
-        notes: list[str] = []
-        with world.together(Diverged, TooLittleMemory):
-            step = repeated_step(state, partial(make_batches, examples), objective, total_weight, settings, notes,
-                                 total_steps=total_steps, seed=seed, precision=precision, device=device, world=world)
-        step.epoch, step.notes = epoch, notes
-        yield step
+    with BatchesAhead(make_batches, device) as ahead:
+        while (state.step < total_steps or listens) and world.goes_on(state.follow):
+            while state.step - epoch_start >= (steps_per_epoch or len(steps)):
+                epoch, epoch_start = epoch + 1, epoch_start + (steps_per_epoch or len(steps))
+                steps = plan(epoch)
+            notes: list[str] = []
+            with world.together(Diverged, TooLittleMemory):
+                step = repeated_step(state, partial(ahead.of_step, steps, state.step - epoch_start), objective,
+                                     total_weight, settings, notes, total_steps=total_steps, seed=seed,
+                                     precision=precision, device=device, world=world)
+            step.epoch, step.notes = epoch, notes
+            yield step
 
 
 def repeated_step(state: TrainingState, make_batches: Callable[[int], list[Batch]], objective: Objective,
@@ -127,22 +130,20 @@ def train_step(state: TrainingState, batches: Sequence[Batch], objective: Object
         losses = gradients_of_step(state, batches, objectives, weight, seeded, settings, world)
     finally:
         torch.set_rng_state(generator_state)
-    if not math.isfinite(losses[-1]):
-        raise not_finite("loss", losses[-1], state, settings)
     learning_rate = (settings.learning_rate or 0.0) * schedule(state.step, total_steps, settings)
     with no_repetition(world):
-        norm, skipped = optimizer_step(state, settings, learning_rate)
+        norm, skipped = optimizer_step(state, settings, learning_rate, losses)
     state.step += 1
     state.tokens += (tokens := sum(batch.tokens for batch in batches))
     state.skipped += skipped
-    loss = reduce(add, losses, 0.0)  # one after the other: Python's sum rounds otherwise
+    loss = reduce(add, losses.tolist(), 0.0)  # one after the other: Python's sum rounds otherwise
     return Step(state.step, 0, loss, learning_rate, norm, tokens, sum(batch.ids.size for batch in batches), skipped,
                 padding=padding(batches) if getattr(module.config, "is_encoder_decoder", False) else {})
 
 
 def gradients_of_step(state: TrainingState, batches: Sequence[Batch], objectives: Sequence[Objective], weight: float,
                       seeded: Callable[[int], AbstractContextManager[Any]], settings: Training,
-                      world: World) -> list[float]:
+                      world: World) -> Tensor:
     """The step's gradient into the weights, whole or in this process's parts; the loss of each micro-batch."""
     if state.sharding is None:
         scale = state.scaler.scale if state.scaler is not None else lambda loss: loss
@@ -175,29 +176,48 @@ def padding(batches: Sequence[Batch]) -> dict[str, float]:
             "target": round(1 - sum(int(batch.label_counts.sum()) for batch in batches) / target_positions, 4)}
 
 
-def optimizer_step(state: TrainingState, settings: Training, learning_rate: float) -> tuple[float, bool]:
-    """Clip the gradients and move the weights: the norm, and whether a scaled overflow skipped the step."""
+def optimizer_step(state: TrainingState, settings: Training, learning_rate: float,
+                   losses: Tensor) -> tuple[float, bool]:
+    """Clip the gradients and move the weights: the norm, and whether a scaled overflow skipped the step.
+
+    Raises Diverged, and leaves the weights, where a loss or the norm is no number.
+    """
     import torch
 
     optimizers.set_learning_rate(state.optimizer, learning_rate)
-    if state.scaler is not None:
-        state.scaler.unscale_(state.optimizer)
     weights = [weight for weight in optimizers.trained_weights(state.optimizer) if weight.grad is not None]
     max_norm = settings.max_grad_norm if settings.max_grad_norm else math.inf
-    norm = (float(torch.nn.utils.clip_grad_norm_(weights, max_norm, foreach=True)) if state.sharding is None else
-            state.sharding.clip_gradients(weights, max_norm))
-    if not math.isfinite(norm):
-        if state.scaler is None:
-            raise not_finite("gradient", norm, state, settings)
-        state.scaler.step(state.optimizer)  # sees the overflow and leaves the weights
-        state.scaler.update()
-        return 0.0, True
+    if state.scaler is None and state.sharding is None and optimizers.is_fused(state.optimizer):
+        norm = torch.nn.utils.clip_grad_norm_(weights, max_norm, foreach=True)
+        optimizers.step_if(state.optimizer, torch.isfinite(losses.sum().to(norm.device) + norm))
+        check_losses(losses, state, settings)
+        return finite_norm(float(norm), state, settings), False
+    check_losses(losses, state, settings)
     if state.scaler is not None:
-        state.scaler.step(state.optimizer)
-        state.scaler.update()
-    else:
+        state.scaler.unscale_(state.optimizer)
+    value = (float(torch.nn.utils.clip_grad_norm_(weights, max_norm, foreach=True)) if state.sharding is None else
+             state.sharding.clip_gradients(weights, max_norm))
+    if state.scaler is None:
+        finite_norm(value, state, settings)
         state.optimizer.step()
-    return norm, False
+        return value, False
+    state.scaler.step(state.optimizer)  # sees an overflow and leaves the weights
+    state.scaler.update()
+    return (value, False) if math.isfinite(value) else (0.0, True)
+
+
+def check_losses(losses: Tensor, state: TrainingState, settings: Training) -> None:
+    """Raise Diverged for the first loss that is no number."""
+    for loss in losses.tolist():
+        if not math.isfinite(loss):
+            raise not_finite("loss", loss, state, settings)
+
+
+def finite_norm(norm: float, state: TrainingState, settings: Training) -> float:
+    """The norm of the gradient; raises Diverged for one that is no number."""
+    if not math.isfinite(norm):
+        raise not_finite("gradient", norm, state, settings)
+    return norm
 
 
 def not_finite(quantity: str, value: float, state: TrainingState, settings: Training) -> Diverged:

@@ -120,6 +120,24 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) ->
         group["lr"] = learning_rate * group["scale"]
 
 
+def is_fused(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether a step is one pass over the weights, which can leave them by itself."""
+    return all(group.get("fused") for group in optimizer.param_groups)
+
+
+def step_if(optimizer: torch.optim.Optimizer, is_good: Tensor) -> None:
+    """A step of a fused optimizer, which leaves weights and moments where `is_good` is False: nobody waits to know.
+
+    It is told as torch's GradScaler tells it of an overflow.
+    """
+    fused_optimizer: Any = optimizer
+    fused_optimizer.found_inf = is_good.logical_not().float()
+    try:
+        fused_optimizer.step()
+    finally:
+        del fused_optimizer.found_inf
+
+
 def state_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """The optimizer's state as {"weight name/exp_avg": tensor}."""
     import torch
@@ -154,5 +172,6 @@ def load_state(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) 
             weight_state = {key.rsplit("/", 1)[1]: value for key, value in tensors.items()
                             if key.rsplit("/", 1)[0] == name}
             if weight_state:
-                optimizer.state[weight] = {key: value.to(weight.device) if value.dim() else value.clone()
-                                         for key, value in weight_state.items()}
+                # A fused optimizer counts its steps where the weights are.
+                optimizer.state[weight] = {key: value.to(weight.device) if value.dim() or group.get("fused")
+                                           else value.clone() for key, value in weight_state.items()}

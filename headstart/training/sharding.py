@@ -30,7 +30,6 @@ from torch.distributed.fsdp import CPUOffloadPolicy, FSDPModule, OffloadPolicy, 
 
 from headstart.contract import Batch
 from headstart.training.distributed import Message, World
-from headstart.training.gradients import until_not_finite
 from headstart.training.objectives.objective import Objective
 from headstart.training.optimizer import Trainable
 
@@ -84,11 +83,9 @@ class Sharding:
             self.world.say(Message.DROP)
 
     def step_gradients(self, model: Trainable, batches: Sequence[Batch], objectives: Sequence[Objective],
-                       weight: float, seeded: Callable[[int], AbstractContextManager[Any]]) -> list[float]:
+                       weight: float, seeded: Callable[[int], AbstractContextManager[Any]]) -> Tensor:
         """Leave this process's part of the step's gradient in its parts of the weights, and give the loss of each
-        micro-batch, on every process.
-
-        At a loss that is no number the gradients are of no use: the losses end with it. Raises LostProcess.
+        micro-batch, on every process. Raises LostProcess.
         """
         world, losses = self.world, torch.zeros(len(batches), dtype=torch.float64)
         with world.reached():
@@ -99,7 +96,7 @@ class Sharding:
                 if counts:
                     losses[index] = loss.detach()
                 torch.autograd.backward(loss if counts else loss * 0)
-        return until_not_finite(world.add_numbers(losses).tolist())
+        return world.add_numbers(losses)
 
     def clip_gradients(self, weights: Sequence[Tensor], max_norm: float) -> float:
         """The norm of the whole gradient, after it was clipped to `max_norm`; each process has its part of it."""

@@ -17,6 +17,8 @@ from headstart.contract import HeadSpec, Row
 from headstart.data.features.batches import collate
 from headstart.data.features.features import Features
 from headstart.models.loading.load import load
+from headstart.models.packing.attention import packed_attention
+from headstart.models.packing.packed_row import pack_segments
 from headstart.settings import Training
 from headstart.tasks.text_classification import TextClassification
 from headstart.training import loop
@@ -63,6 +65,26 @@ def test_packed_rows_give_what_padded_ones_give(family, tmp_path):
     assert packed == pytest.approx(padded, abs=2e-5)
     for name, gradient in padded_gradients.items():
         torch.testing.assert_close(packed_gradients[name], gradient, atol=2e-4, rtol=2e-3, msg=name)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("window,causal,key_heads", [(None, False, 4), (None, True, 2), (3, False, 4), (3, True, 4)])
+def test_attention_on_the_device_is_that_of_the_processor_with_its_gradients(dtype, window, causal, key_heads):
+    lengths = [3, 9, 1, 70, 7]
+    ends = np.cumsum(lengths)
+    segments = np.stack([np.zeros_like(ends), ends - lengths, ends], axis=1)
+    generator = torch.Generator().manual_seed(0)
+    drawn = [torch.randn(1, heads, sum(lengths), 16, generator=generator) for heads in (4, key_heads, key_heads)]
+    results = []
+    for device, type_there in (("cpu", torch.float32), (DEVICE, dtype)):
+        inputs = [states.detach().clone().to(device, type_there).requires_grad_() for states in drawn]
+        output = packed_attention(*inputs, pack_segments(segments, torch.device(device)), dropout=0.0, scaling=0.25,
+                                  window=window, causal=causal)
+        output.float().square().sum().backward()
+        results.append([output, *(states.grad for states in inputs)])
+    for expected, computed in zip(*results, strict=True):
+        difference = torch.linalg.norm(computed.detach().float().cpu() - expected) / torch.linalg.norm(expected)
+        assert difference < (1e-4 if dtype == torch.float32 else 2e-2)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -129,9 +129,9 @@ def test_groups_hold_every_segment_once_and_little_padding():
     for count in (1, 2, 33, 400):
         lengths = generator.integers(1, 60, count).tolist()
         pack = pack_segments(segments(lengths), CPU)
-        assert sorted(pack.segment_order.tolist()) == list(range(count)) and len(pack.groups) <= MAX_GROUPS
-        assert sorted(set(pack.scatter.tolist())) == sorted(pack.scatter.tolist())
-        assert torch.equal(pack.gather.index_select(0, pack.scatter), torch.arange(sum(lengths)))
+        assert sorted(pack.padded.segment_order.tolist()) == list(range(count)) and len(pack.groups) <= MAX_GROUPS
+        assert sorted(set(pack.padded.scatter.tolist())) == sorted(pack.padded.scatter.tolist())
+        assert torch.equal(pack.padded.gather.index_select(0, pack.padded.scatter), torch.arange(sum(lengths)))
         single_group = count * max(lengths) ** 2
         assert sum(group.count * group.max_length ** 2 for group in pack.groups) <= single_group
 

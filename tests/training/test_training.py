@@ -193,6 +193,11 @@ def test_a_gradient_that_is_no_number_stops_before_the_weights_change(task_model
                             settings, total_steps=10, seed=0, precision="fp32", device="cpu")
         assert error.value.exit == 65 and "learning rate" in error.value.fix
     assert all(map(torch.equal, initial, model.module.parameters())) and state.step == 0
+    loop.train_step(state, batches(model, features, [range(4)]), goal, total_weight, settings, total_steps=10, seed=0,
+                    precision="fp32", device="cpu")
+    moments = state.optimizer.state.values()  # as if the bad steps had never been
+    assert state.step == 1 and all(float(moment["step"]) == 1 and torch.isfinite(moment["exp_avg"]).all()
+                                   for moment in moments)
 
 
 def test_the_users_own_generator_is_left_alone(task_model_features):

@@ -70,11 +70,12 @@ def attention_mask(batch: Batch) -> Tensor:
 
 
 def mean_states(states: Tensor, borders: Tensor) -> Tensor:
-    """The mean state of each segment: (T, W), (N, 2) -> (N, W)."""
+    """The mean state of each segment; they stand end to end in the row: (T, W), (N, 2) -> (N, W)."""
     import torch
 
     sizes = borders[:, 1] - borders[:, 0]
-    segment_index = torch.repeat_interleave(torch.arange(len(sizes), device=states.device), sizes)
-    positions = torch.cat([torch.arange(int(start), int(end), device=states.device) for start, end in borders.tolist()])
-    sums = torch.zeros(len(sizes), states.shape[1], dtype=states.dtype, device=states.device)
-    return sums.index_add(0, segment_index, states.index_select(0, positions)) / sizes[:, None].to(states.dtype)
+    segment_index = torch.repeat_interleave(torch.arange(len(sizes), device=states.device), sizes,
+                                            output_size=len(states))
+    summed = states.to(torch.promote_types(states.dtype, torch.float32))  # sums in bf16 would lose small states
+    sums = summed.new_zeros(len(sizes), states.shape[1]).index_add(0, segment_index, summed)
+    return (sums / sizes[:, None].to(sums.dtype)).to(states.dtype)

@@ -5,8 +5,14 @@ from __future__ import annotations
 import os
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from headstart.errors import Exit, UserError
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+    from torch import Tensor
 
 BF16_FLAGS = ("amx_bf16", "avx512_bf16")  # instruction sets that multiply bf16
 
@@ -71,6 +77,19 @@ def multiplies_bf16(device: str) -> tuple[bool, str]:
         return False, "which of the others Apple's GPU is quicker in was not measured"
     flag = next((flag for flag in BF16_FLAGS if flag in processor_flags()), None)
     return (True, f"the processor has {flag}") if flag is not None else (False, "the processor has no fast bf16")
+
+
+def copy_to(values: NDArray[Any] | Tensor, device: torch.device, dtype: torch.dtype | None = None) -> Tensor:
+    """Numbers of an array as a tensor on a device, perhaps in another type; the array's own memory on the processor.
+
+    To an NVIDIA GPU they go through pinned memory, so that nobody waits for what it computes.
+    """
+    import torch
+
+    tensor = values if isinstance(values, torch.Tensor) else torch.from_numpy(values)
+    if device.type != "cuda" or tensor.device.type != "cpu":
+        return tensor.to(device, dtype)
+    return tensor.to(dtype or tensor.dtype).pin_memory().to(device, non_blocking=True)
 
 
 def free_memory(device: str) -> int:

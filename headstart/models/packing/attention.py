@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from headstart.models.packing import gpu_attention
+from headstart.models.packing.gpu_attention import repeated_for
 from headstart.models.packing.packed_row import Packing
 from headstart.models.packing.segment_attention import SegmentAttention, split_groups
 
@@ -26,16 +28,21 @@ def packed_attention(query: Tensor, key: Tensor, value: Tensor, packing: Packing
                      bias: Tensor | None = None) -> Tensor:
     """Attention inside each segment of a packed row: q, k, v (1, H, T, D) -> (1, T, H, D).
 
+    Keys and values may have fewer heads, each for several of the queries.
     With `window`, a token sees those at a smaller distance (ModernBERT's local layers); with `causal`, none after it
     (decoders). With `first_tokens_only`, the queries are the first tokens of the segments alone:
     (1, H, N, D) -> (1, N, H, D). `bias` (H, L, L) is added to the scores of each segment (T5's position bias).
     """
-    assert not (causal and (first_tokens_only
-                            or packing.query_index is not None)), "the first token of a causal row sees itself alone"
+    assert not (causal and (first_tokens_only or packing.query_segments is not None)), \
+        "the first token of a causal row sees itself alone"
     _, heads, query_count, width = query.shape
     needs_gradient = torch.is_grad_enabled() and any(states.requires_grad for states in (query, key, value))
     if packing.is_one_text and not (needs_gradient or dropout or (first_tokens_only and window)):
         return one_text_attention(query, key, value, packing, scaling, window, causal, bias)
+    if gpu_attention.can_attend(query, window=window, causal=causal, bias=bias):
+        return gpu_attention.attend(query, key, value, packing, dropout=dropout, scaling=scaling, window=window,
+                                    causal=causal)
+    key, value = repeated_for(query, key), repeated_for(query, value)
     flat_states = [states.transpose(1, 2).reshape(-1, width) for states in (query, key, value)]
     if query.device.type == "cpu" and (dropout or packing.max_length
                                        <= (MAX_SMALL_TRAINING if needs_gradient else MAX_SMALL_INFERENCE)):
@@ -65,6 +72,7 @@ def one_text_attention(query: Tensor, key: Tensor, value: Tensor, packing: Packi
     """Attention in a row of one text, where nothing is gathered: a third of the calls for a text that comes alone."""
     is_plain_causal = causal and window is None and bias is None
     visible = None if is_plain_causal else packing.masks(window, causal)[0]
+    key, value = repeated_for(query, key), repeated_for(query, value)
     output = torch.nn.functional.scaled_dot_product_attention(
         query, key, value, attn_mask=group_attention_mask(bias, visible, query, key), is_causal=is_plain_causal,
         scale=scaling)
@@ -86,8 +94,6 @@ def forward(module: torch.nn.Module, query: Tensor, key: Tensor, value: Tensor, 
     packing: Packing | None = kwargs.pop("packing", None)
     if packing is not None:
         assert scaling is not None
-        if key.shape[1] != query.shape[1]:  # several heads share keys and values (Llama's grouped queries)
-            key, value = (states.repeat_interleave(query.shape[1] // key.shape[1], dim=1) for states in (key, value))
         query, key = query.to(value.dtype), key.to(value.dtype)  # Llama's rotary embeddings are fp32 under autocast
         return packed_attention(query, key, value, packing, dropout=dropout, scaling=scaling,
                                 window=kwargs.get("sliding_window"), causal=getattr(module, "is_causal", False)), None

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from headstart.models.loading.device import copy_to
 from headstart.models.packing.attention import packed_attention
 from headstart.models.packing.dropout import fast_dropout
 from headstart.models.packing.packed_row import Packing, pack_cross_attention, pack_segments
@@ -40,9 +41,9 @@ def pack_pairs(source_ids: Ints, target_ids: Ints, source_lengths: Ints, target_
                device: torch.device) -> PackedPairs:
     """The packed rows of a batch from its token ids and each feature's number of source and target tokens."""
     source_segments, target_segments = segments_of(source_lengths), segments_of(target_lengths)
-    source_positions, target_positions = (torch.cat([torch.arange(int(length)) for length in lengths]).to(device)
+    source_positions, target_positions = (copy_to(torch.cat([torch.arange(int(length)) for length in lengths]), device)
                                           for lengths in (source_lengths, target_lengths))
-    return PackedPairs(torch.from_numpy(source_ids).to(device), torch.from_numpy(target_ids).to(device),
+    return PackedPairs(copy_to(source_ids, device), copy_to(target_ids, device),
                        source_positions, target_positions,
                        pack_segments(source_segments, device), pack_segments(target_segments, device),
                        pack_cross_attention(source_segments, target_segments, device))

@@ -10,8 +10,11 @@ import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from headstart.models.loading.device import copy_to
 
 if TYPE_CHECKING:
     from headstart.contract import Ints
@@ -39,33 +42,80 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Packing:
+class PaddedGroups:
     """Indices that split a packed row into padded groups for attention, and join it again."""
 
     groups: tuple[Group, ...]
     gather: Tensor  # (P,) token at each padded position of all groups; 0 for padding
     scatter: Tensor  # (T,) padded position of each token
     segment_order: Tensor  # (N,) segment of each member of the groups
-    first_positions: Tensor  # (N,) first token of each segment
-    first_tokens_only: bool  # whether only the states of first tokens are needed
     query_index: tuple[Tensor, Tensor] | None = None  # of cross-attention: `gather` and `scatter` of the queries
+
+
+@dataclass(frozen=True)
+class Packing:
+    """The segments of a packed row, and what attention over them needs: each made when it is first asked for.
+
+    In cross-attention the queries are those of another row.
+    """
+
+    segments: Ints  # (N, 3): row, start and end of each
+    device: torch.device
+    first_tokens_only: bool = False  # whether only the states of first tokens are needed
+    query_segments: Ints | None = None  # (N, 3), of cross-attention
     cache: dict[Any, Any] = field(default_factory=dict, repr=False)  # indices and masks that all layers share
+
+    @property
+    def padded(self) -> PaddedGroups:
+        """The groups of similar length, and their indices."""
+        if "padded" not in self.cache:
+            self.cache["padded"] = padded_groups(self.segments, self.query_segments, self.device)
+        padded: PaddedGroups = self.cache["padded"]
+        return padded
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """Segments of similar length."""
+        return self.padded.groups
+
+    @property
+    def first_positions(self) -> Tensor:
+        """The first token of each segment, (N,)."""
+        if "first positions" not in self.cache:
+            self.cache["first positions"] = copy_to(self.segments[:, 1].copy(), self.device)
+        first_positions: Tensor = self.cache["first positions"]
+        return first_positions
 
     @property
     def max_length(self) -> int:
         """Tokens of the longest segment."""
-        return max(group.max_length for group in self.groups)
+        return int((self.segments[:, 2] - self.segments[:, 1]).max())
 
     @property
     def is_one_text(self) -> bool:
         """Whether the whole row is one text, so that there is nothing to take apart."""
-        return self.query_index is None and len(self.segment_order) == 1 and self.groups[0].is_token is None
+        return self.query_segments is None and len(self.segments) == 1
+
+    def borders(self, *, of_queries: bool) -> tuple[Tensor, int]:
+        """Where segments begin and the last ends, (N + 1,) in int32, and the tokens of the longest: of the keys' row,
+        or of the queries', which may be the first tokens alone.
+        """
+        key = ("borders", of_queries, self.first_tokens_only)
+        if key not in self.cache:
+            segments = self.segments if self.query_segments is None or not of_queries else self.query_segments
+            lengths = segments[:, 2] - segments[:, 1]
+            if of_queries and self.first_tokens_only:
+                lengths = np.ones_like(lengths)
+            ends = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+            self.cache[key] = copy_to(ends, self.device), int(lengths.max())
+        borders: tuple[Tensor, int] = self.cache[key]
+        return borders
 
     def index_by_head(self, heads: int) -> tuple[Tensor, Tensor]:
         """`gather` and `scatter` for rows of one head each: tokens as (T·H), padded positions as (n·H·L) of each group.
         """
         if heads not in self.cache:
-            self.cache[heads] = expand_by_head(self.gather, self.scatter,
+            self.cache[heads] = expand_by_head(self.padded.gather, self.padded.scatter,
                                                [(group.count, group.max_length) for group in self.groups], heads)
         index: tuple[Tensor, Tensor] = self.cache[heads]
         return index
@@ -74,19 +124,19 @@ class Packing:
         """The same for queries: those of the keys' row, its first tokens alone, or those of another row."""
         if first_tokens_only:
             return self.first_index_by_head(heads)
-        if self.query_index is None:
+        if self.padded.query_index is None:
             return self.index_by_head(heads)
         if ("query", heads) not in self.cache:
             sizes = [(group.count, group.query_length(False)) for group in self.groups]
-            self.cache["query", heads] = expand_by_head(*self.query_index, sizes, heads)
+            self.cache["query", heads] = expand_by_head(*self.padded.query_index, sizes, heads)
         index: tuple[Tensor, Tensor] = self.cache["query", heads]
         return index
 
     def first_index_by_head(self, heads: int) -> tuple[Tensor, Tensor]:
         """The same for rows of the first token of each segment, (N·H), instead of all."""
         if ("first", heads) not in self.cache:
-            head = torch.arange(heads, device=self.segment_order.device)
-            gather = (self.segment_order[:, None] * heads + head).reshape(-1)
+            head = torch.arange(heads, device=self.device)
+            gather = (self.padded.segment_order[:, None] * heads + head).reshape(-1)
             self.cache["first", heads] = gather, torch.argsort(gather)
         index: tuple[Tensor, Tensor] = self.cache["first", heads]
         return index
@@ -94,7 +144,7 @@ class Packing:
     def masks(self, window: int | None, causal: bool = False) -> list[Tensor | None]:
         """For each group the mask of visible tokens, (n or 1, 1, 1 or L, L) True where visible; None when all are."""
         if ("mask", window, causal) not in self.cache:
-            self.cache["mask", window, causal] = [group_mask(group, window, causal, self.gather.device)
+            self.cache["mask", window, causal] = [group_mask(group, window, causal, self.device)
                                                   for group in self.groups]
         masks: list[Tensor | None] = self.cache["mask", window, causal]
         return masks
@@ -143,37 +193,40 @@ def group_mask(group: Group, window: int | None, causal: bool, device: torch.dev
 
 
 def pack_segments(segments: Ints, device: torch.device, *, first_tokens_only: bool = False) -> Packing:
-    """Indices for the segments (N, 3) of one packed row; computed once a batch, used by every layer.
+    """The segments (N, 3) of one packed row; once a batch, used by every layer.
 
     With `first_tokens_only` the last layer gives the states of the segments' first tokens alone, (1, N, W).
     """
-    lengths = (segments[:, 2] - segments[:, 1]).tolist()
-    if len(lengths) == 1:
-        tokens, first = torch.arange(lengths[0], device=device), torch.zeros(1, dtype=torch.long, device=device)
-        return Packing((Group(1, lengths[0], None),), tokens, tokens, first, first, first_tokens_only)
-    segment_order = sorted(range(len(lengths)), key=lengths.__getitem__)
-    segment_groups = group_by_length(segment_order, lengths)
-    gather, scatter, masks = padded_index(segment_groups, segments)
-    groups = tuple(Group(len(members), lengths[members[-1]], None if bool(is_token.all()) else is_token.to(device))
-                   for members, is_token in zip(segment_groups, masks, strict=True))
-    return Packing(groups, gather.to(device), scatter.to(device), torch.tensor(segment_order).to(device),
-                   torch.from_numpy(segments[:, 1].copy()).to(device), first_tokens_only)
+    return Packing(segments, device, first_tokens_only)
 
 
 def pack_cross_attention(keys: Ints, queries: Ints, device: torch.device) -> Packing:
     """The same for cross-attention: segments of one row, `queries` (N, 3), attend to those of another, `keys` (N, 3).
     """
-    lengths, query_lengths = (keys[:, 2] - keys[:, 1]).tolist(), (queries[:, 2] - queries[:, 1]).tolist()
+    return Packing(keys, device, query_segments=queries)
+
+
+def padded_groups(segments: Ints, query_segments: Ints | None, device: torch.device) -> PaddedGroups:
+    """The groups of the segments (N, 3) of a row, with their queries' where those stand in another row."""
+    lengths = (segments[:, 2] - segments[:, 1]).tolist()
+    if len(lengths) == 1 and query_segments is None:
+        tokens = torch.arange(lengths[0], device=device)
+        return PaddedGroups((Group(1, lengths[0], None),), tokens, tokens,
+                            torch.zeros(1, dtype=torch.long, device=device))
     segment_order = sorted(range(len(lengths)), key=lengths.__getitem__)
     segment_groups = group_by_length(segment_order, lengths)
-    gather, scatter, masks = padded_index(segment_groups, keys)
-    groups = tuple(Group(len(members), lengths[members[-1]], None if bool(is_token.all()) else is_token.to(device),
-                         max(query_lengths[member] for member in members))
+    gather, scatter, masks = padded_index(segment_groups, segments)
+    query_lengths = None if query_segments is None else (query_segments[:, 2] - query_segments[:, 1]).tolist()
+    groups = tuple(Group(len(members), lengths[members[-1]],
+                         None if bool(is_token.all()) else copy_to(is_token, device),
+                         None if query_lengths is None else max(query_lengths[member] for member in members))
                    for members, is_token in zip(segment_groups, masks, strict=True))
-    query_index = padded_index(segment_groups, queries)
-    return Packing(groups, gather.to(device), scatter.to(device), torch.tensor(segment_order).to(device),
-                   torch.from_numpy(keys[:, 1].copy()).to(device), False,
-                   (query_index[0].to(device), query_index[1].to(device)))
+    query_index = None
+    if query_segments is not None:
+        query_gather, query_scatter, _ = padded_index(segment_groups, query_segments)
+        query_index = copy_to(query_gather, device), copy_to(query_scatter, device)
+    return PaddedGroups(groups, copy_to(gather, device), copy_to(scatter, device),
+                        copy_to(torch.tensor(segment_order), device), query_index)
 
 
 def padded_index(segment_groups: list[list[int]], segments: Ints) -> tuple[Tensor, Tensor, list[Tensor]]:

@@ -22,11 +22,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
-import torch
 from torch import Tensor
 
 from headstart.contract import Batch, Loss
 from headstart.errors import UserError
+from headstart.models.loading.device import copy_to
 from headstart.settings import Training
 from headstart.training.objectives.divergence import categorical_divergence
 from headstart.training.optimizer import Trainable
@@ -66,10 +66,10 @@ class TargetLoss(LossFunction[SpecificLoss]):
     def __call__(self, model: Trainable, batch: Batch) -> Tensor:
         """The sum of the losses, weighted."""
         logits = model.forward(batch)["logits"].float()
-        targets = torch.from_numpy(batch.targets["label"])
-        if targets.is_floating_point():
-            targets = targets.float()  # before it goes to the device: Apple's GPU has no float64
-        losses = self.losses(logits, targets.to(logits.device), batch)
+        targets = batch.targets["label"]
+        if targets.dtype.kind == "f":
+            targets = targets.astype("float32")  # before they go to the device: Apple's GPU has no float64
+        losses = self.losses(logits, copy_to(targets, logits.device), batch)
         return weighted_sum(losses, batch) if batch.target_levels["label"] == "feature" else losses.sum()
 
 
@@ -111,7 +111,7 @@ class JointLoss(LossFunction[SpecificLoss]):
 
 def weighted_sum(losses: Tensor, batch: Batch) -> Tensor:
     """The sum of the features' losses (N,), each times its feature's weight."""
-    return (losses * torch.from_numpy(batch.weights).to(losses.device, torch.float32)).sum()
+    return (losses * copy_to(batch.weights.astype("float32"), losses.device)).sum()
 
 
 def names() -> list[str]:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from headstart.contract import Batch
 from headstart.contract.losses import SpanCrossEntropy
+from headstart.models.loading.device import copy_to
 from headstart.training.losses import TargetLoss
 from headstart.training.objectives.divergence import grouped_divergence
 
@@ -27,11 +28,10 @@ class SpanCrossEntropyLoss(TargetLoss[SpanCrossEntropy]):
 
     def losses(self, logits: Tensor, targets: Tensor, batch: Batch) -> Tensor:
         """(T, 2), (N, 2) -> (N,)."""
-        lengths = torch.from_numpy(batch.lengths).to(logits.device)
-        positions = torch.arange(int(lengths.max()), device=logits.device)
-        present = positions[None, :] < lengths[:, None]  # (N, L)
-        padded = logits.new_full((*present.shape, 2), float("-inf"))
-        padded[present] = logits
+        present = np.arange(batch.lengths.max())[None, :] < batch.lengths[:, None]  # (N, L)
+        places = copy_to(np.flatnonzero(present), logits.device)
+        padded = logits.new_full((present.size, 2), float("-inf")).index_copy(0, places, logits)
+        padded = padded.view(*present.shape, 2)
         log_probabilities = torch.log_softmax(padded, dim=1)
         target_logs = log_probabilities.gather(1, targets.clamp(min=0)[:, None, :])[:, 0]  # (N, 2)
         return torch.where(targets >= 0, -target_logs, 0.0).mean(dim=1)

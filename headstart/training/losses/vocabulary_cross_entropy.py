@@ -14,11 +14,11 @@ Bengio et al. 2003, section 2. A head that scores the vocabulary cluster by clus
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from headstart.contract import Batch
 from headstart.contract.losses import VocabularyCrossEntropy
+from headstart.models.loading.device import copy_to
 from headstart.training.losses import VocabularyLoss
 from headstart.training.losses.cross_entropy import cross_entropy
 from headstart.training.objectives.chunked_cross_entropy import chunked_loss
@@ -30,13 +30,13 @@ class VocabularyCrossEntropyLoss(VocabularyLoss[VocabularyCrossEntropy]):
 
     def __call__(self, model: Trainable, batch: Batch) -> Tensor:
         """The sum over the label positions."""
-        targets = torch.from_numpy(batch.targets["label"])
         states = model.read_states(batch)["logits"]
+        targets = copy_to(batch.targets["label"], states.device)
         # The scorer never computes the logits of the whole vocabulary.
         if model.scorer is not None and not (self.settings.label_smoothing or self.settings.focal_gamma):
-            return chunked_loss(states, targets.to(states.device), lambda chunk: chunk, model.scorer.losses,
+            return chunked_loss(states, targets, lambda chunk: chunk, model.scorer.losses,
                                 model.head_parameters())
-        return chunked_loss(states, targets.to(states.device), model.apply_head, self.losses, model.head_parameters())
+        return chunked_loss(states, targets, model.apply_head, self.losses, model.head_parameters())
 
     def losses(self, logits: Tensor, targets: Tensor) -> Tensor:
         """(A, V), (A,) -> (A,)."""

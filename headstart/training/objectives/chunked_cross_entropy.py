@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 MAX_LOGITS = 2**24  # in memory at once
+MAX_LOGITS_ON_GPU = 2**27  # where more memory is free, and each product has a price
 
 
 class ChunkedLoss(torch.autograd.Function):
@@ -59,6 +60,7 @@ def chunked_loss(states: Tensor, targets: Tensor, apply_head: Callable[[Tensor],
     vocabulary_size = max(len(weight) for weight in weights)
     trained_weights = [weight for weight in weights if weight.requires_grad]  # none with an adapter
     autograd_apply: Any = ChunkedLoss.apply
-    chunk_size = max(64, MAX_LOGITS // vocabulary_size)
+    max_logits = MAX_LOGITS_ON_GPU if states.device.type == "cuda" else MAX_LOGITS
+    chunk_size = max(64, max_logits // vocabulary_size)
     total: Tensor = autograd_apply(states, targets, apply_head, loss_function, chunk_size, *trained_weights)
     return total

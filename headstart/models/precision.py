@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from headstart.models.family import submodule
 from headstart.models.loading.weights import DTYPE_NAMES
 from headstart.models.precision_choice import Precision
-from headstart.models.prepacked import prepack, unpack
+from headstart.models.prepacked import prepack
+from headstart.models.prepacked_layer import prepack_layers, unpack
 
 if TYPE_CHECKING:
     from headstart.models.loading.model_info import ModelInfo
@@ -77,7 +78,7 @@ def prepare_to_compute(model: Model, original: nn.Module) -> None:
             buffer.data = buffer.data.to(dtype)
     if not family.heads[model.head].causal:
         keep_head_in_fp32(module, original)
-    prepack(module)
+    prepack(module, but=prepack_layers(model))
     layers = submodule(module.base_model, family.layer_path) if family.layers_get_fp32 else ()
     for layer in (module.base_model, *layers):
         layer.register_forward_pre_hook(partial(inputs_in, dtype), with_kwargs=True)

@@ -7,7 +7,8 @@ were, so they take their space twice. Products of most shapes are the same bits 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +23,7 @@ class PrepackedForward:
 
     def __call__(self, states: Tensor) -> Tensor:
         """The product, by the packed weight where nothing is to be learned."""
-        if states.dtype != torch.bfloat16 or not states.numel() or (torch.is_grad_enabled() and states.requires_grad):
+        if not takes_packed_weight(states):
             return nn.functional.linear(states, self.layer.weight, self.layer.bias)
         product: Tensor = torch.ops.mkldnn._linear_pointwise(states, self.packed, self.layer.bias, "none", [], "")
         return product
@@ -32,18 +33,27 @@ class PrepackedForward:
         return self
 
 
-def prepack(module: nn.Module) -> None:
-    """Pack the bf16 weights of a module on the processor, where torch can."""
-    if not hasattr(torch.ops.mkldnn, "_reorder_linear_weight"):
+def takes_packed_weight(states: Tensor) -> bool:
+    """Whether these states can be multiplied by a packed weight: in bf16, and nothing is to be learned."""
+    return states.dtype == torch.bfloat16 and bool(states.numel()) and not (torch.is_grad_enabled()
+                                                                            and states.requires_grad)
+
+
+def can_prepack() -> bool:
+    """Whether torch can lay out weights."""
+    return hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
+
+
+def is_packable(layer: Any) -> TypeGuard[nn.Linear]:
+    """Whether a layer is a plain linear one with bf16 weights on the processor."""
+    return type(layer) is nn.Linear and layer.weight.dtype == torch.bfloat16 and layer.weight.device.type == "cpu"
+
+
+def prepack(module: nn.Module, *, but: Collection[nn.Module] = ()) -> None:
+    """Pack the bf16 weights of a module's linear layers, but for some, where torch can."""
+    if not can_prepack():
         return
     for layer in module.modules():
-        if type(layer) is nn.Linear and layer.weight.dtype == torch.bfloat16 and layer.weight.device.type == "cpu":
+        if is_packable(layer) and layer not in but:
             packed_layer: Any = layer
             packed_layer.forward = PrepackedForward(layer)  # of this layer alone
-
-
-def unpack(module: nn.Module) -> None:
-    """Let the layers of a module multiply by the weights that they have now."""
-    for layer in module.modules():
-        if isinstance(vars(layer).get("forward"), PrepackedForward):
-            del layer.forward

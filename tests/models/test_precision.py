@@ -7,6 +7,7 @@ import functools
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tiny
 import tiny_writers
@@ -20,6 +21,7 @@ from headstart.models.loading import device as devices
 from headstart.models.loading.catalogue import FAMILIES
 from headstart.models.loading.load import load
 from headstart.models.loading.weights import checksum
+from headstart.models.packing.packed_row import pack_segments
 from headstart.models.precision import (
     PrecisionCopies,
     in_precision,
@@ -28,7 +30,8 @@ from headstart.models.precision import (
     round_weights,
 )
 from headstart.models.precision_choice import choose_evaluation_precision
-from headstart.models.prepacked import PrepackedForward, unpack
+from headstart.models.prepacked import PrepackedForward, can_prepack
+from headstart.models.prepacked_layer import PrepackedLayer, unpack
 
 TOLERANCE = 2e-2
 LABELS = {"question-answering": ("start", "end"), "multiple-choice": ("score",)}
@@ -199,20 +202,49 @@ def test_what_is_chosen_and_why(setting, flags, scores, name, replaced, words, m
     assert (choice.name, choice.replaced) == (name, replaced) and words in choice.sentence
 
 
-@pytest.mark.parametrize("family", ["bert", "llama", "modernbert"])
-def test_packed_weights_give_the_answers_of_unpacked_ones(family):
-    copied = in_precision(model(family, "sequence-classification"), "bf16")
-    packed_layers = [layer for layer in copied.module.modules() if isinstance(vars(layer).get("forward"),
-                                                                              PrepackedForward)]
-    inputs = features(copied)
+def prepacked(module, kind):
+    return [layer for layer in module.modules() if isinstance(vars(layer).get("forward"), kind)]
+
+
+@pytest.mark.parametrize(("family", "head", "layers"), [
+    ("llama", "sequence-classification", 0), ("modernbert", "sequence-classification", 0),
+    *((family, head, 2) for family in ("bert", "distilbert", "roberta", "electra")
+      for head in ("sequence-classification", "token-classification", "embedding")),
+    ("bert", "causal-language-model", 2), ("xlm-roberta", "question-answering", 2)])
+def test_packed_weights_give_the_answers_of_unpacked_ones(family, head, layers):
+    copied = in_precision(model(family, head), "bf16")
+    plain = copy.deepcopy(copied.module)
+    unpack(plain)
+    assert not prepacked(plain, (PrepackedForward, PrepackedLayer))
+    assert len(prepacked(copied.module, PrepackedLayer)) == (layers if can_prepack() else 0)
+    inputs, unpacked = features(copied), dataclasses.replace(copied, module=plain)
     for size in (1, 7, 24):
         expected = outputs(copied, inputs[:size], packed=True)["logits"]
-        plain = copy.deepcopy(copied.module)
-        unpack(plain)
-        actual = outputs(dataclasses.replace(copied, module=plain), inputs[:size], packed=True)["logits"]
-        assert (actual.softmax(-1) - expected.softmax(-1)).abs().max() <= TOLERANCE
+        actual = outputs(unpacked, inputs[:size], packed=True)["logits"]
+        assert (probabilities(actual, head) - probabilities(expected, head)).abs().max() <= TOLERANCE
         assert torch.equal(outputs(copied, inputs[:size], packed=True)["logits"], expected)
-    if hasattr(torch.ops.mkldnn, "_reorder_linear_weight"):
+    assert torch.equal(outputs(copied, inputs, packed=False)["logits"].argmax(-1),
+                       outputs(unpacked, inputs, packed=False)["logits"].argmax(-1))
+
+
+def test_a_packed_layer_computes_gradients_by_its_own_forward_pass():
+    copied = in_precision(model("bert", "sequence-classification"), "bf16")
+    layer, states = copied.module.base_model.encoder.layer[0], torch.randn(1, 5, copied.info.width)
+    pack = pack_segments(np.array([[0, 0, 2], [0, 2, 5]]), torch.device("cpu"))
+    states = states.to(torch.bfloat16).requires_grad_()
+    with torch.enable_grad():
+        layer(states, None, packing=pack).float().square().sum().backward()
+    assert states.grad is not None
+    with torch.no_grad():
+        expected = type(layer).forward(layer, states, None, packing=pack)
+        torch.testing.assert_close(layer(states, None, packing=pack), expected, atol=0.05, rtol=0.05)
+
+
+@pytest.mark.parametrize("family", ["llama", "modernbert"])
+def test_packed_weights_are_not_in_the_way_of_gradients(family):
+    copied = in_precision(model(family, "sequence-classification"), "bf16")
+    packed_layers = prepacked(copied.module, PrepackedForward)
+    if can_prepack():
         assert packed_layers
         with torch.enable_grad():
             states = torch.randn(3, packed_layers[0].in_features, dtype=torch.bfloat16, requires_grad=True)

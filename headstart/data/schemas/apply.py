@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections import Counter
+from functools import cache
 from itertools import zip_longest
 from pathlib import Path
 
@@ -17,10 +18,11 @@ NEAR_CONFIDENCE = 0.1  # two schemas whose confidences differ by no more are ask
 NOT_SCHEMAS = ("schema", "apply")
 
 
-def names() -> list[str]:
+@cache
+def names() -> tuple[str, ...]:
     """The names of all schemas: "doccano", "label-studio" …"""
-    return sorted(path.stem.replace("_", "-") for path in Path(__file__).parent.glob("*.py")
-                  if path.stem not in NOT_SCHEMAS and not path.stem.startswith("_"))
+    return tuple(sorted(path.stem.replace("_", "-") for path in Path(__file__).parent.glob("*.py")
+                        if path.stem not in NOT_SCHEMAS and not path.stem.startswith("_")))
 
 
 def recognise(columns: list[Column], chosen_name: str, table_name: str) -> Schema | None:

@@ -93,7 +93,8 @@ def is_right(device: torch.device, dtype: torch.dtype, width: int, *, has_window
     packing = Packing(np.stack([np.zeros_like(ends), ends - TRIED_LENGTHS, ends], axis=1), device)
     try:
         with torch.no_grad():
-            output = attend(states[0], states[1], states[2], packing, dropout=0.0, scaling=width ** -0.5, window=window, causal=causal)
+            output = attend(states[0], states[1], states[2], packing, dropout=0.0, scaling=width ** -0.5, window=window,
+                            causal=causal)
         difference = float((output.float() - plain(states.float(), packing, window, causal)).abs().max())
     except (RuntimeError, TypeError, AttributeError) as error:
         problem = f"failed: {error}"

@@ -91,6 +91,8 @@ def data_settings(task: Task[Any], data: Data | Mapping[str, Any] | None,
     column_names = {name: value for name, value in keywords.items() if name not in values}
     group_values = dict(data) if isinstance(data, Mapping) else {}
     base = data if isinstance(data, Data) else Data()
+    if not group_values and not values:
+        return base, column_names
     settings: Data = build({f"data.{name}": value for name, value in (group_values | values).items()})["data"]
     return replace(base, **{name: getattr(settings, name) for name in group_values | values}), column_names
 

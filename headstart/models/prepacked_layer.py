@@ -15,10 +15,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from headstart.models.family import submodule
+from headstart.models.family import Family, submodule
 from headstart.models.packing.attention import packed_attention
 from headstart.models.packing.packed_row import Packing
-from headstart.models.prepacked import PrepackedForward, can_prepack, is_packable, takes_packed_weight
+from headstart.models.prepacked import (
+    MAX_EVEN_ROWS,
+    PrepackedForward,
+    can_prepack,
+    is_packable,
+    takes_packed_weight,
+    with_even_rows,
+)
 
 if TYPE_CHECKING:
     from headstart.models.model import Model
@@ -41,6 +48,8 @@ class LayerNames:
     last_norm: str
 
 
+EMBEDDED = ("input_ids", "position_ids", "token_type_ids")
+KEYWORDS = {*EMBEDDED, "attention_mask", "packing", "use_cache"}
 NAMES = {
     "bert": LayerNames("attention.self", ("attention.self.query", "attention.self.key", "attention.self.value"),
                        "attention.output.dense", "attention.output.LayerNorm", ("intermediate.dense", "output.dense"),
@@ -66,18 +75,39 @@ class PackedWeight:
         return output
 
     def product_and(self, states: Tensor, other: Tensor) -> Tensor:
-        """The product and another tensor, added up."""
+        """The product and another tensor, added up: of few rows in one call, which is slower than two for many."""
+        if states.shape[-2] > MAX_EVEN_ROWS:
+            return self.product(states).add_(other)
         output: Tensor = torch.ops.mkldnn._linear_pointwise.binary(states, other, self.weight, self.bias, "add")
         return output
 
 
-class PrepackedLayer:
+class Replacement:
+    """A module's forward pass instead of its own, which still takes what this one does not."""
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
+        self.own_forward: Callable[..., Any] | None = vars(module).get("forward")
+
+    def by_itself(self, *arguments: Any, **keywords: Any) -> Any:
+        """What the module gives by its own forward pass."""
+        own = self.own_forward or type(self.module).forward.__get__(self.module)
+        return own(*arguments, **keywords)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Replacement:
+        """What `unpack` needs to give the copied module its own forward pass again: its weights are others."""
+        copied = object.__new__(type(self))
+        copied.own_forward = copy.deepcopy(self.own_forward, memo)
+        return copied
+
+
+class PrepackedLayer(Replacement):
     """The forward pass of one layer; batches that are not packed, and those with a gradient, go by the layer's own."""
 
     def __init__(self, layer: Any, names: LayerNames, *, is_last: bool) -> None:
+        super().__init__(layer)
         attention = submodule(layer, names.attention)
-        self.own_forward: Callable[..., Any] | None = vars(layer).get("forward")
-        self.layer, self.is_last, self.scaling = layer, is_last, attention.scaling
+        self.is_last, self.scaling = is_last, attention.scaling
         self.head_width, self.causal = attention.attention_head_size, bool(attention.is_causal)
         projections = [submodule(layer, name) for name in names.projections]
         # A last layer may have fewer queries than keys.
@@ -91,31 +121,53 @@ class PrepackedLayer:
     def __call__(self, states: Tensor, *arguments: Any, **keywords: Any) -> Any:
         """(1, T, W) -> (1, T, W), or (1, N, W) in a last layer that reads first tokens alone."""
         packing: Packing | None = keywords.get("packing")
-        if packing is None or not takes_packed_weight(states) or self.layer.training:
-            own = self.own_forward or type(self.layer).forward.__get__(self.layer)
-            return own(states, *arguments, **keywords)
+        if packing is None or not takes_packed_weight(states) or self.module.training:
+            return self.by_itself(states, *arguments, **keywords)
         first_tokens_only = packing.first_tokens_only and self.is_last
         queried = states.index_select(1, packing.first_positions) if first_tokens_only else states
-        first_norm, last_norm = self.norms
         context = packed_attention(*self.by_head(states, queried), packing, dropout=0.0, scaling=self.scaling,
                                    causal=self.causal, first_tokens_only=first_tokens_only)
-        attended = norm(first_norm, self.sum_of_heads.product_and(context.reshape(queried.shape), queried))
+        output = self.after_attention(with_even_rows(context.reshape(queried.shape)), with_even_rows(queried))
+        return output[:, :queried.shape[1]]
+
+    def after_attention(self, context: Tensor, queried: Tensor) -> Tensor:
+        """The sum of heads and the feed-forward part: (1, T, W), (1, T, W) -> (1, T, W)."""
+        first_norm, last_norm = self.norms
+        attended = norm(first_norm, self.sum_of_heads.product_and(context, queried))
         return norm(last_norm, self.narrowing.product_and(self.widening.product(attended, *self.activation), attended))
 
     def by_head(self, states: Tensor, queried: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values, (1, H, T, D) each."""
+        even = with_even_rows(states)
         if self.is_last:
-            parts = [self.projections[0].product(queried), *self.projections[1].product(states).chunk(2, dim=-1)]
+            parts = [self.projections[0].product(with_even_rows(queried))[:, :queried.shape[1]],
+                     *self.projections[1].product(even)[:, :states.shape[1]].chunk(2, dim=-1)]
         else:
-            parts = list(self.projections[0].product(states).chunk(3, dim=-1))
+            parts = list(self.projections[0].product(even)[:, :states.shape[1]].chunk(3, dim=-1))
         query, key, value = (part.view(*part.shape[:-1], -1, self.head_width).transpose(1, 2) for part in parts)
         return query, key, value
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> PrepackedLayer:
-        """What `unpack` needs to give the copied layer its own forward pass again: its weights are others."""
-        copied = object.__new__(PrepackedLayer)
-        copied.own_forward = copy.deepcopy(self.own_forward, memo)
-        return copied
+
+class PrepackedBackbone(Replacement):
+    """The forward pass of a backbone whose layers are all packed: embeddings, then layer by layer, and no pooler."""
+
+    def __init__(self, backbone: Any, family: Family) -> None:
+        super().__init__(backbone)
+        self.layers, self.embeddings = submodule(backbone, family.layer_path), backbone.embeddings
+        projection = family.embedding_projection  # ELECTRA's, where its embeddings have another width than its layers
+        self.projection = getattr(backbone, projection, None) if projection else None
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        """({"input_ids": (1, T), …}) -> states (1, T, W) or (1, N, W), alone in a tuple."""
+        packing = keywords.get("packing")
+        if arguments or packing is None or not KEYWORDS.issuperset(keywords) or torch.is_grad_enabled():
+            return self.by_itself(*arguments, **keywords)
+        states = self.embeddings(**{name: keywords[name] for name in EMBEDDED if name in keywords})
+        if self.projection is not None:
+            states = self.projection(states)
+        for layer in self.layers:
+            states = layer(states, None, packing=packing)
+        return (states,)
 
 
 def norm(layer: Any, states: Tensor) -> Tensor:
@@ -139,6 +191,8 @@ def prepack_layers(model: Model) -> set[nn.Module]:
         if has_form and type(submodule(layer, names.activation)).__name__ in ACTIVATIONS:
             layer.forward = PrepackedLayer(layer, names, is_last=reads_first and number == len(layers))
             packed.update(linears)
+    if all(isinstance(layer.forward, PrepackedLayer) for layer in layers):
+        model.module.base_model.forward = PrepackedBackbone(model.module.base_model, family)
     return packed
 
 
@@ -146,9 +200,9 @@ def unpack(module: nn.Module) -> None:
     """Let the layers of a module compute with the weights that they have now."""
     for layer in module.modules():
         forward = vars(layer).get("forward")
-        if isinstance(forward, PrepackedForward) or (isinstance(forward, PrepackedLayer)
+        if isinstance(forward, PrepackedForward) or (isinstance(forward, Replacement)
                                                      and forward.own_forward is None):
             del layer.forward
-        elif isinstance(forward, PrepackedLayer):
+        elif isinstance(forward, Replacement):
             own_layer: Any = layer
             own_layer.forward = forward.own_forward

@@ -24,7 +24,7 @@ class BatchesAhead:
     def __init__(self, make_batches: MakeBatches, device: str) -> None:
         self.make_batches = make_batches
         self.thread = ThreadPoolExecutor(1, "batches") if device.startswith("cuda") else None
-        self.begun: tuple[int, int, Future[list[Batch]]] | None = None  # step, size of its micro-batches, its batches
+        self.next: tuple[int, int, Future[list[Batch]]] | None = None  # step, size of its micro-batches, its batches
 
     def __enter__(self) -> BatchesAhead:
         """The thread ends with the block."""
@@ -38,9 +38,9 @@ class BatchesAhead:
 
     def of_step(self, steps: Sequence[Ints], place: int, size: int) -> list[Batch]:
         """The batches of step `place` of an epoch, with micro-batches of at most `size` examples."""
-        begun, self.begun = self.begun, None
-        batches = (begun[2].result() if begun is not None and begun[:2] == (place, size)
-                   else self.make_batches(steps[place], size))
+        future = self.next[2] if self.next is not None and self.next[:2] == (place, size) else None
+        batches = self.make_batches(steps[place], size) if future is None else future.result()
+        self.next = None
         if self.thread is not None and place + 1 < len(steps):  # the next epoch may encode its examples anew
-            self.begun = place + 1, size, self.thread.submit(self.make_batches, steps[place + 1], size)
+            self.next = place + 1, size, self.thread.submit(self.make_batches, steps[place + 1], size)
         return batches

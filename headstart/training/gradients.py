@@ -56,8 +56,8 @@ def step_gradients(model: Trainable, weights: Sequence[Tensor], batches: Sequenc
     losses = [0.0] * len(batches)
     if in_order:
         return torch.tensor(add_in_order(compute, losses, weights, world), dtype=torch.float64)
-    own = world.numbers_of_own(len(batches))
-    for index, loss in zip(own, world.on_all(partial(read_all, compute, own)), strict=True):
+    indices = world.numbers_of_own(len(batches))
+    for index, loss in zip(indices, world.on_all(partial(read_all, compute, indices)), strict=True):
         losses[index] = loss
     losses, present = share_numbers(losses, weights, world)
     if all(map(math.isfinite, losses)):

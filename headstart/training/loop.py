@@ -188,14 +188,14 @@ def optimizer_step(state: TrainingState, settings: Training, learning_rate: floa
     weights = [weight for weight in optimizers.trained_weights(state.optimizer) if weight.grad is not None]
     max_norm = settings.max_grad_norm if settings.max_grad_norm else math.inf
     if state.scaler is None and state.sharding is None and optimizers.is_fused(state.optimizer):
-        norm = torch.nn.utils.clip_grad_norm_(weights, max_norm, foreach=True)
+        norm = optimizers.clip(weights, max_norm)
         optimizers.step_if(state.optimizer, torch.isfinite(losses.sum().to(norm.device) + norm))
         check_losses(losses, state, settings)
         return finite_norm(float(norm), state, settings), False
     check_losses(losses, state, settings)
     if state.scaler is not None:
         state.scaler.unscale_(state.optimizer)
-    value = (float(torch.nn.utils.clip_grad_norm_(weights, max_norm, foreach=True)) if state.sharding is None else
+    value = (float(optimizers.clip(weights, max_norm)) if state.sharding is None else
              state.sharding.clip_gradients(weights, max_norm))
     if state.scaler is None:
         finite_norm(value, state, settings)

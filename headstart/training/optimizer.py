@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from headstart.contract import Batch
 
+CLIPPED_FROM = 0.999  # of the largest norm: torch's factor, max_norm / (norm + 1e-6) in fp32, may be below 1 from there
 ParametersByDepth = Sequence[tuple[str, Sequence[str]]]
 
 
@@ -118,6 +119,18 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) ->
     """This step's learning rate, each group by its scale."""
     for group in optimizer.param_groups:
         group["lr"] = learning_rate * group["scale"]
+
+
+def clip(weights: Sequence[Tensor], max_norm: float) -> Tensor:
+    """The norm of the gradients, which are clipped to `max_norm`: as torch's clip_grad_norm_, to the last bit, but a
+    processor does not multiply them by 1. A GPU, which would have to be waited for, does.
+    """
+    import torch
+
+    norm = torch.nn.utils.get_total_norm([weight.grad for weight in weights if weight.grad is not None], foreach=True)
+    if norm.device.type != "cpu" or float(norm) > CLIPPED_FROM * max_norm:
+        torch.nn.utils.clip_grads_with_norm_(weights, max_norm, norm, foreach=True)
+    return norm
 
 
 def is_fused(optimizer: torch.optim.Optimizer) -> bool:

@@ -200,6 +200,23 @@ def test_a_gradient_that_is_no_number_stops_before_the_weights_change(task_model
                                    for moment in moments)
 
 
+def test_gradients_are_clipped_as_torch_clips_them():
+    generator = torch.Generator().manual_seed(0)
+    for max_norm in (1.0, 0.3, 5.0, float("inf")):
+        for scale in (1e-3, 0.1, 1 - 2e-6, 1 - 1e-6, 1.0, 1 + 1e-6, 7.0, float("nan")):
+            gradients = [torch.randn(size, generator=generator) for size in (3, 50, 1)]
+            size = torch.nn.utils.get_total_norm(gradients)
+            target = scale * (1.0 if max_norm == float("inf") else max_norm)
+            pairs = [[torch.nn.Parameter(torch.zeros_like(gradient)) for gradient in gradients] for _ in range(2)]
+            for weights in pairs:
+                for weight, gradient in zip(weights, gradients, strict=True):
+                    weight.grad = gradient * (target / size)
+            expected = torch.nn.utils.clip_grad_norm_(pairs[0], max_norm, foreach=True)
+            assert torch.equal(optimizer.clip(pairs[1], max_norm).nan_to_num(), expected.nan_to_num())
+            if scale == scale:
+                assert all(torch.equal(first.grad, second.grad) for first, second in zip(*pairs, strict=True))
+
+
 def test_the_users_own_generator_is_left_alone(task_model_features):
     task, model, features = task_model_features
     settings = Training(learning_rate=1e-3)

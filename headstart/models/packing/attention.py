@@ -50,9 +50,8 @@ def packed_attention(query: Tensor, key: Tensor, value: Tensor, packing: Packing
     else:
         rows_of_token = heads
     flat_states = [rows_by_head(states, rows_of_token) for states in (query, key, value)]
-    if query.device.type == "cpu" and (dropout or packing.max_length
-                                       <= (MAX_SMALL_TRAINING if needs_gradient else
-                                           MAX_SMALL_INFERENCE.get(query.dtype, 64))):
+    max_small = MAX_SMALL_TRAINING if needs_gradient else MAX_SMALL_INFERENCE.get(query.dtype, 64)
+    if query.device.type == "cpu" and (dropout or packing.max_length <= max_small):
         segment_attention: Any = SegmentAttention.apply
         context: Tensor = segment_attention(*flat_states, bias, packing, heads, dropout, scaling, window, causal,
                                             first_tokens_only)

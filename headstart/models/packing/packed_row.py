@@ -93,6 +93,11 @@ class Packing:
         return int((self.segments[:, 2] - self.segments[:, 1]).max())
 
     @property
+    def token_count(self) -> int:
+        """Tokens of the row."""
+        return int(self.segments[-1, 2])
+
+    @property
     def is_one_text(self) -> bool:
         """Whether the whole row is one text, so that there is nothing to take apart."""
         return self.query_segments is None and len(self.segments) == 1

@@ -53,7 +53,7 @@ def quality_lines(folder: Path) -> list[str]:
 def gpu_lines(folder: Path) -> list[str]:
     """What was measured on a GPU, or that nothing was."""
     measured = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("gpu-*.json"))]
-    return [f"On a GPU, {content['title']}: " + ", ".join(
+    return [f"{content['title']}: " + ", ".join(
         f"{name} {system['median']:,.0f} {content['unit']}" for name, system in content["systems"].items())
         + f" ({content['date']})." for content in measured] or [NO_GPU]
 

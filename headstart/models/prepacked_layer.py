@@ -74,11 +74,11 @@ class PackedWeight:
                                                                     approximation)
         return output
 
-    def product_and(self, states: Tensor, other: Tensor) -> Tensor:
+    def product_and(self, states: Tensor, addend: Tensor) -> Tensor:
         """The product and another tensor, added up: of few rows in one call, which is slower than two for many."""
         if states.shape[-2] > MAX_EVEN_ROWS:
-            return self.product(states).add_(other)
-        output: Tensor = torch.ops.mkldnn._linear_pointwise.binary(states, other, self.weight, self.bias, "add")
+            return self.product(states).add_(addend)
+        output: Tensor = torch.ops.mkldnn._linear_pointwise.binary(states, addend, self.weight, self.bias, "add")
         return output
 
 

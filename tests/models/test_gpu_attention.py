@@ -29,6 +29,7 @@ def states(count, heads=HEADS, seed=0):
 
 def by_borders(query, key, value, query_borders, key_borders, visible, scale):
     """Attention of the queries and keys between the same two borders: (T, H, D) each -> (T, H, D)."""
+    assert not torch.is_autocast_enabled("cpu"), "what is compared would be rounded"
     outputs = []
     for index in range(len(query_borders) - 1):
         q, k, v = (part[borders[index]:borders[index + 1]].transpose(0, 1) for part, borders in
@@ -98,7 +99,7 @@ def test_first_tokens_and_cross_attention_have_borders_of_their_own(kernel):
 def test_a_kernel_that_is_right_is_taken_and_another_left_with_a_warning(kernel, monkeypatch):
     gpu_attention.is_right.cache_clear()
     dtype = torch.float32
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), torch.autocast("cpu", torch.bfloat16):  # as in a training in bf16
         warnings.simplefilter("error")
         assert all(gpu_attention.is_right(CPU, dtype, WIDTH, has_window=kernel == "flash" and window, causal=causal)
                    for window in (False, True) for causal in (False, True))

@@ -92,10 +92,10 @@ def is_right(device: torch.device, dtype: torch.dtype, width: int, *, has_window
     ends = np.cumsum(TRIED_LENGTHS)
     packing = Packing(np.stack([np.zeros_like(ends), ends - TRIED_LENGTHS, ends], axis=1), device)
     try:
-        with torch.no_grad():
+        with torch.no_grad(), torch.autocast(device.type, enabled=False):
             output = attend(states[0], states[1], states[2], packing, dropout=0.0, scaling=width ** -0.5, window=window,
                             causal=causal)
-        difference = float((output.float() - plain(states.float(), packing, window, causal)).abs().max())
+            difference = float((output.float() - plain(states.float(), packing, window, causal)).abs().max())
     except (RuntimeError, TypeError, AttributeError) as error:
         problem = f"failed: {error}"
     else:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from headstart.models.family import Family, submodule
+from headstart.models.layer_names import LAYER_NAMES, LayerNames
 from headstart.models.packing.attention import packed_attention
 from headstart.models.packing.packed_row import Packing
 from headstart.models.prepacked import (
@@ -35,29 +35,8 @@ ACTIVATIONS = {"GELUActivation": ("gelu", "none"), "NewGELUActivation": ("gelu",
                "GELUTanh": ("gelu", "tanh"), "ReLU": ("relu", "")}
 
 
-@dataclass(frozen=True)
-class LayerNames:
-    """The modules of a family's layer."""
-
-    attention: str
-    projections: tuple[str, str, str]  # queries, keys, values
-    sum_of_heads: str
-    first_norm: str
-    feed_forward: tuple[str, str]
-    activation: str
-    last_norm: str
-
-
 EMBEDDED = ("input_ids", "position_ids", "token_type_ids")
 KEYWORDS = {*EMBEDDED, "attention_mask", "packing", "use_cache"}
-NAMES = {
-    "bert": LayerNames("attention.self", ("attention.self.query", "attention.self.key", "attention.self.value"),
-                       "attention.output.dense", "attention.output.LayerNorm", ("intermediate.dense", "output.dense"),
-                       "intermediate.intermediate_act_fn", "output.LayerNorm"),
-    "distilbert": LayerNames("attention", ("attention.q_lin", "attention.k_lin", "attention.v_lin"),
-                             "attention.out_lin", "sa_layer_norm", ("ffn.lin1", "ffn.lin2"), "ffn.activation",
-                             "output_layer_norm"),
-}
 
 
 class PackedWeight:
@@ -191,7 +170,7 @@ def prepack_layers(model: Model) -> set[nn.Module]:
     layers in them, which are not called by themselves any more.
     """
     family, packed = model.info.family, set[nn.Module]()
-    names = NAMES.get(family.first_token_layer)
+    names = LAYER_NAMES.get(family.first_token_layer)
     if names is None or not can_prepack():
         return packed
     layers = submodule(model.module.base_model, family.layer_path)

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[2] / "headstart"
 PLACES_OF_FAMILIES = (PACKAGE / "models" / "families", PACKAGE / "models" / "transfo_xl")
 # (file, word): what else it names there.
 OTHER_MEANINGS = {("shipping/package.py", "transfo-xl"): "an extra of the package",
-                  **{("models/heads/mean_layer.py", name): "the form of a layer, which families' files name"
+                  **{("models/layer_names.py", name): "the form of a layer, which families' files name"
                      for name in ("bert", "distilbert")},
                   **{("models/tokenizers/class_rules.py", name): "transformers' own table of classes by model_type"
                      for name in ("albert", "bart", "bert", "deberta-v2", "distilbert", "electra", "gpt2", "llama",

@@ -27,9 +27,9 @@ def names() -> tuple[str, ...]:
 
 
 @cache
-def recogniser(name: str) -> Any:
-    """The function of a schema that recognises its columns."""
-    return importlib.import_module(f"headstart.data.schemas.{name.replace('-', '_')}").recognise
+def module_of(name: str) -> Any:
+    """The module of a schema."""
+    return importlib.import_module(f"headstart.data.schemas.{name.replace('-', '_')}")
 
 
 def recognise(columns: list[Column], chosen_name: str, table_name: str) -> Schema | None:
@@ -45,7 +45,7 @@ def recognise(columns: list[Column], chosen_name: str, table_name: str) -> Schem
                         else f"The schemas are {', '.join(names())}, none.")
     schemas = []
     for name in [chosen_name] if chosen_name else names():
-        schema: Schema | None = recogniser(name)(columns)
+        schema: Schema | None = module_of(name).recognise(columns)
         if schema is not None:
             schemas.append(schema)
     if chosen_name and not schemas:

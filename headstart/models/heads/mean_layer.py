@@ -21,21 +21,14 @@ from torch import nn
 
 from headstart.errors import UserError
 from headstart.models.family import Family, submodule
+from headstart.models.layer_names import LAYER_NAMES
 
 WEIGHT = 1_000.0  # of the mean beside a token's own state: in bf16 and fp16 neither is lost
-
-# The modules of a layer: queries and keys, values, the sum of heads, all of the feed-forward part, norms.
-LAYERS: dict[str, tuple[tuple[str, str], str, str, tuple[str, str], tuple[str, str]]] = {
-    "bert": (("attention.self.query", "attention.self.key"), "attention.self.value", "attention.output.dense",
-             ("intermediate.dense", "output.dense"), ("attention.output.LayerNorm", "output.LayerNorm")),
-    "distilbert": (("attention.q_lin", "attention.k_lin"), "attention.v_lin", "attention.out_lin",
-                   ("ffn.lin1", "ffn.lin2"), ("sa_layer_norm", "output_layer_norm")),
-}
 
 
 def can_have_mean_layer(family: Family) -> bool:
     """Whether a layer of this family can be a mean: its attention has no further term (a bias by distance)."""
-    return family.first_token_layer in LAYERS
+    return family.first_token_layer in LAYER_NAMES
 
 
 def append_mean_layer(module: Any, family: Family) -> None:
@@ -45,15 +38,16 @@ def append_mean_layer(module: Any, family: Family) -> None:
                         fix="Choose a model of BERT's, RoBERTa's or DistilBERT's form.")
     layers = submodule(module.base_model, family.layer_path)
     layer = copy.deepcopy(layers[-1])
-    similarities, value, heads_sum, feed_forward, norms = LAYERS[family.first_token_layer]
+    names = LAYER_NAMES[family.first_token_layer]
+    *similarities, value = names.projections  # queries and keys are similar by nothing
     if not any(bool(submodule(layer, name).weight.any()) for name in similarities):
         return  # the last one is a mean already: its uniform attention has no gradient, and stays
     with torch.no_grad():
-        for name in (*similarities, *feed_forward):
+        for name in (*similarities, *names.feed_forward):
             set_linear(submodule(layer, name), 0.0)
         set_linear(submodule(layer, value), 1.0)
-        set_linear(submodule(layer, heads_sum), WEIGHT)
-        for name in norms:
+        set_linear(submodule(layer, names.sum_of_heads), WEIGHT)
+        for name in names.norms:
             submodule(layer, name).weight.fill_(1.0)
             submodule(layer, name).bias.zero_()
     for part in layer.modules():

@@ -79,8 +79,8 @@ def multiplies_bf16(device: str) -> tuple[bool, str]:
     return (True, f"the processor has {flag}") if flag is not None else (False, "the processor has no fast bf16")
 
 
-def copy_to(values: NDArray[Any] | Tensor, device: torch.device, dtype: torch.dtype | None = None) -> Tensor:
-    """Numbers of an array as a tensor on a device, perhaps in another type; the array's own memory on the processor.
+def copy_to(values: NDArray[Any] | Tensor, device: torch.device) -> Tensor:
+    """Numbers of an array as a tensor on a device; on the processor in the array's own memory.
 
     To an NVIDIA GPU they go through pinned memory, so that nobody waits for what it computes.
     """
@@ -88,8 +88,8 @@ def copy_to(values: NDArray[Any] | Tensor, device: torch.device, dtype: torch.dt
 
     tensor = values if isinstance(values, torch.Tensor) else torch.from_numpy(values)
     if device.type != "cuda" or tensor.device.type != "cpu":
-        return tensor.to(device, dtype)
-    return tensor.to(dtype or tensor.dtype).pin_memory().to(device, non_blocking=True)
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def free_memory(device: str) -> int:

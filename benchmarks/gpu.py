@@ -34,7 +34,7 @@ from gpu_systems import (
     peer_train,
     peer_write,
 )
-from turns import rate, record, run_system
+from turns import measure_in_turns, rate, record
 
 ROOT = Path(__file__).parent.parent
 SYSTEMS = ["headstart", "peer"]
@@ -135,19 +135,10 @@ def main() -> None:
         for shape in args.shapes:
             model_folder(shape, Path(folder) / shape, args.small)
         arguments = ["--folder", folder, "--device", args.device, "--steps", str(args.steps), "--shapes", *args.shapes]
-        measured = in_turns(arguments, args.times)
+        measured = measure_in_turns(__file__, SYSTEMS, arguments, args.times,
+                                    lambda result: f"measured all in {result['seconds']:.0f} s")
     tell(measured, write=not args.small)
     raise SystemExit(tests.returncode)
-
-
-def in_turns(arguments: list[str], times: int) -> dict[str, list[dict[str, Any]]]:
-    """Every system `times` times, forwards and backwards: what each measured in each turn."""
-    measured: dict[str, list[dict[str, Any]]] = {system: [] for system in SYSTEMS}
-    for turn in range(times):
-        for system in SYSTEMS if turn % 2 == 0 else SYSTEMS[::-1]:
-            measured[system].append(run_system(__file__, system, arguments))
-            print(f"turn {turn + 1}: {system} has measured", flush=True)
-    return measured
 
 
 def tell(measured: dict[str, list[dict[str, Any]]], *, write: bool) -> None:

@@ -4,6 +4,7 @@ import random
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -101,10 +102,25 @@ def headstart_train(folder: Path, shape: str, steps: int, device: str) -> dict[s
     return {"amount": tokens, "seconds": time.perf_counter() - start}
 
 
-def headstart_predict(folder: Path, shape: str, steps: int, device: str) -> dict[str, float]:
-    """Batches of texts of like length through a copy of the model in bf16, laid out in the loop."""
+def timed(logits: Callable[[list[list[int]]], Any], vocabulary: int, shape: str, steps: int,
+          device: str) -> dict[str, float]:
+    """Logits of batches of texts of like length, which are brought back one batch after the other."""
     import torch
 
+    texts, tokens, start = sorted(rows(vocabulary, BATCH[shape] * steps, TOKENS[shape]), key=len), 0, 0.0
+    for number in range(steps):
+        if number == warmup_of(steps):
+            synchronise(device)
+            tokens, start = 0, time.perf_counter()
+        part = texts[number * BATCH[shape]:(number + 1) * BATCH[shape]]
+        with torch.inference_mode():
+            logits(part).float().cpu()
+        tokens += sum(map(len, part))
+    return {"amount": tokens, "seconds": time.perf_counter() - start}
+
+
+def headstart_predict(folder: Path, shape: str, steps: int, device: str) -> dict[str, float]:
+    """Batches of texts of like length through a copy of the model in bf16, laid out in the loop."""
     from headstart.contract import Feature, HeadSpec
     from headstart.data.features.batches import collate
     from headstart.models.loading.load import load
@@ -112,18 +128,9 @@ def headstart_predict(folder: Path, shape: str, steps: int, device: str) -> dict
 
     model = in_precision(load(str(folder), HeadSpec("sequence-classification", 2, ("no", "yes")), seed=0,
                               device=device), "bf16")
-    texts = sorted(rows(model.module.config.vocab_size, BATCH[shape] * steps, TOKENS[shape]), key=len)
-    features, tokens, start = [Feature(ids) for ids in texts], 0, 0.0
-    for number in range(steps):
-        if number == warmup_of(steps):
-            synchronise(device)
-            tokens, start = 0, time.perf_counter()
-        batch = collate(features[number * BATCH[shape]:(number + 1) * BATCH[shape]],
-                        model.layout(packed=model.can_pack))
-        with torch.inference_mode():
-            model.forward(batch)["logits"].float().cpu()
-        tokens += batch.tokens
-    return {"amount": tokens, "seconds": time.perf_counter() - start}
+    layout = model.layout(packed=model.can_pack)
+    return timed(lambda part: model.forward(collate([Feature(ids) for ids in part], layout))["logits"],
+                 model.module.config.vocab_size, shape, steps, device)
 
 
 def peer_predict(folder: Path, shape: str, steps: int, device: str) -> dict[str, float]:
@@ -132,18 +139,12 @@ def peer_predict(folder: Path, shape: str, steps: int, device: str) -> dict[str,
 
     model, _, collator = peer_parts(folder)
     model = model.to(device, torch.bfloat16).eval()
-    texts = sorted(rows(model.config.vocab_size, BATCH[shape] * steps, TOKENS[shape]), key=len)
-    tokens, start = 0, 0.0
-    for number in range(steps):
-        if number == warmup_of(steps):
-            synchronise(device)
-            tokens, start = 0, time.perf_counter()
-        part = texts[number * BATCH[shape]:(number + 1) * BATCH[shape]]
+
+    def logits(part: list[list[int]]) -> Any:
         batch = collator([{"input_ids": ids, "attention_mask": [1] * len(ids)} for ids in part])
-        with torch.inference_mode():
-            model(**{name: tensor.to(device) for name, tensor in batch.items()}).logits.float().cpu()
-        tokens += sum(map(len, part))
-    return {"amount": tokens, "seconds": time.perf_counter() - start}
+        return model(**{name: tensor.to(device) for name, tensor in batch.items()}).logits
+
+    return timed(logits, model.config.vocab_size, shape, steps, device)
 
 
 def peer_parts(folder: Path) -> tuple[Any, Any, Any]:

@@ -13,6 +13,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,16 +41,20 @@ def run_system(script: str, system: str, arguments: list[str]) -> dict[str, Any]
     return used | measured
 
 
-def measure_in_turns(script: str, systems: list[str], arguments: list[str],
-                     times: int) -> dict[str, list[dict[str, Any]]]:
-    """Every system `times` times; each turn is printed as it ends."""
+def speed_line(result: dict[str, Any]) -> str:
+    """What a turn measured, in a line."""
+    return f"{result['amount'] / result['seconds']:10.1f}/s   {result['memory_mb']:6.0f} MB"
+
+
+def measure_in_turns(script: str, systems: list[str], arguments: list[str], times: int,
+                     line: Callable[[dict[str, Any]], str] = speed_line) -> dict[str, list[dict[str, Any]]]:
+    """Every system `times` times; each turn is printed as it ends, by `line`."""
     measured: dict[str, list[dict[str, Any]]] = {system: [] for system in systems}
     for turn in range(times):
         for system in systems if turn % 2 == 0 else list(reversed(systems)):
             result = run_system(script, system, arguments)
             measured[system].append(result)
-            print(f"{system:<28} {result['amount'] / result['seconds']:10.1f}/s   {result['memory_mb']:6.0f} MB",
-                  flush=True)
+            print(f"{system:<28} {line(result)}", flush=True)
     return measured
 
 

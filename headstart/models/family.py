@@ -223,6 +223,15 @@ class Family:
         """Its public name."""
         return self.model_type
 
+    def embed(self, backbone: Any, inputs: dict[str, Tensor]) -> Tensor:
+        """What the first layer of a backbone reads of token ids, positions and types: (B, S) each -> (B, S, W)."""
+        states: Tensor = backbone.embeddings(**inputs)
+        parent, _, name = self.embedding_projection.rpartition(".")
+        # ELECTRA has the projection where its embeddings have another width than its layers.
+        if name and hasattr(submodule(backbone, parent) if parent else backbone, name):
+            states = submodule(backbone, self.embedding_projection)(states)
+        return states
+
     def json(self) -> dict[str, Any]:
         """A row of the catalogue."""
         return {"family": self.name, "kinds": list(self.kinds), "heads": list(self.heads), "lacks": self.missing_heads,

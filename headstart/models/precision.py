@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from headstart.models.family import submodule
 from headstart.models.loading.weights import DTYPE_NAMES
 from headstart.models.precision_choice import Precision
-from headstart.models.prepacked import prepack
-from headstart.models.prepacked_layer import prepack_layers, unpack
+from headstart.models.prepacked import prepack, unpack
+from headstart.models.prepacked_layer import prepack_layers
 
 if TYPE_CHECKING:
     from headstart.models.loading.model_info import ModelInfo

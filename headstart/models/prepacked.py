@@ -10,7 +10,8 @@ multiple of eight, so that texts of any length meet kernels that are there.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import copy
+from collections.abc import Callable, Collection
 from typing import Any, TypeGuard
 
 import torch
@@ -19,24 +20,62 @@ from torch import Tensor, nn
 ROW_STEP, MAX_EVEN_ROWS = 8, 512  # beyond, a kernel costs little beside its product
 
 
-class PrepackedForward:
+class PackedWeight:
+    """One or several linear layers of the same input as one product, (…, K) -> (…, N)."""
+
+    def __init__(self, *layers: nn.Linear) -> None:
+        weights = [layer.weight.detach() for layer in layers]
+        self.weight: Tensor = torch.ops.mkldnn._reorder_linear_weight(
+            weights[0] if len(weights) == 1 else torch.cat(weights), None)
+        self.bias = None if layers[0].bias is None else torch.cat([layer.bias.detach() for layer in layers])
+
+    def product(self, states: Tensor, activation: str = "none", approximation: str = "") -> Tensor:
+        """The product, and an activation of it."""
+        output: Tensor = torch.ops.mkldnn._linear_pointwise.default(states, self.weight, self.bias, activation, [],
+                                                                    approximation)
+        return output
+
+    def product_and(self, states: Tensor, addend: Tensor) -> Tensor:
+        """The product and another tensor, added up: of few rows in one call, which is slower than two for many."""
+        if states.shape[-2] > MAX_EVEN_ROWS:
+            return self.product(states).add_(addend)
+        output: Tensor = torch.ops.mkldnn._linear_pointwise.binary(states, addend, self.weight, self.bias, "add")
+        return output
+
+
+class Replacement:
+    """A module's forward pass instead of its own, which still takes what this one does not."""
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
+        self.own_forward: Callable[..., Any] | None = vars(module).get("forward")
+
+    def by_itself(self, *arguments: Any, **keywords: Any) -> Any:
+        """What the module gives by its own forward pass."""
+        forward = self.own_forward or type(self.module).forward.__get__(self.module)
+        return forward(*arguments, **keywords)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Replacement:
+        """What `unpack` needs to give the copied module its own forward pass again: its weights are others."""
+        copied = object.__new__(type(self))
+        copied.own_forward = copy.deepcopy(self.own_forward, memo)
+        return copied
+
+
+class PrepackedForward(Replacement):
     """The forward pass of one linear layer, (…, K) -> (…, N)."""
 
     def __init__(self, layer: nn.Linear) -> None:
-        self.layer = layer
-        self.packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach(), None)
+        super().__init__(layer)
+        self.packed = PackedWeight(layer)
 
     def __call__(self, states: Tensor) -> Tensor:
         """The product, by the packed weight where nothing is to be learned."""
         if not takes_packed_weight(states):
-            return nn.functional.linear(states, self.layer.weight, self.layer.bias)
-        product: Tensor = torch.ops.mkldnn._linear_pointwise(with_even_rows(states), self.packed, self.layer.bias,
-                                                             "none", [], "")
+            output: Tensor = self.by_itself(states)
+            return output
+        product = self.packed.product(with_even_rows(states))
         return product[..., :states.shape[-2], :] if states.dim() > 1 else product
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> PrepackedForward:
-        """Itself: `unpack` takes it from the copied layer, whose weights are others."""
-        return self
 
 
 def takes_packed_weight(states: Tensor) -> bool:
@@ -71,3 +110,15 @@ def prepack(module: nn.Module, *, but: Collection[nn.Module] = ()) -> None:
         if is_packable(layer) and layer not in but:
             packed_layer: Any = layer
             packed_layer.forward = PrepackedForward(layer)  # of this layer alone
+
+
+def unpack(module: nn.Module) -> None:
+    """Let the layers of a module compute with the weights that they have now."""
+    for layer in module.modules():
+        forward = vars(layer).get("forward")
+        if isinstance(forward, Replacement):
+            own_layer: Any = layer
+            if forward.own_forward is None:
+                del own_layer.forward
+            else:
+                own_layer.forward = forward.own_forward

@@ -7,8 +7,6 @@ T tokens of the packed row, N segments, W width, H heads.
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,8 +17,8 @@ from headstart.models.layer_names import LAYER_NAMES, LayerNames
 from headstart.models.packing.attention import packed_attention
 from headstart.models.packing.packed_row import Packing
 from headstart.models.prepacked import (
-    MAX_EVEN_ROWS,
-    PrepackedForward,
+    PackedWeight,
+    Replacement,
     can_prepack,
     is_packable,
     takes_packed_weight,
@@ -33,51 +31,8 @@ if TYPE_CHECKING:
 # What oneDNN computes at the end of a product, by the class of the activation and its approximation.
 ACTIVATIONS = {"GELUActivation": ("gelu", "none"), "NewGELUActivation": ("gelu", "tanh"), "Gelu": ("gelu", "tanh"),
                "GELUTanh": ("gelu", "tanh"), "ReLU": ("relu", "")}
-
-
 EMBEDDED = ("input_ids", "position_ids", "token_type_ids")
 KEYWORDS = {*EMBEDDED, "attention_mask", "packing", "use_cache"}
-
-
-class PackedWeight:
-    """One or several linear layers of the same input as one product, (…, K) -> (…, N)."""
-
-    def __init__(self, *layers: nn.Linear) -> None:
-        self.weight: Tensor = torch.ops.mkldnn._reorder_linear_weight(
-            torch.cat([layer.weight.detach() for layer in layers]), None)
-        self.bias = None if layers[0].bias is None else torch.cat([layer.bias.detach() for layer in layers])
-
-    def product(self, states: Tensor, activation: str = "none", approximation: str = "") -> Tensor:
-        """The product, and an activation of it."""
-        output: Tensor = torch.ops.mkldnn._linear_pointwise.default(states, self.weight, self.bias, activation, [],
-                                                                    approximation)
-        return output
-
-    def product_and(self, states: Tensor, addend: Tensor) -> Tensor:
-        """The product and another tensor, added up: of few rows in one call, which is slower than two for many."""
-        if states.shape[-2] > MAX_EVEN_ROWS:
-            return self.product(states).add_(addend)
-        output: Tensor = torch.ops.mkldnn._linear_pointwise.binary(states, addend, self.weight, self.bias, "add")
-        return output
-
-
-class Replacement:
-    """A module's forward pass instead of its own, which still takes what this one does not."""
-
-    def __init__(self, module: Any) -> None:
-        self.module = module
-        self.own_forward: Callable[..., Any] | None = vars(module).get("forward")
-
-    def by_itself(self, *arguments: Any, **keywords: Any) -> Any:
-        """What the module gives by its own forward pass."""
-        forward = self.own_forward or type(self.module).forward.__get__(self.module)
-        return forward(*arguments, **keywords)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Replacement:
-        """What `unpack` needs to give the copied module its own forward pass again: its weights are others."""
-        copied = object.__new__(type(self))
-        copied.own_forward = copy.deepcopy(self.own_forward, memo)
-        return copied
 
 
 class PrepackedLayer(Replacement):
@@ -95,7 +50,7 @@ class PrepackedLayer(Replacement):
         self.sum_of_heads = PackedWeight(submodule(layer, names.sum_of_heads))
         self.widening, self.narrowing = (PackedWeight(submodule(layer, name)) for name in names.feed_forward)
         self.activation = ACTIVATIONS[type(submodule(layer, names.activation)).__name__]
-        self.norms = submodule(layer, names.first_norm), submodule(layer, names.last_norm)
+        self.norms = [submodule(layer, name) for name in names.norms]
 
     def __call__(self, states: Tensor, *arguments: Any, **keywords: Any) -> Any:
         """(1, T, W) -> (1, T, W), or (1, N, W) in a last layer that reads first tokens alone; rows that only make them
@@ -141,19 +96,15 @@ class PrepackedBackbone(Replacement):
 
     def __init__(self, backbone: Any, family: Family) -> None:
         super().__init__(backbone)
-        self.layers, self.embeddings = submodule(backbone, family.layer_path), backbone.embeddings
-        projection = family.embedding_projection  # ELECTRA's, where its embeddings have another width than its layers
-        self.projection = getattr(backbone, projection, None) if projection else None
+        self.family, self.layers = family, submodule(backbone, family.layer_path)
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         """({"input_ids": (1, T), …}) -> states (1, T, W) or (1, N, W), alone in a tuple."""
         packing = keywords.get("packing")
         if arguments or packing is None or not KEYWORDS.issuperset(keywords) or torch.is_grad_enabled():
             return self.by_itself(*arguments, **keywords)
-        states = self.embeddings(**{name: keywords[name] for name in EMBEDDED if name in keywords})
-        if self.projection is not None:
-            states = self.projection(states)
-        states = with_even_rows(states)
+        inputs = {name: keywords[name] for name in EMBEDDED if name in keywords}
+        states = with_even_rows(self.family.embed(self.module, inputs))
         for layer in self.layers:
             states = layer(states, None, packing=packing)
         rows = len(packing.segments) if packing.first_tokens_only else packing.token_count
@@ -184,15 +135,3 @@ def prepack_layers(model: Model) -> set[nn.Module]:
     if all(isinstance(layer.forward, PrepackedLayer) for layer in layers):
         model.module.base_model.forward = PrepackedBackbone(model.module.base_model, family)
     return packed
-
-
-def unpack(module: nn.Module) -> None:
-    """Let the layers of a module compute with the weights that they have now."""
-    for layer in module.modules():
-        forward = vars(layer).get("forward")
-        if isinstance(forward, PrepackedForward) or (isinstance(forward, Replacement)
-                                                     and forward.own_forward is None):
-            del layer.forward
-        elif isinstance(forward, Replacement):
-            own_layer: Any = layer
-            own_layer.forward = forward.own_forward

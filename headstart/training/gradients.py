@@ -37,7 +37,7 @@ def step_gradients(model: Trainable, weights: Sequence[Tensor], batches: Sequenc
     """Leave the step's gradient in the weights, and give the loss of each micro-batch, on every process; alone, a GPU
     may still be computing them.
 
-    At a loss that is no number the gradients are of no use, and losses may end with it. Raises MemoryError or
+    At a loss that is no number the gradients are of no use, and losses after it may be 0. Raises MemoryError or
     RuntimeError in all processes where memory was too little in one.
     """
     import torch
@@ -71,14 +71,6 @@ def read_all(compute: Callable[[range], list[Tensor]], indices: range) -> list[f
 
     losses = compute(indices)
     return torch.stack(losses).tolist() if losses else []
-
-
-def until_not_finite(losses: Sequence[float]) -> list[float]:
-    """The losses up to the first that is no number, which is the last then."""
-    for index, loss in enumerate(losses):
-        if not math.isfinite(loss):
-            return list(losses[:index + 1])
-    return list(losses)
 
 
 def share_numbers(losses: Sequence[float], weights: Sequence[Tensor], world: World) -> tuple[list[float], Any]:
@@ -123,7 +115,7 @@ def add_in_order(compute: Callable[[range], list[Tensor]], losses: list[float], 
                                                range(start, start + len(ranks))], weights, world)
         losses[start:start + len(ranks)] = round_losses
         if not all(map(math.isfinite, round_losses)):
-            return until_not_finite(losses)
+            return losses
         for rank in ranks:
             add_process_gradients(weights, sums, present[rank].tolist(), rank, world)
     for weight, gradient in zip(weights, sums, strict=True):

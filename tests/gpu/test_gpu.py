@@ -18,7 +18,7 @@ from headstart.data.features.batches import collate
 from headstart.data.features.features import Features
 from headstart.models.loading.load import load
 from headstart.models.packing.attention import packed_attention
-from headstart.models.packing.packed_row import pack_segments
+from headstart.models.packing.packed_row import pack_segments, segments_of
 from headstart.settings import Training
 from headstart.tasks.text_classification import TextClassification
 from headstart.training import loop
@@ -71,8 +71,7 @@ def test_packed_rows_give_what_padded_ones_give(family, tmp_path):
 @pytest.mark.parametrize("window,causal,key_heads", [(None, False, 4), (None, True, 2), (3, False, 4), (3, True, 4)])
 def test_attention_on_the_device_is_that_of_the_processor_with_its_gradients(dtype, window, causal, key_heads):
     lengths = [3, 9, 1, 70, 7]
-    ends = np.cumsum(lengths)
-    segments = np.stack([np.zeros_like(ends), ends - lengths, ends], axis=1)
+    segments = segments_of(np.asarray(lengths))
     generator = torch.Generator().manual_seed(0)
     drawn = [torch.randn(1, heads, sum(lengths), 16, generator=generator) for heads in (4, key_heads, key_heads)]
     results = []

@@ -12,15 +12,10 @@ import torch
 
 from headstart.models.packing import gpu_attention
 from headstart.models.packing.attention import packed_attention
-from headstart.models.packing.packed_row import pack_cross_attention, pack_segments
+from headstart.models.packing.packed_row import pack_cross_attention, pack_segments, segments_of
 
 CPU = torch.device("cpu")
 HEADS, WIDTH = 4, 8
-
-
-def segments(lengths):
-    ends = np.cumsum(lengths)
-    return np.stack([np.zeros_like(ends), ends - lengths, ends], axis=1)
 
 
 def states(count, heads=HEADS, seed=0):
@@ -76,7 +71,7 @@ def test_the_kernels_are_asked_for_attention_of_each_segment(kernel, key_heads, 
     generator = np.random.default_rng(0)
     for _ in range(5):
         lengths = generator.integers(1, 12, size=generator.integers(1, 9)).tolist()
-        pack = pack_segments(segments(lengths), CPU)
+        pack = pack_segments(segments_of(np.asarray(lengths)), CPU)
         query, key, value = states(sum(lengths)), *(states(sum(lengths), key_heads, seed) for seed in (1, 2))
         options = {"dropout": 0.0, "scaling": 0.3, "window": window, "causal": causal}
         expected = packed_attention(query, key.requires_grad_(), value, pack, **options)  # in padded groups
@@ -87,11 +82,11 @@ def test_first_tokens_and_cross_attention_have_borders_of_their_own(kernel):
     lengths, query_lengths = [3, 9, 1, 7], [2, 5, 4, 1]
     options = {"dropout": 0.0, "scaling": 0.3, "window": None, "causal": False}
     key, value = states(sum(lengths), seed=1).requires_grad_(), states(sum(lengths), seed=2)
-    pack = pack_segments(segments(lengths), CPU, first_tokens_only=True)
+    pack = pack_segments(segments_of(np.asarray(lengths)), CPU, first_tokens_only=True)
     query = states(len(lengths))
     torch.testing.assert_close(gpu_attention.attend(query, key, value, pack, **options), packed_attention(
         query, key, value, pack, dropout=0.0, scaling=0.3, first_tokens_only=True))
-    pack, query = pack_cross_attention(segments(lengths), segments(query_lengths), CPU), states(sum(query_lengths))
+    pack, query = pack_cross_attention(segments_of(np.asarray(lengths)), segments_of(np.asarray(query_lengths)), CPU), states(sum(query_lengths))
     torch.testing.assert_close(gpu_attention.attend(query, key, value, pack, **options),
                                packed_attention(query, key, value, pack, dropout=0.0, scaling=0.3))
 
@@ -118,7 +113,7 @@ def test_a_kernel_that_is_right_is_taken_and_another_left_with_a_warning(kernel,
 
 def test_torch_has_the_kernels_in_the_form_that_they_are_called_in(monkeypatch):
     """Shapes and, of flash attention, gradients, on the device without numbers."""
-    device, pack = torch.device("meta"), pack_segments(segments([3, 9, 1, 7]), torch.device("meta"))
+    device, pack = torch.device("meta"), pack_segments(segments_of(np.asarray([3, 9, 1, 7])), torch.device("meta"))
     for is_flash, dtype in ((True, torch.bfloat16), (False, torch.float32)):
         monkeypatch.setattr(gpu_attention, "takes_flash", lambda query, answer=is_flash: answer)
         query, key, value = (torch.empty(1, HEADS, 20, WIDTH, dtype=dtype, device=device, requires_grad=True)

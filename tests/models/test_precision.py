@@ -30,8 +30,8 @@ from headstart.models.precision import (
     round_weights,
 )
 from headstart.models.precision_choice import choose_evaluation_precision
-from headstart.models.prepacked import PrepackedForward, can_prepack
-from headstart.models.prepacked_layer import PrepackedLayer, unpack
+from headstart.models.prepacked import PrepackedForward, can_prepack, unpack
+from headstart.models.prepacked_layer import PrepackedLayer
 
 TOLERANCE = 2e-2
 LABELS = {"question-answering": ("start", "end"), "multiple-choice": ("score",)}

@@ -7,7 +7,6 @@ from collections import Counter
 from functools import cache
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
 
 from headstart.contract import Column
 from headstart.data.readers.table_builder import TableBuilder
@@ -26,12 +25,6 @@ def names() -> tuple[str, ...]:
                         if path.stem not in NOT_SCHEMAS and not path.stem.startswith("_")))
 
 
-@cache
-def module_of(name: str) -> Any:
-    """The module of a schema."""
-    return importlib.import_module(f"headstart.data.schemas.{name.replace('-', '_')}")
-
-
 def recognise(columns: list[Column], chosen_name: str, table_name: str) -> Schema | None:
     """The schema of a table: the chosen one ("none" is none), else the one that recognises it.
 
@@ -45,7 +38,8 @@ def recognise(columns: list[Column], chosen_name: str, table_name: str) -> Schem
                         else f"The schemas are {', '.join(names())}, none.")
     schemas = []
     for name in [chosen_name] if chosen_name else names():
-        schema: Schema | None = module_of(name).recognise(columns)
+        module = importlib.import_module(f"headstart.data.schemas.{name.replace('-', '_')}")
+        schema: Schema | None = module.recognise(columns)
         if schema is not None:
             schemas.append(schema)
     if chosen_name and not schemas:

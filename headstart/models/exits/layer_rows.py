@@ -16,8 +16,7 @@ from torch import Tensor
 from headstart.models import batch_positions
 from headstart.models.family import submodule
 from headstart.models.heads.pooling import attention_mask, mean_states
-from headstart.models.packing.encoder_decoder import segments_of
-from headstart.models.packing.packed_row import Packing, pack_segments
+from headstart.models.packing.packed_row import Packing, pack_segments, segments_of
 
 if TYPE_CHECKING:
     from headstart.contract import Batch
@@ -132,13 +131,7 @@ def states_for_head(model: Model, rows: LayerRows, number: int) -> Tensor:
 
 def embeddings(model: Model, batch: Batch) -> Tensor:
     """What the first layer reads, (B, S, W)."""
-    backbone, path = model.module.base_model, model.info.family.embedding_projection
-    states: Tensor = backbone.embeddings(**model.embedding_inputs(batch))
-    # ELECTRA has the projection where its embeddings have another width than its layers.
-    if path and hasattr(submodule(backbone, path.rpartition(".")[0]) if "." in path else backbone,
-                        path.rpartition(".")[2]):
-        states = submodule(backbone, path)(states)
-    return states
+    return model.info.family.embed(model.module.base_model, model.embedding_inputs(batch))
 
 
 def layer_of(model: Model, number: int) -> Any:

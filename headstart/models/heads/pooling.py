@@ -76,6 +76,6 @@ def mean_states(states: Tensor, borders: Tensor) -> Tensor:
     sizes = borders[:, 1] - borders[:, 0]
     segment_index = torch.repeat_interleave(torch.arange(len(sizes), device=states.device), sizes,
                                             output_size=len(states))
-    summed = states.to(torch.promote_types(states.dtype, torch.float32))  # sums in bf16 would lose small states
-    sums = summed.new_zeros(len(sizes), states.shape[1]).index_add(0, segment_index, summed)
+    addends = states.to(torch.promote_types(states.dtype, torch.float32))  # sums in bf16 would lose small states
+    sums = addends.new_zeros(len(sizes), states.shape[1]).index_add(0, segment_index, addends)
     return (sums / sizes[:, None].to(sums.dtype)).to(states.dtype)

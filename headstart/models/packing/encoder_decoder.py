@@ -18,7 +18,7 @@ from torch.nn import functional
 from headstart.models.loading.device import copy_to
 from headstart.models.packing.attention import packed_attention
 from headstart.models.packing.dropout import fast_dropout
-from headstart.models.packing.packed_row import Packing, pack_cross_attention, pack_segments
+from headstart.models.packing.packed_row import Packing, pack_cross_attention, pack_segments, segments_of
 
 if TYPE_CHECKING:
     from headstart.contract import Ints
@@ -47,14 +47,6 @@ def pack_pairs(source_ids: Ints, target_ids: Ints, source_lengths: Ints, target_
                        source_positions, target_positions,
                        pack_segments(source_segments, device), pack_segments(target_segments, device),
                        pack_cross_attention(source_segments, target_segments, device))
-
-
-def segments_of(sizes: Ints) -> Ints:
-    """Row, start and end of texts that stand end to end, (N, 3)."""
-    import numpy as np
-
-    ends = np.cumsum(sizes)
-    return np.stack([np.zeros_like(ends), ends - sizes, ends], axis=1)
 
 
 def has_plain_layers(module: Any) -> bool:

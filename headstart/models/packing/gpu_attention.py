@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from headstart.models.packing.dropout import LEVELS, share_in_levels
-from headstart.models.packing.packed_row import Packing
+from headstart.models.packing.packed_row import Packing, pack_segments, segments_of
 
 HALF_TYPES = (torch.bfloat16, torch.float16)
 WIDTH_STEP, MAX_WIDTH = 8, 256  # of a head, in these kernels
@@ -89,8 +89,7 @@ def is_right(device: torch.device, dtype: torch.dtype, width: int, *, has_window
     window = 5 if has_window else None
     generator = torch.Generator().manual_seed(0)
     states = torch.randn(3, 1, 2, sum(TRIED_LENGTHS), width, generator=generator).to(device, dtype)
-    ends = np.cumsum(TRIED_LENGTHS)
-    packing = Packing(np.stack([np.zeros_like(ends), ends - TRIED_LENGTHS, ends], axis=1), device)
+    packing = pack_segments(segments_of(np.asarray(TRIED_LENGTHS)), device)
     try:
         with torch.no_grad(), torch.autocast(device.type, enabled=False):
             output = attend(states[0], states[1], states[2], packing, dropout=0.0, scaling=width ** -0.5, window=window,

@@ -208,6 +208,12 @@ def group_mask(group: Group, window: int | None, causal: bool, device: torch.dev
     return in_window if visible is None else in_window & visible
 
 
+def segments_of(sizes: Ints) -> Ints:
+    """Row, start and end of texts that stand end to end, (N, 3)."""
+    ends = np.cumsum(sizes)
+    return np.stack([np.zeros_like(ends), ends - sizes, ends], axis=1)
+
+
 def pack_segments(segments: Ints, device: torch.device, *, first_tokens_only: bool = False) -> Packing:
     """The segments (N, 3) of one packed row; once a batch, used by every layer.
 

@@ -55,10 +55,12 @@ class Replacement:
         forward = self.own_forward or type(self.module).forward.__get__(self.module)
         return forward(*arguments, **keywords)
 
+    __call__ = by_itself
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Replacement:
-        """What `unpack` needs to give the copied module its own forward pass again: its weights are others."""
-        copied = object.__new__(type(self))
-        copied.own_forward = copy.deepcopy(self.own_forward, memo)
+        """The own forward pass of the copied module, whose weights may become others."""
+        copied = object.__new__(Replacement)
+        copied.module, copied.own_forward = copy.deepcopy((self.module, self.own_forward), memo)
         return copied
 
 

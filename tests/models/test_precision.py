@@ -227,6 +227,20 @@ def test_packed_weights_give_the_answers_of_unpacked_ones(family, head, layers):
                        outputs(unpacked, inputs, packed=False)["logits"].argmax(-1))
 
 
+@pytest.mark.parametrize("family", ["bert", "distilbert", "llama"])
+def test_a_copy_of_a_packed_model_computes_with_the_weights_of_its_own(family):
+    copied = in_precision(model(family, "sequence-classification"), "bf16")
+    again, inputs = dataclasses.replace(copied, module=copy.deepcopy(copied.module)), features(copied, 7)
+    expected = outputs(copied, inputs, packed=True)["logits"]
+    actual = outputs(again, inputs, packed=True)["logits"]
+    assert (actual.softmax(-1) - expected.softmax(-1)).abs().max() <= TOLERANCE
+    with torch.no_grad():
+        for weight in again.module.base_model.parameters():
+            weight.mul_(0.5)
+    assert not torch.allclose(outputs(again, inputs, packed=True)["logits"], actual, atol=TOLERANCE)
+    assert torch.equal(outputs(copied, inputs, packed=True)["logits"], expected)
+
+
 def test_a_packed_layer_computes_gradients_by_its_own_forward_pass():
     copied = in_precision(model("bert", "sequence-classification"), "bf16")
     layer, states = copied.module.base_model.encoder.layer[0], torch.randn(1, 5, copied.info.width)
